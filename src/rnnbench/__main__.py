@@ -1,0 +1,7 @@
+"""`python -m rnnbench`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,311 @@
+"""The verbs. Nothing heavy is imported before its verb's arguments are known to be good."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .options import BadOption, nearest
+
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words[:1] == ["train"]:
+            return train(words[1:])
+        if words[:1] == ["complete"]:
+            return complete(words[1:])
+        options = parser().parse_args(words)
+        return options.verb(options)
+    except BadOption as error:
+        return refuse(str(error))
+    except BrokenPipeError:  # `rnnbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def refuse(message: str) -> int:
+    print(f"rnnbench: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line, with the nearest word."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(refuse(f"{message} (try {self.prog} --help)"))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            words = [str(word) for word in action.choices]
+            near = nearest(str(value), words)
+            raise BadOption(f"no {action.metavar or action.dest} {str(value)!r}{near or ';'} there are: {', '.join(words)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="rnnbench", description="Fair, tracked, repeatable comparisons of recurrent networks on sequence tasks.")
+    top.add_argument("--version", action="version", version=f"rnnbench {__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="verb", required=True, parser_class=Parser)
+
+    def verb(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=about, description=about)
+        added.set_defaults(verb=run)
+        return added
+
+    verb("train", lambda _: 0, "train: task=TASK model=MODEL [OPTION=VALUE ...]; -m for a sweep; --help for the options")
+
+    listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
+    listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
+    listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
+
+    for name, run, about in (
+        ("compare", compare, "what has been run: scores with intervals, floors, solve rates, speed"),
+        ("report", report, "the same as a page with learning curves, gradient norms, and speed against score"),
+    ):
+        added = verb(name, run, about)
+        added.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
+        added.add_argument("--task", help="this task only")
+        if run is compare:
+            added.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
+        else:
+            added.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
+
+    drawn = verb("sample", sample, "text from a trained run")
+    drawn.add_argument("run", type=Path, help="a run folder")
+    drawn.add_argument("--prompt", default="The ", help="what the text begins with")
+    drawn.add_argument("--length", type=int, default=400, help="symbols to write [400]")
+    drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
+    drawn.add_argument("--seed", type=int, default=0)
+
+    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels")
+    measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
+    measured.add_argument("--quick", action="store_true", help="fewer rounds")
+
+    shell = verb("completion", completion, "completion for a shell: eval \"$(rnnbench completion bash)\"")
+    shell.add_argument("shell", choices=("bash", "zsh"))
+    return top
+
+
+# train
+
+
+def train(words: list[str]) -> int:
+    """Checks everything that is asked for, then hands over to Hydra."""
+    from hydra._internal.utils import get_args_parser
+
+    from . import config
+
+    hydra = get_args_parser()
+    hydra.prog = "rnnbench train"
+    hydra.error = lambda message: sys.exit(refuse(f"{message} (try rnnbench train --help)"))  # type: ignore[method-assign]
+    asked = hydra.parse_args(words)
+    if asked.experimental_rerun or asked.config_path or asked.config_name:
+        raise BadOption("--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours")
+    config.register()
+    shown = asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
+    if asked.help:
+        chosen = {word.partition("=")[0] for word in asked.overrides}
+        words += [word for word in ("task=adding", "model=lstm") if word.partition("=")[0] not in chosen]
+    if not asked.help and not asked.hydra_help and not asked.shell_completion:
+        jobs = config.jobs(asked.overrides, asked.multirun, asked.config_dir)
+        if not shown:
+            check_data(jobs)
+    if asked.multirun and not shown:
+        words += sweep_words(asked.overrides, jobs)
+    return hand_over(words)
+
+
+def check_data(jobs: Sequence[dict[str, Any]]) -> None:
+    """Looks at the files and columns that the jobs' tasks name; BadOption where they cannot be used."""
+    from . import run
+
+    seen = []
+    for job in jobs:
+        if job["task"] not in seen:
+            seen.append(job["task"])
+            try:
+                run.make_task(job)
+            except (ValueError, OSError) as error:
+                raise BadOption(str(error)) from None
+
+
+def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """A name for the sweep that is the same when the same command is given again, and Hydra's folder for it."""
+    from .records import digest
+
+    name = jobs[0]["sweep"] or f"sweep-{digest(sorted(overrides))[:8]}"
+    named = any(word.startswith("sweep=") for word in overrides)
+    placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
+    folder = Path(jobs[0]["runs"]) / "sweeps" / name
+    return [f"sweep={name}"] * (not named) + [f"hydra.sweep.dir='{folder}'"] * (not placed)
+
+
+def hand_over(words: list[str]) -> int:
+    """Hydra composes and launches; a job that fails is one line, and the others go on."""
+    import hydra
+
+    from .config import refuse_code, resolve
+
+    def job(cfg: Any) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.errors import CompactHydraException
+        from omegaconf import OmegaConf
+
+        from . import run
+
+        refuse_code(OmegaConf.to_container(HydraConfig.instance().cfg))
+        try:
+            record = run.execute(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+        except run.RunFailed as error:
+            raise CompactHydraException(str(error)) from None
+        except run.Stopped as error:
+            print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr)
+            sys.exit(error.code)
+        return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+
+    before, sys.argv = sys.argv, ["rnnbench train", *words]
+    try:
+        hydra.main(version_base="1.3", config_path=None, config_name="config")(job)()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.argv = before
+    return 0
+
+
+# the other verbs
+
+
+def list_(options: argparse.Namespace) -> int:
+    from . import listing
+
+    print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
+    return 0
+
+
+def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    from . import records
+
+    try:
+        runs, complaints = records.find(options.paths or [Path("runs")])
+    except FileNotFoundError as error:
+        raise BadOption(f"{error}; `rnnbench train task=adding model=lstm` makes one") from None
+    if options.task:
+        there = sorted({run.config["task"]["name"] for run in runs})
+        if options.task not in there:
+            raise BadOption(f"no runs of task {options.task!r}{nearest(options.task, there) or ';'} there are: {', '.join(there)}")
+        runs = [run for run in runs if run.config["task"]["name"] == options.task]
+    return runs, complaints
+
+
+def compare(options: argparse.Namespace) -> int:
+    from . import tables
+
+    print(tables.export(tables.compare(*stored(options)), options.format))
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    from . import figures
+
+    figures.report(*stored(options), options.output)
+    print(options.output)
+    return 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    if options.length < 1 or options.temperature < 0:
+        raise BadOption(f"--length {options.length} --temperature {options.temperature}: at least 1, and at least 0")
+    from .records import DamagedRecord, RunFolder
+
+    try:
+        if RunFolder(options.run).record() is None:
+            raise BadOption(f"{options.run}: no finished run there")
+    except DamagedRecord as error:
+        raise BadOption(str(error)) from None
+    from . import generation, run
+
+    trained = run.load(options.run)
+    if not trained.task.generates:
+        raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
+    try:
+        symbols = generation.generate(
+            trained.network, trained.task, options.prompt, options.length, options.temperature, options.seed
+        )
+        print(options.prompt, end="", flush=True)
+        for symbol in symbols:
+            print(symbol, end="", flush=True)
+    except ValueError as error:
+        raise BadOption(str(error)) from None
+    print()
+    return 0
+
+
+def benchmark(options: argparse.Namespace) -> int:
+    from . import benchmarks
+
+    getattr(benchmarks, options.what)(quick=options.quick)
+    return 0
+
+
+# completion
+
+SCRIPTS = {
+    "bash": """\
+_rnnbench() {
+    local IFS=$'\\n'
+    COMPREPLY=($(COMP_LINE="${COMP_LINE:0:$COMP_POINT}" "${COMP_WORDS[0]}" complete 2>/dev/null))
+    [[ ${COMPREPLY[0]} == *[=./] ]] && compopt -o nospace
+    # bash takes = for the end of a word: what stands before it is not completed again
+    [[ $COMP_WORDBREAKS == *=* && ${COMP_LINE:0:$COMP_POINT} =~ [^[:space:]]*$ ]] || return
+    local before="${BASH_REMATCH[0]%"${BASH_REMATCH[0]##*=}"}"
+    COMPREPLY=("${COMPREPLY[@]#"$before"}")
+}
+complete -F _rnnbench rnnbench""",
+    "zsh": """\
+autoload -U +X compinit && compinit -u
+_rnnbench() { local -a found; found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT]}" ${words[1]} complete 2>/dev/null)}")
+    compadd -U -S '' -- $found }
+compdef _rnnbench rnnbench""",
+}
+
+
+def completion(options: argparse.Namespace) -> int:
+    print(SCRIPTS[options.shell])
+    return 0
+
+
+def complete(_words: Sequence[str]) -> int:
+    """The words that the shell may put at the end of COMP_LINE, a line each."""
+    line = os.environ.get("COMP_LINE", "")
+    verbs = ("train", "list", "compare", "report", "sample", "benchmark", "completion")
+    words = line.split(" ")[1:]
+    if len(words) <= 1:
+        found = [verb for verb in verbs if verb.startswith("".join(words))]
+    elif words[0] == "train":
+        from . import config
+
+        found = config.completions(" ".join(words[1:]))
+    elif words[0] == "list":
+        from . import config
+
+        found = ["tasks", "models"] if len(words) == 2 else config.names("task" if words[1] == "tasks" else "model")
+        found = [word for word in found if word.startswith(words[-1])]
+    else:
+        found = []
+    print("\n".join(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

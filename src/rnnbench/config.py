@@ -1,0 +1,362 @@
+"""From words to settings: the schema, composition, validation, and what makes two runs the same run.
+
+The schema is read from the signatures (options.py); the files of conf/ are departures from it. Both go into Hydra's
+ConfigStore, so that help, `--cfg`, completion and overrides know every option, and a user's own `--config-dir` can
+build on any of them. Neither a file nor an override may name code. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from . import conf, models, options, tasks, tracking
+from .options import MISSING, BadOption, Signature, unknown
+
+HERE = Path(__file__).parent
+CONF = Path(str(conf.__file__)).parent
+CHOICES = ("task", "model", "trainer", "tracker")  # groups a user picks one of
+HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
+
+# Parts of Hydra's own settings that a command line may change, and values that may not stand anywhere.
+HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode|sweeper\.max_batch_size)")
+HYDRA_GROUPS = ("hydra/launcher", "hydra/job_logging", "hydra/hydra_logging", "hydra/sweeper")
+CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
+RESOLVER = re.compile(r"\$\{\s*(?!hydra:|now:)[\w.]+:")
+
+
+def signature(group: str, name: str) -> Signature:
+    """The options of a setting, read from the class that it configures."""
+    if group == "task":
+        return options.read(tasks.sources()[name], base="Task")
+    if group == "mechanism":
+        return options.read(models.sources()[name], base="Mechanism")
+    if group == "tracker":
+        return options.read(HERE / "tracking.py", name=tracking.TRACKERS[name].__name__)
+    place = {"stack": ("models/stack.py", "Stack"), "network": ("network.py", "Network")}
+    place |= {"train": ("training.py", "Learner"), "trainer": ("training.py", "train")}
+    file, class_name = place[group]
+    return options.read(HERE / file, name=class_name)
+
+
+# Constructor parameters that the program fills in.
+FILLED = {"input_size", "build", "task", "build_core", "network", "journal", "seed", "learner", "progress"}
+
+
+def schema(group: str, settings: Mapping[str, Any]) -> dict[str, options.Option]:
+    """The options of one part of the settings; which, depends on the name or mechanism that stands there."""
+    if group == "model":
+        merged = {**signature("stack", "").options, **signature("mechanism", settings["mechanism"]).options}
+    elif group in ("task", "tracker"):
+        merged = dict(signature(group, settings["name"]).options)
+    else:
+        merged = dict(signature(group, "").options)
+    return {name: option for name, option in merged.items() if name not in FILLED}
+
+
+NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",)}
+
+
+@functools.cache
+def files(group: str) -> dict[str, dict[str, Any]]:
+    """The departures in conf/<group>, by the name of the file."""
+    return {path.stem: load_yaml(path) for path in sorted((CONF / group).glob("*.yaml"))}
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    loaded = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(loaded, dict):
+        raise BadOption(f"{path}: settings expected, `name: value` a line")
+    return loaded
+
+
+def names(group: str) -> list[str]:
+    """What can stand after `group=`."""
+    own = {"task": tasks.NAMES, "model": tuple(models.sources())}.get(group, ())
+    return sorted({*own, *files(group)})
+
+
+@functools.cache
+def nodes() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every choice of every group, defaults and departures together."""
+    found = {}
+    for name in names("task"):
+        departures = copy.deepcopy(files("task").get(name, {}))
+        task = departures.pop("task", {})
+        kind = {"name": task.get("name", name)}
+        found["task", name] = {"task": {**kind, **_defaults("task", kind), **task}, **departures}
+    for name in names("model"):
+        departures = files("model").get(name, {})
+        kind = {"name": name, "mechanism": departures.get("mechanism", name)}
+        found["model", name] = {**kind, **_defaults("model", kind), **departures}
+    for name, departures in files("tracker").items():
+        found["tracker", name] = {**_defaults("tracker", departures), **departures}
+    for name, departures in files("trainer").items():
+        found["trainer", name] = {**_defaults("trainer", {}), **departures}
+    return found
+
+
+def _defaults(group: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: option.default for name, option in schema(group, kind).items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+@functools.cache
+def register() -> None:
+    """Puts the whole schema into Hydra's ConfigStore; every command that composes calls it first."""
+    store = ConfigStore.instance()
+    for (group, name), node in nodes().items():
+        store.store(name=name, group=group, node=node, package="_global_" if group == "task" else group, provider="rnnbench")
+    base = load_yaml(CONF / "config.yaml")
+    base |= {"network": _defaults("network", {}), "train": _defaults("train", {})}
+    store.store(name="config", node=base, provider="rnnbench")
+
+
+# Refusals
+
+
+def jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -> list[dict[str, Any]]:
+    """The checked settings of every job that `overrides` ask for; BadOption at the first that cannot be.
+
+    Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
+    """
+    register()
+    found = []
+    for job in _split(overrides, sweep):
+        parsed = _parse(job)
+        for override in parsed:
+            _check_key(override, parsed, own_files=config_dir is not None)
+        found.append(resolve(_composed(job, config_dir)))
+    return found
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise BadOption(str(error).splitlines()[0]) from None
+
+
+def _split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
+    """The overrides of each job of a sweep, by Hydra's own rules."""
+    parsed = _parse(overrides)
+    if not sweep:
+        for override in parsed:
+            if override.is_sweep_override():
+                raise BadOption(f"{override.input_line}: several values make a sweep; add -m")
+        yield list(overrides)
+        return
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
+        yield from (list(job) for job in batch)
+
+
+def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> None:
+    """Refuses what names code, and what is no option; says which is near."""
+    line, key = override.input_line or "", override.key_or_group
+    if CODE.search(line) or RESOLVER.search(line):
+        raise BadOption(f"{line}: settings are words and numbers; code and resolvers are not allowed")
+    if key.startswith("hydra"):
+        if not HYDRA_KEYS.fullmatch(key) and key not in HYDRA_GROUPS:
+            raise BadOption(f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
+                            "hydra.launcher.*, hydra.verbose, hydra/launcher")
+        return
+    if own_files:
+        return  # names may come from the user's files; what they make is checked when composed
+    if key in CHOICES:
+        value = override.value()
+        if value is None or value == "":
+            raise BadOption(f"missing value: {key}=...; there are: {', '.join(names(key))}")
+        if value not in names(key):
+            raise unknown(key, str(value), names(key))
+        return
+    known = _keys({o.key_or_group: o.value() for o in job if o.key_or_group in CHOICES})
+    if key not in known:
+        group = key.partition(".")[0] + "."
+        near = [name for name in known if name.startswith(group)]
+        raise unknown("option", key, near or {name.partition(".")[0] + ".*" * ("." in name) for name in known})
+    if line.endswith("="):
+        raise BadOption(f"missing value: {key}")
+
+
+def _keys(chosen: Mapping[str, Any]) -> list[str]:
+    """Every dotted option there is for the chosen task, model, trainer and tracker."""
+    chosen = {"trainer": "cpu", "tracker": "auto", **chosen}
+    parts: dict[str, Iterable[str]] = {group: _defaults(group, {}) for group in ("network", "train")}
+    for group in CHOICES:
+        node = nodes().get((group, str(chosen.get(group))), {})
+        parts[group] = [key for key in (node.get("task", {}) if group == "task" else node) if key not in NAMING.get(group, ())]
+    return ["seed", "runs", "sweep", *(f"{group}.{key}" for group, keys in parts.items() for key in keys)]
+
+
+def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
+    """What Hydra composes from `overrides`. Choices are composed once for each combination, values set on a copy."""
+    choices = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in CHOICES)
+    cfg = copy.deepcopy(_compose(choices, config_dir))
+    for override in _parse([line for line in overrides if line not in choices]):
+        if not override.key_or_group.startswith("hydra"):
+            OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
+    try:
+        composed = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
+        raise BadOption(str(error).splitlines()[0]) from None
+    assert isinstance(composed, dict)
+    return composed  # type: ignore[return-value]
+
+
+@functools.cache
+def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
+    for group in ("task", "model"):
+        if not any(line.partition("=")[0].lstrip("+") == group for line in choices):
+            raise BadOption(f"missing value: {group}=...; there are: {', '.join(names(group))}")
+    GlobalHydra.instance().clear()
+    place = initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3") if config_dir else None
+    try:
+        with place or initialize(config_path=None, version_base="1.3"):
+            return compose("config", overrides=list(choices))
+    except HydraException as error:
+        raise BadOption(" ".join(str(error).split())) from None
+
+
+def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """Composed settings, checked against the signatures; BadOption for what is unknown, missing, mistyped or out of range."""
+    config: dict[str, Any] = {}
+    for group in ("task", "model", "network", "train", "trainer", "tracker"):
+        given = dict(composed.get(group) or {})
+        naming = {key: given.pop(key) for key in NAMING.get(group, ()) if key in given}
+        _check_names(group, naming)
+        known = schema(group, naming)
+        for key in given:
+            if key not in known:
+                raise unknown("option", f"{group}.{key}", [f"{group}.{name}" for name in known])
+        checked = {name: option.check(given.get(name, option.default), f"{group}.{name}") for name, option in known.items()}
+        config[group] = {**naming, **checked}
+    extra = set(composed) - set(config) - {"seed", "runs", "sweep", "hydra"}
+    if extra:
+        raise unknown("option", sorted(extra)[0], [*config, "seed", "runs", "sweep"])
+    config["seed"] = options.Option("seed", options.Count, 0).check(composed.get("seed", 0), "seed")
+    config["runs"] = options.Option("runs", str, "runs").check(composed.get("runs", "runs"), "runs")
+    config["sweep"] = options.Option("sweep", str | None, None).check(composed.get("sweep"), "sweep")
+    _check_together(config)
+    return config
+
+
+def _check_names(group: str, naming: Mapping[str, Any]) -> None:
+    if group == "task" and naming.get("name") not in tasks.NAMES:
+        raise unknown("task", str(naming.get("name")), tasks.NAMES)
+    if group == "model":
+        if naming.get("mechanism") not in models.sources():
+            raise unknown("mechanism", str(naming.get("mechanism")), models.sources())
+        if not re.fullmatch(r"[\w-]{1,100}", str(naming.get("name")), re.ASCII):
+            raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
+    if group == "tracker" and naming.get("name") not in tracking.TRACKERS:
+        raise unknown("tracker", str(naming.get("name")), tracking.TRACKERS)
+
+
+def _check_together(config: Mapping[str, Any]) -> None:
+    """What each option allows by itself but not beside the others."""
+    task, model = config["task"], config["model"]
+    if model["bidirectional"] and signature("task", task["name"]).constants["causal"]:
+        fitting = [name for name in names("model") if not nodes()["model", name]["bidirectional"]]
+        raise BadOption(
+            f"model={model['name']} reads both directions, and task={task['name']} is causal (a step may not see later ones); "
+            f"models that fit: {', '.join(fitting)}"
+        )
+    if config["train"]["batch_size"] < config["trainer"]["devices"]:
+        raise BadOption(
+            f"train.batch_size={config['train']['batch_size']} is less than trainer.devices={config['trainer']['devices']}; "
+            "every device needs a row"
+        )
+    sweep = config["sweep"]
+    if sweep is not None and not re.fullmatch(r"[\w.-]{1,100}", sweep, re.ASCII):
+        raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and .")
+    place = Path(config["runs"]).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise BadOption(f"runs={config['runs']!r}: no folder can be written there ({place} is not a writable folder)")
+
+
+def refuse_code(composed: Any, where: str = "") -> None:
+    """BadOption if anything in the composed settings, Hydra's own included, names code that is not ours or Hydra's."""
+    allowed = ("hydra._internal.core_plugins.basic_", "rnnbench.launcher.")
+    if isinstance(composed, Mapping):
+        for key, value in composed.items():
+            place = f"{where}.{key}" if where else str(key)
+            ours = place in ("hydra.launcher._target_", "hydra.sweeper._target_") and str(value).startswith(allowed)
+            if (CODE.search(str(key)) and not ours) or (place == "hydra.callbacks" and value):
+                raise BadOption(f"{place}={value!r}: settings are words and numbers; code is not allowed")
+            refuse_code(value, place)
+    elif isinstance(composed, list | tuple):
+        for item in composed:
+            refuse_code(item, where)
+
+
+def completions(line: str) -> list[str]:
+    """Words that could stand at the end of `line`, what follows `rnnbench train`; found by Hydra."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.utils import create_config_search_path
+    from hydra.plugins.completion_plugin import DefaultCompletionPlugin
+
+    register()
+    with initialize(config_path=None, version_base="1.3"):
+        plugin = DefaultCompletionPlugin(ConfigLoaderImpl(config_search_path=create_config_search_path(None)))
+        return plugin._query(config_name="config", line=line)
+
+
+# What makes two runs the same run
+
+
+def departures(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from the defaults in the signatures, by dotted name; a new option with a neutral default changes nothing."""
+    found = {}
+    for group in HASHED:
+        naming = {key: config[group][key] for key in NAMING.get(group, ())}
+        known = schema(group, naming)
+        for key, value in config[group].items():
+            if key in known and value != (list(d) if isinstance(d := known[key].default, tuple) else d):
+                found[f"{group}.{key}"] = value
+    return found
+
+
+def versions(config: Mapping[str, Any]) -> dict[str, int]:
+    """The versions of what makes a run's numbers."""
+    return {
+        "task": signature("task", config["task"]["name"]).constants["version"],
+        "model": signature("mechanism", config["model"]["mechanism"]).constants["version"],
+        "network": _version("network.py"),
+        "train": _version("training.py"),
+    }
+
+
+@functools.cache
+def _version(file: str) -> int:
+    found = re.search(r"^VERSION = (\d+)", (HERE / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, file
+    return int(found[1])
+
+
+def setting(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """All that determines a run's numbers but the seed; its digest is the setting's id."""
+    kinds = {"task": config["task"]["name"], "mechanism": config["model"]["mechanism"]}
+    return {**kinds, "departures": departures(config), "versions": versions(config), "data": fingerprint}
+
+
+def dump(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,228 @@
+"""Options as they stand in constructor signatures: ranges, and a reader that never imports.
+
+A default is written once, in the signature of what it configures, with its range in the annotation
+and its unit in the comment of its line:
+
+    def __init__(self, delay: Positive = 100,  # blank steps
+
+`read` takes that apart from the source text, so that help, completion and the refusal of a typo
+cost milliseconds; importing the same file would import torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import io
+import math
+import tokenize
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+MISSING = "???"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; an end is included unless `open_low`, `open_high` leave it out."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        low = "" if self.low == -math.inf else f"{'more than' if self.open_low else 'at least'} {self.low:g}"
+        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+Count = Annotated[int, Range(0)]
+Positive = Annotated[int, Range(1)]
+Rate = Annotated[float, Range(0, 1, open_high=True)]  # the share that dropout sets to zero
+Share = Annotated[float, Range(0, 1)]
+AtLeastZero = Annotated[float, Range(0)]
+AboveZero = Annotated[float, Range(0, open_low=True)]
+
+
+class BadOption(ValueError):
+    """What a user asked for cannot be; the message is one line: what was got, what is allowed."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One parameter of a constructor: its name, type (as annotated), default and the comment on its line."""
+
+    name: str
+    annotation: Any
+    default: Any
+    comment: str = ""
+
+    def check(self, value: Any, key: str) -> Any:
+        """`value`, as the annotated type; raises BadOption naming `key`, what was got and what is allowed."""
+        if value == MISSING and self.default == MISSING:
+            raise BadOption(f"missing value: {key} ({describe(self.annotation)})")
+        try:
+            return convert(value, self.annotation)
+        except ValueError:
+            raise BadOption(f"{key}={value!r} is not allowed; allowed: {describe(self.annotation)}") from None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What the source of one class says: its options, its literal class attributes and its docstring."""
+
+    options: Mapping[str, Option]
+    constants: Mapping[str, Any]
+    doc: str
+    class_name: str
+
+    def defaults(self, *without: str) -> dict[str, Any]:
+        return {name: option.default for name, option in self.options.items() if name not in without}
+
+    def doc_line(self, label: str) -> str:
+        """The docstring's paragraph that begins with `label:`, on one line; empty where there is none."""
+        for paragraph in self.doc.split("\n\n"):
+            if paragraph.strip().startswith(f"{label}:"):
+                return " ".join(paragraph.split())[len(label) + 1 :].strip()
+        return ""
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """`value` as `annotation` asks; ValueError where it cannot be. A whole float is no int, a bool no number."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        base, *ranges = typing.get_args(annotation)
+        value = convert(value, base)
+        if not all(value in range_ for range_ in ranges):
+            raise ValueError
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for choice in typing.get_args(annotation):
+            try:
+                return convert(value, choice)
+            except ValueError:
+                continue
+        raise ValueError
+    if origin is Literal:
+        for choice in typing.get_args(annotation):
+            if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+                return choice
+        raise ValueError
+    if origin in (list, tuple):
+        if not isinstance(value, list | tuple):
+            raise ValueError
+        return [convert(item, typing.get_args(annotation)[0]) for item in value]
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if annotation is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)  # a column may be called 0
+    if annotation is None or annotation is type(None):
+        if value is None:
+            return None
+        raise ValueError
+    if type(value) is not annotation or (annotation is float and math.isnan(value)):
+        raise ValueError
+    return value
+
+
+def describe(annotation: Any) -> str:
+    """The annotation in a user's words: `whole number, at least 1`."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return ", ".join([describe(parts[0]), *(str(part) for part in parts[1:])])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(part) for part in parts)
+    if origin is Literal:
+        return ", ".join(str(part) for part in parts)
+    if origin in (list, tuple):
+        return f"list of: {describe(parts[0])}"
+    names = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
+    return names.get(annotation, str(annotation))
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'copy_memory'?`, or nothing where no word is near."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:
+    """The error for a name that is none of `words`, with the nearest of them and the whole list."""
+    words = sorted(words)
+    return BadOption(f"no {kind} {word!r}{nearest(word, words)} there are: {', '.join(words)}".replace("' there", "'; there"))
+
+
+@functools.cache
+def read(path: Path, base: str | None = None, name: str | None = None) -> Signature:
+    """The signature of the class or function in `path` that is called `name`, or of the class that derives from `base`.
+
+    The docstring is the file's, which says what the class of a task or a mechanism is.
+    """
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and (node.name == name or (base and base in map(ast.unparse, node.bases))):
+            return _signature(node.name, node.body, source, ast.get_docstring(tree) or "")
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return Signature(_options(node.args, source), {}, ast.get_docstring(node) or "", name)
+    raise LookupError(f"{path}: no class {name or 'of ' + str(base)}")
+
+
+def _signature(name: str, body: list[ast.stmt], source: str, doc: str) -> Signature:
+    constants = {}
+    options: dict[str, Option] = {}
+    for item in body:
+        if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None:
+            target = item.targets[0] if isinstance(item, ast.Assign) else item.target
+            try:
+                constants[ast.unparse(target)] = ast.literal_eval(item.value)
+            except ValueError:
+                continue  # computed, so not a plain constant
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            item.args.args.pop(0)  # self
+            options = _options(item.args, source)
+    return Signature(options, constants, doc, name)
+
+
+def _options(arguments: ast.arguments, source: str) -> dict[str, Option]:
+    """The parameters; an annotation may stand on several lines, its comment on the first or the last."""
+    comments = _comments(source)
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = [*zip(arguments.args, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    options = {}
+    for argument, default in pairs:
+        if argument.annotation is None:
+            raise LookupError(f"{argument.arg} has no annotation")
+        last = (default or argument).end_lineno or argument.lineno
+        options[argument.arg] = Option(
+            argument.arg,
+            _evaluate(argument.annotation),
+            MISSING if default is None else ast.literal_eval(default),
+            comments.get(argument.lineno) or comments.get(last, ""),
+        )
+    return options
+
+
+def _evaluate(annotation: ast.expr) -> Any:
+    """The type that an annotation in our own source writes; a class of ours that is no option stays a string."""
+    names = {**vars(typing), **{k: v for k, v in globals().items() if k[0].isupper()}}
+    try:
+        return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # noqa: S307
+    except NameError:
+        return ast.unparse(annotation)
+
+
+def _comments(source: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}

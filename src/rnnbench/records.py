@@ -1,0 +1,274 @@
+"""What a run leaves behind, and how it is found again: plain files, written so that nothing half-done can be read.
+
+    runs/<task>/<model>/s<seed>-<id8>/
+        config.yaml          the resolved settings, with the run's id
+        metrics.jsonl        a row a logged step: deterministic values only
+        timings.jsonl        the same rows' seconds, speeds and memory
+        checkpoints/         <step>-<sha256>.pt, the last two; each carries its own checksum in its name
+        model.safetensors    the weights that validation chose
+        record.json          the result: written once, atomically, with a checksum
+
+The record is the truth; every table, figure and dashboard is a function of it. Torch is never imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SCHEMA = 1
+KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
+Row = dict[str, Any]
+
+
+class DamagedRecord(ValueError):
+    """A record whose checksum does not fit its content, or whose schema is not ours."""
+
+
+class Held(RuntimeError):
+    """A live process holds this run."""
+
+
+def canonical(value: Any) -> str:
+    """One text for one value: keys sorted, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical text, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_atomically(path: Path, data: bytes, once: bool = False) -> None:
+    """`data` at `path`, whole or not at all, on the disk when this returns; FileExistsError if `once` and it exists."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if once:
+            os.link(temporary, path)  # a link never overwrites
+        else:
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's files. Every method can be called again after a crash at any moment."""
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Makes the folder and writes config.yaml."""
+        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+        write_atomically(self.path / "config.yaml", text.encode())
+
+    def config(self) -> dict[str, Any]:
+        return yaml.load((self.path / "config.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)  # noqa: S506
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[None]:
+        """Holds the run for this process; raises Held where another one does. The lock dies with its process."""
+        with open(self.path / "lease", "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise Held(f"{self.path} is being run by {file.read().strip() or 'another process'}") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    # the log
+
+    def rows(self) -> list[Row]:
+        """The logged rows, each with its timings; a last line that was cut off is left out."""
+        metrics, timings = self._lines("metrics.jsonl"), self._lines("timings.jsonl")
+        return [row | time for row, time in zip(metrics, timings, strict=False)]
+
+    def metrics(self) -> list[Row]:
+        """The deterministic part of the rows."""
+        return self._lines("metrics.jsonl")
+
+    def _lines(self, name: str) -> list[Row]:
+        path = self.path / name
+        if not path.exists():
+            return []
+        *lines, _tail = path.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines]
+
+    # checkpoints
+
+    def save_checkpoint(self, step: int, data: bytes) -> None:
+        folder = self.path / "checkpoints"
+        write_atomically(folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
+        for old in sorted(folder.glob("*.pt"))[:-KEEP]:
+            old.unlink(missing_ok=True)
+
+    def checkpoints(self) -> Iterator[tuple[Path, bytes | None]]:
+        """Checkpoints from the newest on; None in place of bytes that do not fit the checksum in the name."""
+        for path in sorted((self.path / "checkpoints").glob("*.pt"), reverse=True):
+            data = path.read_bytes()
+            step, _, checksum = path.stem.partition("-")
+            yield path, data if step.isdigit() and hashlib.sha256(data).hexdigest() == checksum else None
+
+    def drop_checkpoints(self) -> None:
+        for path in (self.path / "checkpoints").glob("*.pt"):
+            path.unlink(missing_ok=True)
+
+    # the record
+
+    def finish(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes record.json, once: FileExistsError if there is one already."""
+        body = plain({"schema": SCHEMA, **record})
+        body["checksum"] = digest(body)
+        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomically(self.path / "record.json", text.encode(), once=True)
+        return body
+
+    def record(self) -> dict[str, Any] | None:
+        """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
+        path = self.path / "record.json"
+        return verified(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+
+
+class Log:
+    """The open log of a run in progress: appends rows, and knows the offsets that a checkpoint keeps."""
+
+    def __init__(self, folder: RunFolder, offsets: tuple[int, int] = (0, 0)):
+        self._files = []
+        for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
+            file = open(folder.path / name, "ab")  # noqa: SIM115 - closed by close()
+            if os.fstat(file.fileno()).st_size < offset:
+                raise DamagedRecord(f"{folder.path / name} is shorter than the checkpoint says")
+            file.truncate(offset)  # rows after the checkpoint are made again
+            file.seek(0, os.SEEK_END)
+            self._files.append(file)
+
+    def append(self, step: int, metrics: Row, timings: Row) -> None:
+        for file, row in zip(self._files, (metrics, timings), strict=True):
+            file.write(json.dumps(plain({"step": step, **row}), ensure_ascii=False).encode() + b"\n")
+            file.flush()
+
+    def offsets(self) -> tuple[int, int]:
+        """Where the logs end, after they are on the disk."""
+        for file in self._files:
+            file.flush()
+            os.fsync(file.fileno())
+        metrics, timings = (file.tell() for file in self._files)
+        return metrics, timings
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+
+def verified(text: str, where: str) -> dict[str, Any]:
+    """The record in `text`, checked; DamagedRecord says what is wrong with it."""
+    try:
+        record = json.loads(text)
+        checksum = record.pop("checksum")
+        fits = digest(record) == checksum
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedRecord(f"{where}: no record ({type(error).__name__})") from None
+    if not fits:
+        raise DamagedRecord(f"{where}: the checksum does not fit; the record was changed or damaged")
+    if record.get("schema") not in READERS:
+        raise DamagedRecord(f"{where}: schema {record.get('schema')!r} is not known to this version (knows {sorted(READERS)})")
+    return READERS[record["schema"]]({**record, "checksum": checksum})
+
+
+# A record of an earlier schema is read by a function that brings it to the present one.
+READERS = {1: lambda record: record}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run that was found: its folder, its settings, and its record unless it is unfinished."""
+
+    path: Path
+    config: dict[str, Any]
+    record: dict[str, Any] | None
+
+
+def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
+    """(runs, complaints) under `paths`: run folders, folders that hold them, results.jsonl files.
+
+    FileNotFoundError for a path that is not there. A damaged record is a complaint, never a row.
+    """
+    runs: list[Stored] = []
+    complaints: list[str] = []
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"no run, folder or results file at {path}")
+        if path.is_file():
+            _read_results(path, runs, complaints)
+            continue
+        for folder in _folders(path):
+            try:
+                record = RunFolder(folder).record()
+                config = record["config"] if record else RunFolder(folder).config()
+            except (DamagedRecord, OSError, yaml.YAMLError) as error:
+                complaints.append(str(error))
+                continue
+            runs.append(Stored(folder, config, record))
+    return runs, complaints
+
+
+def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = verified(line, f"{path}:{number}")
+        except DamagedRecord as error:
+            complaints.append(str(error))
+            continue
+        runs.append(Stored(path, record["config"], record))
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    """Run folders at or below `path`, in order of their names."""
+    entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    if any(entry.name in ("record.json", "config.yaml") for entry in entries):
+        yield path
+        return
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _folders(Path(entry.path))

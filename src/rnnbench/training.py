@@ -1,0 +1,454 @@
+"""The LightningModule and its Trainer: the only file that imports Lightning.
+
+Steps are the only clock. One Lightning epoch is the stretch from one evaluation to the next, so that validation, resuming
+and stopping all meet at its end; what the training batches are is a function of the step alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
+from torch import Tensor
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from rnnbench.tasks.task import Batch, Split, Task
+
+from .instruments import gradient_norm, gradient_norms, peak_memory
+from .models.mechanism import State
+from .network import Network
+from .options import AboveZero, AtLeastZero, Count, Positive, Rate
+
+VERSION = 1  # raised when the numbers that training makes change
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on workers and loggers that are as they are on purpose
+
+
+class Journal(Protocol):
+    """Where training reports to. It knows nothing of files."""
+
+    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None: ...
+
+    def save(self, step: int, checkpoint: dict[str, Any]) -> None: ...
+
+
+class Diverged(Exception):
+    """The loss or its gradient stopped being a finite number at `step`."""
+
+    def __init__(self, step: int):
+        super().__init__(f"diverged at step {step}")
+        self.step = step
+
+
+class Interrupted(Exception):
+    """Somebody asked for an end; a checkpoint was written at `step`."""
+
+    def __init__(self, step: int):
+        super().__init__(f"interrupted at step {step}")
+        self.step = step
+
+
+class Learner(lightning.LightningModule):
+    """Trains a network on a task: one optimiser step a batch, validation in between, the best weights kept.
+
+    `journal` receives a row every `log_every` steps and at each evaluation, and a checkpoint at each evaluation, every
+    `save_seconds`, and when `interrupt` is set; from a checkpoint, `resume` goes on to the same numbers.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        task: Task,
+        journal: Journal,
+        seed: int,
+        steps: Positive = 2000,  # optimiser steps
+        batch_size: Positive = 50,  # rows of a batch, over all devices
+        optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam",
+        learning_rate: AboveZero = 0.001,
+        weight_decay: AtLeastZero = 0.0,  # decoupled for adamw, added to the gradient otherwise
+        momentum: Rate = 0.0,  # of sgd and rmsprop
+        clip: AboveZero | None = 1.0,  # bound on the gradient; null for none
+        clip_by: Literal["norm", "value"] = "norm",  # the bound is on the whole gradient's norm, or on each entry
+        schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant",  # of the learning rate, after the warm-up
+        warmup: Count = 0,  # steps over which the learning rate rises linearly
+        decay: AboveZero = 0.5,  # schedule=plateau: factor on the rate after an evaluation that was no better
+        eval_every: Positive = 200,  # steps between evaluations
+        log_every: Positive = 50,  # steps between logged rows
+        patience: Count = 0,  # evaluations without a better score before training ends; 0 waits for ever
+        stop_when_solved: bool = True,  # training ends when validation says solved
+        precision: Literal["32", "64", "bf16"] = "32",  # bits of a number; bf16: products only, weights stay 32
+    ):
+        super().__init__()
+        self.network, self.task, self.journal, self.seed = network, task, journal, seed
+        self.steps, self.batch_size, self.optimizer_name = steps, batch_size, optimizer
+        self.learning_rate, self.weight_decay, self.momentum = learning_rate, weight_decay, momentum
+        self.clip, self.clip_by = clip, clip_by
+        self.schedule, self.warmup, self.decay = schedule, warmup, decay
+        self.eval_every, self.log_every = eval_every, log_every
+        self.patience, self.stop_when_solved, self.precision = patience, stop_when_solved, precision
+
+        self.step = 0  # optimiser steps done, also before a restart
+        self.stopped = False  # early, on patience or because solved
+        self.best: dict[str, Any] = {}  # step, score, scores and weights of the best evaluation
+        self.stale = 0  # evaluations since then
+        self.reductions = 0  # of the learning rate, by schedule=plateau
+        self.solved_step: int | None = None
+        self.seconds_to_solved: float | None = None
+        self.seconds = 0.0  # of training, evaluations not counted
+        self.interrupt = False  # set from outside: save and stop at the end of the step
+        self.save_seconds = math.inf  # between checkpoints, where evaluations are rarer
+        self.totals = [0, 0]  # sequences and tokens trained on
+        self.scores: dict[str, float] = {}  # of the evaluation made last
+
+        self._state: State | None = None  # carried from batch to batch
+        self._window: list[tuple[Tensor, ...]] = []  # (loss, gradient norm) of each step since the last row
+        self._work = [0, 0]  # sequences and tokens since the last row
+        self._pending: dict[str, float] = {}  # a row that waits for its evaluation
+        self._sums: dict[str, Tensor] = {}
+        self._resume: dict[str, Any] | None = None
+        self._clock = self._saved_at = time.monotonic()
+        self._row_at, self._row_step = 0.0, 0  # seconds of training and steps at the last row
+        self._evaluated_state: State | None = None
+
+    # one step
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        optimizer = make_optimizer(self)
+        if self._resume:
+            optimizer.load_state_dict(self._resume["optimizer"])
+        return optimizer
+
+    def rate(self) -> float:
+        """The learning rate of the coming step: a function of the step (and of the evaluations, for `plateau`)."""
+        if self.step < self.warmup:
+            return self.learning_rate * (self.step + 1) / self.warmup
+        done = (self.step - self.warmup) / max(1, self.steps - self.warmup)
+        factors = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+            "plateau": self.decay**self.reductions,
+        }
+        return self.learning_rate * factors[self.schedule]
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        for group in self.optimizers().param_groups:
+            group["lr"] = self.rate()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        state = self.network.carry(self._state, batch.fresh) if self.task.carries else None
+        outputs, state = self.network(batch, state)
+        if self.task.carries:
+            self._state = state
+        total, count = self.task.loss(outputs, batch)
+        count = self._over_devices(count)
+        self._window.append((total.detach() / count,))
+        self._work[0] += len(batch.lengths)
+        self._work[1] += int(batch.lengths.sum())
+        return total * self.trainer.world_size / count  # gradients are averaged over devices
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Called between backward and the optimiser's step: measures, then clips."""
+        logged = self._logs_after(self.step + 1)
+        if self.clip is not None:
+            gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+            measured = get_total_norm(gradients, 2.0 if self.clip_by == "norm" else math.inf)
+            self._window[-1] += (measured,)
+        if logged:
+            self._pending |= {f"train/gradient_norm/{name}": norm for name, norm in gradient_norms(self.network).items()}
+            self._pending["train/gradient_norm"] = gradient_norm(self.network.parameters()).item()
+        if self.clip is not None:
+            if self.clip_by == "norm":
+                clip_grads_with_norm_(self.network.parameters(), self.clip, measured)
+            else:
+                clip_grad_value_(self.network.parameters(), self.clip)
+        if logged:
+            self._pending["train/gradient_norm_clipped"] = gradient_norm(self.network.parameters()).item()
+            self._pending["train/learning_rate"] = self.rate()
+
+    def _logs_after(self, step: int) -> bool:
+        return step % self.log_every == 0 or self._evaluates_after(step)
+
+    def _evaluates_after(self, step: int) -> bool:
+        return step % self.eval_every == 0 or step == self.steps
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.step += 1
+        if self._logs_after(self.step):
+            self._take_stock()
+        if self._evaluates_after(self.step):
+            return  # the row and the checkpoint wait for the evaluation
+        if self._pending:
+            self._write()
+        if self.interrupt or time.monotonic() - self._saved_at > self.save_seconds:
+            self._save()
+        if self.interrupt:
+            raise Interrupted(self.step)
+
+    def _take_stock(self) -> None:
+        """Adds to the pending row what the steps since the last row were; raises Diverged at the first that is not finite."""
+        steps = torch.stack([torch.stack(step) for step in self._window]).tolist()
+        for index, values in enumerate(steps):
+            if not all(map(math.isfinite, values)):
+                raise Diverged(self.step - len(steps) + 1 + index)
+        self._pending["train/loss"] = sum(step[0] for step in steps) / len(steps)
+        if self.clip is not None:
+            self._pending["train/clipped"] = sum(step[1] > self.clip for step in steps) / len(steps)
+        self._window.clear()
+
+    def _write(self) -> None:
+        """Hands the pending row to the journal, with the speed since the last one."""
+        self._stop_clock()
+        passed = max(self.seconds - self._row_at, 1e-9)
+        sequences, tokens = self._work
+        self.totals = [self.totals[0] + sequences, self.totals[1] + tokens]
+        timings = {
+            "seconds": self.seconds,
+            "steps_per_second": (self.step - self._row_step) / passed,
+            "sequences_per_second": sequences / passed,
+            "tokens_per_second": tokens / passed,
+            "peak_memory_bytes": peak_memory(self.device),
+        }
+        self.journal.row(self.step, self._pending, timings)
+        self._pending, self._work = {}, [0, 0]
+        self._row_at, self._row_step = self.seconds, self.step
+
+    def _stop_clock(self) -> None:
+        now = time.monotonic()
+        self.seconds += now - self._clock
+        self._clock = now
+
+    # evaluation
+
+    def on_validation_epoch_start(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        self._stop_clock()
+        self._sums, self._evaluated_state = {}, None
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        state = self.network.carry(self._evaluated_state, batch.fresh) if self.task.carries else None
+        outputs, self._evaluated_state = self.network(batch, state)
+        for name, value in self.task.score(outputs, batch).items():
+            self._sums[name] = self._sums.get(name, 0) + value
+
+    def _finish_scores(self) -> dict[str, float]:
+        return self.task.finish({name: self._over_devices(value).item() for name, value in self._sums.items()})
+
+    def on_validation_epoch_end(self) -> None:
+        self.scores = self._finish_scores()
+        score = self.scores[self.task.headline]
+        if not math.isfinite(score):
+            raise Diverged(self.step)
+        self._clock = time.monotonic()  # an evaluation is not training time
+        sign = -1 if self.task.direction == "max" else 1
+        if not self.best or sign * score < sign * self.best["score"]:
+            weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+            self.best = {"step": self.step, "score": score, "scores": self.scores, "weights": weights}
+            self.stale = 0
+        else:
+            self.stale += 1
+            self.reductions += self.schedule == "plateau"
+        if self.solved_step is None and self.task.solved(self.scores):
+            self.solved_step, self.seconds_to_solved = self.step, self.seconds
+        self.stopped = bool((self.stop_when_solved and self.solved_step) or (self.patience and self.stale >= self.patience))
+        self._pending |= {f"validation/{name}": value for name, value in self.scores.items()}
+        self._write()
+        self._save()
+        self.trainer.should_stop = self.stopped
+        if self.interrupt:
+            raise Interrupted(self.step)
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        self.scores = self._finish_scores()
+
+    def _over_devices(self, value: Tensor) -> Tensor:
+        """The sum of `value` over all devices."""
+        return self.trainer.strategy.reduce(value, reduce_op="sum")
+
+    # checkpoints
+
+    def _save(self) -> None:
+        if self._window and not all(bool(torch.isfinite(value).all()) for step in self._window for value in step):
+            return  # the next row will say where it diverged; a checkpoint from here would be of no use
+        kept = {name: getattr(self, name) for name in KEPT}
+        rng = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.device)
+        checkpoint = {
+            "kept": kept,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizers().optimizer.state_dict(),
+            "random": rng,
+        }
+        self.journal.save(self.step, checkpoint)
+        self._saved_at = time.monotonic()
+
+    def resume(self, checkpoint: Mapping[str, Any]) -> None:
+        """Goes on from what `_save` wrote, to the same numbers."""
+        for name in KEPT:
+            setattr(self, name, checkpoint["kept"][name])
+        self.network.load_state_dict(checkpoint["network"])
+        self._resume = checkpoint
+
+    def on_train_start(self) -> None:
+        self._clock = self._saved_at = time.monotonic()
+        if self._resume:
+            random = self._resume["random"]
+            torch.set_rng_state(random["cpu"])
+            if "cuda" in random and self.device.type == "cuda":
+                torch.cuda.set_rng_state(random["cuda"], self.device)
+            self._resume = None
+
+
+# What of a Learner a checkpoint holds besides weights, optimiser and random numbers.
+KEPT = (
+    "step",
+    "stopped",
+    "best",
+    "stale",
+    "reductions",
+    "solved_step",
+    "seconds_to_solved",
+    "seconds",
+    "scores",
+    "totals",
+    "_state",
+    "_window",
+    "_work",
+    "_row_at",
+    "_row_step",
+)
+
+
+class Stretch(IterableDataset):
+    """The training batches from where it stands to the next evaluation; iterating again goes on from there."""
+
+    def __init__(self, learner: Learner, rank: int, world: int):
+        self.task, self.seed = learner.task, learner.seed
+        self.step, self.steps = learner.step, learner.steps
+        self.batch_size, self.eval_every = learner.batch_size, learner.eval_every
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[Batch]:
+        begin = self.step
+        self.step = min((begin // self.eval_every + 1) * self.eval_every, self.steps)
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(begin + first, self.step, stride):
+            yield shard(self.task.batch("train", step, self.batch_size, self.seed), self.rank, self.world)
+
+
+class Pass(IterableDataset):
+    """All batches of a split, once."""
+
+    def __init__(self, task: Task, split: Split, batch_size: int, rank: int, world: int):
+        self.task, self.split, self.batch_size, self.rank, self.world = task, split, batch_size, rank, world
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for index in range(first, self.task.batches(self.split, self.batch_size), stride):
+            yield shard(self.task.batch(self.split, index, self.batch_size, seed=0), self.rank, self.world)
+
+
+def shard(batch: Batch, rank: int, world: int) -> Batch:
+    """The rows of `batch` that device `rank` of `world` takes."""
+    return batch if world == 1 else Batch(*(None if part is None else part[rank::world] for part in batch))
+
+
+def loader(dataset: IterableDataset, workers: int) -> DataLoader:
+    """Batches as they are, in order. The generator is the loader's own, so that making one draws nothing from training's."""
+    return DataLoader(
+        dataset, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=torch.Generator()
+    )
+
+
+def make_optimizer(learner: Learner) -> torch.optim.Optimizer:
+    """The optimiser by its name, in its fused form where there is one."""
+    parameters, rate, decay = learner.network.parameters(), learner.learning_rate, learner.weight_decay
+    match learner.optimizer_name:
+        case "adam":
+            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, rate, alpha=0.9, momentum=learner.momentum, weight_decay=decay, foreach=True)
+        case _:
+            return torch.optim.SGD(parameters, rate, momentum=learner.momentum, weight_decay=decay, fused=True)
+
+
+class Progress(RichProgressBar):
+    """The library's bar over the steps of the whole run, with the last loss and score."""
+
+    def __init__(self, name: str, shown: Mapping[str, float]):
+        super().__init__(theme=RichProgressBarTheme(metrics_format=".4g"))
+        self.name, self.shown, self._drawn_at = name, shown, 0.0
+
+    @property
+    def total_train_batches(self) -> int:
+        return self.trainer.lightning_module.steps
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return self.name
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        return dict(self.shown)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if time.monotonic() - self._drawn_at > 0.1:  # seconds; drawing costs more than a small step
+            self._drawn_at = time.monotonic()
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, pl_module.step - 1)
+
+
+def train(
+    learner: Learner,
+    accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
+    devices: Positive = 1,
+    workers: Count = 0,  # processes that make batches; 0 makes them between steps
+    save_seconds: AboveZero = 120.0,  # between checkpoints, where evaluations are rarer
+    progress: Progress | None = None,
+) -> dict[str, dict[str, float]]:
+    """Trains, then reads the test split once with the weights that validation chose.
+
+    Returns {"validation": scores, "test": scores}. Raises Diverged or Interrupted.
+    """
+    learner.save_seconds = save_seconds
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision={"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}[learner.precision],
+        max_steps=learner.steps - learner.step,
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress is not None,
+        callbacks=[progress] if progress else [],
+        use_distributed_sampler=False,
+    )
+    rank, world = trainer.global_rank, trainer.world_size
+    if learner.step < learner.steps and not learner.stopped:
+        validation = loader(Pass(learner.task, "validation", EVALUATED_ROWS, rank, world), workers)
+        trainer.fit(learner, loader(Stretch(learner, rank, world), workers), validation)
+    learner.network.load_state_dict(learner.best["weights"])
+    trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
+    return {"validation": learner.best["scores"], "test": learner.scores}
+
+
+EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only

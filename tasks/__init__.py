@@ -1,0 +1,45 @@
+"""The tasks, one file each; a task of another package joins through the entry point group `rnnbench.tasks`."""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .task import Task
+
+
+@functools.cache
+def sources() -> dict[str, Path]:
+    """The file of each task by its name. Nothing is imported."""
+    here = Path(__file__).parent
+    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in ("__init__", "task")}
+    for entry in metadata.entry_points(group="rnnbench.tasks"):
+        spec = find_spec(entry.module)
+        if spec and spec.origin:
+            found.setdefault(entry.name, Path(spec.origin))
+    return found
+
+
+NAMES: tuple[str, ...] = tuple(sources())
+
+
+def load(name: str, **options: Any) -> Task:
+    """The task `name` with `options`; LookupError for a name that is not in NAMES, ValueError for an impossible option."""
+    from .task import Task
+
+    if name not in NAMES:
+        raise LookupError(f"no task {name!r}; there are: {', '.join(NAMES)}")
+    entries = {entry.name: entry.module for entry in metadata.entry_points(group="rnnbench.tasks")}
+    here = Path(__file__).parent / f"{name}.py"
+    module = import_module(f"{__name__}.{name}" if here.exists() else entries[name])
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__
+    ]
+    (cls,) = classes
+    return cls(**options)

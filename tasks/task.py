@@ -1,0 +1,176 @@
+"""The contract of a task: where batches come from, what a prediction costs, and what it scores.
+
+A task owns meaning. It says what it feeds and what it wants (`Tokens`, `Reals`, `Bits`); the sizes
+flow from here to the network, and no config repeats them. One task is one file: its docstring holds
+a worked example and the lines `Floor:` and `Source:`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Tokens(NamedTuple):
+    """A stream of whole numbers below `size`: (B, T) int64."""
+
+    size: int
+
+
+class Reals(NamedTuple):
+    """A stream of real vectors of `size` numbers: (B, T, size) float32."""
+
+    size: int
+
+
+class Bits(NamedTuple):
+    """A stream of vectors of `size` independent zeros and ones: (B, T, size) float32."""
+
+    size: int
+
+
+Stream = Tokens | Reals | Bits
+
+
+class Batch(NamedTuple):
+    """B rows of T steps; S = T where every step is answered, 1 where the task answers once.
+
+    `source` (B, R) or (B, R, D) is what is read before writing starts (N->M, 1->N), with its own kind.
+    """
+
+    inputs: Tensor  # (B, T) int64 tokens, or (B, T, D) float32
+    targets: Tensor  # (B, S) int64, or (B, S, D) float32
+    scored: Tensor  # (B, S) bool: the steps that count; padding never
+    lengths: Tensor  # (B,) int64: valid steps; padding stands only at the end
+    fresh: Tensor  # (B,) bool: False = this row continues the same row of the previous batch
+    source: Tensor | None = None
+    source_lengths: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in self))
+
+    def pin_memory(self) -> Batch:
+        return Batch(*(None if part is None else part.pin_memory() for part in self))
+
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Sums = dict[str, Tensor]  # each a float64 scalar that adds up over batches and over devices
+
+
+class Task(ABC):
+    """One task with its options. Construction is cheap: it looks at files and columns and reads no data.
+
+    Options are the constructor's parameters, with ranges in their annotations and units in comments.
+    The class attributes are literals, so that they can be read without importing the file.
+    """
+
+    version: ClassVar[int]  # raised when the numbers that the task makes change
+    structure: ClassVar[Literal["N->N", "N->1", "N->M", "1->N"]]
+    causal: ClassVar[bool]  # True: a step's answer may depend on earlier steps only
+    headline: ClassVar[str]  # the score that ranks models
+    direction: ClassVar[Literal["min", "max"]]  # which way the headline is better
+    unit: ClassVar[str] = ""  # of the headline
+    generates: ClassVar[bool] = False  # can write by itself, step by step
+    carries: ClassVar[bool] = False  # rows continue from batch to batch, with the state
+
+    inputs: Stream
+    targets: Stream
+    source: Stream | None = None
+
+    def prepare(self) -> None:  # noqa: B027 - nothing to do for data that are generated
+        """Downloads, tokenises and counts once, into a cache that is either complete or absent; idempotent.
+
+        After it, `inputs`, `targets`, `batch`, `floor` and `fingerprint` may be used.
+        """
+
+    @property
+    def fingerprint(self) -> str:
+        """What the data are, in a few characters (a sha256 of them); empty where they are generated."""
+        return ""
+
+    @property
+    @abstractmethod
+    def floor(self) -> float:
+        """The best headline of a guess that ignores the past, on the reported (test) split."""
+
+    @abstractmethod
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """The outputs of that guess for `batch`; scoring them on the test split gives `floor`."""
+
+    @abstractmethod
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        """Whether these scores count as the task solved."""
+
+    @abstractmethod
+    def batches(self, split: Split, batch_size: int) -> int:
+        """How many batches one pass over `split` has. Training data may go on for ever: then any number."""
+
+    @abstractmethod
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        """Batch `index` of `split`: a pure function of its arguments and the options.
+
+        Epoch, permutation and bucket are functions of `index`, so workers, devices and resuming change
+        nothing, and two models with one seed see one stream. `seed` moves the training stream only:
+        every run is validated and tested on the same sequences.
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(sum of losses over scored steps, their number); training divides once, over all devices."""
+
+    @abstractmethod
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        """Sums that add up over batches; `outputs` (B, S, size of the target stream) as the network gives them."""
+
+    @abstractmethod
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        """Scores from the added-up sums: the one place where anything is divided. Always has the headline."""
+
+    def about(self) -> dict[str, Any]:
+        """Facts of the data worth keeping in the record (sizes, licence, sha256); plain values only."""
+        return {}
+
+    # What a task that generates by itself adds; `rnnbench sample` calls them.
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a prompt. ValueError names a symbol that is not in the vocabulary."""
+        raise NotImplementedError
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens."""
+        raise NotImplementedError
+
+
+def generator(*key: int) -> numpy.random.Generator:
+    """A counter-based generator that is a pure function of `key`: seed, split and index, say."""
+    return numpy.random.Generator(numpy.random.Philox(numpy.random.SeedSequence(key)))
+
+
+def stream(split: Split, index: int, seed: int) -> numpy.random.Generator:
+    """The generator of one batch: training follows `seed`; validation and test are the same for every run."""
+    return generator(SPLITS.index(split), index, seed if split == "train" else 0)
+
+
+def cross_entropy(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) of -log p(target) in nats over the scored steps; outputs (B, S, classes) are logits."""
+    losses = functional.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten(), reduction="none")
+    scored = batch.scored.flatten()
+    return torch.where(scored, losses, 0.0).sum(), scored.sum()
+
+
+def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) of squared errors over the scored steps; outputs and targets are (B, S, D)."""
+    errors = (outputs - batch.targets).square().sum(-1)
+    return torch.where(batch.scored, errors, 0.0).sum(), batch.scored.sum()
+
+
+def correct(outputs: Tensor, batch: Batch) -> Tensor:
+    """(B, S) bool: scored steps whose most likely class is the target."""
+    return (outputs.argmax(-1) == batch.targets) & batch.scored
