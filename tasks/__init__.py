@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.options import read, unknown
+
 if TYPE_CHECKING:
     from .task import Task
 
@@ -28,11 +30,16 @@ NAMES: tuple[str, ...] = tuple(sources())
 
 
 def load(name: str, **options: Any) -> Task:
-    """The task `name` with `options`; LookupError for a name that is not in NAMES, ValueError for an impossible option."""
+    """The task `name` with `options`, held against the ranges of its signature; ValueError where one cannot be."""
     from .task import Task
 
     if name not in NAMES:
-        raise LookupError(f"no task {name!r}; there are: {', '.join(NAMES)}")
+        raise unknown("task", name, NAMES)
+    known = read(sources()[name], base="Task").options
+    for key, value in options.items():
+        if key not in known:
+            raise unknown("option", f"task.{key}", [f"task.{option}" for option in known])
+        options[key] = known[key].check(value, f"task.{key}")
     entries = {entry.name: entry.module for entry in metadata.entry_points(group="rnnbench.tasks")}
     here = Path(__file__).parent / f"{name}.py"
     module = import_module(f"{__name__}.{name}" if here.exists() else entries[name])

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import numpy
 import torch
 from torch import Tensor
 
 from rnnbench.options import AboveZero, Positive, Range
 
-from .task import Batch, Reals, Split, Sums, Task, squared_error, stream
+from .task import Batch, Reals, Sums, Task, squared_error
 
 
 class Adding(Task):
@@ -47,12 +48,7 @@ class Adding(Task):
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["mse"] < self.solved_below
 
-    def batches(self, split: Split, batch_size: int) -> int:
-        return -(-self.sequences // batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        random = stream(split, index, seed)
-        rows = batch_size if split == "train" else min(batch_size, self.sequences - index * batch_size)
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         inputs = torch.zeros(rows, self.length, 2)
         inputs[..., 0] = torch.from_numpy(random.random((rows, self.length), dtype="float32"))
         half = self.length // 2

@@ -18,12 +18,13 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy
 import torch
 from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .task import Batch, Reals, Split, Stream, Sums, Task, Tokens, correct, cross_entropy, stream
+from .task import Batch, Reals, Stream, Sums, Task, Tokens, correct, cross_entropy
 
 KINDS = 8  # symbols 1..8; 0 is the blank, 9 the cue
 
@@ -58,12 +59,7 @@ class CopyMemory(Task):
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["accuracy"] > self.solved_above
 
-    def batches(self, split: Split, batch_size: int) -> int:
-        return -(-self.sequences // batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        random = stream(split, index, seed)
-        rows = batch_size if split == "train" else min(batch_size, self.sequences - index * batch_size)
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         symbols = torch.from_numpy(random.integers(1, KINDS + 1, (rows, self.symbols)))
         inputs = torch.zeros(rows, self.steps, dtype=torch.int64)
         inputs[:, : self.symbols] = symbols

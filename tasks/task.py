@@ -7,8 +7,9 @@ a worked example and the lines `Floor:` and `Source:`.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy
@@ -52,11 +53,16 @@ class Batch(NamedTuple):
     source: Tensor | None = None
     source_lengths: Tensor | None = None
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """`function` on every tensor."""
+        parts: Any = (None if part is None else function(part) for part in self)
+        return Batch(*parts)
+
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in self))
+        return self.map(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        return Batch(*(None if part is None else part.pin_memory() for part in self))
+        return self.map(Tensor.pin_memory)
 
 
 Split = Literal["train", "validation", "test"]
@@ -108,18 +114,35 @@ class Task(ABC):
     def solved(self, scores: Mapping[str, float]) -> bool:
         """Whether these scores count as the task solved."""
 
-    @abstractmethod
     def batches(self, split: Split, batch_size: int) -> int:
-        """How many batches one pass over `split` has. Training data may go on for ever: then any number."""
+        """How many batches one pass over `split` has; generated training data go on for ever all the same."""
+        return -(-self.sequences // batch_size)
 
-    @abstractmethod
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Batch `index` of `split`: a pure function of its arguments and the options.
 
         Epoch, permutation and bucket are functions of `index`, so workers, devices and resuming change
         nothing, and two models with one seed see one stream. `seed` moves the training stream only:
-        every run is validated and tested on the same sequences.
+        every run is validated and tested on the same sequences, whatever the batch size.
+
+        This one is for tasks that generate their data by `draw`; a task with data of its own writes its own.
         """
+        if split == "train":
+            return self.draw(generator(SPLITS.index(split), index, seed), batch_size)
+        if split not in self._sets:
+            self._sets[split] = self.draw(generator(SPLITS.index(split)), self.sequences)
+        rows = slice(index * batch_size, (index + 1) * batch_size)
+        return self._sets[split].map(lambda part: part[rows])
+
+    sequences: int  # in the validation set, and in the test set, of a task that generates its data
+
+    @functools.cached_property
+    def _sets(self) -> dict[str, Batch]:
+        return {}
+
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
+        """`rows` sequences from `random`."""
+        raise NotImplementedError
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -151,11 +174,6 @@ class Task(ABC):
 def generator(*key: int) -> numpy.random.Generator:
     """A counter-based generator that is a pure function of `key`: seed, split and index, say."""
     return numpy.random.Generator(numpy.random.Philox(numpy.random.SeedSequence(key)))
-
-
-def stream(split: Split, index: int, seed: int) -> numpy.random.Generator:
-    """The generator of one batch: training follows `seed`; validation and test are the same for every run."""
-    return generator(SPLITS.index(split), index, seed if split == "train" else 0)
 
 
 def cross_entropy(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
-    shell = verb("completion", completion, "completion for a shell: eval \"$(rnnbench completion bash)\"")
+    shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
     shell.add_argument("shell", choices=("bash", "zsh"))
     return top
 
@@ -108,33 +108,37 @@ def train(words: list[str]) -> int:
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
     hydra.error = lambda message: sys.exit(refuse(f"{message} (try rnnbench train --help)"))  # type: ignore[method-assign]
-    asked = hydra.parse_args(words)
+    asked = hydra.parse_intermixed_args(words)
+    flags = [word for word in words if word not in asked.overrides]
+    overrides = list(asked.overrides)
     if asked.experimental_rerun or asked.config_path or asked.config_name:
-        raise BadOption("--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours")
+        raise BadOption(
+            "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
+        )
     config.register()
     shown = asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
     if asked.help:
-        chosen = {word.partition("=")[0] for word in asked.overrides}
-        words += [word for word in ("task=adding", "model=lstm") if word.partition("=")[0] not in chosen]
+        chosen = {word.partition("=")[0] for word in overrides}
+        overrides += [word for word in ("task=adding", "model=lstm") if word.partition("=")[0] not in chosen]
     if not asked.help and not asked.hydra_help and not asked.shell_completion:
-        jobs = config.jobs(asked.overrides, asked.multirun, asked.config_dir)
+        jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
         if not shown:
             check_data(jobs)
     if asked.multirun and not shown:
-        words += sweep_words(asked.overrides, jobs)
-    return hand_over(words)
+        overrides = config.swept(overrides) + sweep_words(overrides, jobs)
+    return hand_over([*flags, *overrides])
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
-    """Looks at the files and columns that the jobs' tasks name; BadOption where they cannot be used."""
+    """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
     from . import run
 
-    seen = []
+    tasks = []
     for job in jobs:
-        if job["task"] not in seen:
-            seen.append(job["task"])
+        if job["task"] not in tasks:
+            tasks.append(job["task"])
             try:
-                run.make_task(job)
+                run.make_task(job).prepare()
             except (ValueError, OSError) as error:
                 raise BadOption(str(error)) from None
 
@@ -154,16 +158,14 @@ def hand_over(words: list[str]) -> int:
     """Hydra composes and launches; a job that fails is one line, and the others go on."""
     import hydra
 
-    from .config import refuse_code, resolve
+    from .config import resolve
 
     def job(cfg: Any) -> float | None:
-        from hydra.core.hydra_config import HydraConfig
         from hydra.errors import CompactHydraException
         from omegaconf import OmegaConf
 
         from . import run
 
-        refuse_code(OmegaConf.to_container(HydraConfig.instance().cfg))
         try:
             record = run.execute(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except run.RunFailed as error:
@@ -203,7 +205,9 @@ def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     if options.task:
         there = sorted({run.config["task"]["name"] for run in runs})
         if options.task not in there:
-            raise BadOption(f"no runs of task {options.task!r}{nearest(options.task, there) or ';'} there are: {', '.join(there)}")
+            raise BadOption(
+                f"no runs of task {options.task!r}{nearest(options.task, there) or ';'} there are: {', '.join(there)}"
+            )
         runs = [run for run in runs if run.config["task"]["name"] == options.task]
     return runs, complaints
 
@@ -211,14 +215,20 @@ def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
 def compare(options: argparse.Namespace) -> int:
     from . import tables
 
-    print(tables.export(tables.compare(*stored(options)), options.format))
+    found = tables.compare(*stored(options))
+    print(tables.export(found, options.format))
+    if options.format == "csv":  # whose rows have no place for what was refused
+        print(*(gap for table in found for gap in table.gaps), sep="\n", end="", file=sys.stderr)
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
     from . import figures
 
-    figures.report(*stored(options), options.output)
+    try:
+        figures.report(*stored(options), options.output)
+    except OSError as error:
+        raise BadOption(f"--output {options.output}: {error}") from None
     print(options.output)
     return 0
 

@@ -25,8 +25,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from . import conf, models, options, tasks, tracking
-from .options import MISSING, BadOption, Signature, unknown
+from . import conf, models, options, tasks, tracking  # type: ignore[attr-defined]  # conf and tasks lie beside src
+from .options import BadOption, Signature, unknown
 
 HERE = Path(__file__).parent
 CONF = Path(str(conf.__file__)).parent
@@ -34,9 +34,15 @@ CHOICES = ("task", "model", "trainer", "tracker")  # groups a user picks one of
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
 
 # Parts of Hydra's own settings that a command line may change, and values that may not stand anywhere.
-HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode|sweeper\.max_batch_size)")
+HYDRA_KEYS = re.compile(
+    r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode|sweeper\.max_batch_size)"
+)
 HYDRA_GROUPS = ("hydra/launcher", "hydra/job_logging", "hydra/hydra_logging", "hydra/sweeper")
 CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
+LAUNCHING = (
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+)
 RESOLVER = re.compile(r"\$\{\s*(?!hydra:|now:)[\w.]+:")
 
 
@@ -82,7 +88,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     loaded = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(loaded, dict):
         raise BadOption(f"{path}: settings expected, `name: value` a line")
-    return loaded
+    return {str(key): value for key, value in loaded.items()}
 
 
 def names(group: str) -> list[str]:
@@ -167,6 +173,20 @@ def _split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
         yield from (list(job) for job in batch)
 
 
+def swept(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep as Hydra must be told them.
+
+    It applies single values also to the settings from which the sweep starts, where no task and no model is chosen yet and
+    so none of their options is known: `++` sets them there too.
+    """
+    return [
+        line
+        if override.is_sweep_override() or line.startswith("+") or override.key_or_group in (*CHOICES, *HYDRA_GROUPS)
+        else f"++{line}"
+        for line, override in zip(overrides, _parse(overrides), strict=True)
+    ]
+
+
 def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> None:
     """Refuses what names code, and what is no option; says which is near."""
     line, key = override.input_line or "", override.key_or_group
@@ -174,8 +194,10 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
         raise BadOption(f"{line}: settings are words and numbers; code and resolvers are not allowed")
     if key.startswith("hydra"):
         if not HYDRA_KEYS.fullmatch(key) and key not in HYDRA_GROUPS:
-            raise BadOption(f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
-                            "hydra.launcher.*, hydra.verbose, hydra/launcher")
+            raise BadOption(
+                f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
+                "hydra.launcher.*, hydra.verbose, hydra/launcher"
+            )
         return
     if own_files:
         return  # names may come from the user's files; what they make is checked when composed
@@ -207,7 +229,7 @@ def _keys(chosen: Mapping[str, Any]) -> list[str]:
 
 def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
     """What Hydra composes from `overrides`. Choices are composed once for each combination, values set on a copy."""
-    choices = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in CHOICES)
+    choices = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in (*CHOICES, *HYDRA_GROUPS))
     cfg = copy.deepcopy(_compose(choices, config_dir))
     for override in _parse([line for line in overrides if line not in choices]):
         if not override.key_or_group.startswith("hydra"):
@@ -229,9 +251,13 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
     place = initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3") if config_dir else None
     try:
         with place or initialize(config_path=None, version_base="1.3"):
-            return compose("config", overrides=list(choices))
+            cfg = compose("config", overrides=list(choices), return_hydra_config=True)
     except HydraException as error:
         raise BadOption(" ".join(str(error).split())) from None
+    refuse_code(OmegaConf.to_container(cfg))
+    OmegaConf.set_struct(cfg, False)
+    del cfg["hydra"]
+    return cfg
 
 
 def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,17 +321,18 @@ def _check_together(config: Mapping[str, Any]) -> None:
 
 def refuse_code(composed: Any, where: str = "") -> None:
     """BadOption if anything in the composed settings, Hydra's own included, names code that is not ours or Hydra's."""
-    allowed = ("hydra._internal.core_plugins.basic_", "rnnbench.launcher.")
     if isinstance(composed, Mapping):
         for key, value in composed.items():
             place = f"{where}.{key}" if where else str(key)
-            ours = place in ("hydra.launcher._target_", "hydra.sweeper._target_") and str(value).startswith(allowed)
+            ours = place in ("hydra.launcher._target_", "hydra.sweeper._target_") and str(value) in LAUNCHING
             if (CODE.search(str(key)) and not ours) or (place == "hydra.callbacks" and value):
                 raise BadOption(f"{place}={value!r}: settings are words and numbers; code is not allowed")
             refuse_code(value, place)
     elif isinstance(composed, list | tuple):
         for item in composed:
             refuse_code(item, where)
+    elif isinstance(composed, str) and not where.startswith("hydra") and RESOLVER.search(composed):
+        raise BadOption(f"{where}={composed!r}: settings are words and numbers; resolvers are not allowed")
 
 
 def completions(line: str) -> list[str]:
@@ -315,6 +342,11 @@ def completions(line: str) -> list[str]:
     from hydra.plugins.completion_plugin import DefaultCompletionPlugin
 
     register()
+    *before, word = line.split(" ")
+    for group in ("task", "model"):  # Hydra completes nothing until both are chosen
+        if not any(choice.startswith(f"{group}=") for choice in before) and not word.startswith(f"{group}="):
+            before.insert(0, f"{group}={names(group)[0]}")
+    line = " ".join([*before, word])
     with initialize(config_path=None, version_base="1.3"):
         plugin = DefaultCompletionPlugin(ConfigLoaderImpl(config_search_path=create_config_search_path(None)))
         return plugin._query(config_name="config", line=line)

@@ -14,9 +14,7 @@ from .network import Network
 
 
 @torch.inference_mode()
-def generate(
-    network: Network, task: Task, prompt: str, length: int, temperature: float = 1.0, seed: int = 0
-) -> Iterator[str]:
+def generate(network: Network, task: Task, prompt: str, length: int, temperature: float = 1.0, seed: int = 0) -> Iterator[str]:
     """`length` symbols that follow `prompt`, each as it is drawn; `temperature` 0 takes the most likely one.
 
     The prompt is read once; after it every symbol costs one step. ValueError for a symbol that the vocabulary lacks.

@@ -53,8 +53,12 @@ def one(kind: str, name: str) -> str:
 
 
 def _options(group: str, known: Mapping[str, Option], settings: Mapping[str, Any]) -> str:
-    rows = [(f"{group}.{name}={settings.get(name, option.default)}", describe(option.annotation), option.comment)
-            for name, option in known.items()]
+    rows = [
+        (f"{group}.{name}={settings.get(name, option.default)}", describe(option.annotation), option.comment)
+        for name, option in known.items()
+    ]
     width = max(len(row[0]) for row in rows) + 2
     lines = [f"  {key:<{width}}{allowed}{f' ({comment})' if comment else ''}" for key, allowed, comment in rows]
-    return "Options:\n" + "\n".join(textwrap.shorten(line, 200, placeholder=" ...") if len(line) > 200 else line for line in lines)
+    return "Options:\n" + "\n".join(
+        textwrap.shorten(line, 200, placeholder=" ...") if len(line) > 200 else line for line in lines
+    )

@@ -75,7 +75,8 @@ class Option:
         try:
             return convert(value, self.annotation)
         except ValueError:
-            raise BadOption(f"{key}={value!r} is not allowed; allowed: {describe(self.annotation)}") from None
+            near = nearest(str(value), map(str, typing.get_args(self.annotation))) or ";"
+            raise BadOption(f"{key}={value!r} is not allowed{near} allowed: {describe(self.annotation)}") from None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +64,9 @@ def plain(value: Any) -> Any:
 
 def write_atomically(path: Path, data: bytes, once: bool = False) -> None:
     """`data` at `path`, whole or not at all, on the disk when this returns; FileExistsError if `once` and it exists."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -101,7 +100,13 @@ class RunFolder:
         write_atomically(self.path / "config.yaml", text.encode())
 
     def config(self) -> dict[str, Any]:
-        return yaml.load((self.path / "config.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)  # noqa: S506
+        """The settings in config.yaml; DamagedRecord where the file is none of ours."""
+        path = self.path / "config.yaml"
+        config = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        parts = [config.get(part) for part in ("task", "model")] if isinstance(config, dict) else [None]
+        if not all(isinstance(part, dict) and isinstance(part.get("name"), str) for part in parts):
+            raise DamagedRecord(f"{path}: no settings of a run")
+        return config
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
@@ -207,7 +212,7 @@ def verified(text: str, where: str) -> dict[str, Any]:
         record = json.loads(text)
         checksum = record.pop("checksum")
         fits = digest(record) == checksum
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedRecord(f"{where}: no record ({type(error).__name__})") from None
     if not fits:
         raise DamagedRecord(f"{where}: the checksum does not fit; the record was changed or damaged")
@@ -247,7 +252,7 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
                 record = RunFolder(folder).record()
                 config = record["config"] if record else RunFolder(folder).config()
             except (DamagedRecord, OSError, yaml.YAMLError) as error:
-                complaints.append(str(error))
+                complaints.append(" ".join(str(error).split()))
                 continue
             runs.append(Stored(folder, config, record))
     return runs, complaints

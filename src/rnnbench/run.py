@@ -10,13 +10,12 @@ import contextlib
 import datetime
 import importlib.metadata
 import io
+import math
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import safetensors.torch
 import torch
 
 from . import config as configuration
-from . import models, process, tasks, tracking
+from . import models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from .models.stack import Stack
 from .network import Network
 from .records import DamagedRecord, Held, Log, Row, RunFolder, digest
@@ -98,6 +97,10 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
     settings = process.settle()
     task = make_task(config)
     task.prepare()
+    try:
+        tracker = tracking.make(config["tracker"])
+    except tracking.TrackerUnavailable as error:
+        raise RunFailed(str(error)) from None
     setting = configuration.setting(config, task.fingerprint)
     identity = {"setting": digest(setting)[:32], "id": digest([setting, config["seed"]])[:32]}
     name = f"{config['task']['name']}/{config['model']['name']}/s{config['seed']}-{identity['id'][:8]}"
@@ -109,7 +112,8 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
             if record is not None:
                 say(f"{name}  recorded before: {scored(record)}")
                 return record
-            return _train(config, task, folder, name, {**identity, "departures": setting["departures"], "process": settings})
+            facts = {**identity, "departures": setting["departures"], "process": settings}
+            return _train(config, task, tracker, folder, name, facts)
     except Held as held:
         say(f"{name}  left alone: {held}")
         return None
@@ -119,35 +123,38 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
         raise RunFailed(f"{name}: {error}; what was written before is intact, and the same command goes on") from None
 
 
-def _train(config: Mapping[str, Any], task: Task, folder: RunFolder, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+def _train(
+    config: Mapping[str, Any], task: Task, tracker: tracking.Tracker, folder: RunFolder, name: str, facts: dict[str, Any]
+) -> dict[str, Any]:
     from . import training  # imports Lightning, which an answer from the record does not need
 
     folder.start({**config, **{key: facts[key] for key in ("id", "setting")}})
     torch.manual_seed(config["seed"])
     network = make_network(config, task)
     parameters = sum(p.numel() for p in network.parameters())
-    started = datetime.datetime.now(datetime.UTC)
+    started = now()
     checkpoint, log = _restore(folder, facts["id"])
     if checkpoint:
         started = datetime.datetime.fromisoformat(checkpoint["started"])
-    journal = Journal(facts["id"], name, folder, log, tracking.make(config["tracker"]), task, config["train"]["steps"], started)
+    journal = Journal(facts["id"], name, folder, log, tracker, task, config["train"]["steps"], started)
     learner = training.Learner(network, task, journal, config["seed"], **config["train"])
     if checkpoint:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     say(f"{name}  {parameters:,} parameters, floor {task.headline} {task.floor:.4g}{again}")
-    about = tracking.Run(facts["id"][:16], name.rpartition("-")[0], folder.path, dict(config), config["sweep"])
-    journal.tracker.start(about, folder.rows())
-    status, scores, diverged, ending = "finished", {"validation": learner.best.get("scores"), "test": None}, None, "interrupted"
+    scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
+    status, diverged, ending = "finished", None, "failed"
+    told = {key: value for key, value in config.items() if key != "runs"}  # where the folder lies is nobody else's
     try:
+        about = tracking.Run(facts["id"][:16], name.rpartition("-")[0], folder.path, told, config["sweep"])
+        tracker.start(about, folder.rows())
         progress = training.Progress(name, journal.shown) if sys.stdout.isatty() else None
-        with _signals(learner) as received:
-            try:
-                scores = training.train(learner, progress=progress, **config["trainer"])
-                safetensors.torch.save_file(learner.best["weights"], folder.weights)
-            except training.Diverged as error:
-                status, diverged = "diverged", error.step
-                scores["validation"] = learner.best.get("scores")
+        try:
+            scores = training.train(learner, progress=progress, **config["trainer"])
+            safetensors.torch.save_file(learner.best["weights"], folder.weights)
+        except training.Diverged as error:
+            status, diverged = "diverged", error.step
+            scores["validation"] = learner.best.get("scores")
         record = {
             **{key: facts[key] for key in ("id", "setting")},
             "status": status,
@@ -169,7 +176,7 @@ def _train(config: Mapping[str, Any], task: Task, folder: RunFolder, name: str, 
             },
             "network": config["network"],
             "train": config["train"],
-            "config": dict(config),
+            "config": told,
             "departures": facts["departures"],
             "steps": learner.step,
             "best_step": learner.best.get("step"),
@@ -182,21 +189,24 @@ def _train(config: Mapping[str, Any], task: Task, folder: RunFolder, name: str, 
             **surroundings(learner.device),
             "process": facts["process"],
             "started": started.isoformat(timespec="seconds"),
-            "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "ended": now().isoformat(timespec="seconds"),
         }
         record = folder.finish(record)
         folder.drop_checkpoints()
         ending = status
         say(f"{name}  {scored(record)}")
         return record
+    except tracking.TrackerUnavailable as error:
+        raise RunFailed(str(error)) from None
     except training.Interrupted as error:
-        raise Stopped(f"{name}: {error}", received[0]) from None
-    except OSError:
-        ending = "failed"
+        ending = "interrupted"
+        raise Stopped(f"{name}: {error}", error.signal) from None
+    except KeyboardInterrupt:
+        ending = "interrupted"
         raise
     finally:
-        journal.log.close()
-        journal.tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+        log.close()
+        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
 
 
 class Journal:
@@ -211,10 +221,10 @@ class Journal:
         tracker: tracking.Tracker,
         task: Task,
         steps: int,
-        started: datetime.datetime,
+        started: datetime.datetime | None = None,
     ):
         self.run, self.name, self.folder, self.log, self.tracker = run, name, folder, log, tracker
-        self.task, self.steps, self.started = task, steps, started
+        self.task, self.steps, self.started = task, steps, started or now()
         self.shown: dict[str, float] = {}  # what the progress bar shows
         self._said_at = time.monotonic()
 
@@ -253,36 +263,11 @@ def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log]:
     return None, Log(folder)
 
 
-@contextlib.contextmanager
-def _signals(learner: Any) -> Iterator[list[int]]:
-    """While training, a first SIGINT, SIGTERM or SIGUSR1 asks for a checkpoint and an end; a second SIGINT ends at once.
-
-    Yields the list of the signals that came.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def ask(number: int, _frame: Any) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-        learner.interrupt = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def speed(learner: Any) -> dict[str, float]:
-    """Of the whole training, evaluations not counted."""
+def speed(learner: Any) -> dict[str, float | None]:
+    """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
     from .instruments import peak_memory
 
-    seconds = max(learner.seconds, 1e-9)
+    seconds = learner.seconds or math.nan
     sequences, tokens = learner.totals
     return {
         "seconds": learner.seconds,
@@ -322,7 +307,9 @@ def commit() -> str | None:
         known = subprocess.run([*here, "ls-files", "--error-unmatch", "run.py"], capture_output=True, timeout=5, check=False)
         if known.returncode:
             return None
-        head = subprocess.run([*here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+        head = subprocess.run(
+            [*here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
         dirty = subprocess.run([*here, "diff", "--quiet", "HEAD"], capture_output=True, timeout=5, check=False).returncode
     except (OSError, subprocess.SubprocessError):
         return None
@@ -340,6 +327,10 @@ def scored(record: Mapping[str, Any]) -> str:
         f"test {task['headline']} {score:.4g} (floor {task['floor']:.4g}){solved}; "
         f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
     )
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def say(line: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,6 +30,7 @@ from .models.mechanism import State
 from .network import Network
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # each asks for a checkpoint and an end
 VERSION = 1  # raised when the numbers that training makes change
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -51,18 +54,18 @@ class Diverged(Exception):
 
 
 class Interrupted(Exception):
-    """Somebody asked for an end; a checkpoint was written at `step`."""
+    """Signal number `signal` asked for an end; a checkpoint was written at `step`."""
 
-    def __init__(self, step: int):
+    def __init__(self, step: int, signal: int):
         super().__init__(f"interrupted at step {step}")
-        self.step = step
+        self.step, self.signal = step, signal
 
 
 class Learner(lightning.LightningModule):
     """Trains a network on a task: one optimiser step a batch, validation in between, the best weights kept.
 
     `journal` receives a row every `log_every` steps and at each evaluation, and a checkpoint at each evaluation, every
-    `save_seconds`, and when `interrupt` is set; from a checkpoint, `resume` goes on to the same numbers.
+    `save_seconds`, and when a signal asks for an end; from a checkpoint, `resume` goes on to the same numbers.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Learner(lightning.LightningModule):
         self.solved_step: int | None = None
         self.seconds_to_solved: float | None = None
         self.seconds = 0.0  # of training, evaluations not counted
-        self.interrupt = False  # set from outside: save and stop at the end of the step
+        self.asked: list[int] = []  # numbers of the signals that asked for an end
         self.save_seconds = math.inf  # between checkpoints, where evaluations are rarer
         self.totals = [0, 0]  # sequences and tokens trained on
         self.scores: dict[str, float] = {}  # of the evaluation made last
@@ -115,7 +118,7 @@ class Learner(lightning.LightningModule):
         self._work = [0, 0]  # sequences and tokens since the last row
         self._pending: dict[str, float] = {}  # a row that waits for its evaluation
         self._sums: dict[str, Tensor] = {}
-        self._resume: dict[str, Any] | None = None
+        self._resume: Mapping[str, Any] | None = None
         self._clock = self._saved_at = time.monotonic()
         self._row_at, self._row_step = 0.0, 0  # seconds of training and steps at the last row
         self._evaluated_state: State | None = None
@@ -123,10 +126,10 @@ class Learner(lightning.LightningModule):
     # one step
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = make_optimizer(self)
+        self._optimizer = make_optimizer(self)
         if self._resume:
-            optimizer.load_state_dict(self._resume["optimizer"])
-        return optimizer
+            self._optimizer.load_state_dict(self._resume["optimizer"])
+        return self._optimizer
 
     def rate(self) -> float:
         """The learning rate of the coming step: a function of the step (and of the evaluations, for `plateau`)."""
@@ -142,7 +145,7 @@ class Learner(lightning.LightningModule):
         return self.learning_rate * factors[self.schedule]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        for group in self.optimizers().param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = self.rate()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -190,10 +193,10 @@ class Learner(lightning.LightningModule):
             return  # the row and the checkpoint wait for the evaluation
         if self._pending:
             self._write()
-        if self.interrupt or time.monotonic() - self._saved_at > self.save_seconds:
+        if self.asked or time.monotonic() - self._saved_at > self.save_seconds:
             self._save()
-        if self.interrupt:
-            raise Interrupted(self.step)
+        if self.asked:
+            raise Interrupted(self.step, self.asked[0])
 
     def _take_stock(self) -> None:
         """Adds to the pending row what the steps since the last row were; raises Diverged at the first that is not finite."""
@@ -266,8 +269,8 @@ class Learner(lightning.LightningModule):
         self._write()
         self._save()
         self.trainer.should_stop = self.stopped
-        if self.interrupt:
-            raise Interrupted(self.step)
+        if self.asked:
+            raise Interrupted(self.step, self.asked[0])
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -291,7 +294,7 @@ class Learner(lightning.LightningModule):
         checkpoint = {
             "kept": kept,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizers().optimizer.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "random": rng,
         }
         self.journal.save(self.step, checkpoint)
@@ -312,6 +315,14 @@ class Learner(lightning.LightningModule):
             if "cuda" in random and self.device.type == "cuda":
                 torch.cuda.set_rng_state(random["cuda"], self.device)
             self._resume = None
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:  # only now: Lightning has just set its own, which would end the step in its middle
+                signal.signal(number, self._ask)
+
+    def _ask(self, number: int, _frame: Any) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt  # the second time: now
+        self.asked.append(number)
 
 
 # What of a Learner a checkpoint holds besides weights, optimiser and random numbers.
@@ -367,7 +378,7 @@ class Pass(IterableDataset):
 
 def shard(batch: Batch, rank: int, world: int) -> Batch:
     """The rows of `batch` that device `rank` of `world` takes."""
-    return batch if world == 1 else Batch(*(None if part is None else part[rank::world] for part in batch))
+    return batch if world == 1 else batch.map(lambda part: part[rank::world])
 
 
 def loader(dataset: IterableDataset, workers: int) -> DataLoader:
@@ -400,7 +411,9 @@ class Progress(RichProgressBar):
 
     @property
     def total_train_batches(self) -> int:
-        return self.trainer.lightning_module.steps
+        learner = self.trainer.lightning_module
+        assert isinstance(learner, Learner)
+        return learner.steps
 
     def _get_train_description(self, current_epoch: int) -> str:
         return self.name
@@ -431,7 +444,7 @@ def train(
         accelerator=accelerator,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision={"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}[learner.precision],
+        precision=PRECISIONS[learner.precision],
         max_steps=learner.steps - learner.step,
         max_epochs=-1,
         num_sanity_val_steps=0,
@@ -443,12 +456,22 @@ def train(
         use_distributed_sampler=False,
     )
     rank, world = trainer.global_rank, trainer.world_size
-    if learner.step < learner.steps and not learner.stopped:
-        validation = loader(Pass(learner.task, "validation", EVALUATED_ROWS, rank, world), workers)
-        trainer.fit(learner, loader(Stretch(learner, rank, world), workers), validation)
-    learner.network.load_state_dict(learner.best["weights"])
-    trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
+    on_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        if learner.step < learner.steps and not learner.stopped:
+            validation = loader(Pass(learner.task, "validation", EVALUATED_ROWS, rank, world), workers)
+            trainer.fit(learner, loader(Stretch(learner, rank, world), workers), validation)
+        learner.network.load_state_dict(learner.best["weights"])
+        trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
+    except SystemExit:
+        raise KeyboardInterrupt from None  # that is what Lightning makes of one
+    finally:
+        if on_main:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     return {"validation": learner.best["scores"], "test": learner.scores}
 
 
+PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only

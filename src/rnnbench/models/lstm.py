@@ -48,7 +48,7 @@ class LSTM(Mechanism):
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         h, c = self.initial_state(len(x)) if state is None else state
-        W = self.W
+        W: Tensor = self.W
         if lengths is not None and bool((lengths < x.shape[1]).any()):
             # At padding the gates are shut: f = 1 and i = 0 carry c through unchanged, and the fused call stays usable.
             padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)

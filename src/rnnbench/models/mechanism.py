@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-State = Tensor | tuple["State", ...]  # every tensor's first axis is the batch
+State = Any  # a tensor, or a tuple of states; every tensor's first axis is the batch
 
 
 class Mechanism(nn.Module, ABC):

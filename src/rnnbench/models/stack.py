@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,11 @@ class Stack(nn.Module):
         super().__init__()
         self.bidirectional, self.dropout = bidirectional, dropout
         directions = 2 if bidirectional else 1
-        self.layers = nn.ModuleList()
+        self.layers: Any = nn.ModuleList()  # of one list of cells a layer
         for _ in range(layers):
-            layer = nn.ModuleList(build(input_size) for _ in range(directions))
-            self.layers.append(layer)
-            input_size = directions * layer[0].output_size
+            cells = [build(input_size) for _ in range(directions)]
+            self.layers.append(nn.ModuleList(cells))
+            input_size = directions * cells[0].output_size
         self.output_size = input_size
 
     def initial_state(self, batch_size: int) -> State:
@@ -60,7 +61,7 @@ class Stack(nn.Module):
         return x, tuple(states)
 
     def last(self, y: Tensor, lengths: Tensor | None) -> Tensor:
-        """(B, output_size): what each direction had when it had read the whole row: forward at its end, backward at its start."""
+        """(B, output_size): what each direction had when it had read the whole row: at its end, and at its start."""
         if not self.bidirectional:
             return at_last(y, lengths)
         forward, backward = y.chunk(2, -1)

@@ -1,0 +1,33 @@
+# make demo: a first look, on a fresh machine too.   make test: the tests.   make lint: format, lint, types.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# 4 models x 2 memory probes x 3 seeds at small sizes, then a character model that writes; all data are generated or embedded.
+demo: .venv/installed
+	$(BIN)/rnnbench train -m task=adding_short,copy_memory_short model=rnn,lstm,peephole_lstm,gru seed=0,1,2 \
+	    model.hidden_size=64 runs=runs/demo sweep=demo
+	$(BIN)/rnnbench train task=char_lm_short model=gru runs=runs/demo
+	$(BIN)/rnnbench sample runs/demo/char_lm/gru/s0-* --prompt "The " --temperature 0.7 --length 300
+	$(BIN)/rnnbench compare runs/demo
+	@echo "The same as a page:"
+	$(BIN)/rnnbench report runs/demo --output report.html
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .ruff_cache .mypy_cache

@@ -1,0 +1,246 @@
+"""Data sets of the Hugging Face hub as parquet files on disk, and the cache of what is prepared from them.
+
+The files of `org/name` are looked for in this order:
+
+1. `RNNBENCH_DATA`: a folder that holds `<org>/<name>/<config or data>/<split>-*.parquet`;
+2. the cache, where an earlier download was left in the same layout;
+3. the hub, once, through `datasets`.
+
+The cache is `RNNBENCH_CACHE`, or `rnnbench` in XDG_CACHE_HOME or ~/.cache. An entry is complete or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+PATIENCE = 3.0  # seconds to wait for the hub's first answer
+STALE = 24 * 3600  # seconds after which an unfinished preparation is taken to be dead
+
+
+class DataError(ValueError):
+    """Data that cannot be had, or that are not what they should be; the message is one line."""
+
+
+def cache() -> Path:
+    """The cache folder; it need not exist yet."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("RNNBENCH_CACHE") or home / "rnnbench").expanduser()
+
+
+def look(name: str, splits: Iterable[str], columns: Iterable[str], config: str | None = None) -> bool:
+    """Whether data set `name` is on disk. DataError where it is, but lacks one of the splits or columns.
+
+    Only file names and parquet footers are read.
+    """
+    folder = _local(name, config)
+    if folder is None:
+        return False
+    for split in splits:
+        _check(folder, split, columns)
+    return True
+
+
+def table(
+    name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
+) -> pyarrow.Table:
+    """The `columns` of one split, from disk if it is there, else from the hub.
+
+    Raises DataError, one line: neither on disk nor reachable, or without the split, a column, or a value.
+    """
+    import pyarrow.parquet
+
+    folder = _local(name, config) or _download(name, config, revision)
+    tables = [pyarrow.parquet.read_table(path, columns=list(columns)) for path in _check(folder, split, columns)]
+    rows = pyarrow.concat_tables([part.replace_schema_metadata(None) for part in tables], promote_options="permissive")
+    if not rows.num_rows:
+        raise DataError(f"{folder}: split {split!r} has no rows")
+    for column in columns:
+        if rows[column].null_count:
+            raise DataError(f"{folder}: column {column!r} of split {split!r} has {rows[column].null_count} empty values")
+    return rows
+
+
+def digest(*tables: pyarrow.Table) -> str:
+    """The sha256 of the tables' contents; the same from a mirror and from the hub, however the files were cut."""
+    import pyarrow
+
+    total = hashlib.sha256()
+    for rows in tables:
+        for column, values in zip(rows.column_names, rows.columns, strict=True):
+            if pyarrow.types.is_integer(values.type):
+                numbers, content = values.to_numpy(), b""
+            else:
+                texts = [text.encode() for text in values.to_pylist()]
+                numbers, content = numpy.array([len(text) for text in texts]), b"".join(texts)
+            total.update(f"{column} {len(numbers)} ".encode())
+            total.update(numbers.astype("<i8").tobytes())
+            total.update(content)
+    return total.hexdigest()
+
+
+def _local(name: str, config: str | None) -> Path | None:
+    """The folder with the parquet files of `name`, if they are on disk."""
+    roots = [cache() / "hub"]
+    if mirror := os.environ.get("RNNBENCH_DATA"):
+        if not Path(mirror).is_dir():
+            raise DataError(f"RNNBENCH_DATA={mirror} is no folder; it should hold <org>/<name>/data/<split>-*.parquet")
+        roots.insert(0, Path(mirror))
+    for root in roots:
+        if (root / name / (config or "data")).is_dir():
+            return root / name / (config or "data")
+    return None
+
+
+def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
+    """The files of a split, in order, once each has been seen to have the columns."""
+    import pyarrow
+    import pyarrow.parquet
+
+    paths = sorted(folder.glob(f"{split}-*.parquet"))
+    if not paths:
+        there = sorted({path.name.split("-")[0] for path in folder.glob("*-*.parquet")})
+        raise DataError(f"{folder}: no split {split!r}; there are: {', '.join(there) or 'none'}")
+    for path in paths:
+        try:
+            there = pyarrow.parquet.read_schema(path).names
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from None
+        for column in columns:
+            if column not in there:
+                raise DataError(f"{path}: no column {column!r}; there are: {', '.join(there)}")
+    return paths
+
+
+def _download(name: str, config: str | None, revision: str | None) -> Path:
+    """Every split of `name` from the hub, into the cache; the folder with the files."""
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    # asked first, because the hub's own client tries an unreachable one again for half a minute
+    if not offline and not _reachable():
+        raise DataError(_unavailable(name, config, "the hub does not answer"))
+
+    import datasets
+
+    try:
+        splits = datasets.load_dataset(name, config, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = "HF_HUB_OFFLINE is set" if offline else (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(_unavailable(name, config, reason)) from None
+
+    def write(folder: Path) -> None:
+        for split, rows in splits.items():
+            rows.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+
+    return complete(cache() / "hub" / name / (config or "data"), write)
+
+
+def _reachable() -> bool:
+    address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it answered; what it says to the real request counts
+    except (OSError, ValueError):
+        return False
+
+
+def _unavailable(name: str, config: str | None, reason: str) -> str:
+    return (
+        f"{name} cannot be loaded ({reason}); connect to the network once, "
+        f"or set RNNBENCH_DATA to a folder that holds {name}/{config or 'data'}/<split>-*.parquet"
+    )
+
+
+def entry(kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+    """The cache folder of what `key` describes; `make(folder)` fills it the first time.
+
+    `key` holds all that the content depends on: hash of the data, options, version.
+    """
+    text = json.dumps(key, sort_keys=True, ensure_ascii=False)
+    return complete(cache() / kind / hashlib.sha256(text.encode()).hexdigest()[:32], make)
+
+
+def complete(folder: Path, make: Callable[[Path], None]) -> Path:
+    """`folder`, filled by `make` unless it exists: whole or not at all, whatever dies in between.
+
+    It is made beside its place and renamed; of two processes that make it at once, the first wins.
+    """
+    if folder.is_dir():
+        return folder
+    part = folder.with_name(f".part-{uuid.uuid4().hex}")
+    try:
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"cannot write the cache {cache()}: {error.strerror}; set RNNBENCH_CACHE to another folder") from None
+    for other in folder.parent.glob(".part-*"):
+        with contextlib.suppress(OSError):  # another process may sweep at the same moment
+            if time.time() - other.stat().st_mtime > STALE:
+                shutil.rmtree(other)
+    try:
+        make(part)
+        for path in [*part.rglob("*"), part]:
+            _sync(path)
+        try:
+            part.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+Column = numpy.ndarray | tuple[numpy.ndarray, numpy.ndarray]  # one number a row, or ragged rows as (values, offsets)
+
+
+def write_arrays(path: Path, columns: Mapping[str, Column]) -> None:
+    """Columns of equally many rows as an Arrow IPC file."""
+    import pyarrow
+
+    arrays = [
+        pyarrow.LargeListArray.from_arrays(pyarrow.array(column[1]), pyarrow.array(column[0]))
+        if isinstance(column, tuple)
+        else pyarrow.array(column)
+        for column in columns.values()
+    ]
+    batch = pyarrow.record_batch(arrays, names=list(columns))
+    with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def read_arrays(path: Path) -> dict[str, Column]:
+    """What `write_arrays` wrote, as read-only arrays over the mapped file: nothing is copied."""
+    import pyarrow
+
+    batch = pyarrow.ipc.open_file(pyarrow.memory_map(str(path))).get_batch(0)
+    return {
+        name: (column.values.to_numpy(), column.offsets.to_numpy())
+        if isinstance(column, pyarrow.LargeListArray)
+        else column.to_numpy()
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }

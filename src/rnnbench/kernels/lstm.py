@@ -1,0 +1,98 @@
+"""Long short-term memory and its relatives: peepholes, missing gates, coupled gates, projection.
+
+    i = σ(W_i x_t + R_i h_{t-1} + p_i * c_{t-1} + b_i)
+    f = σ(W_f x_t + R_f h_{t-1} + p_f * c_{t-1} + b_f)
+    g = tanh(W_g x_t + R_g h_{t-1} + b_g)
+    c_t = f * c_{t-1} + i * g
+    o = σ(W_o x_t + R_o h_{t-1} + p_o * c_t + b_o)      the output gate sees the new cell
+    h_t = o * tanh(c_t)
+
+Rows of W, R and the biases stand in the order i, f, g, o, those of p in the order i, f, o. Departures, each an argument:
+
+    gates               those of i, f, o that exist, and g; a gate that is missing is 1, and has no rows in W, R, b and p
+    coupled             f = 1 - i, and f has no rows
+    squash_input        if false, g is linear
+    squash_output       if false, h_t = o * c_t
+    cell_to_output      a matrix V (H, H), with V c_t in place of p_o * c_t
+    projection          a matrix M (P, H), with h_t = M (o * tanh(c_t)), so that R is (4H, P)
+    gate_recurrence     a matrix Q (3H, 3H): i, f, o of the step before act on i, f, o, and belong to the state
+
+In the names of Greff et al., NIG is gates="fgo", NFG "igo", NOG "ifg", CIFG "igo" with coupled, NIAF and NOAF are the two
+squash arguments, NP is no peepholes, FGR is gate_recurrence.
+
+Source: Hochreiter & Schmidhuber 1997; Gers, Schraudolph & Schmidhuber 2002 (p); Sak, Senior & Beaufays 2014, arXiv:1402.1128
+(M); Greff et al. 2017, arXiv:1503.04069 (the departures); the code of Arjovsky, Shah & Bengio 2016, arXiv:1511.06464 (V).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .lstm_fused import Form, Fused
+from .recurrence import StateGradients, biases, choose, enter, final, padding, ragged
+
+SHUT = 1e4  # a gate's pre-activation whose sigmoid is exactly 0 or 1
+
+
+def lstm(
+    x: Tensor,
+    state: tuple[Tensor, ...],
+    W: Tensor,
+    R: Tensor,
+    b_i: Tensor | None = None,
+    b_h: Tensor | None = None,
+    *,
+    peepholes: Tensor | None = None,
+    gates: str = "ifgo",
+    coupled: bool = False,
+    squash_input: bool = True,
+    squash_output: bool = True,
+    cell_to_output: Tensor | None = None,
+    projection: Tensor | None = None,
+    gate_recurrence: Tensor | None = None,
+    lengths: Tensor | None = None,
+    backend: str = "auto",
+    sink: StateGradients | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """(y (T, B, P), the state after each row's last valid step) from x (T, B, I) and the initial state.
+
+    The state is (h (B, P), c (B, H)), with gate_recurrence (h, c, gates (B, 3H)); P is H without projection.
+    W (G H, I), R (G H, P), b_i and b_h (G H) or None, peepholes (G - 1, H) or None, less o's row with cell_to_output.
+    `lengths` (B,) counts valid steps; y is zero at padding. `backend` is auto, library or fused; `sink` receives the norms
+    of ∂L/∂h_t and ∂L/∂c_t from the fused one.
+    Raises ValueError for gates, peepholes or a back end that cannot be.
+    """
+    form = Form(gates, coupled, squash_input, squash_output)
+    form.check(peepholes, cell_to_output, gate_recurrence)
+    lengths = ragged(lengths, len(x))
+    x, b = enter(x, R, lengths), biases(R, b_i, b_h)
+    plain = form == Form() and peepholes is None and cell_to_output is None and gate_recurrence is None
+    if choose(backend, plain, projection is None or x.is_cuda, sink) == "library":
+        return library(x, state, W, R, b, projection, lengths)
+    h, c, *e = (part.to(R.dtype) for part in state)
+    Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
+    tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
+    y, h, c, e_T = Fused.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)
+    return y, (h, c) if e_T is None else (h, c, torch.cat([e_T[:, : 2 * c.shape[1]], e_T[:, 3 * c.shape[1] :]], 1))
+
+
+def library(
+    x: Tensor, state: tuple[Tensor, ...], W: Tensor, R: Tensor, b: Tensor, M: Tensor | None, lengths: Tensor | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    h, c = (part.unsqueeze(0) for part in state)
+    if lengths is not None:
+        # An input column that is 1 at padding shuts the gates there: f = 1 and i = 0 carry c through unchanged.
+        shut = W.new_tensor([-SHUT, SHUT, 0, 0]).repeat_interleave(c.shape[2])
+        x, W = torch.cat([x, padding(lengths, len(x)).to(x.dtype)], 2), torch.cat([W, shut.unsqueeze(1)], 1)
+    weights = (W, R, *b) if M is None else (W, R, *b, M)
+    y, h_T, c_T = torch.lstm(x, (h, c), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
+    if lengths is None:
+        return y, (h_T[0], c_T[0])
+    return y.masked_fill(padding(lengths, len(x)), 0), (final(torch.cat([h.to(y.dtype), y]), lengths), c_T[0])
+
+
+def spread(gates: Tensor) -> Tensor:
+    """(N, 4H) from (N, 3H): zeros where g stands between f and o."""
+    H = gates.shape[1] // 3
+    return torch.cat([gates[:, : 2 * H], torch.zeros_like(gates[:, :H]), gates[:, 2 * H :]], 1)

@@ -1,0 +1,178 @@
+"""What the fused recurrences share: the choice of a back end, chunks of steps, products, lengths, gradients of the state.
+
+A fused recurrence is an autograd function written by hand. It goes through time in chunks of steps. For a chunk, one product
+makes the input's share of all pre-activations; each step then costs one product with R and a few operations in place. The
+backward pass computes for a chunk, at once, every factor that does not depend on the recurrence, which leaves two to five
+operations a step; the gradients of the weights are one product a chunk. A chunk fits the cache, so none of these passes over
+time waits for memory. The total gradient of the loss with respect to the state is at hand at every step.
+
+Products are written in their out= form only: autocast leaves that alone, so a fused recurrence computes in the type of R.
+tanh(x) is written 2 sigmoid(2x) - 1, at a third of the time of PyTorch's tanh on a CPU; the error is absolute, half a unit
+in the last place of 1, as that of any value near 1.
+
+Letters: T steps, B rows, I inputs, H units, G gates. Everything is time-major: x (T, B, I), y (T, B, H).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Product = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (d, y): d y (1 - y)
+tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (d, y): d (1 - y²)
+
+SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
+
+
+@dataclass
+class StateGradients:
+    """Asks a fused recurrence for ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖: hand one to it, and read it after the backward pass.
+
+    The norms are over rows and units. The gradients are totals: h_t acts through y_t and through all later steps, c_t also
+    through h_t. Padded steps have none.
+    """
+
+    h: Tensor | None = None  # (T,)
+    c: Tensor | None = None  # (T,), where the mechanism has a cell
+
+
+def choose(backend: str, in_library: bool, library_is_faster: bool, sink: StateGradients | None) -> str:
+    """`library` or `fused`: what was asked for, or for `auto` the library's layer where it exists and is the faster one.
+
+    Raises ValueError for an unknown name, and where the library cannot do what is asked for.
+    """
+    if backend == "auto":
+        return "library" if in_library and library_is_faster and sink is None else "fused"
+    if backend not in ("library", "fused"):
+        raise ValueError(f"no back end {backend!r}; there are: auto, library, fused")
+    if backend == "library" and not in_library:
+        raise ValueError("the library has no such recurrence; backend=fused has it")
+    if backend == "library" and sink is not None:
+        raise ValueError("the library does not show the gradient of every step; backend=fused does")
+    return backend
+
+
+# Chunks and products
+
+
+def chunks(steps: int, rows: int, units: int, like: Tensor) -> list[tuple[int, int]]:
+    """(start, stop) of consecutive chunks: enough rows for a fast product, little enough for the cache."""
+    if like.is_cuda:
+        return [(0, steps)]  # launches are what costs there
+    length = max(1, max(512, 2**16 // units) // rows)
+    return [(start, min(start + length, steps)) for start in range(0, steps, length)]
+
+
+def adding(M: Tensor, rows: int) -> Product:
+    """A function (base, a, out) that writes base + a M to `out`; a is (rows, K), M (K, N)."""
+    if not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT:
+        return lambda base, a, out: torch.addmm(base, a, M, out=out)
+    # oneDNN is faster at a product into a small buffer and an addition than at a product that adds to memory out of cache.
+    product = M.new_empty(rows, M.shape[1])
+    return lambda base, a, out: torch.add(base, torch.mm(a, M, out=product), out=out)
+
+
+@contextmanager
+def stepping(R: Tensor, rows: int) -> Iterator[None]:
+    """Around the steps of a chunk: keeps products with R that are small off oneDNN."""
+    if not _onednn(R) or _flops(R, rows) >= SMALL_PRODUCT:
+        yield
+        return
+    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+
+
+def _onednn(M: Tensor) -> bool:
+    """Whether products with M go to oneDNN by the process setting `fast_matmul`."""
+    products = getattr(torch.backends.mkldnn, "matmul", None)
+    return M.dtype == torch.float32 and M.device.type == "cpu" and products is not None and products.fp32_precision == "bf16"
+
+
+def _flops(M: Tensor, rows: int) -> int:
+    return 2 * rows * M.numel()
+
+
+def biases(R: Tensor, b_i: Tensor | None, b_h: Tensor | None) -> Tensor:
+    """(2, G H): the bias of the input's and of the state's product, zero where there is none."""
+    return torch.stack([R.new_zeros(len(R)) if b is None else b for b in (b_i, b_h)])
+
+
+def add_gradients(d: Tensor, x: Tensor, W: Tensor, dx: Tensor | None, dW: Tensor, db: Tensor, start: int, stop: int) -> None:
+    """The gradients of a = W x + b over the steps of a chunk, from d = ∂L/∂a there: dx is written, dW and db grow."""
+    d = d.flatten(0, 1)
+    dW.addmm_(d.t(), x[start:stop].flatten(0, 1))
+    db.add_(d.sum(0))
+    if dx is not None:
+        torch.mm(d, W, out=dx[start:stop].flatten(0, 1))
+
+
+def before(gy: Tensor, g0: Tensor, start: int, stop: int) -> Iterator[Tensor]:
+    """What reaches the state before each step of a chunk from outside, last step first: gy of the step before, at last g0."""
+    yield from reversed(gy[max(start - 1, 0) : stop - 1].contiguous().unbind(0))
+    if start == 0:
+        yield g0
+
+
+def steps(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The steps of several (steps, ...) tensors. Made for a chunk at a time: thousands of views at once wake the collector."""
+    return zip(*(tensor.unbind(0) for tensor in chunked), strict=True)
+
+
+def backwards(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The steps of several (steps, ...) tensors, last step first."""
+    return zip(*(reversed(tensor.unbind(0)) for tensor in chunked), strict=True)
+
+
+# Lengths
+
+
+def ragged(lengths: Tensor | None, steps: int) -> Tensor | None:
+    """`lengths` where some row ends early, else None. On a GPU always `lengths`: to look would wait for the device."""
+    if lengths is None or (lengths.device.type == "cpu" and bool((lengths >= steps).all())):
+        return None
+    return lengths
+
+
+def enter(x: Tensor, R: Tensor, lengths: Tensor | None) -> Tensor:
+    """x as a recurrence reads it: of R's type, whatever stood at padding zero."""
+    x = x.to(R.dtype).contiguous()
+    return x if lengths is None else x.masked_fill(padding(lengths, len(x)), 0)
+
+
+def padding(lengths: Tensor, steps: int) -> Tensor:
+    """(T, B, 1) bool: the steps after a row's last."""
+    return torch.arange(steps, device=lengths.device).view(-1, 1, 1) >= lengths.view(1, -1, 1)
+
+
+def last(lengths: Tensor, steps: int, like: Tensor) -> Tensor:
+    """(T, B, 1): 1 at each row's last valid step, else 0."""
+    at = torch.arange(steps, device=lengths.device).view(-1, 1, 1) == lengths.view(1, -1, 1) - 1
+    return at.to(like.dtype)
+
+
+def final(states: Tensor, lengths: Tensor | None) -> Tensor:
+    """(B, H) out of (T + 1, B, H): the state after each row's last valid step; the initial one where there is none."""
+    if lengths is None:
+        return states[-1].clone()
+    return states[lengths, torch.arange(len(lengths), device=lengths.device)]
+
+
+def outside(gy: Tensor, gh: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """What reaches the states from outside the recurrence: (gy (T, B, H), all of it at the last step, at the initial state).
+
+    The final state's gradient gh joins the step that made that state; what stands at padding is dropped.
+    """
+    if lengths is None:
+        return gy, gy[-1] + gh, torch.zeros_like(gh)
+    gy = gy.masked_fill(padding(lengths, len(gy)), 0)
+    gy.addcmul_(last(lengths, len(gy), gy), gh)
+    return gy, gy[-1].clone(), gh * (lengths == 0).unsqueeze(1)

@@ -1,0 +1,172 @@
+"""The vanilla recurrence, of any squashing function.
+
+    h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
+
+φ is `relu` or one of the sigmoids, φ(a) = scale σ(gain a), less scale / 2 where it is centred at zero. Its slope follows
+from the output y alone: φ'(a) = gain / scale (scale² / 4 - y²) if centred, and gain y (1 - y / scale) if not.
+
+Source: Elman 1990, Finding structure in time; by hand after Werbos 1990, Backpropagation through time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .recurrence import (
+    StateGradients,
+    add_gradients,
+    adding,
+    backwards,
+    before,
+    biases,
+    choose,
+    chunks,
+    enter,
+    final,
+    outside,
+    padding,
+    ragged,
+    stepping,
+)
+
+
+class Sigmoid(NamedTuple):
+    """φ(a) = scale σ(gain a) - (scale / 2 if centred). The gain is a power of two: weights carry it without rounding."""
+
+    gain: float
+    scale: float
+    centred: bool
+
+
+ACTIVATIONS: dict[str, Sigmoid | None] = {
+    "tanh": Sigmoid(2, 2, True),
+    "relu": None,
+    "sigmoid": Sigmoid(1, 1, False),
+    "sigmoid_4x": Sigmoid(4, 1, False),  # σ(4x): the slope of tanh
+    "sigmoid_4x_centred": Sigmoid(4, 1, True),  # σ(4x) - ½: and its centre
+    "half_tanh_2x": Sigmoid(4, 1, True),  # ½ tanh(2x), which is the same function
+}
+LIBRARY = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+
+
+def rnn(
+    x: Tensor,
+    h: Tensor,
+    W: Tensor,
+    R: Tensor,
+    b_i: Tensor | None = None,
+    b_h: Tensor | None = None,
+    *,
+    activation: str = "tanh",
+    lengths: Tensor | None = None,
+    backend: str = "auto",
+    sink: StateGradients | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(y (T, B, H), h (B, H) after each row's last valid step) from x (T, B, I) and the initial state h (B, H).
+
+    W (H, I), R (H, H), b_i and b_h (H) or None. `lengths` (B,) counts valid steps; y is zero at padding.
+    `backend` is auto, library or fused; `sink` receives the norms of ∂L/∂h_t from the fused one.
+    Raises ValueError for an unknown activation or back end, or one that cannot do what is asked for.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"no activation {activation!r}; there are: {', '.join(ACTIVATIONS)}")
+    lengths = ragged(lengths, len(x))
+    x = enter(x, R, lengths)
+    faster = x.is_cuda or torch.is_autocast_enabled(x.device.type)
+    if choose(backend, activation in LIBRARY, faster, sink) == "library":
+        return library(x, h, W, R, b_i, b_h, activation, lengths)
+    return Fused.apply(
+        x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], lengths, torch.is_grad_enabled(), sink
+    )
+
+
+def library(
+    x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor | None, b_h: Tensor | None, activation: str, lengths: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    weights = (W, R, *biases(R, b_i, b_h))
+    y, h_T = LIBRARY[activation](x, h.unsqueeze(0), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
+    if lengths is None:
+        return y, h_T[0]
+    return y.masked_fill(padding(lengths, len(x)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
+
+
+class Fused(torch.autograd.Function):
+    """h_t = φ(W x_t + b + R h_{t-1}); for the conventions see `recurrence`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b: Tensor,
+        sigmoid: Sigmoid | None,
+        lengths: Tensor | None,
+        keep: bool,
+        sink: StateGradients | None,
+    ) -> tuple[Tensor, Tensor]:
+        (T, B, _), H = x.shape, len(R)
+        gain, scale, centred = sigmoid or (1, 1, False)
+        W_t, R_t, b = W.t() * gain, R.t() * gain, b * gain
+        centre = x.new_full((B, H), -scale / 2)
+        hs = x.new_empty(T + 1, B, H)
+        hs[0] = h
+        h, add_product = hs[0], adding(R_t, B)
+        for start, stop in chunks(T, B, H, x):
+            a = hs[start + 1 : stop + 1]
+            torch.addmm(b, x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1))
+            with stepping(R, B):
+                for h_t in a.unbind(0):
+                    add_product(h_t, h, h_t)
+                    if sigmoid is None:
+                        h_t.relu_()
+                    else:
+                        h_t.sigmoid_()
+                        if centred:
+                            torch.add(centre, h_t, alpha=scale, out=h_t)
+                    h = h_t
+        h_T = final(hs, lengths)
+        if lengths is not None:
+            hs[1:].masked_fill_(padding(lengths, T), 0)
+        if keep:
+            ctx.save_for_backward(x, W, R, hs, lengths)
+            ctx.sigmoid, ctx.sink = sigmoid, sink
+        return hs[1:], h_T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+        x, W, R, hs, lengths = ctx.saved_tensors
+        T, B, H = gy.shape
+        gy, dh, g0 = outside(gy, gh, lengths)
+        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(H)
+        norms = [] if ctx.sink is not None else None
+        add_product = adding(R, B)
+        for start, stop in reversed(chunks(T, B, H, x)):
+            y = hs[start + 1 : stop + 1]
+            d = slope(y, ctx.sigmoid)
+            with stepping(R, B):
+                for (d_t,), g in zip(backwards(d), before(gy, g0, start, stop), strict=True):
+                    if norms is not None:
+                        norms.append(dh.norm())
+                    d_t.mul_(dh)  # ∂L/∂a_t
+                    add_product(g, d_t, dh)
+            add_gradients(d, x, W, dx, dW, db, start, stop)
+            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
+        if norms is not None:
+            ctx.sink.h = torch.stack(norms[::-1])
+        return dx, dh, dW, dR, db, None, None, None, None
+
+
+def slope(y: Tensor, sigmoid: Sigmoid | None) -> Tensor:
+    """φ'(a), from y = φ(a)."""
+    if sigmoid is None:
+        return (y > 0).to(y.dtype)
+    gain, scale, centred = sigmoid
+    return torch.addcmul(y.new_tensor(gain * scale / 4) if centred else gain * y, y, y, value=-gain / scale)

@@ -1,0 +1,279 @@
+"""Mirrors of the record: Weights & Biases.
+
+    tracker = make({"name": "auto", "mode": "auto", "project": "rnnbench"})
+    tracker.start(Run(id, "copy_memory/lstm/s0", folder, config), rows)     # rows: the local log so far
+    tracker.row(row)                                                        # row i of that log is step i there
+    tracker.finish(summary, "completed")
+
+A mirror takes what it is given and answers nothing: the record is the truth, and what a mirror lost can be sent again
+from it. Once training has begun, a mirror that fails says so in one line and is silent from then on.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import importlib.util
+import math
+import netrc
+import os
+import shutil
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+ANSWER = 2.0  # seconds for the server to answer at all
+START = 15.0  # seconds for it to take a run
+FINISH = 8.0  # seconds for it to take what is left at the end
+STOPPED = ("failed", "interrupted")  # the server shows these as failed; any other status is a result, diverged too
+
+Row = Mapping[str, Any]
+
+
+class TrackerUnavailable(RuntimeError):
+    """The mirror that was asked for cannot be had; the message is one line and says what would help."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a mirror is told before the first row."""
+
+    id: str  # letters, digits, - and _
+    name: str  # what is displayed: task/model/seed
+    folder: Path  # the run's own; the mirror keeps its files below it
+    config: Mapping[str, Any]  # nested plain dicts, so that a dashboard can group by model.name
+    group: str | None = None  # the sweep
+    job_type: str = "train"
+
+
+class Tracker(ABC):
+    """A mirror of one run."""
+
+    @abstractmethod
+    def start(self, run: Run, rows: Iterable[Row] = ()) -> None:
+        """Opens the mirror of `run`, and brings it level with `rows`, the local log so far.
+
+        Raises TrackerUnavailable where the user insisted on a mirror that cannot be had.
+        """
+
+    @abstractmethod
+    def row(self, values: Row) -> None:
+        """The next row of the local log; numbers that are not finite become null, as there."""
+
+    @abstractmethod
+    def finish(self, summary: Row, status: str) -> None:
+        """The end of the run, or of this attempt at it, within about `FINISH` seconds; `status` joins the summary."""
+
+
+class NoTracker(Tracker):
+    """No mirror."""
+
+    def start(self, run: Run, rows: Iterable[Row] = ()) -> None:
+        pass
+
+    def row(self, values: Row) -> None:
+        pass
+
+    def finish(self, summary: Row, status: str) -> None:
+        pass
+
+
+class WandbTracker(Tracker):
+    """Weights & Biases: one run there for one here, also when resumed, and no step sent twice.
+
+    `auto` is online if a key is configured and the server answers, else offline; the mode is chosen before the client
+    starts, because the client never falls back. Online, a resumed run goes on after the last row that the server has;
+    rows that are made again keep there the seconds and speeds of the first time. Offline knows no resume: a restart
+    replaces what earlier starts wrote, so that one `wandb sync` of the run's folder gives the whole run. Raises
+    TrackerUnavailable where `online` was asked for and cannot be had.
+    """
+
+    def __init__(
+        self,
+        mode: Literal["auto", "online", "offline", "disabled"] = "auto",
+        project: str = "rnnbench",
+        entity: str | None = None,  # user or team; null is the key's own
+        tags: tuple[str, ...] = (),
+    ):
+        self.mode: str = mode
+        self.insists = mode == "online"
+        self._place: dict[str, Any] = {"project": project, "entity": entity, "tags": list(tags)}
+        self._run: Any = None
+        self._rows = 0
+        package = importlib.util.find_spec("wandb")
+        if mode != "disabled" and (package is None or package.origin is None):  # no origin: a folder called wandb
+            raise TrackerUnavailable("W&B needs its package: pip install 'wandb>=0.31'; or train with tracker=none")
+        if mode in ("auto", "online"):
+            settings = _settings()
+            if mode == "auto" and settings.get("mode") in ("offline", "disabled"):
+                self.mode = settings["mode"]  # `wandb offline`, or WANDB_MODE
+                return
+            missing = "" if has_key(settings) else "no API key (`wandb login`, or WANDB_API_KEY)"
+            missing = missing or _silence(settings["base_url"])
+            if missing and self.insists:
+                raise TrackerUnavailable(f"W&B cannot be online: {missing}; or use tracker.mode=offline")
+            self.mode = "offline" if missing else "online"
+            if missing:
+                _say(f"W&B offline: {missing}")
+
+    def start(self, run: Run, rows: Iterable[Row] = ()) -> None:
+        self._run, self._rows = None, 0
+        if self.mode == "disabled":
+            return
+        for segment in (run.folder / "wandb").glob(f"*run-*-{run.id}"):
+            shutil.rmtree(segment, ignore_errors=True)  # part of the run: synced later, it would overwrite the whole
+        if self.mode == "online":
+            try:
+                self._run = self._open(run, "online")
+            except Exception as error:
+                _stop_service()
+                if self.insists:
+                    raise TrackerUnavailable(f"W&B cannot be online: {_line(error)}; or use tracker.mode=offline") from None
+                _say(f"W&B offline: {_line(error)}")
+        if self._run is None:
+            with self._mirroring():
+                self._run = self._open(run, "offline")
+        for row in rows:
+            self.row(row)
+
+    def _open(self, about: Run, mode: Literal["online", "offline"]) -> Any:
+        import wandb
+
+        settings: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "x_disable_stats": True}
+        settings |= {"x_disable_meta": True, "x_save_requirements": False, "host": "", "program": "rnnbench"}  # no paths
+        settings |= {"disable_git": True, "disable_code": True}
+        settings |= {"init_timeout": START, "finish_timeout": FINISH, "finish_timeout_raises": True}
+        wandb.setup(wandb.Settings(silent=True))  # signing in prints before it has seen a run's settings
+        shown: dict[str, Any] = {"name": about.name, "group": about.group, "job_type": about.job_type, **self._place}
+        run = wandb.init(
+            id=about.id,
+            config=_finite(about.config),
+            dir=str(about.folder),
+            mode=mode,
+            resume="allow" if mode == "online" else None,
+            reinit="create_new",
+            settings=wandb.Settings(**settings),
+            **shown,
+        )
+        run.define_metric("step")
+        run.define_metric("*", step_metric="step")
+        if mode == "online":
+            _say(f"W&B: {run.url}")
+        return run
+
+    def row(self, values: Row) -> None:
+        step, self._rows = self._rows, self._rows + 1
+        if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
+            with self._mirroring():
+                self._run.log(_finite(values), step=step)
+
+    def finish(self, summary: Row, status: str) -> None:
+        if self._run is not None:
+            with self._mirroring():
+                self._run.summary.update(_finite({**summary, "status": status}))
+                self._run.finish(exit_code=int(status in STOPPED))
+            self._run = None
+
+    @contextlib.contextmanager
+    def _mirroring(self) -> Iterator[None]:
+        """Whatever goes wrong inside closes the mirror, and nothing else."""
+        try:
+            yield
+        except Exception as error:
+            self._run = None
+            _say(f"W&B has lost this run ({_line(error)}); the local record is whole")
+            _stop_service()
+
+
+TRACKERS: dict[str, type[Tracker]] = {"auto": WandbTracker, "none": NoTracker, "wandb": WandbTracker}
+
+
+def make(options: Mapping[str, Any]) -> Tracker:
+    """The tracker called `options["name"]`, from the rest of `options`; TrackerUnavailable where it cannot be had.
+
+    `auto` is W&B if a key is configured or a mode was asked for, else none; by itself it never refuses to train.
+    """
+    name, rest = options["name"], {key: value for key, value in options.items() if key != "name"}
+    if name != "auto" or rest.get("mode", "auto") != "auto":
+        return TRACKERS[name](**rest)
+    try:
+        return WandbTracker(**rest) if has_key(_settings()) else NoTracker()
+    except TrackerUnavailable as error:
+        _say(f"no tracker: {error}")
+        return NoTracker()
+
+
+def has_key(settings: Mapping[str, str]) -> bool:
+    """Whether W&B would find a key in its environment, its settings files or a netrc file; it is not kept."""
+    if settings.get("api_key") or settings.get("identity_token_file"):
+        return True
+    places = [os.environ["NETRC"]] if os.environ.get("NETRC") else ["~/.netrc", "~/_netrc"]
+    for place in map(os.path.expanduser, places):
+        with contextlib.suppress(OSError, netrc.NetrcParseError):
+            found = netrc.netrc(place).authenticators(urlsplit(settings["base_url"]).netloc)
+            return bool(found and found[2])
+    return False
+
+
+def _settings() -> dict[str, str]:
+    """Server, mode and key as W&B itself will find them, without importing it."""
+    files = configparser.ConfigParser(interpolation=None)
+    places = (os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb", Path(os.environ.get("WANDB_DIR") or ".", "wandb"))
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError):
+        files.read([Path(place, "settings").expanduser() for place in places], encoding="utf-8")
+    found = dict(files["default"]) if files.has_section("default") else {}
+    names = ("base_url", "mode", "api_key", "identity_token_file")
+    found |= {name: value for name in names if (value := os.environ.get(f"WANDB_{name.upper()}"))}
+    return {"base_url": "https://api.wandb.ai", **found}
+
+
+def _silence(url: str) -> str:
+    """Why the server at `url` cannot be talked to, or nothing; decided within `ANSWER` seconds, name look-up included."""
+    import ssl
+    from urllib.error import HTTPError, URLError
+    from urllib.request import urlopen
+
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            urlopen(f"{url}/healthz", timeout=ANSWER).close()
+            found.append("")
+        except HTTPError as error:
+            found.append(f"{url} answers {error.code}" if error.code >= 500 else "")
+        except Exception as error:
+            reason = error.reason if isinstance(error, URLError) else error
+            found.append("" if isinstance(reason, ssl.SSLError) else f"{url} does not answer ({reason})")
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER)
+    return found[0] if found else f"{url} does not answer within {ANSWER:g} s"
+
+
+def _stop_service() -> None:
+    """Ends the client's background process, which may be dead or still hold the run; the next run starts a new one."""
+    with contextlib.suppress(Exception):
+        import wandb
+
+        wandb.teardown()
+
+
+def _finite(value: Any) -> Any:
+    """`value` as JSON can hold it: nested plain dicts, and null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,138 @@
+"""Bad input: exit code 2, one line that says what was got and what is allowed, nothing written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli import main
+
+from .conftest import everything
+
+GOOD = ["train", "task=adding", "model=lstm"]
+CASES = {
+    "unknown task": (["train", "task=copi_memory", "model=lstm"], "did you mean 'copy_memory'"),
+    "unknown model": (["train", "task=adding", "model=lstn"], "did you mean 'lstm'"),
+    "unknown option": ([*GOOD, "task.lenght=9"], "did you mean 'task.length'"),
+    "unknown group": ([*GOOD, "trian.steps=9"], "there are:"),
+    "option of another task": ([*GOOD, "task.delay=9"], "task.length"),
+    "wrong type": ([*GOOD, "model.hidden_size=wide"], "whole number"),
+    "a fraction for a count": ([*GOOD, "model.hidden_size=1.5"], "whole number"),
+    "a word for a switch": ([*GOOD, "train.stop_when_solved=perhaps"], "true or false"),
+    "not among the choices": ([*GOOD, "train.optimizer=adamm"], "adam, adamw, rmsprop, sgd"),
+    "dropout of two": ([*GOOD, "model.dropout=2"], "at least 0 and less than 1"),
+    "no units": ([*GOOD, "model.hidden_size=0"], "at least 1"),
+    "negative length": ([*GOOD, "task.length=-5"], "at least 2"),
+    "no steps": ([*GOOD, "train.steps=0"], "at least 1"),
+    "negative seed": ([*GOOD, "seed=-1"], "at least 0"),
+    "rate not a number": ([*GOOD, "train.learning_rate=nan"], "more than 0"),
+    "missing value": ([*GOOD, "train.steps="], "missing value: train.steps"),
+    "missing model": (["train", "task=adding"], "missing value: model"),
+    "missing task": (["train", "model=lstm"], "missing value: task"),
+    "nothing": (["train"], "missing value: task"),
+    "empty task": (["train", "task=", "model=lstm"], "missing value: task"),
+    "added key": ([*GOOD, "+unknown.key=1"], "no option 'unknown.key'"),
+    "callback": ([*GOOD, "+hydra.callbacks.x={_target_:os.mkdir,path:made}"], "code"),
+    "callback without target": ([*GOOD, "+hydra.callbacks.x=1"], "can be changed"),
+    "target": ([*GOOD, "+task._target_=os.mkdir"], "code"),
+    "logging factory": ([*GOOD, "+hydra.job_logging.handlers.x={class:logging.FileHandler,filename:made}"], "can be changed"),
+    "environment": ([*GOOD, "tracker.project=${oc.env:HOME}"], "resolvers"),
+    "launcher": ([*GOOD, "hydra.launcher._target_=os.mkdir"], "code"),
+    "search path": ([*GOOD, "hydra.searchpath=[file:///]"], "can be changed"),
+    "pickled rerun": ([*GOOD, "--experimental-rerun", "x.pickle"], "not allowed"),
+    "other config": ([*GOOD, "--config-name", "x"], "not allowed"),
+    "bidirectional on causal": (
+        ["train", "task=copy_memory", "model=deep_bilstm"],
+        "models that fit: gru, irnn, lstm, peephole_lstm, rnn",
+    ),
+    "bidirectional option on causal": (["train", "task=copy_memory", "model=gru", "model.bidirectional=true"], "causal"),
+    "half an override": ([*GOOD, "seed"], "seed"),
+    "sweep without -m": ([*GOOD, "seed=1,2"], "add -m"),
+    "one bad job of twelve": (["train", "-m", "task=adding,copy_memory", "model=lstm,gru,lstmm", "seed=0,1"], "'lstmm'"),
+    "one bad value of three": (["train", "-m", "task=adding", "model=gru", "train.steps=10,20,-1"], "train.steps=-1"),
+    "more devices than rows": ([*GOOD, "trainer.devices=64"], "every device needs a row"),
+    "runs below a file": ([*GOOD, "runs=a_file/runs"], "no folder can be written"),
+    "sweep name that leaves": ([*GOOD, "sweep=../out"], "sweep"),
+    "no such text": (["train", "task=char_lm", "model=lstm", "task.text=nowhere.txt"], "nowhere.txt"),
+    "text is a folder": (["train", "task=char_lm", "model=lstm", "task.text=/"], "text=/"),
+    "empty text": (["train", "task=char_lm", "model=lstm", "task.text=empty.txt"], "empty"),
+    "text not UTF-8": (["train", "task=char_lm", "model=lstm", "task.text=latin.txt"], "UTF-8"),
+    "text too short": (["train", "task=char_lm", "model=lstm", "task.text=short.txt"], "short"),
+    "no data": (["train", "task=sentiment", "model=lstm"], "RNNBENCH_DATA"),
+    "unknown verb": (["trian"], "did you mean 'train'"),
+    "list what": (["list", "taks"], "did you mean 'tasks'"),
+    "list which": (["list", "models", "lstn"], "did you mean 'lstm'"),
+    "compare nothing": (["compare"], "rnnbench train"),
+    "compare nowhere": (["compare", "nowhere"], "nowhere"),
+    "sample nothing": (["sample", "nowhere"], "nowhere"),
+}
+
+
+@pytest.fixture(autouse=True)
+def files(clean) -> None:
+    Path("a_file").write_text("")
+    Path("empty.txt").write_text("")
+    Path("latin.txt").write_bytes("déjà vu ".encode("latin-1") * 10000)
+    Path("short.txt").write_text("too short")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused_in_one_line(case, capfd):
+    words, said = CASES[case]
+    before = everything(Path())
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = end.code
+    out, err = capfd.readouterr()
+    assert code == 2, out + err
+    assert err.startswith("rnnbench: ") and err.count("\n") == 1, err
+    assert out == ""
+    assert said in err
+    assert everything(Path()) == before
+
+
+def test_a_mirror_without_the_columns(tmp_path, monkeypatch, capfd):
+    import pyarrow
+    from pyarrow import parquet
+
+    folder = tmp_path / "mirror/SetFit/sst2/data"
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        parquet.write_table(pyarrow.table({"sentence": ["good"], "stars": [1]}), folder / f"{split}-00000-of-00001.parquet")
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path / "mirror"))
+    assert main(["train", "task=sentiment", "model=lstm", "task.hub=SetFit/sst2"]) == 2
+    _, err = capfd.readouterr()
+    assert err.count("\n") == 1
+    assert "sentence" in err and "stars" in err and "text" in err
+    assert not Path("runs").exists()
+
+
+def test_a_refusal_imports_nothing_heavy():
+    code = """
+import sys
+for name in ("torch", "pytorch_lightning", "wandb", "datasets"):
+    sys.modules[name] = None
+from rnnbench.cli import main
+sys.exit(main(["train", "-m", "task=adding", "model=lstm,gru", "model.dropout=0,2"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "rnnbench: model.dropout=2 is not allowed; allowed: number, at least 0 and less than 1\n"
+
+
+def test_a_users_config_folder_cannot_name_code(tmp_path, capfd):
+    folder = tmp_path / "mine"
+    (folder / "task").mkdir(parents=True)
+    (folder / "task/evil.yaml").write_text(
+        "# @package _global_\ndefaults: [adding]\nhydra:\n  callbacks:\n    x: {_target_: os.mkdir, path: made}\n"
+    )
+    before = everything(Path())
+    code = main(["train", "--config-dir", str(folder), "task=evil", "model=rnn", "train.steps=1"])
+    _, err = capfd.readouterr()
+    assert code == 2, err
+    assert err.count("\n") == 1
+    assert everything(Path()) == before

@@ -1,0 +1,162 @@
+"""Composition, departures, and what makes two runs the same run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rnnbench import config, tasks
+from rnnbench.cli import main
+from rnnbench.options import BadOption
+from rnnbench.records import digest
+
+
+def one(*overrides):
+    (job,) = config.jobs(list(overrides), sweep=False)
+    return job
+
+
+def identity(*overrides, seed=0):
+    return digest([config.setting(one(*overrides), ""), seed])
+
+
+PAIRS = [
+    (task, model)
+    for task in config.names("task")
+    for model in config.names("model")
+    if not (config.signature("task", task).constants["causal"] and config.nodes()["model", model]["bidirectional"])
+]
+
+
+@pytest.mark.parametrize(("task", "model"), PAIRS)
+def test_every_task_goes_with_every_model_that_fits(task, model):
+    job = one(f"task={task}", f"model={model}")
+    assert job["task"]["name"] in tasks.NAMES
+    assert job["model"]["name"] == model
+    assert config.resolve(job) == job
+
+
+def test_settings_are_the_signatures_then_the_file_then_the_command_line():
+    job = one("task=adding", "model=irnn", "model.hidden_size=9", "train.clip=null")
+    assert job["model"] == {
+        "name": "irnn",
+        "mechanism": "rnn",
+        "layers": 1,
+        "bidirectional": False,
+        "dropout": 0.0,
+        "hidden_size": 9,
+        "nonlinearity": "relu",
+        "recurrent_init": "identity",
+        "input_init": "small",
+        "gain": 1.0,
+        "zero_bias": True,
+    }
+    assert job["train"]["clip"] is None
+
+
+def test_departures_are_from_the_signatures():
+    found = config.departures(one("task=adding", "model=irnn", "task.length=200", "train.precision='64'"))
+    assert found["task.length"] == 200
+    assert found["model.nonlinearity"] == "relu"
+    assert found["train.precision"] == "64"
+    assert "task.marks" not in found
+
+
+def test_what_changes_the_identity_and_what_does_not():
+    base = identity("task=adding", "model=lstm")
+    assert base == identity("task=adding", "model=lstm", "runs=elsewhere", "tracker=none", "trainer.workers=2", "sweep=a")
+    assert base == identity("task=adding", "model=lstm", "task.length=100")
+    different = {
+        base,
+        identity("task=adding", "model=lstm", seed=1),
+        identity("task=adding", "model=lstm", "task.length=99"),
+        identity("task=adding", "model=gru"),
+        identity("task=adding", "model=lstm", "model.layers=2"),
+        identity("task=adding", "model=lstm", "train.steps=7"),
+        identity("task=adding", "model=lstm", "network.read=mean"),
+    }
+    assert len(different) == 7
+
+
+def test_a_named_setting_is_the_same_run_as_its_departures_spelt_out():
+    named = config.setting(one("task=adding", "model=deep_bilstm"), "")
+    spelt = config.setting(one("task=adding", "model=lstm", "model.layers=2", "model.bidirectional=true"), "")
+    assert named == spelt
+
+
+def test_golden_identity():
+    """The id of one run of old: if this changes, records of users are orphaned. Raise a version instead, and say so."""
+    setting = config.setting(one("task=adding", "model=lstm"), "")
+    assert (
+        digest({**setting, "departures": {"task.length": 200}})
+        == "ec6b9036264aa4050f877de32c41060c97ae510dfdc3e29f67a0a72532e2dae1"
+    )
+
+
+def test_a_sweep_is_every_combination():
+    jobs = config.jobs(["task=adding,copy_memory", "model=rnn,gru", "seed=0,1,2", "train.steps=5"], sweep=True)
+    assert len(jobs) == 12
+    assert len({(j["task"]["name"], j["model"]["name"], j["seed"]) for j in jobs}) == 12
+    assert {j["train"]["steps"] for j in jobs} == {5}
+
+
+def test_a_users_folder_adds_settings(tmp_path):
+    folder = tmp_path / "mine/task"
+    folder.mkdir(parents=True)
+    (folder / "long_adding.yaml").write_text("# @package _global_\ndefaults: [adding]\ntask: {length: 400}\n")
+    (job,) = config.jobs(["task=long_adding", "model=lstm", "train.steps=3"], sweep=False, config_dir=str(folder.parent))
+    assert job["task"]["length"] == 400
+    assert job["train"]["steps"] == 3
+
+
+@pytest.mark.parametrize("value", ["${oc.env:HOME}", "${oc.decode:x}", "{_target_:os.system}", "${ oc.env:HOME }"])
+def test_resolvers_and_targets_are_refused(value):
+    with pytest.raises(BadOption, match="code"):
+        one("task=adding", "model=lstm", f"tracker.project={value}")
+
+
+def test_refuse_code_looks_everywhere():
+    for composed in (
+        {"hydra": {"callbacks": {"x": 1}}},
+        {"hydra": {"launcher": {"_target_": "os.system"}}},
+        {"hydra": {"job_logging": {"handlers": {"x": {"()": "os.system"}}}}},
+        {"task": [{"_target_": "x"}]},
+    ):
+        with pytest.raises(BadOption):
+            config.refuse_code(composed)
+    config.refuse_code({"hydra": {"launcher": {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}}})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", "train"),
+        ("tr", "train"),
+        ("train task=co", "task=copy_memory"),
+        ("train task=adding model=pee", "model=peephole_lstm"),
+        ("train task=adding model=lstm task.le", "task.length="),
+        ("train train.le", "train.learning_rate="),
+        ("list mo", "models"),
+    ],
+)
+def test_completion(line, expected, monkeypatch, capsys):
+    monkeypatch.setenv("COMP_LINE", f"rnnbench {line}")
+    assert main(["complete"]) == 0
+    assert expected in capsys.readouterr().out.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--help"], "learning_rate: 0.00"),
+        (["--cfg", "job", "task=adding", "model=gru", "model.hidden_size=3"], "hidden_size: 3"),
+        (["task=adding", "model=gru", "--cfg", "job", "model.hidden_size=3"], "hidden_size: 3"),
+        (["task=adding", "model=gru", "--info", "defaults"], "adding"),
+    ],
+)
+def test_help_and_cfg_are_hydras(words, said):
+    done = subprocess.run([sys.executable, "-m", "rnnbench", "train", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout

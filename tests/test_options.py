@@ -1,0 +1,89 @@
+"""Signatures read from source, and values held against them."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Annotated, Literal
+
+import pytest
+
+from rnnbench import config, options, tasks
+from rnnbench.models import MODELS
+from rnnbench.options import AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "expected"),
+    [
+        (3, int, 3),
+        (3, float, 3.0),
+        (True, bool, True),
+        ("a", Literal["a", "b"], "a"),
+        (None, int | None, None),
+        (0, Rate, 0.0),
+        (0.5, Rate, 0.5),
+        ([1, 2], list[int], [1, 2]),
+        (7, str, "7"),
+    ],
+)
+def test_values_that_fit(value, annotation, expected):
+    converted = convert(value, annotation)
+    assert converted == expected
+    assert type(converted) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (1.0, int),
+        (True, int),
+        (True, float),
+        ("3", int),
+        (1, bool),
+        (None, int),
+        (0, Positive),
+        (1.0, Rate),
+        (0.0, AboveZero),
+        (float("nan"), AboveZero),
+        ("c", Literal["a", "b"]),
+        (True, Literal[1, 2]),
+        ([1, "x"], list[int]),
+        ("ab", list[str]),
+    ],
+)
+def test_values_that_do_not_fit(value, annotation):
+    with pytest.raises(BadOption, match=r"x=.* is not allowed; allowed: "):
+        Option("x", annotation, None).check(value, "x")
+
+
+def test_ranges_in_words():
+    assert describe(Annotated[int, Range(2, 9)]) == "whole number, at least 2 and at most 9"
+    assert describe(AboveZero | None) == "number, more than 0 or null"
+
+
+def test_source_is_read_as_python_reads_it():
+    """Names, order, defaults and annotations from the text equal those of the imported class, for every class there is."""
+    classes = [(config.signature("mechanism", name), cls) for name, cls in MODELS.items()]
+    for name in tasks.NAMES:
+        read = config.signature("task", name)
+        module = inspect.getmodule(type(tasks.load(name)))
+        classes.append((read, getattr(module, read.class_name)))
+    for read, cls in classes:
+        real = inspect.signature(cls.__init__).parameters
+        hints = typing.get_type_hints(cls.__init__, include_extras=True)
+        assert list(read.options) == [name for name in real if name != "self"]
+        for name, option in read.options.items():
+            default = real[name].default
+            assert option.default == (options.MISSING if default is inspect.Parameter.empty else default)
+            if not isinstance(option.annotation, str):
+                assert option.annotation == hints[name]
+        for name, value in read.constants.items():
+            assert getattr(cls, name) == value
+
+
+def test_every_option_says_what_it_is():
+    """A comment on the line of each option of a task, a model, the network and the training, but where the name says it all."""
+    for group, name in [("task", n) for n in tasks.NAMES] + [("mechanism", n) for n in MODELS]:
+        for option in config.signature(group, name).options.values():
+            assert option.comment or option.name in config.FILLED, f"{name}.{option.name}"

@@ -1,0 +1,89 @@
+"""The settings of a process: each can be switched off, twice is as once, and the arithmetic stays fp32."""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from rnnbench import process
+
+PROBE = """
+import json, resource, sys, torch
+from rnnbench import process
+settings = [process.settle(**json.loads(sys.argv[1])) for _ in range(2)]
+assert settings[0] == settings[1], settings
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    buffers = [torch.empty(size * 2**20).fill_(1.0) for size in (4, 2, 8, 3)]
+    del buffers
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+later = [faults() for _ in range(5)][2:]
+a, b = torch.randn(2, 300, 300, generator=torch.Generator().manual_seed(1))
+error = ((a @ b).double() - a.double() @ b.double()).abs().max().item()
+print(json.dumps({**settings[0], "faults": sum(later), "error": error, "torch_threads": torch.get_num_threads()}))
+"""
+
+
+@functools.cache
+def settled(arguments: str) -> dict:
+    """What a fresh process reports: the settings, page faults once buffers come again, the error of a product."""
+    run = subprocess.run([sys.executable, "-c", PROBE, arguments], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+ON, OFF = "{}", json.dumps({"threads": 2, "allocator": False, "fast_matmul": False})
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is glibc's")
+def test_the_allocator_keeps_freed_memory():
+    kept, returned = settled(ON), settled(OFF)
+    assert kept["allocator"] and not returned["allocator"]
+    assert kept["faults"] < 0.1 * returned["faults"]
+
+
+@pytest.mark.parametrize(("arguments", "threads"), [(ON, 1), (OFF, 2)])
+def test_settings_are_in_force_and_products_stay_fp32(arguments, threads):
+    shown = settled(arguments)
+    assert shown["threads"] == shown["torch_threads"] == threads
+    assert shown["error"] < 1e-4  # bf16 would be off by 0.1
+    assert not (arguments == OFF and shown["fast_matmul"])
+
+
+@pytest.fixture
+def matmul():
+    """This process's products, put back afterwards."""
+    products = getattr(torch.backends.mkldnn, "matmul", None)
+    if products is None:
+        pytest.skip("this PyTorch has no switch")
+    before = products.fp32_precision
+    yield products
+    products.fp32_precision = before
+
+
+def test_fast_products_are_given_up_where_they_round(matmul, monkeypatch):
+    monkeypatch.setattr(process, "_mkl_is_slow", lambda: True)
+    monkeypatch.setattr(process, "_matmul_is_fp32", lambda: False)
+    assert process.settle(threads=0, allocator=False)["fast_matmul"] is False
+    assert matmul.fp32_precision == "none"
+
+
+def test_the_check_sees_bf16(monkeypatch):
+    assert process._matmul_is_fp32()
+    product = torch.Tensor.__matmul__
+    rounded = lambda a, b: product(a.bfloat16(), b.bfloat16()).float() if a.dtype == torch.float32 else product(a, b)  # noqa: E731
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
+    assert not process._matmul_is_fp32()
+
+
+def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    threads = torch.get_num_threads()
+    assert process.settle(threads=0) == {"threads": threads, "allocator": False, "fast_matmul": False}

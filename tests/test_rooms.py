@@ -1,0 +1,125 @@
+"""Which room may import which: the table of the architecture, held against the imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnbench
+import rnnbench.tasks
+
+SRC = Path(rnnbench.__file__).parent
+TASKS = Path(rnnbench.tasks.__file__).parent
+HEAVY = {"torch", "pytorch_lightning", "wandb", "datasets", "safetensors"}
+
+# room: (what of ours it may import, what of others it may not)
+ROOMS = {
+    "options": (set(), HEAVY | {"hydra"}),
+    "text": (set(), {"torch", "pytorch_lightning", "wandb", "hydra"}),
+    "hub": (set(), {"torch", "pytorch_lightning", "wandb", "hydra"}),
+    "process": (set(), {"pytorch_lightning", "wandb", "hydra"}),
+    "tracking": ({"options"}, {"torch", "pytorch_lightning", "hydra", "datasets"}),
+    "statistics": (set(), HEAVY | {"hydra"}),
+    "records": ({"options"}, HEAVY | {"hydra"}),
+    "tables": ({"records", "statistics", "options", "__init__"}, HEAVY | {"hydra"}),
+    "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
+    "config": ({"conf", "models", "options", "tasks", "tracking"}, HEAVY),
+    "listing": ({"config", "options"}, HEAVY),
+    "instruments": ({"models"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "network": (
+        {"tasks.task", "models.mechanism", "models.stack", "options"},
+        {"pytorch_lightning", "wandb", "hydra", "datasets"},
+    ),
+    "generation": ({"tasks.task", "models.mechanism", "network"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "training": (
+        {"tasks.task", "instruments", "models.mechanism", "network", "options"},
+        {"wandb", "hydra", "datasets", "safetensors"},
+    ),
+}
+
+
+def imports(path: Path, inside_functions: bool = True) -> set[str]:
+    """Modules that the file imports, relative ones spelt from the package's root, ours without `rnnbench.`."""
+    package = "" if path.parent in (SRC, TASKS) and path.parent == SRC else path.parent.name
+    found = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if inside_functions else iter(tree.body)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level == 1:
+                module = ".".join(part for part in ("rnnbench", package, module) if part)
+            elif node.level == 2:
+                module = f"rnnbench.{module}"
+            if module == "rnnbench":
+                found |= {f"rnnbench.{alias.name}" for alias in node.names}
+            else:
+                found.add(module)
+    return found
+
+
+def ours(found: set[str]) -> set[str]:
+    return {name.removeprefix("rnnbench").removeprefix(".") or "__init__" for name in found if name.split(".")[0] == "rnnbench"}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_imports_what_the_table_allows(room):
+    allowed, forbidden = ROOMS[room]
+    found = imports(SRC / f"{room}.py")
+    assert {name for name in ours(found) if name not in ("__version__",)} <= allowed
+    assert not {name.split(".")[0] for name in imports(SRC / f"{room}.py", inside_functions=False)} & forbidden
+
+
+def test_every_room_is_in_the_table():
+    free = {"__init__", "__main__", "cli", "run", "benchmarks", "launcher"}  # where rooms meet
+    assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", sorted(TASKS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_task_knows_no_model_and_no_config(path):
+    assert ours(imports(path)) <= {"tasks.task", "tasks", "text", "hub", "options"}
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "models").glob("*.py")), ids=lambda path: path.stem)
+def test_a_model_knows_no_task_and_no_config(path):
+    for name in ours(imports(path)):
+        assert name.split(".")[0] in ("models", "kernels", "options"), name
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "kernels").glob("*.py")), ids=lambda path: path.stem)
+def test_a_kernel_knows_no_policy(path):
+    for name in ours(imports(path)):
+        assert name.split(".")[0] in ("kernels", "process"), name
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["--help"],
+        ["list", "tasks"],
+        ["list", "models"],
+        ["list", "tasks", "adding"],
+        ["train", "--help"],
+        ["compare", "--help"],
+    ],
+)
+def test_light_verbs_import_nothing_heavy(verb):
+    code = f"""
+import sys
+for name in {sorted(HEAVY)!r}:
+    sys.modules[name] = None
+from rnnbench.cli import main
+try:
+    sys.exit(main({verb!r}))
+except SystemExit as end:
+    sys.exit(end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

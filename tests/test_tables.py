@@ -1,0 +1,557 @@
+"""Tables and the report page from synthetic run folders: known answers, and nothing dropped in silence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnbench import figures, records, statistics, tables
+
+FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
+SCORES = {"adding": ("mse", "min", ""), "copy_memory": ("cross_entropy", "min", "nats"), "char_lm": ("bpc", "min", "bits")}
+SPEEDS = {"rnn": 2100.0, "lstm": 1250.0, "peephole_lstm": 410.0, "gru": 1380.0}  # sequences a second
+
+
+def write(
+    root: Path,
+    task: str = "adding",
+    model: str = "lstm",
+    seed: int = 0,
+    score: float | None = 0.01,
+    *,
+    task_options: Mapping[str, Any] = {"length": 100},
+    model_options: Mapping[str, Any] = {"hidden_size": 128},
+    steps: int = 2000,
+    rows: int = 20,
+    status: str = "finished",
+    record: bool = True,
+    **changes: Any,
+) -> Path:
+    """One run folder that ends at `score`; without `record` it is unfinished."""
+    headline, direction, unit = SCORES[task]
+    config = {
+        "task": {"name": task, **task_options},
+        "model": {"name": model, "mechanism": model, **model_options},
+        "network": {"read": "last"},
+        "train": {"steps": steps, "batch_size": 50, "learning_rate": 0.001},
+        "trainer": {"accelerator": "cpu"},
+        "tracker": {"name": "none"},
+        "seed": seed,
+    }
+    setting = records.digest([task, model, dict(task_options), dict(model_options)])[:32]
+    run = records.digest([setting, seed])[:32]
+    folder = records.RunFolder(root / task / model / f"s{seed}-{run[:8]}")
+    folder.start({**config, "id": run, "setting": setting})
+    chance, floor, speed = random.Random(run), FLOORS[task], SPEEDS.get(model, 800.0)
+    log = records.Log(folder)
+    for number in range(1, rows + 1):
+        step, left = round(steps * number / rows), 1 / (1 + math.exp(10 * (number / rows - 0.45 - 0.1 * chance.random())))
+        curve = (floor if score is None else score) * math.exp(left * math.log(floor * 1.4 / (score or floor)))
+        metrics = {
+            "train/loss": curve,
+            "train/gradient_norm": 3 * curve**0.5 * chance.lognormvariate(0, 0.3) * SPEEDS["lstm"] / speed,
+        }
+        metrics[f"validation/{headline}"] = curve * chance.lognormvariate(0, 0.03)
+        log.append(step, metrics, {"seconds": step / speed, "steps_per_second": speed / 50})
+    log.close()
+    if not record:
+        return folder.path
+    solved = score is not None and score < floor / 5 and status == "finished"
+    body = {
+        "id": run,
+        "setting": setting,
+        "status": status,
+        "seed": seed,
+        "task": {
+            "name": task,
+            "version": 1,
+            "options": dict(task_options),
+            "structure": "N->1",
+            "headline": headline,
+            "direction": direction,
+            "unit": unit,
+            "floor": floor,
+            "fingerprint": "",
+            "about": {},
+        },
+        "model": {"name": model, "mechanism": model, "version": 1, "options": dict(model_options), "parameters": 12_345},
+        "network": config["network"],
+        "train": config["train"],
+        "config": config,
+        "departures": {"train.steps": steps, **{f"task.{key}": value for key, value in task_options.items()}},
+        "steps": steps,
+        "best_step": steps,
+        "diverged_step": 400 if status == "diverged" else None,
+        "scores": {"validation": {headline: score}, "test": None if status == "diverged" else {headline: score}},
+        "solved": solved,
+        "solved_step": steps // 2 if solved else None,
+        "seconds_to_solved": steps / 2 / speed * 50 if solved else None,
+        "speed": {
+            "seconds": steps / speed * 50,
+            "steps_per_second": speed / 50 * chance.uniform(0.95, 1.05),
+            "sequences_per_second": speed * chance.uniform(0.95, 1.05),
+            "tokens_per_second": speed * 100,
+            "peak_memory_bytes": 9 << 20,
+        },
+        "versions": {"python": "3.12.3", "torch": "2.6.0", "rnnbench": "0.1.0"},
+        "commit": None,
+        "hardware": {"device": "cpu", "processor": "a processor", "system": "Linux"},
+        "process": {"threads": 1},
+        "started": f"2025-03-01T10:0{seed % 10}:00+00:00",
+        "ended": f"2025-03-01T10:1{seed % 10}:00+00:00",
+        "sweep": None,
+    }
+    folder.finish({**body, **changes})
+    return folder.path
+
+
+def sweep(root: Path) -> None:
+    """4 models, 2 tasks, 3 seeds; one seed missing, one unfinished, one diverged."""
+    ends = {
+        "adding": {"rnn": 0.166, "lstm": 0.004, "peephole_lstm": 0.0034, "gru": 0.0011},
+        "copy_memory": {"rnn": 0.0951, "lstm": 0.031, "peephole_lstm": 0.022, "gru": 0.0052},
+    }
+    chance = random.Random(0)
+    for task, models in ends.items():
+        for model, end in models.items():
+            for seed in range(3):
+                if (task, model, seed) == ("adding", "lstm", 1):
+                    continue
+                score = end * chance.lognormvariate(0, 0.004 if model == "rnn" else 0.25)
+                options = {"length": 200} if task == "adding" else {"delay": 200, "solved_above": 0.99}
+                diverged = (task, model, seed) == ("copy_memory", "rnn", 2)
+                kept = (task, model, seed) != ("copy_memory", "peephole_lstm", 0)
+                write(
+                    *(root, task, model, seed, score),
+                    task_options=options,
+                    rows=8 if diverged else 40,
+                    status="diverged" if diverged else "finished",
+                    record=kept,
+                )
+
+
+def load(*paths: Path) -> list[tables.Table]:
+    return tables.compare(*records.find(paths))
+
+
+def values(table: tables.Table, row: int) -> dict[str, Any]:
+    """A row's raw values by name."""
+    names = [name for column in table.columns for name in column.names]
+    return dict(zip(names, [value for cell in table.rows[row] for value in cell.values], strict=True))
+
+
+def labels(table: tables.Table) -> list[str]:
+    return [row[0].text for row in table.rows]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("swept")
+    sweep(root)
+    return root
+
+
+# What is in a table
+
+
+def test_a_row_by_hand(tmp_path: Path) -> None:
+    for seed, score in enumerate((0.01, 0.02, 0.06)):
+        write(tmp_path, seed=seed, score=score)
+    (table,) = load(tmp_path)
+    row = values(table, 0)
+    half = 4.302652729911275 * math.sqrt(0.0007) / math.sqrt(3)  # t(2) at 0.975; the variance is 0.0007
+    assert (row["estimator"], row["value"]) == ("mean", pytest.approx(0.03))
+    assert (row["low"], row["high"]) == (pytest.approx(0.03 - half), pytest.approx(0.03 + half))
+    assert (row["solved"], row["solved_of"]) == (2, 3)  # solved is below a fifth of the floor here
+    assert (row["solved_low"], row["solved_high"]) == (pytest.approx(0.2077, abs=5e-5), pytest.approx(0.9385, abs=5e-5))
+    assert (row["against_floor"], row["seeds"], row["missing"], row["parameters"]) == ("below", "0 1 2", "", 12_345)
+    assert row["seconds_to_solved"] == pytest.approx(40.0) and row["tokens_per_second"] == 125_000
+    assert [cell.text for cell in table.rows[0]][:3] == ["lstm", "", "0.03 [−0.04, 0.10]"]  # alone: no rank
+
+
+def test_gaps_are_named_everywhere(swept: Path) -> None:
+    found = load(swept)
+    gaps = {gap for table in found for gap in table.gaps}
+    assert gaps == {"lstm: seed 1 missing", "peephole_lstm: seed 0 unfinished", "rnn: seed 2 diverged at step 400"}
+    for rendered in (tables.to_terminal(found, 80), tables.to_markdown(found), "".join(map(tables.to_html, found))):
+        assert all(gap in rendered for gap in gaps) and "2/3" in rendered
+    rows = {(line["task"], line["row"]): line for line in csv.DictReader(io.StringIO(tables.to_csv(found)))}
+    assert rows["adding", "lstm"]["missing"] == "1"
+    assert rows["copy_memory", "peephole_lstm"]["unfinished"] == "0"
+    assert rows["copy_memory", "rnn"]["diverged"] == "2"
+
+
+def test_diverged_is_in_no_mean_and_not_solved(tmp_path: Path) -> None:
+    for seed, score in enumerate((0.010, 0.012)):
+        write(tmp_path, seed=seed, score=score)
+    (before,) = load(tmp_path)
+    write(tmp_path, seed=2, score=None, status="diverged")
+    (after,) = load(tmp_path)
+    for name in ("value", "low", "high", "solved", "seeds"):
+        assert values(before, 0)[name] == values(after, 0)[name]
+    assert (values(after, 0)["solved_of"], values(after, 0)["diverged"]) == (3, "2")
+    assert values(after, 0)["solved_low"] == pytest.approx(0.2077, abs=5e-5)  # two of three, not two of two
+    assert "lstm: seed 2 diverged at step 400" in after.gaps
+
+
+def test_all_diverged(tmp_path: Path) -> None:
+    write(tmp_path, "adding", "rnn", 0, None, status="diverged")
+    write(tmp_path, "adding", "lstm", 0, 0.01)
+    (table,) = load(tmp_path)
+    assert labels(table) == ["lstm", "rnn"]  # last, and without a rank
+    assert (values(table, 1)["value"], values(table, 1)["rank_best"], table.rows[1][2].text) == (None, None, "diverged")
+
+
+def test_settings_that_differ_are_rows_of_their_own(tmp_path: Path) -> None:
+    for hidden_size in (64, 128):
+        for seed in (0, 1):
+            write(tmp_path, seed=seed, score=1 / hidden_size, model_options={"hidden_size": hidden_size, "bias": True})
+    write(tmp_path, model="gru", seed=0)
+    (table,) = load(tmp_path)
+    assert sorted(labels(table)) == ["gru", "lstm hidden_size=128", "lstm hidden_size=64"]
+    assert "gru: seed 1 missing" in table.gaps
+
+
+def test_task_settings_are_blocks_of_their_own(tmp_path: Path) -> None:
+    for length in (1000, 200):
+        write(tmp_path, task_options={"length": length, "marks": "halves"})
+    write(tmp_path, "copy_memory")
+    assert [table.title for table in load(tmp_path)] == ["adding length=200", "adding length=1000", "copy_memory"]
+
+
+def test_unfinished_runs_stand_with_their_task(tmp_path: Path) -> None:
+    write(tmp_path, model="lstm", seed=0)
+    write(tmp_path, model="gru", seed=0, record=False)
+    write(tmp_path, model="lstm", seed=0, record=False, task_options={"length": 7})
+    alone, together = load(tmp_path)
+    assert (alone.title, together.title) == ("adding length=7", "adding length=100")
+    assert alone.caption.startswith("no run has finished yet") and alone.gaps == ("lstm: seed 0 unfinished",)
+    assert (labels(together), together.gaps) == (["lstm", "gru"], ("gru: seed 0 unfinished",))
+
+
+def results(root: Path, target: Path, **changes: Any) -> Path:
+    """The records under `root` as a results.jsonl."""
+    lines = []
+    for run in records.find([root])[0]:
+        body = {key: value for key, value in (run.record or {}).items() if key != "checksum"} | changes
+        lines.append(records.canonical({**body, "checksum": records.digest(body)}) + "\n")
+    target.write_text("".join(lines), encoding="utf-8")
+    return target
+
+
+def test_a_run_found_twice_counts_once(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path / "runs", seed=seed, score=0.01 + seed / 1000)
+    once = load(tmp_path / "runs")
+    scrubbed = results(tmp_path / "runs", tmp_path / "results.jsonl", hardware={"device": "cpu"})
+    for paths in ([tmp_path / "runs", tmp_path / "runs"], [scrubbed, tmp_path / "runs"], [tmp_path / "runs", scrubbed]):
+        assert load(*paths) == once
+
+
+def test_records_that_disagree_are_refused(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path / "here", seed=seed, score=0.01)
+    write(tmp_path / "there", seed=1, score=0.02)
+    table, refused = load(tmp_path / "here", tmp_path / "there")
+    assert (values(table, 0)["seeds"], values(table, 0)["refused"]) == ("0 2", "1")
+    assert refused.title == "Refused" and "adding lstm seed 1: 2 records disagree; none counts" in refused.gaps[0]
+    assert "here/" in refused.gaps[0] and "there/" in refused.gaps[0]
+
+
+def test_a_damaged_record_is_a_complaint_and_no_row(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    path = write(tmp_path, seed=1, score=0.5) / "record.json"
+    path.write_text(path.read_text().replace("0.5", "0.001"))
+    table, refused = load(tmp_path)
+    assert (values(table, 0)["seeds"], values(table, 0)["value"]) == ("0", 0.01)
+    assert "checksum" in refused.gaps[0]
+    assert "checksum" in tables.to_terminal([table, refused]) and "checksum" in tables.to_markdown([table, refused])
+    assert "checksum" in figures.page(*records.find([tmp_path]))
+
+
+def test_a_record_without_a_score_or_settings_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    write(tmp_path, seed=1, scores={"validation": {}, "test": {"mse": math.nan}})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.yaml").write_text("- a list\n")
+    table, refused = load(tmp_path)
+    assert (values(table, 0)["seeds"], values(table, 0)["refused"]) == ("0", "1")
+    assert any("finished without a test mse" in line for line in refused.gaps)
+    assert any("no settings of a run" in line for line in refused.gaps)
+
+
+def test_order_of_finding_changes_nothing(swept: Path) -> None:
+    stored, complaints = records.find([swept])
+    expected = tables.compare(stored, complaints)
+    for number in range(5):
+        random.Random(number).shuffle(stored)
+        assert tables.compare(stored, complaints) == expected
+
+
+def test_ranks_are_ranges_where_intervals_overlap(tmp_path: Path) -> None:
+    scores = {"gru": (0.010, 0.011, 0.012), "lstm": (0.0105, 0.0115, 0.0125), "rnn": (0.16, 0.161, 0.162)}
+    for model, of_model in scores.items():
+        for seed, score in enumerate(of_model):
+            write(tmp_path, model=model, seed=seed, score=score)
+    (table,) = load(tmp_path)
+    assert [(row[0].text, row[1].text) for row in table.rows] == [("gru", "1–2"), ("lstm", "1–2"), ("rnn", "3")]
+    assert any("do not settle the order" in note for note in table.notes)
+
+
+def test_higher_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCORES, "adding", ("accuracy", "max", ""))
+    monkeypatch.setitem(FLOORS, "adding", 0.5)
+    for model, score in (("rnn", 0.30), ("gru", 0.9), ("lstm", 0.7)):
+        for seed in range(3):
+            write(tmp_path, model=model, seed=seed, score=score + seed / 1000)
+    (table,) = load(tmp_path)
+    assert labels(table) == ["gru", "lstm", "rnn"]
+    assert [(row[1].text, row[3].text, row[3].tone) for row in table.rows] == [
+        ("1", "above", "good"),
+        ("2", "above", "good"),
+        ("3", "below", "poor"),
+    ]
+    assert table.columns[2].title == "accuracy ↑" and "higher is better" in table.caption
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "floor", "verdict"),
+    [
+        (0.1, 0.2, 0.3, "below"),
+        (0.4, 0.5, 0.3, "above"),
+        (0.29, 0.32, 0.3, "at"),
+        (0.1, 0.9, 0.3, "undecided"),
+        (None, None, 0.3, "undecided"),
+        (0.1, 0.2, None, ""),
+    ],
+)
+def test_against_floor(low: float | None, high: float | None, floor: float | None, verdict: str) -> None:
+    assert tables.against_floor(statistics.Estimate(0.15, low, high, "mean"), floor) == verdict
+
+
+def test_one_estimator_a_table(tmp_path: Path) -> None:
+    for seed in range(statistics.ENOUGH):
+        write(tmp_path, model="gru", seed=seed, score=0.01 if seed else 0.15, rows=1)
+    (table,) = load(tmp_path)
+    assert (values(table, 0)["estimator"], values(table, 0)["value"]) == ("interquartile mean", pytest.approx(0.01))
+    write(tmp_path, model="lstm", seed=0, rows=1)
+    (table,) = load(tmp_path)
+    assert {values(table, row)["estimator"] for row in range(2)} == {"mean", "one seed"}
+
+
+def test_different_hardware_is_said(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    write(tmp_path, seed=1, hardware={"device": "cuda"})
+    assert "run on 2 kinds of hardware: do not compare their speeds" in load(tmp_path)[0].gaps
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (0.0123, 0.0103, 0.0143, "0.0123 [0.0103, 0.0143]"),
+        (0.0573, -0.18, 0.2946, "0.06 [−0.18, 0.29]"),
+        (123.44, 121.4, 125.5, "123.4 [121.4, 125.5]"),
+        (0.5, 0.5, 0.5, "0.5000 [0.5000, 0.5000]"),
+        (1.234e-5, 1.1e-5, 1.4e-5, "1.23e−5 [1.1e−5, 1.4e−5]"),
+        (0.01, -0.0001, 0.05, "0.010 [0.000, 0.050]"),
+        (0.0, 0.0, 0.0, "0 [0, 0]"),
+        (0.012345, None, None, "0.0123"),
+    ],
+)
+def test_interval_is_shown_to_the_digits_it_has(value: float, low: float | None, high: float | None, shown: str) -> None:
+    assert tables.interval(statistics.Estimate(value, low, high, "mean")) == shown
+
+
+def test_numbers_for_readers() -> None:
+    assert [tables.compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
+    assert [tables.duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]
+    assert [tables.text(option) for option in (True, None, 0.001, "/home/a/corpus.txt", [1, 2])] == [
+        *("true", "null", "0.001", "…/corpus.txt", "[1, 2]")
+    ]
+
+
+# Renderers
+
+
+def test_csv_round_trip(swept: Path) -> None:
+    found = load(swept)
+    lines = list(csv.DictReader(io.StringIO(tables.to_csv(found))))
+    expected = [{**table.about, **values(table, row)} for table in found for row in range(len(table.rows))]
+    assert len(lines) == len(expected) == 8
+    for line, row in zip(lines, expected, strict=True):
+        assert list(line) == list(row)
+        for name, value in row.items():
+            read: Any = line[name]
+            assert (float(read) if isinstance(value, float) else read) == (
+                "" if value is None else value if isinstance(value, float) else str(value)
+            )
+    assert json.loads(lines[0]["task_options"]) == {"length": 200}
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_terminal_fits(swept: Path, width: int) -> None:
+    shown = tables.to_terminal(load(swept), width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert ("Left out" in shown) == (width < 130)
+    assert "…" not in shown and "[0.00095, 0.00113]" in shown and "\x1b" not in shown
+
+
+def test_piped_is_plain_and_whole(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = tables.export(load(swept))
+    assert "Left out" not in shown and "tokens/s" in shown and "\x1b" not in shown
+    assert "\x1b[" in tables.to_terminal(load(swept), 100, colour=True)
+    with pytest.raises(ValueError, match="no format 'xml'"):
+        tables.export([], "xml")
+
+
+def test_markdown_is_a_table(swept: Path, tmp_path: Path) -> None:
+    block = [line for line in tables.to_markdown(load(swept)).splitlines() if line.startswith("|")]
+    assert len(block) == 2 * (2 + 4) and len({line.count("|") for line in block}) == 1
+    write(tmp_path, model_options={"kind": "a|b<i>"}, seed=0)
+    write(tmp_path, model_options={"kind": "c"}, seed=0)
+    assert "kind=a\\|b\\<i\\>" in tables.to_markdown(load(tmp_path))
+
+
+def test_nothing_to_show_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(tables.NoRuns) as nothing:
+        load(tmp_path)
+    assert "rnnbench train" in str(nothing.value) and "\n" not in str(nothing.value)
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(tables.NoRuns, match=r"1 refused; the first: .*no record"):
+        load(tmp_path)
+
+
+# The page
+
+
+def specs(page: str) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in re.findall(r'<script type="application/json" class="spec">(.*?)</script>', page, re.S)]
+
+
+def test_page_asks_the_network_for_nothing(swept: Path, tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    output = figures.report(*records.find([swept]), tmp_path / "pages" / "report.html")
+    page = output.read_text(encoding="utf-8")
+    own, script = re.sub(r"<script>.*?</script>", "", page, flags=re.S), re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", own)
+    assert not re.search(r"<(script|link|img|iframe)[^>]*\b(src|href)=[\"'](?!data:)", own)
+    assert len(script) == 2 and len(script[0]) > 500_000  # the drawing scripts, once, and the few lines that call them
+    assert len(page) < len(script[0]) + 100_000
+    assert [path.name for path in output.parent.iterdir()] == ["report.html"]  # and no half of one
+
+
+def test_charts_draw(swept: Path) -> None:
+    import vl_convert
+
+    found = specs(figures.page(*records.find([swept])))
+    assert [spec["description"].partition(",")[0] for spec in found] == ["Learning", "Gradient norm", "Speed against score"] * 2
+    for spec in found:
+        drawn = vl_convert.vegalite_to_svg({**spec, "width": 400, "height": 280})
+        assert "NaN" not in drawn and "Infinity" not in drawn
+        assert ("floor 0." in drawn) == (not spec["description"].startswith("Gradient"))
+    assert "lower is better" in drawn and "sequences/s" in drawn
+
+
+def test_a_model_has_one_colour(swept: Path) -> None:
+    colours: dict[str, set[str]] = {}
+    for spec in specs(figures.page(*records.find([swept]))):
+        scale = spec["layer"][0]["encoding"]["color"]["scale"]
+        for label, colour in zip(scale["domain"], scale["range"], strict=True):
+            colours.setdefault(label, set()).add(colour)
+    assert all(len(several) == 1 for several in colours.values())
+    assert len(set.union(*colours.values())) == len(colours) == 4
+
+
+def test_looks_differ_past_the_palette() -> None:
+    styles = figures.Styles([f"m{number}" for number in range(21)])
+    assert len({str(look[:2]) for look in styles.of.values()}) == 21
+    assert len({(look[0], look[2]) for look in styles.of.values()}) == 21
+
+
+def test_page_is_escaped_and_private(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    options = {"length": 100, "text": "/home/somebody/texts/corpus.txt"}
+    write(tmp_path, model=evil, task_options=options, hardware={"host": "secret-host", "device": "<b>cpu</b>"})
+    page = figures.page(*records.find([tmp_path]))
+    complaint = f"{tmp_path}/adding/lstm/s0-1/record.json: damaged </script><script>alert(2)</script>"
+    page = figures.page(records.find([tmp_path])[0], [complaint])
+    assert evil not in page and "<b>cpu" not in page and "<script>alert(2)" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert not any(secret in page for secret in ("somebody", "secret-host", str(tmp_path)))
+    assert "…/corpus.txt" in page and "lstm/s0-1/record.json: damaged" in page
+
+
+def test_page_of_odd_runs(tmp_path: Path) -> None:
+    """No rows, one row, a log that cannot be read, all diverged, nothing finished, records without folders."""
+    write(tmp_path / "a", "adding", "rnn", rows=0)
+    write(tmp_path / "b", "char_lm", "lstm", score=1.7, rows=1)
+    write(tmp_path / "c", "copy_memory", "gru", score=None, status="diverged", rows=0)
+    write(tmp_path / "d", "char_lm", "gru", record=False, task_options={"window": 3})
+    (write(tmp_path / "e", "copy_memory", "lstm", score=0.01) / "metrics.jsonl").write_text("not json\n")
+    page = figures.page(*records.find([tmp_path]))
+    titles = [spec["description"] for spec in specs(page)]
+    assert "Learning, char_lm length=100" in titles or "Learning, char_lm" in titles
+    assert "Speed against score, adding" in titles and "Learning, adding" not in titles
+    assert "its log cannot be read" in page and "no run has finished yet" in page
+    lines = results(tmp_path / "b", tmp_path / "results.jsonl")
+    assert [spec["description"] for spec in specs(figures.page(*records.find([lines])))] == ["Speed against score, char_lm"]
+    with pytest.raises(tables.NoRuns):
+        figures.report([], [], tmp_path / "never.html")
+    assert not (tmp_path / "never.html").exists()
+
+
+def test_a_long_log_is_thinned_and_keeps_its_spikes() -> None:
+    curve = [(step, 1.0) for step in range(10_000)]
+    curve[4321], curve[8765] = (4321, 900.0), (8765, 0.001)
+    kept = figures.thinned(curve, 300)
+    assert len(kept) <= 300 and kept == sorted(set(kept))
+    assert {curve[0], curve[4321], curve[8765], curve[-1]} <= set(kept)
+    assert figures.thinned(curve[:300], 300) == curve[:300]
+
+
+def test_the_mean_line_goes_as_far_as_every_seed(tmp_path: Path) -> None:
+    curves: Iterable[figures.Curve] = [[(1, 1.0), (2, 4.0), (3, 9.0)], [(1, 4.0), (2, 16.0)]]
+    assert figures._mean(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
+    assert figures._mean(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
+    write(tmp_path, seed=0, rows=10)
+    write(tmp_path, seed=1, score=None, status="diverged", rows=3)
+    learning = specs(figures.page(*records.find([tmp_path])))[0]
+    seeds, mean = (layer["data"]["values"] for layer in learning["layer"][:2])
+    assert len(seeds) == 2 and len(mean) == 1 and len(mean[0]["step"]) == 10  # the diverged seed is drawn, not averaged
+
+
+def test_a_hundred_runs_stay_small(tmp_path: Path) -> None:
+    stored = []
+    for model in SPEEDS:
+        for seed in range(5):
+            write(tmp_path, model=model, seed=seed, rows=600)
+    stored, complaints = records.find([tmp_path])
+    data = sum(len(json.dumps(spec)) for spec in specs(figures.page(stored * 5, complaints)))
+    assert data < 400_000
+
+
+def test_torch_is_never_imported(swept: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+for name in ("torch", "pandas", "lightning", "pytorch_lightning", "wandb", "altair"):
+    sys.modules[name] = None
+from pathlib import Path
+from rnnbench import figures, records, tables
+stored, complaints = records.find([Path(sys.argv[1])])
+assert not {"scipy", "numpy", "rich", "jinja2", "vl_convert"} & set(sys.modules)
+for format in tables.FORMATS:
+    assert tables.export(tables.compare(stored, complaints), format)
+figures.report(stored, complaints, Path(sys.argv[2]))
+"""
+    subprocess.run([sys.executable, "-c", code, str(swept), str(tmp_path / "report.html")], check=True)
