@@ -174,6 +174,7 @@ class Fused(torch.autograd.Function):
         gy, dh, g0 = outside(gy, gh, lengths)
         ends = None if lengths is None else last(lengths, T, gy)  # where the final state's gradient comes in
         dc, de = (end if end is None else end.clone() if ends is None else torch.zeros_like(end) for end in (gc, ge))
+        dc_rows = dc.unsqueeze(1)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(G * H)
         dp, dV, dM, dQ = (None if weight is None else torch.zeros_like(weight) for weight in (p, V, M, Q))
@@ -215,7 +216,7 @@ class Fused(torch.autograd.Function):
                         add_V(dc, d_o_t, dc)
                     if norms is not None:
                         norms[1, start + t] = dc.norm()
-                    d_ifg.mul_(dc.unsqueeze(1))
+                    d_ifg.mul_(dc_rows)
                     dc.mul_(decay_t)
                     if Q is not None:
                         d_ifg.add_(de[:, : 3 * H].unflatten(1, (3, H)))

@@ -15,6 +15,7 @@ Letters: T steps, B rows, I inputs, H units, G gates. Everything is time-major: 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +23,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Product = Callable[[Tensor, Tensor, Tensor], Tensor]
-
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (d, y): d y (1 - y)
 tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (d, y): d (1 - y²)
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
+LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
 
 
 @dataclass
@@ -69,13 +69,35 @@ def chunks(steps: int, rows: int, units: int, like: Tensor) -> list[tuple[int, i
     return [(start, min(start + length, steps)) for start in range(0, steps, length)]
 
 
-def adding(M: Tensor, rows: int) -> Product:
+def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """A function (a) that returns a M, valid until its next call; a is (rows, K), M (K, N)."""
+    if _onednn(M) and M.numel() >= LARGE_MATRIX and _can_pack():  # else oneDNN would rearrange M at every step
+        packed = torch.ops.mkldnn._reorder_linear_weight(M.t().contiguous(), rows)
+        linear = torch.ops.mkldnn._linear_pointwise
+        return lambda a: linear(a, packed, None, "none", [], "")
+    product = M.new_empty(rows, M.shape[1])
+    return lambda a: torch.mm(a, M, out=product)
+
+
+def adding(M: Tensor, rows: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """A function (base, a, out) that writes base + a M to `out`; a is (rows, K), M (K, N)."""
     if not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT:
         return lambda base, a, out: torch.addmm(base, a, M, out=out)
     # oneDNN is faster at a product into a small buffer and an addition than at a product that adds to memory out of cache.
-    product = M.new_empty(rows, M.shape[1])
-    return lambda base, a, out: torch.add(base, torch.mm(a, M, out=product), out=out)
+    multiply = multiplying(M, rows)
+    return lambda base, a, out: torch.add(base, multiply(a), out=out)
+
+
+@functools.cache
+def _can_pack() -> bool:
+    """Whether this PyTorch has the products with packed weights that its compiler uses, in the form known here."""
+    a, M = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(0))
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(M.t().contiguous(), 4)
+        product = torch.ops.mkldnn._linear_pointwise(a, packed, None, "none", [], "")
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return torch.allclose(product, a @ M, atol=1e-5)
 
 
 @contextmanager

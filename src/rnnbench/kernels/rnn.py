@@ -119,7 +119,7 @@ class Fused(torch.autograd.Function):
         h, add_product = hs[0], adding(R_t, B)
         for start, stop in chunks(T, B, H, x):
             a = hs[start + 1 : stop + 1]
-            torch.addmm(b, x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1))
+            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
             with stepping(R, B):
                 for h_t in a.unbind(0):
                     add_product(h_t, h, h_t)
@@ -146,21 +146,21 @@ class Fused(torch.autograd.Function):
         gy, dh, g0 = outside(gy, gh, lengths)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(H)
-        norms = [] if ctx.sink is not None else None
+        norms = None if ctx.sink is None else gy.new_empty(T)
         add_product = adding(R, B)
         for start, stop in reversed(chunks(T, B, H, x)):
             y = hs[start + 1 : stop + 1]
             d = slope(y, ctx.sigmoid)
             with stepping(R, B):
-                for (d_t,), g in zip(backwards(d), before(gy, g0, start, stop), strict=True):
+                for t, (d_t,), g in zip(reversed(range(start, stop)), backwards(d), before(gy, g0, start, stop), strict=True):
                     if norms is not None:
-                        norms.append(dh.norm())
+                        norms[t] = dh.norm()
                     d_t.mul_(dh)  # ∂L/∂a_t
                     add_product(g, d_t, dh)
             add_gradients(d, x, W, dx, dW, db, start, stop)
             dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
         if norms is not None:
-            ctx.sink.h = torch.stack(norms[::-1])
+            ctx.sink.h = norms
         return dx, dh, dW, dR, db, None, None, None, None
 
 

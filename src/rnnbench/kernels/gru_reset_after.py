@@ -1,0 +1,120 @@
+"""The GRU's fused recurrence with the reset gate after the product. Its equations stand in `gru`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .recurrence import (
+    StateGradients,
+    add_gradients,
+    adding,
+    backwards,
+    before,
+    chunks,
+    final,
+    multiplying,
+    outside,
+    padding,
+    sigmoid_backward,
+    stepping,
+    steps,
+)
+
+
+class ResetAfter(torch.autograd.Function):
+    """The form with n = tanh(W_n x + b_n + r * q), q = R_n h + b_hn; for the conventions see `recurrence`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b_i: Tensor,
+        b_h: Tensor,
+        lengths: Tensor | None,
+        keep: bool,
+        sink: StateGradients | None,
+    ) -> tuple[Tensor, Tensor]:
+        (T, B, _), H = x.shape, R.shape[1]
+        W_t, b = double_n(W, H).t(), b_i.clone()
+        b[: 2 * H] += b_h[: 2 * H]
+        b, b_hn = double_n(b, H), b_h[2 * H :]
+        hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
+        hs[0] = h
+        pieces = chunks(T, B, H, x)
+        gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
+        minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B), hs[0]
+        for start, stop in pieces:
+            a = gates[start:stop] if keep else gates[: stop - start]
+            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            q_s = qs[start:stop] if keep else qs.expand(stop - start, B, H)
+            with stepping(R, B):
+                for rz, r, z, n, q, h_t in steps(a[..., : 2 * H], *a.split(H, 2), q_s, hs[start + 1 : stop + 1]):
+                    product_rz, product_n = multiply(h).split((2 * H, H), 1)
+                    rz.add_(product_rz).sigmoid_()
+                    torch.add(product_n, b_hn, out=q)
+                    n.addcmul_(r, q, value=2).sigmoid_()
+                    torch.add(minus, n, alpha=2, out=n)
+                    torch.lerp(n, h, z, out=h_t)
+                    h = h_t
+        h_T = final(hs, lengths)
+        if lengths is not None:
+            hs[1:].masked_fill_(padding(lengths, T), 0)
+        if keep:
+            ctx.save_for_backward(x, W, R, hs, gates, qs, lengths)
+            ctx.sink = sink
+        return hs[1:], h_T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+        x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
+        T, B, H = gy.shape
+        gy, dh, g0 = outside(gy, gh, lengths)
+        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        dW, dR, db_i, db_h = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H), R.new_zeros(3 * H)
+        pieces = chunks(T, B, H, x)
+        ds, all_totals = gates.new_empty(pieces[0][1], B, 3 * H), gates.new_empty(pieces[0][1], B, H)
+        add_product, norms = adding(R, B), None if ctx.sink is None else gy.new_empty(T)
+        for start, stop in reversed(pieces):
+            d, totals = ds[: stop - start], all_totals[: stop - start]
+            (r, z, n), q = gates[start:stop].split(H, 2), qs[start:stop]
+            d_r, d_z, d_q = d.split(H, 2)
+            d_n = torch.ops.aten.tanh_backward(1 - z, n)  # ∂h_t/∂a_n; likewise the others, until ∂L/∂h_t multiplies them
+            torch.mul(d_n, r, out=d_q)
+            sigmoid_backward(d_n * q, r, grad_input=d_r)
+            sigmoid_backward(hs[start:stop] - n, z, grad_input=d_z)
+            totals[-1] = dh
+            earlier = [*backwards(totals[:-1]), (dh,)]
+            with stepping(R, B):
+                for (d_t, d_3, z_t, total, total_row), (dh_before,), g in zip(
+                    backwards(d, d.unflatten(2, (3, H)), z, totals, totals.unsqueeze(2)),
+                    earlier,
+                    before(gy, g0, start, stop),
+                    strict=True,
+                ):
+                    d_3.mul_(total_row)
+                    torch.addcmul(g, total, z_t, out=dh_before)
+                    add_product(dh_before, d_t, dh_before)
+            if norms is not None:
+                torch.linalg.vector_norm(totals, dim=(1, 2), out=norms[start:stop])
+            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
+            db_h.add_(d.sum((0, 1)))
+            torch.mul(d_n, totals, out=d_q)
+            add_gradients(d, x, W, dx, dW, db_i, start, stop)
+        if norms is not None:
+            ctx.sink.h = norms
+        return dx, dh, dW, dR, db_i, db_h, None, None, None
+
+
+def double_n(W: Tensor, H: int) -> Tensor:
+    """W with the rows of n doubled: the 2 in tanh(a) = 2 σ(2 a) - 1."""
+    W = W.clone()
+    W[2 * H :] *= 2
+    return W

@@ -1,0 +1,112 @@
+"""The GRU's fused recurrence with the reset gate before the product. Its equations stand in `gru`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .gru_reset_after import double_n
+from .recurrence import (
+    StateGradients,
+    add_gradients,
+    adding,
+    backwards,
+    before,
+    chunks,
+    final,
+    multiplying,
+    outside,
+    padding,
+    sigmoid_backward,
+    stepping,
+    steps,
+    tanh_backward,
+)
+
+
+class ResetBefore(torch.autograd.Function):
+    """The form with n = tanh(W_n x + b_n + R_n (r * h)); for the conventions see `recurrence`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h: Tensor,
+        W: Tensor,
+        R: Tensor,
+        b_i: Tensor,
+        b_h: Tensor,
+        lengths: Tensor | None,
+        keep: bool,
+        sink: StateGradients | None,
+    ) -> tuple[Tensor, Tensor]:
+        (T, B, _), H = x.shape, R.shape[1]
+        W_t, b = double_n(W, H).t(), double_n(b_i + b_h, H)
+        R_rz, R_n = double_n(R, H).split((2 * H, H))
+        hs = x.new_empty(T + 1, B, H)
+        hs[0] = h
+        pieces = chunks(T, B, H, x)
+        gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
+        minus, rh, h = x.new_full((B, H), -1), x.new_empty(B, H), hs[0]
+        add_rz, add_n = adding(R_rz.t(), B), adding(R_n.t(), B)
+        for start, stop in pieces:
+            a = gates[start:stop] if keep else gates[: stop - start]
+            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            with stepping(R, B):
+                for rz, r, z, n, h_t in steps(a[..., : 2 * H], *a.split(H, 2), hs[start + 1 : stop + 1]):
+                    add_rz(rz, h, rz)
+                    rz.sigmoid_()
+                    add_n(n, torch.mul(r, h, out=rh), n)
+                    n.sigmoid_()
+                    torch.add(minus, n, alpha=2, out=n)
+                    torch.lerp(n, h, z, out=h_t)
+                    h = h_t
+        h_T = final(hs, lengths)
+        if lengths is not None:
+            hs[1:].masked_fill_(padding(lengths, T), 0)
+        if keep:
+            ctx.save_for_backward(x, W, R, hs, gates, lengths)
+            ctx.sink = sink
+        return hs[1:], h_T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+        x, W, R, hs, gates, lengths = ctx.saved_tensors
+        T, B, H = gy.shape
+        gy, dh, g0 = outside(gy, gh, lengths)
+        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H)
+        (R_rz, R_n), (dR_rz, dR_n) = R.split((2 * H, H)), dR.split((2 * H, H))
+        add_rz, multiply_n = adding(R_rz, B), multiplying(R_n, B)
+        pieces = chunks(T, B, H, x)
+        every_d, norms = gates.new_empty(pieces[0][1], B, 3 * H), None if ctx.sink is None else gy.new_empty(T)
+        for start, stop in reversed(pieces):
+            d, h = every_d[: stop - start], hs[start:stop]
+            (r, z, n), (d_r, d_z, d_n) = gates[start:stop].split(H, 2), d.split(H, 2)
+            sigmoid_backward(h, r, grad_input=d_r)  # ∂(r h)/∂a_r; the other two ∂h_t/∂a, until ∂L/∂h_t multiplies them
+            sigmoid_backward(h - n, z, grad_input=d_z)
+            tanh_backward(1 - z, n, grad_input=d_n)
+            with stepping(R, B):
+                for t, (d_rz, d_zn, d_r_t, d_n_t, r_t, z_t), g in zip(
+                    reversed(range(start, stop)),
+                    backwards(d[..., : 2 * H], d[..., H:].unflatten(2, (2, H)), d_r, d_n, r, z),
+                    before(gy, g0, start, stop),
+                    strict=True,
+                ):
+                    if norms is not None:
+                        norms[t] = dh.norm()
+                    d_zn.mul_(dh.unsqueeze(1))
+                    d_rh = multiply_n(d_n_t)
+                    d_r_t.mul_(d_rh)
+                    torch.addcmul(g, dh, z_t, out=dh).addcmul_(d_rh, r_t)
+                    add_rz(dh, d_rz, dh)
+            add_gradients(d, x, W, dx, dW, db, start, stop)
+            dR_rz.addmm_(d[..., : 2 * H].flatten(0, 1).t(), h.flatten(0, 1))
+            dR_n.addmm_(d_n.flatten(0, 1).t(), (r * h).flatten(0, 1))
+        if norms is not None:
+            ctx.sink.h = norms
+        return dx, dh, dW, dR, db, db.clone(), None, None, None
