@@ -5,11 +5,15 @@
 
 `form=arjovsky` asks T = delay: `symbols` of 8 kinds, delay - 1 blanks, one cue, `symbols` blanks, as tokens:
 T + 2 * symbols steps in all. `form=bai` is the variant of Bai et al. 2018: 8 kinds, delay - 1 blanks, the delimiter repeated
-symbols + 1 times, and one real number a step in place of a token. In both forms every step is scored.
+symbols + 1 times, and one real number a step in place of a token. In both forms every step is scored. With `shortest`, each
+row draws its delay anew, from `shortest` to `delay` (Henaff et al. 2016), so that counting steps is of no use.
 
-Floor: 10 ln 8 / (T + 20) nats a step for 10 symbols: blanks are certain, the symbols a guess among 8.
+Floor: 10 ln 8 / (T + 20) nats a step for 10 symbols: blanks are certain, the symbols a guess among 8; T is the mean delay.
 
-Source: Arjovsky, Shah & Bengio 2016, arXiv:1511.06464; Bai, Kolter & Koltun 2018, arXiv:1803.01271.
+Best: 0, which unitary and orthogonal networks come near (Arjovsky et al. 2016; Henaff et al. 2016).
+
+Source: Arjovsky, Shah & Bengio 2016, arXiv:1511.06464; Bai, Kolter & Koltun 2018, arXiv:1803.01271; variable delay: Henaff,
+Szlam & LeCun 2016, arXiv:1602.06662.
 """
 
 from __future__ import annotations
@@ -46,32 +50,40 @@ class CopyMemory(Task):
         form: Literal["arjovsky", "bai"] = "arjovsky",  # tokens and one cue; or one real number a step and a train of cues
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy on the remembered symbols that counts as solved
+        shortest: Positive | None = None,  # steps: each row draws its delay, from this to `delay`; null: `delay` in all
     ):
-        self.delay, self.symbols, self.form = delay, symbols, form
+        if shortest is not None and shortest > delay:
+            raise ValueError(f"task.shortest={shortest} is more than task.delay={delay}")
+        self.delay, self.symbols, self.form, self.shortest = delay, symbols, form, shortest
         self.sequences, self.solved_above = sequences, solved_above
         self.inputs: Stream = Tokens(KINDS + 2) if form == "arjovsky" else Reals(1)
         self.steps = delay + 2 * symbols
 
     @property
     def floor(self) -> float:
-        return self.symbols * math.log(KINDS) / self.steps
+        spared = (self.delay - self.shortest) / 2 if self.shortest else 0
+        return self.symbols * math.log(KINDS) / (self.steps - spared)
 
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["accuracy"] > self.solved_above
 
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
-        symbols = torch.from_numpy(random.integers(1, KINDS + 1, (rows, self.symbols)))
-        inputs = torch.zeros(rows, self.steps, dtype=torch.int64)
+        symbols = random.integers(1, KINDS + 1, (rows, self.symbols))
+        spared = random.integers(0, self.delay - self.shortest + 1, rows) if self.shortest else numpy.zeros(rows, int)
+        lengths = (self.steps - spared)[:, None]
+        steps = numpy.arange(lengths.max())
+        inputs = numpy.zeros((rows, len(steps)), int)
         inputs[:, : self.symbols] = symbols
-        cue = self.symbols + self.delay - 1
-        inputs[:, cue : cue + (1 if self.form == "arjovsky" else self.symbols + 1)] = KINDS + 1
-        targets = torch.zeros_like(inputs)
-        targets[:, -self.symbols :] = symbols
+        answers = lengths - self.symbols  # the step of the first; the cue stands before it
+        inputs[(steps >= answers - 1) & (steps < (answers if self.form == "arjovsky" else lengths))] = KINDS + 1
+        targets = numpy.zeros_like(inputs)
+        numpy.put_along_axis(targets, answers + numpy.arange(self.symbols), symbols, 1)
+        tokens = torch.from_numpy(inputs)
         return Batch(
-            inputs if self.form == "arjovsky" else inputs.float().unsqueeze(-1),
-            targets,
-            scored=torch.ones_like(targets, dtype=torch.bool),
-            lengths=torch.full((rows,), self.steps),
+            tokens if self.form == "arjovsky" else tokens.float().unsqueeze(-1),
+            torch.from_numpy(targets),
+            scored=torch.from_numpy(steps < lengths),
+            lengths=torch.from_numpy(lengths[:, 0]),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
 
@@ -80,12 +92,12 @@ class CopyMemory(Task):
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         total, count = cross_entropy(outputs.double(), batch)
-        recalled = correct(outputs, batch)[:, -self.symbols :]
+        asked = batch.targets > 0  # the blanks are 0
         return {
             "nats": total,
             "steps": count.double(),
-            "recalled": recalled.sum().double(),
-            "symbols": torch.tensor(float(recalled.numel()), dtype=torch.float64, device=outputs.device),
+            "recalled": (correct(outputs, batch) & asked).sum().double(),
+            "symbols": (batch.scored & asked).sum().double(),
         }
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
@@ -93,6 +105,6 @@ class CopyMemory(Task):
 
     def floor_guess(self, batch: Batch) -> Tensor:
         certain = torch.full((*batch.targets.shape, KINDS + 1), -math.inf, device=batch.targets.device)
-        certain[:, : -self.symbols, 0] = 0
-        certain[:, -self.symbols :, 1:] = 0
+        certain[..., 0] = torch.where(batch.targets == 0, 0.0, -math.inf)
+        certain[..., 1:] = torch.where(batch.targets > 0, 0.0, -math.inf).unsqueeze(-1)
         return certain

@@ -103,6 +103,7 @@ TEXT = ["task=char_lm", "train.batch_size=4", "task.window=10", "train.steps=40"
 KINDS = {
     "adam": [],
     "plateau, sgd, momentum": ["train.optimizer=sgd", "train.momentum=0.5", "train.schedule=plateau", "train.clip_by=value"],
+    "64 bits": ["train.precision='64'"],
     "rmsprop, cosine, warm-up": ["train.optimizer=rmsprop", "train.schedule=cosine", "train.warmup=9", "train.clip=null"],
 }
 
@@ -131,7 +132,7 @@ def test_killed_at_any_step_it_goes_on_to_the_same_numbers(kind, killed_at, undi
 
 def test_the_carried_state_survives_too(tmp_path):
     text = Path("text.txt")
-    text.write_text("".join(random.Random(0).choice("abcde ") for _ in range(20000)))
+    text.write_text("".join(random.Random(0).choices("abcde ", k=20000)))
     overrides = ["task=char_lm", f"task.text={text.absolute()}", "task.window=10", "model=lstm", "model.hidden_size=8"]
     overrides += ["train.batch_size=4", "train.steps=30", "train.eval_every=20", "train.log_every=4", "network.embedding=4"]
     (whole,) = config.jobs([*overrides, "tracker=none", "runs=whole"], sweep=False)

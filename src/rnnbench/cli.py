@@ -245,7 +245,10 @@ def sample(options: argparse.Namespace) -> int:
         raise BadOption(str(error)) from None
     from . import generation, run
 
-    trained = run.load(options.run)
+    try:
+        trained = run.load(options.run)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
     if not trained.task.generates:
         raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
     try:

@@ -28,11 +28,11 @@ class Codec(nn.Module):
         self.size = width if self.embedding else stream.size
 
     def forward(self, values: Tensor) -> Tensor:
-        """(B, T) tokens or (B, T, D) vectors to (B, T, size)."""
+        """(B, T) tokens or (B, T, D) vectors to (B, T, size); one-hot vectors are whole numbers still."""
         if self.embedding:
             return self.embedding(values)
         if self.one_hot:
-            return functional.one_hot(values, self.one_hot).to(torch.get_default_dtype())
+            return functional.one_hot(values, self.one_hot)
         return values
 
 
@@ -59,7 +59,8 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
         """(outputs (B, S, size of the target stream), state after each row's last valid step)."""
-        x = functional.dropout(self.codec(batch.inputs), self.dropout, self.training)
+        x = self.codec(batch.inputs).to(self.readout.weight.dtype)
+        x = functional.dropout(x, self.dropout, self.training)
         y, state = self.core(x, state, batch.lengths)
         if self.once:
             y = self.summary(y, batch.lengths).unsqueeze(1)

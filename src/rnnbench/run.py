@@ -24,7 +24,7 @@ import safetensors.torch
 import torch
 
 from . import config as configuration
-from . import models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
+from . import devices, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from .models.stack import Stack
 from .network import Network
 from .records import DamagedRecord, Held, Log, Row, RunFolder, digest
@@ -86,7 +86,8 @@ def make_network(config: Mapping[str, Any], task: Task) -> Network:
     def build_core(input_size: int) -> Stack:
         return Stack(lambda size: mechanism(size, **model), input_size, **around)
 
-    return Network(task, build_core, **config["network"])
+    network = Network(task, build_core, **config["network"])
+    return network.double() if config["train"]["precision"] == "64" else network
 
 
 def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -133,7 +134,7 @@ def _train(
     network = make_network(config, task)
     parameters = sum(p.numel() for p in network.parameters())
     started = now()
-    checkpoint, log = _restore(folder, facts["id"])
+    checkpoint, log, place = _restore(folder, facts["id"])
     if checkpoint:
         started = datetime.datetime.fromisoformat(checkpoint["started"])
     journal = Journal(facts["id"], name, folder, log, tracker, task, config["train"]["steps"], started)
@@ -150,7 +151,8 @@ def _train(
         tracker.start(about, folder.rows())
         progress = training.Progress(name, journal.shown) if sys.stdout.isatty() else None
         try:
-            scores = training.train(learner, progress=progress, **config["trainer"])
+            with devices.others(config, place):
+                scores = training.train(learner, progress=progress, **config["trainer"])
             safetensors.torch.save_file(learner.best["weights"], folder.weights)
         except training.Diverged as error:
             status, diverged = "diverged", error.step
@@ -247,8 +249,33 @@ class Journal:
         self.folder.save_checkpoint(step, buffer.getvalue())
 
 
-def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log]:
-    """The newest checkpoint that can be trusted, with the log cut to where it was; (None, empty log) where there is none."""
+def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
+    """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
+    from . import training
+
+    process.settle()
+    task = make_task(config)
+    task.prepare()
+    torch.manual_seed(config["seed"])
+    learner = training.Learner(make_network(config, task), task, Silence(), config["seed"], **config["train"])
+    if checkpoint:
+        learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
+    with contextlib.suppress(training.Diverged, training.Interrupted):
+        training.train(learner, **config["trainer"])
+
+
+class Silence:
+    """A journal that keeps nothing."""
+
+    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None:
+        pass
+
+    def save(self, step: int, checkpoint: dict[str, Any]) -> None:
+        pass
+
+
+def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
+    """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
     for path, data in folder.checkpoints():
         if data is None:
             say(f"{path}: left out: its content does not fit its checksum")
@@ -257,10 +284,10 @@ def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log]:
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if checkpoint["run"] != run:
                 raise ValueError("it belongs to another run")
-            return checkpoint, Log(folder, tuple(checkpoint["offsets"]))
+            return checkpoint, Log(folder, tuple(checkpoint["offsets"])), path
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
             say(f"{path}: left out: {str(error).splitlines()[0]}")
-    return None, Log(folder)
+    return None, Log(folder), None
 
 
 def speed(learner: Any) -> dict[str, float | None]:

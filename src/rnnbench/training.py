@@ -26,14 +26,15 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 from .instruments import gradient_norm, gradient_norms, peak_memory
-from .models.mechanism import State
+from .models.mechanism import State, detach, tree_map
 from .network import Network
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # each asks for a checkpoint and an end
 VERSION = 1  # raised when the numbers that training makes change
 
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+for package in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(package).setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on workers and loggers that are as they are on purpose
 
 
@@ -56,7 +57,7 @@ class Diverged(Exception):
 class Interrupted(Exception):
     """Signal number `signal` asked for an end; a checkpoint was written at `step`."""
 
-    def __init__(self, step: int, signal: int):
+    def __init__(self, step: int, signal: int = signal.SIGTERM):
         super().__init__(f"interrupted at step {step}")
         self.step, self.signal = step, signal
 
@@ -119,7 +120,8 @@ class Learner(lightning.LightningModule):
         self._pending: dict[str, float] = {}  # a row that waits for its evaluation
         self._sums: dict[str, Tensor] = {}
         self._resume: Mapping[str, Any] | None = None
-        self._clock = self._saved_at = time.monotonic()
+        self._since: float | None = None  # when the clock of training was started; None while it stands
+        self._saved_at = time.monotonic()
         self._row_at, self._row_step = 0.0, 0  # seconds of training and steps at the last row
         self._evaluated_state: State | None = None
 
@@ -187,20 +189,24 @@ class Learner(lightning.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.step += 1
+        asked, overdue = self._agree(bool(self.asked), time.monotonic() - self._saved_at > self.save_seconds)
         if self._logs_after(self.step):
             self._take_stock()
         if self._evaluates_after(self.step):
             return  # the row and the checkpoint wait for the evaluation
         if self._pending:
             self._write()
-        if self.asked or time.monotonic() - self._saved_at > self.save_seconds:
+        if asked or overdue:
             self._save()
-        if self.asked:
-            raise Interrupted(self.step, self.asked[0])
+        if asked:
+            raise Interrupted(self.step, *self.asked[:1])
 
     def _take_stock(self) -> None:
         """Adds to the pending row what the steps since the last row were; raises Diverged at the first that is not finite."""
-        steps = torch.stack([torch.stack(step) for step in self._window]).tolist()
+        steps = self._over_devices(torch.stack([step[0] for step in self._window])).unsqueeze(1)
+        if self.clip is not None:  # the gradient is that of all devices already
+            steps = torch.cat([steps, torch.stack([step[1] for step in self._window]).unsqueeze(1)], 1)
+        steps = steps.tolist()
         for index, values in enumerate(steps):
             if not all(map(math.isfinite, values)):
                 raise Diverged(self.step - len(steps) + 1 + index)
@@ -211,9 +217,11 @@ class Learner(lightning.LightningModule):
 
     def _write(self) -> None:
         """Hands the pending row to the journal, with the speed since the last one."""
-        self._stop_clock()
+        if self._since is not None:
+            self._stop_clock()
+            self._start_clock()
         passed = max(self.seconds - self._row_at, 1e-9)
-        sequences, tokens = self._work
+        sequences, tokens = self._over_devices(torch.tensor(self._work, device=self.device)).tolist()
         self.totals = [self.totals[0] + sequences, self.totals[1] + tokens]
         timings = {
             "seconds": self.seconds,
@@ -226,10 +234,16 @@ class Learner(lightning.LightningModule):
         self._pending, self._work = {}, [0, 0]
         self._row_at, self._row_step = self.seconds, self.step
 
+    def _start_clock(self) -> None:
+        self._since = time.monotonic()
+
     def _stop_clock(self) -> None:
-        now = time.monotonic()
-        self.seconds += now - self._clock
-        self._clock = now
+        if self._since is not None:
+            self.seconds += time.monotonic() - self._since
+        self._since = None
+
+    def on_train_epoch_start(self) -> None:
+        self._start_clock()
 
     # evaluation
 
@@ -246,14 +260,13 @@ class Learner(lightning.LightningModule):
             self._sums[name] = self._sums.get(name, 0) + value
 
     def _finish_scores(self) -> dict[str, float]:
-        return self.task.finish({name: self._over_devices(value).item() for name, value in self._sums.items()})
+        return self.task.finish({name: self._over_devices(value).item() for name, value in sorted(self._sums.items())})
 
     def on_validation_epoch_end(self) -> None:
         self.scores = self._finish_scores()
         score = self.scores[self.task.headline]
         if not math.isfinite(score):
             raise Diverged(self.step)
-        self._clock = time.monotonic()  # an evaluation is not training time
         sign = -1 if self.task.direction == "max" else 1
         if not self.best or sign * score < sign * self.best["score"]:
             weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -269,8 +282,8 @@ class Learner(lightning.LightningModule):
         self._write()
         self._save()
         self.trainer.should_stop = self.stopped
-        if self.asked:
-            raise Interrupted(self.step, self.asked[0])
+        if self._agree(bool(self.asked))[0]:
+            raise Interrupted(self.step, *self.asked[:1])
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -282,20 +295,38 @@ class Learner(lightning.LightningModule):
         """The sum of `value` over all devices."""
         return self.trainer.strategy.reduce(value, reduce_op="sum")
 
+    def _agree(self, *mine: bool) -> list[bool]:
+        """Whether any device says so, for each of `mine`; all devices get one answer."""
+        if self.trainer.world_size == 1:
+            return list(mine)
+        return [bool(said) for said in self._over_devices(torch.tensor(mine, dtype=torch.int64, device=self.device)).tolist()]
+
     # checkpoints
 
     def _save(self) -> None:
         if self._window and not all(bool(torch.isfinite(value).all()) for step in self._window for value in step):
             return  # the next row will say where it diverged; a checkpoint from here would be of no use
-        kept = {name: getattr(self, name) for name in KEPT}
-        rng = {"cpu": torch.get_rng_state()}
+        random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self.device)
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        mine = {
+            "random": random,
+            "state": None if self._state is None else detach(self._state),
+            "window": self._window,
+            "work": self._work,
+        }
+        every = [mine]
+        if self.trainer.world_size > 1:
+            every = [mine] * self.trainer.world_size
+            torch.distributed.all_gather_object(every, mine)
         checkpoint = {
-            "kept": kept,
+            "kept": {name: getattr(self, name) for name in KEPT},
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "random": rng,
+            "random": [one["random"] for one in every],
+            "state": None if self._state is None else tree_map(interleave, *(one["state"] for one in every)),
+            "window": [(sum(losses), *rest) for losses, *rest in _across(every)],
+            "work": [sum(counts) for counts in zip(*(one["work"] for one in every), strict=True)],
         }
         self.journal.save(self.step, checkpoint)
         self._saved_at = time.monotonic()
@@ -308,12 +339,23 @@ class Learner(lightning.LightningModule):
         self._resume = checkpoint
 
     def on_train_start(self) -> None:
-        self._clock = self._saved_at = time.monotonic()
+        self._saved_at = time.monotonic()
+        rank, world = self.global_rank, self.trainer.world_size
+        if rank:
+            torch.manual_seed((self.seed << 20) + (rank << 40) + self.step)  # dropout differs from device to device
         if self._resume:
-            random = self._resume["random"]
-            torch.set_rng_state(random["cpu"])
-            if "cuda" in random and self.device.type == "cuda":
-                torch.cuda.set_rng_state(random["cuda"], self.device)
+            if self._resume["state"] is not None:
+                self._state = tree_map(lambda part: part[rank::world].to(self.device), self._resume["state"])
+            if rank == 0:
+                self._window = [tuple(value.to(self.device) for value in step) for step in self._resume["window"]]
+                self._work = list(self._resume["work"])
+            else:
+                self._window = [(torch.zeros_like(loss), *rest) for loss, *rest in self._resume["window"]]
+            if rank < len(self._resume["random"]):
+                random = self._resume["random"][rank]
+                torch.set_rng_state(random["cpu"])
+                if "cuda" in random and self.device.type == "cuda":
+                    torch.cuda.set_rng_state(random["cuda"], self.device)
             self._resume = None
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:  # only now: Lightning has just set its own, which would end the step in its middle
@@ -337,9 +379,6 @@ KEPT = (
     "seconds",
     "scores",
     "totals",
-    "_state",
-    "_window",
-    "_work",
     "_row_at",
     "_row_step",
 )
@@ -377,8 +416,27 @@ class Pass(IterableDataset):
 
 
 def shard(batch: Batch, rank: int, world: int) -> Batch:
-    """The rows of `batch` that device `rank` of `world` takes."""
-    return batch if world == 1 else batch.map(lambda part: part[rank::world])
+    """The rows of `batch` that device `rank` of `world` takes; one row that does not count where there are too few."""
+    if world == 1:
+        return batch
+    if rank < len(batch.lengths):
+        return batch.map(lambda part: part[rank::world])
+    row = batch.map(lambda part: part[:1])
+    return row._replace(scored=torch.zeros_like(row.scored))
+
+
+def interleave(*parts: Tensor) -> Tensor:
+    """The rows that `shard` dealt out, together again."""
+    whole = torch.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype)
+    for rank, part in enumerate(parts):
+        whole[rank :: len(parts)] = part.cpu()
+    return whole
+
+
+def _across(every: list[dict[str, Any]]) -> Iterator[tuple[list[Tensor], Any]]:
+    """For each step of the window: the devices' losses, then what is the same on all of them."""
+    for steps in zip(*(one["window"] for one in every), strict=True):
+        yield ([step[0].cpu() for step in steps], *(value.cpu() for value in steps[0][1:]))
 
 
 def loader(dataset: IterableDataset, workers: int) -> DataLoader:

@@ -1,0 +1,191 @@
+"""What one step does, what the learning rate is, when training ends, and that devices change nothing."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnbench import config, run, training
+
+from .test_run import TINY, only
+
+
+def learner(*overrides: str, model: str = "lstm") -> tuple[training.Learner, list]:
+    """A learner on the small adding task, and the rows that it hands to its journal."""
+    (job,) = config.jobs([*TINY, f"model={model}", "tracker=none", *overrides], sweep=False)
+    rows: list = []
+
+    class Journal(run.Silence):
+        def row(self, step, metrics, timings):
+            rows.append({"step": step, **metrics, **timings})
+
+    task = run.make_task(job)
+    torch.manual_seed(job["seed"])
+    return training.Learner(run.make_network(job, task), task, Journal(), job["seed"], **job["train"]), rows
+
+
+def plain_loop(made: training.Learner, steps: int, clip) -> list[torch.Tensor]:
+    """The same training by the plainest loop: its weights after `steps`."""
+    network, task = made.network, made.task
+    optimizer = torch.optim.SGD(network.parameters(), made.learning_rate)
+    for step in range(steps):
+        batch = task.batch("train", step, made.batch_size, made.seed)
+        total, count = task.loss(network(batch)[0], batch)
+        optimizer.zero_grad()
+        (total / count).backward()
+        clip(network.parameters())
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+SGD = ["train.optimizer=sgd", "train.learning_rate=0.1", "train.steps=20", "train.stop_when_solved=false", "network.dropout=0"]
+CLIPS = {
+    "norm": (["train.clip=0.05"], lambda p: torch.nn.utils.clip_grad_norm_(p, 0.05)),
+    "value": (["train.clip=0.01", "train.clip_by=value"], lambda p: torch.nn.utils.clip_grad_value_(p, 0.01)),
+    "none": (["train.clip=null"], lambda p: None),
+}
+
+
+@pytest.mark.parametrize("how", CLIPS)
+def test_the_step_is_that_of_the_plainest_loop(how):
+    overrides, clip = CLIPS[how]
+    ours, rows = learner(*SGD, *overrides)
+    training.train(ours)
+    theirs, _ = learner(*SGD, *overrides)
+    trained = [ours.best["weights"][name] for name, _ in ours.network.named_parameters()]
+    if ours.best["step"] != 20:
+        trained = [parameter.detach() for parameter in ours.network.parameters()]
+    for one, other in zip(trained, plain_loop(theirs, ours.best["step"], clip), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+    if how == "norm":
+        assert all(row["train/gradient_norm_clipped"] <= 0.05 * 1.0001 for row in rows)
+        assert any(row["train/gradient_norm"] > 0.05 for row in rows)
+        assert any(0 < row["train/clipped"] for row in rows)
+    if how == "none":
+        assert all(row["train/gradient_norm"] == row["train/gradient_norm_clipped"] for row in rows)
+        assert "train/clipped" not in rows[0]
+
+
+SCHEDULES = {
+    "constant": lambda step: 0.1,
+    "linear": lambda step: 0.1 * (1 - (step - 1) / 60),
+    "cosine": lambda step: 0.1 * (1 + math.cos(math.pi * (step - 1) / 60)) / 2,
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_learning_rate_moves_as_asked(schedule):
+    made, rows = learner(f"train.schedule={schedule}", "train.learning_rate=0.1", "train.stop_when_solved=false")
+    training.train(made)
+    for row in rows:
+        assert row["train/learning_rate"] == pytest.approx(SCHEDULES[schedule](row["step"]))
+    assert made._optimizer.param_groups[0]["lr"] == rows[-1]["train/learning_rate"]
+
+
+def test_warm_up_and_plateau():
+    made, rows = learner("train.warmup=10", "train.log_every=1", "train.learning_rate=0.1", "train.steps=20")
+    training.train(made)
+    assert [row["train/learning_rate"] for row in rows[:11]] == pytest.approx([0.01 * (k + 1) for k in range(10)] + [0.1])
+    made, rows = learner("train.schedule=plateau", "train.decay=0.1", "train.learning_rate=1e-30", "train.optimizer=sgd")
+    training.train(made)  # nothing is learnt, so each evaluation after the first is no better
+    rates = {row["step"]: row["train/learning_rate"] for row in rows}
+    assert rates[20] == rates[40] == 1e-30
+    assert rates[60] == pytest.approx(1e-31)
+
+
+def test_patience_and_solved_end_training():
+    made, _ = learner("train.patience=2", "train.learning_rate=1e-30", "train.optimizer=sgd", "train.steps=1000")
+    training.train(made)
+    assert made.step == 60 and made.stopped
+    made, rows = learner("task.solved_below=10", "train.steps=1000")
+    training.train(made)
+    assert made.step == made.solved_step == 20
+    assert made.seconds_to_solved == rows[-1]["seconds"]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+def test_every_optimizer_learns(name):
+    made, rows = learner(f"train.optimizer={name}", "train.steps=200", "train.log_every=10", "network.dropout=0")
+    training.train(made)
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+
+
+@pytest.mark.parametrize("precision", ["64", "bf16"])
+def test_precisions(precision):
+    made, rows = learner(f"train.precision='{precision}'", "train.steps=20")
+    scores = training.train(made)
+    assert math.isfinite(scores["test"]["mse"])
+    assert next(made.network.parameters()).dtype == (torch.float64 if precision == "64" else torch.float32)
+
+
+def test_speed_counts_valid_steps_and_not_evaluations():
+    made, rows = learner("train.steps=40")
+    training.train(made)
+    assert made.totals == [40 * 8, 40 * 8 * 6]
+    assert sum(made.totals) > 0 and made.seconds == rows[-1]["seconds"]
+    ratios = [row["tokens_per_second"] / row["steps_per_second"] for row in rows]
+    assert ratios == pytest.approx([48] * len(ratios))
+
+
+# several devices
+
+
+def text() -> str:
+    Path("text.txt").write_text("".join(random.Random(0).choices("abcde ", k=20000)))
+    return str(Path("text.txt").absolute())
+
+
+DEVICES = {
+    "adding": [*TINY, "model=deep_bilstm", "network.dropout=0", "train.steps=40", "train.batch_size=7"],
+    "carried state": ["task=char_lm", "task.window=10", "model=lstm", "model.hidden_size=8", "train.batch_size=5"]
+    + ["train.steps=40", "train.eval_every=20", "train.log_every=7", "network.embedding=4"],
+}
+
+
+@pytest.mark.parametrize("kind", DEVICES)
+def test_two_devices_give_the_numbers_of_one(kind):
+    words = [*DEVICES[kind], "tracker=none", "train.precision='64'"] + [f"task.text={text()}"] * (kind != "adding")
+    found = {}
+    for devices in (1, 2):
+        (job,) = config.jobs([*words, f"trainer.devices={devices}", f"runs=on{devices}"], sweep=False)
+        record = run.execute(job)
+        found[devices] = (only(f"on{devices}"), record)
+        assert len(list(Path(f"on{devices}").rglob("record.json"))) == 1
+    one, two = found[1][0].rows(), found[2][0].rows()
+    assert [row["step"] for row in one] == [row["step"] for row in two]
+    for a, b in zip(one, two, strict=True):
+        for name in a:
+            if name.startswith(("train", "validation")):
+                assert b[name] == pytest.approx(a[name], rel=1e-9), name
+        assert b["tokens_per_second"] / b["steps_per_second"] == pytest.approx(a["tokens_per_second"] / a["steps_per_second"])
+    assert found[2][1]["scores"]["test"] == pytest.approx(found[1][1]["scores"]["test"], rel=1e-9)
+    assert found[1][1]["id"] == found[2][1]["id"]
+
+
+def test_begun_on_two_devices_it_ends_on_one(monkeypatch):
+    words = [*DEVICES["carried state"], f"task.text={text()}", "tracker=none", "train.precision='64'"]
+    (whole,) = config.jobs([*words, "runs=whole"], sweep=False)
+    run.execute(whole)
+    (two,) = config.jobs([*words, "runs=parts", "trainer.devices=2", "trainer.save_seconds=0.000001"], sweep=False)
+    real = training.Learner._save
+
+    class Killed(BaseException):
+        pass
+
+    def dies(self):
+        real(self)
+        if self.step == 11:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Learner, "_save", dies)
+        with pytest.raises(Killed):
+            run.execute(two)
+    (one,) = config.jobs([*words, "runs=parts"], sweep=False)
+    run.execute(one)
+    for a, b in zip(only("whole").metrics(), only("parts").metrics(), strict=True):
+        assert b == pytest.approx(a, rel=1e-9)
