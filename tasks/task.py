@@ -160,6 +160,16 @@ class Task(ABC):
         """Facts of the data worth keeping in the record (sizes, licence, sha256); plain values only."""
         return {}
 
+    # What a task with a source (N->M, 1->N) adds: what is written ends with `end`, and `start` is fed first.
+
+    start: int
+    end: int
+    longest: int  # symbols, `end` included
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        """Sums of what the network wrote by itself, (B, longest) with `end` after the end; joined to those of `score`."""
+        raise NotImplementedError
+
     # What a task that generates by itself adds; `rnnbench sample` calls them.
 
     def encode(self, text: str) -> list[int]:

@@ -26,7 +26,7 @@ PAIRS = [
     (task, model)
     for task in config.names("task")
     for model in config.names("model")
-    if not (config.signature("task", task).constants["causal"] and config.nodes()["model", model]["bidirectional"])
+    if not (config.signature("task", config.nodes()["task", task]["task"]["name"]).constants["causal"] and config.nodes()["model", model]["bidirectional"])
 ]
 
 

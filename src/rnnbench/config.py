@@ -54,14 +54,14 @@ def signature(group: str, name: str) -> Signature:
         return options.read(models.sources()[name], base="Mechanism")
     if group == "tracker":
         return options.read(HERE / "tracking.py", name=tracking.TRACKERS[name].__name__)
-    place = {"stack": ("models/stack.py", "Stack"), "network": ("network.py", "Network")}
+    place = {"stack": ("models/stack.py", "Stack"), "network": ("network.py", "build")}
     place |= {"train": ("training.py", "Learner"), "trainer": ("training.py", "train")}
     file, class_name = place[group]
     return options.read(HERE / file, name=class_name)
 
 
 # Constructor parameters that the program fills in.
-FILLED = {"input_size", "build", "task", "build_core", "network", "journal", "seed", "learner", "progress"}
+FILLED = {"input_size", "build", "task", "build_core", "build_writer", "network", "journal", "seed", "learner", "progress"}
 
 
 def schema(group: str, settings: Mapping[str, Any]) -> dict[str, options.Option]:
@@ -298,12 +298,24 @@ def _check_names(group: str, naming: Mapping[str, Any]) -> None:
 def _check_together(config: Mapping[str, Any]) -> None:
     """What each option allows by itself but not beside the others."""
     task, model = config["task"], config["model"]
-    if model["bidirectional"] and signature("task", task["name"]).constants["causal"]:
+    about = signature("task", task["name"]).constants
+    writes = about["structure"] in ("N->M", "1->N")
+    if config["network"]["kind"] == "encoder_decoder" and not writes:
+        raise BadOption(f"network.kind=encoder_decoder needs a task with a source, and task={task['name']} has none; allowed: plain")
+    if model["bidirectional"] and writes and config["network"]["kind"] == "plain":
+        raise BadOption(
+            f"model={model['name']} reads both directions, and a plain network writes with the same core; "
+            "allowed: network.kind=encoder_decoder, or model.bidirectional=false"
+        )
+    if model["bidirectional"] and about["causal"]:
         fitting = [name for name in names("model") if not nodes()["model", name]["bidirectional"]]
         raise BadOption(
             f"model={model['name']} reads both directions, and task={task['name']} is causal (a step may not see later ones); "
             f"models that fit: {', '.join(fitting)}"
         )
+    writer = config["network"]["writer"]
+    if writer and writer not in models.sources():
+        raise unknown("mechanism", writer, models.sources())
     if config["train"]["batch_size"] < config["trainer"]["devices"]:
         raise BadOption(
             f"train.batch_size={config['train']['batch_size']} is less than trainer.devices={config['trainer']['devices']}; "

@@ -26,7 +26,7 @@ import torch
 from . import config as configuration
 from . import devices, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from .models.stack import Stack
-from .network import Network
+from .network import build
 from .records import DamagedRecord, Held, Log, Row, RunFolder, digest
 from .tasks.task import Task
 
@@ -47,7 +47,7 @@ class Stopped(Exception):
 class Trained:
     """A finished run: the network with the weights that validation chose, its task, record and logged rows."""
 
-    network: Network
+    network: Any  # a Network or an EncoderDecoder
     task: Task
     record: dict[str, Any]
     rows: list[Row]
@@ -77,7 +77,7 @@ def make_task(config: Mapping[str, Any]) -> Task:
     return tasks.load(options.pop("name"), **options)
 
 
-def make_network(config: Mapping[str, Any], task: Task) -> Network:
+def make_network(config: Mapping[str, Any], task: Task) -> Any:
     """The network that the settings describe, its weights drawn from torch's generator."""
     model = {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")}
     around = {key: model.pop(key) for key in configuration.schema("stack", {})}
@@ -86,7 +86,16 @@ def make_network(config: Mapping[str, Any], task: Task) -> Network:
     def build_core(input_size: int) -> Stack:
         return Stack(lambda size: mechanism(size, **model), input_size, **around)
 
-    network = Network(task, build_core, **config["network"])
+    writer = config["network"]["writer"] or config["model"]["mechanism"]
+    known = configuration.signature("mechanism", writer).options
+
+    def build_writer(input_size: int) -> Stack:
+        options = {key: value for key, value in model.items() if key in known}
+        one_way = {**around, "bidirectional": False}
+        return Stack(lambda size: models.MODELS[writer](size, **options), input_size, **one_way)
+
+    options = {key: value for key, value in config["network"].items() if key != "writer"}
+    network = build(task, build_core, build_writer, **options)
     return network.double() if config["train"]["precision"] == "64" else network
 
 

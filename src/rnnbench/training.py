@@ -25,10 +25,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from rnnbench.tasks.task import Batch, Split, Task
 
+from .generation import write
 from .instruments import gradient_norm, gradient_norms, peak_memory
 from .models.mechanism import State, detach, tree_map
-from .network import Network
-from .options import AboveZero, AtLeastZero, Count, Positive, Rate
+from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # each asks for a checkpoint and an end
 VERSION = 1  # raised when the numbers that training makes change
@@ -71,7 +71,7 @@ class Learner(lightning.LightningModule):
 
     def __init__(
         self,
-        network: Network,
+        network: Any,  # a Network or an EncoderDecoder
         task: Task,
         journal: Journal,
         seed: int,
@@ -83,12 +83,16 @@ class Learner(lightning.LightningModule):
         momentum: Rate = 0.0,  # of sgd and rmsprop
         clip: AboveZero | None = 1.0,  # bound on the gradient; null for none
         clip_by: Literal["norm", "value"] = "norm",  # the bound is on the whole gradient's norm, or on each entry
+        forcing: Share = 1.0,  # encoder_decoder: share of true symbols fed, at the start of training
+        forcing_end: Share = 1.0,  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
         schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant",  # of the learning rate, after the warm-up
         warmup: Count = 0,  # steps over which the learning rate rises linearly
         decay: AboveZero = 0.5,  # schedule=plateau: factor on the rate after an evaluation that was no better
         eval_every: Positive = 200,  # steps between evaluations
         log_every: Positive = 50,  # steps between logged rows
         patience: Count = 0,  # evaluations without a better score before training ends; 0 waits for ever
+        beam: Positive = 1,  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
+        length_penalty: AtLeastZero = 0.0,  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
         stop_when_solved: bool = True,  # training ends when validation says solved
         precision: Literal["32", "64", "bf16"] = "32",  # bits of a number; bf16: products only, weights stay 32
     ):
@@ -97,6 +101,8 @@ class Learner(lightning.LightningModule):
         self.steps, self.batch_size, self.optimizer_name = steps, batch_size, optimizer
         self.learning_rate, self.weight_decay, self.momentum = learning_rate, weight_decay, momentum
         self.clip, self.clip_by = clip, clip_by
+        self.forcing, self.forcing_end = forcing, forcing_end
+        self.beam, self.length_penalty = beam, length_penalty
         self.schedule, self.warmup, self.decay = schedule, warmup, decay
         self.eval_every, self.log_every = eval_every, log_every
         self.patience, self.stop_when_solved, self.precision = patience, stop_when_solved, precision
@@ -147,6 +153,7 @@ class Learner(lightning.LightningModule):
         return self.learning_rate * factors[self.schedule]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self.network.forcing = self.forcing + (self.forcing_end - self.forcing) * self.step / self.steps
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate()
 
@@ -203,10 +210,10 @@ class Learner(lightning.LightningModule):
 
     def _take_stock(self) -> None:
         """Adds to the pending row what the steps since the last row were; raises Diverged at the first that is not finite."""
-        steps = self._over_devices(torch.stack([step[0] for step in self._window])).unsqueeze(1)
+        measured = [self._over_devices(torch.stack([step[0] for step in self._window]))]
         if self.clip is not None:  # the gradient is that of all devices already
-            steps = torch.cat([steps, torch.stack([step[1] for step in self._window]).unsqueeze(1)], 1)
-        steps = steps.tolist()
+            measured.append(torch.stack([step[1] for step in self._window]))
+        steps = torch.stack(measured, 1).tolist()
         for index, values in enumerate(steps):
             if not all(map(math.isfinite, values)):
                 raise Diverged(self.step - len(steps) + 1 + index)
@@ -256,7 +263,10 @@ class Learner(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         state = self.network.carry(self._evaluated_state, batch.fresh) if self.task.carries else None
         outputs, self._evaluated_state = self.network(batch, state)
-        for name, value in self.task.score(outputs, batch).items():
+        sums = self.task.score(outputs, batch)
+        if self.task.source is not None:
+            sums |= self.task.score_written(write(self.network, self.task, batch, self.beam, self.length_penalty), batch)
+        for name, value in sums.items():
             self._sums[name] = self._sums.get(name, 0) + value
 
     def _finish_scores(self) -> dict[str, float]:

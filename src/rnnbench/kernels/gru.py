@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
-from .recurrence import StateGradients, biases, choose, enter, final, padding, ragged
+from .recurrence import StateGradients, biases, choose, enter, final, library_is_faster, padding, ragged
 
 
 def gru(
@@ -45,9 +45,8 @@ def gru(
         raise ValueError(f"no reset {reset!r}; there are: after, before")
     lengths = ragged(lengths, len(x))
     x = enter(x, R, lengths)
-    faster = x.is_cuda or torch.is_autocast_enabled(x.device.type)
     b_i, b_h = biases(R, b_i, b_h)
-    if choose(backend, reset == "after", faster, sink) == "library":
+    if choose(backend, reset == "after", library_is_faster(x, R), sink) == "library":
         return library(x, h, W, R, b_i, b_h, lengths)
     fused = ResetAfter if reset == "after" else ResetBefore
     return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, lengths, torch.is_grad_enabled(), sink)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .recurrence import (
     StateGradients,
@@ -17,6 +16,7 @@ from .recurrence import (
     chunks,
     final,
     multiplying,
+    once,
     outside,
     padding,
     sigmoid_backward,
@@ -72,7 +72,7 @@ class ResetAfter(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
         T, B, H = gy.shape

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .gru_reset_after import double_n
 from .recurrence import (
@@ -18,6 +17,7 @@ from .recurrence import (
     chunks,
     final,
     multiplying,
+    once,
     outside,
     padding,
     sigmoid_backward,
@@ -73,7 +73,7 @@ class ResetBefore(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, lengths = ctx.saved_tensors
         T, B, H = gy.shape

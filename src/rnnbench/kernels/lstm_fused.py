@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .recurrence import (
     StateGradients,
@@ -30,6 +29,7 @@ from .recurrence import (
     chunks,
     final,
     last,
+    once,
     outside,
     padding,
     sigmoid_backward,
@@ -64,7 +64,7 @@ class Form:
         parts = dict(zip(self.gates, a.chunk(len(self.gates), -1), strict=True))
         return [parts.get(gate, missing) for gate in "ifgo"]
 
-    def peepholes(self, p: Tensor | None) -> dict[str, Tensor | None]:
+    def peepholes(self, p: Tensor | None) -> dict[str, Any]:
         """p_i, p_f, p_o by the gate's letter; None for one that does not exist."""
         rows = dict(zip(self.gates.replace("g", ""), () if p is None else p, strict=False))
         return {gate: rows.get(gate) for gate in "ifo"}
@@ -166,30 +166,34 @@ class Fused(torch.autograd.Function):
         return hs[1:], h_T, c_T, e_T
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gy: Tensor, gh: Tensor, gc: Tensor, ge: Tensor | None) -> tuple[Tensor | None, ...]:
+    @once
+    def backward(ctx: Any, gy: Tensor, gh: Tensor, gc: Tensor, ge: Any) -> tuple[Tensor | None, ...]:
         x, W, R, p, V, M, Q, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
         form, sink, has_o = ctx.form, ctx.sink, "o" in ctx.form.gates
         (T, B, P), H, G = gy.shape, gc.shape[1], len(form.gates)
         gy, dh, g0 = outside(gy, gh, lengths)
         ends = None if lengths is None else last(lengths, T, gy)  # where the final state's gradient comes in
-        dc, de = (end if end is None else end.clone() if ends is None else torch.zeros_like(end) for end in (gc, ge))
+        dc, de = zeros(gc), zeros(ge)
+        if ends is None:
+            dc.copy_(gc)
+            if Q is not None:
+                de.copy_(ge)
         dc_rows = dc.unsqueeze(1)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(G * H)
-        dp, dV, dM, dQ = (None if weight is None else torch.zeros_like(weight) for weight in (p, V, M, Q))
+        dp, dV, dM, dQ = zeros(p), zeros(V), zeros(M), zeros(Q)
         p_i, p_f, p_o = form.peepholes(p).values()
         add_R, add_V = adding(R, B), V is not None and adding(V, B)
         pieces = chunks(T, B, H, x)
         every_d, through_M = gy.new_empty(pieces[0][1], B, G * H), gy.new_empty(B, H)
-        dhs = None if sink is None and M is None else gy.new_empty(pieces[0][1], B, P)
-        norms = None if sink is None else gy.new_empty(2, T)
+        dhs: Any = None if sink is None and M is None else gy.new_empty(pieces[0][1], B, P)
+        norms: Any = None if sink is None else gy.new_empty(2, T)
         for start, stop in reversed(pieces):
             c, tanh_c, gate, d = cs[start:stop], tanh_cs[start:stop], gates[start + 1 : stop + 1], every_d[: stop - start]
             to_cell, decay = factors(form, gate, c, tanh_c, p, d)
             d_i, d_f, _, d_o = form.split(d, missing=d)
             d_rest = d[..., : (G - has_o) * H].unflatten(2, (-1, H))
-            slope = None if Q is None else torch.ops.aten.sigmoid_backward(torch.ones_like(gate), gate)
+            slope: Any = None if Q is None else torch.ops.aten.sigmoid_backward(torch.ones_like(gate), gate)
             with stepping(R, B):
                 for t, (d_t, d_ifg, d_o_t, to_cell_t, decay_t), g in zip(
                     reversed(range(stop - start)),
@@ -247,6 +251,10 @@ class Fused(torch.autograd.Function):
         if sink is not None:
             sink.h, sink.c = norms
         return dx, dh, dc, de, dW, dR, db, dp, dV, dM, dQ, None, None, None, None
+
+
+def zeros(like: Tensor | None) -> Any:
+    return None if like is None else torch.zeros_like(like)
 
 
 def factors(form: Form, gate: Tensor, c: Tensor, tanh_c: Tensor, p: Tensor | None, d: Tensor) -> tuple[Tensor, Tensor]:

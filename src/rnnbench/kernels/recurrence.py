@@ -19,6 +19,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,15 +59,35 @@ def choose(backend: str, in_library: bool, library_is_faster: bool, sink: StateG
     return backend
 
 
+def library_is_faster(x: Tensor, R: Tensor) -> bool:
+    """Of the layers other than the LSTM: on a GPU, and on a CPU in bf16 once products outweigh the rest of a step."""
+    return x.is_cuda or (torch.is_autocast_enabled(x.device.type) and R.shape[1] >= 256)
+
+
+def once(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward pass that refuses to be differentiated itself, instead of leaving itself out of the second gradient."""
+
+    @functools.wraps(backward)
+    def first(ctx: Any, *gradients: Tensor | None) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError("a fused recurrence can be differentiated once; create_graph=True asks for more")
+        return backward(ctx, *gradients)
+
+    return first
+
+
 # Chunks and products
 
 
 def chunks(steps: int, rows: int, units: int, like: Tensor) -> list[tuple[int, int]]:
-    """(start, stop) of consecutive chunks: enough rows for a fast product, little enough for the cache."""
-    if like.is_cuda:
-        return [(0, steps)]  # launches are what costs there
-    length = max(1, max(512, 2**16 // units) // rows)
+    """(start, stop) of consecutive chunks; on a GPU, where launches are what costs, there is one."""
+    length = steps if like.is_cuda else chunk_length(rows, units)
     return [(start, min(start + length, steps)) for start in range(0, steps, length)]
+
+
+def chunk_length(rows: int, units: int) -> int:
+    """Steps in a chunk: enough rows for a fast product, little enough for the cache."""
+    return max(1, max(512, 2**16 // units) // rows)
 
 
 def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
@@ -106,11 +127,12 @@ def stepping(R: Tensor, rows: int) -> Iterator[None]:
     if not _onednn(R) or _flops(R, rows) >= SMALL_PRODUCT:
         yield
         return
-    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    products: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    products.fp32_precision = "none"
     try:
         yield
     finally:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        products.fp32_precision = "bf16"
 
 
 def _onednn(M: Tensor) -> bool:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .recurrence import (
     StateGradients,
@@ -27,6 +26,8 @@ from .recurrence import (
     chunks,
     enter,
     final,
+    library_is_faster,
+    once,
     outside,
     padding,
     ragged,
@@ -76,8 +77,7 @@ def rnn(
         raise ValueError(f"no activation {activation!r}; there are: {', '.join(ACTIVATIONS)}")
     lengths = ragged(lengths, len(x))
     x = enter(x, R, lengths)
-    faster = x.is_cuda or torch.is_autocast_enabled(x.device.type)
-    if choose(backend, activation in LIBRARY, faster, sink) == "library":
+    if choose(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library(x, h, W, R, b_i, b_h, activation, lengths)
     return Fused.apply(
         x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], lengths, torch.is_grad_enabled(), sink
@@ -139,7 +139,7 @@ class Fused(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, lengths = ctx.saved_tensors
         T, B, H = gy.shape

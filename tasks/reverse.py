@@ -1,0 +1,96 @@
+"""Reverse: read symbols, then write them from the last to the first.
+
+    source   3 1 4 1 5
+    inputs   ^ 5 1 4 1 3        (^ starts; while training, the true symbols are fed)
+    targets  5 1 4 1 3 $        ($ ends)
+
+Lengths are uniform from `shortest` to `length`; there are `symbols` kinds of symbol.
+
+Floor: exact matches of a guess that never looks at the source: at most symbols ** -shortest over the number of lengths.
+
+Source: the probe of Grefenstette et al. 2015, arXiv:1506.02516 (reversal); Sutskever, Vinyals & Le 2014 on why it is hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.options import Positive, Range, Share
+
+from .task import Batch, Sums, Task, Tokens, cross_entropy
+
+
+class Reverse(Task):
+    version = 1
+    structure = "N->M"
+    causal = False
+    headline = "exact"
+    direction = "max"
+    unit = "share of rows written without a mistake"
+
+    def __init__(
+        self,
+        length: Positive = 20,  # symbols at the most
+        shortest: Positive = 20,  # symbols at the least
+        symbols: Annotated[int, Range(2)] = 10,  # kinds of symbol
+        sequences: Positive = 500,  # sequences in the validation set, and in the test set
+        solved_above: Share = 0.99,  # share of exact matches that counts as solved
+    ):
+        if shortest > length:
+            raise ValueError(f"task.shortest={shortest} is more than task.length={length}")
+        self.length, self.shortest, self.symbols, self.sequences = length, shortest, symbols, sequences
+        self.solved_above = solved_above
+        self.end, self.start, self.longest = symbols, symbols + 1, length + 1
+        self.source, self.inputs, self.targets = Tokens(symbols), Tokens(symbols + 2), Tokens(symbols + 1)
+
+    @property
+    def floor(self) -> float:
+        """Always writing one string of `shortest` symbols; any other guess is right less often."""
+        return self.symbols**-self.shortest / (self.length - self.shortest + 1)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["exact"] > self.solved_above
+
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
+        lengths = torch.from_numpy(random.integers(self.shortest, self.length + 1, rows))
+        steps = torch.arange(self.length)
+        valid = steps < lengths.unsqueeze(1)
+        source = torch.where(valid, torch.from_numpy(random.integers(0, self.symbols, (rows, self.length))), 0)
+        backward = (lengths.unsqueeze(1) - 1 - steps).clamp(min=0)
+        reversed_ = torch.where(valid, source.gather(1, backward), self.end)
+        last = torch.full((rows, 1), self.end)
+        return Batch(
+            inputs=torch.cat([torch.full((rows, 1), self.start), reversed_], 1),
+            targets=torch.cat([reversed_, last], 1),
+            scored=torch.arange(self.length + 1) <= lengths.unsqueeze(1),
+            lengths=lengths + 1,
+            fresh=torch.ones(rows, dtype=torch.bool),
+            source=source,
+            source_lengths=lengths,
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = cross_entropy(outputs.double(), batch)
+        return {"nats": total, "symbols": count.double()}
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        wanted = torch.where(batch.scored, batch.targets, self.end)
+        asked = batch.scored.any(1)
+        return {"exact": ((written == wanted).all(1) & asked).sum().double(), "rows": asked.sum().double()}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"exact": sums["exact"] / sums["rows"], "loss": sums["nats"] / sums["symbols"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): the same symbol `shortest` times."""
+        guess = torch.full_like(batch.targets, self.end)
+        guess[:, : self.shortest] = 0
+        return guess

@@ -1,0 +1,474 @@
+"""Laws over every recurrence, option and back end, against a step written in plain autograd."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rnnbench import kernels, process
+from rnnbench.kernels import StateGradients, benchmark, recurrence
+
+T, B, D, H, P = 7, 3, 4, 5, 2  # steps, rows, inputs, units, projected units
+SQUASH = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "sigmoid_4x": lambda a: torch.sigmoid(4 * a),
+    "sigmoid_4x_centred": lambda a: torch.sigmoid(4 * a) - 0.5,
+    "half_tanh_2x": lambda a: 0.5 * torch.tanh(2 * a),
+}
+
+
+def rnn_step(x, state, w, activation="tanh"):
+    (h,) = state
+    return (SQUASH[activation](x @ w["W"].t() + w["b_i"] + h @ w["R"].t() + w["b_h"]),)
+
+
+def gru_step(x, state, w, reset="after"):
+    (h,) = state
+    (a_r, a_z, a_n), (R_r, R_z, R_n) = (x @ w["W"].t() + w["b_i"]).chunk(3, -1), w["R"].chunk(3)
+    b_r, b_z, b_n = w["b_h"].chunk(3)
+    r, z = torch.sigmoid(a_r + h @ R_r.t() + b_r), torch.sigmoid(a_z + h @ R_z.t() + b_z)
+    n = torch.tanh(a_n + r * (h @ R_n.t() + b_n)) if reset == "after" else torch.tanh(a_n + (r * h) @ R_n.t() + b_n)
+    return ((1 - z) * n + z * h,)
+
+
+def lstm_step(x, state, w, gates="ifgo", coupled=False, squash_input=True, squash_output=True):
+    h, c, *old = state
+    a = dict(zip(gates, (x @ w["W"].t() + w["b_i"] + h @ w["R"].t() + w["b_h"]).chunk(len(gates), -1), strict=True))
+    p = dict(zip(gates.replace("g", ""), w.get("peepholes", ()), strict=False))
+    if old:
+        for gate, more in zip("ifo", (old[0] @ w["gate_recurrence"].t()).chunk(3, -1), strict=True):
+            a[gate] = a[gate] + more
+    i = torch.sigmoid(a["i"] + p.get("i", 0) * c) if "i" in gates else 1
+    f = torch.sigmoid(a["f"] + p.get("f", 0) * c) if "f" in gates else 1 - i if coupled else 1
+    c = f * c + i * (torch.tanh(a["g"]) if squash_input else a["g"])
+    seen = c @ w["cell_to_output"].t() if "cell_to_output" in w else p.get("o", 0) * c
+    o = torch.sigmoid(a["o"] + seen) if "o" in gates else 1
+    h = o * (torch.tanh(c) if squash_output else c)
+    h = h @ w["projection"].t() if "projection" in w else h
+    return (h, c, torch.cat([i, f, o], -1)) if old else (h, c)
+
+
+STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+CASES = [  # mechanism, options, the extra weights by name and shape, back ends
+    *(("rnn", {"activation": name}, {}, ["library", "fused"][name not in ("tanh", "relu") :]) for name in SQUASH),
+    ("gru", {"reset": "after"}, {}, ["library", "fused"]),
+    ("gru", {"reset": "before"}, {}, ["fused"]),
+    ("lstm", {}, {}, ["library", "fused"]),
+    ("lstm", {}, {"peepholes": (3, H)}, ["fused"]),
+    ("lstm", {"gates": "fgo"}, {"peepholes": (2, H)}, ["fused"]),
+    ("lstm", {"gates": "igo"}, {"peepholes": (2, H)}, ["fused"]),
+    ("lstm", {"gates": "ifg"}, {"peepholes": (2, H)}, ["fused"]),
+    ("lstm", {"gates": "g"}, {}, ["fused"]),
+    ("lstm", {"gates": "igo", "coupled": True}, {"peepholes": (2, H)}, ["fused"]),
+    ("lstm", {"squash_input": False}, {"peepholes": (3, H)}, ["fused"]),
+    ("lstm", {"squash_output": False}, {"peepholes": (3, H)}, ["fused"]),
+    ("lstm", {}, {"cell_to_output": (H, H)}, ["fused"]),
+    ("lstm", {}, {"cell_to_output": (H, H), "peepholes": (2, H)}, ["fused"]),
+    ("lstm", {}, {"projection": (P, H)}, ["library", "fused"]),
+    ("lstm", {}, {"projection": (P, H), "peepholes": (3, H)}, ["fused"]),
+    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H), "peepholes": (3, H)}, ["fused"]),
+    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H)}, ["fused"]),
+]
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+ALL = [
+    pytest.param(
+        *case, backend, id="-".join([case[0], *(f"{name}={value}" for name, value in case[1].items()), *case[2], backend])
+    )
+    for *case, backends in CASES
+    for backend in backends
+]
+laws = pytest.mark.parametrize(("mechanism", "options", "extra", "backend"), ALL)
+
+
+def make(mechanism, options, extra, dtype=torch.float64, steps=T, rows=B, inputs=D, seed=0):
+    """(x, the initial state, the weights by name), all asking for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return (torch.rand(*shape, generator=generator, dtype=torch.float64) * 1.4 - 0.7).to(dtype).requires_grad_()
+
+    G, out = len(options.get("gates", " " * GATES[mechanism])), P if "projection" in extra else H
+    weights = {"W": draw(G * H, inputs), "R": draw(G * H, out), "b_i": draw(G * H), "b_h": draw(G * H)}
+    weights |= {name: draw(*shape) for name, shape in extra.items()}
+    state = (draw(rows, out), draw(rows, H)) if mechanism == "lstm" else (draw(rows, H),)
+    if "gate_recurrence" in extra:
+        state = (*state, draw(rows, 3 * H))
+    return draw(steps, rows, inputs), state, weights
+
+
+def run(mechanism, x, state, weights, **options):
+    """y and the final state as a tuple, by the kernels."""
+    function = getattr(kernels, mechanism)
+    y, final = function(x, state if mechanism == "lstm" else state[0], **weights, **options)
+    return y, final if isinstance(final, tuple) else (final,)
+
+
+def loop(mechanism, x, state, weights, lengths=None, states=None, **options):
+    """The same, step by step; `states` collects every state on the way."""
+    outputs = []
+    for t, x_t in enumerate(x):
+        new = STEPS[mechanism](x_t, state, weights, **options)
+        if states is not None:
+            states.append(new)
+        if lengths is not None:
+            valid = (t < lengths).unsqueeze(1)
+            new = tuple(torch.where(valid, after, before) for after, before in zip(new, state, strict=True))
+        state = new
+        outputs.append(state[0] if lengths is None else torch.where(valid, state[0], 0))
+    return torch.stack(outputs), state
+
+
+def objective(y, state):
+    """A number that every output and every part of the final state acts on."""
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+    return (weight * y).sum() + sum((k + 2) * (part * part.detach().cos()).sum() for k, part in enumerate(state))
+
+
+def gradients(x, state, weights, y, final):
+    inputs = [x, *state, *weights.values()]
+    return torch.autograd.grad(objective(y, final), inputs)
+
+
+def agree(ours, theirs, tolerance):
+    for mine, other in zip(ours, theirs, strict=True):
+        scale = other.abs().max().clamp(min=1e-3)
+        assert mine.shape == other.shape
+        assert (mine - other).abs().max() <= tolerance * scale, ((mine - other).abs().max() / scale).item()
+
+
+@laws
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["f64", "f32"])
+@pytest.mark.parametrize("lengths", [None, (4, 7, 1), (0, 3, 2)], ids=["whole", "ragged", "empty row"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["one chunk", "chunks"])
+def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, dtype, tolerance, lengths, chunked, monkeypatch):
+    if chunked and backend == "fused":
+        monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+    x, state, weights = make(mechanism, options, extra, dtype)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, **options)
+    y_loop, final_loop = loop(mechanism, x, state, weights, lengths, **options)
+    agree([y, *final], [y_loop, *final_loop], tolerance)
+    ours, theirs = gradients(x, state, weights, y, final), gradients(x, state, weights, y_loop, final_loop)
+    agree(ours, theirs, tolerance)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_memory_for_the_backward_pass(name):
+    ours, theirs = benchmark.passes(name, (20, 8, 64), peepholes=name == "lstm")
+    assert benchmark.saved_bytes(ours) <= 1.3 * benchmark.saved_bytes(theirs)
+
+
+def test_the_benchmark_measures_every_row(monkeypatch):
+    monkeypatch.setattr(benchmark, "fresh", lambda shape, settled: 1.0 if settled else 2.0)
+    rows = list(benchmark.measurements([(3, 2, 8)], rounds=1, fast=False))
+    assert {row.name.split()[0] for row in rows} == {"peephole", "its", "GRU", "RNN", "LSTM", "nn.LSTM"}
+    assert all(row.ratio > 0 for row in rows) and rows[-1].ratio == 0.5
+
+
+@laws
+def test_without_gradients_the_values_are_the_same(mechanism, options, extra, backend, monkeypatch):
+    x, state, weights = make(mechanism, options, extra)
+    y, final = run(mechanism, x, state, weights, backend=backend, **options)
+    monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+    with torch.no_grad():
+        again = run(mechanism, x, state, weights, backend=backend, **options)
+    agree([again[0], *again[1]], [y, *final], 1e-13)
+    assert not again[0].requires_grad
+
+
+@laws
+def test_padding_changes_nothing(mechanism, options, extra, backend):
+    """Each row is as if run alone at its own length, whatever stands at padding and whatever gradient arrives there."""
+    x, state, weights = make(mechanism, options, extra)
+    lengths = torch.tensor([3, 7, 5])
+    garbage = torch.where((torch.arange(T).view(-1, 1, 1) >= lengths.view(1, -1, 1)), 1e30, x.detach()).requires_grad_()
+    inputs = [garbage, *state, *weights.values()]
+    y, final = run(mechanism, garbage, state, weights, lengths=lengths, backend=backend, **options)
+    padding = (torch.arange(T).view(-1, 1, 1) >= lengths.view(1, -1, 1)).expand_as(y)
+    assert not y[padding].any()
+    weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+    total = torch.autograd.grad((weight * y).sum() + sum(part.sum() for part in final), inputs)
+    assert not total[0][padding[..., :1].expand_as(total[0])].any()
+    alone = [torch.zeros_like(part) for part in inputs]
+    for row, length in enumerate(lengths.tolist()):
+        one = [x[:length, row : row + 1], *(part[row : row + 1] for part in state)]
+        y_row, final_row = run(mechanism, one[0], tuple(one[1:]), weights, backend=backend, **options)
+        agree([y[:length, row : row + 1], *(part[row : row + 1] for part in final)], [y_row, *final_row], 1e-12)
+        loss = (weight[:length, row : row + 1] * y_row).sum() + sum(part.sum() for part in final_row)
+        for sum_, part in zip(alone, torch.autograd.grad(loss, [x, *state, *weights.values()]), strict=True):
+            sum_ += part
+    agree(total, alone, 1e-11)
+
+
+@laws
+def test_two_chunks_are_the_whole(mechanism, options, extra, backend):
+    x, state, weights = make(mechanism, options, extra)
+    lengths = torch.tensor([2, 7, 5])
+    y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, **options)
+    first, middle = run(mechanism, x[:3], state, weights, lengths=lengths.clamp(max=3), backend=backend, **options)
+    rest = (lengths - 3).clamp(min=0)
+    second, last = run(mechanism, x[3:], middle, weights, lengths=rest, backend=backend, **options)
+    agree([torch.cat([first, second]), *last], [y, *final], 1e-12)
+    ours = gradients(x, state, weights, torch.cat([first, second]), last)
+    agree(ours, gradients(x, state, weights, y, final), 1e-11)
+
+
+@laws
+@pytest.mark.parametrize(("steps", "rows"), [(1, 1), (1, 3), (6, 1)])
+def test_one_step_and_one_row(mechanism, options, extra, backend, steps, rows):
+    x, state, weights = make(mechanism, options, extra, steps=steps, rows=rows)
+    y, final = run(mechanism, x, state, weights, backend=backend, **options)
+    y_loop, final_loop = loop(mechanism, x, state, weights, **options)
+    agree([y, *final], [y_loop, *final_loop], 1e-12)
+    agree(gradients(x, state, weights, y, final), gradients(x, state, weights, y_loop, final_loop), 1e-11)
+
+
+FUSED = [case for case in ALL if case.values[3] == "fused"]
+fused_laws = pytest.mark.parametrize(("mechanism", "options", "extra", "backend"), FUSED)
+
+
+@fused_laws
+def test_gradients_by_finite_differences(mechanism, options, extra, backend):
+    x, state, weights = make(mechanism, options, extra, steps=3, rows=2, inputs=2)
+    names, lengths = list(weights), torch.tensor([3, 2])
+
+    def outputs(x, *tensors):
+        state_, weights_ = tensors[: len(state)], dict(zip(names, tensors[len(state) :], strict=True))
+        y, final = run(mechanism, x, state_, weights_, lengths=lengths, backend=backend, **options)
+        return y, *final
+
+    assert torch.autograd.gradcheck(outputs, (x, *state, *weights.values()), fast_mode=True)
+
+
+@fused_laws
+@pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
+def test_the_gradient_of_every_state(mechanism, options, extra, backend, lengths):
+    x, state, weights = make(mechanism, options, extra)
+    lengths, sink = None if lengths is None else torch.tensor(lengths), StateGradients()
+    y, final = run(mechanism, x, state, weights, lengths=lengths, sink=sink, **options)
+    objective(y, final).backward()
+    states = []
+    y_loop, final_loop = loop(mechanism, x, state, weights, lengths, states, **options)
+    kinds = [("h", 0), ("c", 1)][: 2 if mechanism == "lstm" else 1]
+    for name, part in kinds:
+        every = torch.autograd.grad(objective(y_loop, final_loop), [s[part] for s in states], retain_graph=True)
+        agree([getattr(sink, name)], [torch.stack(every).norm(dim=(1, 2))], 1e-11)
+
+
+@fused_laws
+def test_differentiating_twice_is_refused(mechanism, options, extra, backend):
+    x, state, weights = make(mechanism, options, extra)
+    y, final = run(mechanism, x, state, weights, backend=backend, **options)
+    with pytest.raises(RuntimeError, match="can be differentiated once"):
+        torch.autograd.grad(objective(y, final), [x], create_graph=True)
+
+
+@fused_laws
+def test_under_autocast_the_fused_back_end_keeps_its_type(mechanism, options, extra, backend):
+    x, state, weights = make(mechanism, options, extra, torch.float32)
+    y, final = run(mechanism, x, state, weights, backend=backend, **options)
+    with torch.autocast("cpu", torch.bfloat16):
+        y_cast, final_cast = run(mechanism, x, state, weights, backend=backend, **options)
+    agree([y_cast, *final_cast], [y, *final], 0)
+    agree(gradients(x, state, weights, y_cast, final_cast), gradients(x, state, weights, y, final), 0)
+
+
+@pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
+@pytest.mark.parametrize("mechanism", ["rnn", "gru", "lstm"])
+def test_autocast_trains_in_bf16(mechanism, lengths):
+    x, state, weights = make(mechanism, {}, {}, torch.float32)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    exact = run(mechanism, x, state, weights, lengths=lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, final = run(mechanism, x.bfloat16(), state, weights, lengths=lengths)
+    agree([y.float()], exact[:1], 0.05)
+    torch.autograd.backward([y.float().sum() + sum(part.float().sum() for part in final)])
+    assert all(weight.grad.isfinite().all() for weight in weights.values())
+
+
+LAYERS = [
+    ("rnn", {"activation": "tanh"}, nn.RNN, {"nonlinearity": "tanh"}),
+    ("rnn", {"activation": "relu"}, nn.RNN, {"nonlinearity": "relu"}),
+    ("gru", {}, nn.GRU, {}),
+    ("lstm", {}, nn.LSTM, {}),
+    ("lstm", {}, nn.LSTM, {"proj_size": P}),
+]
+
+
+@pytest.mark.parametrize("backend", ["auto", "library", "fused"])
+@pytest.mark.parametrize(("mechanism", "options", "layer", "arguments"), LAYERS)
+def test_parity_with_the_library_modules(mechanism, options, layer, arguments, backend):
+    torch.manual_seed(0)
+    module = layer(D, H, **arguments, dtype=torch.float64)
+    W, R, b_i, b_h, *projection = module.parameters()
+    weights = {"W": W, "R": R, "b_i": b_i, "b_h": b_h} | dict(zip(["projection"], projection, strict=False))
+    x = torch.randn(T, B, D, dtype=torch.float64, requires_grad=True)
+    state = [torch.randn(B, len(R[0]), dtype=torch.float64, requires_grad=True)]
+    if mechanism == "lstm":
+        state.append(torch.randn(B, H, dtype=torch.float64, requires_grad=True))
+    y, final = run(mechanism, x, tuple(state), weights, backend=backend, **options)
+    given = tuple(part.unsqueeze(0) for part in state)
+    y_module, final_module = module(x, given if mechanism == "lstm" else given[0])
+    final_module = [part[0] for part in (final_module if mechanism == "lstm" else [final_module])]
+    agree([y, *final], [y_module, *final_module], 1e-12)
+    agree(gradients(x, state, weights, y, final), gradients(x, state, weights, y_module, final_module), 1e-11)
+
+
+@pytest.mark.parametrize("missing", ["b_i", "b_h", "both"])
+@pytest.mark.parametrize("mechanism", ["rnn", "gru", "lstm"])
+def test_a_missing_bias_is_zero(mechanism, missing):
+    x, state, weights = make(mechanism, {}, {})
+    absent = ["b_i", "b_h"] if missing == "both" else [missing]
+    zero = weights | {name: torch.zeros_like(weights[name]) for name in absent}
+    without = {name: weight for name, weight in weights.items() if name not in absent}
+    for backend in ("library", "fused"):
+        agree([run(mechanism, x, state, without, backend=backend)[0]], [run(mechanism, x, state, zero)[0]], 1e-12)
+
+
+def test_the_peephole_lstm_of_keras():
+    """A value published with Keras's own test of its peephole cell: weights one, forget bias one, one-hot input."""
+    b = torch.zeros(20)
+    b[5:10] = 1
+    x = torch.eye(4)[:1].unsqueeze(0)
+    state = (torch.zeros(1, 5), torch.zeros(1, 5))
+    y, _ = kernels.lstm(x, state, torch.ones(20, 4), torch.ones(20, 5), b, peepholes=torch.ones(3, 5))
+    torch.testing.assert_close(y, torch.full((1, 1, 5), 0.417551), atol=5e-7, rtol=0)
+
+
+def test_zero_peepholes_are_none():
+    x, state, weights = make("lstm", {}, {})
+    y, _ = run("lstm", x, state, weights | {"peepholes": torch.zeros(3, H, dtype=x.dtype)})
+    agree([y], [run("lstm", x, state, weights, backend="library")[0]], 1e-12)
+
+
+@pytest.mark.parametrize(("size", "rows"), [(48, 8), (48, 600), (640, 64)], ids=["small", "plain", "packed"])
+@pytest.mark.parametrize("mechanism", ["rnn", "gru", "lstm"])
+def test_fast_products_change_rounding_only(mechanism, size, rows):
+    products = getattr(torch.backends.mkldnn, "matmul", None)
+    if products is None:
+        pytest.skip("this PyTorch has no switch")
+    before, threads = products.fp32_precision, torch.get_num_threads()
+    torch.manual_seed(0)
+    module = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[mechanism](size, size)
+    x = torch.randn(3, rows, size)
+    state = (torch.zeros(rows, size),) * (2 if mechanism == "lstm" else 1)
+    weights = dict(zip(["W", "R", "b_i", "b_h"], module.parameters(), strict=True))
+    results = []
+    try:
+        for fast in (False, True):
+            if process.settle(threads=0, allocator=False, fast_matmul=fast)["fast_matmul"] is not fast:
+                pytest.skip("fast products are not used on this processor")
+            y, final = run(mechanism, x, state, weights, backend="fused")
+            results.append([y, *torch.autograd.grad(objective(y, final), list(weights.values()))])
+            assert products.fp32_precision == ("bf16" if fast else "none")
+    finally:
+        products.fp32_precision = before
+        torch.set_num_threads(threads)
+    agree(results[1], results[0], 1e-5)
+
+
+def test_auto_follows_the_rule():
+    rule = recurrence.choose
+    assert rule("auto", True, True, None) == "library"
+    assert rule("auto", True, False, None) == "fused"
+    assert rule("auto", False, True, None) == "fused"
+    assert rule("auto", True, True, StateGradients()) == "fused"
+    with pytest.raises(ValueError, match="the library has no such recurrence"):
+        rule("library", False, True, None)
+    with pytest.raises(ValueError, match="does not show the gradient"):
+        rule("library", True, True, StateGradients())
+    with pytest.raises(ValueError, match="no back end 'fast'; there are: auto, library, fused"):
+        rule("fast", True, True, None)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "options", "extra", "message"),
+    [
+        ("rnn", {"activation": "tan"}, {}, "no activation 'tan'; there are: tanh, relu"),
+        ("gru", {"reset": "never"}, {}, "no reset 'never'; there are: after, before"),
+        ("lstm", {"gates": "ofgi"}, {}, "gates='ofgi' is not allowed"),
+        ("lstm", {"coupled": True}, {}, "coupled gates have an i and no f"),
+        ("lstm", {"gates": "ifg"}, {"cell_to_output": (H, H)}, "lacks a gate"),
+        ("lstm", {"gates": "ifg"}, {"peepholes": (3, H)}, "peepholes has 3 rows; 2 of"),
+    ],
+)
+def test_what_cannot_be_is_refused(mechanism, options, extra, message):
+    x, state, weights = make(mechanism, {"gates": options.get("gates", "ifgo")} if mechanism == "lstm" else {}, extra)
+    with pytest.raises(ValueError, match=message):
+        run(mechanism, x, state, weights, **options)
+
+
+TRITON = """
+import torch
+from rnnbench import kernels
+from rnnbench.kernels.lstm_triton import Peephole
+
+device, tolerance = {device!r}, 2e-6
+torch.manual_seed(0)
+T, B, D, H = 5, 6, 4, 50  # B H is no multiple of a block
+shapes = (T, B, D), (B, H), (B, H), (4 * H, D), (4 * H, H), (4 * H,), (3, H)
+for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
+    ours = [(torch.rand(shape) - 0.5).to(device).requires_grad_() for shape in shapes]
+    theirs = [tensor.detach().double().cpu().requires_grad_() for tensor in ours]
+    x, h, c, W, R, b, p = theirs
+    y, state = kernels.lstm(x, (h, c), W, R, b, peepholes=p, lengths=lengths, backend="fused")
+    at = lengths if lengths is None else lengths.to(device)
+    if device == "cpu":
+        padded = at is not None and torch.arange(T).view(-1, 1, 1) >= at.view(1, -1, 1)
+        inputs = [ours[0].masked_fill(padded, 0) if at is not None else ours[0], *ours[1:]]
+        results = Peephole.apply(*inputs, at, True)
+    else:
+        x_, h_, c_, W_, R_, b_, p_ = ours
+        y_, (h_, c_) = kernels.lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at)
+        assert "Peephole" in type(y_.grad_fn).__name__
+        results = y_, h_, c_
+    for mine, other in zip(results, (y, *state), strict=True):
+        assert (mine.cpu() - other).abs().max() < tolerance, (mine.cpu() - other).abs().max()
+    sum((k + 1) * (part * part).sum() for k, part in enumerate(results)).backward()
+    sum((k + 1) * (part * part).sum() for k, part in enumerate((y, *state))).backward()
+    for mine, other in zip(ours, theirs, strict=True):
+        error = (mine.grad.cpu() - other.grad).abs().max() / other.grad.abs().max()
+        assert error < tolerance, error
+"""
+
+
+def triton_agrees(device: str, **environment: str) -> None:
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+    command = [sys.executable, "-c", TRITON.format(device=device)]
+    ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_gpu_kernel_in_the_interpreter():
+    triton_agrees("cpu", TRITON_INTERPRET="1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_the_gpu_kernel_on_a_gpu():
+    triton_agrees("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@laws
+def test_on_a_gpu_as_on_a_cpu(mechanism, options, extra, backend):
+    x, state, weights = make(mechanism, options, extra)
+    lengths = torch.tensor([3, 7, 5])
+    y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, **options)
+    theirs = gradients(x, state, weights, y, final)
+    x, *state = (part.detach().cuda().requires_grad_() for part in (x, *state))
+    weights = {name: weight.detach().cuda().requires_grad_() for name, weight in weights.items()}
+    y_gpu, final_gpu = run(mechanism, x, tuple(state), weights, lengths=lengths.cuda(), backend=backend, **options)
+    agree([part.cpu() for part in (y_gpu, *final_gpu)], [y, *final], 1e-10)
+    agree([part.cpu() for part in gradients(x, tuple(state), weights, y_gpu, final_gpu)], theirs, 1e-10)
