@@ -18,6 +18,7 @@ HEAVY = {"torch", "pytorch_lightning", "wandb", "datasets", "safetensors"}
 
 # room: (what of ours it may import, what of others it may not)
 ROOMS = {
+    "budget": ({"options"}, HEAVY | {"hydra"}),
     "options": (set(), HEAVY | {"hydra"}),
     "text": ({"torchtext_bridge"}, {"torch", "torchtext", "jieba", "tokenizers", "pytorch_lightning", "wandb", "hydra"}),
     "torchtext_bridge": (set(), HEAVY | {"hydra", "torchtext"}),
@@ -28,16 +29,20 @@ ROOMS = {
     "records": ({"options"}, HEAVY | {"hydra"}),
     "tables": ({"records", "statistics", "options", "__init__"}, HEAVY | {"hydra"}),
     "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
-    "config": ({"conf", "models", "options", "tasks", "tracking"}, HEAVY),
+    "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
     "listing": ({"config", "options"}, HEAVY),
-    "instruments": ({"models"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "instruments": ({"models.mechanism", "models.stack"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "network": (
-        {"tasks.task", "models.mechanism", "models.stack", "options"},
+        {"tasks.task", "models.mechanism", "models.stack", "encoder_decoder", "options"},
+        {"pytorch_lightning", "wandb", "hydra", "datasets"},
+    ),
+    "encoder_decoder": (
+        {"tasks.task", "models.mechanism", "models.stack", "network"},
         {"pytorch_lightning", "wandb", "hydra", "datasets"},
     ),
     "generation": ({"tasks.task", "models.mechanism", "network"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "training": (
-        {"tasks.task", "instruments", "models.mechanism", "network", "options"},
+        {"tasks.task", "generation", "instruments", "models.mechanism", "options"},
         {"wandb", "hydra", "datasets", "safetensors"},
     ),
 }

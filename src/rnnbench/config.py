@@ -26,11 +26,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from . import conf, models, options, tasks, tracking  # type: ignore[attr-defined]  # conf and tasks lie beside src
+from .budget import number
 from .options import BadOption, Signature, unknown
 
 HERE = Path(__file__).parent
 CONF = Path(str(conf.__file__)).parent
 CHOICES = ("task", "model", "trainer", "tracker")  # groups a user picks one of
+UNNAMED = ("network", "train", "budget")  # groups of which there is one setting only
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
 
 # Parts of Hydra's own settings that a command line may change, and values that may not stand anywhere.
@@ -55,7 +57,7 @@ def signature(group: str, name: str) -> Signature:
     if group == "tracker":
         return options.read(HERE / "tracking.py", name=tracking.TRACKERS[name].__name__)
     place = {"stack": ("models/stack.py", "Stack"), "network": ("network.py", "build")}
-    place |= {"train": ("training.py", "Learner"), "trainer": ("training.py", "train")}
+    place |= {"train": ("training.py", "Learner"), "trainer": ("training.py", "train"), "budget": ("budget.py", "options")}
     file, class_name = place[group]
     return options.read(HERE / file, name=class_name)
 
@@ -129,7 +131,7 @@ def register() -> None:
     for (group, name), node in nodes().items():
         store.store(name=name, group=group, node=node, package="_global_" if group == "task" else group, provider="rnnbench")
     base = load_yaml(CONF / "config.yaml")
-    base |= {"network": _defaults("network", {}), "train": _defaults("train", {})}
+    base |= {group: _defaults(group, {}) for group in UNNAMED}
     store.store(name="config", node=base, provider="rnnbench")
 
 
@@ -220,7 +222,7 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
 def _keys(chosen: Mapping[str, Any]) -> list[str]:
     """Every dotted option there is for the chosen task, model, trainer and tracker."""
     chosen = {"trainer": "cpu", "tracker": "auto", **chosen}
-    parts: dict[str, Iterable[str]] = {group: _defaults(group, {}) for group in ("network", "train")}
+    parts: dict[str, Iterable[str]] = {group: _defaults(group, {}) for group in UNNAMED}
     for group in CHOICES:
         node = nodes().get((group, str(chosen.get(group))), {})
         parts[group] = [key for key in (node.get("task", {}) if group == "task" else node) if key not in NAMING.get(group, ())]
@@ -263,7 +265,7 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
 def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
     """Composed settings, checked against the signatures; BadOption for what is unknown, missing, mistyped or out of range."""
     config: dict[str, Any] = {}
-    for group in ("task", "model", "network", "train", "trainer", "tracker"):
+    for group in ("task", "model", "network", "train", "budget", "trainer", "tracker"):
         given = dict(composed.get(group) or {})
         naming = {key: given.pop(key) for key in NAMING.get(group, ()) if key in given}
         _check_names(group, naming)
@@ -313,6 +315,13 @@ def _check_together(config: Mapping[str, Any]) -> None:
             f"model={model['name']} reads both directions, and task={task['name']} is causal (a step may not see later ones); "
             f"models that fit: {', '.join(fitting)}"
         )
+    budget = config["budget"]
+    if budget["params"]:
+        number(budget["params"])
+    if budget["match"] and budget["match"] not in names("model"):
+        raise unknown("model", budget["match"], names("model"))
+    if bool(budget["match"]) != bool(budget["width"]) or (budget["params"] and budget["match"]):
+        raise BadOption("a budget is budget.params=COUNT, or budget.match=MODEL with budget.width=HIDDEN_SIZE")
     writer = config["network"]["writer"]
     if writer and writer not in models.sources():
         raise unknown("mechanism", writer, models.sources())

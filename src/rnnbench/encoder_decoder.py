@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rnnbench.tasks.task import Batch, Task, Tokens
 
-from .models.mechanism import State, tree_map
+from .models.mechanism import State, leaves, tree_map
 from .models.stack import Stack
 from .network import Codec, tied_weight
 
@@ -82,7 +82,7 @@ class EncoderDecoder(nn.Module):
         steps = torch.arange(y.shape[1], device=y.device).expand(y.shape[:2])
         valid = steps < (y.shape[1] if lengths is None else lengths.unsqueeze(1))
         keys = self.key(y) if self.attention != "none" else y[..., :0]
-        first = _leaves(state[-1])[0]  # h, where the mechanism has one
+        first = leaves(state[-1])[0]  # h, where the mechanism has one
         width = self.writer.output_size
         last = first if first.shape == (len(y), width) else y.new_zeros(len(y), width)
         return state, last, y, keys, valid
@@ -134,9 +134,5 @@ def _context(scores: Tensor, read: Tensor, valid: Tensor) -> Tensor:
     return (weights.unsqueeze(1) @ read).squeeze(1)
 
 
-def _leaves(state: State) -> list[Tensor]:
-    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in _leaves(part)]
-
-
 def _shapes(state: State) -> list[tuple[int, ...]]:
-    return [tuple(leaf.shape) for leaf in _leaves(state)]
+    return [tuple(leaf.shape) for leaf in leaves(state)]

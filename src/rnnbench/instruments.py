@@ -5,9 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .models.mechanism import leaves
+from .models.stack import Stack
 
 
 def layers(network: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -32,6 +36,21 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
     by_layer = layers(network)
     norms = torch.stack([gradient_norm(parameters) for parameters in by_layer.values()]).tolist()
     return dict(zip(by_layer, norms, strict=True))
+
+
+def state_size(network: Any) -> int:
+    """Numbers that a row carries from step to step: of the core, or of the reader and the writer together."""
+    cores = [module for module in network.children() if isinstance(module, Stack)]
+    return sum(leaf.numel() for core in cores for leaf in leaves(core.initial_state(1)))
+
+
+def multiply_adds(network: nn.Module) -> int:
+    """Products a token: every weight matrix but an embedding table is used once a step.
+
+    Pointwise work is not counted, nor what grows with the length (attention); a read-out that answers once is counted too.
+    """
+    tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+    return sum(p.numel() for p in network.parameters() if p.dim() > 1 and id(p) not in tables)
 
 
 def peak_memory(device: torch.device) -> int:

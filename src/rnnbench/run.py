@@ -11,6 +11,7 @@ import datetime
 import importlib.metadata
 import io
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import safetensors.torch
 import torch
 
 from . import config as configuration
-from . import devices, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
+from . import budget, devices, instruments, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from .models.stack import Stack
 from .network import build
 from .records import DamagedRecord, Held, Log, Row, RunFolder, digest
@@ -99,6 +100,28 @@ def make_network(config: Mapping[str, Any], task: Task) -> Any:
     return network.double() if config["train"]["precision"] == "64" else network
 
 
+def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
+    """`config` with the width that its budget asks for; as it is where there is no budget."""
+    wanted = config["budget"]
+    if not wanted["params"] and not wanted["match"]:
+        return config
+
+    def count(width: int, model: Mapping[str, Any] = config["model"]) -> int:
+        with torch.device("meta"):
+            network = make_network({**config, "model": {**model, "hidden_size": width}}, task)
+        tables = {id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Embedding) and not wanted["embeddings"]}
+        return sum(p.numel() for p in network.parameters() if id(p) not in tables)
+
+    if wanted["match"]:
+        matched = configuration.nodes()["model", wanted["match"]]
+        target = count(wanted["width"], matched)
+    else:
+        target = budget.number(wanted["params"])
+    width = budget.solve(count, target)
+    say(f"budget {target:,}: {config['model']['name']} hidden_size={width} has {count(width):,} parameters")
+    return {**config, "model": {**config["model"], "hidden_size": width}}
+
+
 def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Runs `config` (as config.resolve gives it) to its record; None where another live process holds the run.
 
@@ -107,6 +130,7 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
     settings = process.settle()
     task = make_task(config)
     task.prepare()
+    config = within_budget(config, task)
     try:
         tracker = tracking.make(config["tracker"])
     except tracking.TrackerUnavailable as error:
@@ -184,6 +208,8 @@ def _train(
                 "version": models.MODELS[config["model"]["mechanism"]].version,
                 "options": {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")},
                 "parameters": parameters,
+                "state_size": instruments.state_size(network),
+                "multiply_adds": instruments.multiply_adds(network),
             },
             "network": config["network"],
             "train": config["train"],
@@ -301,8 +327,6 @@ def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, P
 
 def speed(learner: Any) -> dict[str, float | None]:
     """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
-    from .instruments import peak_memory
-
     seconds = learner.seconds or math.nan
     sequences, tokens = learner.totals
     return {
@@ -310,7 +334,7 @@ def speed(learner: Any) -> dict[str, float | None]:
         "steps_per_second": learner.step / seconds,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
-        "peak_memory_bytes": peak_memory(learner.device),
+        "peak_memory_bytes": instruments.peak_memory(learner.device),
     }
 
 
@@ -370,4 +394,8 @@ def now() -> datetime.datetime:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    """A line for whoever listens; that nobody does (`| head` has had enough) is no reason to stop training."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

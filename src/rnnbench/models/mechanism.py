@@ -76,3 +76,8 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     index = lengths.unsqueeze(1) - 1 - steps
     index = torch.where(index < 0, steps, index)
     return x.gather(1, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
+
+
+def leaves(state: State) -> list[Tensor]:
+    """The tensors of a state, in order."""
+    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]

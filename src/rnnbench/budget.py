@@ -1,0 +1,47 @@
+"""Width from a parameter budget, so that models are compared at equal size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .options import BadOption, Count
+
+TOLERANCE = 0.01  # share by which the count may miss the budget
+
+
+def options(
+    params: str = "",  # parameters wanted: 70000, 70k, 1.5M; the width is solved for
+    match: str = "",  # or: as many as this model has ...
+    width: Count = 0,  # ... at this hidden_size
+    embeddings: bool = True,  # embedding tables count
+) -> None:
+    """The settings `budget.*`: names, types and defaults."""
+
+
+def number(text: str) -> int:
+    """`70k` as 70000; BadOption for what is no positive count."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text)
+    value = round(float(found[1]) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()]) if found else 0
+    if value < 1:
+        raise BadOption(f"budget.params={text!r} is not allowed; allowed: a count such as 70000, 70k, 1.5M")
+    return value
+
+
+def solve(count: Callable[[int], int], wanted: int) -> int:
+    """The width whose `count` of parameters is nearest to `wanted`; BadOption where none comes within 1 %.
+
+    `count` must grow with the width.
+    """
+    low, high = 1, 2
+    while count(high) < wanted:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < wanted else (low, middle)
+    best = min((low, high), key=lambda width: abs(count(width) - wanted))
+    if abs(count(best) - wanted) > TOLERANCE * wanted:
+        raise BadOption(
+            f"no width comes within 1 % of {wanted:,} parameters: hidden_size={low} has {count(low):,}, {high} has {count(high):,}"
+        )
+    return best
