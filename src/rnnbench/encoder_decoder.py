@@ -61,9 +61,10 @@ class EncoderDecoder(nn.Module):
         elif attention == "multiplicative":
             self.key = nn.Linear(self.reader.output_size, width, bias=False)
             self.combine = nn.Linear(self.reader.output_size + width, width, bias=False)
-        self.alike = _shapes(self.reader.initial_state(1)) == _shapes(self.writer.initial_state(1))
-        sizes = [] if self.alike else _shapes(self.writer.initial_state(1))
-        self.bridges = nn.ModuleList(nn.Linear(self.reader.output_size, shape[-1]) for shape in sizes)
+        begin = self.writer.initial_state(1)
+        self.alike = _form(self.reader.initial_state(1)) == _form(begin)
+        sizes = [] if self.alike else [leaf.shape[-1] for leaf in leaves(begin)]
+        self.bridges = nn.ModuleList(nn.Linear(self.reader.output_size, size) for size in sizes)
         self.feeds_back = isinstance(task.inputs, Tokens)
 
     def carry(self, state: State | None, fresh: Tensor) -> None:
@@ -134,5 +135,6 @@ def _context(scores: Tensor, read: Tensor, valid: Tensor) -> Tensor:
     return (weights.unsqueeze(1) @ read).squeeze(1)
 
 
-def _shapes(state: State) -> list[tuple[int, ...]]:
-    return [tuple(leaf.shape) for leaf in leaves(state)]
+def _form(state: State) -> tuple:
+    """How a state is built: the shapes of its tensors, nested as they are."""
+    return tuple(state.shape) if isinstance(state, Tensor) else tuple(map(_form, state))

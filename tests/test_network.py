@@ -1,0 +1,218 @@
+"""Codec, read-out, encoder-decoders and what they write; width from a budget."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from rnnbench import budget, config, run, tasks
+from rnnbench.generation import write
+from rnnbench.models import MODELS
+from rnnbench.models.stack import Stack
+from rnnbench.network import build
+from rnnbench.options import BadOption
+from rnnbench.tasks.task import Batch
+
+KINDS = [
+    {"kind": "plain"},
+    *({"kind": "encoder_decoder", "attention": attention} for attention in ("none", "additive", "multiplicative")),
+]
+
+
+def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
+    """A network in float64, H = 6, for `task`."""
+    torch.manual_seed(0)
+
+    def core(size):
+        return Stack(lambda inner: MODELS[mechanism](inner, hidden_size=6), size, 1, bidirectional)
+
+    def other(size):
+        return Stack(lambda inner: MODELS[writer or mechanism](inner, hidden_size=6), size, 1, False)
+
+    return build(task, core, other, **options).double().eval()
+
+
+@pytest.fixture
+def reverse():
+    return tasks.load("reverse", length=5, shortest=2, symbols=3, sequences=20)
+
+
+def batch_of(task, rows=6) -> Batch:
+    return task.batch("train", 0, rows, 0)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda options: " ".join(options.values()))
+@pytest.mark.parametrize("mechanism", MODELS)
+def test_what_is_fed_at_once_is_what_is_fed_step_by_step(options, mechanism, reverse):
+    network = made(reverse, mechanism, embedding=4, **options)
+    batch = batch_of(reverse)
+    whole, _ = network(batch)
+    memory, steps = network.begin(batch), []
+    for t in range(batch.inputs.shape[1]):
+        output, memory = network.step(batch.inputs[:, t], memory)
+        steps.append(output)
+    valid = batch.scored
+    torch.testing.assert_close(whole[valid], torch.stack(steps, 1)[valid], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=lambda options: " ".join(options.values()))
+def test_padding_of_the_source_changes_nothing(options, reverse):
+    bidirectional = options["kind"] != "plain"
+    network = made(reverse, "lstm", bidirectional, **options)
+    batch = batch_of(reverse)
+    outputs, _ = network(batch)
+    for row, (read, wrote) in enumerate(zip(batch.source_lengths.tolist(), batch.lengths.tolist(), strict=True)):
+        one = batch.map(lambda part, row=row: part[row : row + 1])
+        one = one._replace(source=one.source[:, :read], inputs=one.inputs[:, :wrote], targets=one.targets[:, :wrote])
+        alone, _ = network(one)
+        torch.testing.assert_close(outputs[row, :wrote], alone[0], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("attention", ["none", "additive", "multiplicative"])
+def test_any_mechanism_reads_and_any_other_writes(attention, reverse):
+    for reader, writer in itertools.product(MODELS, MODELS):
+        network = made(reverse, reader, True, writer, kind="encoder_decoder", attention=attention)
+        outputs, _ = network(batch_of(reverse))
+        outputs.sum().backward()
+        missing = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+        assert not missing, (reader, writer, missing)
+
+
+def log_probability(network, batch, written, end) -> list[float]:
+    """log p of each row's writing up to and with its first `end`, by teacher forcing."""
+    start = torch.full((len(written), 1), end + 1)
+    inputs = torch.cat([start, written[:, :-1]], 1)
+    lengths = torch.full((len(written),), inputs.shape[1])
+    outputs, _ = network(batch._replace(inputs=inputs, lengths=lengths))
+    chosen = outputs.log_softmax(-1).gather(2, written.unsqueeze(-1)).squeeze(-1)
+    before_end = (written == end).cumsum(1) - (written == end).long() == 0
+    return (chosen * before_end).sum(1).tolist()
+
+
+def test_a_beam_of_all_finds_the_likeliest(reverse):
+    task = tasks.load("reverse", length=2, shortest=2, symbols=2, sequences=20)
+    network = made(task, "gru", kind="encoder_decoder", attention="additive")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(4)
+    batch = batch_of(task, 1)
+    everything = [list(w) for w in itertools.product(range(3), repeat=3)]
+    closed = [w for w in everything if all(b == 2 for a, b in itertools.pairwise(w) if a == 2)]  # after the end only the end
+    with torch.no_grad():
+        scores = [log_probability(network, batch, torch.tensor([w]), task.end)[0] for w in closed]
+    best = closed[max(range(len(scores)), key=scores.__getitem__)]
+    assert write(network, task, batch, beam=30 // 3)[0].tolist() == best
+
+
+def test_greedy_takes_the_likeliest_symbol_and_beams_are_no_worse(reverse):
+    network = made(reverse, "lstm", kind="encoder_decoder", attention="multiplicative")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3)
+    batch = batch_of(reverse, 12)
+    greedy = write(network, reverse, batch)
+    assert greedy.shape == (12, reverse.longest)
+    with torch.no_grad():
+        memory, symbols = network.begin(batch), torch.full((12,), reverse.start)
+        for t in range(reverse.longest):
+            output, memory = network.step(symbols, memory)
+            symbols = torch.where((greedy[:, :t] == reverse.end).any(1), reverse.end, output.argmax(-1))
+            assert torch.equal(symbols, greedy[:, t])
+        one = log_probability(network, batch, greedy, reverse.end)
+        many = log_probability(network, batch, write(network, reverse, batch, beam=4), reverse.end)
+    assert sum(many) >= sum(one)
+
+
+def test_long_answers_gain_by_the_length_penalty(reverse):
+    network = made(reverse, "gru", kind="encoder_decoder")
+    batch = batch_of(reverse, 30)
+
+    def length(penalty):
+        return (write(network, reverse, batch, beam=4, penalty=penalty) != reverse.end).sum()
+
+    assert length(5.0) > length(0.0)
+
+
+def test_scheduled_sampling_feeds_the_networks_own_symbols(reverse):
+    network = made(reverse, "gru", kind="encoder_decoder").train()
+    batch = batch_of(reverse)
+    network.forcing = 0.0
+    own, _ = network(batch)
+    network.forcing = 1.0
+    inputs = torch.cat([batch.inputs[:, :1], own.argmax(-1)[:, :-1]], 1)
+    fed, _ = network(batch._replace(inputs=inputs, lengths=torch.full_like(batch.lengths, inputs.shape[1])))
+    torch.testing.assert_close(own, fed)
+
+
+@pytest.mark.parametrize("read", ["last", "mean", "max"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_summary_ignores_padding(read, bidirectional):
+    task = tasks.load("adding", length=7)
+    network = made(task, "lstm", bidirectional, read=read)
+    batch = batch_of(task)._replace(lengths=torch.tensor([7, 5, 1, 3, 7, 2]))
+    outputs, _ = network(batch)
+    for row, length in enumerate(batch.lengths.tolist()):
+        one = batch.map(lambda part, row=row: part[row : row + 1])
+        alone, _ = network(one._replace(inputs=one.inputs[:, :length]))
+        torch.testing.assert_close(outputs[row], alone[0], rtol=1e-9, atol=1e-9)
+
+
+def test_carried_rows_go_on_and_fresh_ones_begin():
+    network = made(tasks.load("copy_memory", delay=2))
+    _, state = network(tasks.load("copy_memory", delay=2).batch("train", 0, 4, 0))
+    carried = network.carry(state, torch.tensor([True, False, True, False]))
+    assert not carried[0][0][[0, 2]].any()
+    assert torch.equal(carried[0][0][[1, 3]], state[0][0][[1, 3]])
+    assert not carried[0][0].requires_grad
+    assert network.carry(None, torch.tensor([True])) is None
+
+
+def test_tied_weights_are_one_and_must_fit():
+    task = tasks.load("char_lm")
+    task.prepare()
+    network = made(task, "gru", embedding=6, tied=True)
+    assert network.readout.weight is network.codec.embedding.weight
+    with pytest.raises(ValueError, match="network.tied"):
+        made(task, "gru", embedding=5, tied=True)
+    with pytest.raises(ValueError, match="no embedding"):
+        made(task, "gru", tied=True)
+
+
+# width from a budget
+
+
+@pytest.mark.parametrize("model", config.names("model"))
+@pytest.mark.parametrize("wanted", ["70k", "1.2M"])
+def test_every_model_meets_a_budget(model, wanted):
+    (job,) = config.jobs(["task=adding", f"model={model}", f"budget.params={wanted}"], sweep=False)
+    task = run.make_task(job)
+    fitted = run.within_budget(job, task)
+    parameters = sum(p.numel() for p in run.make_network(fitted, task).parameters())
+    assert abs(parameters / budget.number(wanted) - 1) <= 0.01
+
+
+def test_a_budget_matches_another_model_and_leaves_embeddings_out():
+    (job,) = config.jobs(["task=adding", "model=gru", "budget.match=lstm", "budget.width=130"], sweep=False)
+    task = run.make_task(job)
+    fitted = run.within_budget(job, task)
+    assert sum(p.numel() for p in run.make_network(fitted, task).parameters()) == pytest.approx(69_811, rel=0.01)
+    words = ["task=char_lm", "model=gru", "network.embedding=50", "budget.params=70k", "budget.embeddings=false"]
+    (job,) = config.jobs(words, sweep=False)
+    task = run.make_task(job)
+    task.prepare()
+    network = run.make_network(run.within_budget(job, task), task)
+    rest = sum(p.numel() for name, p in network.named_parameters() if "embedding" not in name)
+    assert rest == pytest.approx(70_000, rel=0.01)
+
+
+def test_budgets_that_cannot_be():
+    assert [budget.number(text) for text in ("70000", "70k", "1.5M")] == [70_000, 70_000, 1_500_000]
+    for text in ("", "0", "-3", "70kk", "k", "1e5"):
+        with pytest.raises(BadOption, match="70k"):
+            budget.number(text)
+    with pytest.raises(BadOption, match="hidden_size=1 has 100, 2 has 200"):
+        budget.solve(lambda width: 100 * width, 150)
+    with pytest.raises(BadOption, match=r"budget\.match"):
+        config.jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)
