@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test faults lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -16,13 +16,18 @@ demo: .venv/installed
 	$(BIN)/rnnbench train -m task=adding_short,copy_memory_short model=rnn,lstm,peephole_lstm,gru seed=0,1,2 \
 	    model.hidden_size=64 runs=runs/demo sweep=demo
 	$(BIN)/rnnbench train task=char_lm_short model=gru runs=runs/demo
-	$(BIN)/rnnbench sample runs/demo/char_lm/gru/s0-* --prompt "The " --temperature 0.7 --length 300
+	$(BIN)/rnnbench sample runs/demo/char_lm --prompt "The " --temperature 0.7 --length 300
 	$(BIN)/rnnbench compare runs/demo
 	@echo "The same as a page:"
 	$(BIN)/rnnbench report runs/demo --output report.html
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+# Every fault of tests/faults.py ROUNDS times, with real processes and signals, and a table of what happened; minutes.
+ROUNDS ?= 5
+faults: .venv/installed
+	$(BIN)/python -m tests.faults $(ROUNDS)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from .task import Task
 
 
+SHARED = ("__init__", "task", "rows", "streams", "pairs", "guesses")  # files that are no task
+
+
 @functools.cache
 def sources() -> dict[str, Path]:
     """The file of each task by its name. Nothing is imported."""
     here = Path(__file__).parent
-    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in ("__init__", "task")}
+    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in SHARED}
     for entry in metadata.entry_points(group="rnnbench.tasks"):
         spec = find_spec(entry.module)
         if spec and spec.origin:

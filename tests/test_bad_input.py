@@ -27,6 +27,14 @@ CASES = {
     "no units": ([*GOOD, "model.hidden_size=0"], "at least 1"),
     "negative length": ([*GOOD, "task.length=-5"], "at least 2"),
     "no steps": ([*GOOD, "train.steps=0"], "at least 1"),
+    "a glob": (["train", "-m", "task=adding", "model=glob(*)"], "name the values"),
+    "a package": ([*GOOD, "model@x=gru"], "packages"),
+    "nested resolver": ([*GOOD, "runs='${oc.${sweep}:HOME}'", "sweep=env"], "resolvers"),
+    "logging of one's own": ([*GOOD, "hydra/job_logging=disabled"], "can be changed"),
+    "endless rate": ([*GOOD, "train.learning_rate=inf"], "more than 0"),
+    "seed too large": ([*GOOD, "seed=99999999999999999999"], "at most"),
+    "no GPU": ([*GOOD, "trainer=gpu"], "no GPU"),
+    "batch larger than the text": (["train", "task=char_lm", "model=gru", "train.batch_size=100000"], "need at least"),
     "negative seed": ([*GOOD, "seed=-1"], "at least 0"),
     "rate not a number": ([*GOOD, "train.learning_rate=nan"], "more than 0"),
     "missing value": ([*GOOD, "train.steps="], "missing value: train.steps"),
@@ -124,12 +132,21 @@ sys.exit(main(["train", "-m", "task=adding", "model=lstm,gru", "model.dropout=0,
     assert done.stderr == "rnnbench: model.dropout=2 is not allowed; allowed: number, at least 0 and less than 1\n"
 
 
-def test_a_users_config_folder_cannot_name_code(tmp_path, capfd):
+EVIL = {
+    "callback": "callbacks: {x: {_target_: os.mkdir, path: made}}",
+    "logging class": "job_logging: {handlers: {f: {class: multiprocessing.pool.ThreadPool, initializer: 'ext://os.mkdir'}}}",
+    "logging file": "job_logging: {handlers: {f: {class: logging.FileHandler, filename: made}}}",
+    "environment": "job: {env_set: {MADE: '1'}}",
+    "working folder": "job: {chdir: true}",
+    "output": "run: {dir: made}",
+}
+
+
+@pytest.mark.parametrize("how", EVIL)
+def test_a_users_config_folder_cannot_name_code(how, tmp_path, capfd):
     folder = tmp_path / "mine"
     (folder / "task").mkdir(parents=True)
-    (folder / "task/evil.yaml").write_text(
-        "# @package _global_\ndefaults: [adding]\nhydra:\n  callbacks:\n    x: {_target_: os.mkdir, path: made}\n"
-    )
+    (folder / "task/evil.yaml").write_text(f"# @package _global_\ndefaults: [adding]\nhydra: {{{EVIL[how]}}}\n")
     before = everything(Path())
     code = main(["train", "--config-dir", str(folder), "task=evil", "model=rnn", "train.steps=1"])
     _, err = capfd.readouterr()

@@ -26,7 +26,10 @@ PAIRS = [
     (task, model)
     for task in config.names("task")
     for model in config.names("model")
-    if not (config.signature("task", config.nodes()["task", task]["task"]["name"]).constants["causal"] and config.nodes()["model", model]["bidirectional"])
+    if not (
+        config.signature("task", config.nodes()["task", task]["task"]["name"]).constants["causal"]
+        and config.nodes()["model", model]["bidirectional"]
+    )
 ]
 
 
@@ -40,19 +43,9 @@ def test_every_task_goes_with_every_model_that_fits(task, model):
 
 def test_settings_are_the_signatures_then_the_file_then_the_command_line():
     job = one("task=adding", "model=irnn", "model.hidden_size=9", "train.clip=null")
-    assert job["model"] == {
-        "name": "irnn",
-        "mechanism": "rnn",
-        "layers": 1,
-        "bidirectional": False,
-        "dropout": 0.0,
-        "hidden_size": 9,
-        "nonlinearity": "relu",
-        "recurrent_init": "identity",
-        "input_init": "small",
-        "gain": 1.0,
-        "zero_bias": True,
-    }
+    from_file = {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True}
+    defaults = {name: option.default for name, option in config.schema("model", {"mechanism": "rnn"}).items()}
+    assert job["model"] == {"name": "irnn", "mechanism": "rnn", **defaults, **from_file, "hidden_size": 9}
     assert job["train"]["clip"] is None
 
 

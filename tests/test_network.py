@@ -174,7 +174,7 @@ def test_tied_weights_are_one_and_must_fit():
     task.prepare()
     network = made(task, "gru", embedding=6, tied=True)
     assert network.readout.weight is network.codec.embedding.weight
-    with pytest.raises(ValueError, match="network.tied"):
+    with pytest.raises(ValueError, match=r"network\.tied"):
         made(task, "gru", embedding=5, tied=True)
     with pytest.raises(ValueError, match="no embedding"):
         made(task, "gru", tied=True)

@@ -40,7 +40,7 @@ def test_one_line_trains_and_records(capfd):
     record = folder.record()
     assert folder.path.name == f"s0-{record['id'][:8]}"
     assert record["status"] == "finished" and record["steps"] == 60
-    assert record["task"]["floor"] == 1 / 6
+    assert record["task"]["expected_floor"] == 1 / 6
     assert record["model"]["parameters"] == 3 * (8 * 2 + 8 * 8 + 2 * 8) + 9
     assert set(record["scores"]) == {"validation", "test"}
     rows = folder.rows()
@@ -55,9 +55,11 @@ def test_one_line_trains_and_records(capfd):
         assert {"seconds", "steps_per_second", "sequences_per_second", "tokens_per_second", "peak_memory_bytes"} <= set(row)
         parts = [value for name, value in row.items() if name.startswith("train/gradient_norm/")]
         assert sum(part**2 for part in parts) ** 0.5 == pytest.approx(row["train/gradient_norm"], rel=1e-5)
+        clipped = [value for name, value in row.items() if name.startswith("train/gradient_norm_clipped/")]
+        assert sum(part**2 for part in clipped) ** 0.5 == pytest.approx(row["train/gradient_norm_clipped"], rel=1e-5)
         assert row["train/gradient_norm_clipped"] <= min(row["train/gradient_norm"], 1) * 1.00001
     assert {path.name for path in folder.path.iterdir()} == {
-        *("config.yaml", "metrics.jsonl", "timings.jsonl", "model.safetensors", "record.json", "checkpoints", "lease")
+        *("config.yaml", "metrics.jsonl", "timings.jsonl", "model.safetensors", "record.json", "checkpoints", "lease-1")
     }
     assert {path.name for path in Path().iterdir()} == {"runs"}
     assert "recorded before" not in capfd.readouterr().out
@@ -77,6 +79,41 @@ def test_the_loaded_network_scores_what_was_recorded():
     assert trained.task.finish(sums)["mse"] == pytest.approx(trained.metrics["mse"], rel=1e-6)
     with pytest.raises(FileNotFoundError):
         rnnbench.load("nowhere")
+
+
+@pytest.mark.parametrize("overrides", [[], ["task.length=100", "task.sequences=1000"]])
+def test_the_recorded_floor_is_that_of_the_test_split(overrides):
+    record = run.execute(settings(*overrides, "train.steps=1"))
+    task = rnnbench.load(only().path).task
+    batch = task.batch("test", 0, task.sequences, 0)
+    assert record["task"]["floor"] == pytest.approx((batch.targets - 1).square().mean().item(), rel=1e-5)
+    assert record["task"]["floor"] != record["task"]["expected_floor"] == 1 / 6
+
+
+def test_what_does_not_belong_to_the_record_is_not_loaded(capfd):
+    text = Path("text.txt")
+    text.write_text("ab cd ef " * 3000)
+    words = ["task=char_lm", f"task.text={text}", "task.window=10", "model=rnn", "model.hidden_size=8", "train.batch_size=4"]
+    assert main(["train", *words, "train.steps=3", "tracker=none"]) == 0
+    folder = only().path
+    text.write_text("ba dc fe " * 3000)
+    capfd.readouterr()
+    assert main(["sample", str(folder), "--prompt", "a"]) == 2
+    assert "the data there is not that of the record" in capfd.readouterr().err
+    text.write_text("ab cd ef " * 3000)
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ValueError, match="the weights there"):
+        rnnbench.load(folder)
+
+
+def test_solved_is_what_validation_says_and_stops():
+    record = run.execute(settings("task.solved_below=0.2", "train.steps=400", "network.dropout=0"))
+    assert record["solved"] is True and record["solved_step"] == record["steps"]
+    assert run.execute(settings("task.solved_below=0.0000001", "runs=never"))["solved"] is False
+    assert run.never_solved({"solved_above": 1.0}) and not run.never_solved({"solved_above": 0.99})
 
 
 class Killed(BaseException):

@@ -212,7 +212,7 @@ def test_wrong_mirrors_are_named_in_one_line(folders: Path, monkeypatch: pytest.
     write(mirror, "org/set", train=[{"t": ["a", None]}], validation=[{"t": ["a"]}], test=[{"t": pyarrow.array([], "string")}])
     assert "no split 'dev'; there are: test, train, validation" in message("dev", ["t"])
     assert "no column 'label'; there are: t" in message("train", ["t", "label"])
-    assert "column 't' of split 'train' has 1 empty values" in message("train", ["t"])
+    assert "split 'train': column 't' has 1 empty values" in message("train", ["t"])
     assert "split 'test' has no rows" in message("test", ["t"])
     (mirror / "org/set/data/train-00000-of-00001.parquet").write_bytes(b"no parquet, but long enough")
     assert "cannot be read as parquet" in message("train", ["t"])

@@ -64,7 +64,7 @@ def test_the_step_is_that_of_the_plainest_loop(how):
     if how == "norm":
         assert all(row["train/gradient_norm_clipped"] <= 0.05 * 1.0001 for row in rows)
         assert any(row["train/gradient_norm"] > 0.05 for row in rows)
-        assert any(0 < row["train/clipped"] for row in rows)
+        assert any(row["train/clipped"] > 0 for row in rows)
     if how == "none":
         assert all(row["train/gradient_norm"] == row["train/gradient_norm_clipped"] for row in rows)
         assert "train/clipped" not in rows[0]
@@ -116,7 +116,7 @@ def test_every_optimizer_learns(name):
 
 @pytest.mark.parametrize("precision", ["64", "bf16"])
 def test_precisions(precision):
-    made, rows = learner(f"train.precision='{precision}'", "train.steps=20")
+    made, _rows = learner(f"train.precision='{precision}'", "train.steps=20")
     scores = training.train(made)
     assert math.isfinite(scores["test"]["mse"])
     assert next(made.network.parameters()).dtype == (torch.float64 if precision == "64" else torch.float32)
@@ -139,10 +139,28 @@ def text() -> str:
     return str(Path("text.txt").absolute())
 
 
+def assert_close(row: dict, other: dict) -> None:
+    """Every number of `row` is in `other` too, but for rounding; logged norms are rounded to four digits."""
+    for name, value in row.items():
+        if value is None or other[name] is None:
+            assert other[name] == value, name
+        else:
+            assert other[name] == pytest.approx(value, rel=1e-9 if isinstance(value, float) else 2e-3), name
+
+
 DEVICES = {
     "adding": [*TINY, "model=deep_bilstm", "network.dropout=0", "train.steps=40", "train.batch_size=7"],
-    "carried state": ["task=char_lm", "task.window=10", "model=lstm", "model.hidden_size=8", "train.batch_size=5"]
-    + ["train.steps=40", "train.eval_every=20", "train.log_every=7", "network.embedding=4"],
+    "carried state": [
+        "task=char_lm",
+        "task.window=10",
+        "model=lstm",
+        "model.hidden_size=8",
+        "train.batch_size=5",
+        "train.steps=40",
+        "train.eval_every=20",
+        "train.log_every=7",
+        "network.embedding=4",
+    ],
 }
 
 
@@ -158,9 +176,7 @@ def test_two_devices_give_the_numbers_of_one(kind):
     one, two = found[1][0].rows(), found[2][0].rows()
     assert [row["step"] for row in one] == [row["step"] for row in two]
     for a, b in zip(one, two, strict=True):
-        for name in a:
-            if name.startswith(("train", "validation")):
-                assert b[name] == pytest.approx(a[name], rel=1e-9), name
+        assert_close({k: v for k, v in a.items() if k.startswith(("train", "validation"))}, b)
         assert b["tokens_per_second"] / b["steps_per_second"] == pytest.approx(a["tokens_per_second"] / a["steps_per_second"])
     assert found[2][1]["scores"]["test"] == pytest.approx(found[1][1]["scores"]["test"], rel=1e-9)
     assert found[1][1]["id"] == found[2][1]["id"]
@@ -188,4 +204,4 @@ def test_begun_on_two_devices_it_ends_on_one(monkeypatch):
     (one,) = config.jobs([*words, "runs=parts"], sweep=False)
     run.execute(one)
     for a, b in zip(only("whole").metrics(), only("parts").metrics(), strict=True):
-        assert b == pytest.approx(a, rel=1e-9)
+        assert_close(a, b)

@@ -63,7 +63,7 @@ def _ours(settings: dict[str, Any], task: Any) -> float:
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(run.Path(place) / "run")
         folder.start(settings)
-        journal = run.Journal("benchmark", "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
+        journal = run.Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
         learner = training.Learner(run.make_network(settings, task), task, journal, 0, **settings["train"])
         training.train(learner, **settings["trainer"])
         journal.log.close()

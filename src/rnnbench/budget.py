@@ -42,6 +42,7 @@ def solve(count: Callable[[int], int], wanted: int) -> int:
     best = min((low, high), key=lambda width: abs(count(width) - wanted))
     if abs(count(best) - wanted) > TOLERANCE * wanted:
         raise BadOption(
-            f"no width comes within 1 % of {wanted:,} parameters: hidden_size={low} has {count(low):,}, {high} has {count(high):,}"
+            f"no width comes within 1 % of {wanted:,} parameters: "
+            f"hidden_size={low} has {count(low):,}, {high} has {count(high):,}"
         )
     return best

@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words[:1] == ["train"]:
             return train(words[1:])
+        if words[:1] == ["estimate"] and not {"-h", "--help"} & set(words):
+            return estimate(words[1:])
         if words[:1] == ["complete"]:
             return complete(words[1:])
         options = parser().parse_args(words)
@@ -32,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        said = " ".join(str(error).split())
+        print(f"rnnbench: {type(error).__name__}: {said} (HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        return 1
 
 
 def refuse(message: str) -> int:
@@ -64,6 +72,19 @@ def parser() -> argparse.ArgumentParser:
 
     verb("train", lambda _: 0, "train: task=TASK model=MODEL [OPTION=VALUE ...]; -m for a sweep; --help for the options")
 
+    verb("estimate", lambda _: 0, "what a sweep would take: runs, time, disk; OPTION=VALUE,VALUE ... as for train -m")
+
+    for name, run, about in (
+        ("status", status, "how far sweeps are: recorded, running, interrupted, failed, missing"),
+        ("prune", prune, "remove old checkpoints of unfinished runs that nobody runs; never a record"),
+    ):
+        added = verb(name, run, about)
+        added.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
+        added.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+        if run is prune:
+            added.add_argument("--days", type=float, default=30, help="untouched for so long [30]")
+            added.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
@@ -80,8 +101,16 @@ def parser() -> argparse.ArgumentParser:
         else:
             added.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 
+    for name, run, about in (
+        ("baseline", baseline, "what simple baselines score: counting, linear models; validation chooses, test is read once"),
+        ("prepare", prepare, "fetch and tokenise a task's data now, for machines without a network"),
+    ):
+        added = verb(name, run, about)
+        added.add_argument("task", help="a task; `rnnbench list tasks` names them")
+        added.add_argument("options", nargs="*", metavar="task.OPTION=VALUE", help="its options, as for train")
+
     drawn = verb("sample", sample, "text from a trained run")
-    drawn.add_argument("run", type=Path, help="a run folder")
+    drawn.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
     drawn.add_argument("--prompt", default="The ", help="what the text begins with")
     drawn.add_argument("--length", type=int, default=400, help="symbols to write [400]")
     drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
@@ -101,9 +130,11 @@ def parser() -> argparse.ArgumentParser:
 
 def train(words: list[str]) -> int:
     """Checks everything that is asked for, then hands over to Hydra."""
+    if "--again" in words:
+        return again(words)
     from hydra._internal.utils import get_args_parser
 
-    from . import config
+    from . import config, launcher
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -116,6 +147,7 @@ def train(words: list[str]) -> int:
             "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
         )
     config.register()
+    launcher.register()
     shown = asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
     if asked.help:
         chosen = {word.partition("=")[0] for word in overrides}
@@ -123,31 +155,60 @@ def train(words: list[str]) -> int:
     if not asked.help and not asked.hydra_help and not asked.shell_completion:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
         if not shown:
+            check_locks(jobs)
+        if not shown and asked.multirun and not any(word.startswith("hydra/launcher=") for word in overrides):
+            launcher.prepare(jobs, list(config.split(overrides, sweep=True)), sweep_name(overrides, jobs))
+        elif not shown:
             check_data(jobs)
     if asked.multirun and not shown:
         overrides = config.swept(overrides) + sweep_words(overrides, jobs)
-    return hand_over([*flags, *overrides])
+    return hand_over([*overrides, *flags])
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
     """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
     from . import run
 
-    tasks = []
+    tasks: list[tuple[dict[str, Any], int]] = []
     for job in jobs:
-        if job["task"] not in tasks:
-            tasks.append(job["task"])
+        gpu = job["trainer"]["accelerator"] == "gpu"
+        if gpu and not run.torch.cuda.is_available():
+            raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
+        asked = (job["task"], job["train"]["batch_size"])
+        if asked not in tasks:
+            tasks.append(asked)
             try:
-                run.make_task(job).prepare()
+                task = run.make_task(job)
+                task.prepare()
+                task.batches("train", job["train"]["batch_size"])
             except (ValueError, OSError) as error:
                 raise BadOption(str(error)) from None
 
 
-def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
-    """A name for the sweep that is the same when the same command is given again, and Hydra's folder for it."""
+def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
+    """BadOption where the folder of runs cannot keep two processes out of one run."""
+    from .lease import try_locks
+
+    for place in {Path(job["runs"]).absolute() for job in jobs}:
+        while not place.exists():
+            place = place.parent
+        try:
+            try_locks(place)
+        except OSError as error:
+            raise BadOption(str(error)) from None
+
+
+def sweep_name(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> str:
+    """What the user called it, or a name that is the same when the same command is given again."""
     from .records import digest
 
-    name = jobs[0]["sweep"] or f"sweep-{digest(sorted(overrides))[:8]}"
+    settings = sorted(word for word in overrides if not word.startswith("hydra"))
+    return str(jobs[0]["sweep"] or f"sweep-{digest(settings)[:8]}")
+
+
+def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """The sweep's name and Hydra's folder for it, where the user has not said them."""
+    name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
     placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
     folder = Path(jobs[0]["runs"]) / "sweeps" / name
@@ -167,12 +228,9 @@ def hand_over(words: list[str]) -> int:
         from . import run
 
         try:
-            record = run.execute(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+            record = perform(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except run.RunFailed as error:
             raise CompactHydraException(str(error)) from None
-        except run.Stopped as error:
-            print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr)
-            sys.exit(error.code)
         return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
@@ -185,7 +243,101 @@ def hand_over(words: list[str]) -> int:
     return 0
 
 
+def perform(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The run's record; ends the program where a signal asked for that."""
+    from . import run
+
+    try:
+        return run.execute(config)
+    except run.Stopped as error:
+        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr)
+        sys.exit(error.code)
+
+
+def again(words: list[str]) -> int:
+    """`train --again RUN`: the run with the settings in its folder; where and how it is watched may be changed."""
+    from . import config
+    from .records import DamagedRecord, RunFolder
+
+    place = words.index("--again")
+    path, overrides = "".join(words[place + 1 : place + 2]), words[:place] + words[place + 2 :]
+    if not path:
+        raise BadOption("missing value: --again RUN, a run folder")
+    for word in overrides:
+        if not word.startswith(("trainer.", "tracker.", "accept_changes=")):
+            raise BadOption(
+                f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes"
+            )
+    try:
+        settings = RunFolder(Path(path)).config()
+    except (DamagedRecord, OSError) as error:
+        raise BadOption(f"--again {path}: no run folder ({error})") from None
+    settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
+    settings = config.resolve({**settings, "runs": str(Path(path).absolute().parents[2])})
+    check_locks([settings])
+    check_data([settings])
+    from . import run
+
+    try:
+        perform(settings)
+    except run.RunFailed as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
 # the other verbs
+
+
+def estimate(words: list[str]) -> int:
+    from . import config, launcher
+
+    jobs = config.jobs(words, sweep=True)
+    launcher.prepare(jobs, list(config.split(words, sweep=True)), sweep_name(words, jobs))
+    workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
+    for line in launcher.estimate(int(workers[-1]) if workers else launcher.cores()):
+        print(line, flush=True)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    from . import jobs
+
+    lines = list(jobs.overview(options.runs)) if not options.what else []
+    for folder, is_sweep in members(options):
+        lines += jobs.status(folder, is_sweep)
+    print(*lines, sep="\n")
+    return 0
+
+
+def prune(options: argparse.Namespace) -> int:
+    from . import jobs
+
+    if not options.what:
+        options.what = [str(options.runs)]
+    if options.days < 0:
+        raise BadOption(f"--days {options.days:g}: at least 0")
+    for folder, is_sweep in members(options):
+        for line in jobs.prune(folder, is_sweep, options.days, options.dry_run):
+            print(line, flush=True)
+    return 0
+
+
+def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
+    """The sweeps and folders that the words name; BadOption for one that is neither."""
+    from . import jobs
+    from .records import DamagedRecord
+
+    try:
+        found = [jobs.named(word, options.runs) for word in options.what]
+        for folder, is_sweep in found:
+            if is_sweep:
+                jobs.read_manifest(folder)
+    except (FileNotFoundError, DamagedRecord) as error:
+        raise BadOption(str(error)) from None
+    return found
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -233,25 +385,67 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def prepared(options: argparse.Namespace) -> Any:
+    """The task that the options name, its data at hand; BadOption where they cannot be had."""
+    from . import config
+
+    for word in options.options:
+        if not word.startswith("task."):
+            raise BadOption(f"{word}: options of the task only, task.OPTION=VALUE")
+    (job,) = config.jobs([f"task={options.task}", "model=rnn", *options.options], sweep=False)
+    from . import process, run
+
+    process.settle()
+    try:
+        task = run.make_task(job)
+        task.prepare()
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+    return task
+
+
+def prepare(options: argparse.Namespace) -> int:
+    task = prepared(options)
+    facts = {"floor": f"{task.headline} {task.floor:.4g}", "data": task.fingerprint[:16] or "generated", **task.about()}
+    print(f"{options.task} is at hand: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+    return 0
+
+
+def baseline(options: argparse.Namespace) -> int:
+    task = prepared(options)
+    from . import baselines
+
+    try:
+        for line in baselines.table(task, baselines.run(task)):
+            print(line, flush=True)
+    except ValueError as error:
+        raise BadOption(f"{options.task}: {error}") from None
+    return 0
+
+
 def sample(options: argparse.Namespace) -> int:
     if options.length < 1 or options.temperature < 0:
         raise BadOption(f"--length {options.length} --temperature {options.temperature}: at least 1, and at least 0")
-    from .records import DamagedRecord, RunFolder
+    from . import records
 
     try:
-        if RunFolder(options.run).record() is None:
-            raise BadOption(f"{options.run}: no finished run there")
-    except DamagedRecord as error:
+        finished = [stored.path for stored in records.find([options.run])[0] if stored.record]
+    except FileNotFoundError as error:
         raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        raise BadOption(
+            f"{options.run}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
+        )
     from . import generation, run
 
     try:
-        trained = run.load(options.run)
+        trained = run.load(finished[0])
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
     if not trained.task.generates:
         raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
     try:
+        trained.task.encode(options.prompt)  # refused before anything is printed
         symbols = generation.generate(
             trained.network, trained.task, options.prompt, options.length, options.temperature, options.seed
         )
@@ -301,14 +495,19 @@ def completion(options: argparse.Namespace) -> int:
 def complete(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
     line = os.environ.get("COMP_LINE", "")
-    verbs = ("train", "list", "compare", "report", "sample", "benchmark", "completion")
+    verbs: tuple[str, ...] = ("train", "list", "compare", "report", "baseline", "prepare", "sample", "benchmark", "completion")
+    verbs = (*verbs, "status", "prune", "estimate")
     words = line.split(" ")[1:]
     if len(words) <= 1:
         found = [verb for verb in verbs if verb.startswith("".join(words))]
-    elif words[0] == "train":
+    elif words[0] in ("train", "estimate"):
         from . import config
 
         found = config.completions(" ".join(words[1:]))
+    elif words[0] in ("baseline", "prepare") and len(words) == 2:
+        from . import config
+
+        found = [name for name in config.names("task") if name.startswith(words[1])]
     elif words[0] == "list":
         from . import config
 

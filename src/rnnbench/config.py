@@ -20,7 +20,7 @@ from hydra import compose, initialize, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -36,16 +36,17 @@ UNNAMED = ("network", "train", "budget")  # groups of which there is one setting
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
 
 # Parts of Hydra's own settings that a command line may change, and values that may not stand anywhere.
-HYDRA_KEYS = re.compile(
-    r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode|sweeper\.max_batch_size)"
-)
-HYDRA_GROUPS = ("hydra/launcher", "hydra/job_logging", "hydra/hydra_logging", "hydra/sweeper")
+HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode)")
+HYDRA_GROUPS = ("hydra/launcher",)
 CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
+LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launcher.py
 LAUNCHING = (
+    LAUNCHER,
+    SWEEPER,
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
-RESOLVER = re.compile(r"\$\{\s*(?!hydra:|now:)[\w.]+:")
+PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
 def signature(group: str, name: str) -> Signature:
@@ -58,9 +59,18 @@ def signature(group: str, name: str) -> Signature:
         return options.read(HERE / "tracking.py", name=tracking.TRACKERS[name].__name__)
     place = {"stack": ("models/stack.py", "Stack"), "network": ("network.py", "build")}
     place |= {"train": ("training.py", "Learner"), "trainer": ("training.py", "train"), "budget": ("budget.py", "options")}
+    place |= {"launcher": ("launcher.py", "Processes")}
     file, class_name = place[group]
     return options.read(HERE / file, name=class_name)
 
+
+# Options that belong to no group; config.yaml says what they are.
+SINGLE = {
+    "seed": options.Option("seed", options.Seed, 0),
+    "runs": options.Option("runs", str, "runs"),
+    "sweep": options.Option("sweep", str | None, None),
+    "accept_changes": options.Option("accept_changes", bool, False),
+}
 
 # Constructor parameters that the program fills in.
 FILLED = {"input_size", "build", "task", "build_core", "build_writer", "network", "journal", "seed", "learner", "progress"}
@@ -130,6 +140,9 @@ def register() -> None:
     store = ConfigStore.instance()
     for (group, name), node in nodes().items():
         store.store(name=name, group=group, node=node, package="_global_" if group == "task" else group, provider="rnnbench")
+    for name, departures in files("hydra/launcher").items():
+        store.store(name=name, group="hydra/launcher", node={"_target_": LAUNCHER, **_defaults("launcher", {}), **departures})
+    store.store(name="checked", group="hydra/sweeper", node={"_target_": SWEEPER})
     base = load_yaml(CONF / "config.yaml")
     base |= {group: _defaults(group, {}) for group in UNNAMED}
     store.store(name="config", node=base, provider="rnnbench")
@@ -145,7 +158,7 @@ def jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -
     """
     register()
     found = []
-    for job in _split(overrides, sweep):
+    for job in split(overrides, sweep):
         parsed = _parse(job)
         for override in parsed:
             _check_key(override, parsed, own_files=config_dir is not None)
@@ -160,7 +173,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         raise BadOption(str(error).splitlines()[0]) from None
 
 
-def _split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
+def split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
     """The overrides of each job of a sweep, by Hydra's own rules."""
     parsed = _parse(overrides)
     if not sweep:
@@ -169,10 +182,26 @@ def _split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
                 raise BadOption(f"{override.input_line}: several values make a sweep; add -m")
         yield list(overrides)
         return
+    for override in parsed:
+        if isinstance(override._value, Glob):
+            raise BadOption(f"{override.input_line}: name the values; there are: {', '.join(names(override.key_or_group))}")
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         yield from (list(job) for job in batch)
+
+
+def changed(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`settings` with the values that `overrides` give to some of them."""
+    cfg = OmegaConf.create(dict(settings))
+    for override in _parse(overrides):
+        line = override.input_line or ""
+        if override.is_sweep_override() or CODE.search(line) or "$" in line:
+            raise BadOption(f"{line}: one value, a word or a number")
+        OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
+    found = OmegaConf.to_container(cfg)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def swept(overrides: Sequence[str]) -> list[str]:
@@ -192,14 +221,21 @@ def swept(overrides: Sequence[str]) -> list[str]:
 def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> None:
     """Refuses what names code, and what is no option; says which is near."""
     line, key = override.input_line or "", override.key_or_group
-    if CODE.search(line) or RESOLVER.search(line):
+    if CODE.search(line) or "${" in PLAIN.sub("", line):
         raise BadOption(f"{line}: settings are words and numbers; code and resolvers are not allowed")
+    if "@" in key or override.package:
+        raise BadOption(f"{line}: a choice stands in its own group; packages (@) are not allowed")
     if key.startswith("hydra"):
         if not HYDRA_KEYS.fullmatch(key) and key not in HYDRA_GROUPS:
             raise BadOption(
                 f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
                 "hydra.launcher.*, hydra.verbose, hydra/launcher"
             )
+        if key.startswith("hydra.launcher.") and not any(o.key_or_group == "hydra/launcher" for o in job):
+            launching, name = schema("launcher", {}), key.removeprefix("hydra.launcher.")
+            if name not in launching:
+                raise unknown("option", key, [f"hydra.launcher.{option}" for option in launching])
+            launching[name].check(override.value(), key)
         return
     if own_files:
         return  # names may come from the user's files; what they make is checked when composed
@@ -226,7 +262,7 @@ def _keys(chosen: Mapping[str, Any]) -> list[str]:
     for group in CHOICES:
         node = nodes().get((group, str(chosen.get(group))), {})
         parts[group] = [key for key in (node.get("task", {}) if group == "task" else node) if key not in NAMING.get(group, ())]
-    return ["seed", "runs", "sweep", *(f"{group}.{key}" for group, keys in parts.items() for key in keys)]
+    return [*SINGLE, *(f"{group}.{key}" for group, keys in parts.items() for key in keys)]
 
 
 def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
@@ -257,9 +293,45 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
     except HydraException as error:
         raise BadOption(" ".join(str(error).split())) from None
     refuse_code(OmegaConf.to_container(cfg))
+    if config_dir:
+        _refuse_hydra(cfg, choices)
     OmegaConf.set_struct(cfg, False)
     del cfg["hydra"]
     return cfg
+
+
+OURS_ONLY = (
+    "run",
+    "sweep",
+    "launcher",
+    "sweeper",
+    "job_logging",
+    "hydra_logging",
+    "env",
+    "callbacks",
+    "searchpath",
+    "output_subdir",
+)
+
+
+def _refuse_hydra(cfg: Any, choices: tuple[str, ...]) -> None:
+    """BadOption where a user's files change how Hydra itself is set: its logging, say, can name classes to be made."""
+    launching = tuple(line for line in choices if line.startswith("hydra/"))
+    (task, model) = (f"{group}={names(group)[0]}" for group in ("task", "model"))
+    GlobalHydra.instance().clear()
+    with initialize(config_path=None, version_base="1.3"):
+        ours = compose("config", overrides=[task, model, *launching], return_hydra_config=True).hydra
+    for key in (*OURS_ONLY, "job"):
+        mine, theirs = (
+            OmegaConf.to_container(node.get(key)) if OmegaConf.is_config(node.get(key)) else node.get(key)
+            for node in (ours, cfg.hydra)
+        )
+        if key == "job":
+            mine, theirs = ({k: v for k, v in node.items() if k not in ("override_dirname", "name")} for node in (mine, theirs))
+        if mine != theirs:
+            raise BadOption(
+                f"hydra.{key} is changed by a file of --config-dir; files may set task, model, train and the like only"
+            )
 
 
 def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,12 +347,11 @@ def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
                 raise unknown("option", f"{group}.{key}", [f"{group}.{name}" for name in known])
         checked = {name: option.check(given.get(name, option.default), f"{group}.{name}") for name, option in known.items()}
         config[group] = {**naming, **checked}
-    extra = set(composed) - set(config) - {"seed", "runs", "sweep", "hydra"}
+    extra = set(composed) - set(config) - {*SINGLE, "hydra"}
     if extra:
-        raise unknown("option", sorted(extra)[0], [*config, "seed", "runs", "sweep"])
-    config["seed"] = options.Option("seed", options.Count, 0).check(composed.get("seed", 0), "seed")
-    config["runs"] = options.Option("runs", str, "runs").check(composed.get("runs", "runs"), "runs")
-    config["sweep"] = options.Option("sweep", str | None, None).check(composed.get("sweep"), "sweep")
+        raise unknown("option", sorted(extra)[0], [*config, *SINGLE])
+    for name, option in SINGLE.items():
+        config[name] = option.check(composed.get(name, option.default), name)
     _check_together(config)
     return config
 
@@ -303,7 +374,9 @@ def _check_together(config: Mapping[str, Any]) -> None:
     about = signature("task", task["name"]).constants
     writes = about["structure"] in ("N->M", "1->N")
     if config["network"]["kind"] == "encoder_decoder" and not writes:
-        raise BadOption(f"network.kind=encoder_decoder needs a task with a source, and task={task['name']} has none; allowed: plain")
+        raise BadOption(
+            f"network.kind=encoder_decoder needs a task with a source, and task={task['name']} has none; allowed: plain"
+        )
     if model["bidirectional"] and writes and config["network"]["kind"] == "plain":
         raise BadOption(
             f"model={model['name']} reads both directions, and a plain network writes with the same core; "
@@ -352,7 +425,7 @@ def refuse_code(composed: Any, where: str = "") -> None:
     elif isinstance(composed, list | tuple):
         for item in composed:
             refuse_code(item, where)
-    elif isinstance(composed, str) and not where.startswith("hydra") and RESOLVER.search(composed):
+    elif isinstance(composed, str) and not where.startswith("hydra") and "${" in PLAIN.sub("", composed):
         raise BadOption(f"{where}={composed!r}: settings are words and numbers; resolvers are not allowed")
 
 

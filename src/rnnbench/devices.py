@@ -34,7 +34,9 @@ def others(config: Mapping[str, Any], checkpoint: Path | None) -> Iterator[None]
     try:
         for rank in range(1, count):
             environment = {**os.environ, **shared, "LOCAL_RANK": str(rank)}
-            process = subprocess.Popen([sys.executable, "-m", "rnnbench.devices"], stdin=subprocess.PIPE, env=environment)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rnnbench.devices"], stdin=subprocess.PIPE, env=environment, start_new_session=True
+            )
             processes.append(process)
             assert process.stdin is not None
             process.stdin.write(told)

@@ -70,6 +70,11 @@ class EncoderDecoder(nn.Module):
     def carry(self, state: State | None, fresh: Tensor) -> None:
         """Nothing is carried from batch to batch: each row has its own source."""
 
+    def read_by(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """What the reader reads of `batch`: its vectors (B, R, D) and lengths."""
+        assert batch.source is not None and batch.source_lengths is not None
+        return {"reader": (self.source(batch.source, self.readout.weight.dtype), batch.source_lengths)}
+
     def begin(self, batch: Batch) -> State:
         """(state of the writer, its last output (B, H), what was read (B, R, D), its keys, the steps that count (B, R))."""
         assert batch.source is not None

@@ -2,9 +2,13 @@
 
 The files of `org/name` are looked for in this order:
 
-1. `RNNBENCH_DATA`: a folder that holds `<org>/<name>/<config or data>/<split>-*.parquet`;
+1. `RNNBENCH_DATA`: a folder that holds `<org>/<name>/<config or data>/<split>-*.parquet`, or several, as in PATH;
 2. the cache, where an earlier download was left in the same layout;
 3. the hub, once, through `datasets`.
+
+A name that begins with `.`, `/` or `~` is a folder itself, with the files in it or in `<config or data>`; `local/<name>` is a
+set that the hub does not have, and is looked for on disk only. Any other table can come from a CSV, TSV, JSON or parquet
+file.
 
 The cache is `RNNBENCH_CACHE`, or `rnnbench` in XDG_CACHE_HOME or ~/.cache. An entry is complete or absent.
 """
@@ -56,6 +60,12 @@ def look(name: str, splits: Iterable[str], columns: Iterable[str], config: str |
     return True
 
 
+def splits(name: str, config: str | None = None, revision: str | None = None, fetch: bool = False) -> list[str]:
+    """The splits of `name` that are on disk, or, with `fetch`, that the hub has; none where it is neither."""
+    folder = _local(name, config) or (_download(name, config, revision) if fetch else None)
+    return _splits(folder) if folder else []
+
+
 def table(
     name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
 ) -> pyarrow.Table:
@@ -68,16 +78,79 @@ def table(
     folder = _local(name, config) or _download(name, config, revision)
     tables = [pyarrow.parquet.read_table(path, columns=list(columns)) for path in _check(folder, split, columns)]
     rows = pyarrow.concat_tables([part.replace_schema_metadata(None) for part in tables], promote_options="permissive")
-    if not rows.num_rows:
-        raise DataError(f"{folder}: split {split!r} has no rows")
+    return _sound(rows, f"{folder}: split {split!r}")
+
+
+def file_table(path: str, text: str, others: Sequence[str] = ()) -> pyarrow.Table:
+    """The column `text`, as text whatever it looks like, and the columns `others` of a CSV, TSV, JSON or parquet file.
+
+    A JSON file is a list of objects, or an object a line. Raises DataError, one line, for a file that cannot be read, that
+    lacks a column or a value, or that is not UTF-8.
+    """
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    file = Path(path).expanduser()
+    columns = [text, *others]
+    if not file.is_file():
+        raise DataError(f"{path}: there is no such file")
+    kind = file.suffix.lower()
+    if kind not in FILES:
+        raise DataError(f"{path}: a file of an unknown kind; allowed: {', '.join(FILES)}")
+    try:
+        if kind == ".parquet":
+            rows = pyarrow.parquet.read_table(file)
+        elif kind in (".json", ".jsonl"):
+            rows = _json_table(file)
+        else:
+            rows = pyarrow.csv.read_csv(
+                file,
+                parse_options=pyarrow.csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ",", newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(column_types={text: pyarrow.string()}),
+            )
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, UnicodeDecodeError, OSError, ValueError) as error:
+        reason = "it is not UTF-8" if "utf" in str(error).lower() else str(error).splitlines()[0]
+        raise DataError(f"{path} cannot be read: {reason}") from None
     for column in columns:
+        if column not in rows.column_names:
+            raise DataError(f"{path}: no column {column!r}; there are: {', '.join(rows.column_names) or 'none'}")
+    return _sound(rows.select(columns), path)
+
+
+FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+
+
+def _json_table(file: Path) -> pyarrow.Table:
+    import pyarrow
+
+    content = file.read_text(encoding="utf-8")
+    if content.lstrip().startswith("["):
+        return pyarrow.Table.from_pylist(json.loads(content))
+    return pyarrow.Table.from_pylist([json.loads(line) for line in content.split("\n") if line.strip()])
+
+
+def _sound(rows: pyarrow.Table, where: str) -> pyarrow.Table:
+    """`rows`, once they have been seen to be there, whole, and in UTF-8."""
+    import pyarrow
+
+    if not rows.num_rows:
+        raise DataError(f"{where} has no rows")
+    for column in rows.column_names:
         if rows[column].null_count:
-            raise DataError(f"{folder}: column {column!r} of split {split!r} has {rows[column].null_count} empty values")
+            raise DataError(f"{where}: column {column!r} has {rows[column].null_count} empty values")
+        try:
+            rows[column].validate(full=True)
+        except pyarrow.ArrowInvalid:
+            raise DataError(f"{where}: column {column!r} is not UTF-8") from None
     return rows
 
 
 def digest(*tables: pyarrow.Table) -> str:
-    """The sha256 of the tables' contents; the same from a mirror and from the hub, however the files were cut."""
+    """The sha256 of the tables' contents; the same from a mirror and from the hub, however the files were cut.
+
+    Columns hold whole numbers or texts.
+    """
     import pyarrow
 
     total = hashlib.sha256()
@@ -96,15 +169,24 @@ def digest(*tables: pyarrow.Table) -> str:
 
 def _local(name: str, config: str | None) -> Path | None:
     """The folder with the parquet files of `name`, if they are on disk."""
-    roots = [cache() / "hub"]
-    if mirror := os.environ.get("RNNBENCH_DATA"):
-        if not Path(mirror).is_dir():
+    if name[:1] in (".", "/", "~"):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"{name}: there is no such folder")
+        within = folder / (config or "data")
+        return within if within.is_dir() else folder
+    mirrors = [Path(mirror) for mirror in os.environ.get("RNNBENCH_DATA", "").split(os.pathsep) if mirror]
+    for mirror in mirrors:
+        if not mirror.is_dir():
             raise DataError(f"RNNBENCH_DATA={mirror} is no folder; it should hold <org>/<name>/data/<split>-*.parquet")
-        roots.insert(0, Path(mirror))
-    for root in roots:
+    for root in [*mirrors, cache() / "hub"]:
         if (root / name / (config or "data")).is_dir():
             return root / name / (config or "data")
     return None
+
+
+def _splits(folder: Path) -> list[str]:
+    return sorted({path.name.split("-")[0] for path in folder.glob("*-*.parquet")})
 
 
 def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
@@ -114,8 +196,7 @@ def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
 
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
-        there = sorted({path.name.split("-")[0] for path in folder.glob("*-*.parquet")})
-        raise DataError(f"{folder}: no split {split!r}; there are: {', '.join(there) or 'none'}")
+        raise DataError(f"{folder}: no split {split!r}; there are: {', '.join(_splits(folder)) or 'none'}")
     for path in paths:
         try:
             there = pyarrow.parquet.read_schema(path).names
@@ -129,6 +210,8 @@ def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
 
 def _download(name: str, config: str | None, revision: str | None) -> Path:
     """Every split of `name` from the hub, into the cache; the folder with the files."""
+    if name.startswith("local/"):
+        raise DataError(f"{name} is not on the hub; set RNNBENCH_DATA to a folder that holds {name}/data/<split>-*.parquet")
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     # asked first, because the hub's own client tries an unreachable one again for half a minute
     if not offline and not _reachable():

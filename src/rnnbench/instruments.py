@@ -1,17 +1,23 @@
-"""What is measured of a network while it trains: norms of gradients, speed, memory."""
+"""What is measured of a network while it trains: gradients, also through time; gates and states; cost, speed, memory."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rnnbench.tasks.task import Batch
+
 from .models.mechanism import leaves
-from .models.stack import Stack
+from .models.stack import Stack, recording
 
 
 def layers(network: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -38,10 +44,97 @@ def gradient_norms(network: nn.Module) -> dict[str, float]:
     return dict(zip(by_layer, norms, strict=True))
 
 
+def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
+    """‖what a step changed‖ / ‖weights before it‖, over all of them."""
+    changed = torch._foreach_norm(torch._foreach_sub(list(after), list(before)))
+    return (torch.stack(changed).norm() / torch.stack(torch._foreach_norm(list(before))).norm()).item()
+
+
+def cores(network: nn.Module) -> dict[str, Stack]:
+    """The recurrent parts of a network by name: `core`, or `reader` and `writer`."""
+    return {name: module for name, module in network.named_children() if isinstance(module, Stack)}
+
+
+class StateGradients:
+    """Around a forward and a backward pass: ‖∂L/∂state_t‖ for every step, layer and direction; true totals.
+
+    `begin` before the forward pass; `end` after the backward pass gives rows for the log: the norms themselves, (steps,)
+    rounded to 4 digits, the `horizon`, and the `blow_up`.
+    """
+
+    def begin(self, network: nn.Module) -> None:
+        self._open = ExitStack()
+        self._found = {name: self._open.enter_context(recording(core)) for name, core in cores(network).items()}
+
+    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Any]:
+        """`over_devices` sums a tensor over devices, each of which differentiates `devices` times its part of the loss."""
+        self._open.close()
+        rows: dict[str, Any] = {}
+        for core, layers_ in self._found.items():
+            for layer, states in layers_.items():
+                for name, norms in (("h", states.h), ("c", states.c)):
+                    if norms is None or not len(norms):
+                        continue
+                    values = (over_devices(norms.square()).sqrt() / devices).tolist()
+                    rows[f"state_gradient/{core}.{layer}/{name}"] = [float(f"{value:.4g}") for value in values]
+                    fallen, risen = horizon(values)
+                    rows[f"horizon/{core}.{layer}/{name}"] = fallen
+                    rows[f"blow_up/{core}.{layer}/{name}"] = risen
+        return rows
+
+
+def horizon(norms: Sequence[float]) -> tuple[int | None, int | None]:
+    """(steps back from the last until the norm has fallen to 1 % of what it is there, steps until it has risen to 100 times).
+
+    None where that happens nowhere in the sequence, or the last norm is zero.
+    """
+    last, *earlier = list(norms)[::-1]
+    fallen = next((back for back, norm in enumerate(earlier, 1) if norm <= 0.01 * last), None)
+    risen = next((back for back, norm in enumerate(earlier, 1) if norm >= 100 * last), None)
+    return (fallen, risen) if last > 0 else (None, None)
+
+
+PROBED = 16  # validation rows whose gates and states are looked at
+
+
+@torch.no_grad()
+def activity(network: Any, batch: Batch) -> dict[str, float]:
+    """Of each layer and direction, reading `batch`: the mean of each gate, and its shares below .1 and above .9; the mean norm
+    of h; the share of units that are zero throughout; and the spectral radius of each recurrent matrix."""
+    found: dict[str, float] = {}
+    for core, (x, lengths) in network.read_by(batch).items():
+        stack = cores(network)[core]
+        for name, values in stack.activity(x, None, lengths).items():
+            place, gate = name.split("/")
+            if gate == "h":
+                found[f"state/{core}.{place}/norm"] = values.norm(dim=-1).mean().item()
+                found[f"state/{core}.{place}/dead"] = (values == 0).all(0).float().mean().item()
+            else:
+                found[f"gates/{core}.{name}/mean"] = values.mean().item()
+                found[f"gates/{core}.{name}/below_.1"] = (values < 0.1).float().mean().item()
+                found[f"gates/{core}.{name}/above_.9"] = (values > 0.9).float().mean().item()
+        for name, matrix in stack.recurrent_matrices().items():
+            found[f"spectral_radius/{core}.{name}"] = spectral_radius(matrix)
+    return found
+
+
+def spectral_radius(matrix: Tensor, squarings: int = 10) -> float:
+    """The largest |eigenvalue| of a square matrix, as ‖A^n‖^(1/n) with n = 1024 (Gelfand 1941): a fraction of a percent too
+    large, and as fast as ten products."""
+    power, logarithm = matrix.double(), 0.0
+    for _ in range(squarings):
+        norm = power.norm().item()
+        if norm == 0:
+            return 0.0
+        power = power / norm
+        power, logarithm = power @ power, 2 * (logarithm + math.log(norm))
+    norm = power.norm().item()
+    return math.exp((logarithm + math.log(norm)) / 2**squarings) if norm else 0.0
+
+
 def state_size(network: Any) -> int:
     """Numbers that a row carries from step to step: of the core, or of the reader and the writer together."""
-    cores = [module for module in network.children() if isinstance(module, Stack)]
-    return sum(leaf.numel() for core in cores for leaf in leaves(core.initial_state(1)))
+    return sum(leaf.numel() for core in cores(network).values() for leaf in leaves(core.initial_state(1)))
 
 
 def multiply_adds(network: nn.Module) -> int:
@@ -53,9 +146,21 @@ def multiply_adds(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.dim() > 1 and id(p) not in tables)
 
 
+def forget_peak() -> None:
+    """Lets `peak_memory` begin anew, where the system can: a process may run one job after another."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that this process has held so far, on the GPU if it trains there."""
+    """Bytes: the most that this process has held since `forget_peak`, on the GPU if it trains there."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

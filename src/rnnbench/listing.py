@@ -21,7 +21,8 @@ def _line(group: str, name: str) -> str:
     doc = _signature(group, name)
     what = doc.doc.split("\n", 1)[0].rstrip(".")
     if group == "task":
-        return f"{doc.constants['structure']}  {what}. Floor: {doc.doc_line('Floor').rstrip('.')}. {doc.doc_line('Source')}"
+        floor = doc.doc_line("Floor").rstrip(".")
+        return f"{doc.constants['structure']}  {what.rstrip('?')}. Floor: {floor}. {doc.doc_line('Source')}"
     departures = _departures(name)
     return f"{departures + '. ' if departures else ''}{what}. {doc.doc_line('Source')}"
 

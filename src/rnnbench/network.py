@@ -85,6 +85,12 @@ class Network(nn.Module):
             return y.masked_fill(padding, 0).sum(1) / lengths.unsqueeze(1)
         return y.masked_fill(padding, -torch.inf).amax(1)
 
+    def read_by(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
+        """What the core reads of `batch`: its vectors (B, T, D) and lengths. Of a row with a source, that."""
+        if self.source is not None and batch.source is not None and batch.source_lengths is not None:
+            return {"core": (self.source(batch.source, self.readout.weight.dtype), batch.source_lengths)}
+        return {"core": (self.codec(batch.inputs, self.readout.weight.dtype), batch.lengths)}
+
     def carry(self, state: State | None, fresh: Tensor) -> State | None:
         """The state that the next batch starts from: cut from the past's graph, rows that begin anew put back."""
         if state is None:

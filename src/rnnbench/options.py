@@ -48,6 +48,7 @@ class Range:
 
 
 Count = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]  # what every generator can be seeded with
 Positive = Annotated[int, Range(1)]
 Rate = Annotated[float, Range(0, 1, open_high=True)]  # the share that dropout sets to zero
 Share = Annotated[float, Range(0, 1)]
@@ -75,8 +76,8 @@ class Option:
         try:
             return convert(value, self.annotation)
         except ValueError:
-            near = nearest(str(value), map(str, typing.get_args(self.annotation))) or ";"
-            raise BadOption(f"{key}={value!r} is not allowed{near} allowed: {describe(self.annotation)}") from None
+            near = nearest(str(value), map(str, typing.get_args(self.annotation)))
+            raise BadOption(f"{key}={value!r} is not allowed{near or ';'} allowed: {describe(self.annotation)}") from None
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def convert(value: Any, annotation: Any) -> Any:
         raise ValueError
     if origin is Literal:
         for choice in typing.get_args(annotation):
-            if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+            same = value == choice or (isinstance(choice, str) and str(value) == choice)  # 64 for '64'
+            if same and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
         raise ValueError
     if origin in (list, tuple):
@@ -132,7 +134,7 @@ def convert(value: Any, annotation: Any) -> Any:
         if value is None:
             return None
         raise ValueError
-    if type(value) is not annotation or (annotation is float and math.isnan(value)):
+    if type(value) is not annotation or (annotation is float and not math.isfinite(value)):
         raise ValueError
     return value
 

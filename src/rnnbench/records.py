@@ -5,6 +5,8 @@
         metrics.jsonl        a row a logged step: deterministic values only
         timings.jsonl        the same rows' seconds, speeds and memory
         checkpoints/         <step>-<sha256>.pt, the last two; each carries its own checksum in its name
+        lease-<n>            who runs it, the n-th time that it is taken (lease.py)
+        failure.json         why the last attempt failed; gone when the next one starts
         model.safetensors    the weights that validation chose
         record.json          the result: written once, atomically, with a checksum
 
@@ -14,19 +16,21 @@ The record is the truth; every table, figure and dashboard is a function of it. 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import os
 import secrets
-import socket
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from .lease import Held as Held
+from .lease import Lease, held
+from .lease import Lost as Lost
 
 SCHEMA = 1
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
@@ -35,10 +39,6 @@ Row = dict[str, Any]
 
 class DamagedRecord(ValueError):
     """A record whose checksum does not fit its content, or whose schema is not ours."""
-
-
-class Held(RuntimeError):
-    """A live process holds this run."""
 
 
 def canonical(value: Any) -> str:
@@ -88,6 +88,7 @@ class RunFolder:
     """One run's files. Every method can be called again after a crash at any moment."""
 
     path: Path
+    hold: Lease | None = None
 
     @property
     def weights(self) -> Path:
@@ -95,9 +96,11 @@ class RunFolder:
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Makes the folder and writes config.yaml."""
+        self.check()
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
+        (self.path / "failure.json").unlink(missing_ok=True)
 
     def config(self) -> dict[str, Any]:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
@@ -109,18 +112,28 @@ class RunFolder:
         return config
 
     @contextlib.contextmanager
-    def lease(self) -> Iterator[None]:
-        """Holds the run for this process; raises Held where another one does. The lock dies with its process."""
-        with open(self.path / "lease", "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise Held(f"{self.path} is being run by {file.read().strip() or 'another process'}") from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            yield
+    def lease(self, say: Callable[[str], None] = lambda _: None) -> Iterator[RunFolder]:
+        """Holds the run for this process and yields the folder whose writes check that; raises Held where another holds it."""
+        with held(self.path, say) as lease:
+            yield replace(self, hold=lease)
+
+    def check(self) -> None:
+        """Raises Lost where the lease that this was opened with is over."""
+        if self.hold is not None:
+            self.hold.check()
+
+    # failures
+
+    def fail(self, message: str) -> None:
+        """Notes why this attempt ended, for `status`; where even that cannot be written, nothing is."""
+        with contextlib.suppress(OSError):
+            write_atomically(self.path / "failure.json", (canonical({"message": message}) + "\n").encode())
+
+    def failure(self) -> str | None:
+        """Why the last attempt failed, or None."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            return str(json.loads((self.path / "failure.json").read_text(encoding="utf-8"))["message"])
+        return None
 
     # the log
 
@@ -140,9 +153,14 @@ class RunFolder:
         *lines, _tail = path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines]
 
-    # checkpoints
+    # weights and checkpoints
+
+    def save_weights(self, data: bytes) -> None:
+        self.check()
+        write_atomically(self.weights, data)
 
     def save_checkpoint(self, step: int, data: bytes) -> None:
+        self.check()
         folder = self.path / "checkpoints"
         write_atomically(folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
         for old in sorted(folder.glob("*.pt"))[:-KEEP]:
@@ -163,6 +181,7 @@ class RunFolder:
 
     def finish(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Writes record.json, once: FileExistsError if there is one already."""
+        self.check()
         body = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
         text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -179,16 +198,18 @@ class Log:
     """The open log of a run in progress: appends rows, and knows the offsets that a checkpoint keeps."""
 
     def __init__(self, folder: RunFolder, offsets: tuple[int, int] = (0, 0)):
+        self._check = folder.check
         self._files = []
         for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
-            file = open(folder.path / name, "ab")  # noqa: SIM115 - closed by close()
-            if os.fstat(file.fileno()).st_size < offset:
-                raise DamagedRecord(f"{folder.path / name} is shorter than the checkpoint says")
-            file.truncate(offset)  # rows after the checkpoint are made again
-            file.seek(0, os.SEEK_END)
-            self._files.append(file)
+            path = folder.path / name
+            kept = path.read_bytes()[:offset] if path.exists() else b""  # rows after the checkpoint are made again
+            if len(kept) < offset:
+                raise DamagedRecord(f"{path} is shorter than the checkpoint says")
+            write_atomically(path, kept)  # a new file: one who held the run before can no longer write into it
+            self._files.append(open(path, "ab"))  # noqa: SIM115 - closed by close()
 
     def append(self, step: int, metrics: Row, timings: Row) -> None:
+        self._check()
         for file, row in zip(self._files, (metrics, timings), strict=True):
             file.write(json.dumps(plain({"step": step, **row}), ensure_ascii=False).encode() + b"\n")
             file.flush()
@@ -247,7 +268,7 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
         if path.is_file():
             _read_results(path, runs, complaints)
             continue
-        for folder in _folders(path):
+        for folder in folders(path):
             try:
                 record = RunFolder(folder).record()
                 config = record["config"] if record else RunFolder(folder).config()
@@ -268,7 +289,7 @@ def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None
         runs.append(Stored(path, record["config"], record))
 
 
-def _folders(path: Path) -> Iterator[Path]:
+def folders(path: Path) -> Iterator[Path]:
     """Run folders at or below `path`, in order of their names."""
     entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     if any(entry.name in ("record.json", "config.yaml") for entry in entries):
@@ -276,4 +297,4 @@ def _folders(path: Path) -> Iterator[Path]:
         return
     for entry in entries:
         if entry.is_dir() and not entry.name.startswith("."):
-            yield from _folders(Path(entry.path))
+            yield from folders(Path(entry.path))

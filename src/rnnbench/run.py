@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import importlib.metadata
 import io
 import math
@@ -15,8 +16,9 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,20 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from . import __version__, budget, devices, instruments, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from . import config as configuration
-from . import budget, devices, instruments, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from .models.stack import Stack
 from .network import build
-from .records import DamagedRecord, Held, Log, Row, RunFolder, digest
+from .records import DamagedRecord, Held, Log, Lost, Row, RunFolder, digest
 from .tasks.task import Task
 
 
 class RunFailed(RuntimeError):
     """A run that could not go on; the message is one line, and what was recorded before is intact."""
+
+
+class RunLost(RunFailed):
+    """A run that another process took over, or whose folder was removed, while this one had it."""
 
 
 class Stopped(Exception):
@@ -60,15 +66,29 @@ class Trained:
 
 
 def load(run: str | Path) -> Trained:
-    """The trained network of the run folder `run`. FileNotFoundError where no finished run is."""
+    """The trained network of the run folder `run`.
+
+    FileNotFoundError where no finished run is; ValueError where data, code or weights are no longer those of its record.
+    """
     folder = RunFolder(Path(run))
     record = folder.record()
     if record is None or not folder.weights.exists():
-        raise FileNotFoundError(f"no finished run in {run}")
-    task = make_task(record["config"])
+        raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
+    config = configuration.resolve({**record["config"], "runs": "."})
+    task = make_task(config)
     task.prepare()
-    network = make_network(record["config"], task)
-    network.load_state_dict(safetensors.torch.load_file(folder.weights))
+    weights = folder.weights.read_bytes()
+    now_there = {
+        "data": (task.fingerprint, record["task"]["fingerprint"]),
+        "version of the task": (task.version, record["task"]["version"]),
+        "version of the model": (configuration.versions(config)["model"], record["model"]["version"]),
+        "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
+    }
+    for what, (found, recorded) in now_there.items():
+        if found != recorded:
+            raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
+    network = make_network(config, task)
+    network.load_state_dict(safetensors.torch.load(weights))
     return Trained(network.eval(), task, record, folder.rows())
 
 
@@ -92,7 +112,7 @@ def make_network(config: Mapping[str, Any], task: Task) -> Any:
 
     def build_writer(input_size: int) -> Stack:
         options = {key: value for key, value in model.items() if key in known}
-        one_way = {**around, "bidirectional": False}
+        one_way = {**around, "bidirectional": False, "two_forward": False, "tied_directions": False}
         return Stack(lambda size: models.MODELS[writer](size, **options), input_size, **one_way)
 
     options = {key: value for key, value in config["network"].items() if key != "writer"}
@@ -122,76 +142,165 @@ def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
     return {**config, "model": {**config["model"], "hidden_size": width}}
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts: its settings with the width solved, its task prepared, and what makes it this run."""
+
+    config: Mapping[str, Any]
+    task: Task
+    setting: str  # the id that it shares with other seeds
+    id: str
+    departures: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.task_and_model}/s{self.config['seed']}-{self.id[:8]}"
+
+    @property
+    def task_and_model(self) -> str:
+        return f"{self.config['task']['name']}/{self.config['model']['name']}"
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(Path(self.config["runs"]) / self.name)
+
+
+def plan(config: Mapping[str, Any], task: Task | None = None) -> Plan:
+    """What `config` asks for. ValueError or OSError where the task's data cannot be had."""
+    if task is None:
+        task = make_task(config)
+        task.prepare()
+    config = within_budget(config, task)
+    setting = configuration.setting(config, task.fingerprint)
+    return Plan(config, task, digest(setting)[:32], digest([setting, config["seed"]])[:32], setting["departures"])
+
+
 def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Runs `config` (as config.resolve gives it) to its record; None where another live process holds the run.
 
-    Raises RunFailed with one line, Stopped after a signal.
+    Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
     """
     settings = process.settle()
-    task = make_task(config)
-    task.prepare()
-    config = within_budget(config, task)
+    planned = plan(config)
+    name, folder = planned.name, planned.folder
     try:
-        tracker = tracking.make(config["tracker"])
-    except tracking.TrackerUnavailable as error:
-        raise RunFailed(str(error)) from None
-    setting = configuration.setting(config, task.fingerprint)
-    identity = {"setting": digest(setting)[:32], "id": digest([setting, config["seed"]])[:32]}
-    name = f"{config['task']['name']}/{config['model']['name']}/s{config['seed']}-{identity['id'][:8]}"
-    folder = RunFolder(Path(config["runs"]) / name)
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        with folder.lease():
-            record = folder.record()
-            if record is not None:
-                say(f"{name}  recorded before: {scored(record)}")
-                return record
-            facts = {**identity, "departures": setting["departures"], "process": settings}
-            return _train(config, task, tracker, folder, name, facts)
+        record = folder.record()
+        if record is None:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with folder.lease(say) as folder:
+                record = folder.record()
+                if record is None:
+                    return _train(planned, tracking.make(planned.config["tracker"]), folder, settings)
+        say(f"{name}  recorded before: {scored(record)}")
+        return record
     except Held as held:
         say(f"{name}  left alone: {held}")
         return None
-    except DamagedRecord as error:
-        raise RunFailed(str(error)) from None
-    except OSError as error:
-        raise RunFailed(f"{name}: {error}; what was written before is intact, and the same command goes on") from None
+    except Lost as lost:
+        raise RunLost(f"{name}: {lost}") from None
+    except Stopped:
+        raise
+    except Exception as error:
+        message = f"{name}: {told(error)}"
+        folder.fail(message)
+        raise RunFailed(message) from error
 
 
-def _train(
-    config: Mapping[str, Any], task: Task, tracker: tracking.Tracker, folder: RunFolder, name: str, facts: dict[str, Any]
-) -> dict[str, Any]:
+def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. ValueError or OSError as for `plan`."""
+    found = []
+    prepared: dict[str, tuple[Task, int]] = {}
+    for config in configs:
+        key = digest(config["task"])
+        if key not in prepared:
+            task = make_task(config)
+            task.prepare()
+            prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
+        task, length = prepared[key]
+        planned = plan(config, task)
+        found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
+    return found
+
+
+def measure(config: Mapping[str, Any], steps: int = 8) -> dict[str, float]:
+    """What a run like `config` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
+    rows = max(1, config["train"]["steps"] // config["train"]["log_every"])
+    with tempfile.TemporaryDirectory() as place:
+        train = {**config["train"], "steps": steps, "eval_every": steps, "log_every": steps // 2, "warmup": 0}
+        short = {**config, "runs": place, "sweep": None, "tracker": {"name": "none"}, "train": train}
+        with contextlib.redirect_stdout(io.StringIO()):
+            began = time.monotonic()
+            record = execute(short)
+            took = time.monotonic() - began
+        folder = plan(short).folder
+        assert record is not None
+        weights = folder.weights.stat().st_size if folder.weights.exists() else 0
+        logs = sum((folder.path / name).stat().st_size for name in ("metrics.jsonl", "timings.jsonl"))
+        logged = folder.rows() or [{"steps_per_second": math.nan}]
+        others = sum(path.stat().st_size for path in folder.path.glob("*.*")) - weights - logs
+    return {
+        "step": 1 / logged[-1]["steps_per_second"],
+        "evaluation": max(0.0, took - (record["speed"]["seconds"] or 0)) / 2,  # validation and test
+        "kept": weights + others + rows * logs / len(logged),
+        "checkpoint": 4.0 * weights,  # weights now and at their best, and two moments of each
+    }
+
+
+def told(error: Exception) -> str:
+    """What went wrong, in one line; with a hint or a number where that helps."""
+    first = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        peak = instruments.peak_memory(torch.device("cpu")) / 2**20
+        return f"out of memory, after a peak of {peak:,.0f} MB: {first}"
+    if isinstance(error, OSError):
+        return f"{first}; what was written before is intact, and the same command goes on"
+    plain = isinstance(error, (RunFailed, DamagedRecord, tracking.TrackerUnavailable))
+    return first if plain else f"{type(error).__name__}: {first}"
+
+
+def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
     from . import training  # imports Lightning, which an answer from the record does not need
 
-    folder.start({**config, **{key: facts[key] for key in ("id", "setting")}})
+    config, task, name = planned.config, planned.task, planned.name
+    identity = {"id": planned.id, "setting": planned.setting}
+    folder.start({**config, **identity})
     torch.manual_seed(config["seed"])
     network = make_network(config, task)
     parameters = sum(p.numel() for p in network.parameters())
     started = now()
-    checkpoint, log, place = _restore(folder, facts["id"])
+    checkpoint, log, place = _restore(folder, planned.id)
+    made_by, changes = makers(config), []
     if checkpoint:
+        changes = changed(checkpoint, made_by, config["accept_changes"])
         started = datetime.datetime.fromisoformat(checkpoint["started"])
-    journal = Journal(facts["id"], name, folder, log, tracker, task, config["train"]["steps"], started)
+    about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
+    journal = Journal(about, name, folder, log, tracker, task, config["train"]["steps"])
     learner = training.Learner(network, task, journal, config["seed"], **config["train"])
     if checkpoint:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
-    say(f"{name}  {parameters:,} parameters, floor {task.headline} {task.floor:.4g}{again}")
+    floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
+    say(f"{name}  {parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
-    told = {key: value for key, value in config.items() if key != "runs"}  # where the folder lies is nobody else's
+    # where the folder lies is nobody else's, and what was accepted stands under `changes`
+    public = {key: value for key, value in config.items() if key not in ("runs", "accept_changes")}
     try:
-        about = tracking.Run(facts["id"][:16], name.rpartition("-")[0], folder.path, told, config["sweep"])
-        tracker.start(about, folder.rows())
+        shown = tracking.Run(planned.id[:16], name.rpartition("-")[0], folder.path, public, config["sweep"])
+        tracker.start(shown, folder.rows())
         progress = training.Progress(name, journal.shown) if sys.stdout.isatty() else None
+        weights = None
+        instruments.forget_peak()
         try:
             with devices.others(config, place):
                 scores = training.train(learner, progress=progress, **config["trainer"])
-            safetensors.torch.save_file(learner.best["weights"], folder.weights)
+            weights = safetensors.torch.save(learner.best["weights"])
+            folder.save_weights(weights)
         except training.Diverged as error:
             status, diverged = "diverged", error.step
             scores["validation"] = learner.best.get("scores")
         record = {
-            **{key: facts[key] for key in ("id", "setting")},
+            **identity,
             "status": status,
             "seed": config["seed"],
             "sweep": config["sweep"],
@@ -199,7 +308,9 @@ def _train(
                 "name": config["task"]["name"],
                 "version": task.version,
                 "options": {key: value for key, value in config["task"].items() if key != "name"},
-                **{key: getattr(task, key) for key in ("structure", "headline", "direction", "unit", "floor", "fingerprint")},
+                **{key: getattr(task, key) for key in ("structure", "headline", "direction", "unit", "fingerprint")},
+                "floor": floor,  # on the test split, against which scores are held
+                "expected_floor": task.floor,  # of sequences without end, where they are generated
                 "about": task.about(),
             },
             "model": {
@@ -213,18 +324,21 @@ def _train(
             },
             "network": config["network"],
             "train": config["train"],
-            "config": told,
-            "departures": facts["departures"],
+            "config": public,
+            "departures": planned.departures,
             "steps": learner.step,
             "best_step": learner.best.get("step"),
             "diverged_step": diverged,
             "scores": scores,
-            "solved": scores["test"] is not None and task.solved(scores["test"]),
+            "weights": hashlib.sha256(weights).hexdigest() if weights else None,
+            "solved": None if never_solved(config["task"]) else learner.solved_step is not None,  # on validation
+            "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
             "solved_step": learner.solved_step,
             "seconds_to_solved": learner.seconds_to_solved,
             "speed": speed(learner),
             **surroundings(learner.device),
-            "process": facts["process"],
+            "process": dict(settings),
+            "changes": changes,
             "started": started.isoformat(timespec="seconds"),
             "ended": now().isoformat(timespec="seconds"),
         }
@@ -233,8 +347,6 @@ def _train(
         ending = status
         say(f"{name}  {scored(record)}")
         return record
-    except tracking.TrackerUnavailable as error:
-        raise RunFailed(str(error)) from None
     except training.Interrupted as error:
         ending = "interrupted"
         raise Stopped(f"{name}: {error}", error.signal) from None
@@ -251,17 +363,16 @@ class Journal:
 
     def __init__(
         self,
-        run: str,
+        about: Mapping[str, Any],  # stands in every checkpoint
         name: str,
         folder: RunFolder,
         log: Log,
         tracker: tracking.Tracker,
         task: Task,
         steps: int,
-        started: datetime.datetime | None = None,
     ):
-        self.run, self.name, self.folder, self.log, self.tracker = run, name, folder, log, tracker
-        self.task, self.steps, self.started = task, steps, started or now()
+        self.about, self.name, self.folder, self.log, self.tracker = about, name, folder, log, tracker
+        self.task, self.steps = task, steps
         self.shown: dict[str, float] = {}  # what the progress bar shows
         self._said_at = time.monotonic()
 
@@ -279,8 +390,7 @@ class Journal:
 
     def save(self, step: int, checkpoint: dict[str, Any]) -> None:
         buffer = io.BytesIO()
-        about = {"run": self.run, "offsets": self.log.offsets(), "started": self.started.isoformat()}
-        torch.save({**about, "learner": checkpoint}, buffer)
+        torch.save({**self.about, "offsets": self.log.offsets(), "learner": checkpoint}, buffer)
         self.folder.save_checkpoint(step, buffer.getvalue())
 
 
@@ -317,12 +427,49 @@ def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, P
             continue
         try:
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            if checkpoint["run"] != run:
-                raise ValueError("it belongs to another run")
+            if checkpoint["run"] != run or "made_by" not in checkpoint:
+                raise ValueError("it belongs to another run, or version")
             return checkpoint, Log(folder, tuple(checkpoint["offsets"])), path
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
             say(f"{path}: left out: {str(error).splitlines()[0]}")
     return None, Log(folder), None
+
+
+NUMBERS = ("training.py", "network.py", "process.py", "text.py", "hub.py", "models/*.py", "kernels/*.py")  # what makes them
+
+
+def makers(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the numbers of a run depend on besides its settings: code, libraries, kind of device."""
+    tasks_folder = Path(str(tasks.__file__)).parent
+    files = [path for pattern in NUMBERS for path in sorted(configuration.HERE.glob(pattern))]
+    files += [tasks_folder / "task.py", *sorted(tasks_folder.glob(f"{config['task']['name']}.py"))]
+    gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    return {
+        "rnnbench": f"{__version__}, code {digest([path.read_text(encoding='utf-8') for path in files])[:12]}",
+        **{package: importlib.metadata.version(package) for package in ("torch", "numpy", "pytorch-lightning")},
+        "device": torch.cuda.get_device_name() if gpu else "cpu",
+    }
+
+
+def changed(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[dict[str, Any]]:
+    """What changed under a run since it began; RunFailed where its checkpoint was made by others, and that is not accepted."""
+    before = checkpoint["made_by"]
+    differing = [f"{name}: {before.get(name)} -> {present[name]}" for name in present if before.get(name) != present[name]]
+    if not differing:
+        return list(checkpoint["changes"])
+    step = checkpoint["learner"]["kept"]["step"]
+    if not accepted:
+        raise RunFailed(
+            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true goes on with that on "
+            "record, and without its checkpoints/ the run begins again"
+        )
+    say(f"goes on although changed since step {step}: {'; '.join(differing)}")
+    return [*checkpoint["changes"], {"step": step, "changed": differing}]
+
+
+def never_solved(task: Mapping[str, Any]) -> bool:
+    """Whether the task's bound on `solved` is one that nothing passes, as where there is no solution."""
+    return task.get("solved_below") == 0 or task.get("solved_above") == 1
 
 
 def speed(learner: Any) -> dict[str, float | None]:

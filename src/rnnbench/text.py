@@ -1,4 +1,4 @@
-"""Text as numbers: tokenizers, a vocabulary, ragged rows and batches of rows of similar length."""
+"""Text as numbers: tokenizers, a vocabulary, ragged rows, and batches of rows of similar length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -35,9 +37,81 @@ def basic_english(text: str) -> list[str]:
     return re.sub(r"(['.,()!?])", r" \1 ", text).split()
 
 
-TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
-    tokenizer.__name__: tokenizer for tokenizer in (characters, whitespace, basic_english)
-}
+Tokenizer = Callable[[str], list[str]]
+TOKENIZERS: dict[str, Tokenizer] = {tokenizer.__name__: tokenizer for tokenizer in (characters, whitespace, basic_english)}
+
+
+def utf8_bytes(text: str) -> list[str]:
+    """One token a byte of the text's UTF-8, as the character of that number."""
+    return list(text.encode().decode("latin-1"))
+
+
+def tokenizer(name: str, texts: Iterable[str] = (), size: int = 0) -> Tokenizer:
+    """The tokenizer `name`; `bpe` learns its `size` symbols from `texts`, which should be training text only.
+
+    Raises ValueError, one line, where the package that it needs is not installed.
+    """
+    if name == "bytes":
+        return utf8_bytes
+    if name == "bpe":
+        return byte_pairs(texts, size)
+    if name == "jieba":
+        return _jieba()
+    if name == "torchtext_basic_english":
+        from . import torchtext_bridge
+
+        return torchtext_bridge.tokenizer("basic_english")
+    return TOKENIZERS[name]
+
+
+def need(module: str, extra: str) -> Any:
+    """The module of a package that only the extra `extra` installs; ValueError gives the line that installs it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        raise ValueError(f"{module} is not installed; pip install 'rnnbench[{extra}]'") from None
+
+
+def byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:
+    """Byte-pair encoding over UTF-8 bytes, learnt from `texts` until there are `size` symbols; no text is unknown to it.
+
+    Source: Sennrich, Haddow & Birch 2016, arXiv:1508.07909; over bytes as in Radford et al. 2019 (GPT-2).
+    """
+    need("tokenizers", "tokenizers")
+    import tokenizers
+
+    if size < 256:
+        raise ValueError(f"max_vocabulary={size} is too small for bpe; allowed: at least 256, one for each byte")
+    pairs = tokenizers.Tokenizer(tokenizers.models.BPE())
+    pairs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    pairs.train_from_iterator(texts, trainer)
+
+    def cut(text: str) -> list[str]:
+        return pairs.encode(text).tokens
+
+    return cut
+
+
+def _jieba() -> Tokenizer:
+    import logging
+    import tempfile
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it still spells regular expressions in the old way
+        jieba = need("jieba", "zh")
+    jieba.setLogLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:  # it would leave its cache where anybody may write, and trust what lies there
+        jieba.dt.tmp_dir = folder
+        jieba.initialize()
+
+    def words(text: str) -> list[str]:
+        return [word for word in jieba.lcut(text) if not word.isspace()]
+
+    return words
 
 
 class Vocabulary:
@@ -99,6 +173,36 @@ class Vocabulary:
         if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
             raise ValueError(f"{path} is no vocabulary; allowed: a JSON list of texts")
         return cls(symbols)
+
+
+def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """(symbols, width) float32 pretrained vectors from a GloVe text file, and (symbols,) bool: which of them it has; else
+    zeros.
+
+    A line is a word and its numbers, as in GloVe; the head line of word2vec's text form is left out. ValueError, one line,
+    for a file that cannot be read or whose vectors are not `width` wide.
+    """
+    rows = {symbol: row for row, symbol in enumerate(symbols)}
+    vectors, found = numpy.zeros((len(symbols), width), numpy.float32), numpy.zeros(len(symbols), bool)
+    try:
+        with open(Path(path).expanduser(), encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                word, *numbers = line.rstrip().split(" ")
+                if number == 1 and len(numbers) == 1:
+                    continue
+                if len(numbers) != width:
+                    raise ValueError(
+                        f"{path}: line {number} has a vector of {len(numbers)} numbers; the embedding is {width} wide"
+                    )
+                if (row := rows.get(word)) is not None and not found[row]:
+                    vectors[row], found[row] = numpy.array(numbers, numpy.float32), True
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8") from None
+    if not found.any():
+        raise ValueError(f"{path} has no vector for any of the {len(symbols)} symbols")
+    return vectors, found
 
 
 def _code_points(text: str) -> numpy.ndarray:

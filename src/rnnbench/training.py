@@ -6,6 +6,7 @@ and stopping all meet at its end; what the training batches are is a function of
 
 from __future__ import annotations
 
+import datetime
 import logging
 import math
 import signal
@@ -19,6 +20,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -26,7 +28,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 from .generation import write
-from .instruments import gradient_norm, gradient_norms, peak_memory
+from .instruments import PROBED, StateGradients, activity, gradient_norm, gradient_norms, peak_memory, update_ratio
 from .models.mechanism import State, detach, tree_map
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
 
@@ -94,6 +96,7 @@ class Learner(lightning.LightningModule):
         beam: Positive = 1,  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
         length_penalty: AtLeastZero = 0.0,  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
         stop_when_solved: bool = True,  # training ends when validation says solved
+        instruments: bool = True,  # gradients through time, gates, states and update sizes are measured and logged
         precision: Literal["32", "64", "bf16"] = "32",  # bits of a number; bf16: products only, weights stay 32
     ):
         super().__init__()
@@ -105,6 +108,7 @@ class Learner(lightning.LightningModule):
         self.beam, self.length_penalty = beam, length_penalty
         self.schedule, self.warmup, self.decay = schedule, warmup, decay
         self.eval_every, self.log_every = eval_every, log_every
+        self.instruments = StateGradients() if instruments else None
         self.patience, self.stop_when_solved, self.precision = patience, stop_when_solved, precision
 
         self.step = 0  # optimiser steps done, also before a restart
@@ -123,7 +127,7 @@ class Learner(lightning.LightningModule):
         self._state: State | None = None  # carried from batch to batch
         self._window: list[tuple[Tensor, ...]] = []  # (loss, gradient norm) of each step since the last row
         self._work = [0, 0]  # sequences and tokens since the last row
-        self._pending: dict[str, float] = {}  # a row that waits for its evaluation
+        self._pending: dict[str, Any] = {}  # a row that waits for its evaluation
         self._sums: dict[str, Tensor] = {}
         self._resume: Mapping[str, Any] | None = None
         self._since: float | None = None  # when the clock of training was started; None while it stands
@@ -159,6 +163,8 @@ class Learner(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         state = self.network.carry(self._state, batch.fresh) if self.task.carries else None
+        if self.instruments and self._logs_after(self.step + 1):
+            self.instruments.begin(self.network)
         outputs, state = self.network(batch, state)
         if self.task.carries:
             self._state = state
@@ -184,7 +190,15 @@ class Learner(lightning.LightningModule):
                 clip_grads_with_norm_(self.network.parameters(), self.clip, measured)
             else:
                 clip_grad_value_(self.network.parameters(), self.clip)
+        if logged and self.instruments:
+            self._pending |= {
+                f"train/{name}": value
+                for name, value in self.instruments.end(self._over_devices, self.trainer.world_size).items()
+            }
+            self._before = [parameter.detach().clone() for parameter in self.network.parameters()]
         if logged:
+            after = gradient_norms(self.network)
+            self._pending |= {f"train/gradient_norm_clipped/{name}": norm for name, norm in after.items()}
             self._pending["train/gradient_norm_clipped"] = gradient_norm(self.network.parameters()).item()
             self._pending["train/learning_rate"] = self.rate()
 
@@ -198,6 +212,9 @@ class Learner(lightning.LightningModule):
         self.step += 1
         asked, overdue = self._agree(bool(self.asked), time.monotonic() - self._saved_at > self.save_seconds)
         if self._logs_after(self.step):
+            if self.instruments:
+                self._pending["train/update_ratio"] = update_ratio(self._before, list(self.network.parameters()))
+                self._before = []
             self._take_stock()
         if self._evaluates_after(self.step):
             return  # the row and the checkpoint wait for the evaluation
@@ -259,6 +276,10 @@ class Learner(lightning.LightningModule):
             torch.cuda.synchronize()
         self._stop_clock()
         self._sums, self._evaluated_state = {}, None
+        self._activity: dict[str, float] = {}
+        if self.instruments and not self.trainer.testing:
+            probed = self.task.batch("validation", 0, PROBED, 0).to(self.device)
+            self._activity = activity(self.network, probed)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         state = self.network.carry(self._evaluated_state, batch.fresh) if self.task.carries else None
@@ -288,7 +309,7 @@ class Learner(lightning.LightningModule):
         if self.solved_step is None and self.task.solved(self.scores):
             self.solved_step, self.seconds_to_solved = self.step, self.seconds
         self.stopped = bool((self.stop_when_solved and self.solved_step) or (self.patience and self.stale >= self.patience))
-        self._pending |= {f"validation/{name}": value for name, value in self.scores.items()}
+        self._pending |= {f"validation/{name}": value for name, value in (self._activity | self.scores).items()}
         self._write()
         self._save()
         self.trainer.should_stop = self.stopped
@@ -352,7 +373,7 @@ class Learner(lightning.LightningModule):
         self._saved_at = time.monotonic()
         rank, world = self.global_rank, self.trainer.world_size
         if rank:
-            torch.manual_seed((self.seed << 20) + (rank << 40) + self.step)  # dropout differs from device to device
+            torch.manual_seed(self.seed + (rank << 32) + (self.step << 42))  # dropout differs from device to device
         if self._resume:
             if self._resume["state"] is not None:
                 self._state = tree_map(lambda part: part[rank::world].to(self.device), self._resume["state"])
@@ -511,7 +532,7 @@ def train(
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
+        strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if devices > 1 else "auto",
         precision=PRECISIONS[learner.precision],
         max_steps=learner.steps - learner.step,
         max_epochs=-1,
@@ -541,5 +562,6 @@ def train(
     return {"validation": learner.best["scores"], "test": learner.scores}
 
 
+JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only

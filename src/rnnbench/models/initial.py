@@ -31,3 +31,19 @@ def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1) -> None:
         else:
             raise ValueError(f"no initialisation {how!r}; there are: uniform, orthogonal, glorot, small, identity")
         block.mul_(gain)
+
+
+def make_biases(size: int, number: int, bound: float) -> tuple[nn.Parameter, nn.Parameter | None]:
+    """b_i and b_h (size), uniform in ±bound; None for b_h where the `number` is 1."""
+    b_i, b_h = (torch.zeros(size) for _ in range(2))
+    for bias in (b_i, b_h)[: number if bound else 0]:
+        nn.init.uniform_(bias, -bound, bound)
+    return nn.Parameter(b_i), nn.Parameter(b_h) if number == 2 else None
+
+
+def remembering(hidden_size: int, longest: int) -> Tensor:
+    """(H): biases log u with u ~ U(1, longest - 1), with which a gate that keeps the state forgets after about u steps.
+
+    Source: Tallec & Ollivier 2018, Can recurrent neural networks warp time?, arXiv:1804.11188 (chrono initialisation).
+    """
+    return torch.empty(hidden_size).uniform_(1, max(longest - 1, 1)).log()

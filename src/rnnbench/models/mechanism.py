@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -9,35 +10,115 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnnbench.kernels import StateGradients
+
 State = Any  # a tensor, or a tuple of states; every tensor's first axis is the batch
+Step = tuple[Tensor, State, dict[str, Tensor]]  # y (B, D), the state after the step, its gates (B, H) by name
 
 
 class Mechanism(nn.Module, ABC):
-    """One recurrent layer reading forward in time.
+    """One layer that reads forward in time, of which it remembers a state of fixed size.
 
     Options are the constructor's parameters after `input_size`. A cell stands alone:
 
         >>> y, state = LSTM(input_size=8, hidden_size=16)(torch.randn(4, 10, 8))
         >>> y.shape
         torch.Size([4, 10, 16])
+
+    `step` is the equations, and enough for a mechanism to be whole; `unroll` may be given in a faster form.
     """
 
     version: ClassVar[int]  # raised when the numbers that the mechanism makes change
+    recurrent: ClassVar[bool] = True  # the state's first tensor is the last output; where false, the state is a window
+    backends: ClassVar[tuple[str, ...]] = ("loop",)  # what computes `unroll`
 
     input_size: int
     output_size: int
+    backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so it is no option of a run
+    sinks: list[StateGradients] | None = None  # see `record`
 
     @abstractmethod
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        """x (B, input_size) and the state before it, to (y (B, output_size), the state after it, gates by name).
+
+        `seen`, where given, is what products with recurrent matrices read in place of the last output.
+        """
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state that a row starts from."""
+
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """x (B, T, input_size) to (y (B, T, output_size), state after each row's last valid step).
 
         `state` None starts from the mechanism's own initial state. `lengths` (B,) counts the valid steps of a row;
         padding stands at the end and changes neither valid outputs nor gradients. What y holds at padding is unsaid.
         """
+        y, state = self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths)
+        return y.transpose(0, 1), state
 
-    @abstractmethod
-    def initial_state(self, batch_size: int) -> State:
-        """The state that a row starts from."""
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """The time-major twin of `forward`: x (T, B, input_size) to (y (T, B, output_size), state)."""
+        return self.loop(x, state, lengths)
+
+    def loop(self, x: Tensor, state: State, lengths: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
+        """`unroll` step by step in plain autograd. `mask` (B, H) multiplies what recurrent matrices read."""
+        sink, outputs = self.sink(), []
+        for t, x_t in enumerate(x):
+            seen = None if mask is None else leaves(state)[0] * mask
+            y, new, _ = self.step(x_t, state, seen)
+            if sink is not None:
+                _watch(sink, leaves(new), t, len(x))
+            if lengths is not None:
+                valid = t < lengths
+                y, new = reset(y, ~valid, torch.zeros_like(y)), reset(new, ~valid, state)
+            outputs.append(y)
+            state = new
+        return torch.stack(outputs), state
+
+    @torch.no_grad()
+    def gates(self, x: Tensor, state: State | None = None) -> dict[str, Tensor]:
+        """The gates (B, T, H) by name while reading x (B, T, input_size); computed step by step, so for a small batch."""
+        state, found = self.initial_state(len(x)) if state is None else state, []
+        for x_t in x.unbind(1):
+            _, state, gates = self.step(x_t, state)
+            found.append(gates)
+        return {name: torch.stack([gates[name] for gates in found], 1) for name in found[0]}
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """The square matrices (H, H) through which the state acts on the next step, by gate; none where it does not."""
+        return {}
+
+    def record(self, sinks: list[StateGradients] | None) -> None:
+        """From now on each forward pass appends to `sinks` what its backward pass fills; None ends that."""
+        for part in self.modules():  # a wrapper may leave it to what it wraps
+            if isinstance(part, Mechanism):
+                part.sinks = sinks
+
+    def sink(self) -> StateGradients | None:
+        """Where this forward pass shall leave the gradients of its states; None unless they are recorded."""
+        if self.sinks is None or not torch.is_grad_enabled():
+            return None
+        self.sinks.append(StateGradients())
+        return self.sinks[-1]
+
+
+def _watch(sink: StateGradients, state: list[Tensor], t: int, steps: int) -> None:
+    """Writes the norm of the total gradient of the state after step t to `sink`, once it is known."""
+
+    def write(gradient: Tensor, norms: Tensor) -> None:
+        norms[t] = gradient.norm()
+
+    for name, leaf in zip(("h", "c"), state, strict=False):
+        if t == 0:
+            setattr(sink, name, leaf.new_zeros(steps))
+        if leaf.requires_grad:
+            leaf.register_hook(functools.partial(write, norms=getattr(sink, name)))
+
+
+def leaves(state: State) -> list[Tensor]:
+    """The tensors of a state, in order."""
+    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
 
 
 def tree_map(function: Callable[..., Tensor], *states: State) -> State:
@@ -69,15 +150,10 @@ def at_last(y: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """x (B, T, ...) with the valid steps of each row in reverse order; padding stays where it is."""
+    """x (T, B, ...) with the valid steps of each row in reverse order; padding stays where it is."""
     if lengths is None:
-        return x.flip(1)
-    steps = torch.arange(x.shape[1], device=x.device)
-    index = lengths.unsqueeze(1) - 1 - steps
+        return x.flip(0)
+    steps = torch.arange(len(x), device=x.device).unsqueeze(1)
+    index = lengths - 1 - steps
     index = torch.where(index < 0, steps, index)
-    return x.gather(1, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
-
-
-def leaves(state: State) -> list[Tensor]:
-    """The tensors of a state, in order."""
-    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+    return x.gather(0, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))

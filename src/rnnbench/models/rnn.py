@@ -1,8 +1,9 @@
 """The vanilla recurrent network.
 
-    h_t = phi(W x_t + b_i + R h_{t-1} + b_h)        phi = tanh or relu
+    h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
-The named setting `irnn` is phi = relu with R the identity (Le, Jaitly & Hinton 2015, arXiv:1504.00941).
+φ is tanh, relu, σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero; σ(4a) - ½, also with its
+centre; ½ tanh(2a), which is the same function.
 
 Source: Elman 1990, Finding structure in time.
 """
@@ -14,44 +15,59 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from rnnbench.kernels import rnn
 from rnnbench.options import AboveZero, Positive
 
-from .initial import fill
-from .mechanism import Mechanism, State, at_last
+from .initial import fill, make_biases
+from .mechanism import Mechanism, State, Step
+
+SQUASH = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "sigmoid_4x": lambda a: torch.sigmoid(4 * a),
+    "sigmoid_4x_centred": lambda a: torch.sigmoid(4 * a) - 0.5,
+    "half_tanh_2x": lambda a: 0.5 * torch.tanh(2 * a),
+}
 
 
 class RNN(Mechanism):
     version = 1
+    backends = ("library", "fused")
 
     def __init__(
         self,
         input_size: int,
         hidden_size: Positive = 128,  # units
-        nonlinearity: Literal["tanh", "relu"] = "tanh",  # phi
+        nonlinearity: Literal[
+            "tanh", "relu", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
+        ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
         recurrent_init: Literal["uniform", "orthogonal", "identity", "glorot"] = "uniform",  # of R
         input_init: Literal["uniform", "glorot", "small"] = "uniform",  # of W
         gain: AboveZero = 1.0,  # factor on the initial R
         zero_bias: bool = False,  # biases start at zero instead of as the weights do
+        biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
     ):
         super().__init__()
         self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.W = nn.Parameter(torch.empty(hidden_size, input_size))
         self.R = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.b_i = nn.Parameter(torch.zeros(hidden_size))
-        self.b_h = nn.Parameter(torch.zeros(hidden_size))
         fill(self.W, input_init)
         fill(self.R, recurrent_init, gain)
-        if not zero_bias:
-            bound = hidden_size**-0.5
-            nn.init.uniform_(self.b_i, -bound, bound)
-            nn.init.uniform_(self.b_h, -bound, bound)
+        self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.R.new_zeros(batch_size, self.output_size)
 
-    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-        h = self.initial_state(len(x)) if state is None else state
-        layer = torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu
-        weights = (self.W, self.R, self.b_i, self.b_h)
-        y, _ = layer(x, h.unsqueeze(0), weights, True, 1, 0.0, self.training, False, True)
-        return y, at_last(y, lengths)
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        h = state if seen is None else seen
+        b = self.b_i if self.b_h is None else self.b_i + self.b_h
+        h = SQUASH[self.nonlinearity](x @ self.W.t() + h @ self.R.t() + b)
+        return h, h, {}
+
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        how = {"activation": self.nonlinearity, "backend": self.backend}
+        return rnn(x, state, self.W, self.R, self.b_i, self.b_h, lengths=lengths, sink=self.sink(), **how)
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return {"h": self.R.detach()}

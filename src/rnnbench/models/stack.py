@@ -1,26 +1,30 @@
-"""Depth, direction and dropout around a mechanism: one wrapper for the whole zoo."""
+"""Depth, direction, dropout and the first state around a mechanism: one wrapper for the whole zoo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnbench.kernels import StateGradients
 from rnnbench.options import Positive, Rate
 
-from .mechanism import Mechanism, State, at_last, flip
+from .dropout import RecurrentDropout, Zoneout
+from .mechanism import Mechanism, State, at_last, flip, leaves, tree_map
 
 
 class Stack(nn.Module):
-    """`layers` of a mechanism; each layer of a bidirectional one reads both directions, as in PyTorch.
+    """`layers` of a mechanism, in one direction or two.
 
-    Dropout stands between layers, as in the library's own layers. Reading backward is exact for ragged rows: each row's
-    valid steps are reversed, read forward and reversed again.
+    A layer of an interleaved stack reads what both directions of the layer below made, as in PyTorch; separate ones are two
+    stacks, one a direction, whose ends are read side by side (Tai, Socher & Manning 2015, arXiv:1503.00075). Reading backward
+    is exact for ragged rows: each row's valid steps are reversed, read forward and reversed again.
 
-    The state is a tuple of one entry a layer, each a tuple of one state a direction.
+    Between layers everything is time-major. The state is a tuple of one entry a layer, each a tuple of one state a direction.
     """
 
     def __init__(
@@ -29,36 +33,90 @@ class Stack(nn.Module):
         input_size: int,
         layers: Positive = 1,
         bidirectional: bool = False,  # every layer reads both directions
+        two_forward: bool = False,  # the control of bidirectional: as many cells and weights, but both read forward
+        tied_directions: bool = False,  # both directions share their weights
+        depth_form: Literal["interleaved", "separate"] = "interleaved",  # a layer reads both directions below, or its own
         dropout: Rate = 0.0,  # share zeroed between layers
+        dropout_mask: Literal["step", "sequence"] = "step",  # of `dropout`: drawn each step, or once a row (Gal et al. 2016)
+        recurrent_dropout: Rate = 0.0,  # share zeroed of what recurrent matrices read, one mask a row (Gal et al. 2016)
+        zoneout: Rate = 0.0,  # chance of each unit of h to keep its value for a step (Krueger et al. 2017)
+        cell_zoneout: Rate = 0.0,  # the same of c
+        initial_state: Literal["zero", "learned"] = "zero",  # what a row starts from; learned from zero on
     ):
         super().__init__()
-        self.bidirectional, self.dropout = bidirectional, dropout
-        directions = 2 if bidirectional else 1
-        self.layers: Any = nn.ModuleList()  # of one list of cells a layer
+        if bidirectional and two_forward:
+            raise ValueError("model.bidirectional and model.two_forward exclude each other")
+        if tied_directions and not bidirectional:
+            raise ValueError("model.tied_directions=true needs model.bidirectional=true")
+        self.bidirectional, self.directions = bidirectional, 1 + (bidirectional or two_forward)
+        self.separate, self.dropout, self.mask = depth_form == "separate", dropout, dropout_mask
+        self.layers: Any = nn.ModuleList()  # of one list of cells a layer; tied directions have one cell
         for _ in range(layers):
-            cells = [build(input_size) for _ in range(directions)]
+            cells = [build(input_size) for _ in range(1 if tied_directions else self.directions)]
+            if zoneout or cell_zoneout:
+                cells = [Zoneout(cell, zoneout, cell_zoneout) for cell in cells]
+            if recurrent_dropout:
+                cells = [RecurrentDropout(cell, recurrent_dropout) for cell in cells]
             self.layers.append(nn.ModuleList(cells))
-            input_size = directions * cells[0].output_size
-        self.output_size = input_size
+            input_size = cells[0].output_size * (1 if self.separate else self.directions)
+        self.output_size = cells[0].output_size * self.directions
+        self.initial: Any = None
+        if initial_state == "learned":
+            if not cells[0].recurrent:
+                raise ValueError(f"model.initial_state=learned: {type(cells[0]).__name__} starts from nothing")
+            self.initial = nn.ParameterList(leaf[0] for leaf in leaves(self._zero_state(1)))
+
+    def _zero_state(self, batch_size: int) -> State:
+        return tuple(tuple(cell.initial_state(batch_size) for cell in self._cells(layer)) for layer in self.layers)
+
+    def _cells(self, layer: Any) -> list[Mechanism]:
+        """The cell of each direction."""
+        return [layer[direction % len(layer)] for direction in range(self.directions)]
 
     def initial_state(self, batch_size: int) -> State:
-        return tuple(tuple(cell.initial_state(batch_size) for cell in layer) for layer in self.layers)
+        state = self._zero_state(batch_size)
+        if self.initial is None:
+            return state
+        learned = iter(self.initial)
+        return tree_map(lambda zeros: next(learned).expand_as(zeros), state)
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """x (B, T, D) to (y (B, T, output_size), state); see Mechanism.forward."""
-        states = []
-        for depth, layer in enumerate(self.layers):
-            if depth:
-                x = functional.dropout(x, self.dropout, self.training)
-            begin = (None, None) if state is None else state[depth]
-            outputs, ends = [], []
-            for direction, (cell, start) in enumerate(zip(layer, begin, strict=False)):
-                y, end = cell(flip(x, lengths) if direction else x, start, lengths)
-                outputs.append(flip(y, lengths) if direction else y)
+        y, state = self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths)
+        return y.transpose(0, 1), state
+
+    def unroll(
+        self, x: Tensor, state: State, lengths: Tensor | None = None, observe: Callable[..., None] | None = None
+    ) -> tuple[Tensor, State]:
+        """The time-major twin of `forward`. `observe`, if given, is called with each cell's name, itself, x, state and y."""
+        parts, states = self._apart(x, lengths), []  # what each direction reads, in its own order
+        for depth, (layer, begin) in enumerate(zip(self.layers, state, strict=True)):
+            if depth and self.separate:
+                parts = [self._drop(part) for part in parts]
+            elif depth:
+                parts = self._apart(self._drop(self._together(parts, lengths)), lengths)
+            ends = []
+            for direction, (cell, start) in enumerate(zip(self._cells(layer), begin, strict=True)):
+                y, end = cell.unroll(parts[direction], start, lengths)
+                if observe:
+                    observe(f"{depth}.{direction}", cell, parts[direction], start, y)
+                parts[direction] = y
                 ends.append(end)
-            x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
             states.append(tuple(ends))
-        return x, tuple(states)
+        return self._together(parts, lengths), tuple(states)
+
+    def _apart(self, x: Tensor, lengths: Tensor | None) -> list[Tensor]:
+        return [x, flip(x, lengths)] if self.bidirectional else [x] * self.directions
+
+    def _together(self, parts: list[Tensor], lengths: Tensor | None) -> Tensor:
+        if self.bidirectional:
+            parts = [parts[0], flip(parts[1], lengths)]
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+    def _drop(self, x: Tensor) -> Tensor:
+        if self.mask == "sequence":
+            return x * functional.dropout(torch.ones_like(x[0]), self.dropout, self.training)
+        return functional.dropout(x, self.dropout, self.training)
 
     def last(self, y: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, output_size): what each direction had when it had read the whole row: at its end, and at its start."""
@@ -66,3 +124,62 @@ class Stack(nn.Module):
             return at_last(y, lengths)
         forward, backward = y.chunk(2, -1)
         return torch.cat([at_last(forward, lengths), backward[:, 0]], -1)
+
+    # what instruments ask for
+
+    @torch.no_grad()
+    def activity(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        """What each layer and direction does with x (B, T, D): `0.0/h` its outputs, `0.0/i` and so on its gates.
+
+        Each is (valid steps of all rows, H). Goes through time step by step: for a small batch, in evaluation mode.
+        """
+        found: dict[str, Tensor] = {}
+        valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        if lengths is not None:
+            valid = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
+
+        def observe(name: str, cell: Mechanism, x: Tensor, state: State, y: Tensor) -> None:
+            found[f"{name}/h"] = y.transpose(0, 1)[valid]
+            for gate, values in cell.gates(x.transpose(0, 1), state).items():
+                found[f"{name}/{gate}"] = values[valid]
+
+        self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths, observe)
+        return found
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """`0.0/h` and so on: the square matrices (H, H) of each layer and direction, by gate."""
+        return {
+            f"{depth}.{direction}/{gate}": matrix
+            for depth, layer in enumerate(self.layers)
+            for direction, cell in enumerate(self._cells(layer))
+            for gate, matrix in cell.recurrent_matrices().items()
+        }
+
+
+@contextmanager
+def recording(stack: Stack) -> Iterator[dict[str, StateGradients]]:
+    """Around a forward and a backward pass: the norms of ∂L/∂h_t and ∂L/∂c_t of each layer and direction (`0.0`).
+
+    Filled when the block ends. The steps stand in the order in which the cell read them, those of several calls one after
+    the other. A state that no loss reached, and a mechanism without recurrence, has None.
+    """
+    found: dict[str, StateGradients] = {}
+    cells: list[tuple[int, int, Mechanism, list[StateGradients]]] = [
+        (depth, turn, cell, []) for depth, layer in enumerate(stack.layers) for turn, cell in enumerate(layer)
+    ]
+    for _, _, cell, sinks in cells:
+        cell.record(sinks)
+    try:
+        yield found
+    finally:
+        for depth, turn, cell, sinks in cells:
+            cell.record(None)
+            sharing = stack.directions // len(stack.layers[depth])  # tied directions call one cell in turn
+            for direction in range(sharing):
+                h, c = ([getattr(call, name) for call in sinks[direction::sharing]] for name in ("h", "c"))
+                found[f"{depth}.{turn + direction}"] = StateGradients(_joined(h), _joined(c))
+
+
+def _joined(norms: list[Tensor | None]) -> Tensor | None:
+    known = [part for part in norms if part is not None]
+    return torch.cat(known) if known else None

@@ -1,0 +1,127 @@
+"""Caption: look at a picture of a digit, then write its name, letter by letter.
+
+    source   one step of 64 pixels          (`steps=rows`: 8 steps of 8 pixels)
+    inputs   $ s e v e n                    ($ starts; while training, the true letters are fed)
+    targets  s e v e n $                    ($ ends)
+
+`data=digits`: the 1,797 pictures of 8 x 8 pixels that come with scikit-learn (extra `digits`); `data=mnist`: 28 x 28 pixels,
+from the hub (extra `digits`, too). Both have the pixels and the splits of the task sequential_digits. Pictures with whole
+sentences (flickr8k) are not here.
+
+`exact` is the share of names without a mistake: a letter wrong, missing, or too many is one.
+
+Floor: `exact` on the test split of always writing the commonest name of the training split.
+
+Source: 1->N as in Vinyals et al. 2015, arXiv:1411.4555. digits: Alpaydin & Kaynak 1998 (UCI, CC BY 4.0); mnist: LeCun et al.
+1998 (CC BY-SA 3.0).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.hub import look
+from rnnbench.options import Share
+from rnnbench.text import Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+
+from .pairs import END, always, asked, ended, nats, sums, to_write
+from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, cross_entropy
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LETTERS = Vocabulary([END, *sorted(set("".join(NAMES)))])
+SPELLED = [LETTERS.encode(name) for name in NAMES]
+
+
+class Caption(Task):
+    version = 1
+    structure = "1->N"
+    causal = False
+    headline = "exact"
+    direction = "max"
+    unit = "share of names written without a mistake"
+
+    start = end = 0
+    longest = 6
+    inputs = targets = Tokens(len(LETTERS))
+
+    def __init__(
+        self,
+        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 pixels, embedded; or 28 x 28 from the hub
+        steps: Literal["one", "rows"] = "one",  # the whole picture at once, or a row of pixels a step
+        solved_above: Share = 0.99,  # share of exact names that counts as solved
+    ):
+        self.data, self.steps, self.solved_above = data, steps, solved_above
+        module, package = NEEDS[data]
+        if find_spec(module) is None:
+            raise ValueError(f"task.data={data} needs {package}, which is not installed: pip install 'rnnbench[digits]'")
+        if data == "mnist":
+            look(HUB, ["train", "test"], ["image", "label"], "mnist")
+        self._width = SIDE[data] if steps == "rows" else SIDE[data] ** 2
+        self.source = Reals(self._width)
+
+    def prepare(self) -> None:
+        if hasattr(self, "_sha256"):
+            return
+        self._pixels, labels, sizes = digits() if self.data == "digits" else mnist()
+        self._sha256 = hashlib.sha256(self._pixels.tobytes() + labels.tobytes()).hexdigest()
+        ends = numpy.cumsum((0, *sizes)).tolist()
+        self._first = dict(zip(SPLITS, ends, strict=False))  # picture of each split
+        self._labels = {split: labels[ends[i] : ends[i + 1]].astype(numpy.int64) for i, split in enumerate(SPLITS)}
+        self._names = {split: Ragged.of([SPELLED[label] for label in own]) for split, own in self._labels.items()}
+        self._common = int(numpy.bincount(self._labels["train"]).argmax())
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return float((self._labels["test"] == self._common).mean())
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same name."""
+        return always(SPELLED[self._common], self.longest, batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["exact"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        rows = len(self._names[split])
+        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        names = self._names[split]
+        rows = training_rows(names, index, batch_size, seed) if split == "train" else evaluation_rows(names, index, batch_size)
+        pixels = self._pixels[self._first[split] + rows].astype(numpy.float32) / BRIGHTEST[self.data]
+        source = torch.from_numpy(pixels.reshape(len(rows), -1, self._width))
+        return to_write(names, rows)._replace(source=source, source_lengths=torch.full((len(rows),), source.shape[1]))
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return nats(outputs, batch)
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        found = zip(ended(written), ended(batch.targets), asked(batch), strict=True)
+        right = [ours == theirs for ours, theirs, counts in found if counts]
+        return sums({"exact": sum(right), "names": len(right)}, written)
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"exact": sums["exact"] / sums["names"], "loss": sums["nats"] / sums["symbols"]}
+
+    def decode(self, tokens: list[int]) -> str:
+        """The name that was written."""
+        return "".join(LETTERS.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+
+    def about(self) -> dict[str, Any]:
+        sizes = {f"{split}_pictures": len(own) for split, own in self._labels.items()}
+        return {"sha256": self._sha256, "licence": LICENCES[self.data], **sizes}

@@ -1,0 +1,173 @@
+"""Couplet: the second line of a couplet, from the first, character under character.
+
+    inputs   清 洛 平 分 兩 岸 沙
+    targets  沙 邊 水 色 近 人 家      (each step is scored)
+
+A line of a Chinese couplet answers the one above it in every place: as long, a noun under a noun, and its characters its own.
+A step sees the whole first line, and the second line's characters are guessed each by itself: this is the aligned form, not a
+language model. `data` is `tang_couplets` (212,876 couplets of 5 or 7 characters a line to train on), looked for as
+`local/<name>`, or a folder that holds `<split>-*.parquet` with the columns `first` and `second`.
+
+Beside perplexity and accuracy, the lines of the likeliest characters are held against the rules: `repeats` is the share of
+them that use a character twice, `borrows` the share that use one of the first line's, each where the real line does not;
+`rhymes` (with `rhymes=true`; extra `zh`) is the share whose last character has the rhyme of the real one, in today's
+Mandarin.
+
+Floor: perplexity of the characters of the training second lines by their shares (one added to each count), over the test split.
+
+Source: the poems of 全唐詩 as in chinese-poetry (MIT; the poems are in the public domain), lines X，Y。 of equal length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.options import AtLeastZero, Positive, nearest
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, need
+
+from .rows import Cut, Rows, answered, load_facts, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+NAMES = ("tang_couplets",)
+LICENCE = "MIT (chinese-poetry); the poems are in the public domain"
+
+
+class Couplet(Task):
+    version = 1
+    structure = "N->N"
+    causal = False
+    headline = "perplexity"
+    direction = "min"
+
+    def __init__(
+        self,
+        data: str = "tang_couplets",  # or a folder of parquet files with the columns first and second
+        min_frequency: Positive = 2,  # times a character must stand in training lines to be one of its own
+        max_vocabulary: Positive = 30000,  # characters in all, <pad> and <unk> included; the most frequent stay
+        rhymes: bool = False,  # scores rhymes too; needs the extra zh
+        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: there is no one second line
+    ):
+        self.data, self.rhymes, self.solved_below = data, rhymes, solved_below
+        self.cut = Cut("characters", min_frequency, max_vocabulary, 10**6)
+        if data not in NAMES and not Path(data).expanduser().is_dir():
+            raise DataError(
+                f"data={data}: there is no such folder{nearest(data, NAMES)}; allowed: {', '.join(NAMES)}, or a folder"
+            )
+        self.name = f"local/{data}" if data in NAMES else str(Path(data).expanduser().absolute())
+        look(self.name, SPLITS, ["first", "second"])
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        tables = {split: table(self.name, split, ["first", "second"]) for split in SPLITS}
+        self._sha256 = digest(*tables.values())
+        key = {"version": self.version, "data": self._sha256, "cut": list(self.cut), "rhymes": self.rhymes}
+        folder = entry("couplet", key, lambda part: self._make(part, tables))
+        facts = load_facts(folder)
+        self.characters = Vocabulary(facts["characters"])  # of second lines
+        self.rows = Rows(folder, len(self.characters))
+        self._log_shares = numpy.log(numpy.array(facts["counts"]) / sum(facts["counts"]))
+        symbols = self.rows.vocabulary.symbols
+        self._above = torch.tensor(
+            [self.characters.numbers.get(symbol, -1) for symbol in symbols]
+        )  # a first line's, as a second's
+        self._rhyme = torch.tensor(facts["rhymes"]) if self.rhymes else None
+        self.vocabulary = self.rows.vocabulary
+        self.inputs, self.targets = Tokens(len(symbols)), Tokens(len(self.characters))
+
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        lines = {split: [rows[column].to_pylist() for column in ("first", "second")] for split, rows in tables.items()}
+        for split, pairs in lines.items():
+            for number, (first, second) in enumerate(zip(*pairs, strict=True), 1):
+                if len(first) != len(second) or not first:
+                    raise DataError(
+                        f"{self.data}: split {split!r} row {number} has lines of {len(first)} and {len(second)} characters; "
+                        "allowed: equally many, at least 1"
+                    )
+        counts = Counter("".join(lines["train"][1]))
+        kept = Vocabulary.build(counts, self.cut.min_frequency, max(2, self.cut.max_vocabulary), (UNKNOWN,))
+        answers = {split: Ragged.of([kept.encode(line) for line in pairs[1]]) for split, pairs in lines.items()}
+        write(folder, self.cut, {split: [list(line) for line in pairs[0]] for split, pairs in lines.items()}, answers)
+        seen = numpy.bincount(answers["train"].values, minlength=len(kept)) + 1
+        rhymes = _rhymes(kept.symbols) if self.rhymes else []
+        save_facts(folder, {"characters": kept.symbols, "counts": seen.tolist(), "rhymes": rhymes})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return math.exp(-self._log_shares[self.rows.answers["test"].values].mean())
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return torch.from_numpy(self._log_shares).to(batch.targets.device).expand(*batch.targets.shape, -1)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["perplexity"] < self.solved_below
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.rows.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.rows.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        guessed, scored = outputs.argmax(-1), batch.scored
+        above = self._above.to(guessed.device)[batch.inputs]
+        borrows = _meets(guessed, above, scored) & ~_meets(batch.targets, above, scored)
+        sums = {
+            "lines": scored.any(1).sum(),
+            "repeats": (_repeats(guessed, scored) & ~_repeats(batch.targets, scored)).sum(),
+            "borrows": borrows.sum(),
+        }
+        if self._rhyme is not None:
+            rhyme = self._rhyme.to(guessed.device)
+            last = (batch.lengths - 1).unsqueeze(1)
+            ours, theirs = (rhyme[line.gather(1, last)] for line in (guessed, batch.targets))
+            sums["rhymes"] = ((ours == theirs) & (theirs >= 0) & scored.gather(1, last)).sum()
+        return answered(outputs, batch) | {name: count.double() for name, count in sums.items()}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        nats = sums["nats"] / sums["answers"]
+        scores = {"perplexity": math.exp(min(nats, 700)), "loss": nats, "accuracy": sums["correct"] / sums["answers"]}
+        return scores | {name: sums[name] / sums["lines"] for name in ("repeats", "borrows", "rhymes") if name in sums}
+
+    def about(self) -> dict[str, Any]:
+        licence = LICENCE if self.data in NAMES else "that of your data"
+        return {"sha256": self._sha256, "licence": licence, "characters": len(self.characters), **self.rows.about()}
+
+
+def _repeats(lines: Tensor, scored: Tensor) -> Tensor:
+    """(B,) bool: lines with a character in two places."""
+    same = (lines.unsqueeze(1) == lines.unsqueeze(2)) & scored.unsqueeze(1) & scored.unsqueeze(2)
+    return same.sum((1, 2)) > scored.sum(1)
+
+
+def _meets(lines: Tensor, others: Tensor, scored: Tensor) -> Tensor:
+    """(B,) bool: lines with a character that the other line has, anywhere."""
+    same = lines.unsqueeze(1) == others.unsqueeze(2)
+    return (same & scored.unsqueeze(1) & scored.unsqueeze(2)).any(-1).any(-1)
+
+
+def _rhymes(characters: tuple[str, ...]) -> list[int]:
+    """A number for each character's rhyme, its final in today's Mandarin; -1 where it has none."""
+    pypinyin = need("pypinyin", "zh")
+    numbers: dict[str, int] = {"": -1}
+    finals = [pypinyin.pinyin(c, style=pypinyin.Style.FINALS, errors="ignore") if len(c) == 1 else [] for c in characters]
+    return [numbers.setdefault(final[0][0] if final else "", len(numbers)) for final in finals]

@@ -1,0 +1,244 @@
+"""Formal language: short strings to learn from, longer ones to be tested on.
+
+    parity              inputs  1 0 1 1          target  1, at the end: is the number of ones odd?
+    modular_arithmetic  inputs  1 + 2 * 3        target  2, at the end: the value modulo 5, * before + and -
+    dyck                inputs  ( [ ] ) (        each step: which brackets may come next; after "( [": ( [ ]
+    anbn                inputs  S a a b b        each step: what may come next; a, ab, ab, b, T (the end)
+    anbncn              inputs  S a a b b c c    each step: what may come next; a, ab, ab, b, c, c, T
+
+A row's length is uniform, 1 to `longest` in training and validation, `test_shortest` to `test_longest` in test, before it is
+cut to what the language allows: odd (modular_arithmetic), 2 n (dyck, anbn) or 3 n (anbncn), n at least 1. Dyck words are
+uniform among the words of their length; `kinds` says how many kinds of brackets there are. A row is right where all its
+answers are.
+
+Where Deletang et al. (2023) ask once, so do parity and modular_arithmetic here. That every step says what may come next is the
+way of Gers & Schmidhuber (2001) for the counting languages and of Suzgun et al. (2019) for Dyck words.
+
+Floor: accuracy of the best guess that sees the present symbol only: for length 2 and more, 1/2 (parity); the most likely value
+given the last digit (modular_arithmetic, computed exactly); 1 over the Catalan number of n, for words that are ( ) ( ) ( ) ...
+(dyck); the share of n = 1 (anbn, anbncn). Averaged over the lengths of the test.
+
+Best: 1; RNNs and LSTMs reach it on lengths to 500 in parity and modular_arithmetic (Deletang et al. 2023, best of 10 seeds).
+
+Source: Deletang et al. 2023, arXiv:2207.02098; Gers & Schmidhuber 2001; Suzgun et al. 2019, arXiv:1911.03329.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rnnbench.options import Positive, Share
+
+from .task import SPLITS, Batch, Bits, Split, Stream, Sums, Task, Tokens, correct, cross_entropy, generator
+
+MODULUS = 5
+PLUS, MINUS, TIMES = 5, 6, 7  # tokens after the digits
+
+
+class FormalLanguage(Task):
+    version = 1
+    structure = "N->N"
+    causal = True
+    headline = "accuracy"
+    direction = "max"
+    unit = "share of strings"
+
+    def __init__(
+        self,
+        language: Literal["parity", "modular_arithmetic", "dyck", "anbn", "anbncn"] = "parity",  # see above
+        kinds: Positive = 2,  # dyck: kinds of brackets
+        longest: Positive = 40,  # symbols in training and validation
+        test_shortest: Positive = 41,  # symbols in test
+        test_longest: Positive = 500,  # symbols in test
+        sequences: Positive = 1000,  # strings in the validation set, and in the test set
+        solved_above: Share = 0.99,  # accuracy that counts as solved
+    ):
+        if test_shortest > test_longest:
+            raise ValueError(f"task.test_shortest={test_shortest} is more than task.test_longest={test_longest}")
+        self.language, self.kinds, self.sequences, self.solved_above = language, kinds, sequences, solved_above
+        self.lengths = dict.fromkeys(SPLITS, (1, longest)) | {"test": (test_shortest, test_longest)}
+        streams: dict[str, tuple[Stream, Stream]] = {
+            "parity": (Tokens(2), Tokens(2)),
+            "modular_arithmetic": (Tokens(MODULUS + 3), Tokens(MODULUS)),
+            "dyck": (Tokens(2 * kinds), Bits(2 * kinds)),
+            "anbn": (Tokens(3), Bits(3)),
+            "anbncn": (Tokens(4), Bits(4)),
+        }
+        self.inputs, self.targets = streams[language]
+
+    @functools.cached_property
+    def floor(self) -> float:
+        shortest, longest = self.lengths["test"]
+        lengths = numpy.arange(shortest, longest + 1)
+        if self.language == "modular_arithmetic":
+            return float(values_given_last_digit((lengths + 1) // 2).max(1).mean())
+        if self.language == "parity":
+            return float(numpy.where(lengths > 1, 0.5, 1).mean())
+        repeats = numpy.maximum(lengths // (3 if self.language == "anbncn" else 2), 1).tolist()
+        if self.language == "dyck":
+            return sum((n + 1) / math.comb(2 * n, n) for n in repeats) / len(repeats)
+        return sum(n == 1 for n in repeats) / len(repeats)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        if split == "train":
+            return self._draw(generator(SPLITS.index(split), index, seed), batch_size, split)
+        if split not in self._sets:
+            self._sets[split] = self._draw(generator(SPLITS.index(split)), self.sequences, split)
+        rows = self._sets[split].map(lambda part: part[index * batch_size : (index + 1) * batch_size])
+        steps = int(rows.lengths.max())
+        return rows._replace(**{name: getattr(rows, name)[:, :steps] for name in ("inputs", "targets", "scored")})
+
+    def _draw(self, random: numpy.random.Generator, rows: int, split: Split) -> Batch:
+        shortest, longest = self.lengths[split]
+        lengths = random.integers(shortest, longest + 1, rows)
+        if self.language == "parity":
+            inputs, targets = parity(random, lengths)
+        elif self.language == "modular_arithmetic":
+            lengths -= lengths % 2 == 0
+            inputs, targets = modular_arithmetic(random, lengths)
+        elif self.language == "dyck":
+            lengths = numpy.maximum(lengths // 2, 1) * 2
+            inputs, targets = dyck(random, lengths, self.kinds)
+        else:
+            letters = self.inputs.size - 1
+            repeats = numpy.maximum(lengths // letters, 1)
+            lengths = repeats * letters + 1
+            inputs, targets = counting(repeats, letters)
+        steps = numpy.arange(inputs.shape[1])
+        valid = steps < lengths[:, None]
+        scored = valid if isinstance(self.targets, Bits) else steps == lengths[:, None] - 1
+        mask = scored[..., None] if isinstance(self.targets, Bits) else scored
+        return Batch(
+            torch.from_numpy(numpy.where(valid, inputs, 0)),
+            torch.from_numpy(numpy.where(mask, targets, 0)),
+            scored=torch.from_numpy(scored),
+            lengths=torch.from_numpy(lengths),
+            fresh=torch.ones(rows, dtype=torch.bool),
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        if isinstance(self.targets, Tokens):
+            return cross_entropy(outputs, batch)
+        losses = functional.binary_cross_entropy_with_logits(outputs, batch.targets.to(outputs.dtype), reduction="none")
+        return torch.where(batch.scored, losses.sum(-1), 0.0).sum(), batch.scored.sum()
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = self.loss(outputs.double(), batch)
+        if isinstance(self.targets, Tokens):
+            right = correct(outputs, batch)
+        else:
+            right = ((outputs > 0) == (batch.targets > 0)).all(-1) & batch.scored
+        asked = batch.scored.any(1)
+        return {
+            "nats": total,
+            "steps": count.double(),
+            "right": right.sum().double(),
+            "correct": ((right == batch.scored).all(1) & asked).sum().double(),
+            "strings": asked.sum().double(),
+        }
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        scores = {"accuracy": sums["correct"] / sums["strings"], "loss": sums["nats"] / sums["steps"]}
+        return {**scores, "steps_right": sums["right"] / sums["steps"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        present = batch.inputs
+        if self.language == "parity":
+            return functional.one_hot(present, 2).float()
+        if self.language == "modular_arithmetic":
+            shortest, longest = self.lengths["test"]
+            values = values_given_last_digit((numpy.arange(shortest, longest + 1) + 1) // 2)
+            return torch.from_numpy(values).to(present.device)[present.clamp(max=MODULUS - 1)]
+        size = self.targets.size
+        allowed = torch.zeros(self.inputs.size, size, device=present.device)
+        if self.language == "dyck":
+            allowed[:, : self.kinds] = 1
+            allowed[: self.kinds, self.kinds :] = torch.eye(self.kinds, device=present.device)
+        else:  # S: a; a: a or b; b: the next letter, or the end
+            allowed[range(size), range(size)] = 1
+            allowed[1, 0] = 1
+        return 2 * allowed[present] - 1
+
+
+def parity(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Bits, and at each step whether the ones so far are odd."""
+    bits = random.integers(0, 2, (len(lengths), lengths.max()))
+    return bits, bits.cumsum(1) % 2
+
+
+def modular_arithmetic(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Digits and signs by turns, and at each digit the value so far."""
+    tokens = random.integers(0, MODULUS, (len(lengths), lengths.max()))
+    tokens[:, 1::2] = random.integers(PLUS, TIMES + 1, tokens[:, 1::2].shape)
+    values = numpy.zeros_like(tokens)
+    total, product = numpy.zeros(len(tokens), int), tokens[:, 0]
+    values[:, 0] = product
+    for step in range(2, tokens.shape[1], 2):
+        sign, digit = tokens[:, step - 1], tokens[:, step]
+        total = numpy.where(sign == TIMES, total, total + product)
+        product = numpy.where(sign == TIMES, product * digit, numpy.where(sign == PLUS, digit, -digit)) % MODULUS
+        values[:, step] = (total + product) % MODULUS
+    return tokens, values
+
+
+def values_given_last_digit(terms: numpy.ndarray) -> numpy.ndarray:
+    """(digit, value): how likely each value is where the last digit is known, over expressions of so many terms."""
+    digits = numpy.arange(MODULUS)
+    total, product, digit = numpy.meshgrid(digits, digits, digits, indexing="ij")
+    shares = numpy.zeros((MODULUS, MODULUS))  # of (total, product) so far
+    shares[0] = 1 / MODULUS
+    by_terms = {1: numpy.eye(MODULUS)}
+    for count in range(2, int(terms.max()) + 1):
+        table, following = numpy.zeros((MODULUS, MODULUS)), numpy.zeros((MODULUS, MODULUS))
+        weight = shares[total, product] / 3  # of each of three signs, for each digit
+        for new_total, new_product in ((total + product, digit), (total + product, -digit), (total, product * digit)):
+            numpy.add.at(table, (digit, (new_total + new_product) % MODULUS), weight)
+            numpy.add.at(following, (new_total % MODULUS, new_product % MODULUS), weight / MODULUS)
+        shares, by_terms[count] = following, table
+    return numpy.mean([by_terms[count] for count in terms.tolist()], 0)
+
+
+def dyck(random: numpy.random.Generator, lengths: numpy.ndarray, kinds: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Uniform words, opening brackets 0 to kinds - 1 and their closing ones after them, and what may come next."""
+    rows, steps = len(lengths), int(lengths.max())
+    row, step = numpy.arange(rows), numpy.arange(steps + 1)
+    # one more down than up in random order: just one rotation, that from after the first lowest point, is a word and a down
+    order = numpy.where(step <= lengths[:, None], random.random((rows, steps + 1)), 2).argsort(1).argsort(1)
+    move = numpy.where(order < lengths[:, None] // 2, 1, -1)
+    height = numpy.where(step <= lengths[:, None], move.cumsum(1), steps)
+    begin = height.argmin(1)[:, None] + 1
+    move = numpy.take_along_axis(move, (begin + step) % (lengths[:, None] + 1), 1)[:, :steps]
+    opens, depth = move > 0, numpy.maximum(move.cumsum(1), 0)  # padding may close what is not open
+    level = depth + ~opens  # of the bracket that is read
+    kind = random.integers(0, kinds, (rows, steps))
+    opened, top = numpy.zeros((rows, steps + 2), int), numpy.zeros((rows, steps), int)
+    for now in range(steps):
+        kind[:, now] = opened[row, level[:, now]] = numpy.where(opens[:, now], kind[:, now], opened[row, level[:, now]])
+        top[:, now] = opened[row, depth[:, now]]
+    nexts = numpy.zeros((rows, steps, 2 * kinds), numpy.float32)
+    nexts[..., :kinds] = 1
+    numpy.put_along_axis(nexts, kinds + top[..., None], (depth > 0)[..., None], 2)
+    return kind + kinds * ~opens, nexts
+
+
+def counting(repeats: numpy.ndarray, letters: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """S and each letter as often as `repeats` says, and what may come next: the letters and the end."""
+    steps = numpy.arange(repeats.max() * letters + 1)
+    letter = (steps + repeats[:, None] - 1) // repeats[:, None]  # 0 is S
+    follows = (steps + repeats[:, None]) // repeats[:, None]  # the letter of the next step
+    follows[:, 0] = 1
+    nexts = numpy.zeros((len(repeats), len(steps), letters + 1), numpy.float32)
+    numpy.put_along_axis(nexts, numpy.minimum(follows - 1, letters)[..., None], 1, 2)
+    nexts[letter == 1, :2] = 1  # where the letters a end is not known
+    return numpy.minimum(letter, letters), nexts

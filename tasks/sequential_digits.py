@@ -1,0 +1,172 @@
+"""Sequential digits: which digit is it, read one pixel at a time?
+
+    inputs   0 0 5 13 9 1 0 0  0 0 13 15 10 ...     (8 x 8 pixels, row after row, each divided by 16)
+    target                                     0     (answered once, after the last pixel)
+
+`data=digits`: the 1,797 pictures of 8 x 8 pixels that come with scikit-learn, 64 steps, nothing to download; there is no
+published split: a fixed shuffle makes 1,297 for training, 250 for validation, 250 for test. `data=mnist`: 28 x 28 pixels, 784
+steps, divided by 255, from the hub; the last 10,000 training pictures are validation, the test split is the published one.
+
+`order=permuted` feeds all pictures in one fixed random order of pixels (that of sha256 over their places; part of the version).
+The orders of other papers are drawn anew by each, some of them without a seed: an accuracy holds for the order it was got with.
+
+Floor: accuracy on the test split of always answering the digit that is the most frequent in training (mnist: .1135).
+
+Best: mnist .994 to .995 in order and .966 permuted (coRNN, LEM), LSTM .989 and .902 to .93 (Cooijmans et al. 2016 and others).
+
+Source: Le, Jaitly & Hinton 2015, arXiv:1504.00941; mnist: LeCun et al. 1998; digits: Alpaydin & Kaynak 1998 (UCI, test part).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.options import Share
+
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+
+HUB = "ylecun/mnist"
+NEEDS = {"digits": ("sklearn", "scikit-learn"), "mnist": ("PIL", "pillow")}  # module and package
+SIDE = {"digits": 8, "mnist": 28}  # pixels
+BRIGHTEST = {"digits": 16, "mnist": 255}
+LICENCES = {"digits": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}
+
+
+class SequentialDigits(Task):
+    version = 1
+    structure = "N->1"
+    causal = False
+    headline = "accuracy"
+    direction = "max"
+
+    inputs = Reals(1)
+    targets = Tokens(10)
+
+    def __init__(
+        self,
+        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 pixels, embedded; or 28 x 28 from the hub
+        order: Literal["rows", "permuted"] = "rows",  # of the pixels
+        solved_above: Share = 0.99,  # accuracy that counts as solved
+    ):
+        self.data, self.order, self.solved_above = data, order, solved_above
+        module, package = NEEDS[data]
+        if find_spec(module) is None:
+            raise ValueError(f"task.data={data} needs {package}, which is not installed: pip install 'rnnbench[digits]'")
+        if data == "mnist":
+            look(HUB, ["train", "test"], ["image", "label"], "mnist")
+
+    def prepare(self) -> None:
+        if hasattr(self, "_sha256"):
+            return
+        pixels, labels, sizes = digits() if self.data == "digits" else mnist()
+        self._sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+        if self.order == "permuted":
+            places = range(pixels.shape[1])
+            pixels = pixels[:, sorted(places, key=lambda place: hashlib.sha256(str(place).encode()).digest())]
+        ends = numpy.cumsum((0, *sizes))
+        self._parts = {split: slice(ends[i], ends[i + 1]) for i, split in enumerate(SPLITS)}
+        self._pixels, self._labels = pixels, labels.astype(numpy.int64)
+        self._common = int(numpy.bincount(self._labels[self._parts["train"]]).argmax())
+        self._epoch: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # the order of the last epoch, with its key
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return float((self._labels[self._parts["test"]] == self._common).mean())
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        pictures = self._parts[split].stop - self._parts[split].start
+        if split != "train":
+            return -(-pictures // batch_size)
+        if pictures < batch_size:
+            raise ValueError(f"task.data={self.data} has {pictures} training pictures, less than train.batch_size={batch_size}")
+        return pictures // batch_size  # the rest takes part in another epoch
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        part = self._parts[split]
+        if split == "train":
+            epoch, index = divmod(index, self.batches(split, batch_size))
+            if self._epoch[0] != (epoch, seed):
+                self._epoch = (epoch, seed), generator(SPLITS.index(split), epoch, seed).permutation(part.stop)
+            rows = self._epoch[1][index * batch_size : (index + 1) * batch_size]
+        else:
+            rows = numpy.arange(part.start, part.stop)[index * batch_size : (index + 1) * batch_size]
+        pixels = self._pixels[rows].astype(numpy.float32) / BRIGHTEST[self.data]
+        return Batch(
+            torch.from_numpy(pixels).unsqueeze(-1),
+            torch.from_numpy(self._labels[rows]).view(-1, 1),
+            scored=torch.ones(len(rows), 1, dtype=torch.bool),
+            lengths=torch.full((len(rows),), pixels.shape[1]),
+            fresh=torch.ones(len(rows), dtype=torch.bool),
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = cross_entropy(outputs.double(), batch)
+        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "pictures": count.double()}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"accuracy": sums["correct"] / sums["pictures"], "loss": sums["nats"] / sums["pictures"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        guess = torch.zeros(*batch.targets.shape, 10, device=batch.targets.device)
+        guess[..., self._common] = 1
+        return guess
+
+    def about(self) -> dict[str, Any]:
+        sizes = {f"{split}_pictures": part.stop - part.start for split, part in self._parts.items()}
+        return {"sha256": self._sha256, "licence": LICENCES[self.data], **{key: int(size) for key, size in sizes.items()}}
+
+
+def digits() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
+    """(1797, 64) pixels, labels, and how many are for each split; the file that `sklearn.datasets.load_digits` reads."""
+    path = importlib.metadata.distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
+    rows = numpy.loadtxt(str(path), delimiter=",", dtype=numpy.uint8)
+    # shuffled by content of the place, not by a generator, whose stream may differ between versions of NumPy
+    rows = rows[sorted(range(len(rows)), key=lambda row: hashlib.sha256(f"row {row}".encode()).digest())]
+    return rows[:, :-1], rows[:, -1], (1297, 250, 250)
+
+
+def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
+    """(70000, 784) pixels, labels, and how many are for each split; decoded once, into the cache."""
+    parts = [table(HUB, split, ["image", "label"], "mnist") for split in ("train", "test")]
+    total = hashlib.sha256()
+    for part in parts:
+        for image in part["image"].to_pylist():
+            total.update(image["bytes"])
+        total.update(part["label"].to_numpy().astype("<i8").tobytes())
+
+    def make(folder: Any) -> None:
+        from PIL import Image
+
+        images = [Image.open(io.BytesIO(image["bytes"])).convert("L") for part in parts for image in part["image"].to_pylist()]
+        labels = numpy.concatenate([part["label"].to_numpy() for part in parts])
+        if any(image.size != (28, 28) for image in images) or labels.min() < 0 or labels.max() > 9:
+            raise DataError(f"{HUB}: pictures of 28 x 28 pixels with labels 0 to 9 were expected")
+        write_arrays(folder / "pixels.arrow", {"pixel": numpy.concatenate([numpy.asarray(i).ravel() for i in images])})
+        write_arrays(folder / "labels.arrow", {"label": labels})
+
+    folder = entry("sequential_digits", {"version": 1, "sha256": total.hexdigest()}, make)
+    pixels = numpy.asarray(read_arrays(folder / "pixels.arrow")["pixel"]).reshape(-1, 784)
+    labels = numpy.asarray(read_arrays(folder / "labels.arrow")["label"])
+    test = parts[1].num_rows
+    held_out = min(10000, len(labels) - test - 1)
+    return pixels, labels, (len(labels) - test - held_out, held_out, test)

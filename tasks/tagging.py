@@ -1,0 +1,210 @@
+"""Tagging: a tag for every token, from the whole row.
+
+    inputs   一    不   小     心         which   flights   to   boston
+    targets  yí    bù   xiǎo   xīn        O       O         O    B-toloc.city_name       (each step is scored)
+
+`data` is `pypinyin`: the 47,111 phrases inside the package of that name (extra `zh`), each character with the syllable it is
+read as there; 80, 10 and 10 % of the phrases, the same for every run. The tags are all syllables that the package knows. Most
+characters have one reading only: `accuracy_ambiguous` is over those that the package gives several. Or it is `atis`: the
+words of requests with their slots, published splits, 5 % of the training requests, the same for every run, to select; `f1` is
+then over whole slots. Test tags that no training row has are tags of their own, which nothing is trained for.
+
+Floor: accuracy on the test split of each token's commonest tag in training; the commonest of all for a token that training
+lacks. (For pypinyin this is better than the reading that its own table puts first, which is in the record as
+`default_reading`.)
+
+Source: pypinyin, phrases_dict.json (MIT); ATIS: Hemphill et al. 1990 (LDC), with the slots of Tur et al. 2010, as
+tuetschek/atis.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.options import Positive, Share
+from rnnbench.text import Ragged
+
+from .rows import HELD_OUT, Cut, Rows, answered, held_out, load_facts, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+
+ATIS = "tuetschek/atis"
+LICENCES = {"pypinyin": "MIT", "atis": "LDC (distributed for research)"}
+Tagged = tuple[list[list[str]], list[list[str]]]  # the tokens and the tags of a split's rows
+
+
+class Tagging(Task):
+    version = 1
+    structure = "N->N"
+    causal = False
+    headline = "accuracy"
+    direction = "max"
+
+    def __init__(
+        self,
+        data: Literal["pypinyin", "atis"] = "pypinyin",  # pypinyin needs the extra zh; atis is from the hub
+        min_frequency: Positive = 1,  # times a token must stand in training rows to be one of its own
+        max_vocabulary: Positive = 30000,  # tokens in all, <pad> and <unk> included; the most frequent stay
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+    ):
+        self.data, self.solved_above = data, solved_above
+        self.cut = Cut("whitespace", min_frequency, max_vocabulary, 10**6)
+        if data == "atis":
+            look(ATIS, ["train", "test"], ["text", "slots"])
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        tables, content = {}, []
+        if self.data == "atis":
+            tables = {split: table(ATIS, split, ["text", "slots"]) for split in ("train", "test")}
+            self._sha256 = digest(*tables.values())
+        else:
+            content = [_inside(name) for name in ("phrases_dict", "pinyin_dict")]
+            self._sha256 = hashlib.sha256(b"".join(content)).hexdigest()
+
+        def make(part: Path) -> None:
+            columns = {split: rows.to_pydict() for split, rows in tables.items()} if self.data == "atis" else {}
+            self._make(part, *(_atis(columns) if columns else _pypinyin(*map(json.loads, content))))
+
+        key = {"version": self.version, "data": self._sha256, "of": self.data, "cut": list(self.cut)}
+        folder = entry("tagging", key, make)
+        self._facts = load_facts(folder)
+        self.tags = self._facts["tags"]
+        self.rows = Rows(folder, len(self.tags))
+        ambiguous = set(self._facts["ambiguous"])
+        self._ambiguous = torch.tensor([symbol in ambiguous for symbol in self.rows.vocabulary.symbols])
+        self.vocabulary = self.rows.vocabulary
+        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.tags))
+
+    def _make(self, folder: Path, parts: dict[Split, Tagged], tags: list[str], facts: Mapping[str, Any]) -> None:
+        numbers = {tag: number for number, tag in enumerate(tags)}
+        answers = {split: Ragged.of([[numbers[tag] for tag in row] for row in rows]) for split, (_, rows) in parts.items()}
+        write(folder, self.cut, {split: tokens for split, (tokens, _) in parts.items()}, answers)
+        save_facts(folder, {"tags": tags, **facts})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self.rows.floor
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return self.rows.floor_guess(batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.rows.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.rows.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        sums = answered(outputs, batch)
+        guessed = outputs.argmax(-1)
+        if self.data == "pypinyin":
+            several = self._ambiguous.to(batch.inputs.device)[batch.inputs] & batch.scored
+            right = several & (guessed == batch.targets)
+            return sums | {"ambiguous": several.sum().double(), "ambiguous_correct": right.sum().double()}
+        found = wanted = both = 0
+        for row, target, scored in zip(guessed.tolist(), batch.targets.tolist(), batch.scored.tolist(), strict=True):
+            ours, theirs = (
+                slots([self.tags[tag] for tag, counts in zip(tags, scored, strict=True) if counts]) for tags in (row, target)
+            )
+            found, wanted, both = found + len(ours), wanted + len(theirs), both + len(ours & theirs)
+        counts = {"found": found, "wanted": wanted, "both": both}
+        return sums | {
+            name: torch.tensor(float(count), dtype=torch.float64, device=outputs.device) for name, count in counts.items()
+        }
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        scores = {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        if self.data == "atis":
+            total = sums["found"] + sums["wanted"]
+            return scores | {"f1": 2 * sums["both"] / total if total else 1.0}
+        return scores | {"accuracy_ambiguous": sums["ambiguous_correct"] / sums["ambiguous"] if sums["ambiguous"] else 1.0}
+
+    def about(self) -> dict[str, Any]:
+        facts = {"sha256": self._sha256, "licence": LICENCES[self.data], "tags": len(self.tags)}
+        if self.data == "pypinyin":
+            facts["default_reading"] = self._facts["default_reading"]
+        return facts | self.rows.about()
+
+
+def slots(tags: Sequence[str]) -> set[tuple[int, int, str]]:
+    """(begin, end, kind) of each slot in B-, I- and O; an I- that continues nothing begins a slot, as in conlleval."""
+    found, begin, kind = set(), 0, ""
+    for place, tag in enumerate([*tags, "O"]):
+        prefix, _, name = tag.partition("-")
+        if kind and (prefix != "I" or name != kind):
+            found.add((begin, place, kind))
+            kind = ""
+        if prefix in ("B", "I") and not kind:
+            begin, kind = place, name
+    return found
+
+
+def _selected(rows: Tagged, held: Sequence[bool]) -> tuple[Tagged, Tagged]:
+    """(rows that are not held out, rows that are)."""
+    parts = [
+        tuple([row for row, out in zip(side, held, strict=True) if out is wanted] for side in rows) for wanted in (False, True)
+    ]
+    return parts[0], parts[1]  # type: ignore[return-value]
+
+
+def _atis(columns: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[Split, Tagged], list[str], dict[str, Any]]:
+    parts: dict[str, Tagged] = {}
+    for split, rows in columns.items():
+        parts[split] = [text.split() for text in rows["text"]], [row.split() for row in rows["slots"]]
+        for number, (words, tags) in enumerate(zip(*parts[split], strict=True), 1):
+            if len(words) != len(tags) or not words:
+                raise DataError(f"{ATIS}: split {split!r} row {number} has {len(words)} words and {len(tags)} slots")
+    train, validation = _selected(parts["train"], held_out(columns["train"]["text"], HELD_OUT).tolist())
+    tags = sorted({tag for _, rows in parts.values() for row in rows for tag in row})
+    return {"train": train, "validation": validation, "test": parts["test"]}, tags, {"ambiguous": []}
+
+
+def _inside(name: str) -> bytes:
+    """A table inside the package pypinyin."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return Path(str(distribution("pypinyin").locate_file(f"pypinyin/{name}.json"))).read_bytes()
+    except PackageNotFoundError:
+        raise DataError("pypinyin is not installed; pip install 'rnnbench[zh]'") from None
+    except OSError as error:
+        raise DataError(f"pypinyin has no {name}.json: {error.strerror}; pip install 'rnnbench[zh]'") from None
+
+
+def _pypinyin(
+    phrases: dict[str, list[list[str]]], table: dict[str, str]
+) -> tuple[dict[Split, Tagged], list[str], dict[str, Any]]:
+    """The phrases, cut in three; where one has two readings, the first."""
+    readings = {chr(int(point)): syllables.split(",") for point, syllables in table.items()}
+    texts = sorted(phrases)
+    whole: Tagged = [list(text) for text in texts], [[syllables[0] for syllables in phrases[text]] for text in texts]
+    rest, test = _selected(whole, held_out(texts, 0.1).tolist())
+    train, validation = _selected(rest, held_out(["".join(row) for row in rest[0]], 1 / 9).tolist())
+    tags = sorted({syllable for row in (*whole[1], *readings.values()) for syllable in row})
+    pairs = [pair for row in zip(*test, strict=True) for pair in zip(*row, strict=True)]
+    facts = {
+        "ambiguous": sorted(
+            symbol for symbol in {symbol for row in whole[0] for symbol in row} if len(readings.get(symbol, "")) > 1
+        ),
+        "default_reading": sum(readings.get(symbol, [""])[0] == syllable for symbol, syllable in pairs) / len(pairs),
+    }
+    return dict(zip(SPLITS, (train, validation, test), strict=True)), tags, facts

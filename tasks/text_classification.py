@@ -1,0 +1,172 @@
+"""Text classification: the class of a text, on a data set of your own or any of the hub's.
+
+    text     where is my card ?
+    tokens   7 4 12 58 3
+    target   2                     (the classes are numbered as they sort; answered once, after the last word)
+
+Name the data and its two columns, and nothing has to be written:
+
+    rnnbench train task=text_classification task.hub=ORG/NAME task.text_column=text task.label_column=label model=gru
+    rnnbench train task=text_classification task.file=reviews.csv model=gru
+
+`hub` is an id on the Hugging Face hub, or a folder that holds `<split>-*.parquet`; `file` is a CSV, TSV, JSON or parquet
+file, or a folder with a `train`, and perhaps a `validation` and a `test` of these. Published splits are used. Without a test
+split the validation split is the test; without validation, 5 % of the training texts select; a single file is cut into 80, 10
+and 10 %. These cuts are the same for every run, and equal texts stand on one side. Labels are whole numbers or texts.
+
+Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
+or that training texts lack, a text without a word, and text that is not UTF-8.
+
+Floor: accuracy on the test split of always answering the class that is the most frequent in training.
+
+Source: your data; its licence is for you to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor
+
+from rnnbench.hub import FILES, DataError, digest, entry, file_table, look, splits, table
+from rnnbench.options import Positive, Share
+
+from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class TextClassification(Task):
+    version = 1
+    structure = "N->1"
+    causal = False
+    headline = "accuracy"
+    direction = "max"
+
+    def __init__(
+        self,
+        hub: str | None = None,  # id on the Hugging Face hub, or a folder that holds <split>-*.parquet
+        file: str | None = None,  # a CSV, TSV, JSON or parquet file, or a folder with train, validation and test
+        config: str | None = None,  # of the hub's data set, where it has several
+        revision: str | None = None,  # of the hub's data set; refs/convert/parquet for one that comes with a script
+        text_column: str = "text",  # the column with the texts
+        label_column: str = "label",  # the column with the classes: whole numbers or texts
+        tokenizer: Literal[  # jieba, bpe and torchtext_basic_english need an extra
+            "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
+        ] = "basic_english",
+        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
+        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_length: Positive = 200,  # words; the rest of a longer text is cut off
+        order: Literal[
+            "kept", "shuffled"
+        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+    ):
+        if (hub is None) == (file is None):
+            raise DataError("task=text_classification needs one of task.hub=ID and task.file=PATH")
+        self.hub, self.file, self.config, self.revision = hub, file, config, revision
+        self.text_column, self.label_column, self.order, self.solved_above = text_column, label_column, order, solved_above
+        self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
+        self.name = str(hub or file)
+        if hub:
+            look(hub, splits(hub, config), [text_column, label_column], config)
+        else:
+            self._files()
+
+    def _files(self) -> dict[Split, str]:
+        """The file of each split; one that stands alone is for training."""
+        place = Path(str(self.file)).expanduser()
+        if not place.is_dir():
+            if not place.is_file():
+                raise DataError(f"{self.file}: there is no such file")
+            return {"train": str(place)}
+        found = {path.stem: str(path) for path in sorted(place.iterdir()) if path.suffix.lower() in FILES}
+        files = {split: found[split] for split in SPLITS if split in found}
+        if "train" not in files:
+            raise DataError(f"{self.file} has no train{{{','.join(FILES)}}}; there are: {', '.join(found) or 'none'}")
+        return files
+
+    def _published(self) -> dict[Split, pyarrow.Table]:
+        columns = [self.text_column, self.label_column]
+        if self.file:
+            return {split: file_table(path, self.text_column, [self.label_column]) for split, path in self._files().items()}
+        there = splits(self.name, self.config, self.revision, fetch=True)
+        if "train" not in there:
+            raise DataError(f"{self.hub}: no split 'train'; there are: {', '.join(there) or 'none'}")
+        tables = {split: table(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there}
+        return {split: rows.select(columns) for split, rows in tables.items()}
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        tables = {split: _plain(rows, f"{self.name}: split {split!r}") for split, rows in self._published().items()}
+        self._sha256 = digest(*tables.values())
+        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
+        folder = entry("text_classification", key, lambda part: self._make(part, tables))
+        self.classes = load_facts(folder)["classes"]
+        self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
+        self.vocabulary = self.rows.vocabulary
+        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, self.name)
+        parts = completed({split: Texts(rows.column(0).to_pylist(), labels[split]) for split, rows in tables.items()})
+        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
+        none_empty(tokens, self.name)
+        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        save_facts(folder, {"classes": classes})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self.rows.floor
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return self.rows.floor_guess(batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.rows.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.rows.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return answered(outputs, batch)
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+
+    def about(self) -> dict[str, Any]:
+        return {"sha256": self._sha256, "licence": "that of your data", "classes": len(self.classes), **self.rows.about()}
+
+
+def _plain(rows: pyarrow.Table, where: str) -> pyarrow.Table:
+    """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
+    import pyarrow
+    from pyarrow import types
+
+    text, label = rows.column_names
+    kinds = [rows.column(number).type for number in (0, 1)]
+    kinds = [kind.value_type if types.is_dictionary(kind) else kind for kind in kinds]
+    if not (types.is_string(kinds[0]) or types.is_large_string(kinds[0])):
+        raise DataError(f"{where}: column {text!r} holds {kinds[0]}; allowed: text")
+    if types.is_integer(kinds[1]):
+        kind = pyarrow.int64()
+    elif types.is_string(kinds[1]) or types.is_large_string(kinds[1]) or types.is_boolean(kinds[1]):
+        kind = pyarrow.string()
+    else:
+        raise DataError(f"{where}: column {label!r} holds {kinds[1]}; allowed: whole numbers or text")
+    return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))

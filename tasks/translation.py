@@ -1,0 +1,234 @@
+"""Translation: read a sentence, then write it in another language.
+
+    source   zwei hunde spielen im schnee .
+    inputs   $ two dogs play in the snow .          ($ starts; while training, the true words are fed)
+    targets  two dogs play in the snow . $          ($ ends)
+
+multi30k, German to English: 29,000, 1,014 and 1,000 captions of pictures, published splits (test: 2016, flickr). `hub` may be
+any other data set with a column for each language, `local/tatoeba_en_zh` (English and Chinese, split by the English sentence)
+among them. Vocabularies are of the training rows. Words are the tokens of sacrebleu's tokenizer 13a, which BLEU counts.
+
+BLEU (0 to 100) and chrF are sacrebleu's, over the corpus, from statistics that add up over batches. What was written, joined by
+spaces where it is words, is held against the reference as the data set has it, and sacrebleu cuts both by `bleu`. With
+`lowercase` all is lower case, the references too: such a BLEU is higher than a cased one. Where a source has several
+translations, each is a row with one reference. `word_by_word_bleu`, in the record, is the baseline N->N: each word replaced by
+the likeliest one of IBM model 1 (Brown et al. 1993), in the order of the source.
+
+Floor: BLEU on the test split of always writing the training sentence that has the highest BLEU over the training rows.
+
+Source: Elliott et al. 2016, arXiv:1605.00459, as bentrevett/multi30k (CC BY-NC-SA 4.0; captions of Flickr30k: research use).
+Tatoeba: tatoeba.org by way of manythings.org/anki (CC BY 2.0 FR). BLEU: Papineni et al. 2002; Post 2018, arXiv:1804.08771.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy
+from torch import Tensor
+
+from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.options import AtLeastZero, Positive
+from rnnbench.text import characters, need
+
+from .guesses import dictionary, most_bleu
+from .pairs import Pairs, Part, always, asked, nats, sums, write
+from .rows import load_facts, none_empty, save_facts
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ORDERS = range(1, 5)  # of BLEU's n-grams
+BLEU = ["hypothesis", "reference", *(f"right_{n}" for n in ORDERS), *(f"all_{n}" for n in ORDERS)]  # sacrebleu's order
+CHRF = [f"chrf_{n}_{kind}" for n in range(1, 7) for kind in ("hypothesis", "reference", "right")]
+NOT_KNOWN = "\u2047"  # how `<unk>` is written; no text has it
+LICENCES = {"bentrevett/multi30k": "CC BY-NC-SA 4.0", "local/tatoeba_en_zh": "CC BY 2.0 FR"}
+
+
+class Translation(Task):
+    version = 1
+    structure = "N->M"
+    causal = False
+    headline = "bleu"
+    direction = "max"
+    unit = "of 100"
+
+    def __init__(
+        self,
+        hub: str = "bentrevett/multi30k",  # or local/<name>; a folder with <split>-*.parquet or <split>.<column>, a text a line
+        source_column: str = "de",  # with the texts that are read
+        target_column: str = "en",  # with the texts that are written
+        source_symbols: Literal["words", "characters"] = "words",  # that are read
+        target_symbols: Literal["words", "characters"] = "words",  # that are written
+        bleu: Literal["13a", "zh", "char", "intl", "none"] = "13a",  # sacrebleu's tokenizer; zh for Chinese
+        lowercase: bool = True,  # both sides and the references
+        min_frequency: Positive = 2,  # times a symbol must stand in training rows to be one of its own
+        max_vocabulary: Positive = 30000,  # symbols a side in all; the most frequent stay
+        max_length: Positive = 100,  # symbols; the rest of a text is neither read nor written; references stay whole
+        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
+    ):
+        self.hub, self.columns, self.kinds = hub, (source_column, target_column), (source_symbols, target_symbols)
+        self.bleu, self.lowercase, self.solved_above = bleu, lowercase, solved_above
+        self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
+        need("sacrebleu", "translation")
+        if source_column == target_column:
+            raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
+        self.texts = Path(hub).expanduser() if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
+        if self.texts is None or not (self.texts / f"train.{source_column}").is_file():
+            self.texts = None
+            look(hub, SPLITS, self.columns)
+        elif missing := [f"{s}.{c}" for s in SPLITS for c in self.columns if not (self.texts / f"{s}.{c}").is_file()]:
+            raise DataError(f"{hub}: there is no {missing[0]}")
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        if self.texts:
+            tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
+        else:
+            tables = {split: table(self.hub, split, self.columns) for split in SPLITS}
+        self._sha256 = digest(*tables.values())
+        cut = [*self.columns, *self.kinds, self.bleu, self.lowercase, self.min_frequency, self.max_vocabulary, self.max_length]
+        key = {"version": self.version, "data": self._sha256, "cut": cut}
+        folder = entry("translation", key, lambda part: self._make(part, tables))
+        self.pairs, self._facts = Pairs(folder), load_facts(folder)
+        self.start = self.end = 0
+        self.longest = self.pairs.longest
+        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self.targets = self.inputs
+
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        parts = {}
+        for split, rows in tables.items():
+            texts = [[self._cased(str(text)) for text in rows[column].to_pylist()] for column in self.columns]
+            sides = [
+                [cut(text, kind)[: self.max_length] for text in side] for side, kind in zip(texts, self.kinds, strict=True)
+            ]
+            for side, column in zip(sides, self.columns, strict=True):
+                none_empty({split: side}, f"{self.hub}: column {column!r}")
+            parts[split] = Part(sides[0], sides[1], texts[1] if split != "train" else [])
+        write(folder, parts, self.min_frequency, self.max_vocabulary)
+        pairs = Pairs(folder)
+        guess = most_bleu(pairs.targets["train"])
+        tests = range(len(pairs.references["test"]))
+        facts = {"guess": guess, "floor": self._bleu_of(pairs, [guess for _ in tests])}
+        if self.kinds == ("words", "words"):
+            likeliest, source = dictionary(pairs), pairs.sources["test"]
+            words = numpy.split(likeliest[source.values], source.offsets[1:-1])
+            facts["word_by_word_bleu"] = self._bleu_of(pairs, [row.tolist() for row in words])
+        save_facts(folder, facts)
+
+    def _cased(self, text: str) -> str:
+        return text.lower() if self.lowercase else text
+
+    def _joined(self, symbols: Sequence[str]) -> str:
+        texts = [NOT_KNOWN if symbol == "<unk>" else symbol for symbol in symbols]
+        return (" " if self.kinds[1] == "words" else "").join(texts)
+
+    def _bleu_of(self, pairs: Pairs, written: Iterable[Sequence[int]]) -> float:
+        """BLEU of these symbols over the test split, row by row."""
+        texts = [self._joined(pairs.written.decode(row)) for row in written]
+        counts = self._counts(texts, [[reference] for reference in pairs.references["test"]])
+        return self._scores(dict(zip([*BLEU, *CHRF], counts.tolist(), strict=True)))["bleu"]
+
+    def _counts(self, texts: Iterable[str], references: Iterable[list[str]]) -> numpy.ndarray:
+        """sacrebleu's statistics of BLEU, then of chrF, added up; the mean where a text has several references."""
+        from sacrebleu.metrics import BLEU as Bleu
+        from sacrebleu.metrics import CHRF as Chrf
+
+        metrics, total = (Bleu(tokenize=self.bleu, force=True), Chrf()), numpy.zeros(len(BLEU) + len(CHRF))
+        for text, several in zip(texts, references, strict=True):
+            for one in several:
+                found = [metric._extract_corpus_statistics([text], [[one]])[0] for metric in metrics]
+                total += numpy.concatenate(found) / len(several)
+        return total
+
+    def _scores(self, counts: Mapping[str, float]) -> dict[str, float]:
+        from sacrebleu.metrics import BLEU as Bleu
+        from sacrebleu.metrics import CHRF as Chrf
+
+        right, of = ([counts[f"{kind}_{n}"] for n in ORDERS] for kind in ("right", "all"))
+        lengths = {"sys_len": round(counts["hypothesis"]), "ref_len": round(counts["reference"])}
+        bleu = Bleu.compute_bleu(right, of, **lengths, smooth_method="exp").score  # type: ignore[arg-type]
+        chrf = Chrf()._compute_score_from_stats([counts[name] for name in CHRF]).score  # type: ignore[misc]
+        length = lengths["sys_len"] / max(1, lengths["ref_len"])
+        return {"bleu": float(bleu), "chrf": float(chrf), "length_ratio": length}
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self._facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same sentence."""
+        return always(self._facts["guess"], self.longest, batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["bleu"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.pairs.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.pairs.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return nats(outputs, batch)
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        texts = map(self._joined, self.pairs.symbols(written))
+        own = map(self._joined, self.pairs.symbols(batch.targets))  # for training rows, whose texts are not kept
+        found = zip(texts, self.pairs.references_of(batch), own, asked(batch), strict=True)
+        counted = [(text, known or [target]) for text, known, target, counts in found if counts]
+        counts = self._counts([text for text, _ in counted], [references for _, references in counted])
+        return sums(dict(zip([*BLEU, *CHRF], counts.tolist(), strict=True)), written)
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {**self._scores(sums), "loss": sums["nats"] / sums["symbols"]}
+
+    def encode(self, text: str) -> list[int]:
+        """The numbers that are read for a text to translate."""
+        return self.pairs.read.encode(cut(self._cased(text), self.kinds[0])[: self.max_length])
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text that was written."""
+        return self._joined(self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+
+    def about(self) -> dict[str, Any]:
+        baseline = {name: value for name, value in self._facts.items() if name == "word_by_word_bleu"}
+        signature = f"tokenize {self.bleu}, {'lower case' if self.lowercase else 'cased'}"
+        licence = LICENCES.get(self.hub, "that of your data")
+        return {"sha256": self._sha256, "licence": licence, "bleu_of": signature, **baseline, **self.pairs.about()}
+
+
+def cut(text: str, kind: str) -> list[str]:
+    """The symbols of a text; words are those of sacrebleu's tokenizer 13a."""
+    if kind == "characters":
+        return characters(text.strip())
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    return Tokenizer13a()(text.strip()).split()
+
+
+def _lines(folder: Path, split: str, columns: Sequence[str]) -> pyarrow.Table:
+    """The lines of `<split>.<column>` as the columns of a table."""
+    import pyarrow
+
+    try:
+        sides = {column: (folder / f"{split}.{column}").read_text(encoding="utf-8").split("\n") for column in columns}
+    except UnicodeDecodeError:
+        raise DataError(f"{folder}: split {split!r} is not UTF-8") from None
+    sides = {column: lines[:-1] if lines[-1] == "" else lines for column, lines in sides.items()}
+    first, second = map(len, sides.values())
+    if first != second or not first:
+        raise DataError(f"{folder}: split {split!r} has {first} lines of {columns[0]} and {second} of {columns[1]}")
+    return pyarrow.table(sides)

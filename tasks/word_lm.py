@@ -1,0 +1,179 @@
+"""Word language model: the next word, from all that came before.
+
+    inputs   no it was n't black monday <eos> but      (window = 8)
+    targets  it was n't black monday <eos> but while   (each step is scored)
+
+`text` is `ptb` (929,589 words to train on, 10,000 of them different), `wikitext2` (2,088,628 and 33,278), both with their
+published splits, or the path of a UTF-8 file, which is cut in the order it stands: train, then `held_out` of its lines for
+validation, then as many for test. A line ends with `<eos>`; a word that training text lacks is `<unk>`, and is scored as
+that. PTB is lower case without punctuation, its numbers are `N`, and its rare words were `<unk>` before anybody saw them.
+
+Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
+carried from batch to batch, and gradients stop at a window's edge. A row begins anew, without a state, after 100 windows at
+most. Validation and test are walked in 10 rows, whatever the batch size; every word but the first is scored once, `<eos>`
+among them. Perplexity is exp of the mean nats a word.
+
+Floor: perplexity of the training part's word frequencies (one added to each count), over the test part.
+
+Best: ptb 56.5 for an LSTM (AWD-LSTM, Merity et al. 2017, arXiv:1708.02182); 115 for the small one of Zaremba et al.
+
+Source: Mikolov et al. 2010; Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329 (PTB: Marcus et al. 1993, LDC); Merity et al.
+2016, arXiv:1609.07843 (WikiText-2, CC BY-SA 3.0).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy
+from torch import Tensor
+
+from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.options import AtLeastZero, Positive, Range, nearest
+from rnnbench.text import UNKNOWN, Vocabulary, tokenizer
+
+from .rows import answered
+from .streams import ROWS, Streams
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+
+END = "<eos>"
+
+
+class Published(NamedTuple):
+    hub: str  # id
+    column: str
+    config: str
+    revision: str | None
+    licence: str
+
+
+PUBLISHED = {
+    "ptb": Published(
+        "ptb-text-only/ptb_text_only",
+        "sentence",
+        "penn_treebank",
+        "refs/convert/parquet",
+        "LDC user agreement (this part is distributed for research)",
+    ),
+    "wikitext2": Published("Salesforce/wikitext", "text", "wikitext-2-v1", None, "CC BY-SA 3.0"),
+}
+
+
+class WordLM(Task):
+    version = 1
+    structure = "N->N"
+    causal = True
+    headline = "perplexity"
+    direction = "min"
+    generates = True
+    carries = True
+
+    def __init__(
+        self,
+        text: str = "ptb",  # or wikitext2 (both from the hub), or the path of a UTF-8 file
+        tokenizer: Literal[  # of a file's lines; the published texts are tokenised already. jieba needs the extra zh
+            "whitespace", "basic_english", "characters", "jieba"
+        ] = "whitespace",
+        window: Positive = 35,  # words a row is fed at once; gradients reach no further
+        min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
+        max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
+        held_out: Annotated[
+            float, Range(0, 0.5, open_low=True, open_high=True)
+        ] = 0.05,  # share of a file for validation, same for test
+        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: a text's true one is unknown
+    ):
+        self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
+        self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
+        if text in PUBLISHED:
+            look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
+        elif not Path(text).expanduser().is_file():
+            raise DataError(
+                f"text={text}: there is no such file{nearest(text, PUBLISHED)}; "
+                f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
+            )
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        lines = self._lines()
+        self._sha256 = hashlib.sha256("\0".join("\n".join(rows) for rows in lines.values()).encode()).hexdigest()
+        key = {"version": self.version, "data": self._sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
+        folder = entry("word_lm", key | {"published": self.text in PUBLISHED}, lambda part: self._make(part, lines))
+        self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
+        for split, words in tokens.items():
+            if len(words) < (needed := 1 + max(self.window, ROWS)):
+                raise DataError(
+                    f"text={self.text}: {len(words)} words for {split}; window={self.window} needs at least {needed}"
+                )
+        self.streams = Streams(tokens, self.window, len(self.vocabulary), f"text={self.text}")
+        self.inputs = self.targets = Tokens(len(self.vocabulary))
+
+    def _lines(self) -> dict[Split, list[str]]:
+        if self.text in PUBLISHED:
+            name, column, config, revision, _ = PUBLISHED[self.text]
+            return {split: table(name, split, [column], config, revision)[column].to_pylist() for split in SPLITS}
+        try:
+            whole = Path(self.text).expanduser().read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"text={self.text} cannot be read as UTF-8: {str(error).splitlines()[0]}") from None
+        held = int(len(whole) * self.held_out)
+        if not held:
+            raise DataError(f"text={self.text} has {len(whole)} lines; held_out={self.held_out} of them are none")
+        train = len(whole) - 2 * held
+        return {"train": whole[:train], "validation": whole[train : train + held], "test": whole[train + held :]}
+
+    def _make(self, folder: Path, lines: Mapping[Split, list[str]]) -> None:
+        cut = tokenizer(self.tokenizer)
+        words = {split: [word for line in rows for word in (*cut(line), END)] for split, rows in lines.items()}
+        vocabulary = Vocabulary.build(Counter(words["train"]), self.min_frequency, max(2, self.max_vocabulary), (UNKNOWN,))
+        vocabulary.save(folder / "vocabulary.json")
+        for split in SPLITS:
+            write_arrays(folder / f"{split}.arrow", {"tokens": numpy.array(vocabulary.encode(words[split]), numpy.int32)})
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return math.exp(self.streams.floor)
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return self.streams.floor_guess(batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["perplexity"] < self.solved_below
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.streams.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.streams.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return answered(outputs, batch)
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        nats = sums["nats"] / sums["answers"]
+        return {"perplexity": math.exp(min(nats, 700)), "loss": nats, "accuracy": sums["correct"] / sums["answers"]}
+
+    def about(self) -> dict[str, Any]:
+        facts = {f"{split}_words": len(tokens) for split, tokens in self.streams.tokens.items()}
+        licence = PUBLISHED[self.text].licence if self.text in PUBLISHED else "that of your file"
+        return {"sha256": self._sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
+
+    def encode(self, text: str) -> list[int]:
+        return self.vocabulary.encode(tokenizer(self.tokenizer)(text), strict=True)
+
+    def decode(self, tokens: list[int]) -> str:
+        between = "" if self.tokenizer in ("characters", "jieba") else " "
+        return "".join("\n" if word == END else between + word for word in self.vocabulary.decode(tokens))

@@ -1,0 +1,137 @@
+"""XML: the next character of a text of nested tags; each name comes back when its tag is closed.
+
+    inputs   < k d > < p e r > < / p e r > < / k d
+    targets  k d > < p e r > < / p e r > < / k d >      (every step is scored; after "</" the past says it all)
+
+A document opens a tag; then, with probability 1/2 or after 50 tags, the tag opened last is closed, or the document ends where
+none is open; else a new tag is opened. Names have 2 to 10 letters, their number and the letters uniform. Documents follow one
+another without a mark. (Taken to the letter, the recipe of 2015 makes every other document empty; those change nothing.)
+Rows are streams of windows * window characters that are read a window at a time with the state carried over; 2015 has 35.
+
+Floor: accuracy on the test split of always answering ">", near 2/17: a tag has one among 8.5 characters.
+
+Best: about .65 (an opening tag of 8 characters lets 2.04 be known, a closing one of 9 all); the best of Jozefowicz et al. is
+.475 (MUT1), their GRU has .460, their LSTM with a forget bias of 1 .444.
+
+Source: Jozefowicz, Zaremba & Sutskever 2015, section 3.5.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.options import Positive, Share
+
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+
+SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
+CODES = numpy.zeros(128, int)
+CODES[[ord(symbol) for symbol in SYMBOLS]] = range(len(SYMBOLS))
+LONGEST = 50  # tags after which a document only closes
+
+
+class Xml(Task):
+    version = 1
+    structure = "N->N"
+    causal = True
+    headline = "accuracy"
+    direction = "max"
+    unit = "share of characters"
+    generates = True
+    carries = True
+
+    inputs = Tokens(29)
+    targets = Tokens(29)
+
+    def __init__(
+        self,
+        window: Positive = 35,  # characters a row is fed at once; gradients reach no further
+        windows: Positive = 100,  # windows in a stream
+        streams: Positive = 20,  # streams in the validation set, and in the test set
+        solved_above: Share = 0.64,  # accuracy that counts as solved; .65 is about the most there is
+    ):
+        self.window, self.windows, self.streams, self.solved_above = window, windows, streams, solved_above
+        self._made: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+
+    @functools.cached_property
+    def floor(self) -> float:
+        batches = [self.batch("test", index, self.streams, 0) for index in range(self.windows)]
+        return float(torch.cat([batch.targets == SYMBOLS.index(">") for batch in batches]).double().mean())
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["accuracy"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.windows
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        epoch, place = divmod(index, self.windows)
+        key = (SPLITS.index(split), epoch, seed, batch_size) if split == "train" else (SPLITS.index(split), 0, 0, self.streams)
+        if self._made[0] != key:
+            random, characters = generator(*key[:3]), self.windows * self.window + 1
+            text = "".join(document_stream(random, characters) for _ in range(key[3]))
+            self._made = key, CODES[numpy.frombuffer(text.encode(), numpy.uint8)].reshape(key[3], characters)
+        read = torch.from_numpy(self._made[1][:, place * self.window : (place + 1) * self.window + 1])
+        return Batch(
+            inputs=read[:, :-1],
+            targets=read[:, 1:],
+            scored=torch.ones(len(read), self.window, dtype=torch.bool),
+            lengths=torch.full((len(read),), self.window),
+            fresh=torch.full((len(read),), place == 0),
+        )
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        total, count = cross_entropy(outputs.double(), batch)
+        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "characters": count.double()}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {"accuracy": sums["correct"] / sums["characters"], "loss": sums["nats"] / sums["characters"]}
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        guess = torch.zeros(*batch.targets.shape, len(SYMBOLS), device=batch.targets.device)
+        guess[..., SYMBOLS.index(">")] = 1
+        return guess
+
+    def encode(self, text: str) -> list[int]:
+        for symbol in text:
+            if symbol not in SYMBOLS:
+                raise ValueError(f"{symbol!r} is not in the vocabulary of {len(SYMBOLS)} symbols")
+        return [SYMBOLS.index(symbol) for symbol in text]
+
+    def decode(self, tokens: list[int]) -> str:
+        return "".join(SYMBOLS[token] for token in tokens)
+
+
+def document_stream(random: numpy.random.Generator, characters: int) -> str:
+    """The first `characters` of documents one after another."""
+    most = characters // 2 + 1  # tosses; those that make a tag make at least 4 characters, and a document has two tags
+    closing = (random.random(most) < 0.5).tolist()
+    sizes = random.integers(2, 11, most)
+    letters = random.integers(ord("a"), ord("z") + 1, sizes.sum(), dtype=numpy.uint8).tobytes().decode()
+    ends = sizes.cumsum().tolist()
+    parts: list[str] = []
+    opened: list[str] = []
+    made = tags = 0
+    for toss, end, size in zip(closing, ends, sizes.tolist(), strict=True):
+        if tags and not opened and (toss or tags >= LONGEST):
+            tags = 0
+            continue
+        if tags and opened and (toss or tags >= LONGEST):
+            part = f"</{opened.pop()}>"
+        else:
+            opened.append(letters[end - size : end])
+            part = f"<{opened[-1]}>"
+        tags += 1
+        parts.append(part)
+        made += len(part)
+        if made >= characters:
+            break
+    return "".join(parts)[:characters]

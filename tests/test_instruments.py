@@ -1,0 +1,140 @@
+"""Gradients through time against autograd, gates and states against known values, and what they cost in words."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from rnnbench import config, run, tasks
+from rnnbench.instruments import (
+    StateGradients,
+    activity,
+    cores,
+    horizon,
+    multiply_adds,
+    spectral_radius,
+    state_size,
+    update_ratio,
+)
+from rnnbench.models import MODELS
+
+
+def network_of(*overrides: str):
+    (job,) = config.jobs(["task=adding", "task.length=9", "model.hidden_size=6", *overrides], sweep=False)
+    task = run.make_task(job)
+    torch.manual_seed(0)
+    return run.make_network(job, task).double(), task
+
+
+RECURRENT = [name for name, cls in MODELS.items() if cls.recurrent]
+
+
+@pytest.mark.parametrize("model", RECURRENT)
+def test_state_gradients_are_totals(model):
+    """Against the definition: the gradient of the loss with respect to the state after each step, the rest run from there."""
+    network, task = network_of(f"model={model}")
+    batch = task.batch("train", 0, 5, 0)
+    total, count = task.loss(network(batch)[0], batch)
+    measured = StateGradients()
+    measured.begin(network)
+    total, count = task.loss(network(batch)[0], batch)
+    (total / count).backward()
+    rows = measured.end(lambda tensor: tensor, 1)
+    x = network.codec(batch.inputs, torch.float64)
+    for t in (1, 4, 8):
+        _, state = network.core(x[:, :t])
+        start = [leaf.detach().requires_grad_() for leaf in state[0][0]] if isinstance(state[0][0], tuple) else None
+        start = start or [state[0][0].detach().requires_grad_()]
+        begin = ((tuple(start),),) if isinstance(state[0][0], tuple) else ((start[0],),)
+        y, _ = network.core(x[:, t:], begin)
+        loss, _ = task.loss(network.readout(network.core.last(y, None)).unsqueeze(1), batch)
+        gradients = torch.autograd.grad(loss / count, start)
+        if len(start) == 2:  # the cell acts through h, too: h = o tanh(c), where o may see c
+            cell, c = network.core.layers[0][0], start[1].detach()
+            o = cell.gates(x[:, :t])["o"][:, -1]
+            see = getattr(cell, "p", None)
+            slope = o * (1 - c.tanh() ** 2) + (0 if see is None else c.tanh() * o * (1 - o) * see[2])
+            gradients = (gradients[0], gradients[1] + gradients[0] * slope)
+        for name, gradient in zip(("h", "c"), gradients, strict=False):
+            found = rows[f"state_gradient/core.0.0/{name}"][t - 1]
+            assert found == pytest.approx(gradient.norm().item(), rel=1e-3), (t, name)
+
+
+def test_the_horizon_and_its_counterpart():
+    assert horizon([0.001, 0.01, 0.1, 1.0]) == (2, None)
+    assert horizon([300.0, 10.0, 1.0]) == (None, 2)
+    assert horizon([1.0, 1.0]) == (None, None)
+    assert horizon([1.0, 0.0]) == (None, None)
+    assert horizon([1.0]) == (None, None)
+
+
+def test_gates_and_states_of_a_network_whose_weights_are_known():
+    network, task = network_of("model=lstm")
+    with torch.no_grad():
+        for parameter in network.core.parameters():
+            parameter.zero_()
+        network.core.layers[0][0].b_i[6:12] = 20.0  # the forget gate is open, the others half so; g is 0, so h is 0
+    found = activity(network, task.batch("validation", 0, 4, 0))
+    assert found["gates/core.0.0/f/mean"] == pytest.approx(1)
+    assert found["gates/core.0.0/f/above_.9"] == 1
+    assert found["gates/core.0.0/i/mean"] == pytest.approx(0.5)
+    assert found["gates/core.0.0/i/below_.1"] == found["gates/core.0.0/i/above_.9"] == 0
+    assert found["state/core.0.0/norm"] == 0
+    assert found["state/core.0.0/dead"] == 1
+    assert {value for name, value in found.items() if name.startswith("spectral_radius")} == {0.0}
+
+
+@pytest.mark.parametrize("size", [1, 5, 64])
+def test_the_spectral_radius_is_the_largest_eigenvalue(size):
+    torch.manual_seed(size)
+    for matrix in (torch.randn(size, size), torch.eye(size), torch.randn(size, size) / 100):
+        exact = torch.linalg.eigvals(matrix.double()).abs().max().item()
+        assert exact <= spectral_radius(matrix) * (1 + 1e-9)
+        assert spectral_radius(matrix) == pytest.approx(exact, rel=0.02)
+    assert spectral_radius(torch.zeros(3, 3)) == 0
+    assert spectral_radius(torch.tensor([[0.0, 1.0], [0.0, 0.0]])) == 0
+
+
+def test_update_ratio_state_size_and_multiply_adds():
+    before = [torch.tensor([3.0, 0.0]), torch.tensor([4.0])]
+    after = [torch.tensor([3.0, 0.5]), torch.tensor([4.0])]
+    assert update_ratio(before, after) == pytest.approx(0.1)
+    network, _ = network_of("model=lstm")
+    assert state_size(network) == 12
+    assert multiply_adds(network) == 4 * 6 * (2 + 6) + 6
+    (job,) = config.jobs(["task=char_lm", "model=gru", "model.hidden_size=6", "network.embedding=3"], sweep=False)
+    task = run.make_task(job)
+    task.prepare()
+    network = run.make_network(job, task)
+    assert multiply_adds(network) == 3 * 6 * (3 + 6) + 6 * task.targets.size
+    assert list(cores(network)) == ["core"]
+
+
+def test_everything_is_logged_and_nothing_without():
+    from .test_run import only, settings
+
+    run.execute(settings("runs=with"))
+    rows = only("with").rows()
+    assert {"train/horizon/core.0.0/h", "train/blow_up/core.0.0/c", "train/update_ratio"} <= set(rows[0])
+    assert len(rows[0]["train/state_gradient/core.0.0/h"]) == 6
+    evaluated = [row for row in rows if "validation/mse" in row]
+    assert all("validation/gates/core.0.0/f/mean" in row for row in evaluated)
+    assert all(math.isfinite(row["train/update_ratio"]) for row in rows)
+    run.execute(settings("runs=without", "train.instruments=false"))
+    assert not any("state_gradient" in name or "gates" in name for row in only("without").rows() for name in row)
+
+
+def test_a_reader_and_a_writer_are_both_measured():
+    task = tasks.load("reverse", length=4, shortest=3, symbols=3)
+    (job,) = config.jobs(["task=reverse", "model=lstm", "model.hidden_size=5", "network.embedding=0"], sweep=False)
+    network = run.make_network({**job, "task": {"name": "reverse"}}, task)
+    measured, batch = StateGradients(), task.batch("train", 0, 4, 0)
+    measured.begin(network)
+    total, _ = task.loss(network(batch)[0], batch)
+    total.backward()
+    rows = measured.end(lambda tensor: tensor, 1)
+    assert len(rows["state_gradient/reader.0.0/h"]) == 4
+    assert len(rows["state_gradient/writer.0.0/h"]) == 5
+    assert set(activity(network, batch)) >= {"state/reader.0.0/norm"}

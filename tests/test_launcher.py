@@ -1,0 +1,214 @@
+"""Sweeps through real processes and real signals: what is killed goes on, and every number is as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnbench import jobs, launcher, run
+from rnnbench.cli import main
+from rnnbench.lease import newest
+from rnnbench.records import RunFolder
+
+from . import faults
+from .faults import LONG, SMALL, SWEEP, checkpoints, command, holders, kill, results, until
+
+QUICK = [*SMALL, "train.steps=3"]
+STARTED: list[subprocess.Popen] = []
+
+
+def start(*words: str) -> subprocess.Popen:
+    STARTED.append(faults.start(*words))
+    return STARTED[-1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on(clean):
+    yield
+    for process in STARTED:
+        process.kill()
+        process.communicate()
+    STARTED.clear()
+    for pid in holders().values():
+        kill(pid)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> faults.Results:
+    found = faults.undisturbed(tmp_path_factory.mktemp("undisturbed"))
+    assert len(found) == 4
+    return found
+
+
+@pytest.mark.parametrize("fault", faults.SHORT)
+def test_a_fault_costs_nothing_but_time(fault, undisturbed):
+    faults.play(fault, undisturbed)
+
+
+def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypatch):
+    words = ["train", "-m", *QUICK, *SWEEP, "hydra.launcher.workers=2"]
+    assert main(words) == 0
+    out = capfd.readouterr().out
+    assert "sweep s: 4 runs, 0 recorded before, 2 at a time" in out and "4 of 4 runs recorded" in out
+    assert len(results("runs")) == 4
+    assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json", "multirun.yaml"}
+    manifest = jobs.read_manifest(Path("runs/sweeps/s"))
+    assert {about["words"] for about in manifest.values()} == {
+        f"model={model} seed={seed}" for model in ("lstm", "gru") for seed in (0, 1)
+    }
+    assert set(manifest) == set(results("runs"))
+    monkeypatch.setattr(launcher, "work", None)
+    assert main(words) == 0
+    assert "4 recorded before" in capfd.readouterr().out
+    assert not holders()
+
+
+def test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on(capfd):
+    assert main(["train", "-m", *QUICK, "model=lstm", "model.hidden_size=8,5000000", "seed=0,1"]) == 1
+    out, err = capfd.readouterr()
+    assert len(results("runs")) == 2
+    assert "2 of 4 runs failed:" in err and "Traceback" not in err
+    for seed in (0, 1):
+        assert err.count(f"[model.hidden_size=5000000 seed={seed}]") == 2  # when it happens, and at the end
+    assert "out of memory, after a peak of" in err
+    assert "started again" not in out
+    failures = [message for path in Path("runs").glob("*/*/s*") if (message := RunFolder(path).failure())]
+    assert len(failures) == 2 and all("out of memory" in message for message in failures)
+
+
+def test_it_stops_at_the_first_failure_where_asked(capfd):
+    words = ["model=lstm", "model.hidden_size=5000000,8", "seed=0,1,2"]
+    assert main(["train", "-m", *QUICK, *words, "hydra.launcher.keep_going=false", "hydra.launcher.workers=1"]) == 1
+    assert "1 of 6 runs failed" in capfd.readouterr().err
+
+
+def test_hydras_own_launcher_still_works(capfd):
+    assert main(["train", "-m", *QUICK, *SWEEP, "hydra/launcher=basic"]) == 0
+    assert len(results("runs")) == 4
+
+
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("hydra.launcher.workers=0", "at least 1"),
+        ("hydra.launcher.wrokers=2", "did you mean 'hydra.launcher.workers'"),
+        ("hydra.launcher.keep_going=perhaps", "true or false"),
+        ("hydra/launcher=proceses", "processes"),
+    ],
+)
+def test_bad_options_are_refused(word, said, capfd):
+    assert main(["train", "-m", *QUICK, *SWEEP, word]) == 2
+    err = capfd.readouterr().err
+    assert said in err and err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_the_killed_launchers_jobs_run_on_and_are_waited_for(undisturbed):
+    sweep = start(*LONG, *SWEEP)
+    until(lambda: len(holders()) == 2 and checkpoints(), sweep)
+    orphans = holders()
+    sweep.kill()
+    sweep.communicate()
+    done = subprocess.run(command(*LONG, *SWEEP), capture_output=True, text=True, check=True)
+    assert results("runs") == undisturbed
+    for name in orphans:  # nobody else ran them
+        assert newest(Path("runs") / name) == 1
+        assert f"{name}  goes on" not in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_saves_and_the_same_command_goes_on(number, undisturbed):
+    sweep = start(*LONG, *SWEEP)
+    until(checkpoints, sweep)
+    sweep.send_signal(number)
+    out, err = sweep.communicate(timeout=30)
+    assert sweep.returncode == 128 + number, out + err
+    assert "save a checkpoint" in err and "Traceback" not in err
+    assert not holders()
+    done = subprocess.run(command(*LONG, *SWEEP), capture_output=True, text=True, check=True)
+    assert "goes on from step" in done.stdout
+    assert results("runs") == undisturbed
+
+
+def test_asked_twice_it_stops_now():
+    sweep = start(*LONG, *SWEEP, "train.steps=2000000")
+    until(lambda: len(holders()) == 2, sweep)
+    pids = list(holders().values())
+    for pid in pids:
+        kill(pid, signal.SIGSTOP)  # cannot save anything
+    sweep.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert sweep.poll() is None
+    sweep.send_signal(signal.SIGINT)
+    sweep.communicate(timeout=20)
+    assert sweep.returncode == 130
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def stand_in(tmp_path: Path, steps: int, setting: str, length: int = 10, model: str = "lstm") -> jobs.Job:
+    folder = RunFolder(tmp_path / "adding" / model / f"s{steps}-{setting}")
+    return jobs.Job({"train": {"steps": steps}, "sweep": "s"}, "seed=0", folder, f"{setting}{steps}", setting, length)
+
+
+def test_what_jobs_are_expected_to_take(tmp_path):
+    record = {"status": "finished", "setting": "known", "steps": 100, "speed": {"seconds": 50.0}, "config": {}}
+    done = stand_in(tmp_path, 7, "done")
+    done.folder.path.mkdir(parents=True)
+    done.folder.finish(record)
+    sister, cousin, stranger = (
+        stand_in(tmp_path, 100, "known"),
+        stand_in(tmp_path, 400, "other"),
+        stand_in(tmp_path, 100, "far", length=40, model="gru"),
+    )
+    assert jobs.expect([sister, cousin, stranger]) == 2
+    assert [job.expected for job in (sister, cousin, stranger)] == [50, 200, 200]
+
+
+def test_a_job_that_dies_without_getting_further_is_given_up(tmp_path, capfd):
+    job = stand_in(tmp_path, 10, "x")
+    (job.folder.path / "checkpoints").mkdir(parents=True)
+    pool = launcher.Pool([job], workers=1, retries=2, keep_going=True)
+    for step in (0, 0, 5, 5, 5):  # dies, but gets from 0 to 5 between
+        if step:
+            (job.folder.path / f"checkpoints/{step:09d}-x.pt").touch()
+        assert not pool.failed
+        pool.again(job, -9, 812.0, stopped=False)
+    assert list(pool.failed.values()) == [
+        f"{job.name}: was killed by SIGKILL after a peak of 812 MB, 3 times without getting further than step 5  [seed=0]"
+    ]
+    assert job.folder.failure()
+
+
+def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkeypatch, capfd):
+    from rnnbench import training
+
+    words = ["train", *LONG, "model=lstm", "train.steps=60", "train.eval_every=20"]
+    real = training.Learner.on_train_batch_end
+
+    class Killed(BaseException):
+        pass
+
+    def dies(self, *arguments):
+        real(self, *arguments)
+        if self.step == 30:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        main(words)
+    makers = run.makers
+    monkeypatch.setattr(run, "makers", lambda config: {**makers(config), "torch": "9.9"})
+    capfd.readouterr()
+    assert main(words) == 1
+    err = capfd.readouterr().err
+    assert "torch:" in err and "-> 9.9" in err and "accept_changes=true" in err and "Traceback" not in err
+    assert main([*words, "accept_changes=true"]) == 0
+    (record,) = [RunFolder(path.parent).record() for path in Path("runs").rglob("record.json")]
+    assert record["changes"][0]["step"] <= 30 and "9.9" in record["changes"][0]["changed"][0]

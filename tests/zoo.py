@@ -1,0 +1,159 @@
+"""Every mechanism with its options, and how many parameters each has: what the laws of models run over."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnbench import models
+from rnnbench.models.dropout import RecurrentDropout, Zoneout
+from rnnbench.models.mechanism import Mechanism, leaves
+
+B, T, D, H = 4, 7, 3, 4
+LENGTHS = torch.tensor([7, 3, 1, 5])
+VALID = torch.arange(T) < LENGTHS.unsqueeze(1)
+
+PLUGIN = '''"""A leaky sum: h_t = rate * h_{t-1} + W x_t.
+
+Source: a test.
+"""
+import torch
+from rnnbench.models.mechanism import Mechanism
+
+class Leaky(Mechanism):
+    version = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int = 8,  # units
+        rate: float = 0.5,  # of forgetting
+    ):
+        super().__init__()
+        self.input_size, self.output_size, self.rate = input_size, hidden_size, rate
+        self.W = torch.nn.Parameter(torch.randn(hidden_size, input_size))
+
+    def initial_state(self, batch_size):
+        return self.W.new_zeros(batch_size, self.output_size)
+
+    def step(self, x, state, seen=None):
+        h = self.rate * state + x @ self.W.t()
+        return h, h, {}
+'''
+
+
+def plugin() -> tuple[type[Mechanism], dict[str, Path]]:
+    """(the class, the files of all mechanisms) with another package installed whose entry point names a mechanism."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "leaky_package.py").write_text(PLUGIN)
+    about = folder / "leaky_package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: leaky-package\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[rnnbench.models]\nleaky = leaky_package:Leaky\n")
+    sys.path.insert(0, str(folder))
+    try:
+        return models._models.__wrapped__()["leaky"], models.sources.__wrapped__()
+    finally:
+        sys.path.remove(str(folder))
+
+
+LEAKY, WITH_PLUGIN = plugin()
+MODELS: dict[str, Callable[..., Mechanism]] = {
+    **models.MODELS,
+    "leaky": LEAKY,
+    "zoneout": lambda size, hidden_size, **options: Zoneout(models.MODELS["lstm"](size, hidden_size, **options), 0.3, 0.6),
+    "recurrent dropout": lambda size, hidden_size, **options: RecurrentDropout(models.MODELS["gru"](size, hidden_size), 0.5),
+}
+OPTIONS: dict[str, list[dict]] = {
+    "rnn": [
+        {},
+        {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True},
+        {"nonlinearity": "sigmoid", "recurrent_init": "glorot", "gain": 1.5},
+        {"nonlinearity": "sigmoid_4x", "biases": 1},
+        {"nonlinearity": "sigmoid_4x_centred", "input_init": "glorot"},
+        {"nonlinearity": "half_tanh_2x", "recurrent_init": "orthogonal"},
+    ],
+    "gru": [{}, {"reset": "before"}, {"update_bias": 2.0, "biases": 1}, {"chrono": 9, "reset": "before", "biases": 1}],
+    "lstm": [
+        {},
+        {"forget_bias": 5.0, "recurrent_init": "orthogonal", "biases": 1},
+        {"chrono": 9, "zero_bias": True},
+        {"proj_size": 2},
+        {"peepholes": "diagonal"},
+        {"peepholes": "diagonal", "proj_size": 2, "biases": 1},
+        {"peepholes": "output_matrix", "recurrent_init": "glorot", "input_init": "glorot"},
+        *({"peepholes": "diagonal", name: True} for name in ("NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "FGR")),
+        *({name: True} for name in ("NIG", "NFG", "NOG", "CIFG", "FGR")),
+        {"NIG": True, "NFG": True, "NOG": True, "NIAF": True, "NOAF": True},
+        {"FGR": True, "proj_size": 2},
+    ],
+    "min_gru": [{}, {"positive": True, "update_bias": 1.0}],
+    "min_lstm": [{}, {"positive": True, "forget_bias": 1.0}],
+    "tcn": [{"levels": 2, "kernel": 3}, {"levels": 1, "kernel": 2, "init": "uniform"}],
+    "transformer": [{"heads": 2, "context": 3}, {"heads": 1, "blocks": 1, "context": 20}, {"heads": 3, "context": 4}],
+}
+CASES = [(name, options) for name in MODELS for options in OPTIONS.get(name, [{}])]
+
+
+def count(name: str, options: dict) -> int:
+    """The number of parameters, from the equations."""
+    biases = options.get("biases", 2)
+    if name in ("rnn", "gru", "recurrent dropout"):
+        return {"rnn": 1}.get(name, 3) * (H * D + H * H + biases * H)
+    if name in ("lstm", "zoneout"):
+        P, missing = options.get("proj_size", H), sum(options.get(gate, False) for gate in ("NIG", "NFG", "NOG", "CIFG"))
+        gates = 4 - missing
+        peepholes = {"none": 0, "diagonal": (gates - 1) * H, "output_matrix": H * H}[options.get("peepholes", "none")]
+        projection, recurrence = P * H * ("proj_size" in options), 9 * H * H * options.get("FGR", False)
+        return gates * (H * D + H * P + biases * H) + peepholes + projection + recurrence
+    if name == "tcn":
+        k, levels = options["kernel"], options["levels"]
+        convolutions = (D + H) * H * k + (levels - 1) * 2 * H * H * k
+        return convolutions + levels * 2 * 2 * H + D * H + H  # with gains and biases; the way around the first block
+    if name == "transformer":
+        attended = H + -H % (2 * options["heads"])
+        return D * H + H + options.get("blocks", 2) * (12 * H * H + 12 * H + attended) + 2 * H
+    return {"min_gru": 2 * (H * D + H), "min_lstm": 3 * (H * D + H), "leaky": H * D}[name]
+
+
+def make(name: str, options: dict, size: int = D) -> Mechanism:
+    """In float64 and in evaluation mode, all biases and weights away from zero."""
+    torch.manual_seed(0)
+    cell = MODELS[name](size, hidden_size=H, **options).double().eval()
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return cell
+
+
+def close(a, b, tolerance: float = 1e-12) -> None:
+    for one, other in zip(leaves(a), leaves(b), strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+def real(state) -> list[Tensor]:
+    """The tensors of a state that gradients reach."""
+    return [leaf for leaf in leaves(state) if leaf.is_floating_point()]
+
+
+def states_of_a_loop(cell: Mechanism, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any, list[list[Tensor]]]:
+    """(y (B, T, D), final state, the state's tensors as each step made them), written out step by step; y is 0 at padding."""
+    state, outputs, states = cell.initial_state(len(x)), [], []
+    for t, x_t in enumerate(x.unbind(1)):
+        y, new, _ = cell.step(x_t, state)
+        states.append(leaves(new))
+        ended = torch.zeros(len(x), 1, dtype=torch.bool) if lengths is None else (t >= lengths).unsqueeze(1)
+        parts = iter([torch.where(ended, old, made) for old, made in zip(leaves(state), leaves(new), strict=True)])
+        state = _rebuild(state, parts)
+        outputs.append(y.masked_fill(ended, 0))
+    return torch.stack(outputs, 1), state, states
+
+
+def _rebuild(state, parts: Iterator[Tensor]):
+    return next(parts) if isinstance(state, Tensor) else tuple(_rebuild(part, parts) for part in state)
