@@ -85,7 +85,9 @@ class Music(Task):
         for on, lengths in rolls.values():
             total.update(numpy.packbits(on, axis=1).tobytes() + lengths.astype("<i8").tobytes())
         self._sha256 = total.hexdigest()
-        folder = entry("music", {"version": self.version, "data": self._sha256}, lambda part: _make(part, rolls))
+        folder = entry(
+            "music", {"version": self.version, "data": self._sha256, "kept": "ends"}, lambda part: _make(part, rolls)
+        )
         self._on, self._pieces = {}, {}
         for split in SPLITS:
             packed: Any = read_arrays(folder / f"{split}_steps.arrow")["keys"]

@@ -152,27 +152,8 @@ def test_asked_twice_it_stops_now():
             os.kill(pid, 0)
 
 
-def stand_in(tmp_path: Path, steps: int, setting: str, length: int = 10, model: str = "lstm") -> jobs.Job:
-    folder = RunFolder(tmp_path / "adding" / model / f"s{steps}-{setting}")
-    return jobs.Job({"train": {"steps": steps}, "sweep": "s"}, "seed=0", folder, f"{setting}{steps}", setting, length)
-
-
-def test_what_jobs_are_expected_to_take(tmp_path):
-    record = {"status": "finished", "setting": "known", "steps": 100, "speed": {"seconds": 50.0}, "config": {}}
-    done = stand_in(tmp_path, 7, "done")
-    done.folder.path.mkdir(parents=True)
-    done.folder.finish(record)
-    sister, cousin, stranger = (
-        stand_in(tmp_path, 100, "known"),
-        stand_in(tmp_path, 400, "other"),
-        stand_in(tmp_path, 100, "far", length=40, model="gru"),
-    )
-    assert jobs.expect([sister, cousin, stranger]) == 2
-    assert [job.expected for job in (sister, cousin, stranger)] == [50, 200, 200]
-
-
-def test_a_job_that_dies_without_getting_further_is_given_up(tmp_path, capfd):
-    job = stand_in(tmp_path, 10, "x")
+def test_a_job_that_dies_without_getting_further_is_given_up(capfd):
+    job = jobs.Job({}, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
     (job.folder.path / "checkpoints").mkdir(parents=True)
     pool = launcher.Pool([job], workers=1, retries=2, keep_going=True)
     for step in (0, 0, 5, 5, 5):  # dies, but gets from 0 to 5 between

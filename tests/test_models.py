@@ -8,7 +8,7 @@ from torch import nn
 
 from rnnbench import config, models
 from rnnbench.kernels import StateGradients
-from rnnbench.models.mechanism import Mechanism, at_last, leaves, tree_map
+from rnnbench.models.mechanism import Mechanism, at_last, leaves, reset, tree_map
 from rnnbench.models.rnn import RNN
 from rnnbench.models.scan import scan
 from rnnbench.models.transformer import rotate
@@ -71,6 +71,18 @@ def test_chunks_of_ragged_rows(cell, x):
     rest, carried = cell(x[:, 4:], carried, (LENGTHS - 4).clamp(min=0))
     close(torch.cat([first, rest], 1)[VALID], y[VALID])
     close(carried, state)
+
+
+@laws
+def test_a_row_that_begins_anew_knows_nothing_of_what_went_before(cell, x):
+    _, state = cell(x[:, :4])
+    fresh = torch.tensor([False, True, False, True])
+    y, end = cell(x[:, 4:], reset(state, fresh, cell.initial_state(B)))
+    anew, begun = cell(x[:, 4:])
+    whole, going_on = cell(x)
+    close(y[fresh], anew[fresh])
+    close(y[~fresh], whole[:, 4:][~fresh])
+    close(end, reset(going_on, fresh, begun))
 
 
 @laws

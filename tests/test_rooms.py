@@ -33,7 +33,7 @@ ROOMS = {
     "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
     "listing": ({"config", "options"}, HEAVY),
-    "instruments": ({"models.mechanism", "models.stack"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "instruments": ({"models.mechanism", "models.stack", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "network": (
         {"tasks.task", "models.mechanism", "models.stack", "encoder_decoder", "options"},
         {"pytorch_lightning", "wandb", "hydra", "datasets"},

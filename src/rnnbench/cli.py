@@ -294,10 +294,11 @@ def again(words: list[str]) -> int:
 def estimate(words: list[str]) -> int:
     from . import config, launcher
 
+    words = [word for word in words if word not in ("-m", "--multirun")]
     jobs = config.jobs(words, sweep=True)
     launcher.prepare(jobs, list(config.split(words, sweep=True)), sweep_name(words, jobs))
     workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
-    for line in launcher.estimate(int(workers[-1]) if workers else launcher.cores()):
+    for line in launcher.estimate(int(workers[-1]) if "".join(workers[-1:]).isdigit() else launcher.cores()):
         print(line, flush=True)
     return 0
 

@@ -311,7 +311,14 @@ OURS_ONLY = (
     "callbacks",
     "searchpath",
     "output_subdir",
+    "job",
 )
+
+
+def _plain_node(node: Any) -> Any:
+    plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+    varying = ("override_dirname", "name")  # of hydra.job: they follow the command line
+    return {key: value for key, value in plain.items() if key not in varying} if isinstance(plain, dict) else plain
 
 
 def _refuse_hydra(cfg: Any, choices: tuple[str, ...]) -> None:
@@ -321,13 +328,8 @@ def _refuse_hydra(cfg: Any, choices: tuple[str, ...]) -> None:
     GlobalHydra.instance().clear()
     with initialize(config_path=None, version_base="1.3"):
         ours = compose("config", overrides=[task, model, *launching], return_hydra_config=True).hydra
-    for key in (*OURS_ONLY, "job"):
-        mine, theirs = (
-            OmegaConf.to_container(node.get(key)) if OmegaConf.is_config(node.get(key)) else node.get(key)
-            for node in (ours, cfg.hydra)
-        )
-        if key == "job":
-            mine, theirs = ({k: v for k, v in node.items() if k not in ("override_dirname", "name")} for node in (mine, theirs))
+    for key in OURS_ONLY:
+        mine, theirs = (_plain_node(node.get(key)) for node in (ours, cfg.hydra))
         if mine != theirs:
             raise BadOption(
                 f"hydra.{key} is changed by a file of --config-dir; files may set task, model, train and the like only"

@@ -359,9 +359,11 @@ class Pool:
                 self._took = [self._took[0] + took, self._took[1] + job.expected]
             elif outcome and outcome[0] == "failed":
                 self.fail(job, outcome[1])
+            elif self.stopping:
+                continue
             elif outcome and outcome[0] in ("held", "lost"):
                 self.waiting[job.id] = job, Watch(job.folder.path)
-            elif not self.stopping:
+            else:
                 self.again(job, code, peak, stopped=bool(outcome))
 
     def again(self, job: Job, code: int | None, peak: float, stopped: bool) -> None:

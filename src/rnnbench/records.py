@@ -105,7 +105,10 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
         path = self.path / "config.yaml"
-        config = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        try:
+            config = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        except yaml.YAMLError:
+            config = None
         parts = [config.get(part) for part in ("task", "model")] if isinstance(config, dict) else [None]
         if not all(isinstance(part, dict) and isinstance(part.get("name"), str) for part in parts):
             raise DamagedRecord(f"{path}: no settings of a run")

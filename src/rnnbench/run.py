@@ -217,6 +217,7 @@ def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             task.prepare()
             prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
         task, length = prepared[key]
+        task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
         planned = plan(config, task)
         found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
     return found

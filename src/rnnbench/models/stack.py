@@ -24,6 +24,8 @@ class Stack(nn.Module):
     stacks, one a direction, whose ends are read side by side (Tai, Socher & Manning 2015, arXiv:1503.00075). Reading backward
     is exact for ragged rows: each row's valid steps are reversed, read forward and reversed again.
 
+    Recurrent dropout: Gal & Ghahramani 2016, arXiv:1512.05287; zoneout: Krueger et al. 2017, arXiv:1606.01305.
+
     Between layers everything is time-major. The state is a tuple of one entry a layer, each a tuple of one state a direction.
     """
 
@@ -37,9 +39,9 @@ class Stack(nn.Module):
         tied_directions: bool = False,  # both directions share their weights
         depth_form: Literal["interleaved", "separate"] = "interleaved",  # a layer reads both directions below, or its own
         dropout: Rate = 0.0,  # share zeroed between layers
-        dropout_mask: Literal["step", "sequence"] = "step",  # of `dropout`: drawn each step, or once a row (Gal et al. 2016)
-        recurrent_dropout: Rate = 0.0,  # share zeroed of what recurrent matrices read, one mask a row (Gal et al. 2016)
-        zoneout: Rate = 0.0,  # chance of each unit of h to keep its value for a step (Krueger et al. 2017)
+        dropout_mask: Literal["step", "sequence"] = "step",  # of `dropout`: a new one each step, or one a row
+        recurrent_dropout: Rate = 0.0,  # share zeroed of what recurrent matrices read, one mask a row (Gal)
+        zoneout: Rate = 0.0,  # chance of each unit of h to keep its value for a step (Krueger)
         cell_zoneout: Rate = 0.0,  # the same of c
         initial_state: Literal["zero", "learned"] = "zero",  # what a row starts from; learned from zero on
     ):
@@ -60,9 +62,10 @@ class Stack(nn.Module):
             self.layers.append(nn.ModuleList(cells))
             input_size = cells[0].output_size * (1 if self.separate else self.directions)
         self.output_size = cells[0].output_size * self.directions
+        self.recurrent = cells[0].recurrent  # else the state is a window of what was read
         self.initial: Any = None
         if initial_state == "learned":
-            if not cells[0].recurrent:
+            if not self.recurrent:
                 raise ValueError(f"model.initial_state=learned: {type(cells[0]).__name__} starts from nothing")
             self.initial = nn.ParameterList(leaf[0] for leaf in leaves(self._zero_state(1)))
 
@@ -78,7 +81,7 @@ class Stack(nn.Module):
         if self.initial is None:
             return state
         learned = iter(self.initial)
-        return tree_map(lambda zeros: next(learned).expand_as(zeros), state)
+        return tree_map(lambda zeros: zeros + next(learned), state)
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """x (B, T, D) to (y (B, T, output_size), state); see Mechanism.forward."""
