@@ -88,7 +88,7 @@ class Adding(Task):
         numbers[numpy.arange(self.longest) >= lengths[:, None]] = 0
         targets = (numbers[row, first] + numbers[row, second]) * scale + shift
         return Batch(
-            inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)),
+            inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)[:, : lengths.max()]),
             targets=torch.from_numpy(targets).float().view(rows, 1, 1),
             scored=torch.ones(rows, 1, dtype=torch.bool),
             lengths=torch.from_numpy(lengths),

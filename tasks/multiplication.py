@@ -82,7 +82,7 @@ class Multiplication(Task):
         marks[row, first] = marks[row, second] = 1
         numbers[numpy.arange(self.longest) >= lengths[:, None]] = 0
         return Batch(
-            inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)),
+            inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)[:, : lengths.max()]),
             targets=torch.from_numpy(numbers[row, first] * numbers[row, second]).view(rows, 1, 1),
             scored=torch.ones(rows, 1, dtype=torch.bool),
             lengths=torch.from_numpy(lengths),

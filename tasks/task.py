@@ -149,7 +149,12 @@ class Task(ABC):
         if split not in self._sets:
             self._sets[split] = self.draw(generator(SPLITS.index(split)), self.sequences)
         rows = slice(index * batch_size, (index + 1) * batch_size)
-        return self._sets[split].map(lambda part: part[rows])
+        batch = self._sets[split].map(lambda part: part[rows])
+        steps = int(batch.lengths.max())  # the set is as wide as its longest row
+        batch = batch._replace(inputs=batch.inputs[:, :steps])
+        if self.structure == "N->1":
+            return batch
+        return batch._replace(targets=batch.targets[:, :steps], scored=batch.scored[:, :steps])
 
     sequences: int  # in the validation set, and in the test set, of a task that generates its data
 

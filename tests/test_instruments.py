@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
@@ -19,6 +20,7 @@ from rnnbench.instruments import (
     update_ratio,
 )
 from rnnbench.models import MODELS
+from rnnbench.models.stack import Stack, recording
 
 
 def network_of(*overrides: str):
@@ -138,3 +140,14 @@ def test_a_reader_and_a_writer_are_both_measured():
     assert len(rows["state_gradient/reader.0.0/h"]) == 4
     assert len(rows["state_gradient/writer.0.0/h"]) == 5
     assert set(activity(network, batch)) >= {"state/reader.0.0/norm"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_no_two_parameters_share_a_gradient(name, recorded):
+    """What scales gradients in place, as clipping does, must scale each once."""
+    stack = Stack(lambda size: MODELS[name](size, hidden_size=4), 3)
+    with recording(stack) if recorded else contextlib.nullcontext():
+        stack(torch.randn(2, 5, 3))[0].sum().backward()
+    places = [p.grad.data_ptr() for p in stack.parameters() if p.grad is not None]
+    assert len(set(places)) == len(places)

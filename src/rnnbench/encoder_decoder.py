@@ -63,7 +63,9 @@ class EncoderDecoder(nn.Module):
             self.combine = nn.Linear(self.reader.output_size + width, width, bias=False)
         begin = self.writer.initial_state(1)
         self.alike = _form(self.reader.initial_state(1)) == _form(begin)
-        sizes = [] if self.alike else [leaf.shape[-1] for leaf in leaves(begin)]
+        if not self.alike and not self.writer.recurrent and attention == "none":
+            raise ValueError("network.writer has no state to start from what was read; use network.attention=additive")
+        sizes = [] if self.alike or not self.writer.recurrent else [leaf.shape[-1] for leaf in leaves(begin)]
         self.bridges = nn.ModuleList(nn.Linear(self.reader.output_size, size) for size in sizes)
         self.feeds_back = isinstance(task.inputs, Tokens)
 
@@ -81,7 +83,9 @@ class EncoderDecoder(nn.Module):
         lengths = batch.source_lengths
         x = functional.dropout(self.source(batch.source, self.readout.weight.dtype), self.dropout, self.training)
         y, state = self.reader(x, None, lengths)
-        if not self.alike:
+        if not self.alike and not self.writer.recurrent:
+            state = self.writer.initial_state(len(y))
+        elif not self.alike:
             summary = self.reader.last(y, lengths)
             bridges = iter(self.bridges)
             state = tree_map(lambda _: torch.tanh(next(bridges)(summary)), self.writer.initial_state(len(y)))

@@ -134,7 +134,8 @@ def spectral_radius(matrix: Tensor, squarings: int = 10) -> float:
 
 def state_size(network: Any) -> int:
     """Numbers that a row carries from step to step: of the core, or of the reader and the writer together."""
-    return sum(leaf.numel() for core in cores(network).values() for leaf in leaves(core.initial_state(1)))
+    states = (leaf for core in cores(network).values() for leaf in leaves(core.initial_state(1)))
+    return sum(leaf.numel() for leaf in states if leaf.is_floating_point())
 
 
 def multiply_adds(network: nn.Module) -> int:

@@ -147,7 +147,10 @@ def _flops(M: Tensor, rows: int) -> int:
 
 def biases(R: Tensor, b_i: Tensor | None, b_h: Tensor | None) -> Tensor:
     """(2, G H): the bias of the input's and of the state's product, zero where there is none."""
-    return torch.stack([R.new_zeros(len(R)) if b is None else b for b in (b_i, b_h)])
+    both = torch.stack([R.new_zeros(len(R)) if b is None else b for b in (b_i, b_h)])
+    # The product gives each bias a gradient of its own: through the sum alone, both would get one tensor, and whoever scales
+    # gradients in place (clipping does) would scale it twice.
+    return both * 1
 
 
 def add_gradients(d: Tensor, x: Tensor, W: Tensor, dx: Tensor | None, dW: Tensor, db: Tensor, start: int, stop: int) -> None:
