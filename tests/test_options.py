@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import typing
 from typing import Annotated, Literal
@@ -67,7 +68,7 @@ def test_source_is_read_as_python_reads_it():
     classes = [(config.signature("mechanism", name), cls) for name, cls in MODELS.items()]
     for name in tasks.NAMES:
         read = config.signature("task", name)
-        module = inspect.getmodule(type(tasks.load(name)))
+        module = importlib.import_module(f"rnnbench.tasks.{name}")
         classes.append((read, getattr(module, read.class_name)))
     for read, cls in classes:
         real = inspect.signature(cls.__init__).parameters

@@ -29,8 +29,6 @@ ROOMS = {
     "lease": (set(), HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
-    "worker": ({"options", "run"}, HEAVY | {"hydra"}),
-    "pool": ({"jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
     "tables": ({"records", "statistics", "options", "__init__"}, HEAVY | {"hydra"}),
     "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
