@@ -175,7 +175,7 @@ def test_of_many_that_try_at_once_one_has_it():
         with contextlib.suppress(Held):
             taken.append(take(RUN))
 
-    for _ in range(60):
+    for _ in range(20):
         threads = [threading.Thread(target=race) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -29,6 +29,7 @@ ROOMS = {
     "lease": (set(), HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
+    "pool": ({"jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
     "tables": ({"records", "statistics", "options", "__init__"}, HEAVY | {"hydra"}),
     "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
@@ -86,7 +87,7 @@ def test_a_room_imports_what_the_table_allows(room):
 
 
 def test_every_room_is_in_the_table():
-    free = {"__init__", "__main__", "cli", "run", "benchmarks", "launcher", "devices"}  # where rooms meet
+    free = {"__init__", "__main__", "cli", "run", "benchmarks", "launcher", "worker", "devices"}  # where rooms meet
     assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)
 
 

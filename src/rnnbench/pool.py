@@ -1,0 +1,257 @@
+"""A bounded pool of jobs that nothing can take down together: deaths, stops, other launchers and their runs.
+
+The pool keeps nothing that could be lost. Killed, it leaves its jobs to run to their end, and the same command finds what
+they did and waits for what they still do.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from .jobs import Job, clock, expect, last_step
+from .lease import Watch
+from .records import DamagedRecord
+from .worker import Process, score, work
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
+LOOK = 0.5  # seconds between two looks at runs that others hold
+TELL = 10.0  # seconds between two lines of progress where there is no terminal
+
+
+class Pool:
+    """Runs jobs, `workers` at a time, until each is recorded or has failed.
+
+    Runs that another process holds are waited for. A job that died is started again, from its checkpoint, unless it has
+    died `retries` times more without getting further; one that failed by its own error is not.
+    """
+
+    def __init__(self, jobs: Sequence[Job], workers: int, retries: int, keep_going: bool):
+        self.jobs, self.workers, self.retries, self.keep_going = jobs, workers, retries, keep_going
+        self.queue: collections.deque[Job] = collections.deque()
+        self.waiting: dict[str, tuple[Job, Watch]] = {}  # by the id of the run
+        self.running: dict[str, tuple[Job, Process]] = {}
+        self.deaths: dict[str, tuple[int, int]] = {}  # how often, and at which step
+        self.recorded: dict[str, float | None] = {}
+        self.failed: dict[str, str] = {}
+        self.asked: list[int] = []
+        self.stopping = False
+        self.terminal = sys.stderr.isatty()
+        self._told_at = self._looked_at = self._measured_at = time.monotonic()
+        self._drawn = ""
+        self._took = [0.0, 0.0]  # seconds of jobs that ended here, and what had been expected
+
+    def run(self) -> None:
+        started = time.monotonic()
+        known = {job.id: job for job in self.jobs}  # two ways of saying one run are one run
+        for job in known.values():
+            if not self.answered(job):
+                self.queue.append(job)
+        before = len(self.recorded)
+        todo = list(self.queue)
+        expect(todo)
+        self.queue = collections.deque(sorted(todo, key=lambda job: -job.expected))
+        self.total = len(known)
+        workers = f", {self.workers} at a time" if todo else ""
+        self.say(f"{self.total} runs, {before} recorded before{workers}")
+        with self.signals():
+            while self.queue or self.waiting or self.running:
+                self.fill()
+                self.listen()
+                self.look()
+                self.heed()
+                self.progress()
+        self.draw("")
+        self.say(f"{len(self.recorded)} of {self.total} runs recorded, in {clock(time.monotonic() - started)}")
+
+    # jobs come and go
+
+    def answered(self, job: Job) -> bool:
+        """Whether the run needs no process: recorded, or its record is damaged."""
+        try:
+            record = job.folder.record()
+        except DamagedRecord as error:
+            self.fail(job, str(error))
+            return True
+        if record is not None:
+            self.recorded[job.id] = score(record)
+        return record is not None
+
+    def fill(self) -> None:
+        """Starts jobs while there is room for them."""
+        while self.queue and not self.stopping:
+            job = self.queue[0]
+            busy = sum(places(job) for job, _ in self.running.values())
+            if self.running and busy + places(job) > self.workers:
+                return
+            self.queue.popleft()
+            if self.answered(job):
+                continue
+            watch = Watch(job.folder.path)
+            if watch.holder() and watch.sure:
+                self.waiting[job.id] = job, watch
+            else:
+                self.running[job.id] = job, Process(work, job.config)
+
+    def listen(self) -> None:
+        """Passes on what jobs print, and takes leave of those that have ended; returns after a moment at most."""
+        ends = [process.process.sentinel for _, process in self.running.values()]
+        outputs: list[Any] = [process.output for _, process in self.running.values()]
+        if not wait([*ends, *outputs], 0.2 if self.running else LOOK):
+            return
+        for job, process in list(self.running.values()):
+            for line in process.lines():
+                self.print(line)
+            if process.process.exitcode is None:
+                continue
+            for line in process.lines():
+                self.print(line)
+            outcome, took, peak = process.outcome(), time.monotonic() - process.started, process.peak
+            code = process.end()
+            del self.running[job.id]
+            if outcome and outcome[0] == "recorded":
+                self.recorded[job.id] = outcome[1]
+                self._took = [self._took[0] + took, self._took[1] + job.expected]
+            elif outcome and outcome[0] == "failed":
+                self.fail(job, outcome[1])
+            elif self.stopping:
+                continue
+            elif outcome and outcome[0] in ("held", "lost"):
+                self.waiting[job.id] = job, Watch(job.folder.path)
+            else:
+                self.again(job, code, peak, stopped=bool(outcome))
+
+    def again(self, job: Job, code: int | None, peak: float, stopped: bool) -> None:
+        """Puts a job that was killed, or asked to stop by somebody else, back into the queue."""
+        times, before = self.deaths.get(job.id, (0, -1))
+        step = last_step(job.folder)
+        times = 1 if step > before else times + 1
+        self.deaths[job.id] = times, step
+        how = "was stopped" if stopped else ended(code) + f" after a peak of {peak:,.0f} MB" * bool(peak)
+        if times > self.retries and not stopped:
+            message = f"{job.name}: {how}, {times} times without getting further than step {step}"
+            job.folder.fail(message)
+            self.fail(job, message)
+            return
+        self.print(f"{job.name}  {how}; started again" + f" from step {step}" * bool(step))
+        self.queue.appendleft(job)
+
+    def fail(self, job: Job, message: str) -> None:
+        self.failed[job.id] = f"{message}  [{job.words}]" if job.words else message
+        self.print(f"failed: {self.failed[job.id]}", sys.stderr)
+        if not self.keep_going:
+            self.stop("hydra.launcher.keep_going=false")
+
+    def look(self) -> None:
+        """Looks at the runs that others hold: recorded meanwhile, or free."""
+        if time.monotonic() - self._looked_at < LOOK:
+            return
+        self._looked_at = time.monotonic()
+        for job, watch in list(self.waiting.values()):
+            if self.answered(job):
+                del self.waiting[job.id]
+            elif not watch.holder():
+                del self.waiting[job.id]
+                self.queue.append(job)
+
+    # stopping
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in ENDS}
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:  # nohup
+                signal.signal(number, lambda number, _: self.asked.append(number))
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def heed(self) -> None:
+        """Does what signals asked for: the first stops with checkpoints, the second at once."""
+        if self.asked and not self.stopping:
+            self.stop(signal.Signals(self.asked[0]).name)
+        if len(self.asked) > 1:
+            for _, process in self.running.values():
+                process.signal(signal.SIGKILL)
+
+    def stop(self, why: str) -> None:
+        if not self.stopping:
+            self.stopping = True
+            self.queue.clear()
+            self.waiting.clear()
+            for _, process in self.running.values():
+                process.signal(signal.SIGTERM)
+            if self.running:
+                self.print(f"{why}: {len(self.running)} running jobs save a checkpoint; once more ends them now", sys.stderr)
+
+    # what is seen
+
+    def say(self, line: str) -> None:
+        sweep = self.jobs[0].config["sweep"] if self.jobs else ""
+        self.print(f"sweep {sweep}: {line}")
+
+    def print(self, line: str, file: Any = None) -> None:
+        drawn = self._drawn
+        self.draw("")
+        print(line, file=file or sys.stdout, flush=True)
+        self.draw(drawn)
+
+    def draw(self, line: str) -> None:
+        """The line of progress at the foot of a terminal."""
+        if self.terminal and line != self._drawn:
+            with contextlib.suppress(OSError):
+                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            self._drawn = line
+
+    def progress(self) -> None:
+        now = time.monotonic()
+        if now - self._measured_at > 1:  # seconds
+            self._measured_at = now
+            for _, process in self.running.values():
+                process.measure()
+        parts = [f"{len(self.recorded)}/{self.total} recorded", f"{len(self.running)} running"]
+        parts += [f"{len(self.waiting)} elsewhere"] * bool(self.waiting) + [f"{len(self.failed)} failed"] * bool(self.failed)
+        if self._took[1]:
+            slower = self._took[0] / self._took[1]
+            left = sum(job.expected * slower for job in self.queue)
+            left += sum(max(0.0, job.expected * slower - (now - one.started)) for job, one in self.running.values())
+            parts.append(f"about {clock(left / self.workers)} left")
+        if self.terminal:
+            self.draw("  ".join(parts))
+        elif now - self._told_at > TELL:
+            self._told_at = now
+            self.say(", ".join(parts))
+
+
+def places(job: Job) -> int:
+    """How many of the pool's places a job takes: one a process of its own."""
+    return int(job.config["trainer"]["devices"])
+
+
+def ended(code: int | None) -> str:
+    """How a process without an answer ended, in words."""
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-code).name}"
+    return f"died with exit code {code}"
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
