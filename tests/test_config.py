@@ -124,6 +124,17 @@ def test_refuse_code_looks_everywhere():
         ("train task=adding model=pee", "model=peephole_lstm"),
         ("train task=adding model=lstm task.le", "task.length="),
         ("train train.le", "train.learning_rate="),
+        ("train -m task=adding,co", "task=adding,copy_memory"),
+        ("train task=adding train.opt", "train.optimizer="),
+        ("train train.optimizer=a", "train.optimizer=adam"),
+        ("train --conf", "--config-dir"),
+        ("train t", "train."),
+        ("compare --fo", "--format"),
+        ("compare --format m", "markdown"),
+        ("benchmark ov", "overhead"),
+        ("baseline senti", "sentiment"),
+        ("prepare adding task.le", "task.length="),
+        ("list models gr", "gru"),
         ("list mo", "models"),
     ],
 )
@@ -131,6 +142,13 @@ def test_completion(line, expected, monkeypatch, capsys):
     monkeypatch.setenv("COMP_LINE", f"rnnbench {line}")
     assert main(["complete"]) == 0
     assert expected in capsys.readouterr().out.split("\n")
+
+
+def test_completion_leaves_files_to_the_shell(monkeypatch, capsys):
+    for line in ("report runs/", "train task=char_lm task.text=my", "nonsense x"):
+        monkeypatch.setenv("COMP_LINE", f"rnnbench {line}")
+        assert main(["complete"]) == 0
+        assert not capsys.readouterr().out.strip()
 
 
 @pytest.mark.parametrize(

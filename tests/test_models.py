@@ -464,14 +464,14 @@ def test_details_of_mechanisms_and_of_settings():
 
 @pytest.mark.parametrize("name", config.names("model"))
 def test_every_named_setting_can_be_built_and_has_a_source(name):
-    (row,) = models.details({name: config.nodes()["model", name]}, width=8)
+    (row,) = models.details({name: config.node("model", name)}, width=8)
     assert row.parameters > 0
-    if name in config.files("model"):
+    if config.file("model", name):
         assert (config.CONF / f"model/{name}.yaml").read_text().startswith("# ")
 
 
 def test_the_lstm_of_arjovsky_has_the_parameters_of_its_code():
     """Copying at 40 units: 10 symbols in, 9 out. 10 209 with the read-out."""
-    setting = {**config.nodes()["model", "arjovsky_lstm"]}
+    setting = {**config.node("model", "arjovsky_lstm")}
     (row,) = models.details({"arjovsky_lstm": setting}, width=40)
     assert row.parameters - 4 * 40 * (40 - 10) + 40 * 9 + 9 == 10209

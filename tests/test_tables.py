@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rnnbench import figures, records, statistics, tables
+from rnnbench import entries, figures, records, renderers, statistics, tables, wording
 
 FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
 SCORES = {"adding": ("mse", "min", ""), "copy_memory": ("cross_entropy", "min", "nats"), "char_lm": ("bpc", "min", "bits")}
@@ -36,6 +36,7 @@ def write(
     rows: int = 20,
     status: str = "finished",
     record: bool = True,
+    sweep: str | None = None,
     **changes: Any,
 ) -> Path:
     """One run folder that ends at `score`; without `record` it is unfinished."""
@@ -48,6 +49,7 @@ def write(
         "trainer": {"accelerator": "cpu"},
         "tracker": {"name": "none"},
         "seed": seed,
+        "sweep": sweep,
     }
     setting = records.digest([task, model, dict(task_options), dict(model_options)])[:32]
     run = records.digest([setting, seed])[:32]
@@ -110,7 +112,7 @@ def write(
         "process": {"threads": 1},
         "started": f"2025-03-01T10:0{seed % 10}:00+00:00",
         "ended": f"2025-03-01T10:1{seed % 10}:00+00:00",
-        "sweep": None,
+        "sweep": sweep,
     }
     folder.finish({**body, **changes})
     return folder.path
@@ -184,9 +186,9 @@ def test_gaps_are_named_everywhere(swept: Path) -> None:
     found = load(swept)
     gaps = {gap for table in found for gap in table.gaps}
     assert gaps == {"lstm: seed 1 missing", "peephole_lstm: seed 0 unfinished", "rnn: seed 2 diverged at step 400"}
-    for rendered in (tables.to_terminal(found, 80), tables.to_markdown(found), "".join(map(tables.to_html, found))):
+    for rendered in (renderers.to_terminal(found, 80), renderers.to_markdown(found), "".join(map(renderers.to_html, found))):
         assert all(gap in rendered for gap in gaps) and "2/3" in rendered
-    rows = {(line["task"], line["row"]): line for line in csv.DictReader(io.StringIO(tables.to_csv(found)))}
+    rows = {(line["task"], line["row"]): line for line in csv.DictReader(io.StringIO(renderers.to_csv(found)))}
     assert rows["adding", "lstm"]["missing"] == "1"
     assert rows["copy_memory", "peephole_lstm"]["unfinished"] == "0"
     assert rows["copy_memory", "rnn"]["diverged"] == "2"
@@ -276,8 +278,38 @@ def test_a_damaged_record_is_a_complaint_and_no_row(tmp_path: Path) -> None:
     table, refused = load(tmp_path)
     assert (values(table, 0)["seeds"], values(table, 0)["value"]) == ("0", 0.01)
     assert "checksum" in refused.gaps[0]
-    assert "checksum" in tables.to_terminal([table, refused]) and "checksum" in tables.to_markdown([table, refused])
+    assert "checksum" in renderers.to_terminal([table, refused]) and "checksum" in renderers.to_markdown([table, refused])
     assert "checksum" in figures.page(*records.find([tmp_path]))
+
+
+def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    for seed, damage in ((1, b"\xff\xfe\x00"), (2, b"[]"), (3, b"null")):
+        (write(tmp_path, seed=seed) / "record.json").write_bytes(damage)
+    bare = records.RunFolder(tmp_path / "adding" / "lstm" / "bare")
+    bare.path.mkdir()
+    bare.finish({"seed": 9, "setting": "x", "config": {"task": {"name": "adding"}, "model": {"name": "lstm"}, "seed": 9}})
+    (tmp_path / "back").symlink_to(tmp_path)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    table, refused = load(tmp_path)
+    assert values(table, 0)["seeds"] == "0"
+    assert len(refused.gaps) == 4 and any("lacks departures" in gap for gap in refused.gaps)
+    (bare.path / "metrics.jsonl").write_bytes(b"\xff\n")
+    assert figures.page(*records.find([tmp_path]))
+
+
+def test_a_record_file_may_be_named_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, seed=0)
+    assert load(path / "record.json") == load(path)
+
+
+def test_a_seed_is_missed_only_beside_what_it_was_run_with(tmp_path: Path) -> None:
+    for model, sweep, seeds in (("lstm", "a", (0, 1)), ("gru", "a", (0,)), ("rnn", "b", (7,)), ("irnn", None, (8,))):
+        for seed in seeds:
+            write(tmp_path, seed=seed, model=model, sweep=sweep)
+    (table,) = load(tmp_path)
+    missing = {values(table, row)["row"]: values(table, row)["missing"] for row in range(4)}
+    assert missing == {"lstm": "", "gru": "1", "rnn": "", "irnn": ""}
 
 
 def test_a_record_without_a_score_or_settings_is_refused(tmp_path: Path) -> None:
@@ -370,13 +402,13 @@ def test_different_hardware_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_interval_is_shown_to_the_digits_it_has(value: float, low: float | None, high: float | None, shown: str) -> None:
-    assert tables.interval(statistics.Estimate(value, low, high, "mean")) == shown
+    assert wording.interval(statistics.Estimate(value, low, high, "mean")) == shown
 
 
 def test_numbers_for_readers() -> None:
-    assert [tables.compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
-    assert [tables.duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]
-    assert [tables.text(option) for option in (True, None, 0.001, "/home/a/corpus.txt", [1, 2])] == [
+    assert [wording.compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
+    assert [wording.duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]
+    assert [wording.text(option) for option in (True, None, 0.001, "/home/a/corpus.txt", [1, 2])] == [
         *("true", "null", "0.001", "…/corpus.txt", "[1, 2]")
     ]
 
@@ -386,7 +418,7 @@ def test_numbers_for_readers() -> None:
 
 def test_csv_round_trip(swept: Path) -> None:
     found = load(swept)
-    lines = list(csv.DictReader(io.StringIO(tables.to_csv(found))))
+    lines = list(csv.DictReader(io.StringIO(renderers.to_csv(found))))
     expected = [{**table.about, **values(table, row)} for table in found for row in range(len(table.rows))]
     assert len(lines) == len(expected) == 8
     for line, row in zip(lines, expected, strict=True):
@@ -401,34 +433,34 @@ def test_csv_round_trip(swept: Path) -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_terminal_fits(swept: Path, width: int) -> None:
-    shown = tables.to_terminal(load(swept), width)
+    shown = renderers.to_terminal(load(swept), width)
     assert max(map(len, shown.splitlines())) <= width
     assert ("Left out" in shown) == (width < 130)
     assert "…" not in shown and "[0.00095, 0.00113]" in shown and "\x1b" not in shown
 
 
 def test_piped_is_plain_and_whole(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = tables.export(load(swept))
+    shown = renderers.export(load(swept))
     assert "Left out" not in shown and "tokens/s" in shown and "\x1b" not in shown
-    assert "\x1b[" in tables.to_terminal(load(swept), 100, colour=True)
+    assert "\x1b[" in renderers.to_terminal(load(swept), 100, colour=True)
     with pytest.raises(ValueError, match="no format 'xml'"):
-        tables.export([], "xml")
+        renderers.export([], "xml")
 
 
 def test_markdown_is_a_table(swept: Path, tmp_path: Path) -> None:
-    block = [line for line in tables.to_markdown(load(swept)).splitlines() if line.startswith("|")]
+    block = [line for line in renderers.to_markdown(load(swept)).splitlines() if line.startswith("|")]
     assert len(block) == 2 * (2 + 4) and len({line.count("|") for line in block}) == 1
     write(tmp_path, model_options={"kind": "a|b<i>"}, seed=0)
     write(tmp_path, model_options={"kind": "c"}, seed=0)
-    assert "kind=a\\|b\\<i\\>" in tables.to_markdown(load(tmp_path))
+    assert "kind=a\\|b\\<i\\>" in renderers.to_markdown(load(tmp_path))
 
 
 def test_nothing_to_show_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(tables.NoRuns) as nothing:
+    with pytest.raises(entries.NoRuns) as nothing:
         load(tmp_path)
     assert "rnnbench train" in str(nothing.value) and "\n" not in str(nothing.value)
     (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(tables.NoRuns, match=r"1 refused; the first: .*no record"):
+    with pytest.raises(entries.NoRuns, match=r"1 refused; the first: .*no record"):
         load(tmp_path)
 
 
@@ -506,7 +538,7 @@ def test_page_of_odd_runs(tmp_path: Path) -> None:
     assert "its log cannot be read" in page and "no run has finished yet" in page
     lines = results(tmp_path / "b", tmp_path / "results.jsonl")
     assert [spec["description"] for spec in specs(figures.page(*records.find([lines])))] == ["Speed against score, char_lm"]
-    with pytest.raises(tables.NoRuns):
+    with pytest.raises(entries.NoRuns):
         figures.report([], [], tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
 
@@ -547,11 +579,11 @@ import sys
 for name in ("torch", "pandas", "lightning", "pytorch_lightning", "wandb", "altair"):
     sys.modules[name] = None
 from pathlib import Path
-from rnnbench import figures, records, tables
+from rnnbench import figures, records, renderers, tables
 stored, complaints = records.find([Path(sys.argv[1])])
 assert not {"scipy", "numpy", "rich", "jinja2", "vl_convert"} & set(sys.modules)
-for format in tables.FORMATS:
-    assert tables.export(tables.compare(stored, complaints), format)
+for format in renderers.FORMATS:
+    assert renderers.export(tables.compare(stored, complaints), format)
 figures.report(stored, complaints, Path(sys.argv[2]))
 """
     subprocess.run([sys.executable, "-c", code, str(swept), str(tmp_path / "report.html")], check=True)

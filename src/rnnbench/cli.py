@@ -146,13 +146,15 @@ def train(words: list[str]) -> int:
         raise BadOption(
             "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
         )
+    if asked.help:
+        from . import listing
+
+        print(listing.train(overrides, asked.config_dir))
+        return 0
     config.register()
     launcher.register()
-    shown = asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
-    if asked.help:
-        chosen = {word.partition("=")[0] for word in overrides}
-        overrides += [word for word in ("task=adding", "model=lstm") if word.partition("=")[0] not in chosen]
-    if not asked.help and not asked.hydra_help and not asked.shell_completion:
+    shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
+    if not asked.hydra_help and not asked.shell_completion:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
         if not shown:
             check_locks(jobs)
@@ -366,10 +368,10 @@ def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
 
 
 def compare(options: argparse.Namespace) -> int:
-    from . import tables
+    from . import renderers, tables
 
     found = tables.compare(*stored(options))
-    print(tables.export(found, options.format))
+    print(renderers.export(found, options.format))
     if options.format == "csv":  # whose rows have no place for what was refused
         print(*(gap for table in found for gap in table.gaps), sep="\n", end="", file=sys.stderr)
     return 0
@@ -466,57 +468,18 @@ def benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
-# completion
-
-SCRIPTS = {
-    "bash": """\
-_rnnbench() {
-    local IFS=$'\\n'
-    COMPREPLY=($(COMP_LINE="${COMP_LINE:0:$COMP_POINT}" "${COMP_WORDS[0]}" complete 2>/dev/null))
-    [[ ${COMPREPLY[0]} == *[=./] ]] && compopt -o nospace
-    # bash takes = for the end of a word: what stands before it is not completed again
-    [[ $COMP_WORDBREAKS == *=* && ${COMP_LINE:0:$COMP_POINT} =~ [^[:space:]]*$ ]] || return
-    local before="${BASH_REMATCH[0]%"${BASH_REMATCH[0]##*=}"}"
-    COMPREPLY=("${COMPREPLY[@]#"$before"}")
-}
-complete -F _rnnbench rnnbench""",
-    "zsh": """\
-autoload -U +X compinit && compinit -u
-_rnnbench() { local -a found; found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT]}" ${words[1]} complete 2>/dev/null)}")
-    compadd -U -S '' -- $found }
-compdef _rnnbench rnnbench""",
-}
-
-
 def completion(options: argparse.Namespace) -> int:
+    from .completion import SCRIPTS
+
     print(SCRIPTS[options.shell])
     return 0
 
 
 def complete(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
-    line = os.environ.get("COMP_LINE", "")
-    verbs: tuple[str, ...] = ("train", "list", "compare", "report", "baseline", "prepare", "sample", "benchmark", "completion")
-    verbs = (*verbs, "status", "prune", "estimate")
-    words = line.split(" ")[1:]
-    if len(words) <= 1:
-        found = [verb for verb in verbs if verb.startswith("".join(words))]
-    elif words[0] in ("train", "estimate"):
-        from . import config
+    from .completion import found
 
-        found = config.completions(" ".join(words[1:]))
-    elif words[0] in ("baseline", "prepare") and len(words) == 2:
-        from . import config
-
-        found = [name for name in config.names("task") if name.startswith(words[1])]
-    elif words[0] == "list":
-        from . import config
-
-        found = ["tasks", "models"] if len(words) == 2 else config.names("task" if words[1] == "tasks" else "model")
-        found = [word for word in found if word.startswith(words[-1])]
-    else:
-        found = []
-    print("\n".join(found))
+    print(*found(os.environ.get("COMP_LINE", ""), parser()), sep="\n")
     return 0
 
 

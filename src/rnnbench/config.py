@@ -11,7 +11,7 @@ import copy
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,10 @@ NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",
 
 
 @functools.cache
-def files(group: str) -> dict[str, dict[str, Any]]:
-    """The departures in conf/<group>, by the name of the file."""
-    return {path.stem: load_yaml(path) for path in sorted((CONF / group).glob("*.yaml"))}
+def file(group: str, name: str) -> Mapping[str, Any]:
+    """The departures in conf/<group>/<name>.yaml; none where there is no such file."""
+    path = CONF / group / f"{name}.yaml"
+    return load_yaml(path) if path.exists() else {}
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -106,27 +107,24 @@ def load_yaml(path: Path) -> dict[str, Any]:
 def names(group: str) -> list[str]:
     """What can stand after `group=`."""
     own = {"task": tasks.NAMES, "model": tuple(models.sources())}.get(group, ())
-    return sorted({*own, *files(group)})
+    return sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))})
 
 
 @functools.cache
-def nodes() -> dict[tuple[str, str], dict[str, Any]]:
-    """Every choice of every group, defaults and departures together."""
-    found = {}
-    for name in names("task"):
-        departures = copy.deepcopy(files("task").get(name, {}))
+def node(group: str, name: str) -> dict[str, Any]:
+    """One choice of a group, defaults and departures together."""
+    departures = copy.deepcopy(dict(file(group, name)))
+    if group == "task":
         task = departures.pop("task", {})
         kind = {"name": task.get("name", name)}
-        found["task", name] = {"task": {**kind, **_defaults("task", kind), **task}, **departures}
-    for name in names("model"):
-        departures = files("model").get(name, {})
-        kind = {"name": name, "mechanism": departures.get("mechanism", name)}
-        found["model", name] = {**kind, **_defaults("model", kind), **departures}
-    for name, departures in files("tracker").items():
-        found["tracker", name] = {**_defaults("tracker", departures), **departures}
-    for name, departures in files("trainer").items():
-        found["trainer", name] = {**_defaults("trainer", {}), **departures}
-    return found
+        return {"task": {**kind, **_defaults("task", kind), **task}, **departures}
+    kind = {"name": name, "mechanism": departures.get("mechanism", name)} if group == "model" else {}
+    return {**kind, **_defaults(group, kind or departures), **departures}
+
+
+def nodes() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every choice of every group."""
+    return {(group, name): node(group, name) for group in CHOICES for name in names(group)}
 
 
 def _defaults(group: str, kind: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,10 +136,11 @@ def _defaults(group: str, kind: Mapping[str, Any]) -> dict[str, Any]:
 def register() -> None:
     """Puts the whole schema into Hydra's ConfigStore; every command that composes calls it first."""
     store = ConfigStore.instance()
-    for (group, name), node in nodes().items():
-        store.store(name=name, group=group, node=node, package="_global_" if group == "task" else group, provider="rnnbench")
-    for name, departures in files("hydra/launcher").items():
-        store.store(name=name, group="hydra/launcher", node={"_target_": LAUNCHER, **_defaults("launcher", {}), **departures})
+    for (group, name), whole in nodes().items():
+        store.store(name=name, group=group, node=whole, package="_global_" if group == "task" else group, provider="rnnbench")
+    for name in names("hydra/launcher"):
+        launcher = {"_target_": LAUNCHER, **_defaults("launcher", {}), **file("hydra/launcher", name)}
+        store.store(name=name, group="hydra/launcher", node=launcher)
     store.store(name="checked", group="hydra/sweeper", node={"_target_": SWEEPER})
     base = load_yaml(CONF / "config.yaml")
     base |= {group: _defaults(group, {}) for group in UNNAMED}
@@ -246,7 +245,7 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
         if value not in names(key):
             raise unknown(key, str(value), names(key))
         return
-    known = _keys({o.key_or_group: o.value() for o in job if o.key_or_group in CHOICES})
+    known = keys({o.key_or_group: o.value() for o in job if o.key_or_group in CHOICES})
     if key not in known:
         group = key.partition(".")[0] + "."
         near = [name for name in known if name.startswith(group)]
@@ -255,14 +254,23 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
         raise BadOption(f"missing value: {key}")
 
 
-def _keys(chosen: Mapping[str, Any]) -> list[str]:
+def keys(chosen: Mapping[str, Any]) -> list[str]:
     """Every dotted option there is for the chosen task, model, trainer and tracker."""
-    chosen = {"trainer": "cpu", "tracker": "auto", **chosen}
-    parts: dict[str, Iterable[str]] = {group: _defaults(group, {}) for group in UNNAMED}
-    for group in CHOICES:
-        node = nodes().get((group, str(chosen.get(group))), {})
-        parts[group] = [key for key in (node.get("task", {}) if group == "task" else node) if key not in NAMING.get(group, ())]
-    return [*SINGLE, *(f"{group}.{key}" for group, keys in parts.items() for key in keys)]
+    return [*SINGLE, *(f"{group}.{key}" for group in (*UNNAMED, *CHOICES) for key in _known(group, chosen))]
+
+
+def option(key: str, chosen: Mapping[str, Any]) -> options.Option | None:
+    """What is known of a dotted option beside the chosen task, model, trainer and tracker."""
+    group, _, name = key.partition(".")
+    return SINGLE.get(key) or (_known(group, chosen).get(name) if group in (*UNNAMED, *CHOICES) else None)
+
+
+def _known(group: str, chosen: Mapping[str, Any]) -> dict[str, options.Option]:
+    name = {"trainer": "cpu", "tracker": "auto", **chosen}.get(group)
+    if group in CHOICES and name not in names(group):
+        return {}
+    settings = node(group, str(name)) if group in CHOICES else {}
+    return schema(group, settings.get("task", settings))
 
 
 def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
@@ -385,7 +393,7 @@ def _check_together(config: Mapping[str, Any]) -> None:
             "allowed: network.kind=encoder_decoder, or model.bidirectional=false"
         )
     if model["bidirectional"] and about["causal"]:
-        fitting = [name for name in names("model") if not nodes()["model", name]["bidirectional"]]
+        fitting = [name for name in names("model") if not node("model", name)["bidirectional"]]
         raise BadOption(
             f"model={model['name']} reads both directions, and task={task['name']} is causal (a step may not see later ones); "
             f"models that fit: {', '.join(fitting)}"
@@ -429,23 +437,6 @@ def refuse_code(composed: Any, where: str = "") -> None:
             refuse_code(item, where)
     elif isinstance(composed, str) and not where.startswith("hydra") and "${" in PLAIN.sub("", composed):
         raise BadOption(f"{where}={composed!r}: settings are words and numbers; resolvers are not allowed")
-
-
-def completions(line: str) -> list[str]:
-    """Words that could stand at the end of `line`, what follows `rnnbench train`; found by Hydra."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.utils import create_config_search_path
-    from hydra.plugins.completion_plugin import DefaultCompletionPlugin
-
-    register()
-    *before, word = line.split(" ")
-    for group in ("task", "model"):  # Hydra completes nothing until both are chosen
-        if not any(choice.startswith(f"{group}=") for choice in before) and not word.startswith(f"{group}="):
-            before.insert(0, f"{group}={names(group)[0]}")
-    line = " ".join([*before, word])
-    with initialize(config_path=None, version_base="1.3"):
-        plugin = DefaultCompletionPlugin(ConfigLoaderImpl(config_search_path=create_config_search_path(None)))
-        return plugin._query(config_name="config", line=line)
 
 
 # What makes two runs the same run

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
 
-from . import tables
+from . import entries, renderers, tables, wording
+from .entries import Block, Entry
 from .records import RunFolder, Stored, write_atomically
-from .tables import Block, Entry
 
 # Okabe & Ito 2008 less black and yellow, told apart under every common colour blindness, on white and on black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
@@ -34,7 +34,7 @@ Curve = list[tuple[float, float]]
 
 
 def report(stored: Iterable[Stored], complaints: Iterable[str], output: Path) -> Path:
-    """Writes the page to `output`, whole or not at all, and returns the path. Raises tables.NoRuns, OSError."""
+    """Writes the page to `output`, whole or not at all, and returns the path. Raises entries.NoRuns, OSError."""
     write_atomically(output, page(stored, complaints).encode())
     return output
 
@@ -43,7 +43,7 @@ def page(stored: Iterable[Stored], complaints: Iterable[str]) -> str:
     """The page's HTML."""
     from jinja2 import Environment, StrictUndefined
 
-    found, refusals = tables.blocks(stored, complaints)
+    found, refusals = entries.blocks(stored, complaints)
     styles = Styles(sorted({entry.label for block in found for entry in block.entries}))
     sections: list[dict[str, Any]] = []
     unread: list[str] = []
@@ -55,7 +55,7 @@ def page(stored: Iterable[Stored], complaints: Iterable[str]) -> str:
             {
                 "anchor": f"task-{number}",
                 "table": table,
-                "html": tables.to_html(table, marks),
+                "html": renderers.to_html(table, marks),
                 "marks": marks,
                 "charts": charts(block, logs, styles),
             }
@@ -113,8 +113,8 @@ def summary(found: Sequence[Block]) -> dict[str, Any]:
             for word in ("diverged", "unfinished", "refused")
             if (number := sum(len(getattr(entry, word)) for entry in entries))
         ],
-        "missing": sum(len(block.seeds - entry.seeds) for block in found for entry in block.entries),
-        "training": tables.duration(seconds),
+        "missing": sum(len(block.wanted(entry) - entry.seeds) for block in found for entry in block.entries),
+        "training": wording.duration(seconds),
         "days": f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
     }
 
@@ -129,9 +129,9 @@ def origins(found: Sequence[Block]) -> list[tuple[str, str]]:
         if record is None:
             continue
         told = {**record["versions"], "commit": record["commit"], **record["hardware"], **record["process"]}
-        for key, value in tables.flat(told).items():
+        for key, value in entries.flat(told).items():
             if value not in (None, "", []) and not PRIVATE.search(key):
-                values.setdefault(key, {})[share(tables.text(value))] = None
+                values.setdefault(key, {})[share(wording.text(value))] = None
     return [(key.replace("_", " "), ", ".join(several)) for key, several in values.items()]
 
 

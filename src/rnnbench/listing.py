@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import config
@@ -29,12 +29,12 @@ def _line(group: str, name: str) -> str:
 
 def _signature(group: str, name: str) -> Any:
     if group == "task":
-        return config.signature("task", config.nodes()["task", name]["task"]["name"])
-    return config.signature("mechanism", config.nodes()["model", name]["mechanism"])
+        return config.signature("task", config.node("task", name)["task"]["name"])
+    return config.signature("mechanism", config.node("model", name)["mechanism"])
 
 
 def _departures(model: str) -> str:
-    settings = config.files("model").get(model, {})
+    settings = config.file("model", model)
     return ", ".join(f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items())
 
 
@@ -43,7 +43,7 @@ def one(kind: str, name: str) -> str:
     group = kind.removesuffix("s")
     if name not in config.names(group):
         raise unknown(group, name, config.names(group))
-    node = config.nodes()[group, name]
+    node = config.node(group, name)
     settings = node["task"] if group == "task" else node
     known = config.schema(group, settings)
     parts = [_signature(group, name).doc, _options(group, known, settings)]
@@ -51,6 +51,30 @@ def one(kind: str, name: str) -> str:
         trained = {f"{part}.{key}": value for part in ("network", "train") for key, value in node.get(part, {}).items()}
         parts.append("Trained with: " + ", ".join(f"{key}={value}" for key, value in trained.items()))
     return "\n\n".join(parts)
+
+
+def train(overrides: Sequence[str], config_dir: str | None) -> str:
+    """The help of `rnnbench train`: what can be chosen, and every setting of the choice in `overrides`."""
+    said = {word.partition("=")[0].lstrip("+") for word in overrides}
+    chosen = [*overrides, *(f"{group}={name}" for group, name in (("task", "adding"), ("model", "lstm")) if group not in said)]
+    groups = (f"{group}: {', '.join(config.names(group))}" for group in (*config.CHOICES, "hydra/launcher"))
+    return "\n".join(
+        [
+            "rnnbench train: one run, or with -m a sweep; started again, it goes on where it stopped",
+            "",
+            "rnnbench train task=TASK model=MODEL [OPTION=VALUE ...]",
+            "rnnbench train --again RUN",
+            "rnnbench train -m task=TASK,TASK model=MODEL,MODEL seed=0,1,2",
+            "",
+            "== What can be chosen (group=option) ==",
+            *groups,
+            "",
+            f"== The settings of {' '.join(chosen)} (OPTION=VALUE changes one) ==",
+            config.dump(config.jobs(chosen, sweep=False, config_dir=config_dir)[0]),
+            "Options of one task or model, with ranges and units: rnnbench list tasks NAME, rnnbench list models NAME.",
+            "--cfg job, --info, --hydra-help, --config-dir DIR and -m are Hydra's.",
+        ]
+    )
 
 
 def _options(group: str, known: Mapping[str, Option], settings: Mapping[str, Any]) -> str:

@@ -200,7 +200,8 @@ def _signature(name: str, body: list[ast.stmt], source: str, doc: str) -> Signat
 
 def _options(arguments: ast.arguments, source: str) -> dict[str, Option]:
     """The parameters; an annotation may stand on several lines, its comment on the first or the last."""
-    comments = _comments(source)
+    everything = [*arguments.args, *arguments.kwonlyargs]
+    comments = _comments(source, everything[0].lineno, arguments) if everything else {}
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
     pairs = [*zip(arguments.args, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     options = {}
@@ -226,6 +227,11 @@ def _evaluate(annotation: ast.expr) -> Any:
         return ast.unparse(annotation)
 
 
-def _comments(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+def _comments(source: str, first: int, arguments: ast.arguments) -> dict[int, str]:
+    """The comments on the lines of a signature, by line; the rest of the file is not gone through."""
+    defaults = [default for default in (*arguments.defaults, *arguments.kw_defaults) if default]
+    ends = [node.end_lineno for node in (*arguments.args, *arguments.kwonlyargs)] + [node.end_lineno for node in defaults]
+    last = max(end or first for end in ends)
+    lines = source.splitlines(keepends=True)[first - 1 : last]
+    tokens = tokenize.generate_tokens(io.StringIO("(" + "".join(lines) + ")").readline)
+    return {token.start[0] + first - 1: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}

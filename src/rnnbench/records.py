@@ -153,8 +153,11 @@ class RunFolder:
         path = self.path / name
         if not path.exists():
             return []
-        *lines, _tail = path.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines]
+        *lines, _tail = path.read_bytes().split(b"\n")
+        try:
+            return [dict(json.loads(line)) for line in lines]
+        except (ValueError, TypeError):
+            raise DamagedRecord(f"{path}: a line of it is no row of a log") from None
 
     # weights and checkpoints
 
@@ -194,7 +197,7 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
         path = self.path / "record.json"
-        return verified(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+        return verified(path.read_bytes(), str(path)) if path.exists() else None
 
 
 class Log:
@@ -230,7 +233,7 @@ class Log:
             file.close()
 
 
-def verified(text: str, where: str) -> dict[str, Any]:
+def verified(text: str | bytes, where: str) -> dict[str, Any]:
     """The record in `text`, checked; DamagedRecord says what is wrong with it."""
     try:
         record = json.loads(text)
@@ -268,6 +271,8 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"no run, folder or results file at {path}")
+        if path.is_file() and path.name == "record.json":
+            path = path.parent
         if path.is_file():
             _read_results(path, runs, complaints)
             continue
@@ -275,7 +280,7 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
             try:
                 record = RunFolder(folder).record()
                 config = record["config"] if record else RunFolder(folder).config()
-            except (DamagedRecord, OSError, yaml.YAMLError) as error:
+            except (DamagedRecord, OSError, UnicodeDecodeError) as error:
                 complaints.append(" ".join(str(error).split()))
                 continue
             runs.append(Stored(folder, config, record))
@@ -283,7 +288,7 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
 
 
 def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             record = verified(line, f"{path}:{number}")
         except DamagedRecord as error:
@@ -292,12 +297,14 @@ def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None
         runs.append(Stored(path, record["config"], record))
 
 
-def folders(path: Path) -> Iterator[Path]:
-    """Run folders at or below `path`, in order of their names."""
+def folders(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Run folders at or below `path`, in order of their names; a link back to a folder above is not followed."""
+    place = path.stat()
     entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     if any(entry.name in ("record.json", "config.yaml") for entry in entries):
         yield path
         return
+    here = (place.st_dev, place.st_ino)
     for entry in entries:
-        if entry.is_dir() and not entry.name.startswith("."):
-            yield from folders(Path(entry.path))
+        if entry.is_dir() and not entry.name.startswith(".") and here not in above:
+            yield from folders(Path(entry.path), above | {here})

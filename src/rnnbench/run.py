@@ -133,7 +133,7 @@ def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
         return sum(p.numel() for p in network.parameters() if id(p) not in tables)
 
     if wanted["match"]:
-        matched = configuration.nodes()["model", wanted["match"]]
+        matched = configuration.node("model", wanted["match"])
         target = count(wanted["width"], matched)
     else:
         target = budget.number(wanted["params"])
