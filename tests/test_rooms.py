@@ -27,6 +27,7 @@ ROOMS = {
     "tracking": ({"options"}, {"torch", "pytorch_lightning", "hydra", "datasets"}),
     "statistics": (set(), HEAVY | {"hydra"}),
     "lease": (set(), HEAVY | {"hydra"}),
+    "sync": ({"jobs", "records", "tracking"}, HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "pool": ({"jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),

@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     for name, run, about in (
         ("status", status, "how far sweeps are: recorded, running, interrupted, failed, missing"),
         ("prune", prune, "remove old checkpoints of unfinished runs that nobody runs; never a record"),
+        ("sync", sync, "bring W&B level with the local records: one run there for one here, whatever happened on the way"),
     ):
         added = verb(name, run, about)
         added.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
@@ -84,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
         if run is prune:
             added.add_argument("--days", type=float, default=30, help="untouched for so long [30]")
             added.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+        if run is sync:
+            added.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
+            added.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
 
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
@@ -326,6 +330,24 @@ def prune(options: argparse.Namespace) -> int:
         for line in jobs.prune(folder, is_sweep, options.days, options.dry_run):
             print(line, flush=True)
     return 0
+
+
+def sync(options: argparse.Namespace) -> int:
+    from . import sync, tracking
+
+    if not options.what:
+        options.what = [str(options.runs)]
+    found = sync.folders(members(options))
+    try:
+        tracking.WandbTracker("online")
+    except tracking.TrackerUnavailable as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    well = True
+    for good, line in sync.sync(found, options.project, options.entity):
+        print(line, file=sys.stdout if good else sys.stderr, flush=True)
+        well = well and good
+    return int(not well)
 
 
 def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:

@@ -192,6 +192,10 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
                 if record is None:
                     return _train(planned, tracking.make(planned.config["tracker"]), folder, settings)
         say(f"{name}  recorded before: {scored(record)}")
+        if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
+            tracker = tracking.make(planned.config["tracker"])
+            tracker.start(_shown(planned), folder.rows())
+            tracker.finish({key: record[key] for key in tracking.SUMMARY}, record["status"])
         return record
     except Held as held:
         say(f"{name}  left alone: {held}")
@@ -284,10 +288,8 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     say(f"{name}  {parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
-    # where the folder lies is nobody else's, and what was accepted stands under `changes`
-    public = {key: value for key, value in config.items() if key not in ("runs", "accept_changes")}
+    shown = _shown(planned)
     try:
-        shown = tracking.Run(planned.id[:16], name.rpartition("-")[0], folder.path, public, config["sweep"])
         tracker.start(shown, folder.rows())
         progress = training.Progress(name, journal.shown) if sys.stdout.isatty() else None
         weights = None
@@ -325,7 +327,7 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
             },
             "network": config["network"],
             "train": config["train"],
-            "config": public,
+            "config": shown.config,
             "departures": planned.departures,
             "steps": learner.step,
             "best_step": learner.best.get("step"),
@@ -357,6 +359,12 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     finally:
         log.close()
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+
+
+def _shown(planned: Plan) -> tracking.Run:
+    """A run as mirrors see it: where its folder lies is nobody else's, and what was accepted stands under `changes`."""
+    public = {key: value for key, value in planned.config.items() if key not in ("runs", "accept_changes")}
+    return tracking.Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.config["sweep"])
 
 
 class Journal:
