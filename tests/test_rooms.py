@@ -28,6 +28,8 @@ ROOMS = {
     "statistics": (set(), HEAVY | {"hydra"}),
     "lease": (set(), HEAVY | {"hydra"}),
     "sync": ({"jobs", "records", "tracking"}, HEAVY | {"hydra"}),
+    "space": ({"config", "options"}, HEAVY),
+    "search": ({"__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"}, HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "pool": ({"jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),

@@ -296,7 +296,7 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
         instruments.forget_peak()
         try:
             with devices.others(config, place):
-                scores = training.train(learner, progress=progress, **config["trainer"])
+                scores = training.train(learner, progress=progress, test=config["test"], **config["trainer"])
             weights = safetensors.torch.save(learner.best["weights"])
             folder.save_weights(weights)
         except training.Diverged as error:
@@ -415,7 +415,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(training.Diverged, training.Interrupted):
-        training.train(learner, **config["trainer"])
+        training.train(learner, test=config["test"], **config["trainer"])
 
 
 class Silence:
@@ -537,6 +537,8 @@ def scored(record: Mapping[str, Any]) -> str:
     task, speed = record["task"], record["speed"]
     if record["status"] == "diverged":
         return f"diverged at step {record['diverged_step']}"
+    if record["scores"]["test"] is None:
+        return f"validation {task['headline']} {record['scores']['validation'][task['headline']]:.4g}, test not read"
     score = record["scores"]["test"][task["headline"]]
     solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
     return (
