@@ -28,6 +28,7 @@ ROOMS = {
     "statistics": (set(), HEAVY | {"hydra"}),
     "lease": (set(), HEAVY | {"hydra"}),
     "sync": ({"jobs", "records", "tracking"}, HEAVY | {"hydra"}),
+    "launching": ({"records"}, HEAVY | {"hydra"}),
     "space": ({"config", "options"}, HEAVY),
     "search": ({"__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"}, HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),

@@ -75,3 +75,13 @@ def kernels(quick: bool = False) -> None:
     from .kernels.benchmark import main
 
     main(quick=quick)
+
+
+def launcher(quick: bool = False) -> None:
+    """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
+    from . import launching
+
+    if quick:
+        launching.measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+    else:
+        launching.measure(jobs=200, rounds_of=12, steps=600, store=launching.STORE)

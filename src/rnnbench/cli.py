@@ -137,8 +137,8 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
     drawn.add_argument("--seed", type=int, default=0)
 
-    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels")
-    measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
+    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels, sweeps")
+    measured.add_argument("what", choices=("overhead", "kernels", "launcher"), metavar="overhead|kernels|launcher")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
     shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
@@ -188,7 +188,7 @@ def train(words: list[str]) -> int:
         elif not shown:
             check_data(jobs)
     if asked.multirun and not shown:
-        overrides = config.swept([word for word in overrides if not word.startswith("runs=")]) + sweep_words(overrides, jobs)
+        overrides = config.swept(overrides) + sweep_words(overrides, jobs)
     return hand_over([*overrides, *flags])
 
 
@@ -239,7 +239,7 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> lis
     named = any(word.startswith("sweep=") for word in overrides)
     placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
     runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
-    words = [f"++runs='{runs}'"] + [f"sweep={name}"] * (not named)
+    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
     return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
 
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from .config import LAUNCHERS, RAY, SUBMITIT, register_launchers
 from .jobs import Job, clock, measured, write_manifest
-from .options import Count, Positive
+from .options import BadOption, Count, Positive
 from .pool import Pool, cores
 from .records import RunFolder, digest
 from .worker import asked, look_up, try_out
