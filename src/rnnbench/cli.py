@@ -164,7 +164,7 @@ def train(words: list[str]) -> int:
             check_data(jobs)
     if asked.multirun and not shown:
         overrides = config.swept(overrides) + sweep_words(overrides, jobs)
-    return hand_over([*overrides, *flags])
+    return hand_over([*overrides, *flags], asked.multirun)
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
@@ -217,7 +217,7 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> lis
     return [f"sweep={name}"] * (not named) + [f"hydra.sweep.dir='{folder}'"] * (not placed)
 
 
-def hand_over(words: list[str]) -> int:
+def hand_over(words: list[str], sweep: bool) -> int:
     """Hydra composes and launches; a job that fails is one line, and the others go on."""
     import hydra
 
@@ -232,7 +232,10 @@ def hand_over(words: list[str]) -> int:
         try:
             record = perform(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except run.RunFailed as error:
-            raise CompactHydraException(str(error)) from None
+            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
+                raise CompactHydraException(str(error)) from None
+            print(f"rnnbench: {error}", file=sys.stderr)
+            sys.exit(1)
         return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
