@@ -26,6 +26,7 @@ ROOMS = {
     "process": (set(), {"pytorch_lightning", "wandb", "hydra"}),
     "tracking": ({"options"}, {"torch", "pytorch_lightning", "hydra", "datasets"}),
     "statistics": (set(), HEAVY | {"hydra"}),
+    "comparisons": ({"statistics"}, HEAVY | {"hydra"}),
     "lease": (set(), HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
