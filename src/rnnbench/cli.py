@@ -88,6 +88,11 @@ def parser() -> argparse.ArgumentParser:
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
+    listed.add_argument(
+        "--details", action="store_true", help="models: parameters and state size at H = 128, back ends; seconds"
+    )
+    listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
+    listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
 
     for name, run, about in (
         ("compare", compare, "what has been run: scores with intervals, floors, solve rates, speed"),
@@ -166,23 +171,26 @@ def train(words: list[str]) -> int:
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
-    """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
+    """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had, and where
+    options of a job exclude each other."""
     from . import run
 
-    tasks: list[tuple[dict[str, Any], int]] = []
+    tasks: list[tuple[dict[str, Any], int, Any]] = []
     for job in jobs:
         gpu = job["trainer"]["accelerator"] == "gpu"
         if gpu and not run.torch.cuda.is_available():
             raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
         asked = (job["task"], job["train"]["batch_size"])
-        if asked not in tasks:
-            tasks.append(asked)
-            try:
+        known = [task for *one, task in tasks if tuple(one) == asked]
+        try:
+            if not known:
                 task = run.make_task(job)
                 task.prepare()
                 task.batches("train", job["train"]["batch_size"])
-            except (ValueError, OSError) as error:
-                raise BadOption(str(error)) from None
+                tasks.append((*asked, task))
+            run.plan(job, *known or (task,))
+        except (ValueError, OSError) as error:
+            raise BadOption(str(error)) from None
 
 
 def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
@@ -342,6 +350,15 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def list_(options: argparse.Namespace) -> int:
+    if options.details or options.budget or options.task:
+        if options.kind != "models" or options.name or (options.details and options.budget):
+            raise BadOption("--details and --budget are each for the whole of `rnnbench list models`")
+        if options.task and not options.budget:
+            raise BadOption("--task goes with --budget")
+        from . import sizes
+
+        print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
+        return 0
     from . import listing
 
     print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
