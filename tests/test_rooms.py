@@ -31,10 +31,12 @@ ROOMS = {
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "pool": ({"jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
     "tables": ({"records", "statistics", "options", "__init__"}, HEAVY | {"hydra"}),
-    "figures": ({"records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
+    "maps": ({"records"}, HEAVY | {"hydra"}),
+    "figures": ({"maps", "records", "statistics", "tables", "options", "__init__"}, HEAVY | {"hydra"}),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
     "listing": ({"config", "options"}, HEAVY),
     "instruments": ({"models.mechanism", "models.stack", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "probes": ({"instruments", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "network": (
         {"tasks.task", "models.mechanism", "models.stack", "encoder_decoder", "options"},
         {"pytorch_lightning", "wandb", "hydra", "datasets"},
@@ -87,7 +89,18 @@ def test_a_room_imports_what_the_table_allows(room):
 
 
 def test_every_room_is_in_the_table():
-    free = {"__init__", "__main__", "cli", "run", "benchmarks", "sizes", "launcher", "worker", "devices"}  # where rooms meet
+    free = {
+        "__init__",
+        "__main__",
+        "cli",
+        "run",
+        "benchmarks",
+        "sizes",
+        "examine",
+        "launcher",
+        "worker",
+        "devices",
+    }  # where rooms meet
     assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)
 
 

@@ -106,6 +106,18 @@ def parser() -> argparse.ArgumentParser:
         else:
             added.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 
+    drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
+    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
+    drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
+
+    probed = verb(
+        "probe", probe, "by lag: how well a linear map of the state gives back the past, and how much gradient gets there"
+    )
+    probed.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
+    probed.add_argument("--lags", default="", help="steps back, say 1,5,10 [0,1,2,5,10,... as far as sequences go]")
+    probed.add_argument("--step", type=int, help="the step whose loss alone is differentiated [the last]")
+
     for name, run, about in (
         ("baseline", baseline, "what simple baselines score: counting, linear models; validation chooses, test is read once"),
         ("prepare", prepare, "fetch and tokenise a task's data now, for machines without a network"),
@@ -403,6 +415,45 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def gradients(options: argparse.Namespace) -> int:
+    if options.output.suffix not in (".png", ".svg", ".html"):
+        raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
+    runs, complaints = stored(options)
+    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    from . import examine
+
+    examine.gradients(runs, options.output)
+    print(options.output)
+    return 0
+
+
+def probe(options: argparse.Namespace) -> int:
+    words = options.lags.split(",") if options.lags else []
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
+    path = one_finished(options.run)
+    from . import examine
+
+    for line in examine.probe(path, sorted(map(int, words)), options.step):
+        print(line, flush=True)
+    return 0
+
+
+def one_finished(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
+    from . import records
+
+    try:
+        finished = [stored.path for stored in records.find([path])[0] if stored.record]
+    except FileNotFoundError as error:
+        raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        raise BadOption(
+            f"{path}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
+        )
+    return finished[0]
+
+
 def prepared(options: argparse.Namespace) -> Any:
     """The task that the options name, its data at hand; BadOption where they cannot be had."""
     from . import config
@@ -444,20 +495,11 @@ def baseline(options: argparse.Namespace) -> int:
 def sample(options: argparse.Namespace) -> int:
     if options.length < 1 or options.temperature < 0:
         raise BadOption(f"--length {options.length} --temperature {options.temperature}: at least 1, and at least 0")
-    from . import records
-
-    try:
-        finished = [stored.path for stored in records.find([options.run])[0] if stored.record]
-    except FileNotFoundError as error:
-        raise BadOption(str(error)) from None
-    if len(finished) != 1:
-        raise BadOption(
-            f"{options.run}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
-        )
+    path = one_finished(options.run)
     from . import generation, run
 
     try:
-        trained = run.load(finished[0])
+        trained = run.load(path)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
     if not trained.task.generates:
@@ -514,7 +556,7 @@ def complete(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
     line = os.environ.get("COMP_LINE", "")
     verbs: tuple[str, ...] = ("train", "list", "compare", "report", "baseline", "prepare", "sample", "benchmark", "completion")
-    verbs = (*verbs, "status", "prune", "estimate")
+    verbs = (*verbs, "status", "prune", "estimate", "gradients", "probe")
     words = line.split(" ")[1:]
     if len(words) <= 1:
         found = [verb for verb in verbs if verb.startswith("".join(words))]

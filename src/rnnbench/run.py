@@ -92,6 +92,16 @@ def load(run: str | Path) -> Trained:
     return Trained(network.eval(), task, record, folder.rows())
 
 
+def initial(trained: Trained) -> Any:
+    """The network as it was before its first training step, in evaluation mode."""
+    config = configuration.resolve({**trained.record["config"], "runs": "."})
+    before = torch.get_rng_state()
+    torch.manual_seed(config["seed"])
+    network = make_network(config, trained.task)
+    torch.set_rng_state(before)
+    return network.eval()
+
+
 def make_task(config: Mapping[str, Any]) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
     options = dict(config["task"])
