@@ -133,8 +133,10 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
     drawn.add_argument("--seed", type=int, default=0)
 
-    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels")
-    measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
+    measured = verb(
+        "benchmark", benchmark, "measure this machine: the training loop against a bare one, what instruments cost, the kernels"
+    )
+    measured.add_argument("what", choices=("overhead", "instruments", "kernels"), metavar="overhead|instruments|kernels")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
     shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
