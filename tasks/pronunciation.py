@@ -40,7 +40,7 @@ from rnnbench.hub import DataError, entry
 from rnnbench.options import Share, nearest
 
 from .guesses import edits, fewest_edits
-from .pairs import Pairs, Part, Side, always, asked, nats, sums, write
+from .pairs import Pairs, Part, Side, always, ask, asked, nats, sums, write
 from .rows import HELD_OUT, held_out, load_facts, save_facts
 from .task import Batch, Split, Sums, Task, Tokens, cross_entropy
 
@@ -55,6 +55,7 @@ class Pronunciation(Task):
     version = 1
     structure = "N->M"
     causal = False
+    answers = True
     headline = "phoneme_error_rate"
     direction = "min"
 
@@ -76,11 +77,19 @@ class Pronunciation(Task):
         self._sha256 = hashlib.sha256(content).hexdigest()
         key = {"version": self.version, "data": self._sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
         folder = entry("pronunciation", key, lambda part: self._make(part, content))
-        self.pairs, self._facts = Pairs(folder), load_facts(folder)
-        self.start = self.end = 0
-        self.longest = self.pairs.longest
-        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self._facts = load_facts(folder)
+        self._use(Pairs(folder))
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
         self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
 
     def _make(self, folder: Path, content: bytes) -> None:
         spoken = phrases(json.loads(content)) if self.data == "pypinyin" else words(content, self.stress, self.data)
@@ -153,6 +162,16 @@ class Pronunciation(Task):
         """What was written."""
         symbols = self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
         return ("" if self.data == "pypinyin" else " ").join(symbols)
+
+    def ask(self, text: str) -> Batch:
+        return ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        assert batch.source is not None and batch.source_lengths is not None
+        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
+        texts = ["".join(self.pairs.read.decode(row)) for row in read]
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.pairs.about()}

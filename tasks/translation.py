@@ -34,7 +34,7 @@ from rnnbench.options import AtLeastZero, Positive
 from rnnbench.text import characters, need
 
 from .guesses import dictionary, most_bleu
-from .pairs import Pairs, Part, always, asked, nats, sums, write
+from .pairs import Pairs, Part, always, ask, asked, nats, sums, write
 from .rows import load_facts, none_empty, save_facts
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
 
@@ -52,6 +52,7 @@ class Translation(Task):
     version = 1
     structure = "N->M"
     causal = False
+    answers = True
     headline = "bleu"
     direction = "max"
     unit = "of 100"
@@ -94,11 +95,19 @@ class Translation(Task):
         cut = [*self.columns, *self.kinds, self.bleu, self.lowercase, self.min_frequency, self.max_vocabulary, self.max_length]
         key = {"version": self.version, "data": self._sha256, "cut": cut}
         folder = entry("translation", key, lambda part: self._make(part, tables))
-        self.pairs, self._facts = Pairs(folder), load_facts(folder)
-        self.start = self.end = 0
-        self.longest = self.pairs.longest
-        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self._facts = load_facts(folder)
+        self._use(Pairs(folder))
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
         self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}
@@ -202,6 +211,16 @@ class Translation(Task):
     def decode(self, tokens: list[int]) -> str:
         """The text that was written."""
         return self._joined(self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+
+    def ask(self, text: str) -> Batch:
+        return ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        assert batch.source is not None and batch.source_lengths is not None
+        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
+        texts = [(" " if self.kinds[0] == "words" else "").join(self.pairs.read.decode(row)) for row in read]
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         baseline = {name: value for name, value in self._facts.items() if name == "word_by_word_bleu"}
