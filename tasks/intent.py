@@ -29,6 +29,7 @@ from rnnbench.options import Positive, Share
 
 from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
     import pyarrow
@@ -68,6 +69,7 @@ class Intent(Task):
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 100,  # words; the rest of a longer text is cut off
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
@@ -76,6 +78,7 @@ class Intent(Task):
         self.hub, self.order, self.solved_above = hub, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self._source = SOURCES[hub]
+        self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
         look(hub, self._source.published, ["text", self._source.label], self._source.config)
 
     def prepare(self) -> None:
@@ -103,7 +106,7 @@ class Intent(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

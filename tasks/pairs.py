@@ -98,6 +98,16 @@ class Pairs:
         self.references = json.loads((folder / "references.json").read_text(encoding="utf-8"))
         self.longest = 1 + max(int(targets.lengths.max()) for targets in self.targets.values())
 
+    def keep(self) -> dict[str, Any]:
+        return {"read": self.read.symbols, "written": self.written.symbols, "longest": self.longest}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> Pairs:
+        """From what `keep` gave: the vocabularies, and no rows."""
+        pairs = cls.__new__(cls)
+        pairs.read, pairs.written, pairs.longest = Vocabulary(kept["read"]), Vocabulary(kept["written"]), kept["longest"]
+        return pairs
+
     def batches(self, split: Split, batch_size: int) -> int:
         rows = len(self.sources[split])
         return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)

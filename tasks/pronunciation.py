@@ -76,11 +76,19 @@ class Pronunciation(Task):
         self._sha256 = hashlib.sha256(content).hexdigest()
         key = {"version": self.version, "data": self._sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
         folder = entry("pronunciation", key, lambda part: self._make(part, content))
-        self.pairs, self._facts = Pairs(folder), load_facts(folder)
-        self.start = self.end = 0
-        self.longest = self.pairs.longest
-        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self._facts = load_facts(folder)
+        self._use(Pairs(folder))
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
         self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
 
     def _make(self, folder: Path, content: bytes) -> None:
         spoken = phrases(json.loads(content)) if self.data == "pypinyin" else words(content, self.stress, self.data)

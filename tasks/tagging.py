@@ -34,6 +34,7 @@ from rnnbench.text import Ragged
 
 from .rows import HELD_OUT, Cut, Rows, answered, held_out, load_facts, save_facts, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .vectors import Vectors, joined
 
 ATIS = "tuetschek/atis"
 LICENCES = {"pypinyin": "MIT", "atis": "LDC (distributed for research)"}
@@ -52,10 +53,12 @@ class Tagging(Task):
         data: Literal["pypinyin", "atis"] = "pypinyin",  # pypinyin needs the extra zh; atis is from the hub
         min_frequency: Positive = 1,  # times a token must stand in training rows to be one of its own
         max_vocabulary: Positive = 30000,  # tokens in all, <pad> and <unk> included; the most frequent stay
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
     ):
         self.data, self.solved_above = data, solved_above
         self.cut = Cut("whitespace", min_frequency, max_vocabulary, 10**6)
+        self.vectors = Vectors(vectors) if vectors else None
         if data == "atis":
             look(ATIS, ["train", "test"], ["text", "slots"])
 
@@ -92,7 +95,7 @@ class Tagging(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

@@ -35,6 +35,7 @@ from rnnbench.options import Positive, Share
 
 from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
     import pyarrow
@@ -61,6 +62,7 @@ class TextClassification(Task):
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
@@ -72,6 +74,7 @@ class TextClassification(Task):
         self.text_column, self.label_column, self.order, self.solved_above = text_column, label_column, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self.name = str(hub or file)
+        self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
         if hub:
             look(hub, splits(hub, config), [text_column, label_column], config)
         else:
@@ -122,7 +125,7 @@ class TextClassification(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

@@ -94,11 +94,19 @@ class Translation(Task):
         cut = [*self.columns, *self.kinds, self.bleu, self.lowercase, self.min_frequency, self.max_vocabulary, self.max_length]
         key = {"version": self.version, "data": self._sha256, "cut": cut}
         folder = entry("translation", key, lambda part: self._make(part, tables))
-        self.pairs, self._facts = Pairs(folder), load_facts(folder)
-        self.start = self.end = 0
-        self.longest = self.pairs.longest
-        self.source, self.inputs = Tokens(len(self.pairs.read)), Tokens(len(self.pairs.written))
+        self._facts = load_facts(folder)
+        self._use(Pairs(folder))
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
         self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}

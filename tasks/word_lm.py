@@ -40,6 +40,7 @@ from rnnbench.text import UNKNOWN, Vocabulary, tokenizer
 from .rows import answered
 from .streams import ROWS, Streams
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .vectors import Vectors, joined
 
 END = "<eos>"
 
@@ -82,6 +83,7 @@ class WordLM(Task):
         window: Positive = 35,  # words a row is fed at once; gradients reach no further
         min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True)
         ] = 0.05,  # share of a file for validation, same for test
@@ -89,6 +91,7 @@ class WordLM(Task):
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
+        self.vectors = Vectors(vectors) if vectors else None
         if text in PUBLISHED:
             look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
         elif not Path(text).expanduser().is_file():
@@ -138,7 +141,7 @@ class WordLM(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

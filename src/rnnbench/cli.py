@@ -171,18 +171,19 @@ def check_data(jobs: Sequence[dict[str, Any]]) -> None:
     """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
     from . import run
 
-    tasks: list[tuple[dict[str, Any], int]] = []
+    tasks: list[tuple[dict[str, Any], int, int]] = []
     for job in jobs:
         gpu = job["trainer"]["accelerator"] == "gpu"
         if gpu and not run.torch.cuda.is_available():
             raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        asked = (job["task"], job["train"]["batch_size"])
+        asked = (job["task"], job["train"]["batch_size"], job["network"]["embedding"])
         if asked not in tasks:
             tasks.append(asked)
             try:
                 task = run.make_task(job)
                 task.prepare()
                 task.batches("train", job["train"]["batch_size"])
+                task.pretrained(job["network"]["embedding"])
             except (ValueError, OSError) as error:
                 raise BadOption(str(error)) from None
 

@@ -68,6 +68,7 @@ class Trained:
 def load(run: str | Path) -> Trained:
     """The trained network of the run folder `run`.
 
+    Where its data cannot be had, the task is what the run kept of it: enough to encode, decode and predict, without batches.
     FileNotFoundError where no finished run is; ValueError where data, code or weights are no longer those of its record.
     """
     folder = RunFolder(Path(run))
@@ -75,11 +76,19 @@ def load(run: str | Path) -> Trained:
     if record is None or not folder.weights.exists():
         raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
     config = configuration.resolve({**record["config"], "runs": "."})
-    task = make_task(config)
-    task.prepare()
+    task, kept = make_task(config), folder.kept()
+    recorded_data = record["task"]["fingerprint"]
+    try:
+        task.prepare()
+        data = task.fingerprint
+    except (ValueError, OSError):
+        if kept is None:
+            raise
+        task.restore(kept)
+        data = recorded_data
     weights = folder.weights.read_bytes()
     now_there = {
-        "data": (task.fingerprint, record["task"]["fingerprint"]),
+        "data": (data, recorded_data),
         "version of the task": (task.version, record["task"]["version"]),
         "version of the model": (configuration.versions(config)["model"], record["model"]["version"]),
         "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
@@ -118,6 +127,18 @@ def make_network(config: Mapping[str, Any], task: Task) -> Any:
     options = {key: value for key, value in config["network"].items() if key != "writer"}
     network = build(task, build_core, build_writer, **options)
     return network.double() if config["train"]["precision"] == "64" else network
+
+
+def new_network(config: Mapping[str, Any], task: Task) -> tuple[Any, dict[str, int] | None]:
+    """(the network that training begins with, of its embedding: the symbols, and those that have a pretrained vector)."""
+    torch.manual_seed(config["seed"])
+    network = make_network(config, task)
+    pretrained = task.pretrained(config["network"]["embedding"])
+    if pretrained is None:
+        return network, None
+    vectors, found = map(torch.tensor, pretrained)
+    network.codec.begin_with(vectors, found)
+    return network, {"symbols": len(found), "found": int(found.sum())}
 
 
 def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
@@ -218,6 +239,7 @@ def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
         task, length = prepared[key]
         task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
+        task.pretrained(config["network"]["embedding"])
         planned = plan(config, task)
         found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
     return found
@@ -265,8 +287,8 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     config, task, name = planned.config, planned.task, planned.name
     identity = {"id": planned.id, "setting": planned.setting}
     folder.start({**config, **identity})
-    torch.manual_seed(config["seed"])
-    network = make_network(config, task)
+    folder.keep(task.keep())
+    network, pretrained = new_network(config, task)
     parameters = sum(p.numel() for p in network.parameters())
     started = now()
     checkpoint, log, place = _restore(folder, planned.id)
@@ -313,6 +335,7 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
                 "floor": floor,  # on the test split, against which scores are held
                 "expected_floor": task.floor,  # of sequences without end, where they are generated
                 "about": task.about(),
+                **({"vectors": pretrained} if pretrained else {}),  # how many of its symbols began with a pretrained one
             },
             "model": {
                 "name": config["model"]["name"],
@@ -402,8 +425,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
     process.settle()
     task = make_task(config)
     task.prepare()
-    torch.manual_seed(config["seed"])
-    learner = training.Learner(make_network(config, task), task, Silence(), config["seed"], **config["train"])
+    learner = training.Learner(new_network(config, task)[0], task, Silence(), config["seed"], **config["train"])
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(training.Diverged, training.Interrupted):
