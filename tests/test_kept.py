@@ -110,6 +110,28 @@ def test_a_kept_vocabulary_is_no_licence_to_change_the_data():
         rnnbench.load(only())
 
 
+def test_a_long_text_is_never_held():
+    """Ninety megabytes of text are prepared and read, and the process grows by far less."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("Linux says how much memory a process had at most")
+    with open("long.txt", "w") as file:
+        for number in range(100):
+            file.write(f"line {number} of a text that is long\n" * (1_000_000 // 33))
+    code = """
+import re
+from rnnbench import tasks
+from rnnbench.tasks.task import SPLITS  # torch is there before anything is measured
+task = tasks.load("char_lm", text="long.txt")
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])  # kilobytes
+before = peak()
+task.prepare()
+task.batch("train", 0, 32, 0), task.batch("validation", 0, 32, 0), task.floor
+print((peak() - before) // 1024, task.about()["train_characters"])
+"""
+    grown, characters = map(int, fresh(code).split())
+    assert characters > 80_000_000 and grown < 60, f"{grown} MB"
+
+
 def test_torchtext_cuts_numbers_and_embeds_in_a_run():
     if find_spec("torchtext") is None:
         pytest.skip("the extra torchtext")

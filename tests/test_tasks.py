@@ -850,7 +850,7 @@ def test_char_lm_refuses_in_one_line(tmp_path: Path, content: bytes | str | None
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:
-        tasks.load("char_lm", text=str(path))
+        tasks.load("char_lm", text=str(path)).prepare()
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 
@@ -863,7 +863,7 @@ def test_char_lm_refuses_more_rows_than_the_text_has(tmp_path: Path):
 
 def test_char_lm_names_the_nearest_text():
     with pytest.raises(ValueError, match="did you mean 'tiny_shakespeare'"):
-        tasks.load("char_lm", text="tiny_shakespear")
+        tasks.load("char_lm", text="tiny_shakespear").prepare()
 
 
 # --- sentiment

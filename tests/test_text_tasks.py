@@ -314,7 +314,7 @@ def test_perplexity_is_exp_of_nats_a_word(tmp_path: Path):
 
 
 def test_word_lm_refuses_in_one_line(tmp_path: Path):
-    assert "did you mean 'wikitext2'" in refusal(tasks.load, "word_lm", text="wikitext")
+    assert "did you mean 'wikitext2'" in refusal(made, "word_lm", text="wikitext")
     (tmp_path / "latin").write_bytes(b"d\xe9j\xe0 vu\n" * 100)
     assert "cannot be read as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
     assert "held_out=0.05 of them are none" in refusal(word_file, tmp_path, ["a"] * 5)
