@@ -111,7 +111,7 @@ def test_a_kept_vocabulary_is_no_licence_to_change_the_data():
 
 
 def test_a_long_text_is_never_held():
-    """Ninety megabytes of text are prepared and read, and the process grows by far less."""
+    """Ninety megabytes of text are prepared and read, and the process grows by less than Arrow and a few pieces take; held as code points, they would take 700."""
     if not Path("/proc/self/status").exists():
         pytest.skip("Linux says how much memory a process had at most")
     with open("long.txt", "w") as file:
@@ -129,7 +129,7 @@ task.batch("train", 0, 32, 0), task.batch("validation", 0, 32, 0), task.floor
 print((peak() - before) // 1024, task.about()["train_characters"])
 """
     grown, characters = map(int, fresh(code).split())
-    assert characters > 80_000_000 and grown < 60, f"{grown} MB"
+    assert characters > 80_000_000 and grown < 150, f"{grown} MB"
 
 
 def test_torchtext_cuts_numbers_and_embeds_in_a_run():
