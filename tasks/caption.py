@@ -44,6 +44,7 @@ class Caption(Task):
     version = 1
     structure = "1->N"
     causal = False
+    answers = True
     headline = "exact"
     direction = "max"
     unit = "share of names written without a mistake"
@@ -121,6 +122,13 @@ class Caption(Task):
     def decode(self, tokens: list[int]) -> str:
         """The name that was written."""
         return "".join(LETTERS.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+
+    def ask(self, text: str) -> Batch:
+        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        names = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in zip(*names, strict=True)]
 
     def about(self) -> dict[str, Any]:
         sizes = {f"{split}_pictures": len(own) for split, own in self._labels.items()}

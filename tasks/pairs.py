@@ -53,6 +53,15 @@ def asked(batch: Batch) -> list[bool]:
     return batch.scored.any(1).tolist()
 
 
+def ask(tokens: Sequence[int]) -> Batch:
+    """One row that reads `tokens`; what it should write is not known. ValueError where there are none."""
+    if not tokens:
+        raise ValueError("an empty prompt; there is nothing to read")
+    one, true = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+    source, length = torch.tensor([list(tokens)]), torch.tensor([len(tokens)])
+    return Batch(one, one, true, torch.ones(1, dtype=torch.int64), true[0], source, length)
+
+
 def always(symbols: Sequence[int], longest: int, batch: Batch) -> Tensor:
     """(B, longest): the same `symbols`, whatever was read."""
     guess = torch.zeros(len(batch.lengths), longest, dtype=torch.int64, device=batch.inputs.device)

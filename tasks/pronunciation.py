@@ -40,7 +40,7 @@ from rnnbench.hub import DataError, entry
 from rnnbench.options import Share, nearest
 
 from .guesses import edits, fewest_edits
-from .pairs import Pairs, Part, Side, always, asked, nats, sums, write
+from .pairs import Pairs, Part, Side, always, ask, asked, nats, sums, write
 from .rows import HELD_OUT, held_out, load_facts, save_facts
 from .task import Batch, Split, Sums, Task, Tokens, cross_entropy
 
@@ -55,6 +55,7 @@ class Pronunciation(Task):
     version = 1
     structure = "N->M"
     causal = False
+    answers = True
     headline = "phoneme_error_rate"
     direction = "min"
 
@@ -161,6 +162,16 @@ class Pronunciation(Task):
         """What was written."""
         symbols = self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
         return ("" if self.data == "pypinyin" else " ").join(symbols)
+
+    def ask(self, text: str) -> Batch:
+        return ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        assert batch.source is not None and batch.source_lengths is not None
+        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
+        texts = ["".join(self.pairs.read.decode(row)) for row in read]
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.pairs.about()}

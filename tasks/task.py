@@ -90,7 +90,8 @@ class Task(ABC):
     headline: ClassVar[str]  # the score that ranks models
     direction: ClassVar[Literal["min", "max"]]  # which way the headline is better
     unit: ClassVar[str] = ""  # of the headline
-    generates: ClassVar[bool] = False  # can write by itself, step by step
+    generates: ClassVar[bool] = False  # can write on from a beginning, step by step
+    answers: ClassVar[bool] = False  # writes a text for each row that it reads
     carries: ClassVar[bool] = False  # rows continue from batch to batch, with the state
 
     inputs: Stream
@@ -233,6 +234,16 @@ class Task(ABC):
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
+        raise NotImplementedError
+
+    # What a task that answers adds; `rnnbench sample` and every evaluation call them.
+
+    def ask(self, text: str) -> Batch:
+        """One row that asks for an answer to `text`. ValueError, one line, where it cannot be read."""
+        raise NotImplementedError
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        """For each row what was `read`, what was `written`, (B, S) as targets are, and what was `wanted`, as text."""
         raise NotImplementedError
 
 

@@ -34,7 +34,7 @@ from rnnbench.options import AtLeastZero, Positive
 from rnnbench.text import characters, need
 
 from .guesses import dictionary, most_bleu
-from .pairs import Pairs, Part, always, asked, nats, sums, write
+from .pairs import Pairs, Part, always, ask, asked, nats, sums, write
 from .rows import load_facts, none_empty, save_facts
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
 
@@ -52,6 +52,7 @@ class Translation(Task):
     version = 1
     structure = "N->M"
     causal = False
+    answers = True
     headline = "bleu"
     direction = "max"
     unit = "of 100"
@@ -210,6 +211,16 @@ class Translation(Task):
     def decode(self, tokens: list[int]) -> str:
         """The text that was written."""
         return self._joined(self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+
+    def ask(self, text: str) -> Batch:
+        return ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        assert batch.source is not None and batch.source_lengths is not None
+        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
+        texts = [(" " if self.kinds[0] == "words" else "").join(self.pairs.read.decode(row)) for row in read]
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         baseline = {name: value for name, value in self._facts.items() if name == "word_by_word_bleu"}

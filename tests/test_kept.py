@@ -111,7 +111,7 @@ def test_a_kept_vocabulary_is_no_licence_to_change_the_data():
 
 
 def test_a_long_text_is_never_held():
-    """Ninety megabytes of text are prepared and read, and the process grows by less than Arrow and a few pieces take; held as code points, they would take 700."""
+    """Ninety megabytes are prepared and read, and the process grows by Arrow and a few pieces; held, they would take 700."""
     if not Path("/proc/self/status").exists():
         pytest.skip("Linux says how much memory a process had at most")
     with open("long.txt", "w") as file:

@@ -109,12 +109,16 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("task", help="a task; `rnnbench list tasks` names them")
         added.add_argument("options", nargs="*", metavar="task.OPTION=VALUE", help="its options, as for train")
 
-    drawn = verb("sample", sample, "text from a trained run")
+    drawn = verb("sample", sample, "text from a trained run: what follows a beginning, or an answer to what is read")
     drawn.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
-    drawn.add_argument("--prompt", default="The ", help="what the text begins with")
+    drawn.add_argument("--prompt", help="what the text begins with, or what is answered [the validation split's beginning]")
     drawn.add_argument("--length", type=int, default=400, help="symbols to write [400]")
     drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
+    drawn.add_argument("--top-k", type=int, default=0, help="draw from so many of the likeliest symbols only; 0 from all [0]")
+    drawn.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest with this chance together [1]")
     drawn.add_argument("--seed", type=int, default=0)
+    drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
+    drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
     measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels")
     measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
@@ -431,8 +435,16 @@ def baseline(options: argparse.Namespace) -> int:
 
 
 def sample(options: argparse.Namespace) -> int:
-    if options.length < 1 or options.temperature < 0:
-        raise BadOption(f"--length {options.length} --temperature {options.temperature}: at least 1, and at least 0")
+    for name, good, allowed in (
+        ("length", options.length >= 1, "at least 1"),
+        ("temperature", options.temperature >= 0, "at least 0"),
+        ("top_k", options.top_k >= 0, "at least 0"),
+        ("top_p", 0 < options.top_p <= 1, "more than 0 and at most 1"),
+        ("beam", options.beam is None or options.beam >= 1, "at least 1"),
+        ("length_penalty", options.length_penalty is None or options.length_penalty >= 0, "at least 0"),
+    ):
+        if not good:
+            raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
     from . import records
 
     try:
@@ -443,26 +455,53 @@ def sample(options: argparse.Namespace) -> int:
         raise BadOption(
             f"{options.run}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
         )
-    from . import generation, run
+    from . import run
 
     try:
         trained = run.load(finished[0])
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
-    if not trained.task.generates:
+    if not trained.task.generates and not trained.task.answers:
         raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
+    if options.prompt is None and not trained.at_hand:
+        raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
     try:
-        trained.task.encode(options.prompt)  # refused before anything is printed
-        symbols = generation.generate(
-            trained.network, trained.task, options.prompt, options.length, options.temperature, options.seed
-        )
-        print(options.prompt, end="", flush=True)
-        for symbol in symbols:
-            print(symbol, end="", flush=True)
+        (go_on if trained.task.generates else answer)(trained, options)
     except ValueError as error:
         raise BadOption(str(error)) from None
-    print()
     return 0
+
+
+def go_on(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the prompt, and what follows it, symbol by symbol."""
+    from . import generation
+
+    task = trained.task
+    tokens = generation.beginning(task) if options.prompt is None else task.encode(options.prompt)
+    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
+    symbols = generation.generate(trained.network, task, tokens, options.length, *drawn)
+    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
+    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
+    print(first, end="", flush=True)
+    for symbol in symbols:
+        print(symbol, end="", flush=True)
+    print()
+
+
+def answer(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
+    from . import generation
+
+    trains = trained.record["train"]
+    beam = trains["beam"] if options.beam is None else options.beam
+    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
+    if options.prompt is None:
+        for row in generation.examples(trained.network, trained.task, 5, beam, penalty)[0]:
+            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+        return
+    batch = trained.task.ask(options.prompt)
+    (row,) = trained.task.answered(batch, generation.answer(trained.network, trained.task, batch, beam, penalty))
+    print(row["written"])
 
 
 def benchmark(options: argparse.Namespace) -> int:

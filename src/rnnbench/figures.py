@@ -58,6 +58,7 @@ def page(stored: Iterable[Stored], complaints: Iterable[str]) -> str:
                 "html": renderers.to_html(table, marks),
                 "marks": marks,
                 "charts": charts(block, logs, styles),
+                "written": written(logs),
             }
         )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -93,6 +94,17 @@ def _log(run: Stored, unread: list[str]) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         unread.append(f"{run.path}: its log cannot be read ({type(error).__name__})")
         return []
+
+
+def written(logs: Mapping[str, Mapping[int, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """What each model wrote at its last evaluation, by its first seed that wrote anything."""
+    found = []
+    for label, seeds in logs.items():
+        for _, rows in sorted(seeds.items()):
+            if last := [row for row in rows if row.get("validation/samples")][-1:]:
+                found.append({"label": label, "step": last[0]["step"], "rows": last[0]["validation/samples"]})
+                break
+    return found
 
 
 def summary(found: Sequence[Block]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Trained:
     task: Task
     record: dict[str, Any]
     rows: list[Row]
+    at_hand: bool = True  # its data; without them the task has no batches
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -80,12 +81,12 @@ def load(run: str | Path) -> Trained:
     recorded_data = record["task"]["fingerprint"]
     try:
         task.prepare()
-        data = task.fingerprint
+        data, at_hand = task.fingerprint, True
     except (ValueError, OSError):
         if kept is None:
             raise
         task.restore(kept)
-        data = recorded_data
+        data, at_hand = recorded_data, False
     weights = folder.weights.read_bytes()
     now_there = {
         "data": (data, recorded_data),
@@ -98,7 +99,7 @@ def load(run: str | Path) -> Trained:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
     network = make_network(config, task)
     network.load_state_dict(safetensors.torch.load(weights))
-    return Trained(network.eval(), task, record, folder.rows())
+    return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 
 def make_task(config: Mapping[str, Any]) -> Task:
@@ -400,7 +401,7 @@ class Journal:
         self.shown: dict[str, float] = {}  # what the progress bar shows
         self._said_at = time.monotonic()
 
-    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None:
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         self.log.append(step, metrics, timings)
         self.tracker.row({"step": step, **metrics, **timings})
         score = f"validation/{self.task.headline}"
@@ -435,7 +436,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
 class Silence:
     """A journal that keeps nothing."""
 
-    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None:
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         pass
 
     def save(self, step: int, checkpoint: dict[str, Any]) -> None:
@@ -505,6 +506,7 @@ def speed(learner: Any) -> dict[str, float | None]:
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": instruments.peak_memory(learner.device),
+        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
     }
 
 

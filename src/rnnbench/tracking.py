@@ -170,7 +170,7 @@ class WandbTracker(Tracker):
         step, self._rows = self._rows, self._rows + 1
         if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
             with self._mirroring():
-                self._run.log(_finite(values), step=step)
+                self._run.log({key: _shown(value) for key, value in _finite(values).items()}, step=step)
 
     def finish(self, summary: Row, status: str) -> None:
         if self._run is not None:
@@ -269,6 +269,16 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _shown(value: Any) -> Any:
+    """Rows of texts as a table of the dashboard; anything else as it is."""
+    if not isinstance(value, list):
+        return value
+    import wandb
+
+    columns = list(value[0]) if value else []
+    return wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in value])
 
 
 def _line(error: Exception) -> str:
