@@ -18,6 +18,12 @@ Best: jsb_chorales 8.10, nottingham 3.07 (a TCN, Bai et al. 2018); their LSTM 8.
 
 Source: Boulanger-Lewandowski, Bengio & Vincent 2012, arXiv:1206.6392 (its piano rolls; no licence stated); this score: Bai,
 Kolter & Koltun 2018, arXiv:1803.01271.
+
+Data: jsb_chorales and nottingham, from a mirror; bach_chorales, inside music21; a folder or a .mat file.
+
+Licence: none stated (piano rolls); BSD-3-Clause (music21; the chorales are in the public domain).
+
+Needs: nothing; bach_chorales the extra music.
 """
 
 from __future__ import annotations

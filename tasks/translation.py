@@ -16,8 +16,16 @@ the likeliest one of IBM model 1 (Brown et al. 1993), in the order of the source
 
 Floor: BLEU on the test split of always writing the training sentence that has the highest BLEU over the training rows.
 
+Best: none quoted: BLEU in lower case by tokenizer 13a is not what papers print.
+
 Source: Elliott et al. 2016, arXiv:1605.00459, as bentrevett/multi30k (CC BY-NC-SA 4.0; captions of Flickr30k: research use).
 Tatoeba: tatoeba.org by way of manythings.org/anki (CC BY 2.0 FR). BLEU: Papineni et al. 2002; Post 2018, arXiv:1804.08771.
+
+Data: multi30k (31,014 pairs), from the hub; tatoeba_en_zh, from a mirror; any pairs of texts.
+
+Licence: CC BY-NC-SA 4.0 (multi30k); CC BY 2.0 FR (Tatoeba).
+
+Needs: the extra translation.
 """
 
 from __future__ import annotations

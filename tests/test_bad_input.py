@@ -72,6 +72,8 @@ CASES = {
     "no data": (["train", "task=sentiment", "model=lstm"], "RNNBENCH_DATA"),
     "unknown verb": (["trian"], "did you mean 'train'"),
     "list what": (["list", "taks"], "did you mean 'tasks'"),
+    "details of one": (["list", "tasks", "adding", "--details"], "of all tasks"),
+    "details of models": (["list", "models", "--details"], "of all tasks"),
     "list which": (["list", "models", "lstn"], "did you mean 'lstm'"),
     "no workers": (["train", "-m", "task=adding", "model=gru", "hydra.launcher.workers=0"], "hydra.launcher.workers=0"),
     "no option of the launcher": (

@@ -34,7 +34,9 @@ def files(clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
     write_all(tmp_path / "data")
     Path("text.txt").write_text("the cat sat on the mat .\n" * 500)
-    Path("words.txt").write_text("".join(f"{a}{b}{c} {a.upper()} {b.upper()}\n" for a in "abcdef" for b in "abcdef" for c in "abcd"))
+    Path("words.txt").write_text(
+        "".join(f"{a}{b}{c} {a.upper()} {b.upper()}\n" for a in "abcdef" for b in "abcdef" for c in "abcd")
+    )
 
 
 def trained(name: str) -> Path:

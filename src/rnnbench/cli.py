@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
+    listed.add_argument("--details", action="store_true", help="of all tasks: data, floor, best known, source, licence, extra")
 
     for name, run, about in (
         ("compare", compare, "what has been run: scores with intervals, floors, solve rates, speed"),
@@ -354,6 +355,11 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 def list_(options: argparse.Namespace) -> int:
     from . import listing
 
+    if options.details:
+        if options.kind != "tasks" or options.name:
+            raise BadOption("--details is of all tasks: rnnbench list tasks --details")
+        print(listing.details())
+        return 0
     print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
     return 0
 
