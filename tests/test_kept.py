@@ -151,3 +151,14 @@ assert numpy.allclose(weight[theirs(["good", "bad"])], vectors, atol=1e-3)
 print(theirs(cut))
 """
     assert fresh(code).startswith("[")
+
+
+def test_the_data_benchmark_counts_padding(capfd):
+    from rnnbench import benchmarks
+
+    real, share = benchmarks.data(quick=True, words=[*reviews()[1:-1]])
+    assert 0.9 < real <= 1 and 0 < share  # all reviews are three words long
+    made_up, share = benchmarks.data(quick=True)
+    assert made_up > 0.95 and share < 0.1
+    out = capfd.readouterr().out
+    assert "real tokens: 100.0% with buckets (at least 95 % wanted), 100.0% without" in out

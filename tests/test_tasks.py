@@ -22,7 +22,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rnnbench import config, options, run, tasks
+from rnnbench import benchmarks, config, options, run, tasks
 from rnnbench.hub import DataError
 from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
 
@@ -712,45 +712,13 @@ def test_mnist_is_read_from_parquet(data: Path):
 # --- all that is generated can be learnt
 
 
-LEARNT = [  # task, options, model, steps: sizes that a core learns in seconds
-    ("adding", {"length": 10}, "gru", 400),
-    ("adding", {"length": 10, "form": "hochreiter"}, "gru", 400),
-    ("adding", {"length": 10, "form": "pascanu"}, "gru", 300),
-    ("multiplication", {"length": 10}, "gru", 400),
-    ("multiplication", {"length": 10, "form": "pascanu"}, "gru", 300),
-    ("copy_memory", {"delay": 3, "symbols": 2}, "gru", 300),
-    ("copy_memory", {"delay": 4, "symbols": 2, "shortest": 1}, "gru", 300),
-    ("selective_copy", {"length": 8, "symbols": 2, "vocabulary": 6}, "gru", 300),
-    ("temporal_order", {"length": 15}, "gru", 300),
-    ("temporal_order", {"length": 15, "form": "6b"}, "gru", 300),
-    ("noise_free_lag", {"lag": 4}, "gru", 300),
-    ("noise_free_lag", {"lag": 4, "form": "2b"}, "gru", 300),
-    ("noise_free_lag", {"lag": 3, "form": "2c"}, "gru", 300),
-    ("timing", {"form": "measure", "period": 4, "spikes": 3}, "lstm", 300),
-    ("timing", {"form": "spikes", "period": 4, "spikes": 3}, "lstm", 300),
-    ("timing", {"form": "cos", "period": 6, "spikes": 3}, "lstm", 300),
-    ("timing", {"form": "triangle", "period": 6, "spikes": 3}, "lstm", 300),
-    ("timing", {"form": "rectangle", "period": 6, "spikes": 3}, "lstm", 300),
-    ("embedded_reber", {}, "lstm", 300),
-    ("embedded_reber", {"form": "continual", "window": 30, "windows": 50}, "lstm", 300),
-    ("arithmetic", {"digits": 1, "distractors": 0}, "gru", 400),
-    ("xml", {"window": 20, "windows": 20}, "gru", 200),
-    ("associative_recall", {"length": 8, "pairs": 1, "vocabulary": 8}, "gru", 400),
-    ("formal_language", {"longest": 8, "test_shortest": 9, "test_longest": 12}, "gru", 500),
-    ("formal_language", {"language": "modular_arithmetic", "longest": 5, "test_shortest": 5, "test_longest": 7}, "gru", 500),
-    ("formal_language", {"language": "dyck", "longest": 8, "test_shortest": 8, "test_longest": 10}, "lstm", 400),
-    ("formal_language", {"language": "anbn", "longest": 12, "test_shortest": 12, "test_longest": 14}, "lstm", 400),
-    ("formal_language", {"language": "anbncn", "longest": 12, "test_shortest": 12, "test_longest": 14}, "lstm", 400),
-    ("sequential_digits", {}, "gru", 200),
-]
+LEARNT = {line.split(" model.hidden_size")[0]: line for line in benchmarks.small_runs() if "train.warmup=0" in line}
 
 
-@pytest.mark.parametrize(("name", "more", "model", "steps"), LEARNT, ids=lambda part: str(part).replace(" ", ""))
-def test_learnt_below_the_floor(name: str, more: dict, model: str, steps: int):
+@pytest.mark.parametrize("name", LEARNT)
+def test_learnt_below_the_floor(name: str):
     """A small network goes a good part of the way from the floor to perfection, in seconds (xml can go no further than .65)."""
-    words = [f"task={name}", *(f"task.{key}={value}" for key, value in more.items()), f"model={model}", "tracker=none"]
-    words += ["model.hidden_size=32", f"train.steps={steps}", "train.eval_every=100", "train.learning_rate=0.01"]
-    (job,) = config.jobs([*words, "train.batch_size=32", "train.optimizer=adam", "train.warmup=0"], sweep=False)
+    (job,) = config.jobs([*LEARNT[name].split(), "tracker=none"], sweep=False)
     record = run.execute(job)
     task = record["task"]
     score, floor = record["scores"]["test"][task["headline"]], task["floor"]
@@ -765,7 +733,10 @@ def test_every_generated_task_is_in_the_smoke_test():
         made = getattr(importlib.import_module(f"rnnbench.tasks.{name}"), signature.class_name)
         if made.prepare is Task.prepare and signature.constants["structure"] in ("N->N", "N->1"):
             generated.add(name)
-    assert generated <= {name for name, *_ in LEARNT} and len(generated) >= 12
+    assert generated <= {line.split()[0].removeprefix("task=") for line in LEARNT} and len(generated) >= 12
+    everywhere = {line.split()[0].removeprefix("task=") for line in benchmarks.small_runs()}
+    real = {config.node("task", name)["task"]["name"] for name in everywhere}
+    assert real == set(tasks.NAMES) - {"text_classification"}  # whose data are the user's
 
 
 # --- characters

@@ -121,8 +121,9 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
-    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels")
-    measured.add_argument("what", choices=("overhead", "kernels"), metavar="overhead|kernels")
+    measured = verb("benchmark", benchmark, "measure: the training loop against a bare one, kernels, data, a run of each task")
+    measured.add_argument("what", choices=("overhead", "kernels", "data", "tasks"), metavar="overhead|kernels|data|tasks")
+    measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
     shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
@@ -513,7 +514,7 @@ def answer(trained: Any, options: argparse.Namespace) -> None:
 def benchmark(options: argparse.Namespace) -> int:
     from . import benchmarks
 
-    getattr(benchmarks, options.what)(quick=options.quick)
+    getattr(benchmarks, options.what)(quick=options.quick, words=options.words)
     return 0
 
 
