@@ -112,9 +112,8 @@ def data(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
     each = tokens / len(made)  # tokens of a batch
     print(f"{settings['task']['name']}, {settings['model']['name']} {settings['model']['hidden_size']}, batches of {rows}:")
     print(f"real tokens: {real:.1%} with buckets (at least 95 % wanted), {unsorted:.1%} without")
-    print(
-        f"pipeline {each / seconds:,.0f} tokens/s, {1e3 * seconds:.2f} ms a batch; model {each / step:,.0f}, {1e3 * step:.2f} ms a step"
-    )
+    print(f"pipeline {each / seconds:,.0f} tokens/s, {1e3 * seconds:.2f} ms a batch")
+    print(f"model {each / step:,.0f} tokens/s, {1e3 * step:.2f} ms a step")
     print(f"data take {seconds / step:.1%} of the step (at most 10 % wanted)")
     return real, seconds / step
 
