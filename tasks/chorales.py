@@ -35,8 +35,13 @@ def files() -> list[Path]:
     """The file of each chorale, in the order of the edition; each once."""
     from music21 import corpus
 
-    names = dict.fromkeys(str(name) for name in corpus.chorales.Iterator(returnType="filename"))
-    return [Path(str(corpus.getWork(name, fileExtensions=[".mxl", ".xml", ".musicxml"]))) for name in names]
+    found: dict[Path, None] = {}
+    for name in map(str, corpus.chorales.Iterator(returnType="filename")):
+        works = corpus.getWork(name, fileExtensions=[".mxl", ".xml", ".musicxml"])
+        several = list(works) if isinstance(works, list) else [works]  # bwv245.3 is the beginning of bwv245.37, too
+        exact = [path for path in several if Path(str(path)).stem == name.rpartition("/")[2]]
+        found[Path(str((exact or several)[0]))] = None
+    return list(found)
 
 
 def rolls() -> dict[Split, tuple[numpy.ndarray, numpy.ndarray]]:
