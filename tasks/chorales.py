@@ -4,7 +4,8 @@ A step has the pitches that sound at its beginning, in any part; one that began 
 pieces train, select and test, the same for every run. music21 takes the better part of a minute to read them; after that
 they come from the cache.
 
-Source: music21 (Cuthbert & Ariza 2010; BSD-3-Clause), `corpus.chorales`: the 371 of Riemenschneider's edition.
+Source: music21 (Cuthbert & Ariza 2010; BSD-3-Clause), `corpus.chorales`: the 371 numbers of
+Riemenschneider's edition, of which some are one piece: 350 are left.
 """
 
 from __future__ import annotations

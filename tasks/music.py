@@ -6,7 +6,7 @@
 
 `data` is `jsb_chorales` (229 pieces to train on) or `nottingham` (694), looked for as `local/<name>`; or a folder that holds
 `<split>-*.parquet` with a column `notes`, which lists for each step the pitches that sound; or one of the `.mat` files in which
-both come with the code of Bai et al.; or `bach_chorales`, the 371 inside music21 (extra `music`), a quarter note a step, cut
+both come with the code of Bai et al.; or `bach_chorales`, the 350 inside music21 (extra `music`), a quarter note a step, cut
 in three, the same for every run. Splits are otherwise the published ones. Pieces are fed whole, those of similar length
 together.
 
