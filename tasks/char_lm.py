@@ -23,6 +23,12 @@ Best: ptb 1.27 (Zoneout, Krueger et al. 2017, arXiv:1606.01305), an LSTM 1.36 (B
 
 Source: Sutskever, Martens & Hinton 2011; Graves 2013, arXiv:1308.0850; tiny_shakespeare: Karpathy 2015, char-rnn; ptb: Marcus
 et al. 1993 as prepared by Mikolov et al. 2012.
+
+Data: python_reference, inside Python; tiny_shakespeare and ptb, from the hub; any file.
+
+Licence: PSF-2.0 (python_reference); public domain (tiny_shakespeare); LDC user agreement (ptb).
+
+Needs: nothing.
 """
 
 from __future__ import annotations

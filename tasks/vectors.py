@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy
 
 from rnnbench.hub import DataError, entry, read_arrays, write_arrays
-from rnnbench.text import read_vectors
+from rnnbench.text import read_vectors, torchtext_vectors
 
 
 class Vectors:
@@ -46,9 +47,8 @@ class Vectors:
         def make(folder: Path) -> None:
             vectors, found = read_vectors(self.path, symbols, width)
             if self.torchtext:
-                from rnnbench import torchtext_bridge
-
-                vectors = torchtext_bridge.vectors(str(Path(self.path).expanduser()), symbols, str(folder / "torchtext"))
+                with tempfile.TemporaryDirectory() as copy:
+                    vectors = torchtext_vectors(str(Path(self.path).expanduser()), symbols, copy)
             write_arrays(folder / "vectors.arrow", {"values": vectors.ravel()})
             write_arrays(folder / "found.arrow", {"found": found.astype(numpy.int8)})
 

@@ -19,6 +19,12 @@ Best: ptb 56.5 for an LSTM (AWD-LSTM, Merity et al. 2017, arXiv:1708.02182); 115
 
 Source: Mikolov et al. 2010; Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329 (PTB: Marcus et al. 1993, LDC); Merity et al.
 2016, arXiv:1609.07843 (WikiText-2, CC BY-SA 3.0).
+
+Data: ptb and wikitext2, from the hub; any file.
+
+Licence: LDC user agreement (ptb); CC BY-SA 3.0 (wikitext2); that of your file.
+
+Needs: nothing; jieba the extra zh.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -151,3 +152,65 @@ assert numpy.allclose(weight[theirs(["good", "bad"])], vectors, atol=1e-3)
 print(theirs(cut))
 """
     assert fresh(code).startswith("[")
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["text_classification", "char_lm"])
+def test_workers_and_a_resume_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch):
+    """0, 1 and 4 processes that make batches, and 4 with the run killed and begun again: the same rows, weights and scores."""
+    from rnnbench import config, run, training
+
+    Path("text.txt").write_text("the cat sat on the mat. " * 500)
+    words = reviews()[1:] if kind == "text_classification" else ["task=char_lm", "task.text=text.txt", "task.window=20", *QUICK]
+
+    def end_of(root: str, workers: int) -> tuple:
+        (job,) = config.jobs([*words, "network.dropout=0.2", f"trainer.workers={workers}", f"runs={root}"], sweep=False)
+        record = run.execute(job)
+        (path,) = Path(root).rglob("metrics.jsonl")
+        return path.read_text(), record["scores"], record["weights"]
+
+    alone = end_of("alone", 0)
+    assert end_of("one", 1) == alone and end_of("four", 4) == alone
+    stepped = training.Learner.on_train_batch_end
+
+    def dies(self, *arguments) -> None:
+        stepped(self, *arguments)
+        if self.step == 13:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        with pytest.raises(Killed):
+            end_of("killed", 4)
+    assert end_of("killed", 4) == alone
+
+
+def test_a_killed_preparation_leaves_nothing_that_is_used(tmp_path: Path):
+    Path("long.txt").write_text("the cat sat on the mat .\n" * 400_000)
+    prepare = [sys.executable, "-m", "rnnbench", "prepare", "word_lm", "task.text=long.txt"]
+    cache = tmp_path / "cache/word_lm"
+    process = subprocess.Popen(prepare, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(cache.glob(".part-*/train.arrow")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert [path.name[:6] for path in cache.iterdir()] == [".part-"]  # a name that nothing looks for
+    done = subprocess.run(prepare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "train_words 2880000" in done.stdout, done.stdout + done.stderr
+    assert sorted(path.name[0] for path in cache.iterdir())[0] == "." and len(list(cache.iterdir())) == 2
+
+
+def test_the_data_benchmark_counts_padding(capfd):
+    from rnnbench import benchmarks
+
+    real, share = benchmarks.data(quick=True, words=[*reviews()[1:-1]])
+    assert 0.9 < real <= 1 and share > 0  # all reviews are three words long
+    made_up, share = benchmarks.data(quick=True)
+    assert made_up > 0.95 and share < 0.1
+    out = capfd.readouterr().out
+    assert "real tokens: 100.0% with buckets (at least 95 % wanted), 100.0% without" in out

@@ -133,6 +133,7 @@ def test_a_kernel_knows_no_policy(path):
         ["--help"],
         ["list", "tasks"],
         ["list", "models"],
+        ["list", "tasks", "--details"],
         ["list", "tasks", "adding"],
         ["train", "--help"],
         ["compare", "--help"],

@@ -22,6 +22,7 @@ TASKS = {
     "translation": ["task.min_frequency=1", "network.embedding=8", "train.beam=2"],
     "pronunciation": ["task.data=words.txt", "network.embedding=8"],
     "caption": ["network.embedding=8"],
+    "photo_caption": ["task.min_frequency=1", "task.side=6", "network.embedding=8"],
     "couplet": ["task.min_frequency=1", "network.embedding=8"],
 }
 PROMPTS = {"char_lm": "the ", "word_lm": "the cat", "xml": "<ab>", "translation": "a good film", "pronunciation": "ab"}
@@ -71,6 +72,7 @@ def test_each_task_that_writes_is_sampled(name: str, capfd):
     ("name", "words", "message"),
     [
         ("caption", ["--prompt", "a picture"], "a picture cannot be typed"),
+        ("photo_caption", ["--prompt", "a picture"], "a picture cannot be typed"),
         ("xml", ["--prompt", "The "], "'T' is not in the vocabulary"),
         ("couplet", ["--prompt", " "], "an empty prompt"),
         ("translation", ["--prompt", ""], "an empty prompt"),

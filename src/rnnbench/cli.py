@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
     listed.add_argument(
-        "--details", action="store_true", help="models: parameters and state size at H = 128, back ends; seconds"
+        "--details",
+        action="store_true",
+        help="tasks: data, floor, best known, source, licence, extra; models: parameters and state size at H = 128, back ends",
     )
     listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
     listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
@@ -137,10 +139,12 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
+    measures = ("overhead", "instruments", "kernels", "data", "tasks")
     measured = verb(
-        "benchmark", benchmark, "measure this machine: the training loop against a bare one, what instruments cost, the kernels"
+        "benchmark", benchmark, "measure: the training loop, instruments, kernels, the data pipeline, a run of each task"
     )
-    measured.add_argument("what", choices=("overhead", "instruments", "kernels"), metavar="overhead|instruments|kernels")
+    measured.add_argument("what", choices=measures, metavar="|".join(measures))
+    measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
     shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
@@ -360,17 +364,21 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def list_(options: argparse.Namespace) -> int:
-    if options.details or options.budget or options.task:
-        if options.kind != "models" or options.name or (options.details and options.budget):
-            raise BadOption("--details and --budget are each for the whole of `rnnbench list models`")
-        if options.task and not options.budget:
-            raise BadOption("--task goes with --budget")
+    from . import listing
+
+    models = options.kind == "models"
+    if options.name and (options.details or options.budget):
+        raise BadOption(f"--details and --budget are of all {options.kind}; without them, {options.name} is told about")
+    if bool(options.budget or options.task) > models or (options.task and not options.budget):
+        raise BadOption("--budget PARAMS, and with it --task TASK, is of `rnnbench list models`")
+    if models and (options.details or options.budget):
         from . import sizes
 
         print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
         return 0
-    from . import listing
-
+    if options.details:
+        print(listing.details())
+        return 0
     print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
     return 0
 
@@ -554,7 +562,7 @@ def answer(trained: Any, options: argparse.Namespace) -> None:
 def benchmark(options: argparse.Namespace) -> int:
     from . import benchmarks
 
-    getattr(benchmarks, options.what)(quick=options.quick)
+    getattr(benchmarks, options.what)(quick=options.quick, words=options.words)
     return 0
 
 

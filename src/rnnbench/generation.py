@@ -79,7 +79,7 @@ def examples(
         texts = ["".join(generate(network, task, prompt, LENGTH, 0.8, seed)) for seed in range(count)]
         rows = [{"read": task.decode(prompt), "written": text} for text in texts]
     else:
-        batch = task.batch("validation", task.batches("validation", count) // 2, count, 0).to(_device(network))
+        batch = task.batch("validation", (task.batches("validation", count) - 1) // 2, count, 0).to(_device(network))
         rows = task.answered(batch, answer(network, task, batch, beam, penalty))
     return rows, sum(len(row["written"]) for row in rows), time.perf_counter() - began
 
