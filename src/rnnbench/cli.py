@@ -109,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
     drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
     drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--step", type=int, help="curves of the loss of this step alone, from 1 [the loss as trained on]")
     drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
 
     probed = verb(
@@ -424,7 +425,7 @@ def gradients(options: argparse.Namespace) -> int:
     print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
     from . import examine
 
-    examine.gradients(runs, options.output)
+    examine.gradients(runs, options.output, options.step)
     print(options.output)
     return 0
 
