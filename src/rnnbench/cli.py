@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
     drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
     drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--step", type=int, help="curves of the loss of this step alone, from 1 [the loss as trained on]")
     drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
 
     probed = verb(
@@ -139,7 +141,8 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
-    measures = ("overhead", "instruments", "kernels", "data", "tasks")
+    from .benchmarks import NAMES as measures
+
     measured = verb(
         "benchmark", benchmark, "measure: the training loop, instruments, kernels, the data pipeline, a run of each task"
     )
@@ -428,7 +431,7 @@ def gradients(options: argparse.Namespace) -> int:
     print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
     from . import examine
 
-    examine.gradients(runs, options.output)
+    examine.gradients(runs, options.output, options.step)
     print(options.output)
     return 0
 
@@ -560,9 +563,7 @@ def answer(trained: Any, options: argparse.Namespace) -> None:
 
 
 def benchmark(options: argparse.Namespace) -> int:
-    from . import benchmarks
-
-    getattr(benchmarks, options.what)(quick=options.quick, words=options.words)
+    importlib.import_module(f".benchmarks.{options.what}", __package__).main(options.quick, options.words)
     return 0
 
 
