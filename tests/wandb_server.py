@@ -39,6 +39,7 @@ class Run:
     job_type: str | None = None
     tags: list[str] = field(default_factory=list)
     host: str | None = None
+    sweep: str | None = None
     sent: list[int] = field(default_factory=list)  # the step of every row that arrived, in order, repeats included
 
     def rows(self) -> list[dict[str, Any]]:
@@ -66,6 +67,12 @@ class Run:
             "tags": self.tags,
             "historyLineCount": len(self.history),
             "historyTail": json.dumps([json.dumps(row) for row in self.history[-1:]]),
+            "state": self.state,
+            "group": self.group,
+            "jobType": self.job_type,
+            "sweepName": self.sweep,
+            "user": {"name": "me", "username": "me"},
+            "historyKeys": {"lastStep": self.history[-1]["_step"] if self.history else -1, "keys": {}},
             "eventsLineCount": 0,
             "eventsTail": "[]",
             "logLineCount": 0,
@@ -129,9 +136,26 @@ class Server:
             run.config = json.loads(v["config"]) if v.get("config") else run.config
             run.summary = json.loads(v["summaryMetrics"]) if v.get("summaryMetrics") else run.summary
             return {"upsertBucket": {"bucket": run.node(), "inserted": new}}
+        if operation in ("Run", "RunHistoryKeys"):
+            run = self.runs.get(v["name"])
+            return {"project": {"id": "p", "internalId": "UHJvamVjdDox", "run": run and run.node()}}
+        if operation == "DeleteRun":
+            del self.runs[v["id"]]
+            return {"deleteRun": {"clientMutationId": None}}
+        if operation == "RunParquetHistory":
+            live = self.runs[v["runName"]].history
+            return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": live}}}}
+        if operation == "HistoryPage":
+            rows = [json.dumps(row) for row in self.runs[v["run"]].history if v["minStep"] <= row["_step"] < v["maxStep"]]
+            return {"project": {"run": {"history": rows}}}
         if operation == "RunResumeStatus":
             bucket = self.runs[v["name"]].node() if v["name"] in self.runs else None
             return {"model": {"id": "p", "name": v.get("project"), "entity": {"id": "e", "name": "me"}, "bucket": bucket}}
+        if operation == "ArtifactType":
+            return {"project": {"artifact": None}}
+        if operation == "CreateArtifact":  # as if it were there already, so that none of its files is asked for
+            artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}
+            return {"createArtifact": {"artifact": artifact}}
         if operation == "CreateRunFiles":
             places = [{"name": name, "uploadUrl": f"{self.url}/storage/{v['run']}/{name}"} for name in v["files"]]
             return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": places}}
