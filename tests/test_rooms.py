@@ -35,11 +35,13 @@ ROOMS = {
     "entries": ({"options", "records", "wording"}, HEAVY | {"hydra"}),
     "tables": ({"entries", "records", "statistics", "wording"}, HEAVY | {"hydra"}),
     "renderers": ({"tables"}, HEAVY | {"hydra"}),
-    "figures": ({"entries", "records", "renderers", "tables", "wording", "__init__"}, HEAVY | {"hydra"}),
+    "maps": ({"records"}, HEAVY | {"hydra"}),
+    "figures": ({"entries", "maps", "records", "renderers", "tables", "wording", "__init__"}, HEAVY | {"hydra"}),
     "completion": ({"config"}, HEAVY),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
     "listing": ({"config", "options"}, HEAVY),
     "instruments": ({"models.mechanism", "models.stack", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "probes": ({"instruments", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "network": (
         {"tasks.task", "models.mechanism", "models.stack", "encoder_decoder", "options"},
         {"pytorch_lightning", "wandb", "hydra", "datasets"},
@@ -92,7 +94,18 @@ def test_a_room_imports_what_the_table_allows(room):
 
 
 def test_every_room_is_in_the_table():
-    free = {"__init__", "__main__", "cli", "run", "benchmarks", "launcher", "worker", "devices"}  # where rooms meet
+    free = {
+        "__init__",
+        "__main__",
+        "cli",
+        "run",
+        "benchmarks",
+        "sizes",
+        "examine",
+        "launcher",
+        "worker",
+        "devices",
+    }  # where rooms meet
     assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)
 
 

@@ -88,7 +88,10 @@ def parser() -> argparse.ArgumentParser:
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
-    listed.add_argument("--details", action="store_true", help="of all tasks: data, floor, best known, source, licence, extra")
+    said = "tasks: data, floor, best known, licence, extra; models: parameters and state size at H = 128, back ends"
+    listed.add_argument("--details", action="store_true", help=said)
+    listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
+    listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
 
     for name, run, about in (
         ("compare", compare, "what has been run: scores with intervals, floors, solve rates, speed"),
@@ -101,6 +104,18 @@ def parser() -> argparse.ArgumentParser:
             added.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
         else:
             added.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
+
+    drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
+    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
+    drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
+
+    probed = verb(
+        "probe", probe, "by lag: how well a linear map of the state gives back the past, and how much gradient gets there"
+    )
+    probed.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
+    probed.add_argument("--lags", default="", help="steps back, say 1,5,10 [0,1,2,5,10,... as far as sequences go]")
+    probed.add_argument("--step", type=int, help="the step whose loss alone is differentiated [the last]")
 
     for name, run, about in (
         ("baseline", baseline, "what simple baselines score: counting, linear models; validation chooses, test is read once"),
@@ -121,8 +136,11 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
-    measured = verb("benchmark", benchmark, "measure: the training loop against a bare one, kernels, data, a run of each task")
-    measured.add_argument("what", choices=("overhead", "kernels", "data", "tasks"), metavar="overhead|kernels|data|tasks")
+    measured = verb(
+        "benchmark", benchmark, "measure: the training loop, what instruments cost, kernels, data, a run of each task"
+    )
+    kinds = ("overhead", "instruments", "kernels", "data", "tasks")
+    measured.add_argument("what", choices=kinds, metavar="|".join(kinds))
     measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
@@ -174,24 +192,13 @@ def train(words: list[str]) -> int:
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
-    """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
+    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had."""
     from . import run
 
-    tasks: list[tuple[dict[str, Any], int, int]] = []
-    for job in jobs:
-        gpu = job["trainer"]["accelerator"] == "gpu"
-        if gpu and not run.torch.cuda.is_available():
-            raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        asked = (job["task"], job["train"]["batch_size"], job["network"]["embedding"])
-        if asked not in tasks:
-            tasks.append(asked)
-            try:
-                task = run.make_task(job)
-                task.prepare()
-                task.batches("train", job["train"]["batch_size"])
-                task.pretrained(job["network"]["embedding"])
-            except (ValueError, OSError) as error:
-                raise BadOption(str(error)) from None
+    try:
+        run.survey(jobs)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
 
 
 def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
@@ -354,14 +361,22 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def list_(options: argparse.Namespace) -> int:
+    whole = options.details or options.budget or options.task
+    if (whole and options.name) or (options.details and options.budget):
+        raise BadOption("--details and --budget are each for the whole of a list: rnnbench list tasks --details")
+    if (options.budget or options.task) and options.kind != "models":
+        raise BadOption("--budget and --task go with `rnnbench list models`")
+    if options.task and not options.budget:
+        raise BadOption("--task goes with --budget")
+    if options.kind == "models" and (options.details or options.budget):
+        from . import sizes
+
+        print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
+        return 0
     from . import listing
 
-    if options.details:
-        if options.kind != "tasks" or options.name:
-            raise BadOption("--details is of all tasks: rnnbench list tasks --details")
-        print(listing.details())
-        return 0
-    print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
+    shown = listing.details() if options.details else listing.all_(options.kind)
+    print(listing.one(options.kind, options.name) if options.name else shown)
     return 0
 
 
@@ -401,6 +416,45 @@ def report(options: argparse.Namespace) -> int:
         raise BadOption(f"--output {options.output}: {error}") from None
     print(options.output)
     return 0
+
+
+def gradients(options: argparse.Namespace) -> int:
+    if options.output.suffix not in (".png", ".svg", ".html"):
+        raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
+    runs, complaints = stored(options)
+    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    from . import examine
+
+    examine.gradients(runs, options.output)
+    print(options.output)
+    return 0
+
+
+def probe(options: argparse.Namespace) -> int:
+    words = options.lags.split(",") if options.lags else []
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
+    path = one_finished(options.run)
+    from . import examine
+
+    for line in examine.probe(path, sorted(map(int, words)), options.step):
+        print(line, flush=True)
+    return 0
+
+
+def one_finished(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
+    from . import records
+
+    try:
+        finished = [stored.path for stored in records.find([path])[0] if stored.record]
+    except FileNotFoundError as error:
+        raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        raise BadOption(
+            f"{path}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
+        )
+    return finished[0]
 
 
 def prepared(options: argparse.Namespace) -> Any:
@@ -452,20 +506,11 @@ def sample(options: argparse.Namespace) -> int:
     ):
         if not good:
             raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
-    from . import records
-
-    try:
-        finished = [stored.path for stored in records.find([options.run])[0] if stored.record]
-    except FileNotFoundError as error:
-        raise BadOption(str(error)) from None
-    if len(finished) != 1:
-        raise BadOption(
-            f"{options.run}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
-        )
+    path = one_finished(options.run)
     from . import run
 
     try:
-        trained = run.load(finished[0])
+        trained = run.load(path)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
     if not trained.task.generates and not trained.task.answers:

@@ -103,8 +103,8 @@ def equivalence(a: Sequence[float], b: Sequence[float], margin: float, paired: b
 def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:
     """The median time to solve (Kaplan & Meier 1958), its interval where Greenwood's log-log band crosses one half.
 
-    Source of the interval: Brookmeyer & Crowley 1982, Biometrics 38(1). `times` are those of solving, or of giving up where `solved` is False. The value, or a bound, is infinite where the curve
-    never gets there. ValueError for no runs.
+    `times` are those of solving, or of giving up where `solved` is False. The value, or a bound, is infinite where the curve
+    never gets there. ValueError for no runs. Source of the interval: Brookmeyer & Crowley 1982, Biometrics 38(1).
     """
     if not times or len(times) != len(solved):
         raise ValueError(f"{len(times)} times of {len(solved)} runs")

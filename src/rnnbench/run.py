@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,16 @@ def load(run: str | Path) -> Trained:
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 
+def initial(trained: Trained) -> Any:
+    """The network as it was before its first training step, in evaluation mode."""
+    config = configuration.resolve({**trained.record["config"], "runs": "."})
+    before = torch.get_rng_state()
+    torch.manual_seed(config["seed"])
+    network = make_network(config, trained.task)
+    torch.set_rng_state(before)
+    return network.eval()
+
+
 def make_task(config: Mapping[str, Any]) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
     options = dict(config["task"])
@@ -148,20 +158,31 @@ def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
     if not wanted["params"] and not wanted["match"]:
         return config
 
-    def count(width: int, model: Mapping[str, Any] = config["model"]) -> int:
-        with torch.device("meta"):
-            network = make_network({**config, "model": {**model, "hidden_size": width}}, task)
-        tables = {id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Embedding) and not wanted["embeddings"]}
-        return sum(p.numel() for p in network.parameters() if id(p) not in tables)
-
     if wanted["match"]:
         matched = configuration.node("model", wanted["match"])
-        target = count(wanted["width"], matched)
+        target = counter({**config, "model": matched}, task)(wanted["width"])
     else:
         target = budget.number(wanted["params"])
-    width = budget.solve(count, target)
-    say(f"budget {target:,}: {config['model']['name']} hidden_size={width} has {count(width):,} parameters")
-    return {**config, "model": {**config["model"], "hidden_size": width}}
+    return {**config, "model": {**config["model"], "hidden_size": budget.solve(counter(config, task), target)}}
+
+
+def counter(config: Mapping[str, Any], task: Task) -> Callable[[int], int]:
+    """A function of the width that counts the network's parameters as the budget counts them; none is given numbers."""
+
+    def count(width: int) -> int:
+        with torch.device("meta"):
+            network = make_network({**config, "model": {**config["model"], "hidden_size": width}}, task)
+        embeddings = (m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding))
+        tables = set() if config["budget"]["embeddings"] else set(map(id, embeddings))
+        return sum(p.numel() for p in network.parameters() if id(p) not in tables)
+
+    return count
+
+
+def check(config: Mapping[str, Any], task: Task) -> None:
+    """ValueError where options of the network exclude each other."""
+    with contextlib.suppress(RuntimeError), torch.device("meta"):  # what cannot be made without numbers is made when it trains
+        make_network(config, task)
 
 
 @dataclass(frozen=True)
@@ -188,11 +209,12 @@ class Plan:
 
 
 def plan(config: Mapping[str, Any], task: Task | None = None) -> Plan:
-    """What `config` asks for. ValueError or OSError where the task's data cannot be had."""
+    """What `config` asks for. ValueError where options exclude each other; it or OSError where the data cannot be had."""
     if task is None:
         task = make_task(config)
         task.prepare()
     config = within_budget(config, task)
+    check(config, task)
     setting = configuration.setting(config, task.fingerprint)
     return Plan(config, task, digest(setting)[:32], digest([setting, config["seed"]])[:32], setting["departures"])
 
@@ -229,10 +251,15 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. ValueError or OSError as for `plan`."""
+    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. Prepares the data of their tasks, each once.
+
+    ValueError or OSError where something that it asks for cannot be had.
+    """
     found = []
     prepared: dict[str, tuple[Task, int]] = {}
     for config in configs:
+        if config["trainer"]["accelerator"] == "gpu" and not torch.cuda.is_available():
+            raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
         key = digest(config["task"])
         if key not in prepared:
             task = make_task(config)
@@ -304,7 +331,8 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
-    say(f"{name}  {parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
+    width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
+    say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     # where the folder lies is nobody else's, and what was accepted stands under `changes`

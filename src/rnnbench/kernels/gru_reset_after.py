@@ -14,6 +14,7 @@ from .recurrence import (
     backwards,
     before,
     chunks,
+    earlier,
     final,
     multiplying,
     once,
@@ -91,11 +92,10 @@ class ResetAfter(torch.autograd.Function):
             sigmoid_backward(d_n * q, r, grad_input=d_r)
             sigmoid_backward(hs[start:stop] - n, z, grad_input=d_z)
             totals[-1] = dh
-            earlier = [*backwards(totals[:-1]), (dh,)]
             with stepping(R, B):
-                for (d_t, d_3, z_t, total, total_row), (dh_before,), g in zip(
+                for (d_t, d_3, z_t, total, total_row), dh_before, g in zip(
                     backwards(d, d.unflatten(2, (3, H)), z, totals, totals.unsqueeze(2)),
-                    earlier,
+                    earlier(totals, dh),
                     before(gy, g0, start, stop),
                     strict=True,
                 ):

@@ -179,6 +179,12 @@ def backwards(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(reversed(tensor.unbind(0)) for tensor in chunked), strict=True)
 
 
+def earlier(totals: Tensor, first: Tensor) -> Iterator[Tensor]:
+    """For each step of a chunk, last step first, where the step before has its total gradient: at last `first`."""
+    yield from reversed(totals[:-1].unbind(0))
+    yield first
+
+
 # Lengths
 
 
