@@ -106,8 +106,7 @@ def initial(trained: Trained) -> Any:
     """The network as it was before its first training step, in evaluation mode."""
     config = configuration.resolve({**trained.record["config"], "runs": "."})
     before = torch.get_rng_state()
-    torch.manual_seed(config["seed"])
-    network = make_network(config, trained.task)
+    network, _ = new_network(config, trained.task)
     torch.set_rng_state(before)
     return network.eval()
 
