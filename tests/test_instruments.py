@@ -8,7 +8,8 @@ import math
 import pytest
 import torch
 
-from rnnbench import benchmarks, config, run, tasks
+from rnnbench import config, run, tasks
+from rnnbench.benchmarks import instruments as cost
 from rnnbench.instruments import (
     StateGradients,
     activity,
@@ -173,8 +174,8 @@ def test_gates_at_once_are_the_gates_step_by_step(name, options):
 
 
 def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
-    monkeypatch.setattr(benchmarks, "_logged", lambda model, steps: (0.010, 0.011, 0.020))
-    found = benchmarks.instruments(quick=True)
+    monkeypatch.setattr(cost, "_logged", lambda model, steps: (0.010, 0.011, 0.020))
+    found = cost.main(quick=True)
     assert found["gru"] == pytest.approx((0.001 / 50 / 0.010 + 0.020 / 200 / 0.010, 0.1))
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
     assert rows["gru"] == ["10.00", "11.00", "20.00", "1.20%", "10.0%"]
@@ -182,5 +183,5 @@ def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
 
 
 def test_every_second_step_is_logged_and_timed():
-    plain, logged, evaluated = benchmarks._logged("rnn", 14)
+    plain, logged, evaluated = cost._logged("rnn", 14)
     assert 0 < plain < 10 and 0 < logged < 10 and 0 < evaluated < 10

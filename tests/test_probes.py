@@ -166,6 +166,9 @@ def test_curves_of_a_picture_are_the_norms(clean, monkeypatch):
     for state in "hc":
         points = [p["norm"] for p in curves["data"]["values"] if p["moment"] == "after training" and p["state"] == state]
         assert points == expected[f"core.0.0/{state}"]
+    assert main(["gradients", str(folder), "--step", "2"]) == 0
+    later = [p["norm"] for p in drawn[1]["vconcat"][0]["hconcat"][0]["data"]["values"] if p["t"] > 2]
+    assert later == [] and "step 2 alone" in drawn[1]["title"]["subtitle"][0]
     for chart, state in ((heat_h, "h"), (heat_c, "c")):
         logged = found.rows[0][f"train/state_gradient/core.0.0/{state}"]
         cells = chart["data"]["values"][0]["v"]
@@ -203,6 +206,7 @@ def test_the_table_of_a_probe(clean, capsys):
         (["gradients", "nowhere"], "nowhere"),
         (["gradients", "runs", "--output", "x.gif"], ".png, .svg or .html"),
         (["gradients", "runs"], "no state that is carried"),
+        (["gradients", "runs", "--step", "8"], "has 7 steps"),
         (["probe", "nowhere"], "nowhere"),
         (["probe", "runs", "--lags", "1,x"], "steps back"),
         (["probe", "runs", "--lags", "50"], "50"),
@@ -210,7 +214,7 @@ def test_the_table_of_a_probe(clean, capsys):
     ],
 )
 def test_refusals_of_probes(clean, capfd, words, said):
-    trained("model=transformer") if words[0] == "gradients" else trained("model=gru")
+    trained("model=transformer") if words == ["gradients", "runs"] else trained("model=gru")
     capfd.readouterr()
     before = sorted(Path().rglob("*"))
     assert main(words) == 2

@@ -99,7 +99,6 @@ def test_every_room_is_in_the_table():
         "__main__",
         "cli",
         "run",
-        "benchmarks",
         "sizes",
         "examine",
         "launcher",

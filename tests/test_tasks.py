@@ -22,7 +22,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rnnbench import benchmarks, config, options, run, tasks
+from rnnbench import config, options, run, tasks
+from rnnbench.benchmarks.tasks import small_runs
 from rnnbench.hub import DataError
 from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
 
@@ -712,7 +713,7 @@ def test_mnist_is_read_from_parquet(data: Path):
 # --- all that is generated can be learnt
 
 
-LEARNT = {line.split(" model.hidden_size")[0]: line for line in benchmarks.small_runs() if "train.warmup=0" in line}
+LEARNT = {line.split(" model.hidden_size")[0]: line for line in small_runs() if "train.warmup=0" in line}
 
 
 @pytest.mark.parametrize("name", LEARNT)
@@ -734,7 +735,7 @@ def test_every_generated_task_is_in_the_smoke_test():
         if made.prepare is Task.prepare and signature.constants["structure"] in ("N->N", "N->1"):
             generated.add(name)
     assert generated <= {line.split()[0].removeprefix("task=") for line in LEARNT} and len(generated) >= 12
-    everywhere = {line.split()[0].removeprefix("task=") for line in benchmarks.small_runs()}
+    everywhere = {line.split()[0].removeprefix("task=") for line in small_runs()}
     real = {config.node("task", name)["task"]["name"] for name in everywhere}
     assert real == set(tasks.NAMES) - {"text_classification"}  # whose data are the user's
 

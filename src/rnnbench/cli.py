@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -88,8 +89,11 @@ def parser() -> argparse.ArgumentParser:
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
-    said = "tasks: data, floor, best known, licence, extra; models: parameters and state size at H = 128, back ends"
-    listed.add_argument("--details", action="store_true", help=said)
+    listed.add_argument(
+        "--details",
+        action="store_true",
+        help="tasks: data, floor, best known, source, licence, extra; models: parameters and state size at H = 128, back ends",
+    )
     listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
     listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
 
@@ -108,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
     drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
     drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--step", type=int, help="curves of the loss of this step alone, from 1 [the loss as trained on]")
     drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
 
     probed = verb(
@@ -136,11 +141,12 @@ def parser() -> argparse.ArgumentParser:
     drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
+    from .benchmarks import NAMES as measures
+
     measured = verb(
-        "benchmark", benchmark, "measure: the training loop, what instruments cost, kernels, data, a run of each task"
+        "benchmark", benchmark, "measure: the training loop, instruments, kernels, the data pipeline, a run of each task"
     )
-    kinds = ("overhead", "instruments", "kernels", "data", "tasks")
-    measured.add_argument("what", choices=kinds, metavar="|".join(kinds))
+    measured.add_argument("what", choices=measures, metavar="|".join(measures))
     measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
@@ -361,22 +367,22 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def list_(options: argparse.Namespace) -> int:
-    whole = options.details or options.budget or options.task
-    if (whole and options.name) or (options.details and options.budget):
-        raise BadOption("--details and --budget are each for the whole of a list: rnnbench list tasks --details")
-    if (options.budget or options.task) and options.kind != "models":
-        raise BadOption("--budget and --task go with `rnnbench list models`")
-    if options.task and not options.budget:
-        raise BadOption("--task goes with --budget")
-    if options.kind == "models" and (options.details or options.budget):
+    from . import listing
+
+    models = options.kind == "models"
+    if options.name and (options.details or options.budget):
+        raise BadOption(f"--details and --budget are of all {options.kind}; without them, {options.name} is told about")
+    if bool(options.budget or options.task) > models or (options.task and not options.budget):
+        raise BadOption("--budget PARAMS, and with it --task TASK, is of `rnnbench list models`")
+    if models and (options.details or options.budget):
         from . import sizes
 
         print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
         return 0
-    from . import listing
-
-    shown = listing.details() if options.details else listing.all_(options.kind)
-    print(listing.one(options.kind, options.name) if options.name else shown)
+    if options.details:
+        print(listing.details())
+        return 0
+    print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
     return 0
 
 
@@ -425,7 +431,7 @@ def gradients(options: argparse.Namespace) -> int:
     print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
     from . import examine
 
-    examine.gradients(runs, options.output)
+    examine.gradients(runs, options.output, options.step)
     print(options.output)
     return 0
 
@@ -557,9 +563,7 @@ def answer(trained: Any, options: argparse.Namespace) -> None:
 
 
 def benchmark(options: argparse.Namespace) -> int:
-    from . import benchmarks
-
-    getattr(benchmarks, options.what)(quick=options.quick, words=options.words)
+    importlib.import_module(f".benchmarks.{options.what}", __package__).main(options.quick, options.words)
     return 0
 
 

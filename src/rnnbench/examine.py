@@ -16,12 +16,13 @@ ROWS = 50  # validation rows whose loss is differentiated
 RUNS = 12  # in one picture
 
 
-def gradients(stored: Sequence[Stored], output: Path) -> None:
+def gradients(stored: Sequence[Stored], output: Path, step: int | None = None) -> None:
     """Draws ‖∂L/∂state_t‖ of each run, for every layer, direction and state.
 
     Curves: at initialisation (the weights are drawn again from the run's seed) and with the weights that validation chose, in
-    evaluation mode, L the loss as trained on, of the first 50 validation rows. Heat maps: the training batches that were
-    logged. All scales are logarithmic and shared. BadOption where runs cannot be shown, or not be written.
+    evaluation mode, of the first 50 validation rows; L is the loss as trained on, or that of `step` alone. Heat maps: the
+    training batches that were logged, and the loss as trained on. All scales are logarithmic and shared. BadOption where runs
+    cannot be shown, or not be written.
     """
     finished = [one for one in stored if one.record and one.record["status"] == "finished"]
     if not 0 < len(finished) <= RUNS:
@@ -32,13 +33,16 @@ def gradients(stored: Sequence[Stored], output: Path) -> None:
         trained = loaded(one.path)
         name = f"{one.config['model']['name']} on {one.config['task']['name']}, seed {one.config['seed']}"
         batch = trained.task.batch("validation", 0, ROWS, 0)
+        steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
+        if step is not None and not 1 <= step <= steps:
+            raise BadOption(f"--step {step}: {name} has {steps} steps whose loss counts, from 1")
         moments = zip(maps.COLOURS, (run.initial(trained), trained.network), strict=True)
-        curves = {moment: probes.state_gradients(network, trained.task, batch) for moment, network in moments}
+        curves = {moment: probes.state_gradients(network, trained.task, batch, step) for moment, network in moments}
         if not all(curves.values()):
             raise BadOption(f"{one.path}: {name}: no state that is carried from step to step, so no gradient through it")
         shown[name if name not in shown else f"{name}, {one.path.name[-8:]}"] = curves, maps.logged(trained.rows)
     try:
-        maps.save(maps.picture(shown), output)
+        maps.save(maps.picture(shown, f"the loss of step {step} alone" if step else "the loss as trained on"), output)
     except OSError as error:
         raise BadOption(f"--output {output}: {error}") from None
 

@@ -18,7 +18,7 @@ Rows = list[tuple[int, Norms]]  # (training step, its norms), in order
 DECADES = 8  # of the scale at most
 TALL, LONG = 50, 80  # cells of a heat map at most: logged rows, and steps of the sequence
 SUBTITLE = [
-    "Left: the loss as trained on, of the first validation rows, before training and with the weights that validation chose.",
+    "Left: {loss}, first validation rows, before training and with the weights that validation chose.",
     "Right: the batches that were logged in training. 2-norm over rows and units; logarithmic scales, the same throughout.",
 ]
 TICKS = {"labelExpr": "format(datum.value, '~s')", "tickCount": 5, "grid": False}  # 200, 1k
@@ -63,14 +63,13 @@ def heat(rows: Rows, low: float, high: float) -> dict[str, Any]:
     return {
         "data": {"values": cells},
         "transform": [{"flatten": ["a", "b", "v"]}],
-        "mark": {"type": "rect", "strokeWidth": 0.6},  # the stroke closes the seams between cells
+        "mark": {"type": "rect", "x2Offset": 0.6, "y2Offset": -0.6},  # pixels that close the seams between cells
         "encoding": {
             "x": {**_steps("a", "step t of the sequence"), "scale": {"nice": False, "domainMin": 0}},
             "x2": {"field": "b"},
             "y": {**_steps("from", "training step"), "scale": {"nice": False}},
             "y2": {"field": "to"},
             "color": colour,
-            "stroke": {**colour, "legend": None},
             "tooltip": [
                 {"field": "b", "title": "t"},
                 {"field": "to", "title": "training step"},
@@ -89,15 +88,15 @@ def _mean_log(norms: Sequence[float], low: float) -> float:
     return sum(math.log10(norm) if 0 < norm < math.inf else low for norm in norms) / len(norms)
 
 
-def picture(runs: Mapping[str, Measured]) -> dict[str, Any]:
+def picture(runs: Mapping[str, Measured], loss: str = "the loss as trained on") -> dict[str, Any]:
     """A row of charts for each layer and direction of each run: curves at initialisation and after training, and heat maps of
     h, and of c where there is one, as training went.
 
-    `runs` holds what was measured, by title.
+    `runs` holds what was measured, by title; `loss` says of what loss the curves are.
     """
     every = [norms for curves, _ in runs.values() for states in curves.values() for norms in states.values()]
     low, high = scale([*every, *(norms for _, log in runs.values() for rows in log.values() for _, norms in rows)])
-    apart = {"scale": dict.fromkeys(("color", "stroke", "strokeDash"), "independent")}  # else legends move to the edge
+    apart = {"scale": dict.fromkeys(("color", "strokeDash"), "independent")}  # else legends move to the edge
     rows: list[dict[str, Any]] = []
     for title, (curves, log) in runs.items():
         places = list(dict.fromkeys(name.rpartition("/")[0] for states in curves.values() for name in states))
@@ -115,7 +114,7 @@ def picture(runs: Mapping[str, Measured]) -> dict[str, Any]:
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {
             "text": "Gradient of the loss with respect to the state after each step",
-            "subtitle": SUBTITLE,
+            "subtitle": [line.format(loss=loss) for line in SUBTITLE],
             "anchor": "start",
         },
         "vconcat": rows,

@@ -29,7 +29,7 @@ def state_gradients(network: Any, task: Task, batch: Batch, step: int | None = N
     """
     if step is not None:
         scored = torch.zeros_like(batch.scored)
-        scored[:, step - 1] = batch.lengths >= step
+        scored[:, step - 1] = True if task.structure == "N->1" else batch.lengths >= step
         batch = batch._replace(scored=scored)
     measured = StateGradients()
     network.zero_grad()

@@ -272,8 +272,8 @@ def _finite(value: Any) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Rows of texts as a table of the dashboard; anything else as it is."""
-    if not isinstance(value, list):
+    """Rows of texts as a table of the dashboard; anything else, lists of numbers too, as it is."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         return value
     import wandb
 

@@ -98,7 +98,7 @@ class Fused(torch.autograd.Function):
         sink: StateGradients | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         (T, B, _), H, G = x.shape, c.shape[1], len(form.gates)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, G, x)
         keep = keep or lengths is not None  # where rows end early, their last states are looked up
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, h.shape[1]), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
@@ -184,7 +184,7 @@ class Fused(torch.autograd.Function):
         dp, dV, dM, dQ = zeros(p), zeros(V), zeros(M), zeros(Q)
         p_i, p_f, p_o = form.peepholes(p).values()
         add_R, add_V = adding(R, B), V is not None and adding(V, B)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, G, x)
         every_d, through_M = gy.new_empty(pieces[0][1], B, G * H), gy.new_empty(B, H)
         every_dh, every_dc = gy.new_empty(pieces[0][1], B, P), gy.new_empty(pieces[0][1], B, H)  # totals
         norms: Any = None if sink is None else gy.new_empty(2, T)

@@ -118,7 +118,7 @@ class Fused(torch.autograd.Function):
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h
         h, add_product = hs[0], adding(R_t, B)
-        for start, stop in chunks(T, B, H, x):
+        for start, stop in chunks(T, B, 1, x):
             a = hs[start + 1 : stop + 1]
             torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
             with stepping(R, B):
@@ -148,7 +148,7 @@ class Fused(torch.autograd.Function):
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(H)
         norms = None if ctx.sink is None else gy.new_empty(T)
-        pieces, add_product = chunks(T, B, H, x), adding(R, B)
+        pieces, add_product = chunks(T, B, 1, x), adding(R, B)
         every_total = gy.new_empty(pieces[0][1], B, H)  # ∂L/∂h_t
         for start, stop in reversed(pieces):
             d, totals = slope(hs[start + 1 : stop + 1], ctx.sigmoid), every_total[: stop - start]

@@ -171,4 +171,21 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     steps = torch.arange(len(x), device=x.device).unsqueeze(1)
     index = lengths - 1 - steps
     index = torch.where(index < 0, steps, index)
-    return x.gather(0, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
+    rows = index * x.shape[1] + torch.arange(x.shape[1], device=x.device)
+    return Rearranged.apply(x, rows.flatten())
+
+
+class Rearranged(torch.autograd.Function):
+    """x (T, B, ...) with the T B rows of it in another order, one that is undone by applying it again.
+
+    So its gradient is itself, where that of a gather would add up rows one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.flatten(0, 1).index_select(0, rows).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return Rearranged.apply(gradient, *ctx.saved_tensors), None

@@ -1,0 +1,77 @@
+"""What the training loop costs over a bare one."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import config, process, run, training
+from ..records import Log, RunFolder
+from ..tracking import NoTracker
+
+SHAPE = ["task=adding", "model=lstm", "model.hidden_size=128", "task.length=100", "train.batch_size=50", "task.sequences=100"]
+
+
+def main(quick: bool = False, words: Sequence[str] = ()) -> float:
+    """Prints and returns the median ratio of steps/s, `rnnbench train` over a bare PyTorch loop.
+
+    Both make and use the same batches: LSTM(128), batch 50, T = 100 on `adding`, Adam, clipping at 1. Ours includes data
+    generation, the default logging to files, and Lightning; the bare loop is forward, backward, clip, step.
+    """
+    rounds, steps = (3, 150) if quick else (11, 300)
+    process.settle()
+    (settings,) = config.jobs([*SHAPE, f"train.steps={steps}", f"train.eval_every={steps}", "tracker=none"], sweep=False)
+    task = run.make_task(settings)
+    ratios = []
+    print(f"{'round':>5}  {'bare steps/s':>12}  {'rnnbench steps/s':>16}  ratio")
+    for index in range(rounds + 1):
+        bare, ours = _bare(settings, task, steps), _ours(settings, task)
+        if index:  # the first round warms up
+            ratios.append(ours / bare)
+            print(f"{index:>5}  {bare:>12.1f}  {ours:>16.1f}  {ours / bare:.3f}")
+    ratio = statistics.median(ratios)
+    print(f"median ratio {ratio:.3f} (at least 0.95 wanted), {min(ratios):.3f} to {max(ratios):.3f}")
+    return ratio
+
+
+def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
+    """Steps a second of the plainest loop."""
+    torch.manual_seed(0)
+    network = run.make_network(settings, task)
+    optimizer = torch.optim.Adam(network.parameters(), settings["train"]["learning_rate"])
+    started = time.perf_counter()
+    for step in range(steps):
+        batch = task.batch("train", step, settings["train"]["batch_size"], 0)
+        outputs, _ = network(batch)
+        total, count = task.loss(outputs, batch)
+        optimizer.zero_grad()
+        (total / count).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    return steps / (time.perf_counter() - started)
+
+
+def _ours(settings: dict[str, Any], task: Any) -> float:
+    """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
+    learner = trained(training.Learner, settings, task)
+    return learner.step / learner.seconds
+
+
+def trained(kind: type[training.Learner], settings: dict[str, Any], task: Any) -> training.Learner:
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
+        folder = RunFolder(Path(place) / "run")
+        folder.start(settings)
+        journal = run.Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
+        learner = kind(run.make_network(settings, task), task, journal, 0, **settings["train"])
+        training.train(learner, **settings["trainer"])
+        journal.log.close()
+    return learner
