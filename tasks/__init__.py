@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .task import Task
 
 
-SHARED = ("__init__", "task", "rows", "streams", "pairs", "guesses")  # files that are no task
+SHARED = ("__init__", "task", "rows", "streams", "pairs", "guesses", "vectors", "chorales", "bleu")  # files that are no task
 
 
 @functools.cache

@@ -7,7 +7,7 @@
 versions of Python), `tiny_shakespeare` or `ptb` (published splits; ptb is the Penn Treebank with its words cut to the
 commonest 10,000, a sentence a line, 5,017,482 characters to train on, 50 of them different), or the path of a UTF-8 file. A
 text without published splits is cut in the order it stands: train, then `held_out` of it for validation, then as much for
-test. Line ends are characters too.
+test. Line ends are characters too. A file is never held in memory, and is mapped from the cache, a byte or two a character.
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
@@ -23,23 +23,33 @@ Best: ptb 1.27 (Zoneout, Krueger et al. 2017, arXiv:1606.01305), an LSTM 1.36 (B
 
 Source: Sutskever, Martens & Hinton 2011; Graves 2013, arXiv:1308.0850; tiny_shakespeare: Karpathy 2015, char-rnn; ptb: Marcus
 et al. 1993 as prepared by Mikolov et al. 2012.
+
+Data: python_reference, inside Python; tiny_shakespeare and ptb, from the hub; any file.
+
+Licence: PSF-2.0 (python_reference); public domain (tiny_shakespeare); LDC user agreement (ptb).
+
+Needs: nothing.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import numpy
 from torch import Tensor
 
-from rnnbench.hub import look, table
+from rnnbench.hub import DataError, entry, look, table
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 from rnnbench.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 
-from .streams import ROWS, Streams
+from .streams import CHUNK, long_enough, read, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
 
 LICENCES = {
@@ -80,41 +90,57 @@ class CharLM(Task):
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
-        self._parts: dict[Split, str] = {}
         if text in PUBLISHED:
             look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
-        else:
-            self._parts = self._cut(_topics() if text == "python_reference" else _read(text))
-
-    def _cut(self, whole: str) -> dict[Split, str]:
-        held_out = int(len(whole) * self.held_out)
-        train = len(whole) - 2 * held_out
-        parts = whole[:train], whole[train : train + held_out], whole[train + held_out :]
-        return self._long_enough(dict(zip(SPLITS, parts, strict=True)))
-
-    def _long_enough(self, parts: dict[Split, str]) -> dict[Split, str]:
-        needed = 1 + max(self.window, ROWS)
-        for split, part in parts.items():
-            if len(part) < needed:
-                raise ValueError(
-                    f"text={self.text}: {len(part)} characters for {split}; window={self.window} needs at least {needed}"
-                )
-        return parts
 
     def prepare(self) -> None:
-        if hasattr(self, "inputs"):
+        if hasattr(self, "streams"):
             return
-        if not self._parts:
-            name, column, config, end = PUBLISHED[self.text]
-            rows = {split: table(name, split, [column], config, "refs/convert/parquet") for split in SPLITS}
-            texts = {split: "".join(line + end for line in rows[split][column].to_pylist()) for split in SPLITS}
-            self._parts = self._long_enough(texts)
-        self._sha256 = hashlib.sha256("".join(self._parts.values()).encode()).hexdigest()
-        self.vocabulary = Vocabulary.build(count_characters(self._parts["train"]), specials=(UNKNOWN,))
-        tokens = {split: encode_characters(part, self.vocabulary) for split, part in self._parts.items()}
-        self._parts = {}
-        self.streams = Streams(tokens, self.window, len(self.vocabulary), f"text={self.text}")
+        texts = self._texts()
+        self._sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
+        key = {"version": self.version, "data": self._sha256, "held_out": None if self.text in PUBLISHED else self.held_out}
+        folder = entry("char_lm", key, lambda part: self._make(part, texts))
+        self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
+        self.streams = read(folder, self.window, f"text={self.text}", "characters")
+
+    def _texts(self) -> dict[Split, str]:
+        """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
+        if self.text == "python_reference":
+            whole = _topics()
+            return {split: whole[begin:end] for split, (begin, end) in self._cuts(len(whole)).items()}
+        if self.text not in PUBLISHED:
+            return {}
+        name, column, config, end = PUBLISHED[self.text]
+        rows = {split: table(name, split, [column], config, "refs/convert/parquet") for split in SPLITS}
+        return {split: "".join(line + end for line in rows[split][column].to_pylist()) for split in SPLITS}
+
+    def _cuts(self, characters: int) -> dict[Split, tuple[int, int]]:
+        """Where each split of a text begins and ends."""
+        held_out = int(characters * self.held_out)
+        edges = (0, characters - 2 * held_out, characters - held_out, characters)
+        return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
+
+    def _make(self, folder: Path, texts: Mapping[Split, str]) -> None:
+        """Goes through a file several times, a few megabytes at a time, and never holds it."""
+        if texts:
+            lengths = {split: len(text) for split, text in texts.items()}
+            pieces: dict[Split, Callable[[], Iterable[str]]] = {split: partial(iter, [text]) for split, text in texts.items()}
+        else:
+            cuts = self._cuts(sum(map(len, _pieces(self.text))))
+            lengths = {split: end - begin for split, (begin, end) in cuts.items()}
+            pieces = {split: partial(_pieces, self.text, *cut) for split, cut in cuts.items()}
+        long_enough(lengths, self.window, f"text={self.text}", "characters")
+        counts: Counter[str] = Counter()
+        for piece in pieces["train"]():
+            counts.update(count_characters(piece))
+        vocabulary = Vocabulary.build(counts, specials=(UNKNOWN,))
+        vocabulary.save(folder / "vocabulary.json")
+
+        def tokens(split: Split) -> Iterator[numpy.ndarray]:
+            return (encode_characters(piece, vocabulary) for piece in pieces[split]())
+
+        write(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
     def fingerprint(self) -> str:
@@ -167,23 +193,36 @@ def _topics() -> str:
     return "".join(topics[name] for name in sorted(topics))
 
 
-def _read(text: str) -> str:
-    """The text of a file; ValueError, one line, where there is none, or not UTF-8."""
+def _digest(text: str) -> str:
+    """The sha256 of a file; DataError, one line, where there is none that can be read."""
     path = Path(text).expanduser()
     if path.is_dir():
-        raise ValueError(f"text={text} is a folder; allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file")
+        raise DataError(f"text={text} is a folder; allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file")
     if not path.is_file():
-        raise ValueError(
+        raise DataError(
             f"text={text}: there is no such file{nearest(text, LICENCES)}; "
             f"allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file"
         )
+    if not path.stat().st_size:
+        raise DataError(f"text={text} is empty; allowed: a UTF-8 file of more than a window of characters a split")
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ValueError(f"text={text} cannot be read: {error.strerror}") from None
-    if not content:
-        raise ValueError(f"text={text} is empty; allowed: a UTF-8 file of more than a window of characters a split")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"text={text} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}") from None
+        raise DataError(f"text={text} cannot be read: {error.strerror}") from None
+
+
+def _pieces(text: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
+    """Characters `begin` to `end` of a file, some at a time, line ends as they are; DataError where it is not UTF-8."""
+    decoder, at, read = codecs.getincrementaldecoder("utf-8")(), 0, 0
+    with open(Path(text).expanduser(), "rb") as file:
+        while block := file.read(CHUNK):
+            try:
+                piece = decoder.decode(block, final=len(block) < CHUNK)
+            except UnicodeDecodeError as error:
+                wrong = read + len(block) - len(error.object) + error.start
+                raise DataError(f"text={text} is not UTF-8: byte {wrong} is 0x{error.object[error.start]:02x}") from None
+            yield piece[max(0, begin - at) : None if end is None else max(0, end - at)]
+            at, read = at + len(piece), read + len(block)
+            if end is not None and at >= end:
+                return

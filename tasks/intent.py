@@ -11,8 +11,16 @@ some test intents stand in no training text: they are classes of their own, whic
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
+Best: none quoted for a network that is not pre-trained; tf-idf and a linear layer reach .816 (clinc) and .979 (snips).
+
 Source: Larson et al. 2019, arXiv:1909.02027 (CLINC150, CC BY 3.0); Coucke et al. 2018, arXiv:1805.10190 (Snips); Casanueva et
 al. 2020, arXiv:2003.04807 (Banking77, CC BY 4.0); Hemphill et al. 1990 (ATIS).
+
+Data: CLINC150, Snips, Banking77, ATIS, from the hub.
+
+Licence: CC BY 3.0 (CLINC150); none stated (Snips: CC0); CC BY 4.0 (Banking77); LDC (ATIS).
+
+Needs: nothing; bpe the extra tokenizers, torchtext_basic_english the extra torchtext.
 """
 
 from __future__ import annotations
@@ -29,6 +37,7 @@ from rnnbench.options import Positive, Share
 
 from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
     import pyarrow
@@ -68,6 +77,7 @@ class Intent(Task):
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 100,  # words; the rest of a longer text is cut off
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
@@ -76,6 +86,7 @@ class Intent(Task):
         self.hub, self.order, self.solved_above = hub, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self._source = SOURCES[hub]
+        self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
         look(hub, self._source.published, ["text", self._source.label], self._source.config)
 
     def prepare(self) -> None:
@@ -103,7 +114,7 @@ class Intent(Task):
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

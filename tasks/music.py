@@ -6,7 +6,9 @@
 
 `data` is `jsb_chorales` (229 pieces to train on) or `nottingham` (694), looked for as `local/<name>`; or a folder that holds
 `<split>-*.parquet` with a column `notes`, which lists for each step the pitches that sound; or one of the `.mat` files in which
-both come with the code of Bai et al. Splits are the published ones. Pieces are fed whole, those of similar length together.
+both come with the code of Bai et al.; or `bach_chorales`, the 350 inside music21 (extra `music`), a quarter note a step, cut
+in three, the same for every run. Splits are otherwise the published ones. Pieces are fed whole, those of similar length
+together.
 
 The score is the negative log-likelihood of a step in nats: summed over the keys, each a zero or one by itself, and divided by
 the number of steps of the whole split, the first step of a piece being given. `accuracy` is the keys that are rightly on,
@@ -18,6 +20,12 @@ Best: jsb_chorales 8.10, nottingham 3.07 (a TCN, Bai et al. 2018); their LSTM 8.
 
 Source: Boulanger-Lewandowski, Bengio & Vincent 2012, arXiv:1206.6392 (its piano rolls; no licence stated); this score: Bai,
 Kolter & Koltun 2018, arXiv:1803.01271.
+
+Data: jsb_chorales and nottingham, from a mirror; bach_chorales, inside music21; a folder or a .mat file.
+
+Licence: none stated (piano rolls); BSD-3-Clause (music21; the chorales are in the public domain).
+
+Needs: nothing; bach_chorales the extra music.
 """
 
 from __future__ import annotations
@@ -36,13 +44,15 @@ from rnnbench.hub import DataError, entry, look, read_arrays, table, write_array
 from rnnbench.options import AtLeastZero, nearest
 from rnnbench.text import Ragged, evaluation_rows, training_batches, training_rows
 
+from . import chorales
+from .chorales import KEYS, LOWEST
 from .task import SPLITS, Batch, Bits, Split, Sums, Task
 
 if TYPE_CHECKING:
     import pyarrow
 
-KEYS, LOWEST = 88, 21
 NAMES = ("jsb_chorales", "nottingham")
+BACH = "bach_chorales"
 MAT = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 Rolls = tuple[numpy.ndarray, numpy.ndarray]  # (steps, 88) bool of all pieces, end to end; (pieces,) their lengths
 
@@ -59,7 +69,7 @@ class Music(Task):
 
     def __init__(
         self,
-        data: str = "jsb_chorales",  # or nottingham, or a folder of parquet files with a column notes, or a .mat file
+        data: str = "jsb_chorales",  # or nottingham, bach_chorales (extra music), a folder of parquet files, or a .mat file
         solved_below: AtLeastZero = 0.0,  # nats a step that count as solved; 0 = never: music is not to be foreseen
     ):
         self.data, self.solved_below = data, solved_below
@@ -68,10 +78,12 @@ class Music(Task):
         if self._file:
             if not self._file.is_file():
                 raise DataError(f"data={data}: there is no such file")
+        elif data == BACH:
+            chorales.look()
         elif data not in NAMES and not Path(data).expanduser().is_dir():
             raise DataError(
-                f"data={data}: there is no such folder{nearest(data, NAMES)}; "
-                f"allowed: {', '.join(NAMES)}, a folder or a .mat file"
+                f"data={data}: there is no such folder{nearest(data, (*NAMES, BACH))}; "
+                f"allowed: {', '.join((*NAMES, BACH))}, a folder or a .mat file"
             )
         else:
             self.name = self.name if data in NAMES else str(Path(data).expanduser().absolute())
@@ -98,6 +110,8 @@ class Music(Task):
         self._log_odds = numpy.log((steps.sum(0) + 1) / (len(steps) - steps.sum(0, dtype=numpy.int64) + 1))
 
     def _rolls(self) -> dict[Split, Rolls]:
+        if self.data == BACH:
+            return chorales.rolls()
         if not self._file:
             return {split: _roll(table(self.name, split, ["notes"]), f"{self.data}: split {split!r}") for split in SPLITS}
         from scipy.io import loadmat
@@ -169,7 +183,8 @@ class Music(Task):
     def about(self) -> dict[str, Any]:
         facts = {f"{split}_pieces": len(pieces) for split, pieces in self._pieces.items()}
         steps = {f"{split}_steps": len(on) for split, on in self._on.items()}
-        return {"sha256": self._sha256, "licence": "none stated (Boulanger-Lewandowski et al. 2012)", **facts, **steps}
+        licence = "BSD-3-Clause (music21)" if self.data == BACH else "none stated (Boulanger-Lewandowski et al. 2012)"
+        return {"sha256": self._sha256, "licence": licence, **facts, **steps}
 
 
 def _roll(rows: pyarrow.Table, where: str) -> Rolls:

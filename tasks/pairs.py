@@ -53,6 +53,15 @@ def asked(batch: Batch) -> list[bool]:
     return batch.scored.any(1).tolist()
 
 
+def ask(tokens: Sequence[int]) -> Batch:
+    """One row that reads `tokens`; what it should write is not known. ValueError where there are none."""
+    if not tokens:
+        raise ValueError("an empty prompt; there is nothing to read")
+    one, true = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+    source, length = torch.tensor([list(tokens)]), torch.tensor([len(tokens)])
+    return Batch(one, one, true, torch.ones(1, dtype=torch.int64), true[0], source, length)
+
+
 def always(symbols: Sequence[int], longest: int, batch: Batch) -> Tensor:
     """(B, longest): the same `symbols`, whatever was read."""
     guess = torch.zeros(len(batch.lengths), longest, dtype=torch.int64, device=batch.inputs.device)
@@ -97,6 +106,16 @@ class Pairs:
         self.targets = {split: Ragged(*arrays[split]["targets"]) for split in SPLITS}
         self.references = json.loads((folder / "references.json").read_text(encoding="utf-8"))
         self.longest = 1 + max(int(targets.lengths.max()) for targets in self.targets.values())
+
+    def keep(self) -> dict[str, Any]:
+        return {"read": self.read.symbols, "written": self.written.symbols, "longest": self.longest}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> Pairs:
+        """From what `keep` gave: the vocabularies, and no rows."""
+        pairs = cls.__new__(cls)
+        pairs.read, pairs.written, pairs.longest = Vocabulary(kept["read"]), Vocabulary(kept["written"]), kept["longest"]
+        return pairs
 
     def batches(self, split: Split, batch_size: int) -> int:
         rows = len(self.sources[split])

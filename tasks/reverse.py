@@ -8,6 +8,8 @@ Lengths are uniform from `shortest` to `length`; there are `symbols` kinds of sy
 
 Floor: exact matches of a guess that never looks at the source: at most symbols ** -shortest over the number of lengths.
 
+Best: 1.
+
 Source: the probe of Grefenstette et al. 2015, arXiv:1506.02516 (reversal); Sutskever, Vinyals & Le 2014 on why it is hard.
 """
 

@@ -15,6 +15,12 @@ Floor: accuracy on the test split of always answering the digit that is the most
 Best: mnist .994 to .995 in order and .966 permuted (coRNN, LEM), LSTM .989 and .902 to .93 (Cooijmans et al. 2016 and others).
 
 Source: Le, Jaitly & Hinton 2015, arXiv:1504.00941; mnist: LeCun et al. 1998; digits: Alpaydin & Kaynak 1998 (UCI, test part).
+
+Data: digits, inside scikit-learn (1,797 pictures); mnist, from the hub (70,000).
+
+Licence: CC BY 4.0 (digits); CC BY-SA 3.0 (mnist).
+
+Needs: the extra digits.
 """
 
 from __future__ import annotations

@@ -5,16 +5,53 @@ A task holds it and says what its tokens mean; none derives from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
+from rnnbench.hub import DataError, read_arrays, write_arrays, write_stream
+
 from .task import SPLITS, Batch, Split, generator
 
 ROWS = 10  # that the validation and test parts are walked in
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer
+CHUNK = 1 << 20  # tokens that are looked at together
+
+Chunks = Callable[[], Iterable[numpy.ndarray]]  # the tokens of a split, some at a time, as often as it is called
+
+
+def write(folder: Path, parts: Mapping[Split, tuple[int, Chunks]], size: int) -> None:
+    """The tokens (below `size`) of each split, whose numbers are known, into `folder`, in the fewest bytes that hold them;
+    and how often each token stands in each split."""
+    kind = numpy.min_scalar_type(max(1, size - 1)).type
+    for split, (length, chunks) in parts.items():
+        counts = numpy.zeros(size, numpy.int64)
+
+        def counted(chunks: Iterable[numpy.ndarray], counts: numpy.ndarray = counts) -> Iterator[numpy.ndarray]:
+            for chunk in chunks:
+                counts += numpy.bincount(chunk, minlength=size)
+                yield chunk
+
+        write_stream(folder / f"{split}.arrow", "tokens", kind, length, counted(chunks()))
+        write_arrays(folder / f"{split}_counts.arrow", {"counts": counts})
+
+
+def read(folder: Path, window: int, name: str, unit: str) -> Streams:
+    """What `write` left in `folder`, mapped, not read; DataError, one line, where a split is shorter than a window."""
+    tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
+    counts: Any = {split: read_arrays(folder / f"{split}_counts.arrow")["counts"] for split in SPLITS}
+    long_enough({split: len(part) for split, part in tokens.items()}, window, name, unit)
+    return Streams(tokens, counts, window, name)
+
+
+def long_enough(lengths: Mapping[Split, int], window: int, name: str, unit: str) -> None:
+    for split, length in lengths.items():
+        if length < (needed := 1 + max(window, ROWS)):
+            raise DataError(f"{name}: {length} {unit} for {split}; window={window} needs at least {needed}")
 
 
 class Streams:
@@ -28,15 +65,18 @@ class Streams:
     a character in training and 16 in evaluation, after 1,000 windows of PTB.
     """
 
-    def __init__(self, tokens: Mapping[Split, numpy.ndarray], window: int, size: int, name: str):
-        self.tokens, self.window, self.name = tokens, window, name
-        counts = numpy.bincount(tokens["train"], minlength=size) + 1.0
-        self.log_shares = numpy.log(counts / counts.sum())
+    def __init__(self, tokens: Mapping[Split, numpy.ndarray], counts: Mapping[Split, numpy.ndarray], window: int, name: str):
+        """`counts` (size,) is how often each token stands in a split."""
+        self.tokens, self.counts, self.window, self.name = tokens, counts, window, name
+        shares = counts["train"] + 1.0
+        self.log_shares = numpy.log(shares / shares.sum())
 
     @property
     def floor(self) -> float:
         """Nats a token of the test part, guessed from the training part's frequencies (one added to each count)."""
-        return float(-self.log_shares[self.tokens["test"][1:]].mean())
+        counts = self.counts["test"].copy()
+        counts[self.tokens["test"][0]] -= 1  # nothing is asked before the first
+        return float(-(counts * self.log_shares).sum() / counts.sum())
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.from_numpy(self.log_shares).to(batch.targets.device).expand(*batch.targets.shape, -1)

@@ -12,12 +12,17 @@ import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from rnnbench.text import Vocabulary
+
+if TYPE_CHECKING:
+    from .vectors import Vectors
 
 
 class Tokens(NamedTuple):
@@ -85,7 +90,8 @@ class Task(ABC):
     headline: ClassVar[str]  # the score that ranks models
     direction: ClassVar[Literal["min", "max"]]  # which way the headline is better
     unit: ClassVar[str] = ""  # of the headline
-    generates: ClassVar[bool] = False  # can write by itself, step by step
+    generates: ClassVar[bool] = False  # can write on from a beginning, step by step
+    answers: ClassVar[bool] = False  # writes a text for each row that it reads
     carries: ClassVar[bool] = False  # rows continue from batch to batch, with the state
 
     inputs: Stream
@@ -182,6 +188,34 @@ class Task(ABC):
         """Facts of the data worth keeping in the record (sizes, licence, sha256); plain values only."""
         return {}
 
+    # What a task whose inputs are words may add: an embedding that begins with vectors learnt elsewhere.
+
+    vectors: Vectors | None = None
+
+    def pretrained(self, width: int) -> tuple[numpy.ndarray, numpy.ndarray] | None:
+        """((size of inputs, width) float32 vectors, (size,) bool: which of them the file has); None where none are asked for.
+
+        Raises ValueError, one line, for a file that cannot be read, or whose vectors are of another width.
+        """
+        return self.vectors.of(self._words().symbols, width) if self.vectors else None
+
+    def _words(self) -> Vocabulary:
+        """Of `inputs`: the attribute `vocabulary` of a task that reads text; an empty one for all others."""
+        words = vars(self).get("vocabulary")
+        return words if isinstance(words, Vocabulary) else Vocabulary(())
+
+    # What a run keeps beside its weights, so that they can be used where the data are not.
+
+    def keep(self) -> dict[str, Any]:
+        """The vocabularies and sizes that `restore` needs, as plain values; empty where there is nothing to keep."""
+        words = self._words()
+        return {"vocabulary": words.symbols, "targets": self.targets.size} if len(words) else {}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """In place of `prepare`, from what `keep` gave: enough for a network, to encode and to decode; there are no batches."""
+        words = vars(self)["vocabulary"] = Vocabulary(kept["vocabulary"])
+        self.inputs, self.targets = Tokens(len(words)), Tokens(kept["targets"])
+
     # What a task with a source (N->M, 1->N) adds: what is written ends with `end`, and `start` is fed first.
 
     start: int
@@ -200,6 +234,16 @@ class Task(ABC):
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens."""
+        raise NotImplementedError
+
+    # What a task that answers adds; `rnnbench sample` and every evaluation call them.
+
+    def ask(self, text: str) -> Batch:
+        """One row that asks for an answer to `text`. ValueError, one line, where it cannot be read."""
+        raise NotImplementedError
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        """For each row what was `read`, what was `written`, (B, S) as targets are, and what was `wanted`, as text."""
         raise NotImplementedError
 
 

@@ -19,6 +19,12 @@ Best: ptb 56.5 for an LSTM (AWD-LSTM, Merity et al. 2017, arXiv:1708.02182); 115
 
 Source: Mikolov et al. 2010; Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329 (PTB: Marcus et al. 1993, LDC); Merity et al.
 2016, arXiv:1609.07843 (WikiText-2, CC BY-SA 3.0).
+
+Data: ptb and wikitext2, from the hub; any file.
+
+Licence: LDC user agreement (ptb); CC BY-SA 3.0 (wikitext2); that of your file.
+
+Needs: nothing; jieba the extra zh.
 """
 
 from __future__ import annotations
@@ -26,20 +32,23 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.hub import DataError, entry, look, table
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 from rnnbench.text import UNKNOWN, Vocabulary, tokenizer
 
 from .rows import answered
-from .streams import ROWS, Streams
+from .streams import CHUNK, long_enough, read, write
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .vectors import Vectors, joined
 
 END = "<eos>"
 
@@ -82,6 +91,7 @@ class WordLM(Task):
         window: Positive = 35,  # words a row is fed at once; gradients reach no further
         min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
+        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True)
         ] = 0.05,  # share of a file for validation, same for test
@@ -89,56 +99,86 @@ class WordLM(Task):
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
+        self.vectors = Vectors(vectors) if vectors else None
         if text in PUBLISHED:
             look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
-        elif not Path(text).expanduser().is_file():
-            raise DataError(
-                f"text={text}: there is no such file{nearest(text, PUBLISHED)}; "
-                f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
-            )
 
     def prepare(self) -> None:
-        if hasattr(self, "inputs"):
+        if hasattr(self, "streams"):
             return
-        lines = self._lines()
-        self._sha256 = hashlib.sha256("\0".join("\n".join(rows) for rows in lines.values()).encode()).hexdigest()
+        published = self._published()
+        if published:
+            texts = "\0".join("\n".join(rows) for rows in published.values())
+            self._sha256 = hashlib.sha256(texts.encode()).hexdigest()
+        else:
+            self._sha256 = self._digest()
         key = {"version": self.version, "data": self._sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
-        folder = entry("word_lm", key | {"published": self.text in PUBLISHED}, lambda part: self._make(part, lines))
+        key |= {"held_out": None if published else self.held_out}
+        folder = entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
-        for split, words in tokens.items():
-            if len(words) < (needed := 1 + max(self.window, ROWS)):
-                raise DataError(
-                    f"text={self.text}: {len(words)} words for {split}; window={self.window} needs at least {needed}"
-                )
-        self.streams = Streams(tokens, self.window, len(self.vocabulary), f"text={self.text}")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
+        self.streams = read(folder, self.window, f"text={self.text}", "words")
 
-    def _lines(self) -> dict[Split, list[str]]:
-        if self.text in PUBLISHED:
-            name, column, config, revision, _ = PUBLISHED[self.text]
-            return {split: table(name, split, [column], config, revision)[column].to_pylist() for split in SPLITS}
+    def _published(self) -> dict[Split, list[str]]:
+        """The lines of each split, from the hub; of a file, which may be large, none."""
+        if self.text not in PUBLISHED:
+            return {}
+        name, column, config, revision, _ = PUBLISHED[self.text]
+        return {split: table(name, split, [column], config, revision)[column].to_pylist() for split in SPLITS}
+
+    def _digest(self) -> str:
+        """The sha256 of the file; DataError, one line, where there is none that can be read."""
+        path = Path(self.text).expanduser()
+        if not path.is_file():
+            raise DataError(
+                f"text={self.text}: there is no such file{nearest(self.text, PUBLISHED)}; "
+                f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
+            )
         try:
-            whole = Path(self.text).expanduser().read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"text={self.text} cannot be read as UTF-8: {str(error).splitlines()[0]}") from None
-        held = int(len(whole) * self.held_out)
-        if not held:
-            raise DataError(f"text={self.text} has {len(whole)} lines; held_out={self.held_out} of them are none")
-        train = len(whole) - 2 * held
-        return {"train": whole[:train], "validation": whole[train : train + held], "test": whole[train + held :]}
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"text={self.text} cannot be read: {error.strerror}") from None
 
-    def _make(self, folder: Path, lines: Mapping[Split, list[str]]) -> None:
-        cut = tokenizer(self.tokenizer)
-        words = {split: [word for line in rows for word in (*cut(line), END)] for split, rows in lines.items()}
-        vocabulary = Vocabulary.build(Counter(words["train"]), self.min_frequency, max(2, self.max_vocabulary), (UNKNOWN,))
-        vocabulary.save(folder / "vocabulary.json")
+    def _lines(self, begin: int = 0, end: int | None = None) -> Iterator[str]:
+        """Lines `begin` to `end` of the file, one at a time."""
+        try:
+            with open(Path(self.text).expanduser(), encoding="utf-8") as file:
+                yield from islice((line for part in file for line in part.splitlines()), begin, end)
+        except UnicodeDecodeError as error:
+            raise DataError(f"text={self.text} cannot be read as UTF-8: {str(error).splitlines()[0]}") from None
+
+    def _make(self, folder: Path, published: Mapping[Split, list[str]]) -> None:
+        """Goes through a file several times, line by line, and never holds it."""
+        lines: dict[Split, Callable[[], Iterable[str]]] = {split: partial(iter, rows) for split, rows in published.items()}
+        if not lines:
+            total = sum(1 for _ in self._lines())
+            held = int(total * self.held_out)
+            if not held:
+                raise DataError(f"text={self.text} has {total} lines; held_out={self.held_out} of them are none")
+            edges = (0, total - 2 * held, total - held, total)
+            lines = {split: partial(self._lines, edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
+        cut, counts, lengths = tokenizer(self.tokenizer), Counter[str](), dict.fromkeys(SPLITS, 0)
         for split in SPLITS:
-            write_arrays(folder / f"{split}.arrow", {"tokens": numpy.array(vocabulary.encode(words[split]), numpy.int32)})
+            for line in lines[split]():
+                words = (*cut(line), END)
+                lengths[split] += len(words)
+                if split == "train":
+                    counts.update(words)
+        vocabulary = Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary), (UNKNOWN,))
+        vocabulary.save(folder / "vocabulary.json")
+
+        def tokens(split: Split) -> Iterator[numpy.ndarray]:
+            words = (word for line in lines[split]() for word in (*cut(line), END))
+            while chunk := vocabulary.encode(islice(words, CHUNK)):
+                yield numpy.array(chunk)
+
+        long_enough(lengths, self.window, f"text={self.text}", "words")
+        write(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
     def fingerprint(self) -> str:
-        return self._sha256
+        return joined(self._sha256, self.vectors)
 
     @property
     def floor(self) -> float:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rnnbench import config, run, tasks
+from rnnbench.benchmarks import instruments as cost
 from rnnbench.instruments import (
     StateGradients,
     activity,
@@ -20,6 +21,7 @@ from rnnbench.instruments import (
     update_ratio,
 )
 from rnnbench.models import MODELS
+from rnnbench.models.mechanism import tree_map
 from rnnbench.models.stack import Stack, recording
 
 
@@ -151,3 +153,35 @@ def test_no_two_parameters_share_a_gradient(name, recorded):
         stack(torch.randn(2, 5, 3))[0].sum().backward()
     places = [p.grad.data_ptr() for p in stack.parameters() if p.grad is not None]
     assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"peepholes": "diagonal"}, {"peepholes": "output_matrix"}, {"FGR": True}, {"CIFG": True}]
+)
+@pytest.mark.parametrize("name", RECURRENT)
+def test_gates_at_once_are_the_gates_step_by_step(name, options):
+    if options and name != "lstm":
+        pytest.skip("options of the LSTM")
+    torch.manual_seed(0)
+    cell, x = MODELS[name](3, hidden_size=4, **options).double(), torch.randn(5, 7, 3, dtype=torch.float64)
+    start = tree_map(torch.randn_like, cell.initial_state(5))
+    slow, fast = cell.gates(x, start), cell.gates(x, start, cell(x, start)[0])
+    assert list(slow) == list(fast)
+    for gate, values in slow.items():
+        torch.testing.assert_close(fast[gate], values)
+    alone = cell.seen_by_gates(x.new_zeros(1, 4)) is not None
+    assert alone == (not options or options == {"CIFG": True})
+
+
+def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
+    monkeypatch.setattr(cost, "_logged", lambda model, steps: (0.010, 0.011, 0.020))
+    found = cost.main(quick=True)
+    assert found["gru"] == pytest.approx((0.001 / 50 / 0.010 + 0.020 / 200 / 0.010, 0.1))
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert rows["gru"] == ["10.00", "11.00", "20.00", "1.20%", "10.0%"]
+    assert rows["lstm"][3:] == ["1.20%", "other", "kernel"]
+
+
+def test_every_second_step_is_logged_and_timed():
+    plain, logged, evaluated = cost._logged("rnn", 14)
+    assert 0 < plain < 10 and 0 < logged < 10 and 0 < evaluated < 10

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench import kernels, process
+from rnnbench.benchmarks.kernels import bidirectional
 from rnnbench.kernels import StateGradients, benchmark, recurrence
 
 T, B, D, H, P = 7, 3, 4, 5, 2  # steps, rows, inputs, units, projected units
@@ -172,6 +173,18 @@ def test_the_benchmark_measures_every_row(monkeypatch):
     rows = list(benchmark.measurements([(3, 2, 8)], rounds=1, fast=False))
     assert {row.name.split()[0] for row in rows} == {"peephole", "its", "GRU", "RNN", "LSTM", "nn.LSTM"}
     assert all(row.ratio > 0 for row in rows) and rows[-1].ratio == 0.5
+    assert all((row.limit or 0) > 0 for row in rows if "memory" not in row.name)
+    fast = [row.name for row in benchmark.measurements([(3, 2, 8)], rounds=1, fast=True)]
+    assert [name for name in fast if "GRU / nn.GRU" in name] == [
+        "GRU / nn.GRU, default products",
+        "GRU / nn.GRU, oneDNN's products",
+    ]
+
+
+def test_the_rows_of_two_directions():
+    rows = list(bidirectional((6, 4, 8), rounds=1))
+    assert [row.name.rpartition("/ ")[2] for row in rows] == ["padded", "packed"]
+    assert [row.must for row in rows] == [1.15, 0.2] and all(row.ratio > 0 for row in rows)
 
 
 @laws

@@ -220,7 +220,8 @@ def test_budgets_that_cannot_be():
     for text in ("", "0", "-3", "70kk", "k", "1e5"):
         with pytest.raises(BadOption, match="70k"):
             budget.number(text)
-    with pytest.raises(BadOption, match="hidden_size=1 has 100, 2 has 200"):
-        budget.solve(lambda width: 100 * width, 150)
+    for wanted, nearest in ((140, 100), (160, 200), (99 // 2, 100)):
+        with pytest.raises(BadOption, match=f"hidden_size=1 has 100, 2 has 200; .*budget.params={nearest}$"):
+            budget.solve(lambda width: 100 * width, wanted)
     with pytest.raises(BadOption, match=r"budget\.match"):
         config.jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)

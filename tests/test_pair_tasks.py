@@ -23,6 +23,8 @@ from rnnbench.tasks import guesses
 from rnnbench.tasks.task import SPLITS, Batch, Task
 from rnnbench.text import Ragged
 
+from .text_sets import photographs, write_split
+
 REAL = os.environ.get("RNNBENCH_DATA")
 GERMAN = {"ein": "a", "hund": "dog", "mann": "man", "rennt": "runs", "schläft": "sleeps", "im": "in", "gras": "grass", ".": "."}
 
@@ -328,6 +330,38 @@ def test_a_name_is_right_as_a_whole():
 
 
 # --- what is refused, and what is learnt
+
+
+def test_photographs_have_five_captions(data: Path):
+    write_split(data, "mine", "train", photographs(20, 0))
+    for split in ("validation", "test"):
+        write_split(data, "mine", split, photographs(6, 1))
+    task = made("photo_caption", hub=str(data / "mine"), side=4, min_frequency=1)
+    assert task.batches("train", 1) == 100 and task.batches("test", 1) == 6 and task.source.size == 12
+    batch = task.batch("test", 0, 6, 0)
+    for row, text in enumerate(task._texts(batch.targets)):
+        colour = batch.source[row].mean(0).view(4, 3).mean(0).argmax()
+        assert text == f"a {('red', 'green', 'blue')[colour]} thing ."
+    own = batch.targets
+    pixels = [(part * 255).round().to(torch.uint8).numpy().tobytes() for part in batch.source]
+    five = [task._known[key] for key in pixels]
+    for number in range(5):  # any of the five is right, whole
+        texts = [references[number] for references in five]
+        lines = [list(column) for column in zip(*five, strict=True)]
+        expected = sacrebleu.corpus_bleu(texts, lines, tokenize="none", force=True).score
+        written = torch.zeros(6, max(len(t.split()) for t in texts) + 1, dtype=torch.int64)
+        for row, text in enumerate(texts):
+            numbers = task.written.encode(text.split())
+            written[row, : len(numbers)] = torch.tensor(numbers)
+        if not (written == 1).any():  # <unk> is how a word is written that training lacks
+            found = task.score_written(written, batch) | task.score(torch.zeros(*own.shape, task.targets.size), batch)
+            assert task.finish({name: float(value) for name, value in found.items()})["bleu"] == pytest.approx(expected)
+    write_split(data, "broken", "train", photographs(20, 0) | {"image": [{"bytes": b"none", "path": ""}] * 20})
+    for split in ("validation", "test"):
+        write_split(data, "broken", split, photographs(6, 1))
+    assert "a picture that cannot be read" in refusal(made, "photo_caption", hub=str(data / "broken"))
+    write_split(data, "few", "train", {"image": [1], "caption_0": ["a"]})
+    assert "no column 'caption_1'" in refusal(tasks.load, "photo_caption", hub=str(data / "few"))
 
 
 def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

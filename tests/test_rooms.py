@@ -26,9 +26,9 @@ ROOMS = {
     "process": (set(), {"pytorch_lightning", "wandb", "hydra"}),
     "tracking": ({"options"}, {"torch", "pytorch_lightning", "hydra", "datasets"}),
     "statistics": (set(), HEAVY | {"hydra"}),
+    "comparisons": ({"statistics"}, HEAVY | {"hydra"}),
     "lease": (set(), HEAVY | {"hydra"}),
     "sync": ({"jobs", "records", "tracking"}, HEAVY | {"hydra"}),
-    "launching": ({"records"}, HEAVY | {"hydra"}),
     "space": ({"config", "options"}, HEAVY),
     "search": ({"__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"}, HEAVY | {"hydra"}),
     "records": ({"lease"}, HEAVY | {"hydra"}),
@@ -38,11 +38,13 @@ ROOMS = {
     "entries": ({"options", "records", "wording"}, HEAVY | {"hydra"}),
     "tables": ({"entries", "records", "statistics", "wording"}, HEAVY | {"hydra"}),
     "renderers": ({"tables"}, HEAVY | {"hydra"}),
-    "figures": ({"entries", "records", "renderers", "tables", "wording", "__init__"}, HEAVY | {"hydra"}),
+    "maps": ({"records"}, HEAVY | {"hydra"}),
+    "figures": ({"entries", "maps", "records", "renderers", "tables", "wording", "__init__"}, HEAVY | {"hydra"}),
     "completion": ({"config"}, HEAVY),
     "config": ({"budget", "conf", "models", "options", "tasks", "tracking"}, HEAVY),
     "listing": ({"config", "options"}, HEAVY),
     "instruments": ({"models.mechanism", "models.stack", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "probes": ({"instruments", "tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "network": (
         {"tasks.task", "models.mechanism", "models.stack", "encoder_decoder", "options"},
         {"pytorch_lightning", "wandb", "hydra", "datasets"},
@@ -95,7 +97,17 @@ def test_a_room_imports_what_the_table_allows(room):
 
 
 def test_every_room_is_in_the_table():
-    free = {"__init__", "__main__", "cli", "run", "benchmarks", "launcher", "worker", "devices"}  # where rooms meet
+    free = {
+        "__init__",
+        "__main__",
+        "cli",
+        "run",
+        "sizes",
+        "examine",
+        "launcher",
+        "worker",
+        "devices",
+    }  # where rooms meet
     assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)
 
 
@@ -123,6 +135,7 @@ def test_a_kernel_knows_no_policy(path):
         ["--help"],
         ["list", "tasks"],
         ["list", "models"],
+        ["list", "tasks", "--details"],
         ["list", "tasks", "adding"],
         ["train", "--help"],
         ["compare", "--help"],

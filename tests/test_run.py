@@ -193,7 +193,7 @@ def test_the_carried_state_survives_too(tmp_path):
 
 
 def test_workers_change_nothing(undisturbed):
-    for workers in (1, 3):
+    for workers in (1, 4):
         run.execute(settings(f"trainer.workers={workers}", f"runs=w{workers}"))
         assert end_of(f"w{workers}") == undisturbed["adam"]
 

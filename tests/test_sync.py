@@ -73,6 +73,19 @@ def test_what_was_mirrored_live_is_level_and_nothing_is_sent(server: Server, cap
     level(server.runs[name], folder)
 
 
+@pytest.mark.parametrize("how", [[], ["tracker=none"]])
+def test_texts_that_were_written_are_tables_there(how: list[str], server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("text.txt").write_text("the cat sat on the mat .\n" * 400)
+    words = ["task=char_lm", "task.text=text.txt", "model=gru", "model.hidden_size=8", "train.batch_size=4"]
+    assert main(["train", *words, "train.steps=20", "train.log_every=5", "train.eval_every=10", *how]) == 0
+    assert main(["sync"]) == 0
+    assert main(["sync"]) == 0
+    assert "1 level before" in capfd.readouterr().out.splitlines()[-1]
+    ((name, _),) = runs().items()
+    written = [row["validation/samples"] for row in server.runs[name].rows() if row.get("validation/samples")]
+    assert len(written) == 2 and all(one["_type"] == "table-file" and one["nrows"] == 3 for one in written)
+
+
 @pytest.mark.parametrize("was", ["none", "offline"])
 def test_what_the_server_never_saw(was: str, server: Server) -> None:
     name, folder = one("tracker=none" if was == "none" else "tracker.mode=offline")

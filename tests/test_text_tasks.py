@@ -314,7 +314,7 @@ def test_perplexity_is_exp_of_nats_a_word(tmp_path: Path):
 
 
 def test_word_lm_refuses_in_one_line(tmp_path: Path):
-    assert "did you mean 'wikitext2'" in refusal(tasks.load, "word_lm", text="wikitext")
+    assert "did you mean 'wikitext2'" in refusal(made, "word_lm", text="wikitext")
     (tmp_path / "latin").write_bytes(b"d\xe9j\xe0 vu\n" * 100)
     assert "cannot be read as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
     assert "held_out=0.05 of them are none" in refusal(word_file, tmp_path, ["a"] * 5)
@@ -346,6 +346,47 @@ def test_music_rolls_keys_and_asks_for_the_next_step(data: Path):
     outputs = torch.full((2, 2, 88), -100.0)
     outputs[0, 0, 2] = outputs[1, 1, 40] = 100.0  # one of two keys found, one wrong
     assert scores(task, outputs, batch)["accuracy"] == pytest.approx(1 / 3)
+
+
+def test_chorales_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert "bach_chorales" in refusal(tasks.load, "music", data="bach_chorale")
+    monkeypatch.setattr("rnnbench.tasks.chorales.find_spec", lambda name: None)
+    assert refusal(tasks.load, "music", data="bach_chorales") == "music21 is not installed; pip install 'rnnbench[music]'"
+    monkeypatch.undo()
+    if find_spec("music21") is None:
+        pytest.skip("the extra music")
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    from rnnbench.tasks import chorales
+
+    some = chorales.files()[:5]
+    monkeypatch.setattr(chorales, "files", lambda: some)
+    task = made("music", data="bach_chorales")
+    about = task.about()
+    assert [about[f"{split}_pieces"] for split in SPLITS] == [3, 1, 1] and 0 < task.floor < 61
+    (tmp_path / "tiny.musicxml").write_text(TINY)
+    roll = chorales.piece(tmp_path / "tiny.musicxml")
+    # a half note c', then an eighth d', an eighth e' and a quarter f', over a whole note c
+    assert [sorted((keys.nonzero()[0] + 21).tolist()) for keys in roll] == [[48, 60], [48, 60], [48, 62], [48, 65]]
+    monkeypatch.setattr(chorales, "piece", None)  # parsed once; what is kept is enough
+    assert made("music", data="bach_chorales").fingerprint == task.fingerprint
+
+
+def note(step: str, octave: int, length: int, kind: str) -> str:
+    pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+    return f"<note>{pitch}<duration>{length}</duration><type>{kind}</type></note>"
+
+
+def part(name: str, notes: str) -> str:
+    time = "<attributes><divisions>2</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    return f'<part id="{name}"><measure number="1">{time}{notes}</measure></part>'
+
+
+UPPER = note("C", 4, 4, "half") + note("D", 4, 1, "eighth") + note("E", 4, 1, "eighth") + note("F", 4, 2, "quarter")
+TINY = (
+    '<?xml version="1.0"?><score-partwise version="3.1"><part-list><score-part id="P1"><part-name>a</part-name></score-part>'
+    '<score-part id="P2"><part-name>b</part-name></score-part></part-list>'
+    f"{part('P1', UPPER)}{part('P2', note('C', 3, 8, 'whole'))}</score-partwise>"
+)
 
 
 def test_music_floor_by_hand(data: Path):

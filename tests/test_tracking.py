@@ -421,3 +421,13 @@ def test_the_run_after_a_lost_one_is_mirrored(place: Path, server: Server) -> No
     tracker.start(about(place, "lost"), log(50))  # and the lost one can be brought level
     tracker.finish(SUMMARY, "completed")
     assert server.runs["lost"].rows() == log(50) and server.runs["lost"].sent == list(range(50))
+
+
+def test_samples_are_a_table_there(place: Path) -> None:
+    texts = [{"read": "zwei hunde", "written": "two dogs"}, {"read": "ein mann", "written": "a man ."}]
+    mirror(place, [{"step": 1, "loss": 0.5, "validation/samples": texts}, {"step": 2, "loss": 0.4}], mode="offline")
+    (row, _) = wandb_log.read(segment(place))["rows"]
+    assert row["validation/samples"]["_type"] == "table-file" and row["loss"] == 0.5
+    (file,) = place.rglob("*.table.json")
+    table = json.loads(file.read_text())
+    assert table["columns"] == ["read", "written"] and table["data"] == [list(text.values()) for text in texts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy
@@ -19,6 +20,7 @@ SMALL = {  # options that make each task read the sets of `write_all`
     "couplet": {"min_frequency": 1},
     "translation": {"min_frequency": 1},
     "pronunciation": {"data": "pypinyin"},
+    "photo_caption": {"min_frequency": 1, "side": 6},
 }
 FORMS = [
     ("sentiment", {"hub": "lansinuote/ChnSentiCorp", "tokenizer": "characters"}),
@@ -78,6 +80,22 @@ def couplets(rows: int, seed: int) -> dict[str, list]:
     return {side: ["".join(random.choice(list(HAN), length)) for length in lengths] for side in ("first", "second")}
 
 
+def photographs(rows: int, seed: int) -> dict[str, object]:
+    """Pictures in the hub's form, of one colour each, and five captions, the first of which says the colour."""
+    from PIL import Image
+
+    colours = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
+    images, first = [], []
+    for number in range(rows):
+        name = list(colours)[number % 3]
+        file = io.BytesIO()
+        Image.new("RGB", (9 + number % 5, 8 + seed), tuple(max(0, c - number) for c in colours[name])).save(file, "PNG")
+        images.append({"bytes": file.getvalue(), "path": f"{number}.png"})
+        first.append(f"a {name} thing .")
+    others = {f"caption_{caption}": texts(rows, seed + caption) for caption in range(1, 5)}
+    return {"image": images, "caption_0": first, **others}
+
+
 def write_all(root: Path) -> None:
     """Every set that the tasks of `SMALL` and `FORMS` read, below `root`."""
     sizes = {"train": 40, "validation": 17, "test": 20}
@@ -96,6 +114,7 @@ def write_all(root: Path) -> None:
             ("local/jsb_chorales", pieces(rows, seed), "data", sizes),
             ("local/nottingham", pieces(rows, seed + 10), "data", sizes),
             ("local/tang_couplets", couplets(rows, seed), "data", sizes),
+            ("jxie/flickr8k", photographs(rows, seed), "data", sizes),
             ("bentrevett/multi30k", {"de": texts(rows, seed), "en": texts(rows, seed + 30)}, "data", sizes),
         ):
             if split in splits:

@@ -28,21 +28,25 @@ def number(text: str) -> int:
     return value
 
 
-def solve(count: Callable[[int], int], wanted: int) -> int:
-    """The width whose `count` of parameters is nearest to `wanted`; BadOption where none comes within 1 %.
-
-    `count` must grow with the width.
-    """
+def nearest_width(count: Callable[[int], int], wanted: int) -> int:
+    """The width whose `count` of parameters is nearest to `wanted`. `count` must grow with the width."""
     low, high = 1, 2
     while count(high) < wanted:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(middle) < wanted else (low, middle)
-    best = min((low, high), key=lambda width: abs(count(width) - wanted))
+    return min((low, high), key=lambda width: abs(count(width) - wanted))
+
+
+def solve(count: Callable[[int], int], wanted: int) -> int:
+    """The width whose `count` is nearest to `wanted`; BadOption, with the counts around it, where none comes within 1 %."""
+    best = nearest_width(count, wanted)
     if abs(count(best) - wanted) > TOLERANCE * wanted:
+        low = best if count(best) < wanted or best == 1 else best - 1
         raise BadOption(
             f"no width comes within 1 % of {wanted:,} parameters: "
-            f"hidden_size={low} has {count(low):,}, {high} has {count(high):,}"
+            f"hidden_size={low} has {count(low):,}, {low + 1} has {count(low + 1):,}; "
+            f"the nearest budget that can be met is budget.params={count(best)}"
         )
     return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -109,6 +110,13 @@ def parser() -> argparse.ArgumentParser:
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
     listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
+    listed.add_argument(
+        "--details",
+        action="store_true",
+        help="tasks: data, floor, best known, source, licence, extra; models: parameters and state size at H = 128, back ends",
+    )
+    listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
+    listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
 
     for name, run, about in (
         ("compare", compare, "what has been run: scores with intervals, floors, solve rates, speed"),
@@ -122,6 +130,19 @@ def parser() -> argparse.ArgumentParser:
         else:
             added.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 
+    drawn = verb("gradients", gradients, "a picture of the gradient through time: at initialisation, while and after training")
+    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
+    drawn.add_argument("--task", help="this task only")
+    drawn.add_argument("--step", type=int, help="curves of the loss of this step alone, from 1 [the loss as trained on]")
+    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
+
+    probed = verb(
+        "probe", probe, "by lag: how well a linear map of the state gives back the past, and how much gradient gets there"
+    )
+    probed.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
+    probed.add_argument("--lags", default="", help="steps back, say 1,5,10 [0,1,2,5,10,... as far as sequences go]")
+    probed.add_argument("--step", type=int, help="the step whose loss alone is differentiated [the last]")
+
     for name, run, about in (
         ("baseline", baseline, "what simple baselines score: counting, linear models; validation chooses, test is read once"),
         ("prepare", prepare, "fetch and tokenise a task's data now, for machines without a network"),
@@ -130,15 +151,24 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("task", help="a task; `rnnbench list tasks` names them")
         added.add_argument("options", nargs="*", metavar="task.OPTION=VALUE", help="its options, as for train")
 
-    drawn = verb("sample", sample, "text from a trained run")
+    drawn = verb("sample", sample, "text from a trained run: what follows a beginning, or an answer to what is read")
     drawn.add_argument("run", type=Path, help="a run folder, or a folder with one finished run below it")
-    drawn.add_argument("--prompt", default="The ", help="what the text begins with")
+    drawn.add_argument("--prompt", help="what the text begins with, or what is answered [the validation split's beginning]")
     drawn.add_argument("--length", type=int, default=400, help="symbols to write [400]")
     drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
+    drawn.add_argument("--top-k", type=int, default=0, help="draw from so many of the likeliest symbols only; 0 from all [0]")
+    drawn.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest with this chance together [1]")
     drawn.add_argument("--seed", type=int, default=0)
+    drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
+    drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
-    measured = verb("benchmark", benchmark, "measure this machine: the training loop against a bare one, the kernels, sweeps")
-    measured.add_argument("what", choices=("overhead", "kernels", "launcher"), metavar="overhead|kernels|launcher")
+    from .benchmarks import NAMES as measures
+
+    measured = verb(
+        "benchmark", benchmark, "measure: the training loop, instruments, kernels, data, a run of each task, sweeps"
+    )
+    measured.add_argument("what", choices=measures, metavar="|".join(measures))
+    measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
 
     shell = verb("completion", completion, 'completion for a shell: eval "$(rnnbench completion bash)"')
@@ -189,27 +219,17 @@ def train(words: list[str]) -> int:
             check_data(jobs)
     if asked.multirun and not shown:
         overrides = config.swept(overrides) + sweep_words(overrides, jobs)
-    return hand_over([*overrides, *flags])
+    return hand_over([*overrides, *flags], asked.multirun)
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> None:
-    """Prepares the data of the jobs' tasks, once and before the first starts; BadOption where they cannot be had."""
+    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had."""
     from . import run
 
-    tasks: list[tuple[dict[str, Any], int]] = []
-    for job in jobs:
-        gpu = job["trainer"]["accelerator"] == "gpu"
-        if gpu and not run.torch.cuda.is_available():
-            raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        asked = (job["task"], job["train"]["batch_size"])
-        if asked not in tasks:
-            tasks.append(asked)
-            try:
-                task = run.make_task(job)
-                task.prepare()
-                task.batches("train", job["train"]["batch_size"])
-            except (ValueError, OSError) as error:
-                raise BadOption(str(error)) from None
+    try:
+        run.survey(jobs)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
 
 
 def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
@@ -243,7 +263,7 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> lis
     return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
 
 
-def hand_over(words: list[str]) -> int:
+def hand_over(words: list[str], sweep: bool) -> int:
     """Hydra composes and launches; a job that fails is one line, and the others go on."""
     import hydra
 
@@ -258,7 +278,10 @@ def hand_over(words: list[str]) -> int:
         try:
             record = perform(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except run.RunFailed as error:
-            raise CompactHydraException(str(error)) from None
+            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
+                raise CompactHydraException(str(error)) from None
+            print(f"rnnbench: {error}", file=sys.stderr)
+            sys.exit(1)
         return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
@@ -443,6 +466,19 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 def list_(options: argparse.Namespace) -> int:
     from . import listing
 
+    models = options.kind == "models"
+    if options.name and (options.details or options.budget):
+        raise BadOption(f"--details and --budget are of all {options.kind}; without them, {options.name} is told about")
+    if bool(options.budget or options.task) > models or (options.task and not options.budget):
+        raise BadOption("--budget PARAMS, and with it --task TASK, is of `rnnbench list models`")
+    if models and (options.details or options.budget):
+        from . import sizes
+
+        print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
+        return 0
+    if options.details:
+        print(listing.details())
+        return 0
     print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
     return 0
 
@@ -485,6 +521,45 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def gradients(options: argparse.Namespace) -> int:
+    if options.output.suffix not in (".png", ".svg", ".html"):
+        raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
+    runs, complaints = stored(options)
+    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    from . import examine
+
+    examine.gradients(runs, options.output, options.step)
+    print(options.output)
+    return 0
+
+
+def probe(options: argparse.Namespace) -> int:
+    words = options.lags.split(",") if options.lags else []
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
+    path = one_finished(options.run)
+    from . import examine
+
+    for line in examine.probe(path, sorted(map(int, words)), options.step):
+        print(line, flush=True)
+    return 0
+
+
+def one_finished(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
+    from . import records
+
+    try:
+        finished = [stored.path for stored in records.find([path])[0] if stored.record]
+    except FileNotFoundError as error:
+        raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        raise BadOption(
+            f"{path}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
+        )
+    return finished[0]
+
+
 def prepared(options: argparse.Namespace) -> Any:
     """The task that the options name, its data at hand; BadOption where they cannot be had."""
     from . import config
@@ -524,44 +599,68 @@ def baseline(options: argparse.Namespace) -> int:
 
 
 def sample(options: argparse.Namespace) -> int:
-    if options.length < 1 or options.temperature < 0:
-        raise BadOption(f"--length {options.length} --temperature {options.temperature}: at least 1, and at least 0")
-    from . import records
+    for name, good, allowed in (
+        ("length", options.length >= 1, "at least 1"),
+        ("temperature", options.temperature >= 0, "at least 0"),
+        ("top_k", options.top_k >= 0, "at least 0"),
+        ("top_p", 0 < options.top_p <= 1, "more than 0 and at most 1"),
+        ("beam", options.beam is None or options.beam >= 1, "at least 1"),
+        ("length_penalty", options.length_penalty is None or options.length_penalty >= 0, "at least 0"),
+    ):
+        if not good:
+            raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
+    path = one_finished(options.run)
+    from . import run
 
     try:
-        finished = [stored.path for stored in records.find([options.run])[0] if stored.record]
-    except FileNotFoundError as error:
-        raise BadOption(str(error)) from None
-    if len(finished) != 1:
-        raise BadOption(
-            f"{options.run}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
-        )
-    from . import generation, run
-
-    try:
-        trained = run.load(finished[0])
+        trained = run.load(path)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
-    if not trained.task.generates:
+    if not trained.task.generates and not trained.task.answers:
         raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
+    if options.prompt is None and not trained.at_hand:
+        raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
     try:
-        trained.task.encode(options.prompt)  # refused before anything is printed
-        symbols = generation.generate(
-            trained.network, trained.task, options.prompt, options.length, options.temperature, options.seed
-        )
-        print(options.prompt, end="", flush=True)
-        for symbol in symbols:
-            print(symbol, end="", flush=True)
+        (go_on if trained.task.generates else answer)(trained, options)
     except ValueError as error:
         raise BadOption(str(error)) from None
-    print()
     return 0
 
 
-def benchmark(options: argparse.Namespace) -> int:
-    from . import benchmarks
+def go_on(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the prompt, and what follows it, symbol by symbol."""
+    from . import generation
 
-    getattr(benchmarks, options.what)(quick=options.quick)
+    task = trained.task
+    tokens = generation.beginning(task) if options.prompt is None else task.encode(options.prompt)
+    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
+    symbols = generation.generate(trained.network, task, tokens, options.length, *drawn)
+    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
+    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
+    print(first, end="", flush=True)
+    for symbol in symbols:
+        print(symbol, end="", flush=True)
+    print()
+
+
+def answer(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
+    from . import generation
+
+    trains = trained.record["train"]
+    beam = trains["beam"] if options.beam is None else options.beam
+    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
+    if options.prompt is None:
+        for row in generation.examples(trained.network, trained.task, 5, beam, penalty)[0]:
+            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+        return
+    batch = trained.task.ask(options.prompt)
+    (row,) = trained.task.answered(batch, generation.answer(trained.network, trained.task, batch, beam, penalty))
+    print(row["written"])
+
+
+def benchmark(options: argparse.Namespace) -> int:
+    importlib.import_module(f".benchmarks.{options.what}", __package__).main(options.quick, options.words)
     return 0
 
 

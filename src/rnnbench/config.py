@@ -429,6 +429,12 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise BadOption(
             f"network.kind=encoder_decoder needs a task with a source, and task={task['name']} has none; allowed: plain"
         )
+    for name, neutral in (("attention", "none"), ("writer", "")):
+        if config["network"][name] != neutral and config["network"]["kind"] == "plain":
+            raise BadOption(
+                f"network.{name}={config['network'][name]} needs network.kind=encoder_decoder; a plain network has "
+                f"network.{name}={neutral}"
+            )
     if model["bidirectional"] and writes and config["network"]["kind"] == "plain":
         raise BadOption(
             f"model={model['name']} reads both directions, and a plain network writes with the same core; "

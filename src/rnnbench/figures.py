@@ -1,8 +1,8 @@
 """The report: one HTML page that opens with no network, from records and logs alone.
 
-A section a task setting: its table, learning curves, gradient norms, speed against score. Charts are Vega-Lite
-specifications in words and numbers; the scripts that draw them stand in the page once. A model has one colour
-(and, past the palette, one dash) throughout. Nothing of the machine's names or folders reaches the page.
+A section a task setting: its table, learning curves, gradient norms, speed against score, gradients through time. Charts
+are Vega-Lite specifications in words and numbers; the scripts that draw them stand in the page once. A model has one
+colour (and, past the palette, one dash) throughout. Nothing of the machine's names or folders reaches the page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Any
 
-from . import entries, renderers, tables, wording
+from . import entries, maps, renderers, tables, wording
 from .entries import Block, Entry
 from .records import RunFolder, Stored, write_atomically
 
@@ -58,6 +58,7 @@ def page(stored: Iterable[Stored], complaints: Iterable[str]) -> str:
                 "html": renderers.to_html(table, marks),
                 "marks": marks,
                 "charts": charts(block, logs, styles),
+                "written": written(logs),
             }
         )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -93,6 +94,17 @@ def _log(run: Stored, unread: list[str]) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         unread.append(f"{run.path}: its log cannot be read ({type(error).__name__})")
         return []
+
+
+def written(logs: Mapping[str, Mapping[int, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """What each model wrote at its last evaluation, by its first seed that wrote anything."""
+    found = []
+    for label, seeds in logs.items():
+        for _, rows in sorted(seeds.items()):
+            if last := [row for row in rows if row.get("validation/samples")][-1:]:
+                found.append({"label": label, "step": last[0]["step"], "rows": last[0]["validation/samples"]})
+                break
+    return found
 
 
 def summary(found: Sequence[Block]) -> dict[str, Any]:
@@ -193,11 +205,35 @@ def charts(block: Block, logs: Mapping[str, Mapping[int, list[dict[str, Any]]]],
             _speed_against_score(block, styles, f"test {score}"),
         ),
     )
-    return [
-        {"title": title, "says": says, "spec": {"description": f"{title}, {block.label}", "layer": layers}}
+    drawn = [
+        {"title": title, "says": says, "renderer": "svg", "spec": {"description": f"{title}, {block.label}", "layer": layers}}
         for title, says, layers in found
         if layers
     ]
+    return drawn + _through_time(block, logs)
+
+
+def _through_time(block: Block, logs: Mapping[str, Mapping[int, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """A heat map of ‖∂L/∂state_t‖ for each label, layer, direction and state, of the lowest seed that logged one."""
+    found: dict[tuple[str, int, str], maps.Rows] = {}
+    for label, seeds in logs.items():
+        for seed, log in sorted(seeds.items()):
+            if states := maps.logged(log):
+                found |= {(label, seed, state): norms for state, norms in states.items()}
+                break
+    low, high = maps.scale(norms for rows in found.values() for _, norms in rows)
+    drawn = []
+    for (label, seed, state), rows in found.items():
+        place, _, name = state.rpartition("/")
+        drawn.append(
+            {
+                "title": f"Gradient through time: {label}, {name}",
+                "says": f"‖∂L/∂{name}_t‖ of the logged batches; {place}, seed {seed}. Darkest: 1e{low:.0f} or less.",
+                "renderer": "canvas",  # thousands of cells
+                "spec": {"description": f"Gradient through time, {label}, {state}", **maps.heat(rows, low, high)},
+            }
+        )
+    return drawn
 
 
 def _series(logs: Mapping[str, Mapping[int, list[dict[str, Any]]]], key: str) -> dict[tuple[str, int], Curve]:

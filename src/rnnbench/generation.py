@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,24 +16,80 @@ from .network import Network
 
 
 @torch.inference_mode()
-def generate(network: Network, task: Task, prompt: str, length: int, temperature: float = 1.0, seed: int = 0) -> Iterator[str]:
+def generate(
+    network: Network,
+    task: Task,
+    prompt: list[int],
+    length: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Iterator[str]:
     """`length` symbols that follow `prompt`, each as it is drawn; `temperature` 0 takes the most likely one.
 
-    The prompt is read once; after it every symbol costs one step. ValueError for a symbol that the vocabulary lacks.
+    Of the symbols the `top_k` likeliest are drawn from (0: all), and of these the likeliest that have `top_p` of the chance
+    together (Holtzman et al. 2020, arXiv:1904.09751). The prompt is read once; after it every symbol costs one step.
+    ValueError for a prompt of no symbol.
     """
     network.eval()
     random = torch.Generator().manual_seed(seed)
-    tokens = task.encode(prompt)
-    if not tokens:
+    if not prompt:
         raise ValueError("an empty prompt; at least one symbol is needed to begin")
-    logits, state = _read(network, tokens, None)
+    logits, state = _read(network, prompt, None)
     for _ in range(length):
-        if temperature == 0:
-            token = int(logits.argmax())
-        else:
-            token = int(torch.multinomial((logits.double() / temperature).softmax(-1), 1, generator=random))
+        token = draw(logits.cpu().double(), temperature, top_k, top_p, random)
         yield task.decode([token])
         logits, state = _read(network, [token], state)
+
+
+def draw(logits: Tensor, temperature: float, top_k: int, top_p: float, random: torch.Generator) -> int:
+    """A symbol by the chances of `logits` (symbols,)."""
+    if temperature == 0:
+        return int(logits.argmax())
+    chances, symbols = (logits / temperature).softmax(-1).sort(descending=True, stable=True)
+    if top_k:
+        chances = chances[:top_k]
+    before = chances.cumsum(-1) - chances
+    chances = torch.where(before < top_p * chances.sum(), chances, 0.0)  # the likeliest always stays
+    return int(symbols[torch.multinomial(chances, 1, generator=random)])
+
+
+LENGTH, BEGINNING = 200, 10  # symbols that an example has, and that it begins with
+
+
+def beginning(task: Task) -> list[int]:
+    """How the validation split begins: a prompt that fits, whatever the text."""
+    batch = task.batch("validation", 0, 1, 0)
+    return batch.inputs[0, : min(BEGINNING, int(batch.lengths[0]))].tolist()
+
+
+@torch.no_grad()
+def examples(
+    network: Any, task: Task, count: int, beam: int = 1, penalty: float = 0.0
+) -> tuple[list[dict[str, str]], int, float]:
+    """(`count` texts that the network writes on the validation split, their characters, seconds that writing them took).
+
+    Of a task that generates, what follows the split's beginning, at temperature 0.8; else answers to rows of middle length.
+    """
+    network.eval()
+    began = time.perf_counter()
+    if task.generates:
+        prompt = beginning(task)
+        texts = ["".join(generate(network, task, prompt, LENGTH, 0.8, seed)) for seed in range(count)]
+        rows = [{"read": task.decode(prompt), "written": text} for text in texts]
+    else:
+        batch = task.batch("validation", (task.batches("validation", count) - 1) // 2, count, 0).to(_device(network))
+        rows = task.answered(batch, answer(network, task, batch, beam, penalty))
+    return rows, sum(len(row["written"]) for row in rows), time.perf_counter() - began
+
+
+@torch.no_grad()
+def answer(network: Any, task: Task, batch: Batch, beam: int = 1, penalty: float = 0.0) -> Tensor:
+    """(B, S) int64: what is written for each row, from its source, or else the likeliest symbol under each that is read."""
+    if task.source is not None:
+        return write(network, task, batch, beam, penalty)
+    return network(batch)[0].argmax(-1)
 
 
 @torch.no_grad()
@@ -77,6 +134,10 @@ def _read(network: Network, tokens: list[int], state: State | None) -> tuple[Ten
     """(logits of the next token, state) after `tokens`."""
     inputs = torch.tensor([tokens])
     ones = torch.ones(1, dtype=torch.bool)
-    batch = Batch(inputs, inputs, ones.expand_as(inputs), torch.tensor([len(tokens)]), fresh=~ones)
+    batch = Batch(inputs, inputs, ones.expand_as(inputs), torch.tensor([len(tokens)]), fresh=~ones).to(_device(network))
     outputs, state = network(batch, state)
     return outputs[0, -1], state
+
+
+def _device(network: Any) -> torch.device:
+    return next(network.parameters()).device

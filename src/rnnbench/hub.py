@@ -316,6 +316,19 @@ def write_arrays(path: Path, columns: Mapping[str, Column]) -> None:
         writer.write_batch(batch)
 
 
+def write_stream(path: Path, name: str, kind: type, length: int, chunks: Iterable[numpy.ndarray]) -> None:
+    """A column of `length` numbers as `write_arrays` writes it, from `chunks` of them that are never all in memory."""
+    import pyarrow
+
+    write_arrays(path, {name: numpy.zeros(length, kind)})  # zeros that nobody writes to take no memory
+    whole = pyarrow.memory_map(str(path)).read_buffer()
+    column = pyarrow.ipc.open_file(whole).get_batch(0).column(0)
+    with open(path, "r+b") as file:
+        file.seek(column.buffers()[1].address - whole.address)
+        for chunk in chunks:
+            file.write(chunk.astype(kind).tobytes())
+
+
 def read_arrays(path: Path) -> dict[str, Column]:
     """What `write_arrays` wrote, as read-only arrays over the mapped file: nothing is copied."""
     import pyarrow

@@ -17,6 +17,26 @@ def all_(kind: str) -> str:
     return "\n".join(f"{name:<{width}}{_line(group, name)}" for name in config.names(group))
 
 
+PARTS = ("Data", "Floor", "Best", "Source", "Licence", "Needs")  # paragraphs of a task's docstring
+GENERATED = {"Data": "generated.", "Licence": "none is needed.", "Needs": "nothing."}  # where they are not there
+
+
+def details() -> str:
+    """A paragraph for each task: structure, data, floor, best known, source, licence, and the extra that it needs."""
+    return "\n\n".join(map(_details, config.names("task")))
+
+
+def _details(name: str) -> str:
+    doc = _signature("task", name)
+    told = {part: doc.doc_line(part) or GENERATED.get(part, "none known.") for part in PARTS}
+    better = {"max": "higher", "min": "lower"}[doc.constants["direction"]]
+    about = f"{doc.doc.split(chr(10), 1)[0]}  {doc.constants['structure']}, {doc.constants['headline']} ({better} is better)"
+    lines = [
+        textwrap.fill(f"{part:<8} {text}", 120, initial_indent="  ", subsequent_indent=" " * 11) for part, text in told.items()
+    ]
+    return "\n".join([f"{name}: {about}", *lines])
+
+
 def _line(group: str, name: str) -> str:
     doc = _signature(group, name)
     what = doc.doc.split("\n", 1)[0].rstrip(".")

@@ -36,6 +36,15 @@ class Codec(nn.Module):
         self.map = nn.Linear(own, size) if size not in (None, own) else None
         self.size = size or own
 
+    @torch.no_grad()
+    def begin_with(self, vectors: Tensor, found: Tensor) -> None:
+        """Copies `vectors` (size, width) into the embedding where `found` (size,); the others keep their random ones, scaled
+        to the spread of these."""
+        assert self.embedding is not None
+        weight = self.embedding.weight
+        weight.mul_(vectors[found].std().to(weight.dtype))
+        weight[found] = vectors[found].to(weight.dtype)
+
     def forward(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """(B, T) tokens or (B, T, D) vectors to (B, T, size)."""
         if self.embedding:

@@ -7,6 +7,7 @@
         checkpoints/         <step>-<sha256>.pt, the last two; each carries its own checksum in its name
         lease-<n>            who runs it, the n-th time that it is taken (lease.py)
         failure.json         why the last attempt failed; gone when the next one starts
+        vocabulary.json      what the task must keep to read and write where its data are not; absent where that is nothing
         model.safetensors    the weights that validation chose
         record.json          the result: written once, atomically, with a checksum
 
@@ -101,6 +102,19 @@ class RunFolder:
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
         (self.path / "failure.json").unlink(missing_ok=True)
+
+    def keep(self, kept: Mapping[str, Any]) -> None:
+        """Writes vocabulary.json, if there is anything in it."""
+        self.check()
+        if kept:
+            write_atomically(self.path / "vocabulary.json", json.dumps(kept, ensure_ascii=False).encode())
+
+    def kept(self) -> dict[str, Any] | None:
+        """What `keep` wrote; None where there is nothing of the kind."""
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads((self.path / "vocabulary.json").read_text(encoding="utf-8"))
+            return kept if isinstance(kept, dict) else None
+        return None
 
     def config(self) -> dict[str, Any]:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""

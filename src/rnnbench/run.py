@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Trained:
     task: Task
     record: dict[str, Any]
     rows: list[Row]
+    at_hand: bool = True  # its data; without them the task has no batches
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -68,6 +69,7 @@ class Trained:
 def load(run: str | Path) -> Trained:
     """The trained network of the run folder `run`.
 
+    Where its data cannot be had, the task is what the run kept of it: enough to encode, decode and predict, without batches.
     FileNotFoundError where no finished run is; ValueError where data, code or weights are no longer those of its record.
     """
     folder = RunFolder(Path(run))
@@ -75,11 +77,19 @@ def load(run: str | Path) -> Trained:
     if record is None or not folder.weights.exists():
         raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
     config = configuration.resolve({**record["config"], "runs": "."})
-    task = make_task(config)
-    task.prepare()
+    task, kept = make_task(config), folder.kept()
+    recorded_data = record["task"]["fingerprint"]
+    try:
+        task.prepare()
+        data, at_hand = task.fingerprint, True
+    except (ValueError, OSError):
+        if kept is None:
+            raise
+        task.restore(kept)
+        data, at_hand = recorded_data, False
     weights = folder.weights.read_bytes()
     now_there = {
-        "data": (task.fingerprint, record["task"]["fingerprint"]),
+        "data": (data, recorded_data),
         "version of the task": (task.version, record["task"]["version"]),
         "version of the model": (configuration.versions(config)["model"], record["model"]["version"]),
         "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
@@ -89,7 +99,16 @@ def load(run: str | Path) -> Trained:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
     network = make_network(config, task)
     network.load_state_dict(safetensors.torch.load(weights))
-    return Trained(network.eval(), task, record, folder.rows())
+    return Trained(network.eval(), task, record, folder.rows(), at_hand)
+
+
+def initial(trained: Trained) -> Any:
+    """The network as it was before its first training step, in evaluation mode."""
+    config = configuration.resolve({**trained.record["config"], "runs": "."})
+    before = torch.get_rng_state()
+    network, _ = new_network(config, trained.task)
+    torch.set_rng_state(before)
+    return network.eval()
 
 
 def make_task(config: Mapping[str, Any]) -> Task:
@@ -120,26 +139,49 @@ def make_network(config: Mapping[str, Any], task: Task) -> Any:
     return network.double() if config["train"]["precision"] == "64" else network
 
 
+def new_network(config: Mapping[str, Any], task: Task) -> tuple[Any, dict[str, int] | None]:
+    """(the network that training begins with, of its embedding: the symbols, and those that have a pretrained vector)."""
+    torch.manual_seed(config["seed"])
+    network = make_network(config, task)
+    pretrained = task.pretrained(config["network"]["embedding"])
+    if pretrained is None:
+        return network, None
+    vectors, found = map(torch.tensor, pretrained)
+    network.codec.begin_with(vectors, found)
+    return network, {"symbols": len(found), "found": int(found.sum())}
+
+
 def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
     """`config` with the width that its budget asks for; as it is where there is no budget."""
     wanted = config["budget"]
     if not wanted["params"] and not wanted["match"]:
         return config
 
-    def count(width: int, model: Mapping[str, Any] = config["model"]) -> int:
-        with torch.device("meta"):
-            network = make_network({**config, "model": {**model, "hidden_size": width}}, task)
-        tables = {id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Embedding) and not wanted["embeddings"]}
-        return sum(p.numel() for p in network.parameters() if id(p) not in tables)
-
     if wanted["match"]:
         matched = configuration.node("model", wanted["match"])
-        target = count(wanted["width"], matched)
+        target = counter({**config, "model": matched}, task)(wanted["width"])
     else:
         target = budget.number(wanted["params"])
-    width = budget.solve(count, target)
-    say(f"budget {target:,}: {config['model']['name']} hidden_size={width} has {count(width):,} parameters")
-    return {**config, "model": {**config["model"], "hidden_size": width}}
+    return {**config, "model": {**config["model"], "hidden_size": budget.solve(counter(config, task), target)}}
+
+
+def counter(config: Mapping[str, Any], task: Task) -> Callable[[int], int]:
+    """A function of the width that counts the network's parameters as the budget counts them; none is given numbers."""
+
+    def count(width: int) -> int:
+        with torch.device("meta"):
+            network = make_network({**config, "model": {**config["model"], "hidden_size": width}}, task)
+        embeddings = (m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding))
+        tables = set() if config["budget"]["embeddings"] else set(map(id, embeddings))
+        return sum(p.numel() for p in network.parameters() if id(p) not in tables)
+
+    return count
+
+
+def check(config: Mapping[str, Any], task: Task) -> None:
+    """ValueError where options of the network exclude each other."""
+    with contextlib.suppress(RuntimeError), torch.device("meta"):  # what cannot be made without numbers is made when it trains
+        make_network(config, task)
 
 
 @dataclass(frozen=True)
@@ -166,11 +208,12 @@ class Plan:
 
 
 def plan(config: Mapping[str, Any], task: Task | None = None) -> Plan:
-    """What `config` asks for. ValueError or OSError where the task's data cannot be had."""
+    """What `config` asks for. ValueError where options exclude each other; it or OSError where the data cannot be had."""
     if task is None:
         task = make_task(config)
         task.prepare()
     config = within_budget(config, task)
+    check(config, task)
     setting = configuration.setting(config, task.fingerprint)
     return Plan(config, task, digest(setting)[:32], digest([setting, config["seed"]])[:32], setting["departures"])
 
@@ -211,10 +254,15 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. ValueError or OSError as for `plan`."""
+    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. Prepares the data of their tasks, each once.
+
+    ValueError or OSError where something that it asks for cannot be had.
+    """
     found = []
     prepared: dict[str, tuple[Task, int]] = {}
     for config in configs:
+        if config["trainer"]["accelerator"] == "gpu" and not torch.cuda.is_available():
+            raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
         key = digest(config["task"])
         if key not in prepared:
             task = make_task(config)
@@ -222,6 +270,7 @@ def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
         task, length = prepared[key]
         task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
+        task.pretrained(config["network"]["embedding"])
         planned = plan(config, task)
         found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
     return found
@@ -269,8 +318,8 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     config, task, name = planned.config, planned.task, planned.name
     identity = {"id": planned.id, "setting": planned.setting}
     folder.start({**config, **identity})
-    torch.manual_seed(config["seed"])
-    network = make_network(config, task)
+    folder.keep(task.keep())
+    network, pretrained = new_network(config, task)
     parameters = sum(p.numel() for p in network.parameters())
     started = now()
     checkpoint, log, place = _restore(folder, planned.id)
@@ -285,7 +334,8 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
-    say(f"{name}  {parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
+    width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
+    say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     shown = _shown(planned)
@@ -315,6 +365,7 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
                 "floor": floor,  # on the test split, against which scores are held
                 "expected_floor": task.floor,  # of sequences without end, where they are generated
                 "about": task.about(),
+                **({"vectors": pretrained} if pretrained else {}),  # how many of its symbols began with a pretrained one
             },
             "model": {
                 "name": config["model"]["name"],
@@ -385,7 +436,7 @@ class Journal:
         self.shown: dict[str, float] = {}  # what the progress bar shows
         self._said_at = time.monotonic()
 
-    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None:
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         self.log.append(step, metrics, timings)
         self.tracker.row({"step": step, **metrics, **timings})
         score = f"validation/{self.task.headline}"
@@ -410,8 +461,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
     process.settle()
     task = make_task(config)
     task.prepare()
-    torch.manual_seed(config["seed"])
-    learner = training.Learner(make_network(config, task), task, Silence(), config["seed"], **config["train"])
+    learner = training.Learner(new_network(config, task)[0], task, Silence(), config["seed"], **config["train"])
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(training.Diverged, training.Interrupted):
@@ -421,7 +471,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
 class Silence:
     """A journal that keeps nothing."""
 
-    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None:
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         pass
 
     def save(self, step: int, checkpoint: dict[str, Any]) -> None:
@@ -491,6 +541,7 @@ def speed(learner: Any) -> dict[str, float | None]:
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": instruments.peak_memory(learner.device),
+        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
     }
 
 

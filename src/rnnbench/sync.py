@@ -58,8 +58,8 @@ class Local:
 
 
 def present(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without its empty places."""
-    return {key: value for key, value in tracking.finite(row).items() if value is not None}
+    """A row without its empty places, and without tables of texts, of which W&B makes files."""
+    return {key: value for key, value in tracking.finite(row).items() if value is not None and not tracking.is_table(value)}
 
 
 def local(folder: RunFolder, project: str | None, entity: str | None) -> Local:

@@ -205,6 +205,13 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
     return vectors, found
 
 
+def torchtext_vectors(path: str, symbols: Sequence[str], folder: str) -> numpy.ndarray:
+    """As `read_vectors`, read by torchtext, which keeps a copy of the file in `folder`."""
+    from . import torchtext_bridge
+
+    return torchtext_bridge.vectors(path, symbols, folder)
+
+
 def _code_points(text: str) -> numpy.ndarray:
     return numpy.frombuffer(text.encode("utf-32-le"), dtype="<u4")
 

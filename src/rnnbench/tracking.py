@@ -177,7 +177,7 @@ class WandbTracker(Tracker):
         step, self._rows = self._rows, self._rows + 1
         if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
             with self._mirroring():
-                self._run.log(finite(values), step=step)
+                self._run.log({key: _shown(value) for key, value in finite(values).items()}, step=step)
 
     def finish(self, summary: Row, status: str) -> None:
         if self._run is not None:
@@ -231,7 +231,10 @@ def read(run: Run, place: Mapping[str, Any]) -> Copy | None:
     """What is there of `run`, None where it is not there at all."""
 
     def ours(entries: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in entries.items() if not key.startswith("_") and value is not None}
+        def kept(value: Any) -> bool:
+            return value is not None and not (isinstance(value, Mapping) and value.get("_type") == "table-file")
+
+        return {key: value for key, value in entries.items() if not key.startswith("_") and kept(value)}
 
     there = _find(run, place)
     if there is None:
@@ -388,6 +391,21 @@ def finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def is_table(value: Any) -> bool:
+    """Whether a logged value is rows of texts, by column."""
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _shown(value: Any) -> Any:
+    """A table of texts as one of the dashboard's; anything else, lists of numbers too, as it is."""
+    if not is_table(value):
+        return value
+    import wandb
+
+    columns = list(value[0])
+    return wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in value])
 
 
 def _line(error: Exception) -> str:

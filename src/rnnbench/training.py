@@ -21,13 +21,14 @@ import torch
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from pytorch_lightning.strategies import DDPStrategy
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from rnnbench.tasks.task import Batch, Split, Task
 
-from .generation import write
+from .generation import examples, write
 from .instruments import PROBED, StateGradients, activity, gradient_norm, gradient_norms, peak_memory, update_ratio
 from .models.mechanism import State, detach, tree_map
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
@@ -43,7 +44,7 @@ warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on worke
 class Journal(Protocol):
     """Where training reports to. It knows nothing of files."""
 
-    def row(self, step: int, metrics: dict[str, float], timings: dict[str, float]) -> None: ...
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None: ...
 
     def save(self, step: int, checkpoint: dict[str, Any]) -> None: ...
 
@@ -95,6 +96,7 @@ class Learner(lightning.LightningModule):
         patience: Count = 0,  # evaluations without a better score before training ends; 0 waits for ever
         beam: Positive = 1,  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
         length_penalty: AtLeastZero = 0.0,  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
+        samples: Count = 3,  # texts written and kept at each evaluation, where a task writes any
         stop_when_solved: bool = True,  # training ends when validation says solved
         instruments: bool = True,  # gradients through time, gates, states and update sizes are measured and logged
         precision: Literal["32", "64", "bf16"] = "32",  # bits of a number; bf16: products only, weights stay 32
@@ -105,7 +107,7 @@ class Learner(lightning.LightningModule):
         self.learning_rate, self.weight_decay, self.momentum = learning_rate, weight_decay, momentum
         self.clip, self.clip_by = clip, clip_by
         self.forcing, self.forcing_end = forcing, forcing_end
-        self.beam, self.length_penalty = beam, length_penalty
+        self.beam, self.length_penalty, self.samples = beam, length_penalty, samples
         self.schedule, self.warmup, self.decay = schedule, warmup, decay
         self.eval_every, self.log_every = eval_every, log_every
         self.instruments = StateGradients() if instruments else None
@@ -129,6 +131,7 @@ class Learner(lightning.LightningModule):
         self._work = [0, 0]  # sequences and tokens since the last row
         self._pending: dict[str, Any] = {}  # a row that waits for its evaluation
         self._sums: dict[str, Tensor] = {}
+        self.characters_per_second: float | None = None  # of the texts written last
         self._resume: Mapping[str, Any] | None = None
         self._since: float | None = None  # when the clock of training was started; None while it stands
         self._saved_at = time.monotonic()
@@ -254,6 +257,8 @@ class Learner(lightning.LightningModule):
             "tokens_per_second": tokens / passed,
             "peak_memory_bytes": peak_memory(self.device),
         }
+        if "validation/samples" in self._pending and self.characters_per_second is not None:
+            timings["characters_per_second"] = self.characters_per_second  # written, the state carried
         self.journal.row(self.step, self._pending, timings)
         self._pending, self._work = {}, [0, 0]
         self._row_at, self._row_step = self.seconds, self.step
@@ -310,6 +315,10 @@ class Learner(lightning.LightningModule):
             self.solved_step, self.seconds_to_solved = self.step, self.seconds
         self.stopped = bool((self.stop_when_solved and self.solved_step) or (self.patience and self.stale >= self.patience))
         self._pending |= {f"validation/{name}": value for name, value in (self._activity | self.scores).items()}
+        if self.samples and (self.task.generates or self.task.answers):
+            texts, characters, seconds = examples(self.network, self.task, self.samples, self.beam, self.length_penalty)
+            self._pending["validation/samples"] = texts
+            self.characters_per_second = characters / seconds
         self._write()
         self._save()
         self.trainer.should_stop = self.stopped
@@ -409,6 +418,7 @@ KEPT = (
     "seconds_to_solved",
     "seconds",
     "scores",
+    "characters_per_second",
     "totals",
     "_row_at",
     "_row_step",
@@ -495,7 +505,7 @@ class Progress(RichProgressBar):
     """The library's bar over the steps of the whole run, with the last loss and score."""
 
     def __init__(self, name: str, shown: Mapping[str, float]):
-        super().__init__(theme=RichProgressBarTheme(metrics_format=".4g"))
+        super().__init__(refresh_rate=10, theme=RichProgressBarTheme(metrics_format=".3g"))
         self.name, self.shown, self._drawn_at = name, shown, 0.0
 
     @property
@@ -504,11 +514,31 @@ class Progress(RichProgressBar):
         assert isinstance(learner, Learner)
         return learner.steps
 
+    @property
+    def total_val_batches_current_dataloader(self) -> int:
+        learner = self.trainer.lightning_module
+        assert isinstance(learner, Learner)
+        return learner.task.batches("validation", EVALUATED_ROWS)
+
+    @property
+    def total_test_batches_current_dataloader(self) -> int:
+        learner = self.trainer.lightning_module
+        assert isinstance(learner, Learner)
+        return learner.task.batches("test", EVALUATED_ROWS)
+
+    def configure_columns(self, trainer: lightning.Trainer) -> list[Any]:
+        """What fits beside a name and two numbers into 80 columns."""
+        return [TextColumn("{task.description}"), BarColumn(10), MofNCompleteColumn(), TimeRemainingColumn(compact=True)]
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if self.train_progress_bar_id is None:  # later epochs go on with the same bar
+            super().on_train_epoch_start(trainer, pl_module)
+
     def _get_train_description(self, current_epoch: int) -> str:
         return self.name
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
-        return dict(self.shown)
+        return {name.rpartition("/")[2]: value for name, value in self.shown.items()}
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if time.monotonic() - self._drawn_at > 0.1:  # seconds; drawing costs more than a small step

@@ -1,9 +1,10 @@
 """What the kernels cost on this machine: `rnnbench benchmark kernels`.
 
 Every comparison runs both sides in turn in one process, on one thread, and takes the ratio of the medians of CPU time
-(forward and backward), which a neighbour on the same core does not enter. Both sides have the process settings; since oneDNN's
-products may be one of them, the library's RNN and GRU are also timed with PyTorch's default products. The GEMM limit of a row
-is the time of its matrix products alone, each at the faster of the two.
+(forward and backward), which a neighbour on the same core does not enter. Both sides have the process settings. Where oneDNN's
+products are one of them, RNN and GRU are timed with these and with PyTorch's default products, on both sides each time, and
+with ours as it is set against the library's as it comes. `GEMM` is the share of our time that the matrix products take on their
+own, each at the faster of the two ways to multiply; `least` is the ratio if there were nothing else in it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         seconds = " ".join(" " * 9 if part is None else f"{1e3 * part:9.1f}" for part in (self.ours, self.theirs))
         bounds = " ".join("     " if part is None else f"{part:5.2f}" for part in (self.must, self.aim))
-        share = "" if self.limit is None or self.ours is None else f"{self.limit / self.ours:6.0%}"
+        share = (
+            ""
+            if self.limit is None or self.ours is None or self.theirs is None
+            else (f"{self.limit / self.ours:6.0%} {self.limit / self.theirs:6.2f}")
+        )
         shape = ",".join(map(str, self.shape))
         return f"{self.name:44s} {shape:>11s} {seconds} {self.ratio:7.3f}  {bounds}  {share}"
 
@@ -54,7 +59,8 @@ def main(quick: bool = False) -> list[Row]:
     """Measures and prints; `quick` takes fewer rounds and leaves the largest shape out. Returns what was printed."""
     settings = process.settle()
     print("settings:", ", ".join(f"{name} {value}" for name, value in settings.items()))
-    print(f"{'':44s} {'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}  {'must':>5s} {'aim':>5s}  of GEMM limit")
+    times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
+    print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
     rows = []
     for row in measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"]):
         print(row, flush=True)
@@ -65,28 +71,34 @@ def main(quick: bool = False) -> list[Row]:
 def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[Row]:
     for k, shape in enumerate(shapes):
         few = rounds if shape[2] < 512 else max(3, rounds // 3)
+        of_lstm = limit(shape, 4)
         ours, theirs = passes("lstm", shape, peepholes=True)
         times = interleaved({"ours": ours, "theirs": theirs}, few)
         must, aim = [(1.6, 1.3), (1.9, 1.5), (1.25, 1.15)][k]
-        yield row("peephole LSTM / nn.LSTM", shape, times["ours"], times["theirs"], must, aim, limit(shape, 4))
+        yield row("peephole LSTM / nn.LSTM", shape, times["ours"], times["theirs"], must, aim, of_lstm)
         memory = saved_bytes(ours) / saved_bytes(theirs)
         yield Row("  its memory kept for the backward pass", shape, memory, must=1.3, aim=1.0)
         for name, gates, must, aim in (("GRU", 3, [0.65, 0.65, 0.55][k], 0.45), ("RNN", 1, [0.75, 0.8, 0.6][k], 0.5)):
             ours, theirs = passes(name.lower(), shape)
-            times = interleaved({"ours": ours, "theirs": theirs, "default": with_default_products(theirs)}, few)
+            sides = {"ours, default": with_default_products(ours), "theirs, default": with_default_products(theirs)}
+            times = interleaved(sides | ({"ours": ours, "theirs": theirs} if fast else {}), few)
             least = limit(shape, gates)
-            yield row(f"{name} / nn.{name}, default products", shape, times["ours"], times["default"], must, aim, least)
+            both = times["ours, default"], times["theirs, default"]
+            yield row(f"{name} / nn.{name}, default products", shape, *both, must, aim, least)
             if fast:
                 yield row(f"{name} / nn.{name}, oneDNN's products", shape, times["ours"], times["theirs"], must, aim, least)
+                yield row(f"  {name} so / nn.{name} as it comes", shape, times["ours"], times["theirs, default"], limit=least)
             if name == "GRU":
                 times = interleaved({"bf16": autocast(theirs), "fp32": ours}, few)
-                yield row("GRU in bf16 / fp32", shape, times["bf16"], times["fp32"])
+                yield row("GRU in bf16 / fp32", shape, times["bf16"], times["fp32"], limit=limit(shape, gates, torch.bfloat16))
         _, theirs = passes("lstm", shape)
         times = interleaved({"bf16": autocast(theirs), "fp32": theirs}, few)
-        yield row("LSTM in bf16 / fp32", shape, times["bf16"], times["fp32"], must=0.65)
+        least = limit(shape, 4, torch.bfloat16)
+        yield row("LSTM in bf16 / fp32", shape, times["bf16"], times["fp32"], must=0.65, limit=least)
         pairs = [(fresh(shape, settled=True), fresh(shape, settled=False)) for _ in range(max(1, few // 3))]
         with_, without = (statistics.median(side) for side in zip(*pairs, strict=True))
-        yield row("nn.LSTM with process settings / without", shape, with_, without, must=[0.75, 0.75, 0.85][k])
+        must = [0.75, 0.75, 0.85][k]
+        yield row("nn.LSTM with process settings / without", shape, with_, without, must, limit=of_lstm)
 
 
 def row(
@@ -182,12 +194,11 @@ def saved_bytes(side: Closure) -> int:
     return sum(kept.values())
 
 
-def limit(shape: Shape, gates: int) -> float:
+def limit(shape: Shape, gates: int, dtype: torch.dtype = torch.float32) -> float:
     """Seconds that the matrix products of a forward and backward pass take on their own."""
     (T, B, H), N = shape, gates * shape[2]
-    h, a, W = torch.randn(B, H), torch.randn(B, N), torch.randn(N, H)
-    x, d = torch.randn(T * B, H), torch.randn(T * B, N)
-    step_h, step_a = torch.empty(B, H), torch.empty(B, N)
+    sizes = ((B, H), (B, N), (N, H), (T * B, H), (T * B, N), (B, H), (B, N))
+    h, a, W, x, d, step_h, step_a = (torch.randn(*size).to(dtype) for size in sizes)
     every_x, every_d, dW = torch.empty_like(x), torch.empty_like(d), torch.empty_like(W)
     steps = [lambda: torch.mm(h, W.t(), out=step_a), lambda: torch.mm(a, W, out=step_h)]
     once = [

@@ -14,6 +14,7 @@ from .recurrence import (
     backwards,
     before,
     chunks,
+    earlier,
     final,
     multiplying,
     once,
@@ -47,7 +48,7 @@ class ResetAfter(torch.autograd.Function):
         b, b_hn = double_n(b, H), b_h[2 * H :]
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
         hs[0] = h
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, 3, x)
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
         minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B), hs[0]
         for start, stop in pieces:
@@ -79,7 +80,7 @@ class ResetAfter(torch.autograd.Function):
         gy, dh, g0 = outside(gy, gh, lengths)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db_i, db_h = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H), R.new_zeros(3 * H)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, 3, x)
         ds, all_totals = gates.new_empty(pieces[0][1], B, 3 * H), gates.new_empty(pieces[0][1], B, H)
         add_product, norms = adding(R, B), None if ctx.sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):
@@ -91,11 +92,10 @@ class ResetAfter(torch.autograd.Function):
             sigmoid_backward(d_n * q, r, grad_input=d_r)
             sigmoid_backward(hs[start:stop] - n, z, grad_input=d_z)
             totals[-1] = dh
-            earlier = [*backwards(totals[:-1]), (dh,)]
             with stepping(R, B):
-                for (d_t, d_3, z_t, total, total_row), (dh_before,), g in zip(
+                for (d_t, d_3, z_t, total, total_row), dh_before, g in zip(
                     backwards(d, d.unflatten(2, (3, H)), z, totals, totals.unsqueeze(2)),
-                    earlier,
+                    earlier(totals, dh),
                     before(gy, g0, start, stop),
                     strict=True,
                 ):

@@ -48,7 +48,7 @@ class ResetBefore(torch.autograd.Function):
         R_rz, R_n = double_n(R, H).split((2 * H, H))
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, 3, x)
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
         minus, rh, h = x.new_full((B, H), -1), x.new_empty(B, H), hs[0]
         add_rz, add_n = adding(R_rz.t(), B), adding(R_n.t(), B)
@@ -82,7 +82,7 @@ class ResetBefore(torch.autograd.Function):
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H)
         (R_rz, R_n), (dR_rz, dR_n) = R.split((2 * H, H)), dR.split((2 * H, H))
         add_rz, multiply_n = adding(R_rz, B), multiplying(R_n, B)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, 3, x)
         every_d, norms = gates.new_empty(pieces[0][1], B, 3 * H), None if ctx.sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):
             d, h = every_d[: stop - start], hs[start:stop]

@@ -27,6 +27,7 @@ from .recurrence import (
     backwards,
     before,
     chunks,
+    earlier,
     final,
     last,
     once,
@@ -97,7 +98,7 @@ class Fused(torch.autograd.Function):
         sink: StateGradients | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         (T, B, _), H, G = x.shape, c.shape[1], len(form.gates)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, G, x)
         keep = keep or lengths is not None  # where rows end early, their last states are looked up
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, h.shape[1]), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
@@ -178,35 +179,36 @@ class Fused(torch.autograd.Function):
             dc.copy_(gc)
             if Q is not None:
                 de.copy_(ge)
-        dc_rows = dc.unsqueeze(1)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(G * H)
         dp, dV, dM, dQ = zeros(p), zeros(V), zeros(M), zeros(Q)
         p_i, p_f, p_o = form.peepholes(p).values()
         add_R, add_V = adding(R, B), V is not None and adding(V, B)
-        pieces = chunks(T, B, H, x)
+        pieces = chunks(T, B, G, x)
         every_d, through_M = gy.new_empty(pieces[0][1], B, G * H), gy.new_empty(B, H)
-        dhs: Any = None if sink is None and M is None else gy.new_empty(pieces[0][1], B, P)
+        every_dh, every_dc = gy.new_empty(pieces[0][1], B, P), gy.new_empty(pieces[0][1], B, H)  # totals
         norms: Any = None if sink is None else gy.new_empty(2, T)
         for start, stop in reversed(pieces):
             c, tanh_c, gate, d = cs[start:stop], tanh_cs[start:stop], gates[start + 1 : stop + 1], every_d[: stop - start]
             to_cell, decay = factors(form, gate, c, tanh_c, p, d)
             d_i, d_f, _, d_o = form.split(d, missing=d)
             d_rest = d[..., : (G - has_o) * H].unflatten(2, (-1, H))
+            dhs, dcs = every_dh[: stop - start], every_dc[: stop - start]
+            dhs[-1], dcs[-1] = dh, dc
             slope: Any = None if Q is None else torch.ops.aten.sigmoid_backward(torch.ones_like(gate), gate)
             with stepping(R, B):
-                for t, (d_t, d_ifg, d_o_t, to_cell_t, decay_t), g in zip(
+                for t, (d_t, d_ifg, d_o_t, to_cell_t, decay_t, dh_t, dc_t, dc_rows), dh_before, dc_before, g in zip(
                     reversed(range(stop - start)),
-                    backwards(d, d_rest, d_o, to_cell, decay),
+                    backwards(d, d_rest, d_o, to_cell, decay, dhs, dcs, dcs.unsqueeze(2)),
+                    earlier(dhs, dh),
+                    earlier(dcs, dc),
                     before(gy, g0, start, stop),
                     strict=True,
                 ):
                     if ends is not None:
-                        dc.addcmul_(gc, ends[start + t])
-                    if dhs is not None:
-                        dhs[t] = dh
-                    dm = dh if M is None else torch.mm(dh, M, out=through_M)
-                    dc.addcmul_(dm, to_cell_t)
+                        dc_t.addcmul_(gc, ends[start + t])
+                    dm = dh_t if M is None else torch.mm(dh_t, M, out=through_M)
+                    dc_t.addcmul_(dm, to_cell_t)
                     if has_o:
                         d_o_t.mul_(dm)
                     if Q is not None:  # this step's gates act on the next step's as well
@@ -215,21 +217,20 @@ class Fused(torch.autograd.Function):
                         e_i, e_f, _, e_o = de.mul_(slope[t]).chunk(4, 1)
                         d_o_t.add_(e_o)
                         if p_o is not None:
-                            dc.addcmul_(e_o, p_o)
+                            dc_t.addcmul_(e_o, p_o)
                     if add_V:
-                        add_V(dc, d_o_t, dc)
-                    if norms is not None:
-                        norms[1, start + t] = dc.norm()
+                        add_V(dc_t, d_o_t, dc_t)
                     d_ifg.mul_(dc_rows)
-                    dc.mul_(decay_t)
+                    torch.mul(dc_t, decay_t, out=dc_before)
                     if Q is not None:
                         d_ifg.add_(de[:, : 3 * H].unflatten(1, (3, H)))
                         if p is not None:
-                            dc.addcmul_(e_i, p_i).addcmul_(e_f, p_f)
+                            dc_before.addcmul_(e_i, p_i).addcmul_(e_f, p_f)
                         torch.mm(d_t, Q, out=de)
-                    add_R(g, d_t, dh)
+                    add_R(g, d_t, dh_before)
             if norms is not None:
-                torch.linalg.vector_norm(dhs[: stop - start], dim=(1, 2), out=norms[0, start:stop])
+                torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[0, start:stop])
+                torch.linalg.vector_norm(dcs, dim=(1, 2), out=norms[1, start:stop])
             add_gradients(d, x, W, dx, dW, db, start, stop)
             dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
             seen = {"i": (d_i, c), "f": (d_f, c), "o": (d_o, cs[start + 1 : stop + 1])}
@@ -240,7 +241,7 @@ class Fused(torch.autograd.Function):
                 dV.addmm_(d_o.flatten(0, 1).t(), cs[start + 1 : stop + 1].flatten(0, 1))
             if M is not None:
                 m = form.split(gate, missing=torch.ones_like(tanh_c))[3] * tanh_c
-                dM.addmm_(dhs[: stop - start].flatten(0, 1).t(), m.flatten(0, 1))
+                dM.addmm_(dhs.flatten(0, 1).t(), m.flatten(0, 1))
             if Q is not None:
                 dQ.addmm_(d.flatten(0, 1).t(), gates[start:stop].flatten(0, 1))
         if lengths is not None:  # rows without a step: their final state is the initial one

@@ -3,8 +3,8 @@
 A fused recurrence is an autograd function written by hand. It goes through time in chunks of steps. For a chunk, one product
 makes the input's share of all pre-activations; each step then costs one product with R and a few operations in place. The
 backward pass computes for a chunk, at once, every factor that does not depend on the recurrence, which leaves two to five
-operations a step; the gradients of the weights are one product a chunk. A chunk fits the cache, so none of these passes over
-time waits for memory. The total gradient of the loss with respect to the state is at hand at every step.
+operations a step; the gradients of the weights are one product a chunk. Chunks keep what the backward pass needs besides small.
+The total gradient of the loss with respect to the state is at hand at every step.
 
 Products are written in their out= form only: autocast leaves that alone, so a fused recurrence computes in the type of R.
 tanh(x) is written 2 sigmoid(2x) - 1, at a third of the time of PyTorch's tanh on a CPU; the error is absolute, half a unit
@@ -79,15 +79,15 @@ def once(backward: Callable[..., Any]) -> Callable[..., Any]:
 # Chunks and products
 
 
-def chunks(steps: int, rows: int, units: int, like: Tensor) -> list[tuple[int, int]]:
+def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, int]]:
     """(start, stop) of consecutive chunks; on a GPU, where launches are what costs, there is one."""
-    length = steps if like.is_cuda else chunk_length(rows, units)
+    length = steps if like.is_cuda else chunk_length(rows, gates)
     return [(start, min(start + length, steps)) for start in range(0, steps, length)]
 
 
-def chunk_length(rows: int, units: int) -> int:
-    """Steps in a chunk: enough rows for a fast product, little enough for the cache."""
-    return max(1, max(512, 2**16 // units) // rows)
+def chunk_length(rows: int, gates: int) -> int:
+    """Steps in a chunk: enough rows for a fast product, few enough that a chunk's buffers stay small beside what is kept."""
+    return max(1, 2**15 // (gates * rows))
 
 
 def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
@@ -177,6 +177,12 @@ def steps(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
 def backwards(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The steps of several (steps, ...) tensors, last step first."""
     return zip(*(reversed(tensor.unbind(0)) for tensor in chunked), strict=True)
+
+
+def earlier(totals: Tensor, first: Tensor) -> Iterator[Tensor]:
+    """For each step of a chunk, last step first, where the step before has its total gradient: at last `first`."""
+    yield from reversed(totals[:-1].unbind(0))
+    yield first
 
 
 # Lengths

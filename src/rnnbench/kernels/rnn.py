@@ -24,6 +24,7 @@ from .recurrence import (
     biases,
     choose,
     chunks,
+    earlier,
     enter,
     final,
     library_is_faster,
@@ -117,7 +118,7 @@ class Fused(torch.autograd.Function):
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h
         h, add_product = hs[0], adding(R_t, B)
-        for start, stop in chunks(T, B, H, x):
+        for start, stop in chunks(T, B, 1, x):
             a = hs[start + 1 : stop + 1]
             torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
             with stepping(R, B):
@@ -147,16 +148,19 @@ class Fused(torch.autograd.Function):
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(H)
         norms = None if ctx.sink is None else gy.new_empty(T)
-        add_product = adding(R, B)
-        for start, stop in reversed(chunks(T, B, H, x)):
-            y = hs[start + 1 : stop + 1]
-            d = slope(y, ctx.sigmoid)
+        pieces, add_product = chunks(T, B, 1, x), adding(R, B)
+        every_total = gy.new_empty(pieces[0][1], B, H)  # ∂L/∂h_t
+        for start, stop in reversed(pieces):
+            d, totals = slope(hs[start + 1 : stop + 1], ctx.sigmoid), every_total[: stop - start]
+            totals[-1] = dh
             with stepping(R, B):
-                for t, (d_t,), g in zip(reversed(range(start, stop)), backwards(d), before(gy, g0, start, stop), strict=True):
-                    if norms is not None:
-                        norms[t] = dh.norm()
-                    d_t.mul_(dh)  # ∂L/∂a_t
-                    add_product(g, d_t, dh)
+                for (d_t, total), total_before, g in zip(
+                    backwards(d, totals), earlier(totals, dh), before(gy, g0, start, stop), strict=True
+                ):
+                    d_t.mul_(total)  # ∂L/∂a_t
+                    add_product(g, d_t, total_before)
+            if norms is not None:
+                torch.linalg.vector_norm(totals, dim=(1, 2), out=norms[start:stop])
             add_gradients(d, x, W, dx, dW, db, start, stop)
             dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
         if norms is not None:

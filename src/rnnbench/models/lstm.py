@@ -104,6 +104,10 @@ class LSTM(Mechanism):
         widths = (self.output_size, self.cells, 3 * self.cells)
         return tuple(self.R.new_zeros(batch_size, width) for width in widths[: 2 if self.Q is None else 3])
 
+    def seen_by_gates(self, y: Tensor) -> State | None:
+        alone = self.p is None and self.V is None and self.Q is None  # no gate sees the cell, or the gates of the step before
+        return (y, y.new_zeros(len(y), self.cells)) if alone else None
+
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
         h, c, *e = state
         b = self.b_i if self.b_h is None else self.b_i + self.b_h

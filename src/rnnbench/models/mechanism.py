@@ -77,13 +77,28 @@ class Mechanism(nn.Module, ABC):
         return torch.stack(outputs), state
 
     @torch.no_grad()
-    def gates(self, x: Tensor, state: State | None = None) -> dict[str, Tensor]:
-        """The gates (B, T, H) by name while reading x (B, T, input_size); computed step by step, so for a small batch."""
-        state, found = self.initial_state(len(x)) if state is None else state, []
+    def gates(self, x: Tensor, state: State | None = None, y: Tensor | None = None) -> dict[str, Tensor]:
+        """The gates (B, T, H) by name while reading x (B, T, input_size).
+
+        With y (B, T, output_size), what the mechanism gave for x, all steps are computed at once where `seen_by_gates` says
+        that this can be; else step by step, so for a small batch.
+        """
+        state = self.initial_state(len(x)) if state is None else state
+        if y is not None and self.recurrent:
+            outputs = torch.cat([leaves(state)[0].unsqueeze(1), y[:, :-1]], 1).flatten(0, 1)
+            seen = self.seen_by_gates(outputs)
+            if seen is not None:
+                gates = self.step(x.flatten(0, 1), seen)[2]
+                return {name: values.unflatten(0, x.shape[:2]) for name, values in gates.items()}
+        found = []
         for x_t in x.unbind(1):
             _, state, gates = self.step(x_t, state)
             found.append(gates)
         return {name: torch.stack([gates[name] for gates in found], 1) for name in found[0]}
+
+    def seen_by_gates(self, y: Tensor) -> State | None:
+        """A state after output y (N, output_size) in which all that gates depend on is true; None where y is not enough."""
+        return y if isinstance(self.initial_state(1), Tensor) else None
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """The square matrices (H, H) through which the state acts on the next step, by gate; none where it does not."""
@@ -156,4 +171,21 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     steps = torch.arange(len(x), device=x.device).unsqueeze(1)
     index = lengths - 1 - steps
     index = torch.where(index < 0, steps, index)
-    return x.gather(0, index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x))
+    rows = index * x.shape[1] + torch.arange(x.shape[1], device=x.device)
+    return Rearranged.apply(x, rows.flatten())
+
+
+class Rearranged(torch.autograd.Function):
+    """x (T, B, ...) with the T B rows of it in another order, one that is undone by applying it again.
+
+    So its gradient is itself, where that of a gather would add up rows one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.flatten(0, 1).index_select(0, rows).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return Rearranged.apply(gradient, *ctx.saved_tensors), None

@@ -134,7 +134,7 @@ class Stack(nn.Module):
     def activity(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """What each layer and direction does with x (B, T, D): `0.0/h` its outputs, `0.0/i` and so on its gates.
 
-        Each is (valid steps of all rows, H). Goes through time step by step: for a small batch, in evaluation mode.
+        Each is (valid steps of all rows, H). May go through time step by step: for a small batch, in evaluation mode.
         """
         found: dict[str, Tensor] = {}
         valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
@@ -143,7 +143,7 @@ class Stack(nn.Module):
 
         def observe(name: str, cell: Mechanism, x: Tensor, state: State, y: Tensor) -> None:
             found[f"{name}/h"] = y.transpose(0, 1)[valid]
-            for gate, values in cell.gates(x.transpose(0, 1), state).items():
+            for gate, values in cell.gates(x.transpose(0, 1), state, y.transpose(0, 1)).items():
                 found[f"{name}/{gate}"] = values[valid]
 
         self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths, observe)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .records import digest, plain
+from ..records import digest, plain
 
 TRIVIAL = ["task=adding", "task.length=6", "task.sequences=20", "train.batch_size=4", "model.hidden_size=4", "train.steps=1"]
 SMALL = ["task=adding", "task.length=50", "model.hidden_size=32", "train.batch_size=20", "task.sequences=100"]
@@ -80,6 +80,14 @@ def memory(pid: int) -> float:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         return 0.0
+
+
+def main(quick: bool, words: Sequence[str]) -> None:
+    """Prints what sweeps cost."""
+    if quick:
+        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+    else:
+        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
 
 
 def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:

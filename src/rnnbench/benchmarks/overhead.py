@@ -1,4 +1,4 @@
-"""Measurements of this machine: ratios in one process, interleaved, medians, one thread."""
+"""What the training loop costs over a bare one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import io
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import config, process, run, training
-from .records import Log, RunFolder
-from .tracking import NoTracker
+from .. import config, process, run, training
+from ..records import Log, RunFolder
+from ..tracking import NoTracker
 
 SHAPE = ["task=adding", "model=lstm", "model.hidden_size=128", "task.length=100", "train.batch_size=50", "task.sequences=100"]
 
 
-def overhead(quick: bool = False) -> float:
+def main(quick: bool = False, words: Sequence[str] = ()) -> float:
     """Prints and returns the median ratio of steps/s, `rnnbench train` over a bare PyTorch loop.
 
     Both make and use the same batches: LSTM(128), batch 50, T = 100 on `adding`, Adam, clipping at 1. Ours includes data
@@ -59,29 +61,17 @@ def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
 
 def _ours(settings: dict[str, Any], task: Any) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
-        folder = RunFolder(run.Path(place) / "run")
-        folder.start(settings)
-        journal = run.Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
-        learner = training.Learner(run.make_network(settings, task), task, journal, 0, **settings["train"])
-        training.train(learner, **settings["trainer"])
-        journal.log.close()
+    learner = trained(training.Learner, settings, task)
     return learner.step / learner.seconds
 
 
-def kernels(quick: bool = False) -> None:
-    """Prints each kernel's time against the library's, and against what this machine's matrix products allow."""
-    from .kernels.benchmark import main
-
-    main(quick=quick)
-
-
-def launcher(quick: bool = False) -> None:
-    """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
-    from . import launching
-
-    if quick:
-        launching.measure(jobs=20, rounds_of=4, steps=100, store=5_000)
-    else:
-        launching.measure(jobs=200, rounds_of=12, steps=600, store=launching.STORE)
+def trained(kind: type[training.Learner], settings: dict[str, Any], task: Any) -> training.Learner:
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
+        folder = RunFolder(Path(place) / "run")
+        folder.start(settings)
+        journal = run.Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
+        learner = kind(run.make_network(settings, task), task, journal, 0, **settings["train"])
+        training.train(learner, **settings["trainer"])
+        journal.log.close()
+    return learner

@@ -1,0 +1,188 @@
+"""Whether two settings differ, and by how much: differences, equivalence, times to solve, and many questions at once.
+
+"Not significant" is not "the same": a claim that one setting matches another takes `equivalence`, with a margin that was
+declared before. Runs that never solved their task are censored, not dropped: `time_to_solve` and `log_rank` know how long
+each was watched. All tests are two-sided; resampling is seeded, and exact where there are few enough ways.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .statistics import LEVEL, RESAMPLES, Estimate
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of a less the mean of b, with its interval and the two-sided probability of one as large by chance."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    paired: bool
+
+
+def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, level: float = LEVEL) -> Difference:
+    """Mean(a) - mean(b) with Welch's t interval (Student's for pairs), and the p of a permutation test of the same mean.
+
+    `paired`: a[k] and b[k] share a seed; signs are flipped instead of labels drawn. Pairing is worth it only where the two
+    move together over seeds. ValueError for fewer than two values, or pairs of unequal number.
+    Source: Fisher 1935, The Design of Experiments, section 21; Welch 1947, Biometrika 34.
+    """
+    import numpy
+    from scipy import stats
+
+    if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no difference with an interval")
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    value = float(x.mean() - y.mean())
+    with warnings.catch_warnings(action="ignore"):  # of values without spread, which are seen to below
+        test = stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)
+        bounds = test.confidence_interval(level)
+    low, high = (value if math.isnan(bound) else float(bound) for bound in bounds)  # no spread at all
+    kind = "samples" if paired else "independent"
+    p = stats.permutation_test(
+        (x - y,) if paired else (x, y),
+        _mean if paired else _mean_difference,
+        permutation_type=kind,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=numpy.random.default_rng(0),
+    ).pvalue
+    return Difference(value, low, high, float(p), paired)
+
+
+def _mean(x: Any, axis: int) -> Any:
+    return x.mean(axis=axis)
+
+
+def _mean_difference(x: Any, y: Any, axis: int) -> Any:
+    return x.mean(axis=axis) - y.mean(axis=axis)
+
+
+def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether a and b rise and fall together over shared seeds: their correlation is positive at p < 0.05, one-sided."""
+    from scipy import stats
+
+    if len(a) != len(b) or len(a) < 4 or len(set(a)) < 2 or len(set(b)) < 2:
+        return False
+    return bool(stats.pearsonr(a, b, alternative="greater").pvalue < 0.05)
+
+
+def equivalence(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> float:
+    """The p of two one-sided tests that mean(a) - mean(b) lies within ±`margin`; small means equivalent.
+
+    ValueError as for `difference`, and for a margin that is not positive.
+    Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15(6).
+    """
+    import numpy
+    from scipy import stats
+
+    if margin <= 0:
+        raise ValueError(f"margin {margin}: more than 0")
+    if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no equivalence test")
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    found = []
+    with warnings.catch_warnings(action="ignore"):  # as in `difference`
+        for shift, side in ((margin, "greater"), (-margin, "less")):
+            if paired:
+                found.append(float(stats.ttest_rel(x + shift, y, alternative=side).pvalue))
+            else:
+                found.append(float(stats.ttest_ind(x + shift, y, equal_var=False, alternative=side).pvalue))
+    if any(math.isnan(p) for p in found):  # no spread at all
+        return 0.0 if abs(x.mean() - y.mean()) < margin else 1.0
+    return max(found)
+
+
+def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:
+    """The median time to solve (Kaplan & Meier 1958), its interval where Greenwood's log-log band crosses one half.
+
+    `times` are those of solving, or of giving up where `solved` is False. The value, or a bound, is infinite where the curve
+    never gets there. ValueError for no runs. Source of the interval: Brookmeyer & Crowley 1982, Biometrics 38(1).
+    """
+    if not times or len(times) != len(solved):
+        raise ValueError(f"{len(times)} times of {len(solved)} runs")
+    from scipy import stats
+
+    curve = stats.ecdf(_censored(times, solved)).sf
+    with warnings.catch_warnings(action="ignore"):  # of the ends, where the band has no width
+        band = curve.confidence_interval(level, method="log-log")
+
+    def crossing(survival: Any) -> float:
+        """The first time at which no more than half are left."""
+        for time, left in zip(curve.quantiles, survival, strict=True):
+            if left <= 0.5:
+                return float(time)
+        return math.inf
+
+    return Estimate(
+        crossing(curve.probabilities),
+        crossing(band.low.probabilities),
+        crossing(band.high.probabilities),
+        "median time to solve",
+    )
+
+
+def log_rank(
+    times: Sequence[float], solved: Sequence[bool], other_times: Sequence[float], other_solved: Sequence[bool]
+) -> float:
+    """The p of one curve of times to solve behind both samples. Source: Mantel 1966, Cancer Chemotherapy Reports 50."""
+    from scipy import stats
+
+    if not any(solved) and not any(other_solved):
+        return 1.0  # nothing ever happened
+    return float(stats.logrank(_censored(times, solved), _censored(other_times, other_solved)).pvalue)
+
+
+def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:
+    from scipy import stats
+
+    pairs = list(zip(times, solved, strict=True))
+    return stats.CensoredData([time for time, done in pairs if done], right=[time for time, done in pairs if not done])
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p values of several questions asked at once, so raised that the chance of any false yes stays below the level.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
+    """
+    order = sorted(range(len(p)), key=lambda index: p[index])
+    adjusted, highest = [0.0] * len(p), 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - place) * p[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def seeds_needed(one: float, other: float, power: float = 0.8, level: float = LEVEL) -> int:
+    """Runs for each of two settings so that solve rates `one` and `other` are told apart with probability `power`.
+
+    The normal approximation to two proportions. ValueError unless both are rates and differ.
+    Source: Fleiss, Levin & Paik 2003, Statistical Methods for Rates and Proportions, section 4.2.
+    """
+    from statistics import NormalDist
+
+    if not (0 <= one <= 1 and 0 <= other <= 1) or one == other:
+        raise ValueError(f"rates {one} and {other}: two different shares")
+    mean = (one + other) / 2
+    z, needed = NormalDist().inv_cdf((1 + level) / 2), NormalDist().inv_cdf(power)
+    spread = z * math.sqrt(2 * mean * (1 - mean)) + needed * math.sqrt(one * (1 - one) + other * (1 - other))
+    return math.ceil((spread / (one - other)) ** 2 - 1e-9)
+
+
+def expected_best(scores: Sequence[float], of: int, highest: bool = True) -> float:
+    """The score that the best of `of` trials, drawn with replacement from `scores`, would have on average.
+
+    ValueError for no scores or none drawn. Source: Dodge et al. 2019, arXiv:1909.03004, equation 7.
+    """
+    if not scores or of < 1:
+        raise ValueError(f"the best of {of} from {len(scores)} scores")
+    ordered = sorted(scores, reverse=not highest)
+    count = len(ordered)
+    return sum(score * ((rank / count) ** of - ((rank - 1) / count) ** of) for rank, score in enumerate(ordered, 1))

@@ -1,0 +1,210 @@
+"""Photo caption: look at a photograph, then write a sentence about it.
+
+    source   32 steps, each a row of 32 pixels in three colours
+    inputs   $ a dog runs in the snow .       ($ starts; while training, the true words are fed)
+    targets  a dog runs in the snow . $       ($ ends)
+
+Each photograph has five captions. In training each of them is a row; a photograph that is tested is one row, whose `loss` is
+of its first caption, and whose BLEU is by all five: what stands in any of them is right. Photographs are made `side` pixels
+wide and high, once, and are never trained on as they came: nothing pre-trained looks at them, so that BLEU stays far below
+that of papers. Words are in lower case, cut at white space and at punctuation.
+
+Floor: BLEU on the test split of always writing the training caption that has the highest BLEU over the training rows.
+
+Best: none quoted: no paper looks at photographs without a network that was trained on others.
+
+Source: Hodosh, Young & Hockenmaier 2013 (Flickr8k), as jxie/flickr8k; 1->N as in Vinyals et al. 2015, arXiv:1411.4555.
+
+Data: flickr8k, from the hub: 6,000, 1,000 and 1,000 photographs, published splits; any set with such columns.
+
+Licence: none stated (Flickr8k: research use).
+
+Needs: the extra pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.options import AtLeastZero, Positive
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, basic_english, evaluation_rows, need, training_batches, training_rows
+
+from . import bleu
+from .guesses import most_bleu
+from .pairs import END, always, asked, ended, nats, sums, to_write
+from .rows import load_facts, save_facts
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, cross_entropy
+
+if TYPE_CHECKING:
+    import pyarrow
+
+CAPTIONS = tuple(f"caption_{number}" for number in range(5))  # columns
+COLUMNS = ["image", *CAPTIONS]
+
+
+class PhotoCaption(Task):
+    version = 1
+    structure = "1->N"
+    causal = False
+    answers = True
+    headline = "bleu"
+    direction = "max"
+    unit = "of 100"
+
+    def __init__(
+        self,
+        hub: str = "jxie/flickr8k",  # or another set, or a folder, with the columns image and caption_0 to caption_4
+        side: Positive = 32,  # pixels that a photograph is made wide and high
+        min_frequency: Positive = 4,  # times a word must stand in training captions to be a word of its own
+        max_length: Positive = 30,  # words; the rest of a caption is not written; references stay whole
+        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
+    ):
+        self.hub, self.side, self.min_frequency = hub, side, min_frequency
+        self.max_length, self.solved_above = max_length, solved_above
+        need("PIL", "pictures")
+        need("sacrebleu", "pictures")
+        look(hub, SPLITS, COLUMNS)
+        self.source = Reals(3 * side)
+
+    def prepare(self) -> None:
+        if hasattr(self, "_captions"):
+            return
+        tables = {split: table(self.hub, split, COLUMNS) for split in SPLITS}
+        total = hashlib.sha256()
+        for photographs in tables.values():
+            for image, *five in zip(*(photographs[column].to_pylist() for column in COLUMNS), strict=True):
+                total.update(image["bytes"] + json.dumps(five).encode())
+        self._sha256 = total.hexdigest()
+        cut = [self.side, self.min_frequency, self.max_length]
+        key = {"version": self.version, "data": self._sha256, "cut": cut}
+        folder = entry("photo_caption", key, lambda part: self._make(part, tables))
+        self._use(Vocabulary.load(folder / "written.json"))
+        self._pixels, self._captions = {}, {}
+        for split in SPLITS:
+            pixels: Any = read_arrays(folder / f"{split}_pixels.arrow")["pixels"]
+            rows: Any = read_arrays(folder / f"{split}.arrow")["captions"]
+            self._pixels[split] = pixels.reshape(-1, self.side, 3 * self.side)
+            self._captions[split] = Ragged(*rows)
+        self._facts = load_facts(folder)
+        self.longest = 1 + max(int(captions.lengths.max()) for captions in self._captions.values())
+        # a batch does not say which photograph a row is: its pixels do
+        self._known = {
+            pixels.tobytes(): references
+            for split in ("validation", "test")
+            for pixels, references in zip(self._pixels[split], self._facts["references"][split], strict=True)
+        }
+
+    def _use(self, written: Vocabulary) -> None:
+        self.written, self.start, self.end, self.longest = written, 0, 0, self.max_length + 1
+        self.inputs = self.targets = Tokens(len(written))
+
+    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
+        texts = {
+            split: list(zip(*(rows[column].to_pylist() for column in CAPTIONS), strict=True)) for split, rows in tables.items()
+        }
+        cut = {split: [[basic_english(text) for text in five] for five in rows] for split, rows in texts.items()}
+        for split, rows in cut.items():
+            if empty := [number for number, five in enumerate(rows, 1) if not all(five)]:
+                raise DataError(f"{self.hub}: split {split!r} has a caption without a word, the first in row {empty[0]}")
+        counts = Counter(word for five in cut["train"] for words in five for word in words)
+        written = Vocabulary.build(counts, self.min_frequency, specials=(END, UNKNOWN))
+        written.save(folder / "written.json")
+        kept = {}
+        for split, rows in cut.items():
+            chosen = [words for five in rows for words in (five if split == "train" else five[:1])]
+            kept[split] = Ragged.of([written.encode(words[: self.max_length]) for words in chosen])
+            write_arrays(folder / f"{split}.arrow", {"captions": (kept[split].values, kept[split].offsets)})
+            pixels = [self._look(image["bytes"], split) for image in tables[split]["image"].to_pylist()]
+            write_arrays(folder / f"{split}_pixels.arrow", {"pixels": numpy.concatenate(pixels).ravel()})
+        references = {split: [[" ".join(words) for words in five] for five in cut[split]] for split in SPLITS[1:]}
+        guess = most_bleu(kept["train"])
+        always_so = [(" ".join(written.decode(guess)), five) for five in references["test"]]
+        floor = bleu.scores(dict(zip(bleu.COUNTED, bleu.counts(always_so, "none", together=True).tolist(), strict=True)))[
+            "bleu"
+        ]
+        save_facts(folder, {"guess": guess, "floor": floor, "references": references})
+
+    def _look(self, content: bytes, split: str) -> numpy.ndarray:
+        """(side, 3 * side) uint8 of a picture's file."""
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            picture = Image.open(io.BytesIO(content)).convert("RGB").resize((self.side, self.side))
+        except (UnidentifiedImageError, OSError):
+            raise DataError(f"{self.hub}: split {split!r} has a picture that cannot be read") from None
+        return numpy.asarray(picture).reshape(self.side, -1)
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self._facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same caption."""
+        return always(self._facts["guess"], self.longest, batch)
+
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        return scores["bleu"] > self.solved_above
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        rows = len(self._captions[split])
+        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        captions, train = self._captions[split], split == "train"
+        rows = training_rows(captions, index, batch_size, seed) if train else evaluation_rows(captions, index, batch_size)
+        pixels = self._pixels[split][rows // len(CAPTIONS) if train else rows]
+        source = torch.from_numpy(pixels.astype(numpy.float32) / 255)
+        return to_write(captions, rows)._replace(source=source, source_lengths=torch.full((len(rows),), self.side))
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return nats(outputs, batch)
+
+    def score_written(self, written: Tensor, batch: Batch) -> Sums:
+        assert batch.source is not None
+        seen = (batch.source * 255).round().to(torch.uint8).cpu().numpy()
+        sides = zip(self._texts(written), self._texts(batch.targets), seen, asked(batch), strict=True)
+        pairs = [(text, self._known.get(pixels.tobytes(), [own])) for text, own, pixels, counts in sides if counts]
+        return sums(dict(zip(bleu.COUNTED, bleu.counts(pairs, "none", together=True).tolist(), strict=True)), written)
+
+    def _texts(self, symbols: Tensor) -> list[str]:
+        return [" ".join(self.written.decode(row)) for row in ended(symbols)]
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        return {**bleu.scores(sums), "loss": sums["nats"] / sums["symbols"]}
+
+    def ask(self, text: str) -> Batch:
+        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        texts = zip(self._texts(written), self._texts(batch.targets), strict=True)
+        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in texts]
+
+    def decode(self, tokens: list[int]) -> str:
+        return self._texts(torch.tensor([tokens]))[0]
+
+    def about(self) -> dict[str, Any]:
+        sizes = {f"{split}_captions": len(captions) for split, captions in self._captions.items()}
+        return {
+            "sha256": self._sha256,
+            "licence": "none stated (Flickr8k: research use)",
+            "vocabulary": len(self.written),
+            **sizes,
+        }

@@ -1,0 +1,128 @@
+"""Differences, equivalence and times to solve against published examples and other people's code."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy
+import pytest
+from scipy import stats
+
+from rnnbench import comparisons
+
+# Darwin 1876 in Fisher 1935, section 17: heights of crossed less self-fertilised plants, fifteen pairs, eighths of an inch.
+MAIZE = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+# Miller 1981 in R's survival package, `aml`: weeks to relapse, with and without maintained chemotherapy.
+KEPT = [9, 13, 13, 18, 23, 28, 31, 34, 45, 48, 161]
+KEPT_SEEN = [1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
+LEFT = [5, 5, 8, 8, 12, 16, 23, 27, 30, 33, 43, 45]
+LEFT_SEEN = [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]
+
+
+def test_paired_permutation_published() -> None:
+    """Fisher counts 1,726 of the 32,768 ways that differ as much: p = 0.0527; his t interval is (0.03, 41.84)."""
+    found = comparisons.difference(MAIZE, [0.0] * 15, paired=True)
+    assert found.p == pytest.approx(1726 / 32768, abs=0.007)  # 9,999 of the ways are drawn
+    assert (found.value, found.low, found.high) == tuple(pytest.approx(x, abs=0.01) for x in (20.933, 0.03, 41.84))
+
+
+def test_permutation_of_few_is_exact() -> None:
+    a, b = [5.0, 6.0, 9.0], [1.0, 2.0, 4.0, 4.5]
+    pool, seen = a + b, []
+    for chosen in itertools.combinations(range(7), 3):
+        first = [pool[index] for index in chosen]
+        rest = [pool[index] for index in range(7) if index not in chosen]
+        seen.append(sum(first) / 3 - sum(rest) / 4)
+    own = sum(a) / 3 - sum(b) / 4
+    one_sided = min(sum(s >= own - 1e-12 for s in seen), sum(s <= own + 1e-12 for s in seen)) / len(seen)
+    assert comparisons.difference(a, b).p == pytest.approx(min(1, 2 * one_sided))
+
+
+def test_differences_of_odd_samples() -> None:
+    same = comparisons.difference([0.5, 0.5, 0.5], [0.5, 0.5])
+    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    apart = comparisons.difference([1.0, 1.0], [0.0, 0.0])
+    assert (apart.low, apart.high) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="no difference"):
+        comparisons.difference([1.0], [2.0, 3.0])
+    with pytest.raises(ValueError, match="in pairs"):
+        comparisons.difference([1.0, 2.0], [2.0, 3.0, 4.0], paired=True)
+
+
+def test_pairing_is_found_where_seeds_move_both() -> None:
+    draw = numpy.random.default_rng(0)
+    seeds = draw.normal(size=12)
+    assert comparisons.pairing_helps((seeds + 0.1 * draw.normal(size=12)).tolist(), (seeds + 1).tolist())
+    assert not comparisons.pairing_helps(draw.normal(size=12).tolist(), draw.normal(size=12).tolist())
+    assert not comparisons.pairing_helps([1.0, 2.0], [1.0, 2.0])
+    assert not comparisons.pairing_helps([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_equivalence_is_an_interval_within_the_margin(paired: bool) -> None:
+    """Schuirmann 1987: at 5 %, two one-sided tests say yes exactly where the 90 % interval lies within the margins."""
+    draw = numpy.random.default_rng(3)
+    answers = []
+    for _ in range(60):
+        a, b = draw.normal(0.0, 1, 9), draw.normal(0.2, 1, 9)
+        margin = draw.uniform(0.3, 1.6)
+        test = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
+        low, high = test.confidence_interval(0.90)
+        answers.append(-margin < low and high < margin)
+        assert (comparisons.equivalence(a.tolist(), b.tolist(), margin, paired) < 0.05) == answers[-1]
+    assert 5 < sum(answers) < 55
+
+
+def test_equivalence_of_odd_samples() -> None:
+    assert comparisons.equivalence([1.0, 1.0], [1.0, 1.0], 0.1) == 0.0
+    assert comparisons.equivalence([1.0, 1.0], [2.0, 2.0], 0.1) == 1.0
+    with pytest.raises(ValueError, match="margin"):
+        comparisons.equivalence([1.0, 1.0], [2.0, 2.0], 0.0)
+
+
+def test_median_times_published() -> None:
+    """R's survfit gives the medians 31 and 23; the log-log bounds follow from Greenwood's sums by hand."""
+    kept = comparisons.time_to_solve(KEPT, [bool(s) for s in KEPT_SEEN])
+    left = comparisons.time_to_solve(LEFT, [bool(s) for s in LEFT_SEEN])
+    assert (kept.value, kept.low, kept.high) == (31, 13, math.inf)
+    assert (left.value, left.low, left.high) == (23, 5, 33)
+
+
+def test_log_rank_published() -> None:
+    """R's survdiff on `aml`: chi squared 3.4 on one degree of freedom, p = 0.0653."""
+    p = comparisons.log_rank(KEPT, [bool(s) for s in KEPT_SEEN], LEFT, [bool(s) for s in LEFT_SEEN])
+    assert p == pytest.approx(0.0653, abs=5e-5)
+
+
+def test_times_where_few_or_none_solve() -> None:
+    never = comparisons.time_to_solve([100.0, 100.0, 100.0], [False] * 3)
+    assert never.value == math.inf
+    assert comparisons.time_to_solve([1.0, 2.0, 3.0], [True] * 3).value == 2.0
+    assert comparisons.log_rank([5.0, 5.0], [False, False], [5.0], [False]) == 1.0
+    with pytest.raises(ValueError, match="runs"):
+        comparisons.time_to_solve([], [])
+
+
+def test_holm_published() -> None:
+    assert comparisons.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert comparisons.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert comparisons.holm([]) == []
+
+
+@pytest.mark.parametrize(("one", "other", "runs"), [(0.9, 0.6, 32), (0.9, 0.7, 62)])
+def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
+    assert comparisons.seeds_needed(one, other) == runs == comparisons.seeds_needed(other, one)
+    with pytest.raises(ValueError, match="different"):
+        comparisons.seeds_needed(0.5, 0.5)
+
+
+def test_expected_best_is_the_average_of_all_draws() -> None:
+    scores = [0.2, 0.9, 0.4]
+    for of in (1, 2, 3):
+        draws = [max(draw) for draw in itertools.product(scores, repeat=of)]
+        assert comparisons.expected_best(scores, of) == pytest.approx(sum(draws) / len(draws))
+        draws = [min(draw) for draw in itertools.product(scores, repeat=of)]
+        assert comparisons.expected_best(scores, of, highest=False) == pytest.approx(sum(draws) / len(draws))
+    with pytest.raises(ValueError, match="best of"):
+        comparisons.expected_best([], 1)

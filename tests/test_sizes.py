@@ -1,0 +1,50 @@
+"""The tables of sizes against networks that are built and counted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rnnbench import config, models, run, sizes
+from rnnbench.cli import main
+from rnnbench.models.stack import Stack
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split() for line in text.splitlines()[1:]}
+
+
+def test_details_of_every_model(capsys):
+    assert main(["list", "models", "--details"]) == 0
+    text = capsys.readouterr().out
+    found = rows(text)
+    assert list(found) == config.names("model")
+    lstm = sum(p.numel() for p in torch.nn.LSTM(128, 128).parameters())
+    assert found["lstm"][1:5] == [f"{lstm:,}", "256", "library,", "fused"]
+    assert found["peephole_lstm"][1] == f"{lstm + 3 * 128:,}"
+    both = sum(p.numel() for p in torch.nn.LSTM(128, 128, 2, bidirectional=True).parameters())
+    assert found["deep_bilstm"][1:3] == [f"{both:,}", "1,024"]
+    assert found["gru"][1:3] == [f"{3 * (2 * 128 * 128 + 2 * 128):,}", "128"]
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert "Le, Jaitly & Hinton 2015" in lines["irnn"]
+    assert "Two layers" in lines["deep_gru"] and "Cho et al. 2014" in lines["deep_gru"]
+
+
+@pytest.mark.parametrize("backend", ["library", "fused"])
+def test_a_back_end_that_is_named_is_one_that_runs(backend):
+    for one in models.details():
+        if backend in one.backends:
+            stack = Stack(lambda size, name=one.name: models.MODELS[name](size), 3)
+            stack.layers[0][0].backend = backend
+            assert stack(torch.zeros(2, 4, 3))[0].shape[:2] == (2, 4)
+
+
+def test_widths_within_a_budget(monkeypatch):
+    monkeypatch.setattr(config, "names", lambda group: ["gru", "lstm", "tcn"] if group == "model" else ["adding"])
+    found = rows(sizes.within("70k"))
+    assert found["lstm"][1:4] == ["130", "69,811", "-0.27%"]
+    assert found["tcn"][4:] == ["no", "width", "is", "within", "1", "%"]
+    for name, (_, width, count, *_) in found.items():
+        (job,) = config.jobs(["task=adding", f"model={name}", f"model.hidden_size={width.replace(',', '')}"], sweep=False)
+        network = run.make_network(job, run.make_task(job))
+        assert sum(p.numel() for p in network.parameters()) == int(count.replace(",", ""))
