@@ -209,6 +209,19 @@ FAULTS: dict[str, Callable[[subprocess.Popen], None]] = {
     "suspended, taken over, woken": suspended,
     "disk full": lambda sweep: None,  # from its start
 }
+# What needs more than a sweep and a signal is a test of its own.
+TESTED = {
+    "out of memory in one job": "test_launcher.py::test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on",
+    "a loss that is no number": "test_launcher.py::test_a_loss_that_is_no_number_is_recorded_and_not_retried",
+    "clock jumps": "test_launcher.py::test_no_decision_depends_on_the_time_of_day",
+    "code or libraries changed": "test_launcher.py::test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record",
+    "W&B gone, 500, slow, killed": "test_tracking.py::test_training_outlives_its_mirror",
+    "W&B lost in a sweep": "test_sync.py::test_a_server_lost_half_way_through_a_sweep",
+    "worker of a search killed": "test_search.py::test_two_workers_start_together_and_one_is_killed",
+    "SLURM preempts (submitit)": "test_clusters.py::test_a_preempted_job_saves_and_is_queued_again",
+    "a Ray node killed": "test_clusters.py::test_a_ray_node_is_lost_and_its_jobs_are_finished_elsewhere",
+    "no folder, or none to write": "test_bad_input.py::test_refused_in_one_line",
+}
 # What the tests play, once.
 SHORT = ("kill -9 several jobs", "two launchers at once", "logs cut", "suspended, taken over, woken", "disk full")
 GOES_ON = {one_job, all_jobs, preempted, two_launchers, folder_removed, suspended}  # the launcher itself ends well
@@ -271,6 +284,7 @@ def main(rounds: int, names: Sequence[str]) -> int:
                 shutil.rmtree(folder)
             wrong += rounds - right
             print(f"{name:30} {rounds:6} {right:6} {sum(seconds) / rounds:16.1f}   {'; '.join(said)}", flush=True)
+    print(*(f"{name:30} tests/{test}" for name, test in TESTED.items()), sep="\n")
     os.chdir(home)
     return int(wrong > 0)
 

@@ -51,6 +51,12 @@ def test_a_fault_costs_nothing_but_time(fault, undisturbed):
     faults.play(fault, undisturbed)
 
 
+@pytest.mark.parametrize("test", faults.TESTED.values())
+def test_the_table_of_faults_names_tests_that_there_are(test):
+    file, _, name = test.partition("::")
+    assert f"\ndef {name}(" in (Path(__file__).parent / file).read_text(encoding="utf-8")
+
+
 def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypatch):
     words = ["train", "-m", *QUICK, *SWEEP, "hydra.launcher.workers=2"]
     assert main(words) == 0

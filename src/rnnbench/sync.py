@@ -16,7 +16,8 @@ from typing import Any
 from . import tracking
 from .records import DamagedRecord, Held, RunFolder
 
-PATIENCE = 600.0  # seconds for the server to take a run: nobody waits for a training that stands still
+PATIENCE = 60.0  # seconds for the server to take a run, and as long again for every RATE rows
+RATE = 6000
 LAG = (0.0, 1.0, 3.0, 6.0)  # seconds between looks: a server may show late what it has taken
 PRIVATE = ("runs", "accept_changes", "id", "setting")  # of config.yaml: never shown
 
@@ -100,7 +101,7 @@ def level(folder: RunFolder, project: str | None, entity: str | None) -> str:
             before = len(there.rows) if there else 0
             did += f"{len(run.rows) - before} rows sent" if before < len(run.rows) else f"{differs} sent"
             tracker = tracking.WandbTracker("online", **run.place)
-            tracker.patience = PATIENCE
+            tracker.patience = PATIENCE * (1 + len(run.rows) / RATE)
             tracker.start(run.about, run.rows)
             tracker.finish(run.summary, run.status)
         for pause in LAG * bool(differs):
