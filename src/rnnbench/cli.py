@@ -218,7 +218,7 @@ def train(words: list[str]) -> int:
         elif not shown:
             check_data(jobs)
     if asked.multirun and not shown:
-        overrides = config.swept([word for word in overrides if not word.startswith("runs=")]) + sweep_words(overrides, jobs)
+        overrides = config.swept(overrides) + sweep_words(overrides, jobs)
     return hand_over([*overrides, *flags], asked.multirun)
 
 
@@ -259,7 +259,7 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> lis
     named = any(word.startswith("sweep=") for word in overrides)
     placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
     runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
-    words = [f"++runs='{runs}'"] + [f"sweep={name}"] * (not named)
+    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
     return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
 
 

@@ -467,8 +467,10 @@ def _check_together(config: Mapping[str, Any]) -> None:
             "(`rnnbench tune`), which never read the test split; a run that does takes one below"
         )
     sweep = config["sweep"]
-    if sweep is not None and not re.fullmatch(r"[\w.-]{1,100}", sweep, re.ASCII):
-        raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and .")
+    if sweep is not None and not re.fullmatch(r"\w[\w.-]{0,99}", sweep, re.ASCII):
+        raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and ., the first no sign")
+    if "\0" in config["runs"] or any(len(os.fsencode(part)) > 255 for part in Path(config["runs"]).parts):
+        raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
     place = Path(config["runs"]).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -409,7 +409,9 @@ def _shown(value: Any) -> Any:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """What went wrong, in one line, and never with the key in it."""
+    said, key = f"{type(error).__name__}: {error}".splitlines()[0], _settings().get("api_key")
+    return said.replace(key, "(the key)") if key else said
 
 
 def _say(line: str) -> None:
