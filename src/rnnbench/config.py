@@ -414,7 +414,7 @@ def _check_names(group: str, naming: Mapping[str, Any]) -> None:
     if group == "model":
         if naming.get("mechanism") not in models.sources():
             raise unknown("mechanism", str(naming.get("mechanism")), models.sources())
-        if not re.fullmatch(r"[\w-]{1,100}", str(naming.get("name")), re.ASCII):
+        if not re.fullmatch(r"\w[\w-]{0,99}", str(naming.get("name")), re.ASCII):
             raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
     if group == "tracker" and naming.get("name") not in tracking.TRACKERS:
         raise unknown("tracker", str(naming.get("name")), tracking.TRACKERS)
