@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     from .benchmarks import NAMES as measures
 
     measured = verb(
-        "benchmark", benchmark, "measure: the training loop, instruments, kernels, the data pipeline, a run of each task"
+        "benchmark", benchmark, "measure: the training loop, instruments, kernels, data, a run of each task, sweeps"
     )
     measured.add_argument("what", choices=measures, metavar="|".join(measures))
     measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")

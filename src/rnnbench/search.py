@@ -315,7 +315,7 @@ def told(name: str, found: dict[str, Any]) -> Iterator[str]:
     shown = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if n < len(curve)] + [len(curve)]
     yield "  expected best of n trials: " + ", ".join(f"{n}: {curve[n - 1]:.4g}" for n in shown)
     if found["sampler"] != "random":
-        yield f"  (trials of {found['sampler']} depend on each other: this describes them; of random ones it is an estimate)"
+        yield f"  (trials of {found['sampler']} depend on each other: this only describes them; --sampler random estimates)"
     words = [word for word in found["words"] if not word.startswith(("seed=", "test="))]
     words += [f"{key}={value}" for key, value in best["params"].items()]
     yield f"  to report it: rnnbench train -m {' '.join(words)} seed=0,1,2,3,4"

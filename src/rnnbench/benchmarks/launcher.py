@@ -42,7 +42,8 @@ class Script(lightning.LightningModule):
 
 @hydra.main(version_base="1.3", config_path=None)
 def main(cfg):
-    (settings,) = config.jobs([f"model={cfg.model}", f"seed={cfg.seed}", *{words!r}], sweep=False)
+    config.register.cache_clear()
+    (settings,) = config.jobs([f"model={cfg.kind}", f"seed={cfg.seed}", *{words!r}], sweep=False)
     task = run.make_task(settings)
     steps, rows = settings["train"]["steps"], settings["train"]["batch_size"]
     batches = [task.batch("train", step, rows, cfg.seed) for step in range(steps)]
@@ -89,6 +90,14 @@ def memory(pid: int) -> float:
         return 0.0
 
 
+def main(quick: bool, words: Sequence[str]) -> None:
+    """Prints what sweeps cost."""
+    if quick:
+        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+    else:
+        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
+
+
 def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
     """Prints overhead of `jobs` trivial jobs, throughput of `rounds_of` small ones of `steps` steps, and a store of `store`."""
     seeds = f"seed=range({jobs})"
@@ -132,7 +141,7 @@ def throughput(count: int, steps: int) -> None:
             words = command("train", "-m", *sizes, *jobs, f"hydra.launcher.workers={workers}", f"runs=runs{workers}")
             took[f"{workers} at a time"], _ = timed(words, place)
         Path(place, "script.py").write_text(DEFAULT.replace("{words!r}", repr(sizes)), encoding="utf-8")
-        plus = [f"+{word}" for word in jobs]
+        plus = ["+kind=lstm,gru", f"+seed=range({count // 2})"]
         took["a default script, basic"], _ = timed([sys.executable, "script.py", "-m", *plus], place)
         if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher"):
             joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
