@@ -90,14 +90,6 @@ def memory(pid: int) -> float:
         return 0.0
 
 
-def main(quick: bool, words: Sequence[str]) -> None:
-    """Prints what sweeps cost."""
-    if quick:
-        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
-    else:
-        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
-
-
 def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
     """Prints overhead of `jobs` trivial jobs, throughput of `rounds_of` small ones of `steps` steps, and a store of `store`."""
     seeds = f"seed=range({jobs})"
