@@ -12,6 +12,7 @@ It shows that the client is driven rightly, not that W&B would display the resul
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import re
 import socket
@@ -22,6 +23,8 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import yaml
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Run:
     job_type: str | None = None
     tags: list[str] = field(default_factory=list)
     host: str | None = None
+    sweep: str | None = None
     sent: list[int] = field(default_factory=list)  # the step of every row that arrived, in order, repeats included
 
     def rows(self) -> list[dict[str, Any]]:
@@ -66,6 +70,12 @@ class Run:
             "tags": self.tags,
             "historyLineCount": len(self.history),
             "historyTail": json.dumps([json.dumps(row) for row in self.history[-1:]]),
+            "state": self.state,
+            "group": self.group,
+            "jobType": self.job_type,
+            "sweepName": self.sweep,
+            "user": {"name": "me", "username": "me"},
+            "historyKeys": {"lastStep": self.history[-1]["_step"] if self.history else -1, "keys": {}},
             "eventsLineCount": 0,
             "eventsTail": "[]",
             "logLineCount": 0,
@@ -125,17 +135,76 @@ class Server:
             run = self.runs.setdefault(name, Run(name, v.get("project") or "uncategorized"))
             for theirs, ours in (("displayName", "display_name"), ("groupName", "group"), ("jobType", "job_type")):
                 setattr(run, ours, v.get(theirs) or getattr(run, ours))
+            run.sweep = v.get("sweep") or run.sweep
             run.tags, run.host, run.state = v.get("tags") or run.tags, v.get("host"), "running"
             run.config = json.loads(v["config"]) if v.get("config") else run.config
             run.summary = json.loads(v["summaryMetrics"]) if v.get("summaryMetrics") else run.summary
             return {"upsertBucket": {"bucket": run.node(), "inserted": new}}
+        if operation in ("Run", "RunHistoryKeys"):
+            run = self.runs.get(v["name"])
+            return {"project": {"id": "p", "internalId": "UHJvamVjdDox", "run": run and run.node()}}
+        if "sweep" in operation.lower() or "agent" in operation.lower() or operation == "Heartbeat":
+            return self.sweeping(operation, v)
+        if operation == "DeleteRun":
+            del self.runs[v["id"]]
+            return {"deleteRun": {"clientMutationId": None}}
+        if operation == "RunParquetHistory":
+            live = self.runs[v["runName"]].history
+            return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": live}}}}
+        if operation == "HistoryPage":
+            rows = [json.dumps(row) for row in self.runs[v["run"]].history if v["minStep"] <= row["_step"] < v["maxStep"]]
+            return {"project": {"run": {"history": rows}}}
         if operation == "RunResumeStatus":
             bucket = self.runs[v["name"]].node() if v["name"] in self.runs else None
             return {"model": {"id": "p", "name": v.get("project"), "entity": {"id": "e", "name": "me"}, "bucket": bucket}}
+        if operation == "ArtifactType":
+            return {"project": {"artifact": None}}
+        if operation == "CreateArtifact":  # as if it were there already, so that none of its files is asked for
+            artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}
+            return {"createArtifact": {"artifact": artifact}}
         if operation == "CreateRunFiles":
             places = [{"name": name, "uploadUrl": f"{self.url}/storage/{v['run']}/{name}"} for name in v["files"]]
             return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": places}}
         return None
+
+    def sweeping(self, operation: str, v: dict[str, Any]) -> dict[str, Any] | None:
+        """One grid sweep: made, asked about, and its jobs handed to an agent, one at a time."""
+        if operation == "UpsertSweep":
+            self.sweep_text = v["config"]
+            parameters = {
+                key: item.get("values", [item.get("value")]) for key, item in yaml.safe_load(v["config"])["parameters"].items()
+            }
+            self.queue = [dict(zip(parameters, values, strict=True)) for values in itertools.product(*parameters.values())]
+        config = yaml.safe_load(self.sweep_text)
+        place = {"id": "p", "name": v.get("projectName"), "entity": {"id": "e", "name": "me"}}
+        empty = {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}}
+        sweep = {
+            "id": "s",
+            "name": "grid0000",
+            "project": place,
+            "method": "grid",
+            "state": "RUNNING",
+            "config": self.sweep_text,
+        }
+        sweep |= {"description": "", "createdAt": "2026-01-01T00:00:00Z", "heartbeatAt": None, "updatedAt": None, "runCount": 0}
+        sweep |= {"earlyStopJobRunning": False, "controller": "{}", "scheduler": "{}", "runs": empty, "agents": empty}
+        sweep |= {"bestLoss": None, "displayName": None, "runCountExpected": None, "priorRuns": empty}
+        if operation == "UpsertSweep":
+            return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
+        if operation in ("CreateAgent", "RegisterAgent"):
+            return {"createAgent": {"agent": {"id": "agent"}}}
+        if operation in ("Heartbeat", "AgentHeartbeat"):
+            commands: list[dict[str, Any]] = []
+            if not json.loads(v.get("runState") or "{}"):
+                commands = [{"type": "exit"}]
+                if self.queue:
+                    arguments = {key: {"value": value} for key, value in self.queue.pop(0).items()}
+                    name = f"job{len(self.queue)}"
+                    commands = [
+                        {"type": "run", "run_id": name, "run_name": name, "args": arguments, "program": config["program"]}
+                    ]
+            return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
+        return {"project": {"id": "p", "name": v.get("project"), "sweep": sweep}}
 
     def stream(self, run: Run, sent: dict[str, Any]) -> None:
         """Rows, summary and the end of a run, as the client streams them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     for name, run, about in (
         ("status", status, "how far sweeps are: recorded, running, interrupted, failed, missing"),
         ("prune", prune, "remove old checkpoints of unfinished runs that nobody runs; never a record"),
+        ("sync", sync, "bring W&B level with the local records: one run there for one here, whatever happened on the way"),
     ):
         added = verb(name, run, about)
         added.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
@@ -85,6 +87,25 @@ def parser() -> argparse.ArgumentParser:
         if run is prune:
             added.add_argument("--days", type=float, default=30, help="untouched for so long [30]")
             added.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+        if run is sync:
+            added.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
+            added.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
+
+    tuned = verb(
+        "tune", tune, "search settings for models, all with the same rules, trials and seed; validation alone is looked at"
+    )
+    tuned.add_argument("task", help="a task; `rnnbench list tasks` names them")
+    tuned.add_argument(
+        "words", nargs="+", metavar="MODEL|OPTION=VALUE", help="one model or more; options that all trials share"
+    )
+    tuned.add_argument("--trials", type=int, required=True, help="of each model's study; more than before goes on with it")
+    tuned.add_argument("--space", default="default", help="the rules: a name in conf/search/, or a file [default]")
+    tuned.add_argument("--sampler", choices=("tpe", "random", "qmc"), default="tpe", metavar="tpe|random|qmc", help="[tpe]")
+    tuned.add_argument("--no-prune", action="store_true", help="let every trial run to its end")
+    tuned.add_argument("--workers", type=int, default=1, help="trials at a time; the same command elsewhere adds to them [1]")
+    tuned.add_argument("--seed", type=int, default=0, help="of the search and of its runs, in a range of its own [0]")
+    tuned.add_argument("--storage", help="URL of a data base for the study [a journal in its folder]")
+    tuned.add_argument("--searches", type=Path, default=Path("searches"), help="the folder of all searches [searches]")
 
     listed = verb("list", list_, "what there is: tasks with their floors and sources, models with theirs")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
@@ -188,7 +209,11 @@ def train(words: list[str]) -> int:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
         if not shown:
             check_locks(jobs)
-        if not shown and asked.multirun and not any(word.startswith("hydra/launcher=") for word in overrides):
+        if not shown and asked.multirun:
+            if os.environ.get("WANDB_SWEEP_ID"):
+                raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
+            launchers = [word.partition("=")[2] for word in overrides if word.startswith("hydra/launcher=")]
+            launcher.check_extra(launchers[-1] if launchers else "processes")
             launcher.prepare(jobs, list(config.split(overrides, sweep=True)), sweep_name(overrides, jobs))
         elif not shown:
             check_data(jobs)
@@ -233,8 +258,9 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> lis
     name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
     placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
-    folder = Path(jobs[0]["runs"]) / "sweeps" / name
-    return [f"sweep={name}"] * (not named) + [f"hydra.sweep.dir='{folder}'"] * (not placed)
+    runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
+    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
+    return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
 
 
 def hand_over(words: list[str], sweep: bool) -> int:
@@ -275,7 +301,9 @@ def perform(config: dict[str, Any]) -> dict[str, Any] | None:
     try:
         return run.execute(config)
     except run.Stopped as error:
-        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr)
+        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        if os.environ.get("SUBMITIT_EXECUTOR"):
+            signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)
 
 
@@ -348,6 +376,75 @@ def prune(options: argparse.Namespace) -> int:
     for folder, is_sweep in members(options):
         for line in jobs.prune(folder, is_sweep, options.days, options.dry_run):
             print(line, flush=True)
+    return 0
+
+
+def sync(options: argparse.Namespace) -> int:
+    from . import sync, tracking
+
+    if not options.what:
+        options.what = [str(options.runs)]
+    found = sync.folders(members(options))
+    try:
+        tracking.WandbTracker("online")
+    except tracking.TrackerUnavailable as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    well = True
+    for good, line in sync.sync(found, options.project, options.entity):
+        print(line, file=sys.stdout if good else sys.stderr, flush=True)
+        well = well and good
+    return int(not well)
+
+
+def tune(options: argparse.Namespace) -> int:
+    from . import config, space
+    from .records import digest
+
+    models = [word for word in options.words if "=" not in word]
+    shared = [word for word in options.words if "=" in word]
+    if not models:
+        raise BadOption(f"missing value: MODEL; there are: {', '.join(config.names('model'))}")
+    if min(options.trials, options.workers) < 1 or not 0 <= options.seed < config.TUNING:
+        raise BadOption(
+            f"--trials {options.trials} --workers {options.workers} --seed {options.seed}: 1 or more; the seed 0 or more"
+        )
+    rules = space.load(options.space)
+    for word in shared:
+        if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
+            raise BadOption(f"{word}: the search sets that")
+    words = {
+        model: [f"task={options.task}", f"model={model}", *shared, f"seed={config.TUNING + options.seed}", "test=false"]
+        for model in models
+    }
+    jobs = [config.jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
+    dimensions = space.dimensions(rules, [{"task": options.task, "model": model} for model in models])
+    try:
+        from . import search
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
+    from .worker import asked, look_up
+
+    asked(look_up, jobs)  # prepares the data
+    direction = config.signature("task", jobs[0]["task"]["name"]).constants["direction"]
+    for model in models:
+        how = [words[model], rules, options.sampler, options.seed, not options.no_prune]
+        name = f"{options.task}-{model}-{digest(how)[:8]}"
+        study = search.Study(
+            (options.searches / name),
+            words[model],
+            dimensions,
+            direction,
+            options.sampler,
+            not options.no_prune,
+            options.seed,
+            options.storage,
+            label=f"{options.task}/{model}",
+        )
+        study.run(options.trials, options.workers)
+        print(*search.told(name, study.save()), sep="\n", flush=True)
     return 0
 
 

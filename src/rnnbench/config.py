@@ -40,8 +40,15 @@ HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(nam
 HYDRA_GROUPS = ("hydra/launcher",)
 CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launcher.py
+SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
+LAUNCHERS = {
+    "processes": LAUNCHER,
+    "slurm": f"{SUBMITIT}.submitit_launcher.SlurmLauncher",
+    "submitit_local": f"{SUBMITIT}.submitit_launcher.LocalLauncher",
+    "ray": f"{RAY}.ray_launcher.RayLauncher",
+}
 LAUNCHING = (
-    LAUNCHER,
+    *LAUNCHERS.values(),
     SWEEPER,
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
@@ -70,10 +77,24 @@ SINGLE = {
     "runs": options.Option("runs", str, "runs"),
     "sweep": options.Option("sweep", str | None, None),
     "accept_changes": options.Option("accept_changes", bool, False),
+    "test": options.Option("test", bool, True),
 }
+TUNING = 2**31  # seeds from here on are for searches, and for them only
 
 # Constructor parameters that the program fills in.
-FILLED = {"input_size", "build", "task", "build_core", "build_writer", "network", "journal", "seed", "learner", "progress"}
+FILLED = {
+    "input_size",
+    "build",
+    "task",
+    "build_core",
+    "build_writer",
+    "network",
+    "journal",
+    "seed",
+    "learner",
+    "progress",
+    "test",
+}
 
 
 def schema(group: str, settings: Mapping[str, Any]) -> dict[str, options.Option]:
@@ -138,13 +159,19 @@ def register() -> None:
     store = ConfigStore.instance()
     for (group, name), whole in nodes().items():
         store.store(name=name, group=group, node=whole, package="_global_" if group == "task" else group, provider="rnnbench")
-    for name in names("hydra/launcher"):
-        launcher = {"_target_": LAUNCHER, **_defaults("launcher", {}), **file("hydra/launcher", name)}
-        store.store(name=name, group="hydra/launcher", node=launcher)
+    register_launchers()
     store.store(name="checked", group="hydra/sweeper", node={"_target_": SWEEPER})
     base = load_yaml(CONF / "config.yaml")
     base |= {group: _defaults(group, {}) for group in UNNAMED}
     store.store(name="config", node=base, provider="rnnbench")
+
+
+def register_launchers() -> None:
+    """Puts our settings of launchers in the place of those that the plugins bring along."""
+    for name, target in LAUNCHERS.items():
+        own = _defaults("launcher", {}) if name == "processes" else {}
+        node = {"_target_": target, **own, **file("hydra/launcher", name)}
+        ConfigStore.instance().store(name=name, group="hydra/launcher", node=node)
 
 
 # Refusals
@@ -230,11 +257,13 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
                 f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
                 "hydra.launcher.*, hydra.verbose, hydra/launcher"
             )
-        if key.startswith("hydra.launcher.") and not any(o.key_or_group == "hydra/launcher" for o in job):
-            launching, name = schema("launcher", {}), key.removeprefix("hydra.launcher.")
-            if name not in launching:
-                raise unknown("option", key, [f"hydra.launcher.{option}" for option in launching])
-            launching[name].check(override.value(), key)
+        if key.startswith("hydra.launcher."):
+            chosen = str(next((o.value() for o in reversed(job) if o.key_or_group == "hydra/launcher"), "processes"))
+            known = launcher_keys(chosen)
+            if key not in known:
+                raise unknown("option", key, known)
+            if chosen == "processes":
+                schema("launcher", {})[key.removeprefix("hydra.launcher.")].check(override.value(), key)
         return
     if own_files:
         return  # names may come from the user's files; what they make is checked when composed
@@ -252,6 +281,19 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
         raise unknown("option", key, near or {name.partition(".")[0] + ".*" * ("." in name) for name in known})
     if line.endswith("="):
         raise BadOption(f"missing value: {key}")
+
+
+def launcher_keys(name: str, prefix: str = "hydra.launcher") -> list[str]:
+    """Every dotted option of a launcher: those in its file, and none that would run a command."""
+
+    def below(value: Any, key: str) -> list[str]:
+        return (
+            [leaf for name, item in value.items() for leaf in below(item, f"{key}.{name}")]
+            if isinstance(value, dict)
+            else [key]
+        )
+
+    return below(_defaults("launcher", {}) if name == "processes" else dict(file("hydra/launcher", name)), prefix)
 
 
 def keys(chosen: Mapping[str, Any]) -> list[str]:
@@ -372,7 +414,7 @@ def _check_names(group: str, naming: Mapping[str, Any]) -> None:
     if group == "model":
         if naming.get("mechanism") not in models.sources():
             raise unknown("mechanism", str(naming.get("mechanism")), models.sources())
-        if not re.fullmatch(r"[\w-]{1,100}", str(naming.get("name")), re.ASCII):
+        if not re.fullmatch(r"\w[\w-]{0,99}", str(naming.get("name")), re.ASCII):
             raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
     if group == "tracker" and naming.get("name") not in tracking.TRACKERS:
         raise unknown("tracker", str(naming.get("name")), tracking.TRACKERS)
@@ -419,9 +461,16 @@ def _check_together(config: Mapping[str, Any]) -> None:
             f"train.batch_size={config['train']['batch_size']} is less than trainer.devices={config['trainer']['devices']}; "
             "every device needs a row"
         )
+    if config["test"] == (config["seed"] >= TUNING):
+        raise BadOption(
+            f"seed={config['seed']} with test={str(config['test']).lower()}: seeds from {TUNING} on are those of searches "
+            "(`rnnbench tune`), which never read the test split; a run that does takes one below"
+        )
     sweep = config["sweep"]
-    if sweep is not None and not re.fullmatch(r"[\w.-]{1,100}", sweep, re.ASCII):
-        raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and .")
+    if sweep is not None and not re.fullmatch(r"\w[\w.-]{0,99}", sweep, re.ASCII):
+        raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and ., the first no sign")
+    if "\0" in config["runs"] or any(len(os.fsencode(part)) > 255 for part in Path(config["runs"]).parts):
+        raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
     place = Path(config["runs"]).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

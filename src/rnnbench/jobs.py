@@ -60,9 +60,13 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
     """The runs of a sweep by their folders' names; DamagedRecord where there is no such list."""
     path = folder / "manifest.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
+        runs = dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DamagedRecord(f"{path}: no manifest of a sweep ({type(error).__name__})") from None
+    for name in runs:
+        if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
+            raise DamagedRecord(f"{path}: {name!r} is no run of this store")
+    return runs
 
 
 # What runs take

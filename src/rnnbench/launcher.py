@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import statistics
 import sys
 import types
@@ -17,8 +17,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from .config import LAUNCHERS, RAY, SUBMITIT, register_launchers
 from .jobs import Job, clock, measured, write_manifest
-from .options import Count, Positive
+from .options import BadOption, Count, Positive
 from .pool import Pool, cores
 from .records import RunFolder, digest
 from .worker import asked, look_up, try_out
@@ -138,10 +139,52 @@ class Checked(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.launcher is not None
         (jobs,) = self.split_arguments(OverridesParser.create().parse_overrides(arguments), max_batch_size=None)
-        results = self.launcher.launch(jobs, initial_job_idx=0)
-        for result in results:
-            _ = result.return_value  # raises where the job failed
-        return [results]
+        if isinstance(self.launcher, Processes):
+            return [self.launcher.launch(jobs, initial_job_idx=0)]
+        return [elsewhere(self.launcher, jobs)]
+
+
+def elsewhere(launcher: Launcher, words: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+    """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed."""
+    config = CHECKED[0].config
+    write_manifest(Path(config["runs"]), config["sweep"], CHECKED)
+    todo = {job.id: list(given) for job, given in zip(CHECKED, words, strict=True) if not job.folder.record()}
+    print(f"sweep {config['sweep']}: {len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before", flush=True)
+    if not todo:
+        return []
+    forget()
+    try:
+        results = launcher.launch(list(todo.values()), initial_job_idx=0)
+    finally:
+        done = sum(job.folder.record() is not None for job in CHECKED)
+        print(f"sweep {config['sweep']}: {done} of {len(CHECKED)} runs recorded", flush=True)
+    failed = [str(result._return_value) for result in results if result.status is JobStatus.FAILED]
+    if failed:
+        print(
+            f"rnnbench: {len(failed)} of {len(CHECKED)} runs failed:",
+            *(f"  {line}" for line in failed),
+            sep="\n",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    return results
+
+
+def forget() -> None:
+    """Takes our classes out of what Hydra knows: a launcher sends all that to its jobs, which could not import them."""
+    known = Plugins.instance()
+    for plugin in (Processes, Checked):
+        for classes in known.plugin_type_to_subclass_list.values():
+            classes[:] = [one for one in classes if one is not plugin]
+        known.class_name_to_class.pop(f"hydra_plugins.rnnbench.{plugin.__name__}", None)
+
+
+def check_extra(name: str) -> None:
+    """BadOption where the launcher `name` needs a package that is not there."""
+    package = LAUNCHERS.get(name, "").rpartition(".")[0].rpartition(".")[0]
+    if package in (SUBMITIT, RAY) and importlib.util.find_spec(package) is None:
+        extra = "ray" if package == RAY else "slurm"
+        raise BadOption(f"hydra/launcher={name} needs a package more: pip install 'rnnbench[{extra}]'")
 
 
 def register() -> None:
@@ -159,3 +202,4 @@ def register() -> None:
     for plugin in (Processes, Checked):
         plugin.__module__ = "hydra_plugins.rnnbench"
         Plugins.instance().register(plugin)
+    register_launchers()

@@ -235,6 +235,10 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
                 if record is None:
                     return _train(planned, tracking.make(planned.config["tracker"]), folder, settings)
         say(f"{name}  recorded before: {scored(record)}")
+        if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
+            tracker = tracking.make(planned.config["tracker"])
+            tracker.start(_shown(planned), folder.rows())
+            tracker.finish({key: record[key] for key in tracking.SUMMARY}, record["status"])
         return record
     except Held as held:
         say(f"{name}  left alone: {held}")
@@ -334,17 +338,15 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
-    # where the folder lies is nobody else's, and what was accepted stands under `changes`
-    public = {key: value for key, value in config.items() if key not in ("runs", "accept_changes")}
+    shown = _shown(planned)
     try:
-        shown = tracking.Run(planned.id[:16], name.rpartition("-")[0], folder.path, public, config["sweep"])
         tracker.start(shown, folder.rows())
         progress = training.Progress(name, journal.shown) if sys.stdout.isatty() else None
         weights = None
         instruments.forget_peak()
         try:
             with devices.others(config, place):
-                scores = training.train(learner, progress=progress, **config["trainer"])
+                scores = training.train(learner, progress=progress, test=config["test"], **config["trainer"])
             weights = safetensors.torch.save(learner.best["weights"])
             folder.save_weights(weights)
         except training.Diverged as error:
@@ -376,7 +378,7 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
             },
             "network": config["network"],
             "train": config["train"],
-            "config": public,
+            "config": shown.config,
             "departures": planned.departures,
             "steps": learner.step,
             "best_step": learner.best.get("step"),
@@ -408,6 +410,12 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
     finally:
         log.close()
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+
+
+def _shown(planned: Plan) -> tracking.Run:
+    """A run as mirrors see it: where its folder lies is nobody else's, and what was accepted stands under `changes`."""
+    public = {key: value for key, value in planned.config.items() if key not in ("runs", "accept_changes")}
+    return tracking.Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.config["sweep"])
 
 
 class Journal:
@@ -457,7 +465,7 @@ def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(training.Diverged, training.Interrupted):
-        training.train(learner, **config["trainer"])
+        training.train(learner, test=config["test"], **config["trainer"])
 
 
 class Silence:
@@ -580,6 +588,8 @@ def scored(record: Mapping[str, Any]) -> str:
     task, speed = record["task"], record["speed"]
     if record["status"] == "diverged":
         return f"diverged at step {record['diverged_step']}"
+    if record["scores"]["test"] is None:
+        return f"validation {task['headline']} {record['scores']['validation'][task['headline']]:.4g}, test not read"
     score = record["scores"]["test"][task["headline"]]
     solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
     return (

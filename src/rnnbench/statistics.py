@@ -112,3 +112,20 @@ def bootstrap(
         (data,), statistic, confidence_level=level, n_resamples=RESAMPLES, method=method, rng=numpy.random.default_rng(0)
     ).confidence_interval
     return Estimate(value, float(low), float(high), estimator)
+
+
+def expected_best(values: Sequence[float | None], direction: str) -> list[float]:
+    """The expected best of n values drawn from `values` with replacement, for n from 1 to their number.
+
+    None, a trial without a value, counts as the worst. Of independent trials (random search) it estimates what a search of
+    n trials finds; each term is the chance that the i-th best of N is the best of n: ((N-i+1)/N)^n - ((N-i)/N)^n.
+    Source: Dodge et al. 2019, Show Your Work, arXiv:1909.03004, equation 6.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return []
+    worst = max(known) if direction == "min" else min(known)
+    best_first = sorted((worst if value is None else value for value in values), reverse=direction == "max")
+    count = len(best_first)
+    chances = [[((count - i) / count) ** n - ((count - i - 1) / count) ** n for i in range(count)] for n in range(1, count + 1)]
+    return [sum(chance * value for chance, value in zip(row, best_first, strict=True)) for row in chances]

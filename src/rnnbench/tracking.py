@@ -14,6 +14,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import importlib.util
+import json
 import math
 import netrc
 import os
@@ -22,15 +23,19 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+import yaml
 
 ANSWER = 2.0  # seconds for the server to answer at all
 START = 15.0  # seconds for it to take a run
 FINISH = 8.0  # seconds for it to take what is left at the end
 STOPPED = ("failed", "interrupted")  # the server shows these as failed; any other status is a result, diverged too
+SUMMARY = ("scores", "steps", "solved_step")  # what a mirror's summary holds of a record, beside the last rows and the status
+NOTE = "wandb/note.json"  # in a run's folder: its id there, where that is not the usual one
 
 Row = Mapping[str, Any]
 
@@ -102,6 +107,7 @@ class WandbTracker(Tracker):
     ):
         self.mode: str = mode
         self.insists = mode == "online"
+        self.patience = FINISH
         self._place: dict[str, Any] = {"project": project, "entity": entity, "tags": list(tags)}
         self._run: Any = None
         self._rows = 0
@@ -113,8 +119,7 @@ class WandbTracker(Tracker):
             if mode == "auto" and settings.get("mode") in ("offline", "disabled"):
                 self.mode = settings["mode"]  # `wandb offline`, or WANDB_MODE
                 return
-            missing = "" if has_key(settings) else "no API key (`wandb login`, or WANDB_API_KEY)"
-            missing = missing or _silence(settings["base_url"])
+            missing = silence()
             if missing and self.insists:
                 raise TrackerUnavailable(f"W&B cannot be online: {missing}; or use tracker.mode=offline")
             self.mode = "offline" if missing else "online"
@@ -125,6 +130,7 @@ class WandbTracker(Tracker):
         self._run, self._rows = None, 0
         if self.mode == "disabled":
             return
+        run, self._place = placed(run, self._place)
         for segment in (run.folder / "wandb").glob(f"*run-*-{run.id}"):
             shutil.rmtree(segment, ignore_errors=True)  # part of the run: synced later, it would overwrite the whole
         if self.mode == "online":
@@ -147,12 +153,13 @@ class WandbTracker(Tracker):
         settings: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "x_disable_stats": True}
         settings |= {"x_disable_meta": True, "x_save_requirements": False, "host": "", "program": "rnnbench"}  # no paths
         settings |= {"disable_git": True, "disable_code": True}
-        settings |= {"init_timeout": START, "finish_timeout": FINISH, "finish_timeout_raises": True}
+        os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # it would put `model: lstm` over all that stands under `model`
+        settings |= {"init_timeout": START, "finish_timeout": self.patience, "finish_timeout_raises": True}
         wandb.setup(wandb.Settings(silent=True))  # signing in prints before it has seen a run's settings
         shown: dict[str, Any] = {"name": about.name, "group": about.group, "job_type": about.job_type, **self._place}
         run = wandb.init(
             id=about.id,
-            config=_finite(about.config),
+            config=finite(about.config),
             dir=str(about.folder),
             mode=mode,
             resume="allow" if mode == "online" else None,
@@ -170,12 +177,12 @@ class WandbTracker(Tracker):
         step, self._rows = self._rows, self._rows + 1
         if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
             with self._mirroring():
-                self._run.log({key: _shown(value) for key, value in _finite(values).items()}, step=step)
+                self._run.log({key: _shown(value) for key, value in finite(values).items()}, step=step)
 
     def finish(self, summary: Row, status: str) -> None:
         if self._run is not None:
             with self._mirroring():
-                self._run.summary.update(_finite({**summary, "status": status}))
+                self._run.summary.update(finite({**summary, "status": status}))
                 self._run.finish(exit_code=int(status in STOPPED))
             self._run = None
 
@@ -206,6 +213,121 @@ def make(options: Mapping[str, Any]) -> Tracker:
     except TrackerUnavailable as error:
         _say(f"no tracker: {error}")
         return NoTracker()
+
+
+# What is there
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What the server holds of a run, W&B's own entries and empty places left out."""
+
+    rows: list[dict[str, Any]]
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def read(run: Run, place: Mapping[str, Any]) -> Copy | None:
+    """What is there of `run`, None where it is not there at all."""
+
+    def ours(entries: Mapping[str, Any]) -> dict[str, Any]:
+        def kept(value: Any) -> bool:
+            return value is not None and not (isinstance(value, Mapping) and value.get("_type") == "table-file")
+
+        return {key: value for key, value in entries.items() if not key.startswith("_") and kept(value)}
+
+    there = _find(run, place)
+    if there is None:
+        return None
+    with _asking():
+        return Copy([ours(row) for row in there.scan_history(use_cache=False)], there.config, ours(there.summary_metrics))
+
+
+def _find(run: Run, place: Mapping[str, Any]) -> Any:
+    """W&B's own handle of the run there, or None."""
+    import wandb
+
+    if gone := silence():
+        raise ConnectionError(gone)
+    with _asking():
+        wandb.setup(wandb.Settings(silent=True))
+        api = wandb.Api(timeout=int(START))
+        try:
+            return api.run(f"{place['entity'] or api.default_entity}/{place['project']}/{run.id}")
+        except wandb.errors.CommError as error:
+            if "Could not find run" in str(error):
+                return None
+            raise
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    """ConnectionError with one line where the server does not answer as it should."""
+    try:
+        yield
+    except Exception as error:
+        _stop_service()
+        raise ConnectionError(f"W&B does not say what it holds ({_line(error)})") from None
+
+
+def placed(run: Run, place: Mapping[str, Any]) -> tuple[Run, dict[str, Any]]:
+    """`run` and its place as the note in its folder says: an agent of a W&B sweep, or `renew`, has chosen another id there.
+
+    An agent looks for the sweep's parameters under their dotted names.
+    """
+    if os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"):
+        agent: dict[str, Any] = {name: os.environ.get(f"WANDB_{name.upper()}") for name in NOTED}
+        parameters = {}
+        if path := os.environ.get("WANDB_SWEEP_PARAM_PATH"):
+            given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            parameters = {key: item["value"] for key, item in given.items() if "." in key and isinstance(item, dict)}
+        _note(run, {**agent, "parameters": parameters})
+    note = {**dict.fromkeys(NOTED), "parameters": {}, **noted(run)}
+    config = {**run.config, **note["parameters"]}
+    run = replace(run, id=note["run_id"] or run.id, group=run.group or note["sweep_id"], config=config)
+    return run, {**place, **{key: note[key] or place[key] for key in ("project", "entity")}}
+
+
+NOTED = ("run_id", "sweep_id", "project", "entity")
+
+
+def noted(run: Run) -> dict[str, Any]:
+    """What the note in the run's folder says; nothing where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((run.folder / NOTE).read_text(encoding="utf-8")))
+    return {}
+
+
+def _note(run: Run, note: Mapping[str, Any]) -> None:
+    path = run.folder / NOTE
+    path.parent.mkdir(exist_ok=True)
+    path.with_suffix(".new").write_text(json.dumps(note), encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+
+
+def renew(run: Run) -> None:
+    """Gives `run` (as `placed` left it) a new id there: the next start writes it whole, and `clear` removes the old one."""
+    stem, _, number = run.id.rpartition("-")
+    new = f"{stem}-{int(number) + 1}" if stem and number.isdigit() else f"{run.id}-2"
+    note = noted(run)
+    _note(run, {**note, "run_id": new, "replaced": [*note.get("replaced", []), run.id]})
+
+
+def clear(run: Run, place: Mapping[str, Any]) -> None:
+    """Removes what `renew` has replaced there; once it is gone, the note forgets it."""
+    note = noted(run)
+    for old in note.get("replaced", []):
+        found = _find(replace(run, id=old), place)
+        if found is not None:
+            found.delete()
+    if note.pop("replaced", []):
+        _note(run, note)
+
+
+def silence() -> str:
+    """Why the server of the settings cannot be talked to, or nothing."""
+    settings = _settings()
+    return _silence(settings["base_url"]) if has_key(settings) else "no API key (`wandb login`, or WANDB_API_KEY)"
 
 
 def has_key(settings: Mapping[str, str]) -> bool:
@@ -264,25 +386,32 @@ def _stop_service() -> None:
         wandb.teardown()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` as JSON can hold it: nested plain dicts, and null for a number that is not finite."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def is_table(value: Any) -> bool:
+    """Whether a logged value is rows of texts, by column."""
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
 def _shown(value: Any) -> Any:
-    """Rows of texts as a table of the dashboard; anything else, lists of numbers too, as it is."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+    """A table of texts as one of the dashboard's; anything else, lists of numbers too, as it is."""
+    if not is_table(value):
         return value
     import wandb
 
-    columns = list(value[0]) if value else []
+    columns = list(value[0])
     return wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in value])
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """What went wrong, in one line, and never with the key in it."""
+    said, key = f"{type(error).__name__}: {error}".splitlines()[0], _settings().get("api_key")
+    return said.replace(key, "(the key)") if key else said
 
 
 def _say(line: str) -> None:

@@ -33,7 +33,7 @@ from .instruments import PROBED, StateGradients, activity, gradient_norm, gradie
 from .models.mechanism import State, detach, tree_map
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # each asks for a checkpoint and an end
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # each asks for a checkpoint and an end
 VERSION = 1  # raised when the numbers that training makes change
 
 for package in ("pytorch_lightning", "lightning_fabric"):
@@ -553,10 +553,11 @@ def train(
     workers: Count = 0,  # processes that make batches; 0 makes them between steps
     save_seconds: AboveZero = 120.0,  # between checkpoints, where evaluations are rarer
     progress: Progress | None = None,
-) -> dict[str, dict[str, float]]:
-    """Trains, then reads the test split once with the weights that validation chose.
+    test: bool = True,
+) -> dict[str, dict[str, float] | None]:
+    """Trains, then reads the test split once with the weights that validation chose, unless `test` says not to.
 
-    Returns {"validation": scores, "test": scores}. Raises Diverged or Interrupted.
+    Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     learner.save_seconds = save_seconds
     trainer = lightning.Trainer(
@@ -582,14 +583,15 @@ def train(
             validation = loader(Pass(learner.task, "validation", EVALUATED_ROWS, rank, world), workers)
             trainer.fit(learner, loader(Stretch(learner, rank, world), workers), validation)
         learner.network.load_state_dict(learner.best["weights"])
-        trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
+        if test:
+            trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
     except SystemExit:
         raise KeyboardInterrupt from None  # that is what Lightning makes of one
     finally:
         if on_main:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    return {"validation": learner.best["scores"], "test": learner.scores}
+    return {"validation": learner.best["scores"], "test": learner.scores if test else None}
 
 
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step

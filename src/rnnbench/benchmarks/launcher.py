@@ -1,0 +1,143 @@
+"""What a sweep costs: overhead a job, throughput, memory of the launcher, and a store of a hundred thousand runs.
+
+Every figure is of whole commands, as a user gives them, each in a process of its own and a folder of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..records import digest, plain
+
+TRIVIAL = ["task=adding", "task.length=6", "task.sequences=20", "train.batch_size=4", "model.hidden_size=4", "train.steps=1"]
+SMALL = ["task=adding", "task.length=50", "model.hidden_size=32", "train.batch_size=20", "task.sequences=100"]
+QUIET = ["tracker=none", "train.instruments=false", "train.stop_when_solved=false"]
+STORE = 100_000  # runs
+
+# The same network, batches and number of steps, with Lightning and PyTorch as they come.
+DEFAULT = """
+import sys, hydra, torch, pytorch_lightning as lightning
+from rnnbench import config, run
+
+class Script(lightning.LightningModule):
+    def __init__(self, network, task):
+        super().__init__()
+        self.network, self.task = network, task
+
+    def training_step(self, batch, _):
+        total, count = self.task.loss(self.network(batch)[0], batch)
+        self.log("loss", total / count, prog_bar=True)
+        return total / count
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+@hydra.main(version_base="1.3", config_path=None)
+def main(cfg):
+    (settings,) = config.jobs([f"model={cfg.model}", f"seed={cfg.seed}", *{words!r}], sweep=False)
+    task = run.make_task(settings)
+    steps, rows = settings["train"]["steps"], settings["train"]["batch_size"]
+    batches = [task.batch("train", step, rows, cfg.seed) for step in range(steps)]
+    trainer = lightning.Trainer(accelerator="cpu", max_steps=steps)
+    trainer.fit(Script(run.make_network(settings, task), task), torch.utils.data.DataLoader(batches, batch_size=None))
+
+main()
+"""
+
+
+def main(quick: bool = False, words: Sequence[str] = ()) -> None:
+    """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
+    if quick:
+        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+    else:
+        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "rnnbench", *words]
+
+
+def timed(words: Sequence[str], place: str) -> tuple[float, float]:
+    """(seconds, the most memory in MB) of one command in the folder `place`; RuntimeError where it fails."""
+    began, peak = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(words, cwd=place, stdout=said, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            peak = max(peak, memory(process.pid))
+            time.sleep(0.02)
+        took = time.perf_counter() - began
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(words)}: {said.read().decode('utf-8', 'replace')[-500:]}")
+    return took, peak
+
+
+def memory(pid: int) -> float:
+    """What a process had at most so far, in MB; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return 0.0
+
+
+def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
+    """Prints overhead of `jobs` trivial jobs, throughput of `rounds_of` small ones of `steps` steps, and a store of `store`."""
+    seeds = f"seed=range({jobs})"
+    with tempfile.TemporaryDirectory() as place:
+        print(f"overhead: {jobs} jobs of one step; seconds a job, and the launcher's memory at most")
+        for name, words in {
+            "processes, 2 at a time": ["hydra.launcher.workers=2"],
+            "processes, 1 at a time": ["hydra.launcher.workers=1"],
+            "Hydra's basic": ["hydra/launcher=basic"],
+        }.items():
+            runs = f"runs={name.replace(' ', '_')}".replace(",", "").replace("'", "")
+            took, peak = timed(command("train", "-m", *TRIVIAL, *QUIET, "model=gru", seeds, "sweep=s", runs, *words), place)
+            print(f"  {name:24} {took / jobs:8.3f} s  {peak:6.0f} MB", flush=True)
+        large_store(Path(place), jobs, store, seeds)
+    throughput(rounds_of, steps)
+
+
+def large_store(place: Path, jobs: int, store: int, seeds: str) -> None:
+    """A sweep that is complete already, in a store of `store` runs; and its status."""
+    there = place / "runs=processes_2_at_a_time".partition("=")[2]
+    (first, *_) = there.glob("adding/gru/*/record.json")
+    sample = first.read_bytes()
+    for number in range(store - jobs):
+        folder = there / "adding" / "gru" / f"s{number}-{digest(plain(number))[:8]}"
+        folder.mkdir()
+        (folder / "record.json").write_bytes(sample)
+    words = [*TRIVIAL, *QUIET, "model=gru", seeds, "sweep=s", f"runs={there.name}", "hydra.launcher.workers=2"]
+    took, peak = timed(command("train", "-m", *words), str(place))
+    print(f"a store of {store:,} runs: a complete sweep of {jobs} again {took:.1f} s, launcher {peak:.0f} MB", end="; ")
+    took, _ = timed(command("status", "s", "--runs", there.name), str(place))
+    print(f"its status {took:.2f} s", flush=True)
+
+
+def throughput(count: int, steps: int) -> None:
+    """Small jobs by two workers, by one, and by the default set-up."""
+    sizes = [*SMALL, f"train.steps={steps}", f"train.eval_every={steps}", *QUIET]
+    jobs = ["model=lstm,gru", f"seed=range({count // 2})"]
+    took = {}
+    with tempfile.TemporaryDirectory() as place:
+        for workers in (1, 2):
+            words = command("train", "-m", *sizes, *jobs, f"hydra.launcher.workers={workers}", f"runs=runs{workers}")
+            took[f"{workers} at a time"], _ = timed(words, place)
+        Path(place, "script.py").write_text(DEFAULT.replace("{words!r}", repr(sizes)), encoding="utf-8")
+        plus = [f"+{word}" for word in jobs]
+        took["a default script, basic"], _ = timed([sys.executable, "script.py", "-m", *plus], place)
+        if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher"):
+            joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+            took["a default script, joblib"], _ = timed([sys.executable, "script.py", "-m", *plus, *joblib], place)
+    print(f"throughput: {count} jobs of {steps} steps (LSTM and GRU of 32), start-up included")
+    for name, seconds in took.items():
+        print(f"  {name:24} {seconds:8.1f} s  2 at a time is {seconds / took['2 at a time']:.2f} times as fast", flush=True)
+    print(json.dumps({"cores": os.cpu_count(), "load": [round(load, 1) for load in os.getloadavg()]}))
