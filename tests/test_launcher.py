@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -192,3 +193,105 @@ def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkey
     assert main([*words, "accept_changes=true"]) == 0
     (record,) = [RunFolder(path.parent).record() for path in Path("runs").rglob("record.json")]
     assert record["changes"][0]["step"] <= 30 and "9.9" in record["changes"][0]["changed"][0]
+
+
+def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
+    """Three jobs of one GPU and one of two, on two GPUs; no GPU is needed: processes only tell what they may see."""
+    from rnnbench import gpus
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,3")
+    assert gpus.visible() == ["GPU-a", "3"]
+    packing = gpus.Packing(["0", "1"], 2)
+    assert [packing.take(1) for _ in range(4)] == [["0"], ["1"], ["0"], ["1"]] and packing.take(1) is None
+    packing.give(["1"])
+    assert packing.take(2) is None and packing.take(1) == ["1"]
+
+    started: list[tuple[str, dict]] = []
+    made = []
+    for number, devices in enumerate((1, 1, 1, 2)):
+        config = {"trainer": {"accelerator": "gpu", "devices": devices}, "sweep": "s", "train": {"steps": 1}}
+        made.append(jobs.Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+    full = pool.Pool(made, workers=8, retries=0, keep_going=True)
+    full.queue.extend(made)
+    monkeypatch.setattr(pool, "Process", lambda work, config, environment: started.append(environment))
+    full.fill()
+    assert started == [{"CUDA_VISIBLE_DEVICES": "GPU-a"}, {"CUDA_VISIBLE_DEVICES": "3"}]
+    full.running.popitem()
+    full.packing.give(full.gpus.pop("1"))
+    full.fill()
+    assert started[2:] == [{"CUDA_VISIBLE_DEVICES": "3"}]
+    for job in ("0", "2"):
+        full.running.pop(job)
+        full.packing.give(full.gpus.pop(job))
+    full.fill()
+    assert started[3:] == [{"CUDA_VISIBLE_DEVICES": "GPU-a,3"}]
+
+
+def test_a_loss_that_is_no_number_is_recorded_and_not_retried(capfd):
+    words = ["train", "-m", *SMALL, "train.steps=30", "model=relu_rnn,gru", "train.optimizer=sgd", "train.clip=null"]
+    assert main([*words, "train.learning_rate=1e30"]) == 0
+    out = capfd.readouterr().out
+    assert "diverged at step" in out and "started again" not in out
+    folders = [path.parent for path in Path("runs").rglob("record.json")]
+    assert len(folders) == 2 and {newest(path) for path in folders} == {1}
+    statuses = {path: (RunFolder(path).record() or {})["status"] for path in folders}
+    assert "diverged" in statuses.values()
+    assert main([*words, "train.learning_rate=1e30"]) == 0
+    assert "2 recorded before" in capfd.readouterr().out
+
+
+def test_no_decision_depends_on_the_time_of_day():
+    """A clock that jumps changes nothing: but for the age of old files and what is shown, clocks are monotonic."""
+    import rnnbench
+
+    asked = {
+        path.stem
+        for path in Path(rnnbench.__file__).parent.glob("*.py")
+        if "time.time()" in path.read_text(encoding="utf-8") or "localtime" in path.read_text(encoding="utf-8")
+    }
+    assert asked == {"jobs", "hub"}  # how old checkpoints are that `prune` removes; what a dead download left
+
+
+def test_each_job_on_two_devices_has_one_folder(capfd):
+    words = ["train", "-m", *SMALL, "train.steps=4", "model=lstm,gru", "trainer=ddp", "trainer.devices=2", "sweep=s"]
+    assert main([*words, "train.precision='64'", "network.dropout=0"]) == 0
+    two = results("runs")
+    assert len(two) == 2 and len(list(Path("runs").glob("adding/*/*"))) == 2
+    assert len(list(Path("runs/sweeps").iterdir())) == 1 and os.listdir() == ["runs"]
+    single = [word for word in words if "trainer" not in word]
+    assert main([*single, "train.precision='64'", "network.dropout=0", "runs=one"]) == 0
+    for name, (rows, _) in results("one").items():
+        for row, other in zip(rows, two[name][0], strict=True):
+            for key, value in row.items():
+                if key in ("train/loss", "validation/mse"):
+                    assert other[key] == pytest.approx(value, rel=1e-5), key
+
+
+def test_torchrun_starts_the_devices_itself(capfd):
+    words = [*LONG, "model=gru", "train.steps=60", "train.eval_every=30", "train.precision='64'", "network.dropout=0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "rnnbench", "train"]
+    both = [*launch, *words, "trainer=ddp", "trainer.devices=2"]
+    for said in ("parameters", "recorded before"):
+        done = subprocess.run(both, capture_output=True, text=True, check=False, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count(said) == 1  # one of them speaks
+    assert main(["train", *words, "runs=one"]) == 0
+    ((name, (rows, _)),) = results("one").items()
+    ((other, (others, _)),) = results("runs").items()
+    assert name == other
+    for row, twin in zip(rows, others, strict=True):
+        assert twin["train/loss"] == pytest.approx(row["train/loss"], rel=1e-9)
+
+
+def test_a_sweep_on_two_devices_is_stopped_and_goes_on():
+    words = [*LONG, "model=gru", "seed=0,1", "sweep=s", "trainer=ddp", "trainer.devices=2", "train.steps=200"]
+    sweep = start(*words)
+    until(holders, sweep)
+    time.sleep(2)  # while its ranks start
+    sweep.send_signal(signal.SIGINT)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode in (128 + signal.SIGINT, 0), out + err
+    assert not holders() and "Traceback" not in err
+    done = subprocess.run(command(*words), capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(results("runs")) == 2

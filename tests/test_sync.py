@@ -162,6 +162,14 @@ def test_a_server_lost_half_way_through_a_sweep(server: Server, capfd: pytest.Ca
     assert "12 of 12 runs: 12 level before" in capfd.readouterr().out
 
 
+def test_each_job_on_two_devices_is_one_run_there(server: Server) -> None:
+    words = ["train", "-m", *QUICK, "model=lstm", "seed=0,1", "trainer=ddp", "trainer.devices=2", "sweep=s"]
+    assert main(words) == 0
+    assert len(runs()) == 2 and set(server.runs) == set(runs())
+    for name, folder in runs().items():
+        level(server.runs[name], folder)
+
+
 def test_without_a_key_nothing_is_tried(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
     os.mkdir("runs")
     assert main(["sync"]) == 1

@@ -24,7 +24,7 @@ import torch
 def others(config: Mapping[str, Any], checkpoint: Path | None) -> Iterator[None]:
     """Runs ranks 1 to trainer.devices - 1 beside this process while the context lasts, from the same checkpoint."""
     count = config["trainer"]["devices"]
-    if count == 1 or "LOCAL_RANK" in os.environ:
+    if count == 1 or started() is not None:
         yield
         return
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "WORLD_SIZE": str(count)}
@@ -55,6 +55,15 @@ def others(config: Mapping[str, Any], checkpoint: Path | None) -> Iterator[None]
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def started() -> int | None:
+    """This process's rank among those that torchrun or SLURM has started for the run; None where they have not."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["RANK"])
+    if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return int(os.environ["SLURM_PROCID"])
+    return None
 
 
 def free_port() -> int:

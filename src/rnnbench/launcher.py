@@ -96,9 +96,10 @@ class Processes(Launcher):
         workers: Positive | None = None,  # jobs at a time; null for as many as there are cores
         retries: Count = 2,  # more starts of a job that died and dies again without getting further
         keep_going: bool = True,  # false: stop at the first job that fails
+        runs_per_gpu: Positive = 1,  # jobs that share a GPU
     ):
         self.workers = workers or cores()
-        self.retries, self.keep_going = retries, keep_going
+        self.retries, self.keep_going, self.runs_per_gpu = retries, keep_going, runs_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         pass  # the jobs' settings are composed and checked already
@@ -114,7 +115,7 @@ class Processes(Launcher):
         except OSError as error:
             print(f"rnnbench: {error}; nothing was started, and what was recorded is intact", file=sys.stderr)
             sys.exit(1)
-        pool = Pool(jobs, self.workers, self.retries, self.keep_going)
+        pool = Pool(jobs, self.workers, self.retries, self.keep_going, self.runs_per_gpu)
         pool.run()
         if pool.asked:
             sys.exit(128 + pool.asked[0])

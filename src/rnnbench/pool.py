@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from .gpus import Packing, visible
 from .jobs import Job, clock, expect, last_step
 from .lease import Watch
 from .records import DamagedRecord
@@ -34,7 +35,7 @@ class Pool:
     died `retries` times more without getting further; one that failed by its own error is not.
     """
 
-    def __init__(self, jobs: Sequence[Job], workers: int, retries: int, keep_going: bool):
+    def __init__(self, jobs: Sequence[Job], workers: int, retries: int, keep_going: bool, runs_per_gpu: int = 1):
         self.jobs, self.workers, self.retries, self.keep_going = jobs, workers, retries, keep_going
         self.queue: collections.deque[Job] = collections.deque()
         self.waiting: dict[str, tuple[Job, Watch]] = {}  # by the id of the run
@@ -42,6 +43,8 @@ class Pool:
         self.deaths: dict[str, tuple[int, int]] = {}  # how often, and at which step
         self.recorded: dict[str, float | None] = {}
         self.failed: dict[str, str] = {}
+        self.packing = Packing(visible(), runs_per_gpu)
+        self.gpus: dict[str, list[str]] = {}  # that running jobs have, by the id of the run
         self.asked: list[int] = []
         self.stopping = False
         self.terminal = sys.stderr.isatty()
@@ -92,14 +95,19 @@ class Pool:
             busy = sum(places(job) for job, _ in self.running.values())
             if self.running and busy + places(job) > self.workers:
                 return
+            gpus = self.packing.take(places(job)) if self.packing.free and on_gpus(job) else []
+            if gpus is None and self.running:
+                return
             self.queue.popleft()
-            if self.answered(job):
-                continue
+            self.gpus[job.id] = gpus or []
             watch = Watch(job.folder.path)
-            if watch.holder() and watch.sure:
+            if not self.answered(job) and not (watch.holder() and watch.sure):
+                only = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
+                self.running[job.id] = job, Process(work, job.config, only)
+                continue
+            self.packing.give(self.gpus.pop(job.id))
+            if job.id not in self.recorded and job.id not in self.failed:
                 self.waiting[job.id] = job, watch
-            else:
-                self.running[job.id] = job, Process(work, job.config)
 
     def listen(self) -> None:
         """Passes on what jobs print, and takes leave of those that have ended; returns after a moment at most."""
@@ -117,6 +125,7 @@ class Pool:
             outcome, took, peak = process.outcome(), time.monotonic() - process.started, process.peak
             code = process.end()
             del self.running[job.id]
+            self.packing.give(self.gpus.pop(job.id))
             if outcome and outcome[0] == "recorded":
                 self.recorded[job.id] = outcome[1]
                 self._took = [self._took[0] + took, self._took[1] + job.expected]
@@ -239,6 +248,10 @@ class Pool:
 def places(job: Job) -> int:
     """How many of the pool's places a job takes: one a process of its own."""
     return int(job.config["trainer"]["devices"])
+
+
+def on_gpus(job: Job) -> bool:
+    return job.config["trainer"]["accelerator"] != "cpu"
 
 
 def ended(code: int | None) -> str:

@@ -173,6 +173,13 @@ class RunFolder:
         except (ValueError, TypeError):
             raise DamagedRecord(f"{path}: a line of it is no row of a log") from None
 
+    def check_log(self, offsets: tuple[int, int]) -> None:
+        """DamagedRecord where a log does not reach as far as a checkpoint says."""
+        for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
+            path = self.path / name
+            if (path.stat().st_size if path.exists() else 0) < offset:
+                raise DamagedRecord(f"{path} is shorter than the checkpoint says")
+
     # weights and checkpoints
 
     def save_weights(self, data: bytes) -> None:
@@ -218,13 +225,12 @@ class Log:
     """The open log of a run in progress: appends rows, and knows the offsets that a checkpoint keeps."""
 
     def __init__(self, folder: RunFolder, offsets: tuple[int, int] = (0, 0)):
+        folder.check_log(offsets)
         self._check = folder.check
         self._files = []
         for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
             path = folder.path / name
             kept = path.read_bytes()[:offset] if path.exists() else b""  # rows after the checkpoint are made again
-            if len(kept) < offset:
-                raise DamagedRecord(f"{path} is shorter than the checkpoint says")
             write_atomically(path, kept)  # a new file: one who held the run before can no longer write into it
             self._files.append(open(path, "ab"))  # noqa: SIM115 - closed by close()
 

@@ -226,6 +226,12 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
     settings = process.settle()
     planned = plan(config)
     name, folder = planned.name, planned.folder
+    if devices.started():  # not the first
+        record = folder.record()
+        if record is None:
+            _, place = _trusted(folder, planned.id)
+            follow(planned.config, str(place) if place else None)
+        return record
     try:
         record = folder.record()
         if record is None:
@@ -480,6 +486,12 @@ class Silence:
 
 def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
+    checkpoint, path = _trusted(folder, run)
+    return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
+
+
+def _trusted(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Path | None]:
+    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file."""
     for path, data in folder.checkpoints():
         if data is None:
             say(f"{path}: left out: its content does not fit its checksum")
@@ -488,10 +500,11 @@ def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, P
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if checkpoint["run"] != run or "made_by" not in checkpoint:
                 raise ValueError("it belongs to another run, or version")
-            return checkpoint, Log(folder, tuple(checkpoint["offsets"])), path
+            folder.check_log(tuple(checkpoint["offsets"]))
+            return checkpoint, path
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
             say(f"{path}: left out: {str(error).splitlines()[0]}")
-    return None, Log(folder), None
+    return None, None
 
 
 NUMBERS = ("training.py", "network.py", "process.py", "text.py", "hub.py", "models/*.py", "kernels/*.py")  # what makes them

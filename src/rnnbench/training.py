@@ -549,7 +549,8 @@ class Progress(RichProgressBar):
 def train(
     learner: Learner,
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
-    devices: Positive = 1,
+    devices: Positive = 1,  # on each machine
+    nodes: Positive = 1,  # machines, whose processes torchrun or SLURM starts
     workers: Count = 0,  # processes that make batches; 0 makes them between steps
     save_seconds: AboveZero = 120.0,  # between checkpoints, where evaluations are rarer
     progress: Progress | None = None,
@@ -563,7 +564,8 @@ def train(
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
-        strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if devices > 1 else "auto",
+        num_nodes=nodes,
+        strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if devices * nodes > 1 else "auto",
         precision=PRECISIONS[learner.precision],
         max_steps=learner.steps - learner.step,
         max_epochs=-1,

@@ -107,14 +107,16 @@ def score(record: Mapping[str, Any] | None) -> float | None:
 class Process:
     """A process forked from the server: its answer, its output line by line, and the most memory that it had."""
 
-    def __init__(self, target: Callable[..., None], argument: Any):
+    def __init__(self, target: Callable[..., None], argument: Any, environment: Mapping[str, str] | None = None):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.answer, answer = context.Pipe(duplex=False)
         self.output, output = context.Pipe(duplex=False)
         os.set_blocking(self.output.fileno(), False)
         with nameless():
-            self.process = context.Process(target=target, args=(answer, output, dict(os.environ), argument))
+            self.process = context.Process(
+                target=target, args=(answer, output, {**os.environ, **(environment or {})}, argument)
+            )
             self.process.start()
         answer.close()
         output.close()
