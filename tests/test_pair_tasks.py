@@ -408,7 +408,11 @@ def test_each_task_is_learnt(data: Path, tmp_path: Path, name: str):
     small(data, 200)
     lines = [f"{''.join(word)} {' '.join(word).upper()}" for word in itertools.product("abcdefg", repeat=3)]
     (tmp_path / "some.dict").write_text("\n".join(lines))
-    own = {"translation": [], "pronunciation": [f"task.data={tmp_path / 'some.dict'}"], "caption": []}
+    own = {
+        "translation": ["network.tied=false", "train.warmup=0"],
+        "pronunciation": [f"task.data={tmp_path / 'some.dict'}"],
+        "caption": [],
+    }
     small_ = ["network.embedding=16", "network.dropout=0", "train.batch_size=16", "train.learning_rate=0.01", "tracker=none"]
     words = ["model.hidden_size=32", "train.steps=150", "train.eval_every=75", *small_, *own[name]]
     assert main(["train", f"task={name}", "model=gru", *words]) == 0

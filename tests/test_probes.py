@@ -200,6 +200,11 @@ def test_the_table_of_a_probe(clean, capsys):
     assert "1.00e+00" in lines[2]
 
 
+def test_a_window_is_read_and_has_no_gradient_through_time(clean, capsys):
+    assert main(["probe", str(trained("model=tcn", "model.levels=1", "model.kernel=3")), "--lags", "0,2"]) == 0
+    assert all("nan" in line for line in capsys.readouterr().out.splitlines()[-2:])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -103,6 +103,8 @@ def test_every_room_is_in_the_table():
         "__main__",
         "cli",
         "run",
+        "starting",
+        "asking",
         "sizes",
         "examine",
         "launcher",

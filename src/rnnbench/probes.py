@@ -6,6 +6,7 @@ So both are measured by lag, side by side.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def gradient_by_lag(network: Any, task: Task, batch: Batch, lags: Sequence[int],
     """‖∂L/∂h_{s-lag}‖ / ‖∂L/∂h_s‖ of the last layer, L being the loss of step s alone: `step` (from 1), or the last one.
 
     Rows shorter than the longest are left out, so that a lag means one step. Of a task that answers once, L is that answer's
-    loss. ValueError where s has not so many steps before it.
+    loss. Not a number where no state is carried. ValueError where s has not so many steps before it.
     """
     steps = int(batch.lengths.max())
     last = steps if step is None else step
@@ -77,8 +78,8 @@ def gradient_by_lag(network: Any, task: Task, batch: Batch, lags: Sequence[int],
         raise ValueError(f"step {last} of {steps}: the task answers once, after the last")
     full = batch.map(lambda part: part[batch.lengths == steps])
     found = state_gradients(network, task, full, None if once else last)
-    norms = [found[name] for name in found if name.endswith(".0/h")][-1]  # of the layers, read forward
-    return [norms[last - 1 - lag] / norms[last - 1] if norms[last - 1] else float("nan") for lag in lags]
+    norms = [[math.nan] * steps, *(found[name] for name in found if name.endswith(".0/h"))][-1]  # of the layers, read forward
+    return [norms[last - 1 - lag] / norms[last - 1] if norms[last - 1] else math.nan for lag in lags]
 
 
 Reading = list[tuple[Tensor, Tensor, Tensor]]  # of each batch: inputs (B, T, D), states (B, T, H), lengths (B,)
@@ -119,7 +120,7 @@ def _recalled(fitted: Reading, held_out: Reading, lag: int, symbols: bool) -> Re
     h, x = _pairs(held_out, lag)
     guess = h @ weights
     spread = (x - x.mean(0)).square().sum().item()
-    r2 = 1 - (guess - x).square().sum().item() / spread if spread else float("nan")
+    r2 = 1 - (guess - x).square().sum().item() / spread if spread else math.nan
     if not symbols:
         return Recalled(lag, r2, None, None)
     accuracy = (guess.argmax(1) == x.argmax(1)).double().mean().item()

@@ -54,6 +54,14 @@ main()
 """
 
 
+def main(quick: bool = False, words: Sequence[str] = ()) -> None:
+    """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
+    if quick:
+        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+    else:
+        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
+
+
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "rnnbench", *words]
 
@@ -80,14 +88,6 @@ def memory(pid: int) -> float:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         return 0.0
-
-
-def main(quick: bool, words: Sequence[str]) -> None:
-    """Prints what sweeps cost."""
-    if quick:
-        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
-    else:
-        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
 
 
 def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:

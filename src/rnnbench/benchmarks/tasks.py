@@ -26,8 +26,8 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 record = run.execute(settings)
-        except run.RunFailed as error:
-            print(f"| {label} | | not run: {str(error).partition(': ')[2]} | | | | |", flush=True)
+        except (run.RunFailed, ValueError, OSError) as error:  # data that are not at hand, an extra that is not installed
+            print(f"| {label} | not run: {' '.join(str(error).split())} | | | | | |", flush=True)
             continue
         if record is None:
             continue

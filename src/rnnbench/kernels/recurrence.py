@@ -86,8 +86,8 @@ def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, i
 
 
 def chunk_length(rows: int, gates: int) -> int:
-    """Steps in a chunk: enough rows for a fast product, few enough that a chunk's buffers stay small beside what is kept."""
-    return max(1, 2**15 // (gates * rows))
+    """Steps in a chunk: enough rows for a fast product; what a chunk of gates holds besides should stay near the cache."""
+    return max(1, (2**15 if gates == 1 else 2**12) // rows)
 
 
 def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:

@@ -1,0 +1,271 @@
+"""The verbs that train nothing: what there is, what was run, what runs still know, and what this machine can do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from .options import BadOption, nearest
+
+
+def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
+    """The sweeps and folders that the words name; BadOption for one that is neither."""
+    from . import jobs
+    from .records import DamagedRecord
+
+    try:
+        found = [jobs.named(word, options.runs) for word in options.what]
+        for folder, is_sweep in found:
+            if is_sweep:
+                jobs.read_manifest(folder)
+    except (FileNotFoundError, DamagedRecord) as error:
+        raise BadOption(str(error)) from None
+    return found
+
+
+def list_(options: argparse.Namespace) -> int:
+    from . import listing
+
+    models = options.kind == "models"
+    if options.name and (options.details or options.budget):
+        raise BadOption(f"--details and --budget are of all {options.kind}; without them, {options.name} is told about")
+    if bool(options.budget or options.task) > models or (options.task and not options.budget):
+        raise BadOption("--budget PARAMS, and with it --task TASK, is of `rnnbench list models`")
+    if models and (options.details or options.budget):
+        from . import sizes
+
+        print(sizes.within(options.budget, options.task or "adding") if options.budget else sizes.details())
+        return 0
+    if options.details:
+        print(listing.details())
+        return 0
+    print(listing.one(options.kind, options.name) if options.name else listing.all_(options.kind))
+    return 0
+
+
+def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    from . import records
+
+    try:
+        runs, complaints = records.find(options.paths or [Path("runs")])
+    except FileNotFoundError as error:
+        raise BadOption(f"{error}; `rnnbench train task=adding model=lstm` makes one") from None
+    if options.task:
+        there = sorted({run.config["task"]["name"] for run in runs})
+        if options.task not in there:
+            raise BadOption(
+                f"no runs of task {options.task!r}{nearest(options.task, there) or ';'} there are: {', '.join(there)}"
+            )
+        runs = [run for run in runs if run.config["task"]["name"] == options.task]
+    return runs, complaints
+
+
+def compare(options: argparse.Namespace) -> int:
+    from . import renderers, tables
+
+    found = tables.compare(*stored(options))
+    print(renderers.export(found, options.format))
+    if options.format == "csv":  # whose rows have no place for what was refused
+        print(*(gap for table in found for gap in table.gaps), sep="\n", end="", file=sys.stderr)
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    from . import figures
+
+    try:
+        figures.report(*stored(options), options.output)
+    except OSError as error:
+        raise BadOption(f"--output {options.output}: {error}") from None
+    print(options.output)
+    return 0
+
+
+def gradients(options: argparse.Namespace) -> int:
+    if options.output.suffix not in (".png", ".svg", ".html"):
+        raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
+    runs, complaints = stored(options)
+    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    from . import examine
+
+    examine.gradients(runs, options.output, options.step)
+    print(options.output)
+    return 0
+
+
+def probe(options: argparse.Namespace) -> int:
+    words = options.lags.split(",") if options.lags else []
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
+    path = one_finished(options.run)
+    from . import examine
+
+    for line in examine.probe(path, sorted(map(int, words)), options.step):
+        print(line, flush=True)
+    return 0
+
+
+def one_finished(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
+    from . import records
+
+    try:
+        finished = [stored.path for stored in records.find([path])[0] if stored.record]
+    except FileNotFoundError as error:
+        raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        raise BadOption(
+            f"{path}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
+        )
+    return finished[0]
+
+
+def prepared(options: argparse.Namespace) -> Any:
+    """The task that the options name, its data at hand; BadOption where they cannot be had."""
+    from . import config
+
+    for word in options.options:
+        if not word.startswith("task."):
+            raise BadOption(f"{word}: options of the task only, task.OPTION=VALUE")
+    (job,) = config.jobs([f"task={options.task}", "model=rnn", *options.options], sweep=False)
+    from . import process, run
+
+    process.settle()
+    try:
+        task = run.make_task(job)
+        task.prepare()
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+    return task
+
+
+def prepare(options: argparse.Namespace) -> int:
+    task = prepared(options)
+    facts = {"floor": f"{task.headline} {task.floor:.4g}", "data": task.fingerprint[:16] or "generated", **task.about()}
+    print(f"{options.task} is at hand: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+    return 0
+
+
+def baseline(options: argparse.Namespace) -> int:
+    task = prepared(options)
+    from . import baselines
+
+    try:
+        for line in baselines.table(task, baselines.run(task)):
+            print(line, flush=True)
+    except ValueError as error:
+        raise BadOption(f"{options.task}: {error}") from None
+    return 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    for name, good, allowed in (
+        ("length", options.length >= 1, "at least 1"),
+        ("temperature", options.temperature >= 0, "at least 0"),
+        ("top_k", options.top_k >= 0, "at least 0"),
+        ("top_p", 0 < options.top_p <= 1, "more than 0 and at most 1"),
+        ("beam", options.beam is None or options.beam >= 1, "at least 1"),
+        ("length_penalty", options.length_penalty is None or options.length_penalty >= 0, "at least 0"),
+    ):
+        if not good:
+            raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
+    path = one_finished(options.run)
+    from . import run
+
+    try:
+        trained = run.load(path)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+    if not trained.task.generates and not trained.task.answers:
+        raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
+    if options.prompt is None and not trained.at_hand:
+        raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
+    try:
+        (go_on if trained.task.generates else answer)(trained, options)
+    except ValueError as error:
+        raise BadOption(str(error)) from None
+    return 0
+
+
+def go_on(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the prompt, and what follows it, symbol by symbol."""
+    from . import generation
+
+    task = trained.task
+    tokens = generation.beginning(task) if options.prompt is None else task.encode(options.prompt)
+    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
+    symbols = generation.generate(trained.network, task, tokens, options.length, *drawn)
+    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
+    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
+    print(first, end="", flush=True)
+    for symbol in symbols:
+        print(symbol, end="", flush=True)
+    print()
+
+
+def answer(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
+    from . import generation
+
+    trains = trained.record["train"]
+    beam = trains["beam"] if options.beam is None else options.beam
+    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
+    if options.prompt is None:
+        for row in generation.examples(trained.network, trained.task, 5, beam, penalty)[0]:
+            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+        return
+    batch = trained.task.ask(options.prompt)
+    (row,) = trained.task.answered(batch, generation.answer(trained.network, trained.task, batch, beam, penalty))
+    print(row["written"])
+
+
+def benchmark(options: argparse.Namespace) -> int:
+    importlib.import_module(f".benchmarks.{options.what}", __package__).main(options.quick, options.words)
+    return 0
+
+
+# sweeps as they stand
+
+
+def status(options: argparse.Namespace) -> int:
+    from . import jobs
+
+    lines = list(jobs.overview(options.runs)) if not options.what else []
+    for folder, is_sweep in members(options):
+        lines += jobs.status(folder, is_sweep)
+    print(*lines, sep="\n")
+    return 0
+
+
+def prune(options: argparse.Namespace) -> int:
+    from . import jobs
+
+    if not options.what:
+        options.what = [str(options.runs)]
+    if options.days < 0:
+        raise BadOption(f"--days {options.days:g}: at least 0")
+    for folder, is_sweep in members(options):
+        for line in jobs.prune(folder, is_sweep, options.days, options.dry_run):
+            print(line, flush=True)
+    return 0
+
+
+def sync(options: argparse.Namespace) -> int:
+    from . import sync, tracking
+
+    if not options.what:
+        options.what = [str(options.runs)]
+    found = sync.folders(members(options))
+    try:
+        tracking.WandbTracker("online")
+    except tracking.TrackerUnavailable as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    well = True
+    for good, line in sync.sync(found, options.project, options.entity):
+        print(line, file=sys.stdout if good else sys.stderr, flush=True)
+        well = well and good
+    return int(not well)

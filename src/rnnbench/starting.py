@@ -1,0 +1,246 @@
+"""The verbs that train: one run, a sweep, a run again, a search; and what a sweep would take.
+
+Everything that is asked for is checked before anything starts. Nothing heavy is imported before that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .options import BadOption
+
+
+def train(words: list[str]) -> int:
+    """Checks everything that is asked for, then hands over to Hydra."""
+    if "--again" in words:
+        return again(words)
+    from hydra._internal.utils import get_args_parser
+
+    from . import config, launcher
+
+    hydra = get_args_parser()
+    hydra.prog = "rnnbench train"
+    hydra.error = refuse  # type: ignore[method-assign]
+    asked = hydra.parse_intermixed_args(words)
+    flags = [word for word in words if word not in asked.overrides]
+    overrides = list(asked.overrides)
+    if asked.experimental_rerun or asked.config_path or asked.config_name:
+        raise BadOption(
+            "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
+        )
+    if asked.help:
+        from . import listing
+
+        print(listing.train(overrides, asked.config_dir))
+        return 0
+    config.register()
+    launcher.register()
+    shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
+    if not asked.hydra_help and not asked.shell_completion:
+        jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
+        if not shown:
+            check_locks(jobs)
+        if not shown and asked.multirun:
+            if os.environ.get("WANDB_SWEEP_ID"):
+                raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
+            launchers = [word.partition("=")[2] for word in overrides if word.startswith("hydra/launcher=")]
+            launcher.check_extra(launchers[-1] if launchers else "processes")
+            launcher.prepare(jobs, list(config.split(overrides, sweep=True)), sweep_name(overrides, jobs))
+        elif not shown:
+            check_data(jobs)
+    if asked.multirun and not shown:
+        overrides = config.swept(overrides) + sweep_words(overrides, jobs)
+    return hand_over([*overrides, *flags], asked.multirun)
+
+
+def check_data(jobs: Sequence[dict[str, Any]]) -> None:
+    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had."""
+    from . import run
+
+    try:
+        run.survey(jobs)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+
+
+def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
+    """BadOption where the folder of runs cannot keep two processes out of one run."""
+    from .lease import try_locks
+
+    for place in {Path(job["runs"]).absolute() for job in jobs}:
+        while not place.exists():
+            place = place.parent
+        try:
+            try_locks(place)
+        except OSError as error:
+            raise BadOption(str(error)) from None
+
+
+def sweep_name(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> str:
+    """What the user called it, or a name that is the same when the same command is given again."""
+    from .records import digest
+
+    settings = sorted(word for word in overrides if not word.startswith("hydra"))
+    return str(jobs[0]["sweep"] or f"sweep-{digest(settings)[:8]}")
+
+
+def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """The sweep's name and Hydra's folder for it, where the user has not said them."""
+    name = sweep_name(overrides, jobs)
+    named = any(word.startswith("sweep=") for word in overrides)
+    placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
+    runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
+    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
+    return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
+
+
+def hand_over(words: list[str], sweep: bool) -> int:
+    """Hydra composes and launches; a job that fails is one line, and the others go on."""
+    import hydra
+
+    from .config import resolve
+
+    def job(cfg: Any) -> float | None:
+        from hydra.errors import CompactHydraException
+        from omegaconf import OmegaConf
+
+        from . import run
+
+        try:
+            record = perform(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+        except run.RunFailed as error:
+            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
+                raise CompactHydraException(str(error)) from None
+            print(f"rnnbench: {error}", file=sys.stderr)
+            sys.exit(1)
+        return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+
+    before, sys.argv = sys.argv, ["rnnbench train", *words]
+    try:
+        hydra.main(version_base="1.3", config_path=None, config_name="config")(job)()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.argv = before
+    return 0
+
+
+def perform(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The run's record; ends the program where a signal asked for that."""
+    from . import run
+
+    try:
+        return run.execute(config)
+    except run.Stopped as error:
+        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        if os.environ.get("SUBMITIT_EXECUTOR"):
+            signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
+        sys.exit(error.code)
+
+
+def again(words: list[str]) -> int:
+    """`train --again RUN`: the run with the settings in its folder; where and how it is watched may be changed."""
+    from . import config
+    from .records import DamagedRecord, RunFolder
+
+    place = words.index("--again")
+    path, overrides = "".join(words[place + 1 : place + 2]), words[:place] + words[place + 2 :]
+    if not path:
+        raise BadOption("missing value: --again RUN, a run folder")
+    for word in overrides:
+        if not word.startswith(("trainer.", "tracker.", "accept_changes=")):
+            raise BadOption(
+                f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes"
+            )
+    try:
+        settings = RunFolder(Path(path)).config()
+    except (DamagedRecord, OSError) as error:
+        raise BadOption(f"--again {path}: no run folder ({error})") from None
+    settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
+    settings = config.resolve({**settings, "runs": str(Path(path).absolute().parents[2])})
+    check_locks([settings])
+    check_data([settings])
+    from . import run
+
+    try:
+        perform(settings)
+    except run.RunFailed as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def refuse(message: str) -> NoReturn:
+    """What Hydra's parser calls."""
+    raise BadOption(f"{message} (try rnnbench train --help)")
+
+
+def estimate(words: list[str]) -> int:
+    from . import config, launcher
+
+    words = [word for word in words if word not in ("-m", "--multirun")]
+    jobs = config.jobs(words, sweep=True)
+    launcher.prepare(jobs, list(config.split(words, sweep=True)), sweep_name(words, jobs))
+    workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
+    for line in launcher.estimate(int(workers[-1]) if "".join(workers[-1:]).isdigit() else launcher.cores()):
+        print(line, flush=True)
+    return 0
+
+
+def tune(options: argparse.Namespace) -> int:
+    from . import config, space
+    from .records import digest
+
+    models = [word for word in options.words if "=" not in word]
+    shared = [word for word in options.words if "=" in word]
+    if not models:
+        raise BadOption(f"missing value: MODEL; there are: {', '.join(config.names('model'))}")
+    if min(options.trials, options.workers) < 1 or not 0 <= options.seed < config.TUNING:
+        raise BadOption(
+            f"--trials {options.trials} --workers {options.workers} --seed {options.seed}: 1 or more; the seed 0 or more"
+        )
+    rules = space.load(options.space)
+    for word in shared:
+        if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
+            raise BadOption(f"{word}: the search sets that")
+    words = {
+        model: [f"task={options.task}", f"model={model}", *shared, f"seed={config.TUNING + options.seed}", "test=false"]
+        for model in models
+    }
+    jobs = [config.jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
+    dimensions = space.dimensions(rules, [{"task": options.task, "model": model} for model in models])
+    try:
+        from . import search
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
+    from .worker import asked, look_up
+
+    asked(look_up, jobs)  # prepares the data
+    direction = config.signature("task", jobs[0]["task"]["name"]).constants["direction"]
+    for model in models:
+        how = [words[model], rules, options.sampler, options.seed, not options.no_prune]
+        name = f"{options.task}-{model}-{digest(how)[:8]}"
+        study = search.Study(
+            (options.searches / name),
+            words[model],
+            dimensions,
+            direction,
+            options.sampler,
+            not options.no_prune,
+            options.seed,
+            options.storage,
+            label=f"{options.task}/{model}",
+        )
+        study.run(options.trials, options.workers)
+        print(*search.told(name, study.save()), sep="\n", flush=True)
+    return 0
