@@ -22,11 +22,12 @@ demo: .venv/installed
 	$(BIN)/rnnbench report runs/demo --output report.html
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)
 
-# Every fault of tests/faults.py ROUNDS times, with real processes and signals, and a table of what happened; minutes.
+# The tests that take minutes; then every fault of tests/faults.py ROUNDS times, with real processes and signals, and a table.
 ROUNDS ?= 5
 faults: .venv/installed
+	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m tests.faults $(ROUNDS)
 
 lint: .venv/installed

@@ -41,7 +41,7 @@ def under_way() -> dict[str, int]:
 
 
 @SLURM
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR2, marks=pytest.mark.slow)])
 def test_a_preempted_job_saves_and_is_queued_again(number, clean, tmp_path):
     expected = undisturbed(tmp_path / "undisturbed")
     words = [*LONG, "model=lstm,gru", "seed=0,1", "sweep=s", "hydra/launcher=submitit_local"]

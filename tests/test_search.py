@@ -90,6 +90,7 @@ def test_a_seed_is_for_searches_or_for_reports(words, capfd):
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_two_workers_start_together_and_one_is_killed():
     """Two models, 8 trials each: two workers on each fresh study; one of them, or it and its job, is killed."""
     command = [sys.executable, "-m", "rnnbench", "tune", LONG[0], "lstm", "gru", *LONG[1:], "--trials", "8", "--no-prune"]
