@@ -105,7 +105,7 @@ class Pairs:
         self.sources = {split: Ragged(*arrays[split]["sources"]) for split in SPLITS}
         self.targets = {split: Ragged(*arrays[split]["targets"]) for split in SPLITS}
         self.references = json.loads((folder / "references.json").read_text(encoding="utf-8"))
-        self.longest = 1 + max(int(targets.lengths.max()) for targets in self.targets.values())
+        self.longest = 1 + max(int(self.targets[split].lengths.max()) for split in ("train", "validation"))
 
     def keep(self) -> dict[str, Any]:
         return {"read": self.read.symbols, "written": self.written.symbols, "longest": self.longest}

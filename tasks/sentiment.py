@@ -8,7 +8,8 @@ Words are tokens; those that training text shows fewer than `min_frequency` time
 words. Batches hold texts of similar length. Splits are the published ones, and results are reported on the test split, but
 for stanfordnlp/sst2: it publishes no test labels, so its validation split is our test. Its training texts are sentences and
 the phrases in them: 10 % of those texts that are part of no other select, the same for every run, and a phrase that stands in
-these alone is not trained on, so that no text that selects is part of what was seen, nor made of it.
+these alone is not trained on, so that no text that selects is part of what was seen. Phrases of one may be seen: those that
+stand in training sentences, too.
 
 stanfordnlp/imdb publishes no validation split: 5 % of its training texts select. lansinuote/ChnSentiCorp is Chinese: a text of
 training or validation that stands in a later split too is left out (28 % of its validation texts are also in train), and so are

@@ -144,6 +144,13 @@ def test_completion(line, expected, monkeypatch, capsys):
     assert expected in capsys.readouterr().out.split("\n")
 
 
+def test_flags_and_words_stand_in_any_order(capsys):
+    assert main(["list", "--budget", "1k", "models", "--task", "adding"]) == 0
+    said = capsys.readouterr().out
+    assert main(["list", "models", "--budget", "1k", "--task", "adding"]) == 0
+    assert capsys.readouterr().out == said
+
+
 def test_completion_leaves_files_to_the_shell(monkeypatch, capsys):
     for line in ("report runs/", "train task=char_lm task.text=my", "nonsense x"):
         monkeypatch.setenv("COMP_LINE", f"rnnbench {line}")

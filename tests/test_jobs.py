@@ -46,10 +46,11 @@ def test_what_jobs_are_expected_to_take():
 def sweep() -> dict[str, jobs.Job]:
     """One run of each kind."""
     made = {kind: stand_in(number, kind) for number, kind in enumerate(jobs.KINDS, start=1)}
-    for kind in ("recorded", "running", "interrupted", "failed"):
+    for kind in ("recorded", "running", "interrupted", "failed", "damaged"):
         begin(made[kind], step=0 if kind == "failed" else 40)
     made["recorded"].folder.finish(record("x"))
     made["failed"].folder.fail("out of memory")
+    (made["damaged"].folder.path / "record.json").write_bytes(b"\xff")
     jobs.write_manifest(Path("runs"), "s", made.values())
     return made
 
@@ -58,19 +59,19 @@ def test_status_names_every_run_that_is_not_recorded(sweep, capfd):
     with sweep["running"].folder.lease():
         assert main(["status", "s"]) == 0
         out = capfd.readouterr().out.splitlines()
-    assert out[0] == "sweep s: 5 runs: 1 recorded, 1 running, 1 interrupted, 1 failed, 1 missing"
-    assert [line.split()[0] for line in out[1:]] == ["running", "interrupted", "failed", "missing"]
+    assert out[0] == "sweep s: 6 runs: 1 recorded, 1 running, 1 interrupted, 1 failed, 1 damaged, 1 missing"
+    assert [line.split()[0] for line in out[1:]] == ["running", "interrupted", "failed", "damaged", "missing"]
     assert f"at step 40, by process {os.getpid()}" in out[1]
-    assert "at step 40" in out[2] and "out of memory" in out[3] and "steps=5" in out[4]
+    assert "at step 40" in out[2] and "out of memory" in out[3] and "no record" in out[4] and "steps=6" in out[5]
     assert main(["status", "runs/adding"]) == 0  # what has a folder
-    assert "4 runs: 1 recorded, 2 interrupted, 1 failed" in capfd.readouterr().out
+    assert "5 runs: 1 recorded, 2 interrupted, 1 failed, 1 damaged" in capfd.readouterr().out
     assert main(["status"]) == 0
-    assert capfd.readouterr().out == "sweep s: 5 runs, 1 recorded\n"
+    assert capfd.readouterr().out == "sweep s: 6 runs, 2 recorded\n"
 
 
 def test_two_commands_of_one_name_are_one_sweep(sweep):
     jobs.write_manifest(Path("runs"), "s", [stand_in(9, "another")])
-    assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 6
+    assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 7
 
 
 def test_prune_frees_old_checkpoints_of_what_nobody_runs_and_never_a_record(sweep, capfd):
@@ -101,6 +102,15 @@ def test_again_runs_what_the_folder_says(capfd):
     assert again["id"] == before["id"] and again["scores"] == before["scores"]
     assert main(["train", "--again", str(path.parent)]) == 0
     assert "recorded before" in capfd.readouterr().out
+
+
+def test_a_copy_is_not_gone_on_with(capfd):
+    assert main(["train", *TINY, "model=gru", "train.steps=3", "runs=there"]) == 0
+    (path,) = Path("there").glob("*/*/*/record.json")
+    path.parent.rename("copy")
+    assert main(["train", "--again", "copy"]) == 2
+    assert "the run of its settings lies in" in capfd.readouterr().err
+    assert not (Path.cwd().parent / "adding").exists()
 
 
 def test_the_estimate_of_a_sweep_writes_nothing(capfd):

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import rnnbench
-from rnnbench import config, run
+from rnnbench import config, jobs, run
 from rnnbench.cli import main
 from rnnbench.records import RunFolder, find
 
@@ -251,6 +251,31 @@ def test_a_run_that_diverges_is_recorded_and_the_sweep_goes_on(capfd):
     assert f"diverged at step {diverged['diverged_step']}" in capfd.readouterr().out
 
 
+def test_the_seconds_before_an_interruption_count(monkeypatch):
+    from rnnbench import training
+
+    slow, end = training.Learner.training_step, training.Learner.on_train_batch_end
+
+    def step(self, *arguments):
+        time.sleep(0.01)
+        return slow(self, *arguments)
+
+    def ask(self, *arguments):
+        if self.step == 39:
+            self.asked.append(signal.SIGTERM)
+        end(self, *arguments)
+
+    words = ["train.log_every=60", "train.eval_every=60"]
+    monkeypatch.setattr(training.Learner, "training_step", step)
+    with monkeypatch.context() as patch, pytest.raises(run.Stopped, match="interrupted at step 40"):
+        patch.setattr(training.Learner, "on_train_batch_end", ask)
+        run.execute(settings(*words))
+    record = run.execute(settings(*words))
+    assert record["steps"] == 60 and 0.6 < record["speed"]["seconds"]
+    assert record["speed"]["steps_per_second"] < 100
+    assert only().rows()[0]["steps_per_second"] < 100
+
+
 def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, capfd):
     from rnnbench import training
 
@@ -279,9 +304,20 @@ def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, 
     folder.save_checkpoint(46, Path("evil.pt").read_bytes())
     torch.save({"run": "another", "offsets": (0, 0)}, "other.pt")
     shutil.copy("other.pt", folder.path / "checkpoints/000000047-0.pt")
-    run.execute(settings())
+    shutil.copy("other.pt", folder.path / "checkpoints/000090000-0.pt")
+    shutil.copy("other.pt", folder.path / "checkpoints/000080000-0.pt")
+    seen = []
+
+    def looks(self, *arguments):
+        real(self, *arguments)
+        seen.append(jobs.last_step(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Learner, "on_train_batch_end", looks)
+        run.execute(settings())
     out = capfd.readouterr().out
-    assert out.count("left out") >= 2
+    assert out.count("left out") >= 4
+    assert max(seen) <= 60 and not list((folder.path / "checkpoints").iterdir())
     assert not Path("unpickled").exists()
     assert end_of("runs") == undisturbed["adam"]
 

@@ -298,6 +298,22 @@ def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     assert figures.page(*records.find([tmp_path]))
 
 
+def test_a_file_of_others_hides_no_runs(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    (tmp_path / "config.yaml").write_text("a: 1\n")
+    (table,) = load(tmp_path)
+    assert values(table, 0)["seeds"] == "0"
+
+
+def test_a_record_without_settings_is_a_complaint(tmp_path: Path) -> None:
+    write(tmp_path, seed=0)
+    bare = records.RunFolder(tmp_path / "bare")
+    bare.path.mkdir()
+    bare.finish({"seed": 9})
+    _, refused = load(tmp_path)
+    assert "it lacks 'config'" in refused.gaps[0]
+
+
 def test_a_record_file_may_be_named_itself(tmp_path: Path) -> None:
     path = write(tmp_path, seed=0)
     assert load(path / "record.json") == load(path)
@@ -319,7 +335,7 @@ def test_a_record_without_a_score_or_settings_is_refused(tmp_path: Path) -> None
     (tmp_path / "other" / "config.yaml").write_text("- a list\n")
     table, refused = load(tmp_path)
     assert (values(table, 0)["seeds"], values(table, 0)["refused"]) == ("0", "1")
-    assert any("finished without a test mse" in line for line in refused.gaps)
+    assert any("no test mse, finished without it" in line for line in refused.gaps)
     assert any("no settings of a run" in line for line in refused.gaps)
 
 

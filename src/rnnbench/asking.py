@@ -98,7 +98,9 @@ def gradients(options: argparse.Namespace) -> int:
 
 def probe(options: argparse.Namespace) -> int:
     words = options.lags.split(",") if options.lags else []
-    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+    if options.step is not None and options.step < 1:
+        raise BadOption(f"--step {options.step}: steps are counted from 1")
+    if not all(word.isascii() and word.isdigit() for word in words) or len(set(words)) < len(words):
         raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
     path = one_finished(options.run)
     from . import examine

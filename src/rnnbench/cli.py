@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return starting.estimate(words[1:])
         if words[:1] == ["complete"]:
             return complete(words[1:])
-        options = parser().parse_args(words)
+        top = parser()
+        known = verbs_of(top)
+        verb = known.get("".join(words[:1]))  # whose flags and words may stand in any order
+        options = verb.parse_intermixed_args(words[1:]) if verb else top.parse_args(words)
         return options.verb(options)
     except BadOption as error:
         return refuse(str(error))
@@ -40,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = " ".join(str(error).split())
         print(f"rnnbench: {type(error).__name__}: {said} (HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
         return 1
+
+
+def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the verbs, by name."""
+    (verbs,) = (action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(verbs)
 
 
 def refuse(message: str) -> int:
@@ -199,7 +208,7 @@ def complete(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
     from .completion import found
 
-    print(*found(os.environ.get("COMP_LINE", ""), parser()), sep="\n")
+    print(*found(os.environ.get("COMP_LINE", ""), verbs_of(parser())), sep="\n")
     return 0
 
 

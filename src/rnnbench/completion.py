@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 SCRIPTS = {
@@ -29,10 +29,9 @@ compdef _rnnbench rnnbench""",
 HYDRA_FLAGS = ("--again", "--cfg", "--config-dir", "--help", "--hydra-help", "--info", "--multirun", "-m")
 
 
-def found(line: str, parser: argparse.ArgumentParser) -> list[str]:
-    """The words that may stand at the end of `line`, a command of `parser`; none where only a file could."""
+def found(line: str, verbs: Mapping[str, argparse.ArgumentParser]) -> list[str]:
+    """The words that may stand at the end of `line`, a command with one of `verbs`; none where only a file could."""
     *before, word = line.split(" ")[1:] or [""]
-    (verbs,) = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     if not before:
         candidates: Iterable[str] = verbs
     elif before[0] not in verbs:

@@ -193,10 +193,15 @@ def jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise BadOption(str(error).splitlines()[0]) from None
+    parser, found = OverridesParser.create(), []
+    for line in overrides:
+        try:
+            found += parser.parse_overrides([line])
+        except HydraException as error:
+            if line.startswith("-") or "=" not in line:
+                raise BadOption(str(error).splitlines()[0]) from None
+            raise BadOption(f"{line}: cannot be read; a value with spaces or signs stands in quotes: \"KEY='VALUE'\"") from None
+    return found
 
 
 def split(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:

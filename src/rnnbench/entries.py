@@ -149,7 +149,8 @@ def _add(block: Block, key: tuple[str, int], same: list[Stored], complaints: lis
     elif run.record["status"] == "diverged":
         entry.diverged.append(run)
     elif block.score(run) is None:
-        complaints.append(f"{block.name} {entry.model} seed {seed}: finished without a test {block.headline}: {run.path}")
+        why = "a search's trial, whose test split is not read" if run.config.get("test") is False else "finished without it"
+        complaints.append(f"{block.name} {entry.model} seed {seed}: no test {block.headline}, {why}: {run.path}")
         entry.refused.append(seed)
     else:
         entry.finished.append(run)

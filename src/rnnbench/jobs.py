@@ -121,17 +121,21 @@ def sisters(place: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class State:
-    """How a run stands: recorded, running, interrupted, failed or missing; and a word more."""
+    """How a run stands: one of KINDS, and a word more."""
 
     kind: str
     about: str = ""
 
 
-KINDS = ("recorded", "running", "interrupted", "failed", "missing")
+KINDS = ("recorded", "running", "interrupted", "failed", "damaged", "missing")
 
 
 def state(folder: RunFolder, words: str = "") -> State:
     if (folder.path / "record.json").exists():
+        try:
+            folder.record()
+        except (DamagedRecord, OSError) as error:
+            return State("damaged", str(error))
         return State("recorded")
     if not folder.path.exists():
         return State("missing", words)
@@ -212,6 +216,8 @@ def prune(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterator[str]
         files = [path for path in files if path.is_file()]
         recorded = (run.path / "record.json").exists()
         if not files or (not recorded and max(path.stat().st_mtime for path in files) > limit):
+            continue
+        if Watch(run.path).holder():
             continue
         step, size = last_step(run), sum(path.stat().st_size for path in files)
         try:

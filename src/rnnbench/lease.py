@@ -83,7 +83,7 @@ class Watch:
         self.sure = True
         self.generation = newest(self.folder)
         try:
-            file = os.open(self.folder / f"lease-{self.generation}", os.O_RDWR)
+            file = os.open(self.folder / f"lease-{self.generation}", os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:

@@ -196,12 +196,20 @@ class RunFolder:
     def checkpoints(self) -> Iterator[tuple[Path, bytes | None]]:
         """Checkpoints from the newest on; None in place of bytes that do not fit the checksum in the name."""
         for path in sorted((self.path / "checkpoints").glob("*.pt"), reverse=True):
-            data = path.read_bytes()
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                continue  # set aside meanwhile
             step, _, checksum = path.stem.partition("-")
             yield path, data if step.isdigit() and hashlib.sha256(data).hexdigest() == checksum else None
 
+    def set_aside(self, path: Path) -> None:
+        """Takes a checkpoint that cannot be used out of the way of those to come, which may have lower steps."""
+        self.check()
+        path.replace(path.with_suffix(".unusable"))
+
     def drop_checkpoints(self) -> None:
-        for path in (self.path / "checkpoints").glob("*.pt"):
+        for path in (self.path / "checkpoints").iterdir():
             path.unlink(missing_ok=True)
 
     # the record
@@ -300,8 +308,9 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
             try:
                 record = RunFolder(folder).record()
                 config = record["config"] if record else RunFolder(folder).config()
-            except (DamagedRecord, OSError, UnicodeDecodeError) as error:
-                complaints.append(" ".join(str(error).split()))
+            except (DamagedRecord, OSError, UnicodeDecodeError, KeyError) as error:
+                missing = f"{folder / 'record.json'}: it lacks " * isinstance(error, KeyError)
+                complaints.append(missing + " ".join(str(error).split()))
                 continue
             runs.append(Stored(folder, config, record))
     return runs, complaints
@@ -311,20 +320,31 @@ def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             record = verified(line, f"{path}:{number}")
+            runs.append(Stored(path, record["config"], record))
         except DamagedRecord as error:
             complaints.append(str(error))
-            continue
-        runs.append(Stored(path, record["config"], record))
+        except KeyError as error:
+            complaints.append(f"{path}:{number}: it lacks {error}")
 
 
 def folders(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
     """Run folders at or below `path`, in order of their names; a link back to a folder above is not followed."""
     place = path.stat()
     entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    if any(entry.name in ("record.json", "config.yaml") for entry in entries):
+    names = {entry.name for entry in entries}
+    within = any(entry.is_dir() and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's
+    if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
         yield path
         return
     here = (place.st_dev, place.st_ino)
     for entry in entries:
         if entry.is_dir() and not entry.name.startswith(".") and here not in above:
             yield from folders(Path(entry.path), above | {here})
+
+
+def _foreign(path: Path) -> bool:
+    """Whether a config.yaml is not that of a run, which names its run's id."""
+    try:
+        return not any(line.startswith("id:") for line in path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        return True

@@ -486,15 +486,21 @@ class Silence:
 
 def _restore(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
-    checkpoint, path = _trusted(folder, run)
+    checkpoint, path = _trusted(folder, run, folder.set_aside)
     return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
 
 
-def _trusted(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Path | None]:
-    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file."""
+def _trusted(
+    folder: RunFolder, run: str, leave_out: Callable[[Path], None] = lambda _: None
+) -> tuple[dict[str, Any] | None, Path | None]:
+    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file.
+
+    Those before it go to `leave_out`. What the machine cannot do just now (memory, disk) is no reason to leave one out.
+    """
     for path, data in folder.checkpoints():
         if data is None:
             say(f"{path}: left out: its content does not fit its checksum")
+            leave_out(path)
             continue
         try:
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -502,19 +508,26 @@ def _trusted(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Path |
                 raise ValueError("it belongs to another run, or version")
             folder.check_log(tuple(checkpoint["offsets"]))
             return checkpoint, path
+        except (MemoryError, OSError):
+            raise
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
-            say(f"{path}: left out: {str(error).splitlines()[0]}")
+            say(f"{path}: left out: {(str(error).splitlines() or [type(error).__name__])[0]}")
+            leave_out(path)
     return None, None
 
 
-NUMBERS = ("training.py", "network.py", "process.py", "text.py", "hub.py", "models/*.py", "kernels/*.py")  # what makes them
+# The files that make the numbers.
+NUMBERS = ("training.py", "network.py", "encoder_decoder.py", "generation.py", "process.py", "text.py", "hub.py")
+ROOMS = ("models", "kernels")  # and all that stands in these
 
 
 def makers(config: Mapping[str, Any]) -> dict[str, str]:
     """What the numbers of a run depend on besides its settings: code, libraries, kind of device."""
     tasks_folder = Path(str(tasks.__file__)).parent
-    files = [path for pattern in NUMBERS for path in sorted(configuration.HERE.glob(pattern))]
-    files += [tasks_folder / "task.py", *sorted(tasks_folder.glob(f"{config['task']['name']}.py"))]
+    here = configuration.HERE
+    files = [*(here / name for name in NUMBERS), *(path for room in ROOMS for path in sorted((here / room).glob("*.py")))]
+    files += [path for name in tasks.SHARED if (path := tasks_folder / f"{name}.py").exists()]
+    files += [tasks.sources()[config["task"]["name"]], models.sources()[config["model"]["mechanism"]]]  # of other packages, too
     gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
     return {
         "rnnbench": f"{__version__}, code {digest([path.read_text(encoding='utf-8') for path in files])[:12]}",

@@ -33,6 +33,7 @@ from optuna.trial import FrozenTrial, TrialState
 from . import __version__, config
 from .jobs import Job, last_step
 from .lease import Lease, Watch, take
+from .options import BadOption
 from .records import RunFolder, digest, write_atomically
 from .space import Dimension
 from .statistics import expected_best
@@ -258,6 +259,13 @@ class Study:
 
     # what came out
 
+    def reached(self, trial: dict[str, Any]) -> float | None:
+        """The best validation of a trial, of a pruned one as far as it went; None of one that failed."""
+        if trial["state"] == "complete":
+            return float(trial["value"])
+        values = [value for _, value in trial["validation"] if value is not None]
+        return (min if self.direction == "min" else max)(values) if values and trial["state"] == "pruned" else None
+
     def results(self) -> dict[str, Any]:
         """The whole search, plain."""
         trials = [
@@ -288,7 +296,7 @@ class Study:
             "trials": trials,
             "best": best["number"] if best else None,
             "edges": edges,
-            "expected_best": expected_best([trial["value"] for trial in trials], self.direction),
+            "expected_best": expected_best([self.reached(trial) for trial in trials], self.direction),
         }
 
     def save(self) -> dict[str, Any]:
@@ -319,3 +327,12 @@ def told(name: str, found: dict[str, Any]) -> Iterator[str]:
     words = [word for word in found["words"] if not word.startswith(("seed=", "test="))]
     words += [f"{key}={value}" for key, value in best["params"].items()]
     yield f"  to report it: rnnbench train -m {' '.join(words)} seed=0,1,2,3,4"
+
+
+def check_storage(url: str) -> None:
+    """BadOption where no study can be kept at `url`."""
+    try:
+        optuna.storages.RDBStorage(url)
+    except Exception as error:
+        said = str(error).splitlines()[0]
+        raise BadOption(f"--storage {url}: no data base there ({said}); one is, say, sqlite:///search.db") from None

@@ -59,12 +59,15 @@ def train(words: list[str]) -> int:
     return hand_over([*overrides, *flags], asked.multirun)
 
 
-def check_data(jobs: Sequence[dict[str, Any]]) -> None:
-    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had."""
+def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had.
+
+    Returns run.survey of them.
+    """
     from . import run
 
     try:
-        run.survey(jobs)
+        return run.survey(jobs)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
 
@@ -163,9 +166,11 @@ def again(words: list[str]) -> int:
     except (DamagedRecord, OSError) as error:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
     settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
-    settings = config.resolve({**settings, "runs": str(Path(path).absolute().parents[2])})
+    settings = config.resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
     check_locks([settings])
-    check_data([settings])
+    (found,) = check_data([settings])
+    if Path(found["folder"]).resolve() != Path(path).resolve():
+        raise BadOption(f"--again {path}: the run of its settings lies in {found['folder']}; a copy is not gone on with")
     from . import run
 
     try:
@@ -225,6 +230,8 @@ def tune(options: argparse.Namespace) -> int:
         raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
     from .worker import asked, look_up
 
+    if options.storage:
+        search.check_storage(options.storage)
     asked(look_up, jobs)  # prepares the data
     direction = config.signature("task", jobs[0]["task"]["name"]).constants["direction"]
     for model in models:

@@ -250,6 +250,8 @@ def _notes(block: Block, rows: Sequence[Sequence[Cell]], estimates: Mapping[str,
         yield "undecided: the interval does not exclude the floor, or there is none."
     if any(entry.diverged for entry in block.entries):
         yield "A diverged run is in no mean; it counts as not solved."
+    if any(record["solved"] is not None for record in records):
+        yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
     if any(record["solved"] and record.get("train", {}).get("stop_when_solved") for record in records):
         yield "Runs stop when validation says solved: beyond that, scores are not to be ranked by; time and share solved are."
     if 0 < sum(bool(record["solved"]) for record in records) < len(records):

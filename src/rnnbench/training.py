@@ -134,7 +134,7 @@ class Learner(lightning.LightningModule):
         self.characters_per_second: float | None = None  # of the texts written last
         self._resume: Mapping[str, Any] | None = None
         self._since: float | None = None  # when the clock of training was started; None while it stands
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_step = time.monotonic(), 0
         self._row_at, self._row_step = 0.0, 0  # seconds of training and steps at the last row
         self._evaluated_state: State | None = None
 
@@ -226,7 +226,7 @@ class Learner(lightning.LightningModule):
         if asked or overdue:
             self._save()
         if asked:
-            raise Interrupted(self.step, *self.asked[:1])
+            raise Interrupted(self._saved_step, *self.asked[:1])
 
     def _take_stock(self) -> None:
         """Adds to the pending row what the steps since the last row were; raises Diverged at the first that is not finite."""
@@ -244,9 +244,7 @@ class Learner(lightning.LightningModule):
 
     def _write(self) -> None:
         """Hands the pending row to the journal, with the speed since the last one."""
-        if self._since is not None:
-            self._stop_clock()
-            self._start_clock()
+        self._read_clock()
         passed = max(self.seconds - self._row_at, 1e-9)
         sequences, tokens = self._over_devices(torch.tensor(self._work, device=self.device)).tolist()
         self.totals = [self.totals[0] + sequences, self.totals[1] + tokens]
@@ -265,6 +263,12 @@ class Learner(lightning.LightningModule):
 
     def _start_clock(self) -> None:
         self._since = time.monotonic()
+
+    def _read_clock(self) -> None:
+        """Adds to `seconds` what has passed, if the clock is running; it goes on."""
+        if self._since is not None:
+            self._stop_clock()
+            self._start_clock()
 
     def _stop_clock(self) -> None:
         if self._since is not None:
@@ -323,7 +327,7 @@ class Learner(lightning.LightningModule):
         self._save()
         self.trainer.should_stop = self.stopped
         if self._agree(bool(self.asked))[0]:
-            raise Interrupted(self.step, *self.asked[:1])
+            raise Interrupted(self._saved_step, *self.asked[:1])
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -346,6 +350,7 @@ class Learner(lightning.LightningModule):
     def _save(self) -> None:
         if self._window and not all(bool(torch.isfinite(value).all()) for step in self._window for value in step):
             return  # the next row will say where it diverged; a checkpoint from here would be of no use
+        self._read_clock()
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
@@ -369,14 +374,14 @@ class Learner(lightning.LightningModule):
             "work": [sum(counts) for counts in zip(*(one["work"] for one in every), strict=True)],
         }
         self.journal.save(self.step, checkpoint)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_step = time.monotonic(), self.step
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
         """Goes on from what `_save` wrote, to the same numbers."""
         for name in KEPT:
             setattr(self, name, checkpoint["kept"][name])
         self.network.load_state_dict(checkpoint["network"])
-        self._resume = checkpoint
+        self._resume, self._saved_step = checkpoint, self.step
 
     def on_train_start(self) -> None:
         self._saved_at = time.monotonic()
