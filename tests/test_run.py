@@ -271,7 +271,7 @@ def test_the_seconds_before_an_interruption_count(monkeypatch):
         patch.setattr(training.Learner, "on_train_batch_end", ask)
         run.execute(settings(*words))
     record = run.execute(settings(*words))
-    assert record["steps"] == 60 and 0.6 < record["speed"]["seconds"]
+    assert record["steps"] == 60 and record["speed"]["seconds"] > 0.6
     assert record["speed"]["steps_per_second"] < 100
     assert only().rows()[0]["steps_per_second"] < 100
 
