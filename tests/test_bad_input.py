@@ -27,6 +27,7 @@ CASES = {
     "no units": ([*GOOD, "model.hidden_size=0"], "at least 1"),
     "negative length": ([*GOOD, "task.length=-5"], "at least 2"),
     "no steps": ([*GOOD, "train.steps=0"], "at least 1"),
+    "online without a key": ([*GOOD, "tracker.mode=online"], "no API key"),
     "a glob": (["train", "-m", "task=adding", "model=glob(*)"], "name the values"),
     "a package": ([*GOOD, "model@x=gru"], "packages"),
     "nested resolver": ([*GOOD, "runs='${oc.${sweep}:HOME}'", "sweep=env"], "resolvers"),

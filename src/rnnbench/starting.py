@@ -46,6 +46,7 @@ def train(words: list[str]) -> int:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
         if not shown:
             check_locks(jobs)
+            check_tracker(jobs)
         if not shown and asked.multirun:
             if os.environ.get("WANDB_SWEEP_ID"):
                 raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
@@ -70,6 +71,18 @@ def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return run.survey(jobs)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+
+
+def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
+    """BadOption where W&B is asked to be online and cannot be."""
+    from . import tracking
+
+    for options in {str(job["tracker"]): job["tracker"] for job in jobs}.values():
+        if options.get("mode") == "online":
+            try:
+                tracking.make(options)
+            except tracking.TrackerUnavailable as error:
+                raise BadOption(str(error)) from None
 
 
 def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
@@ -168,6 +181,7 @@ def again(words: list[str]) -> int:
     settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
     settings = config.resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
     check_locks([settings])
+    check_tracker([settings])
     (found,) = check_data([settings])
     if Path(found["folder"]).resolve() != Path(path).resolve():
         raise BadOption(f"--again {path}: the run of its settings lies in {found['folder']}; a copy is not gone on with")
