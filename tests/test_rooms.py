@@ -30,8 +30,11 @@ ROOMS = {
     "lease": (set(), HEAVY | {"hydra"}),
     "sync": ({"jobs", "records", "tracking"}, HEAVY | {"hydra"}),
     "space": ({"config", "options"}, HEAVY),
-    "search": ({"__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"}, HEAVY | {"hydra"}),
-    "records": ({"lease"}, HEAVY | {"hydra"}),
+    "search": (
+        {"options", "__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"},
+        HEAVY | {"hydra"},
+    ),
+    "records": ({"options", "lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "gpus": (set(), HEAVY | {"hydra"}),
     "pool": ({"gpus", "jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
