@@ -34,7 +34,7 @@ ROOMS = {
         {"options", "__init__", "config", "jobs", "lease", "records", "space", "statistics", "worker"},
         HEAVY | {"hydra"},
     ),
-    "records": ({"options", "lease"}, HEAVY | {"hydra"}),
+    "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "gpus": (set(), HEAVY | {"hydra"}),
     "pool": ({"gpus", "jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
