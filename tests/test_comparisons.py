@@ -115,14 +115,3 @@ def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
     assert comparisons.seeds_needed(one, other) == runs == comparisons.seeds_needed(other, one)
     with pytest.raises(ValueError, match="different"):
         comparisons.seeds_needed(0.5, 0.5)
-
-
-def test_expected_best_is_the_average_of_all_draws() -> None:
-    scores = [0.2, 0.9, 0.4]
-    for of in (1, 2, 3):
-        draws = [max(draw) for draw in itertools.product(scores, repeat=of)]
-        assert comparisons.expected_best(scores, of) == pytest.approx(sum(draws) / len(draws))
-        draws = [min(draw) for draw in itertools.product(scores, repeat=of)]
-        assert comparisons.expected_best(scores, of, highest=False) == pytest.approx(sum(draws) / len(draws))
-    with pytest.raises(ValueError, match="best of"):
-        comparisons.expected_best([], 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -146,6 +147,11 @@ def test_expected_best_against_drawing():
         mean = sum(min(drawn.choices(filled, k=n)) for _ in range(40_000)) / 40_000
         assert math.isclose(exact[n - 1], mean, abs_tol=0.006)
     assert expected_best([1.0, 3.0], "max") == [2.0, 2.5]
+    scores = [0.2, 0.9, 0.4]
+    for direction, best in (("max", max), ("min", min)):
+        for n in (1, 2, 3):
+            draws = [best(draw) for draw in itertools.product(scores, repeat=n)]
+            assert math.isclose(expected_best(scores, direction)[n - 1], sum(draws) / len(draws))
     assert expected_best([None], "min") == []
 
 

@@ -174,15 +174,3 @@ def seeds_needed(one: float, other: float, power: float = 0.8, level: float = LE
     z, needed = NormalDist().inv_cdf((1 + level) / 2), NormalDist().inv_cdf(power)
     spread = z * math.sqrt(2 * mean * (1 - mean)) + needed * math.sqrt(one * (1 - one) + other * (1 - other))
     return math.ceil((spread / (one - other)) ** 2 - 1e-9)
-
-
-def expected_best(scores: Sequence[float], of: int, highest: bool = True) -> float:
-    """The score that the best of `of` trials, drawn with replacement from `scores`, would have on average.
-
-    ValueError for no scores or none drawn. Source: Dodge et al. 2019, arXiv:1909.03004, equation 7.
-    """
-    if not scores or of < 1:
-        raise ValueError(f"the best of {of} from {len(scores)} scores")
-    ordered = sorted(scores, reverse=not highest)
-    count = len(ordered)
-    return sum(score * ((rank / count) ** of - ((rank - 1) / count) ** of) for rank, score in enumerate(ordered, 1))

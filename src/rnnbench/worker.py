@@ -139,10 +139,7 @@ class Process:
         return None
 
     def measure(self) -> None:
-        with contextlib.suppress(OSError, StopIteration, ValueError):
-            status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-            line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-            self.peak = int(line.split()[1]) / 1024  # MB
+        self.peak = max(self.peak, memory(self.process.pid))
 
     def signal(self, number: int) -> None:
         """Sends `number` to the job; SIGKILL to all that it has started, too."""
@@ -158,6 +155,15 @@ class Process:
         self.output.close()
         self.process.close()
         return code
+
+
+def memory(pid: int | None) -> float:
+    """What a process had at most so far, in MB; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return 0.0
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..records import digest, plain
+from ..worker import memory
 
 TRIVIAL = ["task=adding", "task.length=6", "task.sequences=20", "train.batch_size=4", "model.hidden_size=4", "train.steps=1"]
 SMALL = ["task=adding", "task.length=50", "model.hidden_size=32", "train.batch_size=20", "task.sequences=100"]
@@ -79,15 +80,6 @@ def timed(words: Sequence[str], place: str) -> tuple[float, float]:
             said.seek(0)
             raise RuntimeError(f"{' '.join(words)}: {said.read().decode('utf-8', 'replace')[-500:]}")
     return took, peak
-
-
-def memory(pid: int) -> float:
-    """What a process had at most so far, in MB; 0 where the system does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return 0.0
 
 
 def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
