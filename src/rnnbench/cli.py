@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--rows", help="rows of the table, parted by commas [all]")
         added.add_argument("--columns", help="columns, parted by commas [all]")
         added.add_argument(
-            "--scale", choices=("paper", "laptop", "smoke"), metavar="paper|laptop|smoke", help="[the row's cheapest]"
+            "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the row's cheapest]"
         )
         added.add_argument(
             "--as",
@@ -135,7 +135,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--runs", type=Path, default=Path("runs"), help="runs that count beside the committed ones [runs]")
     shown.add_argument("--rows", help="rows of the table, parted by commas [all]")
     shown.add_argument(
-        "--scale", choices=("paper", "laptop", "smoke"), metavar="paper|laptop|smoke", help="[the best that was run]"
+        "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the best that was run]"
     )
     shown.add_argument(
         "--format", choices=("terminal", "md", "latex", "html", "csv"), default="terminal", metavar="md|latex|html|csv"

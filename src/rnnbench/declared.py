@@ -282,12 +282,12 @@ def _check(table: Table) -> None:
         if row.columns is not None and not isinstance(row.columns, dict):
             for column in row.columns:
                 if column not in table.grid.columns:
-                    raise unknown("column", f"{column} (rows.{name})", table.grid.columns)
+                    raise BadOption(f"{path}: rows.{name}: {unknown('column', column, table.grid.columns)}")
         columns = table.columns(name)
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
         for column in (*row.cells, *minutes, *(row.ladder.columns if row.ladder else ())):
             if column not in columns:
-                raise unknown("column", f"{column} (rows.{name})", columns)
+                raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
         if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:
             raise BadOption(f"{path}: rows.{name}.scales.laptop: its reduction must be said")
         if row.ladder and row.ladder.scale not in row.scales:

@@ -308,12 +308,20 @@ def reproduce(options: argparse.Namespace) -> int:
     code, look = 0, 0
     todo = list(cells)
     while todo:
-        lines = [[*cell.words, f"seed={seed}"] for cell in todo for seed in range(_seeds(cell, look))]
-        lines = [list(line) for line in dict.fromkeys(map(tuple, lines))]  # one run may serve several cells
-        minutes = sum((cell.minutes or 0) * _seeds(cell, look) for cell in todo)
-        print(f"{table.name}: {len(todo)} cells, {len(lines)} runs; declared: about {minutes / 60:.2g} core-hours", flush=True)
-        code = launch(lines, table.name, launching, options.estimate)
-        if options.estimate or code > 1:
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
+            minutes = {(cell.words, seed): cell.minutes or 0 for cell in group for seed in range(_seeds(cell, look))}
+            hours = sum(minutes.values()) / 60  # one run may serve several cells
+            print(
+                f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
+                flush=True,
+            )
+            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            ended = launch(lines, table.name, launching, options.estimate)
+            if ended > 1:
+                return ended
+            code = max(code, ended)
+        if options.estimate:
             return code
         look += 1
         own = asking.measured(table, runs, options.scale)
