@@ -1,8 +1,8 @@
-# make demo: a first look, on a fresh machine too.   make test: the tests.   make lint: format, lint, types.
+# make demo: a first look, on a fresh machine too.   make test: the tests.   make tables: reported tables.   make lint: format, lint, types.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults lint clean
+.PHONY: demo test faults tables lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -29,6 +29,10 @@ ROUNDS ?= 5
 faults: .venv/installed
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m tests.faults $(ROUNDS)
+
+# Every README of sweeps/ again, from the committed results alone.
+tables: .venv/installed
+	$(BIN)/rnnbench table all --write
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

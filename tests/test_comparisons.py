@@ -91,7 +91,7 @@ def test_median_times_published() -> None:
 
 def test_log_rank_published() -> None:
     """R's survdiff on `aml`: chi squared 3.4 on one degree of freedom, p = 0.0653."""
-    p = comparisons.log_rank(KEPT, [bool(s) for s in KEPT_SEEN], LEFT, [bool(s) for s in LEFT_SEEN])
+    p, _ = comparisons.log_rank(KEPT, [bool(s) for s in KEPT_SEEN], LEFT, [bool(s) for s in LEFT_SEEN])
     assert p == pytest.approx(0.0653, abs=5e-5)
 
 
@@ -99,7 +99,7 @@ def test_times_where_few_or_none_solve() -> None:
     never = comparisons.time_to_solve([100.0, 100.0, 100.0], [False] * 3)
     assert never.value == math.inf
     assert comparisons.time_to_solve([1.0, 2.0, 3.0], [True] * 3).value == 2.0
-    assert comparisons.log_rank([5.0, 5.0], [False, False], [5.0], [False]) == 1.0
+    assert comparisons.log_rank([5.0, 5.0], [False, False], [5.0], [False]) == (1.0, 0)
     with pytest.raises(ValueError, match="runs"):
         comparisons.time_to_solve([], [])
 

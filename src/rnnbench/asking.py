@@ -73,6 +73,94 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def measured(table: Any, runs: Path | None, scale: str | None = None) -> Any:
+    """What the table's own records say, with those below `runs` where there are any."""
+    from . import records, reproductions
+
+    places = [path for path in (table.folder / "results.jsonl", runs) if path is not None and path.exists()]
+    stored, complaints = records.find(places)
+    return reproductions.results(table, stored, complaints, scale)
+
+
+def show(own: Any, rows: list[str] | None, format: str) -> None:
+    from . import renderers, reproductions
+
+    if format == "csv":  # contrasts have other columns
+        print(renderers.export([reproductions.cells_table(own, rows)], "csv"))
+        print(*own.complaints, sep="\n", end="\n" * bool(own.complaints), file=sys.stderr)
+        return
+    print(renderers.export(reproductions.tables(own, rows), format))
+
+
+def table(options: argparse.Namespace) -> int:
+    """A table from committed records and those of ./runs; --write makes its README, of committed records only."""
+    from . import declared, renderers, reproductions
+
+    if options.what == "all" and not options.write:
+        raise BadOption("all: with --write, the README of every table; without it one table is shown")
+    names = declared.names() if options.what == "all" else [options.what]
+    tables = [declared.load(name) for name in names]
+    for one in tables:
+        if options.collect:
+            print(collect(one, options.runs))
+        if options.write:
+            page = reproductions.readme(measured(one, None), renderers.to_markdown)
+            records_write(one.folder / "README.md", page)
+            print(one.folder / "README.md")
+        elif not options.collect:
+            rows = options.rows.split(",") if options.rows else None
+            for row in rows or ():
+                if row not in one.grid.rows:
+                    from .options import unknown
+
+                    raise unknown("row", row, one.grid.rows)
+            show(measured(one, options.runs, options.scale), rows, options.format)
+    return 0
+
+
+def records_write(path: Path, text: str) -> None:
+    from .records import write_atomically
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise BadOption(f"{path}: {error}") from None
+
+
+def collect(table: Any, runs: Path) -> str:
+    """Copies finished runs of the table's cells into its results.jsonl, scrubbed; what is there stays."""
+    from . import measured as measuring
+
+    own = measured(table, runs)
+    wanted = measuring.wanted(table)
+    path = table.folder / "results.jsonl"
+    kept = {record["id"]: record for record in measuring.read(path)}
+    before, refused = len(kept), list(own.complaints)
+    for found in own.cells.values():
+        for run in found.runs.values():
+            if not run.path.is_dir():
+                continue
+            asked = wanted[found.cell.row]
+            old = kept.get(run.record["id"], {}).get("measures", {})
+            numbers = {metric: measuring.number(run, metric) for metric in asked}
+            if "recall_lag" in asked:
+                from . import examine
+
+                numbers["recall_lag"] = float(examine.recall_lag(run.path))
+            numbers = old | {metric: value for metric, value in numbers.items() if value is not None}
+            if run.record["id"] in kept and numbers == old:
+                continue
+            try:
+                kept[run.record["id"]] = measuring.scrubbed(run.record, numbers)
+            except ValueError as error:
+                refused.append(f"{run.path}: {error}")
+    lines = [measuring.line(record) for record in kept.values()]
+    if lines:
+        records_write(path, "".join(f"{line}\n" for line in sorted(lines)))
+    print(*refused, sep="\n", end="\n" * bool(refused), file=sys.stderr)
+    return f"{path}: {len(kept)} records, {len(kept) - before} of them new, {len(refused)} refused"
+
+
 def report(options: argparse.Namespace) -> int:
     from . import figures
 

@@ -102,6 +102,47 @@ def parser() -> argparse.ArgumentParser:
             added.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
             added.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
 
+    for name, run, about in (
+        (
+            "reproduce",
+            starting.reproduce,
+            "what a paper's table lacks is run, more seeds where a verdict is open, then the table",
+        ),
+        ("sweep", starting.sweep, "the runs that a file lists, or those that a table lacks, as one sweep"),
+    ):
+        added = verb(name, run, about)
+        what = "TABLE" if name == "reproduce" else "TABLE|FILE"
+        added.add_argument("what", metavar=what, help="a table of sweeps/ by name, or the folder of one of yours")
+        added.add_argument(
+            "words", nargs="*", metavar="OPTION=VALUE", help="trainer.*, tracker.*, runs=, hydra/launcher= and its own"
+        )
+        added.add_argument("--rows", help="rows of the table, parted by commas [all]")
+        added.add_argument("--columns", help="columns, parted by commas [all]")
+        added.add_argument(
+            "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the row's cheapest]"
+        )
+        added.add_argument(
+            "--as",
+            dest="published",
+            choices=("published", "fair"),
+            metavar="published|fair",
+            help="published: the ladder from the paper's setting with its quirks to the fair one [fair]",
+        )
+        added.add_argument("--estimate", action="store_true", help="only say what it would take")
+
+    shown = verb("table", asking.table, "a table: what was reported, what was measured, the verdicts; torch is not needed")
+    shown.add_argument("what", metavar="TABLE|all", help="a table of sweeps/ by name, or the folder of one of yours")
+    shown.add_argument("--runs", type=Path, default=Path("runs"), help="runs that count beside the committed ones [runs]")
+    shown.add_argument("--rows", help="rows of the table, parted by commas [all]")
+    shown.add_argument(
+        "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the best that was run]"
+    )
+    shown.add_argument(
+        "--format", choices=("terminal", "md", "latex", "html", "csv"), default="terminal", metavar="md|latex|html|csv"
+    )
+    shown.add_argument("--collect", action="store_true", help="copy finished runs into the table's results.jsonl, scrubbed")
+    shown.add_argument("--write", action="store_true", help="write the table's README, from its results.jsonl alone")
+
     tuned = verb(
         "tune",
         starting.tune,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .statistics import LEVEL, RESAMPLES, Estimate
+from .statistics import LEVEL, RESAMPLES, Estimate, wilson
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,48 @@ def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float =
 
 def log_rank(
     times: Sequence[float], solved: Sequence[bool], other_times: Sequence[float], other_solved: Sequence[bool]
-) -> float:
-    """The p of one curve of times to solve behind both samples. Source: Mantel 1966, Cancer Chemotherapy Reports 50."""
+) -> tuple[float, int]:
+    """(the p of one curve of times to solve behind both samples, 1 where the first takes longer, -1 where it is faster, or 0).
+
+    Source: Mantel 1966, Cancer Chemotherapy Reports 50.
+    """
+    if not any(solved) and not any(other_solved):
+        return 1.0, 0  # nothing ever happened
     from scipy import stats
 
-    if not any(solved) and not any(other_solved):
-        return 1.0  # nothing ever happened
-    return float(stats.logrank(_censored(times, solved), _censored(other_times, other_solved)).pvalue)
+    found = stats.logrank(_censored(times, solved), _censored(other_times, other_solved))
+    fewer = float(found.statistic)  # events of the first less those expected, in standard deviations
+    return float(found.pvalue), (fewer < 0) - (fewer > 0)
+
+
+def difference_of_shares(
+    solved: int, runs: int, other_solved: int, other_runs: int, margin: float | None = None, level: float = LEVEL
+) -> tuple[Estimate, float, float | None]:
+    """(one share less the other with its interval, the p of Fisher's exact test, the p that they are within `margin`).
+
+    The interval is Newcombe's, of two Wilson intervals; the last p is the least level at which it lies within the margin (as of
+    two one-sided tests), None without a margin. Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17(8), method 10.
+    """
+    from scipy import stats
+
+    def newcombe(level: float) -> tuple[float, float]:
+        one, other = wilson(solved, runs, level), wilson(other_solved, other_runs, level)
+        assert None not in (one.low, one.high, other.low, other.high)
+        below = math.hypot(one.value - one.low, other.high - other.value)  # type: ignore[operator]
+        above = math.hypot(one.high - one.value, other.value - other.low)  # type: ignore[operator]
+        return one.value - other.value - below, one.value - other.value + above
+
+    value = solved / runs - other_solved / other_runs
+    p = float(stats.fisher_exact([[solved, runs - solved], [other_solved, other_runs - other_solved]]).pvalue)
+    same = None
+    if margin is not None:
+        low, high = 1e-9, 0.5  # the interval shrinks as the level of the tests grows
+        for _ in range(60):
+            middle = (low + high) / 2
+            bounds = newcombe(1 - 2 * middle)
+            low, high = (low, middle) if -margin < bounds[0] and bounds[1] < margin else (middle, high)
+        same = high if high < 0.4999 else 1.0
+    return Estimate(value, *newcombe(level), "difference of shares"), p, same
 
 
 def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:

@@ -458,6 +458,10 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise unknown("model", budget["match"], names("model"))
     if bool(budget["match"]) != bool(budget["width"]) or (budget["params"] and budget["match"]):
         raise BadOption("a budget is budget.params=COUNT, or budget.match=MODEL with budget.width=HIDDEN_SIZE")
+    if config["network"]["backend"] == "library" and config["train"]["instruments"]:
+        raise BadOption(
+            "network.backend=library does not show the gradient of every step; allowed: train.instruments=false beside it"
+        )
     writer = config["network"]["writer"]
     if writer and writer not in models.sources():
         raise unknown("mechanism", writer, models.sources())

@@ -14,6 +14,8 @@ from .records import Stored
 
 ROWS = 50  # validation rows whose loss is differentiated
 RUNS = 12  # in one picture
+LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # steps back, as far as sequences go
+READ_BACK = 0.5  # share of the input's variance that counts as remembered
 
 
 def gradients(stored: Sequence[Stored], output: Path, step: int | None = None) -> None:
@@ -60,7 +62,7 @@ def probe(path: Path, lags: Sequence[int] | None = None, step: int | None = None
         raise BadOption(f"{path}: {name} reads a source before it writes; probes take tasks that have none")
     batch = task.batch("validation", 0, ROWS, 0)
     last = int(batch.lengths.max()) if step is None else step
-    lags = lags or [lag for lag in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500) if lag < last]
+    lags = lags or [lag for lag in LAGS if lag < last]
     networks = (trained.network, run.initial(trained))
     try:
         flows = [probes.gradient_by_lag(network, task, batch, lags, step) for network in networks]
@@ -74,6 +76,24 @@ def probe(path: Path, lags: Sequence[int] | None = None, step: int | None = None
     for new, old, flow, before in zip(*recalled, *flows, strict=True):
         line = f"{new.lag:>5}  {new.r2:>24.3f} ({old.r2:>9.3f})  {flow:>24.2e} ({before:>9.1e})"
         yield line + (f"  {new.accuracy:>8.3f}  {new.commonest:>8.3f}" if symbols else "")
+
+
+def recall_lag(path: Path) -> int:
+    """The longest of LAGS up to which a linear map of the trained state gives back half of the input's variance; -1 for none.
+
+    BadOption where the run cannot be had, or its task reads a source.
+    """
+    process.settle()
+    trained = loaded(path)
+    if trained.task.source is not None:
+        raise BadOption(f"{path}: its task reads a source before it writes; probes take tasks that have none")
+    last = int(trained.task.batch("validation", 0, ROWS, 0).lengths.max())
+    longest = -1
+    for found in probes.recall(trained.network, trained.task, [lag for lag in LAGS if lag < last]):
+        if found.r2 < READ_BACK:
+            break
+        longest = found.lag
+    return longest
 
 
 def loaded(path: Path) -> run.Trained:

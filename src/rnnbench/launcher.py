@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -25,6 +24,7 @@ from .records import RunFolder, digest
 from .worker import asked, look_up, try_out
 
 CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
+WORDS: list[list[str]] = []  # and the overrides of each
 
 Plugins.instance()  # makes the classes of Hydra's own plugins anew, so it comes before one of them is built upon
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
@@ -39,6 +39,7 @@ def prepare(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]
     """
     found = asked(look_up, list(configs))
     CHECKED.clear()
+    WORDS[:] = map(list, overrides)
     shown = varying(overrides)
     for config, words, facts in zip(configs, shown, found, strict=True):
         folder = RunFolder(Path(facts.pop("folder")))
@@ -139,10 +140,9 @@ class Checked(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.launcher is not None
-        (jobs,) = self.split_arguments(OverridesParser.create().parse_overrides(arguments), max_batch_size=None)
         if isinstance(self.launcher, Processes):
-            return [self.launcher.launch(jobs, initial_job_idx=0)]
-        return [elsewhere(self.launcher, jobs)]
+            return [self.launcher.launch(WORDS, initial_job_idx=0)]
+        return [elsewhere(self.launcher, WORDS)]
 
 
 def elsewhere(launcher: Launcher, words: Sequence[Sequence[str]]) -> Sequence[JobReturn]:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rnnbench.tasks.task import Batch, Stream, Task, Tokens
 
-from .models.mechanism import State, detach, reset
+from .models.mechanism import Mechanism, State, detach, reset
 from .models.stack import Stack
 from .options import Count, Rate
 
@@ -144,10 +144,29 @@ def build(
         "none", "additive", "multiplicative"
     ] = "none",  # encoder_decoder: Bahdanau et al. 2015; Luong et al. 2015
     writer: str = "",  # encoder_decoder: the mechanism that writes; empty: the one that reads
+    backend: Literal[
+        "auto", "library", "fused", "doubling", "loop"
+    ] = "auto",  # what computes the recurrences, for comparisons of time; auto: the fastest; a scan has doubling and loop
 ) -> Any:
-    """The network that the options describe; its weights are drawn from torch's generator."""
-    if kind == "plain":
-        return Network(task, build_core, embedding, read, dropout, tied)
-    from .encoder_decoder import EncoderDecoder
+    """The network that the options describe; its weights are drawn from torch's generator.
 
-    return EncoderDecoder(task, build_core, build_writer, embedding, dropout, tied, attention)
+    ValueError where options exclude each other.
+    """
+    network: Any
+    if kind == "plain":
+        network = Network(task, build_core, embedding, read, dropout, tied)
+    else:
+        from .encoder_decoder import EncoderDecoder
+
+        network = EncoderDecoder(task, build_core, build_writer, embedding, dropout, tied, attention)
+    compute_by(network, backend)
+    return network
+
+
+def compute_by(network: nn.Module, backend: str) -> None:
+    """Sets the back end of every recurrence; ValueError where one of them does not have it."""
+    for part in network.modules():
+        if isinstance(part, Mechanism) and backend != "auto":
+            if backend not in part.backends:
+                raise ValueError(f"network.backend={backend}: {type(part).__name__} has {', '.join(('auto', *part.backends))}")
+            part.backend = backend

@@ -122,15 +122,80 @@ def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
     return "\n".join(lines)
 
 
-FORMATS: tuple[str, ...] = ("terminal", "csv", "markdown")
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em; color: #222 }}
+.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px }}
+th, td {{ border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: right; font-weight: normal; vertical-align: top }}
+thead th {{ font-weight: bold }} .left, th:first-child {{ text-align: left }}
+.good {{ color: #176f2c }} .poor {{ color: #b3261e }} .warn {{ color: #8a5a00 }}
+</style></head><body>{body}</body></html>"""
+
+
+def to_page(tables: Sequence[Table]) -> str:
+    """A whole page of HTML that needs no other file."""
+    parts = []
+    for table in tables:
+        caption = f"<p>{html.escape(table.caption)}</p>" if table.caption else ""
+        parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}")
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in legend(tables))
+    return PAGE.format(title=html.escape(tables[0].title if tables else ""), body="".join(parts) + f"<ul>{notes}</ul>")
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """A longtable with booktabs' rules for each table (packages longtable, booktabs); notes in small print."""
+    lines: list[str] = []
+    for table in tables:
+        shown = table.shown()
+        lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]
+        if table.rows:
+            lines.append(rf"\begin{{longtable}}{{{''.join('l' if table.columns[index].left else 'r' for index in shown)}}}")
+            lines.append(rf"\toprule {' & '.join(_latex(table.columns[index].title) for index in shown)} \\ \midrule \endhead")
+            lines += [rf"{' & '.join(_latex(row[index].text) for index in shown)} \\" for row in table.rows]
+            lines += [r"\bottomrule", r"\end{longtable}", ""]
+        lines += [rf"{_latex(gap)}\par" for gap in table.gaps]
+    lines += [rf"{{\small {_latex(note)}\par}}" for note in legend(tables)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "–": "--",
+    "²": "$^2$",
+    "≥": r"$\ge$",
+    "≤": r"$\le$",
+    "·": r"$\cdot$",
+    "∂": r"$\partial$",
+    "σ": r"$\sigma$",
+    "½": r"$\frac12$",
+}
+
+
+def _latex(words: str) -> str:
+    return "".join(LATEX.get(sign, sign) for sign in words)
+
+
+FORMATS: tuple[str, ...] = ("terminal", "csv", "markdown", "md", "html", "latex")
 
 
 def export(tables: Sequence[Table], format: str = "terminal") -> str:
     """`tables` as text in one of FORMATS, ready to print. A terminal's width and colours are those of standard output."""
     if format == "csv":
         return to_csv(tables).rstrip("\n")
-    if format == "markdown":
+    if format in ("markdown", "md"):
         return to_markdown(tables).rstrip("\n")
+    if format in ("html", "latex"):
+        return (to_page if format == "html" else to_latex)(tables).rstrip("\n")
     if format != "terminal":
         raise ValueError(f"no format '{format}'; there are: {', '.join(FORMATS)}")
     if not sys.stdout.isatty():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -52,14 +54,21 @@ def train(words: list[str]) -> int:
         if not shown and asked.multirun:
             if os.environ.get("WANDB_SWEEP_ID"):
                 raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
-            launchers = [word.partition("=")[2] for word in overrides if word.startswith("hydra/launcher=")]
-            launcher.check_extra(launchers[-1] if launchers else "processes")
-            launcher.prepare(jobs, list(config.split(overrides, sweep=True)), sweep_name(overrides, jobs))
+            check_launcher(overrides)
+            common = sweep_words(overrides, jobs)
+            launcher.prepare(jobs, [job + common for job in config.split(overrides, sweep=True)], sweep_name(overrides, jobs))
+            overrides = config.swept(overrides) + common
         elif not shown:
             check_data(jobs)
-    if asked.multirun and not shown:
-        overrides = config.swept(overrides) + sweep_words(overrides, jobs)
     return hand_over([*overrides, *flags], asked.multirun)
+
+
+def check_launcher(words: Sequence[str]) -> None:
+    """BadOption where the launcher that is asked for needs a package that is not there."""
+    from . import launcher
+
+    asked = [word.partition("=")[2] for word in words if word.startswith("hydra/launcher=")]
+    launcher.check_extra(asked[-1] if asked else "processes")
 
 
 def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -214,6 +223,132 @@ def estimate(words: list[str]) -> int:
     for line in launcher.estimate(int(workers[-1]) if "".join(workers[-1:]).isdigit() else launcher.cores()):
         print(line, flush=True)
     return 0
+
+
+def launch(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence[str], estimated: bool = False) -> int:
+    """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
+
+    `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
+    """
+    from . import config, launcher
+
+    config.register()
+    launcher.register()
+    own = [word for word in launching if not word.startswith("hydra")]
+    common = [*own, f"sweep={sweep}"]
+    jobs = [config.jobs([*line, *common], sweep=False)[0] for line in lines]
+    config.jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
+    check_locks(jobs[:1])
+    check_tracker(jobs[:1])
+    check_launcher(launching)
+    runs = Path(jobs[0]["runs"]).absolute()
+    placed = [f"++runs='{runs}'", f"sweep={sweep}", f"hydra.sweep.dir='{runs / 'sweeps' / sweep}'"]
+    elsewhere = [word for word in own if not word.startswith("runs=")]
+    launcher.prepare(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
+    if estimated:
+        workers = [word.partition("=")[2] for word in launching if word.startswith("hydra.launcher.workers=")]
+        for said in launcher.estimate(int(workers[-1]) if workers else launcher.cores()):
+            print(said, flush=True)
+        return 0
+    kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
+    return hand_over([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """The runs that a file lists, a command line each, as one sweep; or those of a table that are not there yet."""
+    from . import config
+
+    if not Path(options.what).is_file():
+        return reproduce(options)
+    listed = config.load_yaml(Path(options.what))
+    if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
+        raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
+    shared = shlex.split(str(listed.get("shared", "")))
+    lines = [job for line in listed["runs"] for job in config.split([*shlex.split(str(line)), *shared], sweep=True)]
+    name = re.sub(r"[^\w.-]", "-", Path(options.what).stem, flags=re.ASCII)
+    return launch(lines, name, _launching(options.words), options.estimate)
+
+
+def _launching(words: Sequence[str]) -> list[str]:
+    for word in words:
+        if not word.startswith(("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "hydra/launcher=", "hydra.launcher.")):
+            raise BadOption(
+                f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, hydra/launcher=, "
+                "hydra.launcher.*"
+            )
+    return list(words)
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Runs what a table lacks, more seeds where a verdict stays open, and shows it."""
+    from . import asking, declared, reproductions
+    from .options import unknown
+
+    table = declared.load(options.what)
+    rows = _named("row", options.rows, list(table.grid.rows))
+    launching = _launching(options.words)
+    cells = []
+    for row in sorted(rows, key=lambda row: table.grid.rows[row].priority):
+        scale = options.scale or table.scales(row)[-1]
+        if scale != "smoke" and scale not in table.scales(row):
+            if options.rows:
+                raise unknown("scale", f"{scale} of {row}", [*table.scales(row), "smoke"])
+            continue
+        if options.published == "published":
+            cells += [cell for rungs in table.rungs(row) for cell in rungs]
+            continue
+        columns = table.columns(row)
+        wanted = [name for name in options.columns.split(",") if name in columns] if options.columns else list(columns)
+        cells += [table.cell(row, column, scale) for column in wanted]
+    if options.columns:
+        _named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    if options.published == "published" and not cells:
+        raise BadOption(f"--as published: no row of these has a ladder; rows that have: {', '.join(_ladders(table)) or 'none'}")
+    if not cells:
+        raise BadOption(f"nothing to run: no row has the scale {options.scale}")
+    runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+    code, look = 0, 0
+    todo = list(cells)
+    while todo:
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
+            minutes = {(cell.words, seed): cell.minutes or 0 for cell in group for seed in range(_seeds(cell, look))}
+            hours = sum(minutes.values()) / 60  # one run may serve several cells
+            print(
+                f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
+                flush=True,
+            )
+            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            ended = launch(lines, table.name, launching, options.estimate)
+            if ended > 1:
+                return ended
+            code = max(code, ended)
+        if options.estimate:
+            return code
+        look += 1
+        own = asking.measured(table, runs, options.scale)
+        open_ = reproductions.undecided(own, rows)
+        todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
+    asking.show(asking.measured(table, runs, options.scale), rows, "terminal")
+    return code
+
+
+def _seeds(cell: Any, look: int) -> int:
+    return int(cell.seeds.looks[min(look, len(cell.seeds.looks) - 1)])
+
+
+def _named(kind: str, words: str | None, there: Sequence[str]) -> list[str]:
+    from .options import unknown
+
+    names = words.split(",") if words else list(there)
+    for name in names:
+        if name not in there:
+            raise unknown(kind, name, dict.fromkeys(there))
+    return names
+
+
+def _ladders(table: Any) -> list[str]:
+    return [row for row, about in table.grid.rows.items() if about.ladder]
 
 
 def tune(options: argparse.Namespace) -> int:

@@ -22,9 +22,9 @@ from typing import Any
 from .entries import Block, Entry, blocks
 from .records import Stored, canonical
 from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
+from .verdicts import NEAR, against_floor
 from .wording import compact, duration, interval, listed, natural, number, share, text
 
-NEAR = 0.1  # of the floor: an interval that holds the floor and stays this close to it is at the floor
 Value = str | int | float | None
 
 
@@ -129,17 +129,6 @@ def _ranks(label: str, estimates: Mapping[str, Estimate], lower_is_better: bool)
     apart = [other for other in estimates.values() if not own.overlaps(other)]
     better = sum((other.value < own.value) == lower_is_better for other in apart)
     return 1 + better, len(estimates) - (len(apart) - better)
-
-
-def against_floor(estimate: Estimate, floor: float | None) -> str:
-    """below, above: the interval excludes the floor. at: it holds it and stays within NEAR of it. Else undecided."""
-    if floor is None:
-        return ""
-    if estimate.low is None or estimate.high is None:
-        return "undecided"
-    if not estimate.low <= floor <= estimate.high:
-        return "below" if estimate.high < floor else "above"
-    return "at" if max(floor - estimate.low, estimate.high - floor) <= NEAR * abs(floor) else "undecided"
 
 
 def _row(block: Block, entry: Entry, estimates: Mapping[str, Estimate]) -> tuple[Cell, ...]:

@@ -98,6 +98,7 @@ class Learner(lightning.LightningModule):
         length_penalty: AtLeastZero = 0.0,  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
         samples: Count = 3,  # texts written and kept at each evaluation, where a task writes any
         stop_when_solved: bool = True,  # training ends when validation says solved
+        carry: bool = True,  # the state of rows that go on is carried from batch to batch; else each begins anew
         instruments: bool = True,  # gradients through time, gates, states and update sizes are measured and logged
         precision: Literal["32", "64", "bf16"] = "32",  # bits of a number; bf16: products only, weights stay 32
     ):
@@ -111,6 +112,7 @@ class Learner(lightning.LightningModule):
         self.schedule, self.warmup, self.decay = schedule, warmup, decay
         self.eval_every, self.log_every = eval_every, log_every
         self.instruments = StateGradients() if instruments else None
+        self.carries = carry and task.carries
         self.patience, self.stop_when_solved, self.precision = patience, stop_when_solved, precision
 
         self.step = 0  # optimiser steps done, also before a restart
@@ -165,11 +167,11 @@ class Learner(lightning.LightningModule):
             group["lr"] = self.rate()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        state = self.network.carry(self._state, batch.fresh) if self.task.carries else None
+        state = self.network.carry(self._state, batch.fresh) if self.carries else None
         if self.instruments and self._logs_after(self.step + 1):
             self.instruments.begin(self.network)
         outputs, state = self.network(batch, state)
-        if self.task.carries:
+        if self.carries:
             self._state = state
         total, count = self.task.loss(outputs, batch)
         count = self._over_devices(count)
@@ -291,7 +293,7 @@ class Learner(lightning.LightningModule):
             self._activity = activity(self.network, probed)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        state = self.network.carry(self._evaluated_state, batch.fresh) if self.task.carries else None
+        state = self.network.carry(self._evaluated_state, batch.fresh) if self.carries else None
         outputs, self._evaluated_state = self.network(batch, state)
         sums = self.task.score(outputs, batch)
         if self.task.source is not None:

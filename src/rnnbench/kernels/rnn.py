@@ -2,8 +2,8 @@
 
     h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
-φ is `relu` or one of the sigmoids, φ(a) = scale σ(gain a), less scale / 2 where it is centred at zero. Its slope follows
-from the output y alone: φ'(a) = gain / scale (scale² / 4 - y²) if centred, and gain y (1 - y / scale) if not.
+φ is `relu`, `linear` (φ(a) = a) or one of the sigmoids, φ(a) = scale σ(gain a), less scale / 2 where it is centred at zero.
+Its slope follows from the output y alone: φ'(a) = gain / scale (scale² / 4 - y²) if centred, and gain y (1 - y / scale) if not.
 
 Source: Elman 1990, Finding structure in time; by hand after Werbos 1990, Backpropagation through time.
 """
@@ -44,9 +44,16 @@ class Sigmoid(NamedTuple):
     centred: bool
 
 
-ACTIVATIONS: dict[str, Sigmoid | None] = {
+class Straight(NamedTuple):
+    """φ(a) = a, or max(0, a) where it is rectified."""
+
+    rectified: bool
+
+
+ACTIVATIONS: dict[str, Sigmoid | Straight] = {
     "tanh": Sigmoid(2, 2, True),
-    "relu": None,
+    "relu": Straight(rectified=True),
+    "linear": Straight(rectified=False),
     "sigmoid": Sigmoid(1, 1, False),
     "sigmoid_4x": Sigmoid(4, 1, False),  # σ(4x): the slope of tanh
     "sigmoid_4x_centred": Sigmoid(4, 1, True),  # σ(4x) - ½: and its centre
@@ -106,13 +113,13 @@ class Fused(torch.autograd.Function):
         W: Tensor,
         R: Tensor,
         b: Tensor,
-        sigmoid: Sigmoid | None,
+        activation: Sigmoid | Straight,
         lengths: Tensor | None,
         keep: bool,
         sink: StateGradients | None,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, len(R)
-        gain, scale, centred = sigmoid or (1, 1, False)
+        gain, scale, centred = activation if isinstance(activation, Sigmoid) else (1, 1, False)
         W_t, R_t, b = W.t() * gain, R.t() * gain, b * gain
         centre = x.new_full((B, H), -scale / 2)
         hs = x.new_empty(T + 1, B, H)
@@ -124,8 +131,9 @@ class Fused(torch.autograd.Function):
             with stepping(R, B):
                 for h_t in a.unbind(0):
                     add_product(h_t, h, h_t)
-                    if sigmoid is None:
-                        h_t.relu_()
+                    if isinstance(activation, Straight):
+                        if activation.rectified:
+                            h_t.relu_()
                     else:
                         h_t.sigmoid_()
                         if centred:
@@ -136,7 +144,7 @@ class Fused(torch.autograd.Function):
             hs[1:].masked_fill_(padding(lengths, T), 0)
         if keep:
             ctx.save_for_backward(x, W, R, hs, lengths)
-            ctx.sigmoid, ctx.sink = sigmoid, sink
+            ctx.activation, ctx.sink = activation, sink
         return hs[1:], h_T
 
     @staticmethod
@@ -151,7 +159,7 @@ class Fused(torch.autograd.Function):
         pieces, add_product = chunks(T, B, 1, x), adding(R, B)
         every_total = gy.new_empty(pieces[0][1], B, H)  # ∂L/∂h_t
         for start, stop in reversed(pieces):
-            d, totals = slope(hs[start + 1 : stop + 1], ctx.sigmoid), every_total[: stop - start]
+            d, totals = slope(hs[start + 1 : stop + 1], ctx.activation), every_total[: stop - start]
             totals[-1] = dh
             with stepping(R, B):
                 for (d_t, total), total_before, g in zip(
@@ -168,9 +176,9 @@ class Fused(torch.autograd.Function):
         return dx, dh, dW, dR, db, None, None, None, None
 
 
-def slope(y: Tensor, sigmoid: Sigmoid | None) -> Tensor:
+def slope(y: Tensor, activation: Sigmoid | Straight) -> Tensor:
     """φ'(a), from y = φ(a)."""
-    if sigmoid is None:
-        return (y > 0).to(y.dtype)
-    gain, scale, centred = sigmoid
+    if isinstance(activation, Straight):
+        return (y > 0).to(y.dtype) if activation.rectified else torch.ones_like(y)
+    gain, scale, centred = activation
     return torch.addcmul(y.new_tensor(gain * scale / 4) if centred else gain * y, y, y, value=-gain / scale)

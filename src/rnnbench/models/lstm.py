@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnbench.kernels import lstm
-from rnnbench.options import Count, Positive
+from rnnbench.options import AboveZero, Count, Positive
 
 from .initial import fill, make_biases, remembering
 from .mechanism import Mechanism, State, Step
@@ -46,6 +46,7 @@ class LSTM(Mechanism):
         forget_bias: float = 1.0,  # initial bias of the forget gate, both biases together
         recurrent_init: Literal["uniform", "orthogonal", "glorot"] = "uniform",  # of each gate's R, and of V
         input_init: Literal["uniform", "glorot"] = "uniform",  # of each gate's W
+        gain: AboveZero = 1.0,  # factor on the initial R
         zero_bias: bool = False,  # biases but the forget gate's start at zero instead of as the weights do
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
         chrono: Count = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec & Ollivier 2018); 0: off
@@ -69,7 +70,7 @@ class LSTM(Mechanism):
         self.W = nn.Parameter(torch.empty(G * H, input_size))
         self.R = nn.Parameter(torch.empty(G * H, self.output_size))
         fill(self.W, input_init, gates=G)
-        fill(self.R, recurrent_init, gates=G)
+        fill(self.R, recurrent_init, gain, gates=G)
         self.b_i, self.b_h = make_biases(G * H, biases, 0 if zero_bias else bound)
         self.set_bias("f", torch.full((H,), forget_bias))
         if CIFG:

@@ -34,7 +34,7 @@ class Mechanism(nn.Module, ABC):
 
     input_size: int
     output_size: int
-    backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so it is no option of a run
+    backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so a model's options do not name it
     sinks: list[StateGradients] | None = None  # see `record`
 
     @abstractmethod

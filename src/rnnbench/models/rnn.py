@@ -2,8 +2,8 @@
 
     h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
-φ is tanh, relu, σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero; σ(4a) - ½, also with its
-centre; ½ tanh(2a), which is the same function.
+φ is tanh, relu, linear (φ(a) = a), σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero;
+σ(4a) - ½, also with its centre; ½ tanh(2a), which is the same function.
 
 Source: Elman 1990, Finding structure in time.
 """
@@ -24,6 +24,7 @@ from .mechanism import Mechanism, State, Step
 SQUASH = {
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "linear": lambda a: a,
     "sigmoid": torch.sigmoid,
     "sigmoid_4x": lambda a: torch.sigmoid(4 * a),
     "sigmoid_4x_centred": lambda a: torch.sigmoid(4 * a) - 0.5,
@@ -40,7 +41,7 @@ class RNN(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # units
         nonlinearity: Literal[
-            "tanh", "relu", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
+            "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
         ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
         recurrent_init: Literal["uniform", "orthogonal", "identity", "glorot"] = "uniform",  # of R
         input_init: Literal["uniform", "glorot", "small"] = "uniform",  # of W

@@ -1,0 +1,350 @@
+"""A table as it was declared before anything was run: sweeps/<table>/grid.yaml, and beside it reported.yaml.
+
+    rows x columns -> cells      what is run: words of a command line, seeds, what a run costs; at a scale of the row
+    contrasts                    what is asked of the columns of a row: which is more, or that two are the same
+    quirks                       of the published setting against the fair one; a ladder takes them away one by one
+    sources, values              what was reported, by whom, under which setting, by which estimator
+
+`paper` is the source's own setting, `laptop` a reduction that the row names; `smoke` is made of either: two steps, one seed.
+The digest of a row stands beside each of its verdicts, so that a margin that is moved afterwards is seen. Torch is never
+imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from . import sweeps  # type: ignore[attr-defined]  # lies beside src
+from .options import BadOption, nearest, unknown
+from .records import digest
+
+SWEEPS = Path(str(sweeps.__file__)).parent
+SCALES = ("paper", "laptop", "smoke")
+SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
+FROM_LOGS = ("first.", "last.", "max.", "mean.")
+RATES = ("solved", "diverged")
+TIMES = ("steps_to_solve", "sequences_to_solve")
+NUMBERS = ("score", *RATES, *TIMES, "parameters", "multiply_adds", "state_size", "seconds_per_step", "recall_lag")
+LOWER = ("seconds_per_step", "parameters", "multiply_adds", "state_size", "diverged", *TIMES)  # where less is better
+
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda given: shlex.split(given) if isinstance(given, str) else given)]
+
+
+def _metric(name: str) -> str:
+    if name not in NUMBERS and not name.startswith(("test.", "validation.", *FROM_LOGS)):
+        raise ValueError(f"no metric {name!r}{nearest(name, NUMBERS)}")
+    return name
+
+
+Metric = Annotated[str, BeforeValidator(_metric)]
+
+
+class Part(BaseModel):
+    """A part of a file: every key is known, nothing is changed after."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Part):
+    title: str = ""
+    words: Words = ()
+
+
+class Seeds(Part):
+    """The stopping rule: `first` seeds, from 0; where a verdict stays open `more` at a time, up to `most`."""
+
+    first: Annotated[int, Field(ge=1)] = 5
+    more: Annotated[int, Field(ge=0)] = 0
+    most: int = 0
+
+    @property
+    def looks(self) -> list[int]:
+        """Seeds a cell has at each look."""
+        more = range(self.first, self.most, self.more)[1:] if self.more else []
+        return [self.first, *more, *([self.most] if self.more and self.most > self.first else [])]
+
+
+class Scale(Part):
+    words: Words = ()
+    seeds: Seeds = Seeds()
+    minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
+    reduction: str = ""  # of the paper's setting, in words
+
+
+class Quirk(Part):
+    words: Words = ()
+    says: str
+
+
+class Ladder(Part):
+    columns: tuple[str, ...]
+    scale: Literal["paper", "laptop"] = "laptop"
+
+
+class Contrast(Part):
+    """a against b; `margin` is relative where there is a `ratio`."""
+
+    says: str
+    a: str
+    b: str | float
+    metric: Metric = ""
+    expect: Literal["more", "less", "same"]
+    margin: float | None = Field(None, gt=0)
+    ratio: float | None = Field(None, gt=0)
+    when: str = ""
+
+    @model_validator(mode="after")
+    def together(self) -> Contrast:
+        if self.expect == "same" and self.margin is None:
+            raise ValueError("expect: same needs a margin: not significant is not the same")
+        if self.metric in TIMES and (self.expect == "same" or self.ratio or isinstance(self.b, float)):
+            raise ValueError(f"{self.metric} is compared by log-rank: more or less, between two columns, no ratio")
+        if self.metric in RATES and self.ratio:
+            raise ValueError(f"{self.metric} is a share: no ratio")
+        return self
+
+
+class Row(Part):
+    title: str
+    priority: int = 9
+    words: Words = ()
+    metric: Metric = "score"
+    data: str = ""  # first digits of the fingerprint of its data
+    margin: float | None = Field(None, gt=0)
+    columns: tuple[str, ...] | dict[str, Column] | None = None
+    cells: dict[str, Words] = {}
+    scales: dict[Literal["paper", "laptop"], Scale]
+    quirks: dict[str, Quirk] = {}
+    ladder: Ladder | None = None
+    says: str = ""
+    claim: int | None = None
+    refuted_by: str = ""
+    contrasts: dict[str, Contrast] = {}
+
+
+class Source(Part):
+    title: str
+    authors: str
+    year: int
+    where: str
+    version: str = ""
+
+
+class Reported(Part):
+    """A value of a source, in the unit of our metric."""
+
+    value: float
+    source: str
+    at: str
+    sure: Literal["seen", "secondary"]
+    estimator: Literal["single", "mean", "best", "unknown"]
+    setting: str = ""
+    seeds: int | None = Field(None, ge=1)
+    sd: float | None = Field(None, ge=0)
+    printed: str = ""
+    differs: str = ""  # how even our paper scale is another setting
+
+
+class Grid(Part):
+    title: str
+    about: str
+    level: float = Field(0.05, gt=0, lt=0.5)
+    columns: dict[str, Column] = {}
+    rows: dict[str, Row]
+
+
+class Reports(Part):
+    sources: dict[str, Source] = {}
+    values: dict[str, tuple[Reported, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run for one place of the table at one scale: words of a command line, and for how many seeds."""
+
+    row: str
+    column: str
+    scale: str
+    quirks: tuple[str, ...]  # those of the published setting that are in; none in the fair one
+    words: tuple[str, ...]
+    seeds: Seeds
+    minutes: float | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}/{self.column}" + (f"+{'+'.join(self.quirks)}" if self.quirks else "")
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The same for two cells that differ in scale only."""
+        return self.name, self.scale
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    folder: Path
+    grid: Grid
+    reports: Reports
+
+    def columns(self, row: str) -> dict[str, Column]:
+        """The columns of a row, by name."""
+        own = self.grid.rows[row].columns
+        if isinstance(own, dict):
+            return own
+        return {name: self.grid.columns[name] for name in (self.grid.columns if own is None else own)}
+
+    def scales(self, row: str) -> list[str]:
+        """The row's own scales, the paper's first."""
+        return [scale for scale in SCALES if scale in self.grid.rows[row].scales]
+
+    def cell(self, row: str, column: str, scale: str, quirks: Sequence[str] = ()) -> Cell:
+        about = self.grid.rows[row]
+        smoke = scale == "smoke"
+        at = about.scales[self.scales(row)[-1 if smoke else self.scales(row).index(scale)]]  # type: ignore[index]
+        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ()), *at.words]
+        for quirk in quirks:
+            words += about.quirks[quirk].words
+        minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
+        seeds = Seeds(first=1) if smoke else at.seeds
+        return Cell(row, column, scale, tuple(quirks), tuple(words + SMOKE * smoke), seeds, 0.1 if smoke else minutes)
+
+    def cells(self, row: str, scale: str) -> list[Cell]:
+        """The fair cells of a row."""
+        return [self.cell(row, column, scale) for column in self.columns(row)]
+
+    def rungs(self, row: str) -> Iterator[list[Cell]]:
+        """Of each column with a ladder: its cells from the published setting, with every quirk, to the fair one, with none."""
+        about = self.grid.rows[row]
+        if about.ladder:
+            names = list(about.quirks)
+            for column in about.ladder.columns:
+                yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
+
+    def digest(self, row: str) -> str:
+        """Eight digits that change with anything that was declared of a row: settings, margins, stopping rule, level."""
+        columns = {name: column.model_dump() for name, column in self.columns(row).items()}
+        return digest([self.grid.level, columns, self.grid.rows[row].model_dump(exclude={"title", "priority"})])[:8]
+
+    @property
+    def contrasts(self) -> dict[tuple[str, str], Contrast]:
+        """Every contrast by (row, name)."""
+        return {(row, name): one for row, about in self.grid.rows.items() for name, one in about.contrasts.items()}
+
+
+def names() -> list[str]:
+    """The tables that come with the program."""
+    return sorted(path.parent.name for path in SWEEPS.glob("*/grid.yaml"))
+
+
+def load(name_or_folder: str) -> Table:
+    """The table of that name, or in that folder; BadOption, in one line, for what is none or is not as declared here."""
+    folder = SWEEPS / name_or_folder if name_or_folder in names() else Path(name_or_folder)
+    if not (folder / "grid.yaml").is_file():
+        raise unknown("table", name_or_folder, names())
+    grid = _read(folder / "grid.yaml", Grid)
+    reports = _read(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
+    table = Table(folder.resolve().name, folder, grid, reports)
+    _check(table)
+    return table
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        raise BadOption(f"{path}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        got = f" (got {first['input']!r:.60})" if first["type"] not in ("missing", "value_error") else ""
+        raise BadOption(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}{got}") from None
+
+
+def _check(table: Table) -> None:
+    """What each part allows by itself but not beside the others."""
+    path = table.folder / "grid.yaml"
+    for name, row in table.grid.rows.items():
+        if not row.scales:
+            raise BadOption(f"{path}: rows.{name}: a scale is missing: paper or laptop")
+        if row.columns is not None and not isinstance(row.columns, dict):
+            for column in row.columns:
+                if column not in table.grid.columns:
+                    raise BadOption(f"{path}: rows.{name}: {unknown('column', column, table.grid.columns)}")
+        columns = table.columns(name)
+        minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
+        for column in (*row.cells, *minutes, *(row.ladder.columns if row.ladder else ())):
+            if column not in columns:
+                raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
+        if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:
+            raise BadOption(f"{path}: rows.{name}.scales.laptop: its reduction must be said")
+        if row.ladder and row.ladder.scale not in row.scales:
+            raise BadOption(f"{path}: rows.{name}.ladder: no scale {row.ladder.scale}")
+        for key, one in row.contrasts.items():
+            for side in (one.a, one.b):
+                if isinstance(side, str):
+                    find(table, name, side, f"{path}: rows.{name}.contrasts.{key}")
+    for place, values in table.reports.values.items():
+        reported, _, column = place.partition("/")
+        find(table, reported, column, f"{table.folder / 'reported.yaml'}: values.{place}")
+        if table.grid.rows[reported].margin is None:
+            raise BadOption(f"{path}: rows.{reported}: a margin is missing: values are reported for it")
+        for value in values:
+            if value.source not in table.reports.sources:
+                raise unknown("source", value.source, table.reports.sources)
+
+
+def find(table: Table, row: str, side: str, where: str = "") -> tuple[str, str]:
+    """(row, column) of a side of a contrast: a column of its row, or `row/column`."""
+    other, _, column = side.rpartition("/")
+    place = other or row
+    if place not in table.grid.rows:
+        raise BadOption(f"{where}: {unknown('row', place, table.grid.rows)}")
+    if column not in table.columns(place):
+        raise BadOption(f"{where}: {unknown('column', column, table.columns(place))}")
+    return place, column
+
+
+def metric_of(table: Table, row: str, contrast: Contrast) -> str:
+    return contrast.metric or table.grid.rows[row].metric
+
+
+def contrast_level(table: Table, seeds: Seeds) -> float:
+    """The level of one look: an equal share of the table's (Bonferroni over looks)."""
+    return table.grid.level / len(seeds.looks)
+
+
+def reachable(table: Table) -> Mapping[str, str]:
+    """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
+    found, count = {}, len(table.contrasts)
+    for (row, name), one in table.contrasts.items():
+        seeds = table.grid.rows[row].scales[table.scales(row)[-1]].seeds  # type: ignore[index]
+        most = seeds.looks[-1]
+        ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
+        needed = contrast_level(table, seeds) / count
+        if one.expect != "same" and 2 / ways > needed:
+            found[f"{row}.{name}"] = (
+                f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts ask for {needed:.2g}"
+            )
+    return found
+
+
+@functools.cache
+def settings(words: tuple[str, ...]) -> Mapping[str, Any]:
+    """The checked settings that a cell's words ask for, seed 0."""
+    from . import config
+
+    (found,) = config.jobs([*words, "tracker=none"], sweep=False)
+    return found

@@ -1,0 +1,268 @@
+"""What was measured for the cells of a table: records matched to what was declared, and the numbers in them.
+
+A record belongs to a cell where nothing that makes its numbers differs from what the cell's words ask for. It is refused, by
+name, where it is not what it says: its settings, versions and seed must give its ids, its data those that the row declares,
+and two records of one seed must agree. Torch is never imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import budget, config
+from .declared import FROM_LOGS, TIMES, Cell, Table, settings
+from .entries import PARTS
+from .records import DamagedRecord, Row, RunFolder, Stored, canonical, digest, plain
+
+DOUBLED = {"model": ("options",)}  # parts of a record that stand in its config too
+KEPT_OUT = ("network", "train")
+
+
+@dataclass
+class Measured:
+    """The runs of one cell by their seeds, and what was refused of them."""
+
+    cell: Cell
+    runs: dict[int, Stored] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def finished(self) -> list[Stored]:
+        return [run for _, run in sorted(self.runs.items()) if run.record and run.record["status"] == "finished"]
+
+    @property
+    def diverged(self) -> list[Stored]:
+        return [run for _, run in sorted(self.runs.items()) if run.record and run.record["status"] == "diverged"]
+
+    @property
+    def seconds(self) -> float:
+        """What its runs took together."""
+        return sum((run.record or {})["speed"]["seconds"] or 0.0 for run in self.runs.values())
+
+    def missing(self) -> list[int]:
+        """Seeds of the first look that have no run."""
+        return [seed for seed in range(self.cell.seeds.first) if seed not in self.runs]
+
+    def values(self, metric: str) -> list[float]:
+        """The metric of every run that has one. A diverged run has none, but it counts in a share."""
+        found = (number(run, metric) for _, run in sorted(self.runs.items()))
+        return [value for value in found if value is not None]
+
+    def times(self, metric: str) -> tuple[list[float], list[bool]]:
+        """(times, whether solved then): of a run that did not solve its task, where it gave up."""
+        records = [run.record for _, run in sorted(self.runs.items()) if run.record]
+        rows = [record["config"]["train"]["batch_size"] if metric == "sequences_to_solve" else 1 for record in records]
+        times = [(r["solved_step"] if r["solved"] else r["steps"]) * n for r, n in zip(records, rows, strict=True)]
+        return [float(time) for time in times], [bool(record["solved"]) for record in records]
+
+
+def number(run: Stored, metric: str) -> float | None:
+    """The metric of a run; None where it has none."""
+    record = run.record
+    assert record is not None
+    if metric == "diverged":
+        return float(record["status"] == "diverged")
+    if metric == "solved":
+        return None if record["solved"] is None else float(record["solved"])
+    if metric in ("parameters", "multiply_adds", "state_size"):
+        return float(record["model"][metric])
+    if metric.startswith(FROM_LOGS) or metric == "recall_lag":
+        kept = record.get("measures", {})
+        if metric in kept or not run.path.is_dir():
+            return kept.get(metric)
+        return None if metric == "recall_lag" else logged(run.path).get(metric)
+    if record["status"] == "diverged":
+        return None
+    if metric == "seconds_per_step":
+        speed = record["speed"]["steps_per_second"]
+        return 1 / speed if speed else None
+    if metric in TIMES:
+        return float(record["solved_step"]) if record["solved"] else None
+    split, _, name = metric.partition(".")
+    scores = record["scores"]["validation" if split == "validation" else "test"] or {}
+    return scores.get(name or record["task"]["headline"])
+
+
+# The log of a run, as a few numbers
+
+
+@functools.lru_cache(maxsize=4096)
+def logged(folder: Path) -> Mapping[str, float]:
+    """`first.KEY`, `last.KEY`, `max.KEY` and `mean.KEY` of every number in the log, and of what `derived` makes of its rows."""
+    columns: dict[str, list[float]] = {}
+    for row in RunFolder(folder).metrics():
+        for key, value in {**row, **derived(row)}.items():
+            if isinstance(value, int | float) and key != "step":
+                columns.setdefault(key, []).append(float(value))
+    found: dict[str, float] = {}
+    for key, values in columns.items():
+        found |= {f"first.{key}": values[0], f"last.{key}": values[-1], f"max.{key}": max(values)}
+        found[f"mean.{key}"] = math.fsum(values) / len(values)
+    return found
+
+
+def derived(row: Row) -> dict[str, float]:
+    """Of each layer's full state, h and c together, in steps back from the last one:
+
+    `train/fall/PLACE`, log10 of the gradient's norm at the first step over that at the last; and `train/decay/PLACE`, the slope
+    of its natural logarithm per step back by least squares. Absent where the gradient is zero.
+    """
+    curves: dict[str, list[list[float]]] = {}
+    for key, value in row.items():
+        if key.startswith("train/state_gradient/"):
+            curves.setdefault(key.split("/")[2], []).append(value)
+    found = {}
+    for place, parts in curves.items():
+        norms = [math.sqrt(sum((value or 0.0) ** 2 for value in step)) for step in zip(*parts, strict=True)]
+        if len(norms) < 2 or min(norms) <= 0:
+            continue
+        found[f"train/fall/{place}"] = math.log10(norms[0] / norms[-1])
+        back = range(len(norms))[::-1]
+        mean = (len(norms) - 1) / 2
+        logs = [math.log(norm) for norm in norms]
+        spread = sum((lag - mean) ** 2 for lag in back)
+        found[f"train/decay/{place}"] = sum((lag - mean) * log for lag, log in zip(back, logs, strict=True)) / spread
+    return found
+
+
+# Whose record is it?
+
+
+def asked(cell: Cell) -> tuple[str, str, Mapping[str, Any]]:
+    """(with the width, without it, the budget) of what the cell's words ask for."""
+    wanted = settings(cell.words)
+    parts = [wanted["task"]["name"], wanted["model"]["mechanism"], config.departures(wanted)]
+    return canonical(parts), canonical(_without_width(parts)), wanted["budget"]
+
+
+def _without_width(parts: Sequence[Any]) -> list[Any]:
+    return [*parts[:-1], {key: value for key, value in parts[-1].items() if key != "model.hidden_size"}]
+
+
+def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tuple[dict[tuple[str, str], Measured], list[str]]:
+    """(what was measured of each of `cells`, by place; complaints about records that no cell can use)."""
+    complaints: list[str] = []
+    by_setting: dict[str, list[Stored]] = {}
+    for run in stored:
+        if run.record is None or run.record["config"].get("test") is False:
+            continue  # unfinished, or a search's trial
+        if lacking := sorted(PARTS - set(run.record)):
+            complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
+            continue
+        parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
+        for key in {canonical(parts), canonical(_without_width(parts))}:
+            by_setting.setdefault(key, []).append(run)
+    found = {}
+    for cell in cells:
+        with_width, without, budget_asked = asked(cell)
+        measured = found[cell.place] = Measured(cell)
+        budgeted = bool(budget_asked["params"] or budget_asked["match"])
+        candidates = by_setting.get(without if budgeted else with_width, [])
+        same: dict[int, list[Stored]] = {}
+        for run in candidates:
+            assert run.record is not None
+            if budgeted and not _within(budget_asked, run.record):
+                continue
+            if why := _wrong(run.record, table.grid.rows[cell.row].data):
+                measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
+            else:
+                same.setdefault(run.record["seed"], []).append(run)
+        for seed, runs in sorted(same.items()):
+            runs.sort(key=lambda run: not run.path.is_dir())  # a folder first: it has the log
+            results = {_result(run.record): run for run in runs}
+            if len(results) > 1:
+                where = ", ".join(sorted({str(run.path) for run in runs}))
+                measured.refused.append(f"{cell.name} seed {seed}: {len(results)} records disagree; none counts: {where}")
+            else:
+                measured.runs[seed] = runs[0]
+        prints = {run.record["task"]["fingerprint"] for run in measured.runs.values() if run.record}
+        if len(prints) > 1:
+            measured.refused.append(f"{cell.name}: its runs are of {len(prints)} different data; none counts")
+            measured.runs.clear()
+    return found, complaints
+
+
+def _result(record: Mapping[str, Any] | None) -> str:
+    assert record is not None
+    return canonical([record[part] for part in ("id", "status", "steps", "scores")])
+
+
+def _within(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a run's width is the one that the budget gives."""
+    if record["config"]["budget"] == wanted:
+        return True
+    if wanted["match"]:
+        return False
+    target = budget.number(wanted["params"])
+    return abs(record["model"]["parameters"] - target) <= budget.TOLERANCE * target and wanted["embeddings"]
+
+
+def _wrong(record: Mapping[str, Any], data: str) -> str:
+    """Why the record is not what it says, or not of the row's data; empty where it is."""
+    about, own = record["task"], record["config"]
+    try:
+        now = config.setting(own, about["fingerprint"])
+    except (KeyError, OSError) as error:
+        return f"its settings are not known to this version ({error})"
+    for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):
+        if record[part]["version"] != version:
+            return f"{part} {record[part]['name']} version {record[part]['version']}, and this is version {version}"
+    if digest(now)[:32] != record["setting"] or now["departures"] != record["departures"]:
+        return "its settings and versions do not give its setting: made by another version of training or network, or changed"
+    if digest([now, record["seed"]])[:32] != record["id"] or own["seed"] != record["seed"]:
+        return "its seed does not give its id"
+    if data and not about["fingerprint"].startswith(data):
+        return f"of other data or another split ({about['fingerprint'][:16]}) than the row declares ({data})"
+    return ""
+
+
+# Collecting
+
+
+def wanted(table: Table) -> dict[str, set[str]]:
+    """By row: the metrics that its cells and contrasts read from logs."""
+    found: dict[str, set[str]] = {row: {about.metric} for row, about in table.grid.rows.items()}
+    from .declared import find, metric_of
+
+    for (row, _), one in table.contrasts.items():
+        for side in (one.a, one.b):
+            if isinstance(side, str):
+                found[find(table, row, side)[0]].add(metric_of(table, row, one))
+    return {row: {m for m in metrics if m.startswith(FROM_LOGS) or m == "recall_lag"} for row, metrics in found.items()}
+
+
+def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float]) -> dict[str, Any]:
+    """A record to be shown to all: nothing of accounts or folders, nothing twice; with numbers from its log, sealed anew.
+
+    ValueError where its settings name a path: those cannot be changed without making another run of it.
+    """
+    own = {**record["config"], "tracker": {"name": "none"}}
+    for key, value in own["task"].items():
+        if isinstance(value, str) and value.startswith(("/", "~", ".")):
+            raise ValueError(f"task.{key}={value}: a path of one machine; name data by what is known everywhere")
+    kept = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
+    kept |= {part: {k: v for k, v in kept[part].items() if k not in keys} for part, keys in DOUBLED.items()}
+    kept |= {"config": own, "measures": dict(sorted(measures.items())), "sealed_before": record["checksum"]}
+    body: dict[str, Any] = plain(kept)
+    body["checksum"] = digest(body)
+    return body
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a results.jsonl as they stand there, good or not."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise DamagedRecord(f"{path}: {error}") from None
+
+
+def line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,601 @@
+"""A declared table with what was measured: its cells, contrasts, claims and ladders as tables, and all of it as a README.
+
+Cells of a row are shown at one scale each, the paper's where it has been run; a reduced scale is never held against a paper's
+number as if it were the same. What was not run is there as a hole with its cost. Pure functions; torch is never imported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from . import verdicts
+from .comparisons import difference, holm, time_to_solve
+from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_level, find, metric_of, reachable
+from .declared import Table as Declared
+from .measured import Measured, match
+from .records import Stored
+from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
+from .tables import Cell as Shown
+from .tables import Column, Table
+from .verdicts import Answer, Verdict
+from .wording import compact, duration, interval, listed, number, share
+
+MARKS = {"seen": "", "secondary": " (secondary)"}
+NOT_RUN = Verdict("missing", "", "warn")
+
+
+@dataclass
+class Asked:
+    """A contrast and what became of it."""
+
+    row: str
+    name: str
+    about: Contrast
+    scale: str
+    answer: Answer | None
+    verdict: Verdict = NOT_RUN
+    p: float = 1.0  # after Holm's correction
+
+
+@dataclass
+class Results:
+    """Everything that a table shows, as values."""
+
+    table: Declared
+    cells: dict[tuple[str, str], Measured]  # all, by (name, scale)
+    complaints: list[str]
+    asked: dict[tuple[str, str], Asked] = field(default_factory=dict)  # contrasts, by (row, name)
+    only: str | None = None  # a scale that was asked for
+
+    def scales(self, row: str) -> list[str]:
+        return [self.only] if self.only else self.table.scales(row)
+
+    def shown(self, row: str, column: str) -> Measured:
+        """The cell at the scale that is shown: the first with two runs, else with one, else the cheapest."""
+        there = [self.cells[self.table.cell(row, column, scale).place] for scale in self.scales(row)]
+        return next((m for enough in (2, 1) for m in there if len(m.runs) >= enough), there[-1])
+
+    def of_row(self, row: str) -> list[Measured]:
+        return [self.shown(row, column) for column in self.table.columns(row)]
+
+    @property
+    def measured(self) -> list[Measured]:
+        return [m for row in self.table.grid.rows for m in self.of_row(row)]
+
+
+def results(table: Declared, stored: Iterable[Stored], complaints: Iterable[str] = (), scale: str | None = None) -> Results:
+    """What `stored` says of the cells and contrasts of `table`."""
+    cells: list[Cell] = []
+    for row in table.grid.rows:
+        for at in [scale] if scale else table.scales(row):
+            cells += table.cells(row, at)
+        if scale in (None, table.grid.rows[row].ladder and table.grid.rows[row].ladder.scale):  # type: ignore[union-attr]
+            cells += [cell for rungs in table.rungs(row) for cell in rungs]
+    found, refused = match(table, cells, stored)
+    own = Results(table, found, [*complaints, *refused, *(line for m in found.values() for line in m.refused)], only=scale)
+    for place, one in table.contrasts.items():
+        own.asked[place] = _ask(own, *place, one)
+    _decide(own)
+    return own
+
+
+def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
+    """The contrast at the first scale at which both sides were run."""
+    metric = metric_of(own.table, row, one)
+    scales = own.scales(row)
+    for scale in scales:
+        sides = []
+        for side in (one.a, one.b):
+            if isinstance(side, str):
+                place, column = find(own.table, row, side)
+                at = scale if scale in (*own.table.grid.rows[place].scales, "smoke") else own.table.scales(place)[-1]
+                cell = own.table.cell(place, column, at)
+                sides.append(own.cells.get(cell.place, Measured(cell)))
+        try:
+            return Asked(row, name, one, scale, _answer(metric, one, sides))
+        except ValueError:
+            continue
+    return Asked(row, name, one, scales[-1], None)
+
+
+def _answer(metric: str, one: Contrast, sides: Sequence[Measured]) -> Answer:
+    if metric in TIMES:
+        return verdicts.of_times(sides[0].times(metric), sides[1].times(metric))
+    a = sides[0].values(metric)
+    b = sides[1].values(metric) if len(sides) > 1 else [float(one.b)] * len(a)
+    if metric in RATES:
+        return verdicts.of_shares(a, b, one.margin)
+    shared = len(sides) == 1 or sides[0].runs.keys() == sides[1].runs.keys()
+    return verdicts.of_means(a, b, one.margin, one.ratio, shared)
+
+
+def _decide(own: Results) -> None:
+    """Verdicts of all contrasts, with Holm's correction over all that the table declares; what is missing counts as p = 1."""
+    everything = list(own.asked.values())
+    raw = []
+    for one in everything:
+        same = one.about.expect == "same"
+        raw.append(1.0 if one.answer is None else (one.answer.p_same if same else one.answer.p) or 0.0)
+    for one, p in zip(everything, holm(raw), strict=True):
+        one.p = p
+        if one.answer is None:
+            continue
+        seeds = own.table.grid.rows[one.row].scales[own.table.scales(one.row)[-1]].seeds  # type: ignore[index]
+        level = contrast_level(own.table, seeds)
+        one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, len(everything), level, one.about.margin)
+
+
+def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
+    """(row, column) of the cells that more seeds could help: sides of contrasts, and values, that are not settled."""
+    found = set()
+    for (row, _), one in own.asked.items():
+        if row in rows and one.verdict.word == "undecided":
+            found |= {find(own.table, row, side) for side in (one.about.a, one.about.b) if isinstance(side, str)}
+    for place, values in own.table.reports.values.items():
+        row, _, column = place.partition("/")
+        if row in rows:
+            measured = own.shown(row, column)
+            if any(judged(own, measured, value).word == "underpowered" for value in values):
+                found.add((row, column))
+    return found
+
+
+# Words and numbers of a cell
+
+
+def lower_is_better(own: Results, measured: Measured) -> bool:
+    metric = own.table.grid.rows[measured.cell.row].metric
+    if metric in LOWER:
+        return True
+    records = [run.record for run in measured.runs.values() if run.record]
+    return metric not in RATES and bool(records) and records[0]["task"]["direction"] == "min"
+
+
+def floor(own: Results, measured: Measured) -> float | None:
+    """The floor of the headline; None for other metrics."""
+    records = [run.record for run in measured.finished if run.record]
+    return records[0]["task"]["floor"] if records and own.table.grid.rows[measured.cell.row].metric == "score" else None
+
+
+def estimate(own: Results, measured: Measured) -> Estimate | None:
+    """The row's metric over the seeds of a cell."""
+    metric = own.table.grid.rows[measured.cell.row].metric
+    if metric in TIMES:
+        times, solved = measured.times(metric)
+        return time_to_solve(times, solved) if times else None
+    values = measured.values(metric)
+    if metric in RATES:
+        return wilson(round(sum(values)), len(values)) if values else None
+    if not values:
+        return None
+    return bootstrap(values) if len(values) >= ENOUGH else student(values)
+
+
+def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
+    """What the cell says of a value that was reported for it."""
+    row = own.table.grid.rows[measured.cell.row]
+    if not measured.runs:
+        return NOT_RUN
+    if measured.cell.scale != "paper":
+        at = row.scales.get(measured.cell.scale)  # type: ignore[call-overload]
+        return Verdict("not comparable", at.reduction if at and at.reduction else f"{measured.cell.scale} scale", "warn")
+    if reported.differs:
+        return Verdict("not comparable", reported.differs, "warn")
+    assert row.margin is not None  # declared._check
+    values = measured.values(row.metric)
+    return verdicts.of_value(
+        values,
+        reported.value,
+        reported.estimator,
+        row.margin,
+        lower_is_better(own, measured),
+        floor(own, measured),
+        reported.seeds,
+        reported.sd,
+    )
+
+
+def ranks(own: Results, row: str) -> dict[str, str]:
+    """By cell: the best and worst place that significant differences allow; a cell at its floor, or of one seed, has none."""
+    metric = own.table.grid.rows[row].metric
+    if metric in (*TIMES, *RATES):
+        return {}
+    there = {}
+    for measured in own.of_row(row):
+        values, level = measured.values(metric), floor(own, measured)
+        if len(values) >= 2 and not (level is not None and verdicts.against_floor(student(values), level) == "at"):
+            there[measured.cell.name] = (measured, values)
+    scales = {m.cell.scale for m, _ in there.values()}
+    if len(there) < 2 or len(scales) > 1:
+        return {}
+    pairs = [(one, other) for one in there for other in there if one < other]
+    tests = [difference(there[one][1], there[other][1]) for one, other in pairs]
+    better: Counter[str] = Counter()
+    worse: Counter[str] = Counter()
+    lower = lower_is_better(own, next(iter(there.values()))[0])
+    for (one, other), test, p in zip(pairs, tests, holm([test.p for test in tests]), strict=True):
+        if p < own.table.grid.level and test.value:
+            first = (test.value < 0) == lower
+            better[one if first else other] += 1
+            worse[other if first else one] += 1
+    found = {name: (1 + worse[name], len(there) - better[name]) for name in there}
+    return {name: str(low) if low == high else f"{low}–{high}" for name, (low, high) in found.items()}
+
+
+def told(own: Results, measured: Measured) -> str:
+    """The value of a cell in a few words."""
+    metric, found = own.table.grid.rows[measured.cell.row].metric, estimate(own, measured)
+    if found is None:
+        return "diverged" if measured.diverged else "–"
+    if metric in TIMES:
+        _, solved = measured.times(metric)
+        median = compact(found.value) if found.value < float("inf") else "> all"
+        return f"{median} ({sum(solved)}/{len(solved)} solved)"
+    if metric in RATES:
+        return f"{share(found.value)} [{share(found.low or 0)}, {share(found.high or 0)}]"
+    return interval(found)
+
+
+# Tables
+
+
+def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
+    """A line a cell: what was measured, what was reported, and the verdict."""
+    columns = (
+        Column("row", ("row", "title"), left=True),
+        Column("column", ("column",), left=True),
+        Column("scale", ("scale",), left=True),
+        Column("measured", ("metric", "estimator", "value", "low", "high"), left=True),
+        Column("floor", ("floor", "against_floor"), left=True, spare=2),
+        Column("solved", ("solved", "solved_of"), left=True, spare=3),
+        Column("#", ("rank",), spare=4),
+        Column("reported", ("reported", "source", "sure", "theirs", "ours_by_theirs"), left=True),
+        Column("verdict", ("verdict", "why"), left=True),
+        Column("parameters", ("parameters",), spare=5),
+        Column("seeds", ("seeds", "missing", "diverged")),
+        Column("cost", ("core_hours", "core_hours_missing"), spare=1),
+    )
+    lines, gaps = [], []
+    for row in rows or own.table.grid.rows:
+        places = ranks(own, row)
+        for measured in own.of_row(row):
+            values = own.table.reports.values.get(f"{row}/{measured.cell.column}", ())
+            for index, reported in enumerate(values or (None,)):
+                lines.append(_line(own, measured, reported, places.get(measured.cell.name, ""), first=index == 0))
+    refused = list(dict.fromkeys(own.complaints))
+    gaps += [f"refused: {line}" for line in refused]
+    return Table(own.table.grid.title, summary(own), {"table": own.table.name}, columns, tuple(lines), tuple(gaps), NOTES)
+
+
+NOTES = (
+    "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean from 10 seeds on, Wilson's for a share.",
+    "not comparable: measured in another setting than the reported one, which is named.",
+    "underpowered: these seeds leave it open.",
+)
+
+
+def _line(own: Results, measured: Measured, reported: Reported | None, rank: str, first: bool) -> tuple[Shown, ...]:
+    cell, row = measured.cell, own.table.grid.rows[measured.cell.row]
+    found, level = estimate(own, measured), floor(own, measured)
+    records = [run.record for run in measured.runs.values() if run.record]
+    against = verdicts.against_floor(found, level) if found and level is not None else ""
+    solved = [bool(record["solved"]) for record in records if record["solved"] is not None]
+    missing = measured.missing()
+    cost = len(missing) * (cell.minutes or 0) / 60
+    named = [
+        Shown(row.title, (cell.row, row.title)),
+        Shown(own.table.columns(cell.row)[cell.column].title or cell.column, (cell.column,)),
+    ]
+    value = found or Estimate(float("nan"), None, None, "")
+    raw = (row.metric, value.estimator, value.value if found else None, value.low, value.high)
+    shown = [
+        *named,
+        Shown(cell.scale if records else "", (cell.scale,)),
+        Shown(told(own, measured), raw, "" if found else "warn"),
+        Shown("" if level is None else f"{number(level)} {against}".strip(), (level, against)),
+        Shown(f"{sum(solved)}/{len(solved)}" if solved else "", (sum(solved) if solved else None, len(solved) or None)),
+        Shown(rank, (rank,)),
+    ]
+    if reported:
+        verdict = judged(own, measured, reported)
+        values = measured.values(row.metric)
+        ours = verdicts.theirs(values, reported.estimator, reported.seeds, lower_is_better(own, measured)) if values else None
+        by = "" if not ours or ours[1] == "mean" else f", ours {number(ours[0])} by {ours[1]}"
+        words = f"{reported.printed or number(reported.value)} {reported.estimator}{MARKS[reported.sure]}{by}"
+        own_by = ours[0] if ours else None
+        shown.append(
+            Shown(words, (reported.value, f"{reported.source}, {reported.at}", reported.sure, reported.estimator, own_by))
+        )
+        shown.append(
+            Shown(verdict.word + (f": {verdict.why}" if verdict.why else ""), (verdict.word, verdict.why), verdict.tone)
+        )
+    else:
+        shown += [Shown("", (None,) * 5), Shown("" if records else "missing", ("" if records else "missing", ""))]
+    parameters = records[0]["model"]["parameters"] if records else None
+    seeds = f"{len(measured.finished)}" + (f" + {len(measured.diverged)} diverged" if measured.diverged else "")
+    shown.append(Shown(compact(parameters) if parameters else "", (parameters,)))
+    numbers = (" ".join(map(str, sorted(measured.runs))), " ".join(map(str, missing)), len(measured.diverged))
+    shown.append(Shown(seeds if not missing else f"{seeds}/{cell.seeds.first}", numbers, "warn" if missing else ""))
+    took = duration(measured.seconds) if records else (f"about {duration(cost * 3600)}" if cost else "")
+    shown.append(Shown(took, (round(measured.seconds / 3600, 4), round(cost, 4))))
+    if not first:  # one cell, several reported values: its own numbers once
+        shown = [Shown("" if index not in (7, 8) else one.text, one.values, one.tone) for index, one in enumerate(shown)]
+    return tuple(shown)
+
+
+def summary(own: Results) -> str:
+    """How much of the table there is: cells by scale, seeds, hours, and what the holes would take."""
+    there = [m for m in own.measured if m.runs]
+    scales = Counter(m.cell.scale for m in there)
+    counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
+    runs = {run.record["id"] for m in own.cells.values() for run in m.runs.values() if run.record}
+    seconds = {
+        run.record["id"]: run.record["speed"]["seconds"] or 0
+        for m in own.cells.values()
+        for run in m.runs.values()
+        if run.record
+    }
+    holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in own.measured)
+    words = f"{len(there)} of {len(own.measured)} cells measured{f' ({counted})' if counted else ''}, {len(runs)} runs"
+    words += f", {duration(sum(seconds.values()))} of training" if runs else ""
+    return words + (f"; the holes would take about {duration(holes)} on one core" if holes else "")
+
+
+def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | None:
+    """A line a contrast; None where there is none."""
+    columns = (
+        Column("row", ("row",), left=True),
+        Column("asked", ("contrast", "says"), left=True),
+        Column("a", ("a", "a_value"), left=True),
+        Column("b", ("b", "b_value"), left=True),
+        Column("metric", ("metric",), left=True),
+        Column("a − b", ("effect", "low", "high", "estimator"), left=True),
+        Column("p", ("p_holm", "p")),
+        Column("verdict", ("verdict", "why"), left=True),
+        Column("seeds", ("seeds_a", "seeds_b")),
+        Column("declared", ("digest",), left=True),
+    )
+    lines = []
+    for (row, name), one in own.asked.items():
+        if rows and row not in rows:
+            continue
+        about, answer = one.about, one.answer
+        a, b = answer.shows if answer else (None, None)
+        effect = answer.effect if answer else None
+        title = own.table.grid.rows[row].title
+        says = Shown(f"{about.says} ({_expected(about)})", (name, about.says))
+        sides = [
+            Shown(f"{side}" + (f" {number(v)}" if v is not None and isinstance(side, str) and v == v else ""), (str(side), v))
+            for side, v in ((about.a, a), (about.b, b))
+        ]
+        shown = ""
+        if effect and answer:
+            shown = {1: "slower", -1: "faster", 0: "–"}[answer.sign] if answer.unit == "time" else interval(effect)
+            shown += " (log)" if answer.unit == "log" else ""
+        p = "" if answer is None else f"{one.p:.2g}"
+        word = one.verdict.word + (f": {one.verdict.why}" if one.verdict.why else "")
+        raw = (effect.value, effect.low, effect.high, effect.estimator) if effect else (None,) * 4
+        counts = answer.counts if answer else (None, None)
+        lines.append(
+            (
+                Shown(title, (row,)),
+                says,
+                *sides,
+                Shown(metric_of(own.table, row, about), (metric_of(own.table, row, about),)),
+                Shown(shown, raw),
+                Shown(p, (one.p, answer.p if answer else None)),
+                Shown(word, (one.verdict.word, one.verdict.why), one.verdict.tone),
+                Shown("" if answer is None else f"{counts[0]}, {counts[1]}", counts),
+                Shown(own.table.digest(row), (own.table.digest(row),)),
+            )
+        )
+    notes = (
+        f"p: after Holm's correction over the {len(own.asked)} contrasts of the table; each look of a row is taken at "
+        f"{own.table.grid.level:g} / its number of looks. Means by exact permutation, shares by Fisher's test, times by "
+        "log-rank, `same` by two one-sided tests.",
+        "declared: digest of settings, margins, level and stopping rule as they stood when this was judged.",
+    )
+    gaps = tuple(f"{name}: {why}" for name, why in reachable(own.table).items() if not rows or name.partition(".")[0] in rows)
+    return Table("Contrasts", "", {"table": own.table.name}, columns, tuple(lines), gaps, notes) if lines else None
+
+
+def _expected(one: Contrast) -> str:
+    times = f" × {one.ratio:g}" if one.ratio else ""
+    margin = "" if one.margin is None else f" ± {f'{one.margin:.0%}' if one.ratio else f'{one.margin:g}'}"
+    return {"more": f"a > b{times}", "less": f"a < b{times}", "same": f"a = b{times}{margin}"}[one.expect]
+
+
+def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | None:
+    """A line a claim: its verdict from its contrasts; None where none is made."""
+    lines = []
+    for row, about in own.table.grid.rows.items():
+        if not about.says or (rows and row not in rows):
+            continue
+        asked = [one for (place, _), one in own.asked.items() if place == row]
+        verdict = claim(asked)
+        evidence = "; ".join(_evidence(one) for one in asked)
+        named = Shown("" if about.claim is None else str(about.claim), (about.claim,))
+        word = verdict.word + (f" ({verdict.why})" if verdict.why else "")
+        lines.append(
+            (
+                named,
+                Shown(about.says, (row, about.says)),
+                Shown(word, (verdict.word, verdict.why), verdict.tone),
+                Shown(evidence, (evidence,)),
+            )
+        )
+    columns = (
+        Column("claim", ("claim",)),
+        Column("says", ("row", "says"), left=True),
+        Column("verdict", ("verdict", "why"), left=True),
+        Column("evidence", ("evidence",), left=True),
+    )
+    return Table("Claims", verdict_counts(own, rows), {"table": own.table.name}, columns, tuple(lines)) if lines else None
+
+
+def claim(asked: Sequence[Asked]) -> Verdict:
+    if not asked or any(one.answer is None for one in asked):
+        done = sum(one.answer is not None for one in asked)
+        return Verdict("undecided" if done else "missing", f"{done} of {len(asked)} contrasts measured" if done else "", "warn")
+    return verdicts.of_claim([(one.verdict, one.about.when) for one in asked])
+
+
+def _evidence(one: Asked) -> str:
+    if one.answer is None:
+        return f"{one.name}: missing"
+    a, b = one.answer.shows
+    unit = {"share": share, "time": compact}.get(one.answer.unit, number)
+    sides = " against ".join("never" if v == float("inf") else unit(v) for v in (a, b))
+    return f"{one.name}: {sides}, {one.verdict.word}"
+
+
+def verdict_counts(own: Results, rows: Sequence[str] | None = None) -> str:
+    """`verdicts of values: 3 reproduced, 1 worse; of contrasts: 5 holds; of claims: ...`"""
+    of_values: Counter[str] = Counter()
+    for row in rows or own.table.grid.rows:
+        for measured in own.of_row(row):
+            for reported in own.table.reports.values.get(f"{row}/{measured.cell.column}", ()):
+                of_values[judged(own, measured, reported).word] += 1
+    of_contrasts = Counter(one.verdict.word for (row, _), one in own.asked.items() if not rows or row in rows)
+    of_claims: Counter[str] = Counter()
+    for row, about in own.table.grid.rows.items():
+        if about.says and (not rows or row in rows):
+            of_claims[claim([one for (place, _), one in own.asked.items() if place == row]).word] += 1
+    parts = (("values", of_values), ("contrasts", of_contrasts), ("claims", of_claims))
+    counted = [f"{kind}: " + ", ".join(f"{n} {word}" for word, n in found.most_common()) for kind, found in parts if found]
+    return "Verdicts on " + "; on ".join(counted) if counted else ""
+
+
+def ladder_tables(own: Results, rows: Sequence[str] | None = None) -> Iterator[Table]:
+    """From the published setting to the fair one, a quirk less each rung, and what each costs or gains."""
+    for row, about in own.table.grid.rows.items():
+        if rows and row not in rows:
+            continue
+        for rungs in own.table.rungs(row):
+            there = [own.cells[cell.place] for cell in rungs if cell.place in own.cells]
+            if len(there) < len(rungs):
+                continue
+            lines = []
+            taken = ["published", *(f"without {name}" for name in about.quirks)]
+            for index, (name, measured) in enumerate(zip(taken, there, strict=True)):
+                values, before = measured.values(about.metric), there[index - 1].values(about.metric) if index else []
+                change, raw = "", (None, None, None)
+                if len(values) > 1 and len(before) > 1:
+                    found = difference(values, before)
+                    change = interval(Estimate(found.value, found.low, found.high, ""))
+                    raw = (found.value, found.low, found.high)  # type: ignore[assignment]
+                lower = lower_is_better(own, measured)
+                best = verdicts.theirs(values, "best", None, lower)[0] if values else None
+                levels = {number(f) for f in [floor(own, measured)] if f is not None}
+                about_quirk = "every quirk" if not index else list(about.quirks.values())[index - 1].says
+                title = "fair" if index == len(there) - 1 else name
+                lines.append(
+                    (
+                        Shown(title, (title,)),
+                        Shown(about_quirk, (about_quirk,)),
+                        Shown(told(own, measured), (estimate(own, measured).value if values else None,)),  # type: ignore[union-attr]
+                        Shown("".join(levels), (floor(own, measured),)),
+                        Shown(change, raw),
+                        Shown("" if best is None else number(best), (best,)),
+                        Shown(str(len(values)), (len(values),)),
+                    )
+                )
+            columns = (
+                Column("rung", ("rung",), left=True),
+                Column("quirk", ("quirk",), left=True),
+                Column("measured", ("value",), left=True),
+                Column("floor", ("floor",)),
+                Column("change", ("change", "low", "high"), left=True),
+                Column("best seed", ("best",)),
+                Column("seeds", ("seeds",)),
+            )
+            column = own.table.columns(row)[rungs[0].column].title or rungs[0].column
+            title = f"Ladder: {about.title}, {column}, {rungs[0].scale} scale"
+            note = ("change: against the rung above, with its 95 % interval. best seed: of all seeds, which is no estimate.",)
+            yield Table(title, "", {"table": own.table.name}, columns, tuple(lines), (), note)
+
+
+def tables(own: Results, rows: Sequence[str] | None = None) -> list[Table]:
+    """Everything, in the order in which it is read."""
+    found = [claims_table(own, rows), cells_table(own, rows), contrasts_table(own, rows), *ladder_tables(own, rows)]
+    return [one for one in found if one]
+
+
+# The README
+
+
+def readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
+    """The page of a table: generated, so that the same records give the same bytes."""
+    table, grid = own.table, own.table.grid
+    lines = [
+        f"# {grid.title}",
+        "",
+        f"<!-- made by `rnnbench table {table.name} --write`; what is written here by hand is lost -->",
+        "",
+    ]
+    lines += [" ".join(grid.about.split()), "", f"{summary(own)}.", ""]
+    if counts := verdict_counts(own):
+        lines += [f"{counts}.", ""]
+    if grid.columns:
+        lines += [*_matrix(own), ""]
+    notes_file = table.folder / "findings.md"
+    if notes_file.exists():
+        lines += [notes_file.read_text(encoding="utf-8").strip(), ""]
+    shown = tables(own)
+    lines += [markdown(shown), ""]
+    if table.reports.sources:
+        lines += ["### Sources", ""]
+        for key, source in table.reports.sources.items():
+            version = f", {source.version}" if source.version else ""
+            lines.append(f"- {key}: {source.authors} ({source.year}). {source.title}. {source.where}{version}.")
+        lines.append("")
+    lines += ["### How to repeat a cell, and its runs", ""]
+    for row, about in grid.rows.items():
+        lines += [f'<a id="{row}"></a>**{about.title}** (declaration {table.digest(row)})', ""]
+        for measured in own.of_row(row):
+            lines += _repeat(own, measured)
+        if about.ladder:
+            lines += ["", f"The ladder: `rnnbench reproduce {table.name} --rows {row} --as published`", ""]
+        for scale in table.scales(row):
+            if reduction := about.scales[scale].reduction:  # type: ignore[index]
+                lines += [f"Scale {scale}: {reduction}.", ""]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _matrix(own: Results) -> Iterator[str]:
+    """The table as a paper prints it; a cell links to its runs."""
+    columns = {name: column.title or name for name, column in own.table.grid.columns.items()}
+    yield f"| | {' | '.join(columns.values())} |"
+    yield f"|:--|{'|'.join('--:' for _ in columns)}|"
+    for row, about in own.table.grid.rows.items():
+        if isinstance(about.columns, dict):
+            continue
+        there = {m.cell.column: m for m in own.of_row(row)}
+        cells = []
+        for name in columns:
+            measured = there.get(name)
+            if measured is None:
+                cells.append("")
+            elif not measured.runs:
+                cells.append("·")
+            else:
+                found, level = estimate(own, measured), floor(own, measured)
+                at = " at floor" if found and level is not None and verdicts.against_floor(found, level) == "at" else ""
+                mark = {"paper": "", "laptop": " ᴸ", "smoke": " ˢ"}[measured.cell.scale]
+                cells.append(f"[{told(own, measured).split(' [')[0]}](#{row}){at}{mark}")
+        yield f"| [{about.title}](#{row}) | {' | '.join(cells)} |"
+    yield ""
+    yield "ᴸ: laptop scale, a reduction of the paper's setting that the row names. ·: not run yet."
+
+
+def _repeat(own: Results, measured: Measured) -> Iterator[str]:
+    cell = measured.cell
+    command = f"rnnbench reproduce {own.table.name} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
+    minutes = cell.minutes
+    cost = f", about {duration(minutes * 60 * cell.seeds.first)} on one core" if minutes else ""
+    runs = [f"s{seed} {(run.record or {})['id'][:8]}" for seed, run in sorted(measured.runs.items())]
+    said = f"{listed(measured.runs)}: {', '.join(runs)}" if runs else "not run yet"
+    yield f"- {cell.column}: `{command}` ({cell.seeds.first} seeds{cost}); {said}"

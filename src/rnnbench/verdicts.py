@@ -1,0 +1,229 @@
+"""What measurements say of what was claimed: of a reported value, of a contrast of two settings, of a claim made of contrasts.
+
+Pure functions. A value is held against the source's own estimator: one run against what one more run of ours would give, a
+mean against our mean, the best of n against our expected best of n. A contrast is decided at a level that its looks share,
+with Holm's correction over all contrasts of the table; what is not decided is `undecided`, never "the same".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean
+
+from .comparisons import Difference, difference, difference_of_shares, equivalence, log_rank, pairing_helps, seeds_needed
+from .statistics import LEVEL, Estimate, expected_best, student
+
+NEAR = 0.1  # of the floor: an interval that holds the floor and stays this close to it is at the floor
+
+
+@dataclass(frozen=True)
+class Verdict:
+    word: str
+    why: str = ""
+    tone: str = ""  # good, poor or warn
+
+
+def against_floor(estimate: Estimate, floor: float | None) -> str:
+    """below, above: the interval excludes the floor. at: it holds it and stays within NEAR of it. Else undecided."""
+    if floor is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return "undecided"
+    if not estimate.low <= floor <= estimate.high:
+        return "below" if estimate.high < floor else "above"
+    return "at" if max(floor - estimate.low, estimate.high - floor) <= NEAR * abs(floor) else "undecided"
+
+
+# Against a reported value
+
+
+def one_more(values: Sequence[float], level: float = LEVEL) -> Estimate:
+    """The mean of `values` with the interval in which one more run would fall.
+
+    Source: Hahn & Meeker 1991, Statistical Intervals, section 4.7.
+    """
+    mean = student(values, level)
+    if mean.low is None or mean.high is None:
+        return mean
+    half = (mean.high - mean.low) / 2 * math.sqrt(len(values) + 1)
+    return Estimate(mean.value, mean.value - half, mean.value + half, "one more run")
+
+
+def theirs(values: Sequence[float], estimator: str, seeds: int | None, lower_is_better: bool) -> tuple[float, str]:
+    """(our value by the source's estimator, what it is in words)."""
+    if estimator != "best":
+        return fmean(values), "mean"
+    count = min(len(values), seeds or len(values))
+    return expected_best(list(values), "min" if lower_is_better else "max")[count - 1], f"expected best of {count}"
+
+
+def of_value(
+    values: Sequence[float],
+    reported: float,
+    estimator: str,
+    margin: float,
+    lower_is_better: bool,
+    floor: float | None = None,
+    seeds: int | None = None,
+    sd: float | None = None,
+    level: float = LEVEL,
+) -> Verdict:
+    """reproduced, better, worse, both at floor, or underpowered; the values are of the paper's own setting.
+
+    reproduced: within `margin` of what was reported, the interval too; of a single run, also where it is one that our runs
+    would give and the mean's interval is no wider than the margin. better, worse: apart by more than the margin and chance.
+    """
+    if len(values) < 2:
+        return Verdict("underpowered", "one seed" if values else "no run finished", "warn")
+    mean = student(values, level)
+    assert mean.low is not None and mean.high is not None
+    if floor is not None and against_floor(mean, floor) == "at":
+        beyond = reported >= floor if lower_is_better else reported <= floor
+        if beyond or abs(reported - floor) <= NEAR * abs(floor):
+            return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn")
+    half = (mean.high - mean.low) / 2
+    if estimator == "best":
+        ours, words = theirs(values, estimator, seeds, lower_is_better)
+        if seeds and len(values) < seeds:
+            return Verdict("underpowered", f"{len(values)} seeds, and theirs is the best of {seeds}", "warn")
+        if abs(ours - reported) <= margin:
+            return Verdict("reproduced", f"our {words}", "good")
+        return _better(ours - reported, lower_is_better, f"our {words}") if abs(ours - reported) > margin + half else _open()
+    away = mean.value - reported
+    if estimator == "mean" and sd is not None and seeds:
+        half = math.hypot(half, sd / math.sqrt(seeds) * NormalDist().inv_cdf((1 + level) / 2))
+    if abs(away) + half <= margin:
+        return Verdict("reproduced", "the interval stays within the margin", "good")
+    if estimator == "mean":
+        return _better(away, lower_is_better) if abs(away) > half + margin else _open()
+    one = one_more(values, level)
+    assert one.low is not None and one.high is not None
+    if one.low <= reported <= one.high:
+        return Verdict("reproduced", "one run of ours would give it", "good") if half <= margin else _open()
+    return _better(away, lower_is_better) if abs(away) > half + margin else _open()
+
+
+def _better(away: float, lower_is_better: bool, why: str = "") -> Verdict:
+    better = (away < 0) == lower_is_better
+    return Verdict("better", why, "good") if better else Verdict("worse", why, "poor")
+
+
+def _open() -> Verdict:
+    return Verdict("underpowered", "these seeds leave it open", "warn")
+
+
+# Contrasts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runs say: the effect of a over b, and how likely one as large is by chance."""
+
+    effect: Estimate
+    p: float  # two-sided
+    p_same: float | None  # that they are no further apart than the margin; None without a margin
+    counts: tuple[int, int]
+    unit: str = ""
+    shows: tuple[float, float] = (math.nan, math.nan)  # a and b by themselves
+
+    @property
+    def sign(self) -> int:
+        return (self.effect.value > 0) - (self.effect.value < 0)
+
+
+def of_means(a: Sequence[float], b: Sequence[float], margin: float | None, ratio: float | None, seeds_shared: bool) -> Answer:
+    """The difference of two means, or with a `ratio` the logarithm of a / (b ratio). ValueError for fewer than two."""
+    if len(a) < 2 or len(b) < 2:
+        raise ValueError("two values of each at least")
+    shows = (fmean(a), fmean(b))
+    if ratio is not None:
+        if min(*a, *b) <= 0:
+            raise ValueError("a ratio of what is not above 0")
+        a, b = [math.log(x) for x in a], [math.log(x * ratio) for x in b]
+        margin = None if margin is None else math.log1p(margin)
+    paired = seeds_shared and len(a) == len(b) and pairing_helps(a, b)
+    found: Difference = difference(a, b, paired)
+    effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
+    same = None if margin is None else equivalence(a, b, margin, paired)
+    unit = "" if ratio is None else "log"
+    return Answer(effect, found.p, same, (len(a), len(b)), unit, shows)
+
+
+def of_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> Answer:
+    """The difference of two shares. ValueError where either has no run."""
+    if not a or not b:
+        raise ValueError("a run of each at least")
+    solved = (round(sum(a)), len(a), round(sum(b)), len(b))
+    effect, p, same = difference_of_shares(*solved, margin)
+    return Answer(effect, p, same, (len(a), len(b)), "share", (fmean(a), fmean(b)))
+
+
+def of_times(a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]]) -> Answer:
+    """Which takes longer, by log-rank; the effect is the sign only. ValueError where either has no run."""
+    from .comparisons import time_to_solve
+
+    if not a[0] or not b[0]:
+        raise ValueError("a run of each at least")
+    p, longer = log_rank(*a, *b)
+    shows = (time_to_solve(*a).value, time_to_solve(*b).value)
+    return Answer(Estimate(float(longer), None, None, "log-rank"), p, None, (len(a[0]), len(b[0])), "time", shows)
+
+
+def of_contrast(expect: str, answer: Answer, p: float, count: int, level: float, margin: float | None) -> Verdict:
+    """holds, fails, equivalent or undecided; `p` is the answer's own after Holm's correction over `count` contrasts."""
+    if expect == "same":
+        if p < level:
+            return Verdict("holds", "equivalent within the margin", "good")
+        if answer.p * count < level and margin is not None and _beyond(answer, margin):
+            return Verdict("fails", "further apart than the margin", "poor")
+        return Verdict("undecided", takes(answer, level / count), "warn")
+    if p < level and answer.sign:
+        right = answer.sign > 0 if expect == "more" else answer.sign < 0
+        return Verdict("holds", "", "good") if right else Verdict("fails", "it is the other way round", "poor")
+    if answer.p_same is not None and answer.p_same * count < level:
+        return Verdict("equivalent", "no difference that matters", "poor")
+    return Verdict("undecided", takes(answer, level / count), "warn")
+
+
+def _beyond(answer: Answer, margin: float) -> bool:
+    low, high = answer.effect.low, answer.effect.high
+    limit = math.log1p(margin) if answer.unit == "log" else margin
+    return low is not None and high is not None and (low > limit or high < -limit)
+
+
+def takes(answer: Answer, level: float) -> str:
+    """How many seeds it would take to tell a from b, were the effect what it seems, at 80 % power."""
+    one, other = answer.shows
+    if answer.unit == "share":
+        if one == other:
+            return f"both {one:.2g}: more seeds would not tell them apart"
+        return f"about {seeds_needed(one, other, level=1 - level)} seeds each"
+    low, high = answer.effect.low, answer.effect.high
+    if low is None or high is None or not answer.effect.value:
+        return ""
+    count = min(answer.counts)
+    spread = (high - low) / 2 / 1.96 * math.sqrt(count)  # of one seed's share in the difference
+    z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
+    needed = math.ceil((z * spread / answer.effect.value) ** 2)
+    return f"about {max(needed, count + 1)} seeds each" if needed < 10_000 else "no number of seeds at hand"
+
+
+# Claims
+
+
+def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
+    """Of a claim made of contrasts, each (its verdict, when it is asked): holds, fails, holds only when ..., undecided."""
+    words = [verdict.word for verdict, _ in verdicts]
+    if all(word == "holds" for word in words):
+        return Verdict("holds", "", "good")
+    held = [when for verdict, when in verdicts if verdict.word == "holds"]
+    failed = [when for verdict, when in verdicts if verdict.word in ("fails", "equivalent")]
+    if failed and len(failed) == len(words):
+        only = set(words) == {"equivalent"}
+        return Verdict("equivalent" if only else "fails", "", "poor")
+    if failed and held:
+        when = ", ".join(dict.fromkeys(filter(None, held)))
+        return Verdict(f"holds only {when}" if when else "holds in part", "", "warn")
+    return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {len(words) - len(held) - len(failed)} open", "warn")

@@ -1,0 +1,162 @@
+"""Every declared table: it loads, its cells compose, its contrasts can be settled; and what is no table is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rnnbench import config, declared, measured
+from rnnbench.options import BadOption
+
+GRID = {
+    "title": "Trial",
+    "about": "Small.",
+    "columns": {"lstm": {"title": "LSTM", "words": "model=lstm"}, "gru": {"words": ["model=gru"]}},
+    "rows": {
+        "adding": {
+            "title": "Adding",
+            "words": "task=adding task.length=8 task.sequences=20 model.hidden_size=4",
+            "margin": 0.01,
+            "scales": {
+                "paper": {"words": ["train.steps=6"], "seeds": {"first": 3}, "minutes": 0.1},
+                "laptop": {
+                    "words": ["train.steps=4"],
+                    "seeds": {"first": 3, "more": 2, "most": 8},
+                    "reduction": "4 of 6 steps",
+                },
+            },
+            "quirks": {
+                "anywhere": {"words": ["task.marks=anywhere"], "says": "marks anywhere"},
+                "value": {"words": ["train.clip_by=value"], "says": "clipped by value"},
+            },
+            "ladder": {"columns": ["lstm"]},
+            "says": "the LSTM is larger",
+            "claim": 1,
+            "contrasts": {
+                "larger": {"says": "parameters", "a": "lstm", "b": "gru", "metric": "parameters", "expect": "more"},
+                "third": {
+                    "says": "by a third",
+                    "a": "lstm",
+                    "b": "gru",
+                    "metric": "parameters",
+                    "expect": "same",
+                    "ratio": 4 / 3,
+                    "margin": 0.1,
+                },
+            },
+        }
+    },
+}
+REPORTED = {
+    "sources": {"one": {"title": "A paper", "authors": "Somebody", "year": 2018, "where": "arXiv:0"}},
+    "values": {"adding/lstm": [{"value": 0.1, "source": "one", "at": "Table 1", "sure": "seen", "estimator": "single"}]},
+}
+
+
+def write(folder: Path, grid: dict = GRID, reported: dict = REPORTED) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
+    (folder / "reported.yaml").write_text(yaml.safe_dump(reported))
+    return folder
+
+
+@pytest.mark.parametrize("name", declared.names())
+def test_a_table_that_comes_with_the_program(name):
+    table = declared.load(name)
+    for row, about in table.grid.rows.items():
+        for scale in table.scales(row):
+            for cell in [*table.cells(row, scale), *(cell for rungs in table.rungs(row) for cell in rungs)]:
+                settings = declared.settings(cell.words)
+                assert settings["seed"] == 0 and settings["test"], cell.name
+                assert cell.minutes is not None, f"{cell.name}: what a run costs"
+        assert all(len(values) for values in table.reports.values.values())
+        assert about.claim is None or (about.says and about.refuted_by and about.contrasts)
+    assert not declared.reachable(table), "contrasts that so few seeds can never settle"
+    assert set(measured.wanted(table)) == set(table.grid.rows)
+
+
+def test_rungs_take_quirks_away_one_by_one(tmp_path):
+    table = declared.load(str(write(tmp_path / "t")))
+    (rungs,) = table.rungs("adding")
+    assert [cell.quirks for cell in rungs] == [("anywhere", "value"), ("value",), ()]
+    assert rungs[-1] == table.cell("adding", "lstm", "laptop")
+    assert "task.marks=anywhere" in rungs[0].words and "task.marks=anywhere" not in rungs[1].words
+
+
+def test_smoke_is_two_steps_and_one_seed(tmp_path):
+    cell = declared.load(str(write(tmp_path / "t"))).cell("adding", "gru", "smoke")
+    assert declared.settings(cell.words)["train"]["steps"] == 2 and cell.seeds.looks == [1]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "looks"),
+    [
+        ({"first": 5}, [5]),
+        ({"first": 8, "more": 4, "most": 16}, [8, 12, 16]),
+        ({"first": 8, "more": 5, "most": 16}, [8, 13, 16]),
+    ],
+)
+def test_looks(seeds, looks):
+    assert declared.Seeds(**seeds).looks == looks
+
+
+def test_the_digest_changes_with_what_is_declared_and_not_with_how_it_is_called(tmp_path):
+    def changed(**row) -> str:
+        grid = {**GRID, "rows": {"adding": {**GRID["rows"]["adding"], **row}}}
+        return declared.load(str(write(tmp_path / "t", grid))).digest("adding")
+
+    assert changed() == changed(title="Other", priority=1)
+    assert len({changed(), changed(margin=0.02), changed(words="task=adding task.length=9"), changed(refuted_by="no")}) == 4
+
+
+def edited(**row) -> dict:
+    return {**GRID, "rows": {"adding": {**GRID["rows"]["adding"], **row}}}
+
+
+LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
+
+
+@pytest.mark.parametrize(
+    ("grid", "reported", "said"),
+    [
+        (edited(wods="x"), REPORTED, "rows.adding.wods: Extra inputs are not permitted"),
+        (edited(scales={}), REPORTED, "a scale is missing"),
+        (edited(scales={"huge": {}}), REPORTED, "rows.adding.scales.huge"),
+        (edited(columns=["lstm", "gruu"]), REPORTED, "rows.adding: no column 'gruu'; did you mean 'gru'?"),
+        (edited(metric="scor"), REPORTED, "no metric 'scor'; did you mean 'score'?"),
+        (edited(margin=None), REPORTED, "a margin is missing"),
+        (edited(contrasts={"x": {**LARGER, "b": "gruu"}}), REPORTED, "no column 'gruu'; did you mean 'gru'?"),
+        (edited(contrasts={"x": {**LARGER, "expect": "same"}}), REPORTED, "needs a margin"),
+        (edited(contrasts={"x": {**LARGER, "metric": "steps_to_solve", "ratio": 2}}), REPORTED, "log-rank"),
+        (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
+        (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
+        (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
+        (GRID, {"values": {"addin/lstm": []}}, "no row 'addin'; did you mean 'adding'?"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said):
+    with pytest.raises(BadOption) as error:
+        declared.load(str(write(tmp_path / "t", grid, reported)))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_table_is_refused_with_the_nearest():
+    with pytest.raises(BadOption, match="no table 'nothing'"):
+        declared.load("nothing")
+
+
+def test_too_few_seeds_for_so_many_contrasts_are_noticed(tmp_path):
+    contrasts = {f"c{k}": LARGER for k in range(20)}
+    grid = edited(contrasts=contrasts, scales={"laptop": {"seeds": {"first": 4}}}, ladder=None)
+    found = declared.reachable(declared.load(str(write(tmp_path / "t", grid))))
+    assert len(found) == 20 and "4 seeds reach p = 0.029" in found["adding.c0"]
+
+
+def test_settings_are_those_of_the_command_line(tmp_path):
+    cell = declared.load(str(write(tmp_path / "t"))).cell("adding", "lstm", "laptop")
+    (asked,) = config.jobs([*cell.words, "tracker=none", "seed=0"], sweep=False)
+    assert declared.settings(cell.words) == asked
+    shutil.rmtree(tmp_path / "t")

@@ -1,0 +1,379 @@
+"""Tables of declared cells from synthetic records: what matches, what is refused, verdicts, and pages without torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnbench import asking, cli, config, declared, measured, records, renderers, reproductions
+from rnnbench.records import digest
+from tests.test_declared import GRID, edited, write
+
+
+def record(words: tuple[str, ...], seed: int, score: float, /, **changes: Any) -> dict[str, Any]:
+    """A record such as a run of `words` leaves behind."""
+    (settings,) = config.jobs([*words, f"seed={seed}", "tracker=none"], sweep=False)
+    own = {key: value for key, value in settings.items() if key not in ("runs", "accept_changes")}
+    setting = config.setting(own, "")
+    version = setting["versions"]
+    body = {
+        "schema": 1,
+        "id": digest([setting, seed])[:32],
+        "setting": digest(setting)[:32],
+        "status": "finished",
+        "seed": seed,
+        "sweep": None,
+        "task": {
+            "name": own["task"]["name"],
+            "version": version["task"],
+            "options": {key: value for key, value in own["task"].items() if key != "name"},
+            "structure": "N->1",
+            "headline": "mse",
+            "direction": "min",
+            "unit": "",
+            "fingerprint": "",
+            "floor": 0.1667,
+        },
+        "model": {
+            "name": own["model"]["name"],
+            "mechanism": own["model"]["mechanism"],
+            "version": version["model"],
+            "options": {},
+            "parameters": {"lstm": 400, "gru": 300}[own["model"]["name"]],
+            "state_size": 8,
+            "multiply_adds": 100,
+        },
+        "network": own["network"],
+        "train": own["train"],
+        "config": own,
+        "departures": setting["departures"],
+        "steps": own["train"]["steps"],
+        "scores": {"validation": {"mse": score}, "test": {"mse": score}},
+        "solved": score < 0.01,
+        "solved_step": 3 if score < 0.01 else None,
+        "speed": {"seconds": 1.0, "steps_per_second": 100.0},
+        "hardware": {"device": "cpu"},
+        "process": {},
+    }
+    for key, value in changes.items():
+        part, _, name = key.partition("__")
+        body[part] = {**body[part], name: value} if name else value
+    return {**body, "checksum": digest(body)}
+
+
+def lines(path: Path, found: list[dict[str, Any]]) -> None:
+    path.write_text("".join(measured.line(one) + "\n" for one in found))
+
+
+@pytest.fixture
+def table(tmp_path) -> declared.Table:
+    return declared.load(str(write(tmp_path / "trial")))
+
+
+def scored(table: declared.Table, scale: str = "paper", **by_column: list[float]) -> list[dict[str, Any]]:
+    return [
+        record(table.cell("adding", column, scale).words, seed, score)
+        for column, scores in by_column.items()
+        for seed, score in enumerate(scores)
+    ]
+
+
+def judge(table: declared.Table, scale: str | None = None) -> reproductions.Results:
+    return asking.measured(table, None, scale)
+
+
+def rows(own: reproductions.Results) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(renderers.to_csv([reproductions.cells_table(own)]))))
+
+
+def test_a_table_without_runs_is_one_of_holes(table):
+    own = judge(table)
+    found = rows(own)
+    assert [row["verdict"] for row in found] == ["missing", "missing"]
+    assert reproductions.claims_table(own).rows[0][2].text == "missing"
+    assert "0 of 2 cells measured" in reproductions.summary(own)
+
+
+def test_cells_contrasts_and_claims(table):
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.101, 0.099], gru=[0.05, 0.052, 0.049]))
+    own = judge(table)
+    lstm, gru = rows(own)
+    assert (lstm["verdict"], lstm["scale"], lstm["seeds"], lstm["against_floor"]) == ("reproduced", "paper", "0 1 2", "below")
+    assert (lstm["rank"], gru["rank"]) == ("1–2", "1–2"), "three seeds allow no p below .1: not ranked apart"
+    assert gru["reported"] == ""
+    asked = own.asked[("adding", "larger")]
+    assert asked.verdict.word == "undecided" and asked.answer.shows == (400, 300)
+    assert own.asked[("adding", "third")].verdict.word == "holds"
+    assert reproductions.claims_table(own).rows[0][2].text.startswith("undecided")
+
+
+def test_five_seeds_rank_and_a_cell_at_its_floor_has_no_rank(table):
+    lines(
+        table.folder / "results.jsonl",
+        scored(table, lstm=[0.1, 0.101, 0.099, 0.102, 0.098], gru=[0.01, 0.02, 0.015, 0.012, 0.018]),
+    )
+    assert reproductions.ranks(judge(table), "adding") == {"adding/lstm": "2", "adding/gru": "1"}
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.167, 0.166, 0.168], gru=[0.01, 0.02, 0.015]))
+    assert reproductions.ranks(judge(table), "adding") == {}
+
+
+def test_a_reduced_scale_is_not_held_against_the_paper(table):
+    lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1, 0.101, 0.099]))
+    (found, _) = rows(judge(table))
+    assert (found["verdict"], found["why"], found["scale"]) == ("not comparable", "4 of 6 steps", "laptop")
+
+
+def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
+    both = scored(table, "laptop", lstm=[0.3, 0.3]) + scored(table, lstm=[0.1, 0.1])
+    lines(table.folder / "results.jsonl", both)
+    assert rows(judge(table))[0]["scale"] == "paper"
+    assert rows(judge(table, "laptop"))[0]["value"] == "0.3"
+
+
+def test_a_diverged_run_is_in_no_mean_and_counts_as_not_solved(table):
+    found = scored(table, lstm=[0.001, 0.002])
+    found.append(
+        record(
+            table.cell("adding", "lstm", "paper").words,
+            2,
+            9.0,
+            status="diverged",
+            scores={"validation": None, "test": None},
+            solved=False,
+        )
+    )
+    lines(table.folder / "results.jsonl", found)
+    (row, _) = rows(judge(table))
+    assert (row["value"], row["diverged"], row["solved"], row["solved_of"]) == ("0.0015", "1", "2", "3")
+
+
+WRONG = {
+    "task version": ({"task__version": 99}, "task adding version 99"),
+    "model version": ({"model__version": 99}, "model lstm version 99"),
+    "other settings": ({"setting": "0" * 32}, "do not give its setting"),
+    "other seed": ({"seed": 7}, "its seed does not give its id"),
+    "nothing of its speed": ({"speed": None}, "lacks"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_record_is_refused_by_name(table, name):
+    changes, said = WRONG[name]
+    bad = record(table.cell("adding", "lstm", "paper").words, 1, 0.5, **changes)
+    if changes.get("speed", 0) is None:
+        body = {key: value for key, value in bad.items() if key not in ("speed", "checksum")}
+        bad = {**body, "checksum": digest(body)}
+    lines(table.folder / "results.jsonl", [*scored(table, lstm=[0.1]), bad])
+    own = judge(table)
+    assert any(said in complaint for complaint in own.complaints), own.complaints
+    assert rows(own)[0]["seeds"] == "0", "the good one stays"
+    assert any("refused" in gap for gap in reproductions.cells_table(own).gaps)
+
+
+def test_a_changed_number_is_refused_by_its_checksum(table):
+    good = scored(table, lstm=[0.1, 0.2])
+    path = table.folder / "results.jsonl"
+    lines(path, good)
+    path.write_text(path.read_text().replace("0.2", "0.0002", 1))
+    own = judge(table)
+    assert len(own.complaints) == 1 and "checksum" in own.complaints[0]
+
+
+def test_other_data_are_refused(tmp_path):
+    table = declared.load(str(write(tmp_path / "t", edited(data="0123456789abcdef"))))
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1]))
+    assert "another split" in judge(table).complaints[0]
+
+
+def test_two_records_of_one_seed_that_disagree_are_both_refused(table):
+    words = table.cell("adding", "lstm", "paper").words
+    good = record(words, 0, 0.1)
+    lines(table.folder / "results.jsonl", [good, record(words, 0, 0.2), record(words, 1, 0.1)])
+    own = judge(table)
+    assert "2 records disagree" in own.complaints[0] and rows(own)[0]["seeds"] == "1"
+    lines(table.folder / "results.jsonl", [good, good])
+    own = judge(table)
+    assert not own.complaints and rows(own)[0]["seeds"] == "0", "the same record twice counts once"
+
+
+def test_a_budget_is_matched_by_what_was_asked(tmp_path):
+    grid = edited(words="task=adding task.length=8 task.sequences=20 budget.params=400")
+    table = declared.load(str(write(tmp_path / "t", grid)))
+    cell = table.cell("adding", "lstm", "paper")
+    solved = record((*cell.words, "model.hidden_size=7"), 0, 0.1)
+    by_hand = record((*[w for w in cell.words if not w.startswith("budget")], "model.hidden_size=7"), 1, 0.1)
+    other = record(
+        (*[w for w in cell.words if not w.startswith("budget")], "model.hidden_size=9"), 2, 0.1, model__parameters=700
+    )
+    lines(table.folder / "results.jsonl", [solved, by_hand, other])
+    assert rows(judge(table))[0]["seeds"] == "0 1"
+
+
+def test_the_gradient_through_time_as_two_numbers():
+    norms = [10.0 ** (t - 9) for t in range(10)]
+    found = measured.derived({"train/state_gradient/core.0.0/h": norms})
+    assert found["train/fall/core.0.0"] == pytest.approx(-9)
+    assert found["train/decay/core.0.0"] == pytest.approx(-2.302585)
+    both = measured.derived({f"train/state_gradient/core.0.0/{part}": [3.0 if part == "h" else 4.0, 1.0] for part in "hc"})
+    assert both["train/fall/core.0.0"] == pytest.approx(0.5 * math.log10(25 / 2))
+    assert measured.derived({"train/state_gradient/core.0.0/h": [0.0, 1.0]}) == {}
+
+
+def test_a_ladder_prices_each_quirk(table):
+    (rungs,) = table.rungs("adding")
+    found = [record(cell.words, seed, 0.1 * (3 - k) + 0.001 * seed) for k, cell in enumerate(rungs) for seed in range(3)]
+    lines(table.folder / "results.jsonl", found)
+    (ladder,) = reproductions.ladder_tables(judge(table))
+    assert [row[0].text for row in ladder.rows] == ["published", "without anywhere", "fair"]
+    assert [row[4].text[:5] for row in ladder.rows] == ["", "−0.10", "−0.10"]
+    assert ladder.rows[0][5].text == "0.3", "the best seed beside the mean"
+
+
+def test_collected_records_are_scrubbed_and_go_on_counting(table, tmp_path, monkeypatch):
+    cell = table.cell("adding", "lstm", "paper")
+    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    body = {key: value for key, value in record(cell.words, 0, 0.1).items() if key not in ("checksum", "schema")}
+    body["config"] = {**body["config"], "tracker": {"name": "wandb", "entity": "somebody"}}
+    folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
+    log = records.Log(folder)
+    log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0], "train/loss": 3.0}, {})
+    log.close()
+    folder.finish(body)
+    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    text = (table.folder / "results.jsonl").read_text()
+    assert "somebody" not in text and len(text.splitlines()) == 1
+    assert json.loads(text)["sealed_before"] == folder.record()["checksum"]
+    assert rows(judge(table))[0]["seeds"] == "0"
+    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    assert (table.folder / "results.jsonl").read_text() == text, "collecting twice changes nothing"
+
+
+def test_what_contrasts_read_of_logs_is_collected(tmp_path):
+    contrasts = {"falls": {"says": "", "a": "lstm", "b": "gru", "metric": "first.train/fall/core.0.0", "expect": "more"}}
+    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    body = {
+        k: v for k, v in record(table.cell("adding", "lstm", "laptop").words, 0, 0.1).items() if k not in ("checksum", "schema")
+    }
+    folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
+    log = records.Log(folder)
+    log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0]}, {})
+    log.close()
+    folder.finish(body)
+    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    (kept,) = measured.read(table.folder / "results.jsonl")
+    assert kept["measures"] == {"first.train/fall/core.0.0": pytest.approx(-2)}
+
+
+def test_settings_that_name_a_path_are_not_collected():
+    body = {"config": {"task": {"name": "char_lm", "text": "/home/me/book.txt"}}, "checksum": ""}
+    with pytest.raises(ValueError, match="a path of one machine"):
+        measured.scrubbed(body, {})
+
+
+NO_TORCH = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "pytorch_lightning", "wandb", "datasets"):
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Refuse())
+from rnnbench import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def without_torch(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", NO_TORCH, *words], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_committed_pages_are_what_the_committed_results_give():
+    """As `make tables` makes them, torch and its kin blocked; nothing is written where nothing has changed."""
+    for name in declared.names():
+        table = declared.load(name)
+        page = reproductions.readme(asking.measured(table, None), renderers.to_markdown)
+        assert page == (table.folder / "README.md").read_text(encoding="utf-8"), f"rnnbench table {name} --write"
+
+
+@pytest.mark.parametrize("format", ["terminal", "md", "latex", "html", "csv"])
+def test_every_format_without_torch(table, format):
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.101, 0.099], gru=[0.05, 0.052, 0.049]))
+    done = without_torch("table", str(table.folder), "--format", format)
+    assert done.returncode == 0, done.stderr
+    assert "reproduced" in done.stdout and "0.1" in done.stdout
+    if format == "latex":
+        assert done.stdout.count(r"\begin{longtable}") == done.stdout.count(r"\end{longtable}") == 4
+        assert not set(done.stdout) - set(map(chr, range(128))), "plain TeX reads it"
+
+
+def test_a_page_is_written_without_torch_and_the_same_twice(table):
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.101, 0.099]))
+    pages = []
+    for _ in range(2):
+        done = without_torch("table", str(table.folder), "--write")
+        assert done.returncode == 0, done.stderr
+        pages.append((table.folder / "README.md").read_text())
+    assert pages[0] == pages[1]
+    assert "`rnnbench reproduce trial --rows adding --columns lstm --scale paper`" in pages[0]
+    assert "(#adding)" in pages[0] and '<a id="adding"></a>' in pages[0]
+
+
+def run(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "rnnbench", *words], capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
+    """Three seeds leave `larger` open; the rule adds two at a time up to eight, where exact permutation settles it."""
+    done = run("reproduce", str(table.folder), "tracker=none")
+    assert done.returncode == 0, done.stderr
+    assert "6 runs" in done.stdout and "10 runs" in done.stdout
+    own = asking.measured(table, Path("runs"))
+    assert own.asked[("adding", "larger")].verdict.word == "holds"
+    assert len(own.shown("adding", "lstm").runs) in (5, 7, 8)
+    again = run("reproduce", str(table.folder), "tracker=none")
+    assert again.returncode == 0 and "recorded before" in again.stdout
+    ladder = run("reproduce", str(table.folder), "--as", "published", "tracker=none", "--rows", "adding")
+    assert ladder.returncode == 0 and "without anywhere" in ladder.stdout, ladder.stderr
+
+
+def test_a_sweep_of_a_file_of_lines():
+    Path("mine.yaml").write_text(
+        "shared: task.length=6 task.sequences=20 model.hidden_size=4 train.steps=2\n"
+        "runs:\n  - task=adding model=lstm,gru\n  - task=adding model=rnn seed=3\n"
+    )
+    done = run("sweep", "mine.yaml", "tracker=none")
+    assert done.returncode == 0, done.stderr
+    assert len(list(Path("runs").glob("adding/*/*/record.json"))) == 3
+    assert "sweep mine: 3 runs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table", "bai2019"], "no table 'bai2019'"),
+        (["reproduce", "TABLE", "--rows", "addin"], "no row 'addin'; did you mean 'adding'?"),
+        (["reproduce", "TABLE", "--columns", "lstn"], "no column 'lstn'; did you mean 'lstm'?"),
+        (["reproduce", "TABLE", "--scale", "big"], "no scale 'big'"),
+        (["reproduce", "TABLE", "model=gru"], "model=gru: what is run is declared"),
+        (["table", "TABLE", "--rows", "addin"], "no row 'addin'"),
+        (["table", "all"], "--write"),
+        (["sweep", "none.yaml"], "no table 'none.yaml'"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said):
+    assert cli.main([str(table.folder) if word == "TABLE" else word for word in words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_the_grid_of_these_tests_is_a_table():
+    assert GRID["rows"]["adding"]["scales"]["laptop"]["seeds"]["most"] == 8

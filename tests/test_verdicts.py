@@ -1,0 +1,154 @@
+"""Verdicts against known answers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+
+from rnnbench import comparisons, verdicts
+from rnnbench.statistics import Estimate
+
+TIGHT = [0.101, 0.099, 0.100, 0.102, 0.098]
+WIDE = [0.05, 0.30, 0.12, 0.22, 0.09]
+
+
+@pytest.mark.parametrize(
+    ("values", "reported", "estimator", "expected"),
+    [
+        (TIGHT, 0.100, "single", "reproduced"),
+        (TIGHT, 0.107, "single", "reproduced"),  # within the margin of .01
+        (TIGHT, 0.200, "single", "better"),  # an error: ours is lower
+        (TIGHT, 0.050, "single", "worse"),
+        (WIDE, 0.150, "single", "underpowered"),  # their value is one of ours, but so would be many
+        (WIDE, 0.900, "single", "better"),
+        ([0.1], 0.100, "single", "underpowered"),
+        ([], 0.100, "single", "underpowered"),
+        (TIGHT, 0.100, "mean", "reproduced"),
+        (TIGHT, 0.111, "mean", "underpowered"),  # apart, though not by the margin and chance
+        (TIGHT, 0.050, "mean", "worse"),
+        (TIGHT, 0.098, "best", "reproduced"),
+        (TIGHT, 0.010, "best", "worse"),
+        ([0.166, 0.168, 0.165, 0.169, 0.167], 0.164, "single", "both at floor"),
+        ([0.166, 0.168, 0.165, 0.169, 0.167], 0.177, "single", "both at floor"),  # theirs is beyond the floor
+        ([0.166, 0.168, 0.165, 0.169, 0.167], 0.002, "single", "worse"),
+    ],
+)
+def test_of_a_value(values, reported, estimator, expected):
+    found = verdicts.of_value(values, reported, estimator, 0.01, True, floor=0.1667, seeds=5 if estimator == "best" else None)
+    assert found.word == expected
+
+
+def test_higher_may_be_better():
+    accuracies = [0.91, 0.92, 0.915, 0.918, 0.913]
+    assert verdicts.of_value(accuracies, 0.85, "single", 0.01, False).word == "better"
+    assert verdicts.of_value(accuracies, 0.97, "single", 0.01, False).word == "worse"
+    assert verdicts.theirs(accuracies, "best", 5, False)[0] > numpy.mean(accuracies)
+
+
+def test_the_spread_of_a_reported_mean_counts():
+    assert verdicts.of_value(TIGHT, 0.105, "mean", 0.01, True).word == "reproduced"
+    assert verdicts.of_value(TIGHT, 0.105, "mean", 0.01, True, seeds=5, sd=0.03).word == "underpowered"
+
+
+def test_one_more_run_falls_into_its_interval_as_often_as_it_says():
+    chance, inside = numpy.random.default_rng(0), 0
+    for _ in range(4000):
+        *values, more = chance.normal(size=6)
+        one = verdicts.one_more(values)
+        inside += one.low < more < one.high
+    assert abs(inside / 4000 - 0.95) < 0.012
+
+
+# Newcombe 1998, table II: solved/runs of each, and the bounds of method 10
+@pytest.mark.parametrize(
+    ("cells", "low", "high"),
+    [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((6, 7, 2, 7), 0.0582, 0.8062)],
+)
+def test_shares_published(cells, low, high):
+    effect, _, _ = comparisons.difference_of_shares(*cells)
+    assert (effect.low, effect.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+def test_fisher_published():
+    """The lady tasting tea: 3 of 4 cups of each kind told right (Fisher 1935)."""
+    assert comparisons.difference_of_shares(3, 4, 1, 4)[1] == pytest.approx(34 / 70)
+
+
+def test_shares_are_the_same_at_the_level_at_which_the_interval_fits():
+    effect, _, same = comparisons.difference_of_shares(30, 40, 29, 40, margin=0.3)
+    assert same is not None and 0 < same < 0.05
+    shown, _, _ = comparisons.difference_of_shares(30, 40, 29, 40, level=1 - 2 * same)
+    assert max(abs(shown.low), abs(shown.high)) == pytest.approx(0.3, abs=1e-6)
+    assert comparisons.difference_of_shares(40, 40, 0, 40, margin=0.3)[2] == 1.0
+    assert effect.value == pytest.approx(1 / 40)
+
+
+def test_log_rank_knows_which_takes_longer():
+    fast, slow = ([1.0, 2, 3, 4, 5], [True] * 5), ([6.0, 7, 8, 9, 9], [True, True, True, True, False])
+    assert comparisons.log_rank(*slow, *fast)[1] == 1 and comparisons.log_rank(*fast, *slow)[1] == -1
+    assert verdicts.of_contrast("more", verdicts.of_times(slow, fast), 0.01, 1, 0.05, None).word == "holds"
+    assert verdicts.of_contrast("less", verdicts.of_times(slow, fast), 0.01, 1, 0.05, None).word == "fails"
+
+
+A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.05, 1.95, 2.02, 1.98, 2.0], [1.0] * 7 + [1.01]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expect", "margin", "ratio", "expected"),
+    [
+        (B, A, "more", None, None, "holds"),
+        (A, B, "more", None, None, "fails"),
+        (A, B, "less", None, None, "holds"),
+        (A, NEAR_A, "more", None, None, "undecided"),
+        (A, NEAR_A, "more", 0.5, None, "equivalent"),
+        (A, NEAR_A, "same", 0.5, None, "holds"),
+        (A, NEAR_A, "same", 0.001, None, "undecided"),
+        (A, B, "same", 0.5, None, "fails"),
+        (B, A, "same", 0.1, 2.0, "holds"),
+        (B, A, "same", 0.1, 3.0, "fails"),
+        ([4.0] * 8, [1.0] * 8, "same", 0.01, 4.0, "holds"),
+    ],
+)
+def test_of_a_contrast(a, b, expect, margin, ratio, expected):
+    answer = verdicts.of_means(a, b, margin, ratio, seeds_shared=False)
+    p = answer.p_same if expect == "same" else answer.p
+    assert verdicts.of_contrast(expect, answer, p, 1, 0.05, margin).word == expected
+
+
+def test_what_holds_alone_need_not_hold_among_many():
+    answer = verdicts.of_means([1.0, 2, 3, 4], [3.0, 5, 6, 7], None, None, seeds_shared=False)
+    assert 0.01 < answer.p < 0.1
+    adjusted = comparisons.holm([answer.p, *[1.0] * 9])[0]
+    assert verdicts.of_contrast("less", answer, adjusted, 10, 0.05, None).word == "undecided"
+
+
+def verdict(word: str) -> verdicts.Verdict:
+    return verdicts.Verdict(word)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["holds", "holds"], "holds"),
+        (["fails", "fails"], "fails"),
+        (["equivalent", "equivalent"], "equivalent"),
+        (["fails", "equivalent"], "fails"),
+        (["holds", "fails"], "holds only when first"),
+        (["holds", "undecided"], "undecided"),
+        (["fails", "undecided"], "undecided"),
+        (["undecided"], "undecided"),
+    ],
+)
+def test_of_a_claim(words, expected):
+    whens = ["when first", "when second"]
+    assert verdicts.of_claim([(verdict(word), when) for word, when in zip(words, whens, strict=False)]).word == expected
+
+
+def test_it_says_how_many_seeds_it_would_take():
+    answer = verdicts.of_shares([1.0] * 9 + [0.0], [1.0] * 6 + [0.0] * 4, None)
+    assert verdicts.takes(answer, 0.05) == f"about {comparisons.seeds_needed(0.9, 0.6)} seeds each"
+    none = verdicts.Answer(Estimate(0.0, -1.0, 1.0, ""), 1.0, None, (5, 5))
+    assert verdicts.takes(none, 0.05) == ""
+    assert math.isnan(none.shows[0])
