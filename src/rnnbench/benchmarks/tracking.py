@@ -124,7 +124,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
     """Prints what each state of the server costs, and returns it round by round."""
     rounds, steps = (2, 200) if quick else (7, 400)
     process.settle()
-    sizes = [f"train.steps={steps}", f"train.eval_every={steps}", "train.log_every=10", "train.stop_when_solved=false"]
+    sizes = [f"train.steps={steps}", f"train.eval_every={steps}", "train.stop_when_solved=false"]
     (settings,) = config.jobs([*SHAPE, *sizes, "tracker=none"], sweep=False)
     task = run.make_task(settings)
     measured: dict[str, list[Cost]] = {state: [] for state in STATES}
@@ -136,7 +136,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
                 if number:  # the first round warms up
                     measured[state].append(cost)
     server.http.shutdown()
-    print(f"a row every 10 steps; medians of {rounds} rounds; slow is {SLOW:g} s an answer")
+    print(f"a row every {settings['train']['log_every']} steps; medians of {rounds} rounds; slow is {SLOW:g} s an answer")
     print(f"{'server':10} {'ms a step':>10} {'slower by':>10} {'inside the mirror':>18} {'end takes':>10} {'at most':>9}")
     for state, costs in measured.items():
         ratio = statistics.median(cost.step / none.step for cost, none in zip(costs, measured["no mirror"], strict=True))
