@@ -24,7 +24,7 @@ def train(words: list[str]) -> int:
         return again(words)
     from hydra._internal.utils import get_args_parser
 
-    from . import config, launcher
+    from . import config, launcher, worker
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -46,6 +46,8 @@ def train(words: list[str]) -> int:
     shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
     if not asked.hydra_help and not asked.shell_completion:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
+        if asked.multirun and not shown:
+            worker.begin()  # imports beside what follows
         if not shown:
             check_locks(jobs)
             check_tracker(jobs)
