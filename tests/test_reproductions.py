@@ -204,6 +204,16 @@ def test_two_records_of_one_seed_that_disagree_are_both_refused(table):
     assert not own.complaints and rows(own)[0]["seeds"] == "0", "the same record twice counts once"
 
 
+def test_the_default_width_is_no_other_width(tmp_path):
+    """A cell that asks for the width by default, and so names none, is not given the run of another width."""
+    table = declared.load(str(write(tmp_path / "t", edited(words="task=adding task.length=8 task.sequences=20"))))
+    words = table.cell("adding", "lstm", "paper").words
+    usual, wide = record((*words, "model.hidden_size=128"), 0, 0.1), record((*words, "model.hidden_size=223"), 0, 0.2)
+    lines(table.folder / "results.jsonl", [usual, wide, record((*words, "model.hidden_size=223"), 1, 0.2)])
+    own = judge(table)
+    assert not own.complaints and rows(own)[0]["seeds"] == "0"
+
+
 def test_a_budget_is_matched_by_what_was_asked(tmp_path):
     grid = edited(words="task=adding task.length=8 task.sequences=20 budget.params=400")
     table = declared.load(str(write(tmp_path / "t", grid)))

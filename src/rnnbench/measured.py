@@ -148,7 +148,7 @@ def _without_width(parts: Sequence[Any]) -> list[Any]:
 def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tuple[dict[tuple[str, str], Measured], list[str]]:
     """(what was measured of each of `cells`, by place; complaints about records that no cell can use)."""
     complaints: list[str] = []
-    by_setting: dict[str, list[Stored]] = {}
+    by_setting: dict[tuple[str, str], list[Stored]] = {}
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
             continue  # unfinished, or a search's trial
@@ -156,14 +156,14 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
             complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
             continue
         parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
-        for key in {canonical(parts), canonical(_without_width(parts))}:
+        for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
             by_setting.setdefault(key, []).append(run)
     found = {}
     for cell in cells:
         with_width, without, budget_asked = asked(cell)
         measured = found[cell.place] = Measured(cell)
         budgeted = bool(budget_asked["params"] or budget_asked["match"])
-        candidates = by_setting.get(without if budgeted else with_width, [])
+        candidates = by_setting.get(("any width", without) if budgeted else ("width", with_width), [])
         same: dict[int, list[Stored]] = {}
         for run in candidates:
             assert run.record is not None
