@@ -213,7 +213,9 @@ FAULTS: dict[str, Callable[[subprocess.Popen], None]] = {
 TESTED = {
     "out of memory in one job": "test_launcher.py::test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on",
     "a loss that is no number": "test_launcher.py::test_a_loss_that_is_no_number_is_recorded_and_not_retried",
-    "clock jumps": "test_launcher.py::test_no_decision_depends_on_the_time_of_day",
+    "clocks jump by hours": "test_surroundings.py::test_clocks_that_jump_by_hours_change_nothing",
+    "folder turns read-only": "test_surroundings.py::test_a_folder_turns_read_only_in_the_middle_of_a_sweep",
+    "preempted: seconds to save": "test_surroundings.py::test_asked_to_end_its_checkpoint_is_there_within_two_seconds",
     "code or libraries changed": "test_launcher.py::test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record",
     "W&B gone, 500, slow, killed": "test_tracking.py::test_training_outlives_its_mirror",
     "W&B lost in a sweep": "test_sync.py::test_a_server_lost_half_way_through_a_sweep",

@@ -99,6 +99,14 @@ CASES = {
         "hydra.launcher.workers",
     ),
     "text of a sweep": (["train", "-m", "task=char_lm", "model=lstm,gru", "task.text=nowhere.txt"], "nowhere.txt"),
+    "the library's layer and its gradients": (
+        ["train", "task=adding", "model=lstm", "network.backend=library"],
+        "allowed: train.instruments=false",
+    ),
+    "a back end that the model lacks": (
+        ["train", "task=adding", "model=tcn", "network.backend=fused"],
+        "network.backend=fused",
+    ),
     "again nothing": (["train", "--again"], "missing value"),
     "again nowhere": (["train", "--again", "nowhere"], "nowhere"),
     "again something else": (["train", "--again", "nowhere", "seed=1"], "seed=1"),

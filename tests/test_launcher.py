@@ -233,6 +233,49 @@ def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
     assert started[3:] == [{"CUDA_VISIBLE_DEVICES": "GPU-a,3"}]
 
 
+def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_path):
+    """Of two GPUs of 10 GB, four runs on each: jobs of 6 GB share one with what fits beside them, and one too large may try."""
+    from rnnbench import gpus
+
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho '0, GPU-a, 10240'\necho '1, GPU-b, 10240'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,1")
+    assert gpus.memory(gpus.visible()) == {"GPU-a": 10 * 2**30, "1": 10 * 2**30}
+    packing = gpus.Packing(["0", "1"], 4, {"0": 10, "1": 10})
+    assert [packing.take(1, 6) for _ in range(3)] == [["0"], ["1"], None]
+    assert packing.take(1, 4) == ["0"] and packing.take(1, 4) == ["1"] and packing.take(1, 1) is None
+    assert packing.take(1) == ["0"]  # nothing is known of it
+    for gpu, needed in (("1", 6), ("1", 4)):
+        packing.give([gpu], needed)
+    assert packing.take(1, 12) == ["1"] and packing.take(1, 6) is None
+
+    made = []
+    for number in range(3):
+        config = {"trainer": {"accelerator": "gpu", "devices": 1}, "sweep": "s", "train": {"steps": 1}}
+        made.append(jobs.Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
+    full = pool.Pool(made, workers=8, retries=0, keep_going=True, runs_per_gpu=2)
+    record = {"setting": "x", "hardware": {"device": "cuda"}, "speed": {"peak_memory_bytes": 6 * 2**30}}
+    first = made[0]
+    first.folder.path.mkdir(parents=True)
+    first.folder.finish(record)
+    full.queue.extend(made[1:])
+    started: list[dict] = []
+    monkeypatch.setattr(pool, "Process", lambda work, config, environment: started.append(environment))
+    full.learn(first)
+    full.fill()
+    assert started == [{"CUDA_VISIBLE_DEVICES": "GPU-a"}] and [job.id for job in full.queue] == [
+        "2"
+    ]  # waits, though there is a place
+    full.running.popitem()
+    full.packing.give(full.gpus.pop("1"), made[1].needed)
+    full.fill()
+    assert len(started) == 2 and not full.queue
+
+
 def test_a_loss_that_is_no_number_is_recorded_and_not_retried(capfd):
     words = ["train", "-m", *SMALL, "train.steps=30", "model=relu_rnn,gru", "train.optimizer=sgd", "train.clip=null"]
     assert main([*words, "train.learning_rate=1e30"]) == 0

@@ -241,6 +241,31 @@ def test_gates_by_name():
     close(kept.gates(torch.randn(1, 2, D).double())["z"], torch.ones(1, 2, H, dtype=torch.double))
 
 
+def test_a_linear_network_adds_up_its_inputs(x):
+    """h_T = sum_t R^(T - t) (W x_t + b), and dh_T/dh_0 is R^T: for an orthogonal R times g, an isometry times g^T."""
+    cell = MODELS["rnn"](D, hidden_size=H, nonlinearity="linear", recurrent_init="orthogonal", gain=0.75).double()
+    start = torch.randn(len(x), H, dtype=torch.double, requires_grad=True)
+    y, _ = cell(x, start)
+    inputs, power = x @ cell.W.t() + cell.b_i + cell.b_h, torch.eye(H, dtype=torch.double)
+    expected = torch.zeros(len(x), H, dtype=torch.double)
+    for t in range(x.shape[1] - 1, -1, -1):
+        expected = expected + inputs[:, t] @ power.t()
+        power = power @ cell.R
+    close(y[:, -1], expected + start @ power.t())
+    (gradient,) = torch.autograd.grad(y[:, -1, 0].sum(), start)
+    close(gradient.norm(dim=1), torch.full((len(x),), 0.75 ** x.shape[1], dtype=torch.double), 1e-6)  # R was drawn in float32
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_a_gain_is_a_factor_on_the_initial_recurrent_matrix(name):
+    cells = {}
+    for gain in (1.0, 2.0):
+        torch.manual_seed(0)
+        cells[gain] = MODELS[name](D, hidden_size=H, gain=gain)
+    for (key, one), other in zip(cells[1.0].named_parameters(), cells[2.0].parameters(), strict=True):
+        close(other, 2 * one if key == "R" else one)
+
+
 GOLDEN = [  # of the first version: if a number changes, raise `version`
     ("rnn", {}, 31.486427457941),
     ("rnn", {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True}, 0.000787385631),

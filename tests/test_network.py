@@ -35,6 +35,21 @@ def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
     return build(task, core, other, **options).double().eval()
 
 
+@pytest.mark.parametrize(("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("doubling", "loop"))])
+def test_a_back_end_computes_the_same_and_is_the_one_asked_for(mechanism, backends):
+    task = tasks.load("adding", length=9, sequences=20)
+    batch, found = task.batch("train", 0, 4, 0), {}
+    for backend in ("auto", *backends):
+        network = made(task, mechanism, backend=backend)
+        assert {cell.backend for layer in network.core.layers for cell in layer} == {backend}
+        found[backend] = network(batch)[0]
+    for backend in backends:
+        torch.testing.assert_close(found[backend], found["auto"], rtol=1e-12, atol=1e-12)
+    missing = "loop" if mechanism == "gru" else "library"
+    with pytest.raises(ValueError, match=re.escape(f"has auto, {', '.join(backends)}")):
+        made(task, mechanism, backend=missing)
+
+
 @pytest.fixture
 def reverse():
     return tasks.load("reverse", length=5, shortest=2, symbols=3, sequences=20)

@@ -87,3 +87,18 @@ def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     threads = torch.get_num_threads()
     assert process.settle(threads=0) == {"threads": threads, "allocator": False, "fast_matmul": False}
+
+
+def test_what_a_sweep_preloads_is_spared_only_while_it_is_imported():
+    code = """
+import gc, sys
+import rnnbench.preload
+assert "pytorch_lightning" in sys.modules and gc.isenabled() and gc.get_freeze_count() > 100_000
+assert "scipy.signal" not in sys.modules
+import torchmetrics, scipy.signal
+assert scipy.signal.convolve([1, 2], [1, 1]).tolist() == [1, 3, 2]
+later = rnnbench.preload.Later("scipy.signal")
+assert later.convolve is scipy.signal.convolve
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr

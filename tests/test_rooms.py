@@ -119,6 +119,7 @@ def test_every_room_is_in_the_table():
         "examine",
         "launcher",
         "worker",
+        "preload",
         "devices",
     }  # where rooms meet
     assert {path.stem for path in SRC.glob("*.py")} - free == set(ROOMS)

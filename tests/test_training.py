@@ -206,3 +206,25 @@ def test_begun_on_two_devices_it_ends_on_one(monkeypatch):
     run.execute(one)
     for a, b in zip(only("whole").metrics(), only("parts").metrics(), strict=True):
         assert_close(a, b)
+
+
+@pytest.mark.parametrize("carry", [True, False])
+def test_rows_that_go_on_carry_their_state_or_begin_anew(carry):
+    """What was scored at the end, repeated by hand: a window's state goes into the next one, or does not."""
+    words = ["task=continual_reber", "task.window=7", "task.windows=5", "task.streams=4", "model=lstm", "model.hidden_size=6"]
+    words += ["train.steps=30", "train.eval_every=30", "train.batch_size=4", "train.learning_rate=0.05", "tracker=none"]
+    (job,) = config.jobs([*words, f"train.carry={str(carry).lower()}"], sweep=False)
+    record = run.execute(job)
+    trained = run.load(only().path)
+    scores = {}
+    for carries in (True, False):
+        sums, state = {}, None
+        for index in range(trained.task.batches("test", 4)):
+            batch = trained.task.batch("test", index, 4, 0)
+            with torch.no_grad():
+                outputs, state = trained.network(batch, trained.network.carry(state, batch.fresh) if carries else None)
+            for name, value in trained.task.score(outputs, batch).items():
+                sums[name] = sums.get(name, 0) + value
+        scores[carries] = trained.task.finish({name: float(value) for name, value in sums.items()})
+    assert record["scores"]["test"] == pytest.approx(scores[carry], rel=1e-5)
+    assert record["scores"]["test"]["loss"] != pytest.approx(scores[not carry]["loss"], rel=1e-3)

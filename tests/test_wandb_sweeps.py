@@ -26,12 +26,13 @@ def wandb(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-def begin(tmp_path: Path, name: str = "grid") -> None:
-    """The grid of the repository, at sizes of a test, by this interpreter."""
+def begin(tmp_path: Path, name: str = "grid", cap: int | None = None) -> None:
+    """A sweep of the repository, at sizes of a test, by this interpreter; `cap` jobs of one that is no grid."""
     (path,) = (path for path in FILES if path.name == f"{name}.wandb.yaml")
     sweep = yaml.safe_load(path.read_text())
     sweep["parameters"] |= {key: {"value": value} for key, value in QUICK.items()}
     sweep["command"][:1] = [sys.executable, "-m", "rnnbench"]
+    sweep |= {"run_cap": cap} if cap else {}
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(sweep))
     wandb("sweep", "--project", "p", str(file))
@@ -65,6 +66,27 @@ def test_an_agent_runs_a_grid_of_six(
         assert settings["task.length"] == 6  # where the sweep looks for it
         there.config = {key: value for key, value in there.config.items() if "." not in key}
         level(there, folder)
+
+
+@pytest.mark.parametrize("name", ["random", "bayes"])
+def test_an_agent_runs_what_is_drawn_for_it(
+    name: str,
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+    fast: None,
+) -> None:
+    begin(tmp_path, name, cap=2)
+    wandb("agent", f"me/p/{name}0000")
+    assert sorted(server.runs) == ["job0", "job1"]
+    (first, second) = runs().values()
+    for folder in (first, second):
+        record = folder.record() or {}
+        rate, clip = record["train"]["learning_rate"], record["train"]["clip"]
+        assert 1e-4 <= rate <= 0.1 <= clip <= 100 and record["scores"]["test"] is None and record["seed"] == 2**31
+        (there,) = [run for run in server.runs.values() if run.settings()["train"]["learning_rate"] == rate]
+        assert there.settings()["train.clip"] == clip and there.sweep == f"{name}0000" and there.state == "finished"
+        assert there.rows() == folder.rows() and f"validation/{record['task']['headline']}" in there.rows()[-1]
+    assert first.path.parent == second.path.parent
 
 
 def tracked(folder: RunFolder) -> str:

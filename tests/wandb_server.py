@@ -14,6 +14,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import math
+import random
 import re
 import socket
 import sys
@@ -168,21 +170,30 @@ class Server:
         return None
 
     def sweeping(self, operation: str, v: dict[str, Any]) -> dict[str, Any] | None:
-        """One grid sweep: made, asked about, and its jobs handed to an agent, one at a time."""
+        """One sweep: made, asked about, and its jobs handed to an agent, one at a time.
+
+        Of a grid, every combination; of the other methods `run_cap` draws: what W&B's own would learn from the runs before,
+        and whom it would stop, is not played.
+        """
         if operation == "UpsertSweep":
             self.sweep_text = v["config"]
-            parameters = {
-                key: item.get("values", [item.get("value")]) for key, item in yaml.safe_load(v["config"])["parameters"].items()
-            }
-            self.queue = [dict(zip(parameters, values, strict=True)) for values in itertools.product(*parameters.values())]
+            sweep = yaml.safe_load(v["config"])
+            if sweep["method"] == "grid":
+                every = {key: rule.get("values", [rule.get("value")]) for key, rule in sweep["parameters"].items()}
+                self.queue = [dict(zip(every, values, strict=True)) for values in itertools.product(*every.values())]
+            else:
+                chance = random.Random(0)
+                self.queue = [
+                    {key: drawn(rule, chance) for key, rule in sweep["parameters"].items()} for _ in range(sweep["run_cap"])
+                ]
         config = yaml.safe_load(self.sweep_text)
         place = {"id": "p", "name": v.get("projectName"), "entity": {"id": "e", "name": "me"}}
         empty = {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}}
         sweep = {
             "id": "s",
-            "name": "grid0000",
+            "name": f"{config['name']}0000",
             "project": place,
-            "method": "grid",
+            "method": config["method"],
             "state": "RUNNING",
             "config": self.sweep_text,
         }
@@ -240,6 +251,13 @@ class Server:
         if path.startswith("/storage/") and method in ("PUT", "POST"):
             self.files[path.removeprefix("/storage/")] = body
         return 200, {}
+
+
+def drawn(rule: dict[str, Any], chance: random.Random) -> Any:
+    """A value by the rule of a parameter."""
+    if rule.get("distribution") == "log_uniform_values":
+        return math.exp(chance.uniform(math.log(rule["min"]), math.log(rule["max"])))
+    return chance.choice(rule.get("values", [rule.get("value")]))
 
 
 class _Listener(ThreadingHTTPServer):

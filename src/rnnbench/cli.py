@@ -227,7 +227,9 @@ def parser() -> argparse.ArgumentParser:
     from .benchmarks import NAMES as measures
 
     measured = verb(
-        "benchmark", asking.benchmark, "measure: the training loop, instruments, kernels, data, a run of each task, sweeps"
+        "benchmark",
+        asking.benchmark,
+        "measure: the training loop, instruments, kernels, data, a run of each task, sweeps, mirrors",
     )
     measured.add_argument("what", choices=measures, metavar="|".join(measures))
     measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")

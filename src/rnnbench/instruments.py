@@ -29,19 +29,24 @@ def layers(network: nn.Module) -> dict[str, list[nn.Parameter]]:
     return found
 
 
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """The 2-norm of all gradients together, a scalar on their device; parameters without one count as zero."""
+class GradientNorms:
+    """The 2-norm of each layer's gradient, and of all together; parameters without a gradient count as zero."""
+
+    def __init__(self, network: nn.Module):
+        self.layers = layers(network)
+
+    def __call__(self) -> dict[str, float]:
+        """Norms by layer, and the whole under the empty name. One synchronisation with the device for all of them."""
+        norms = [_norm(parameters) for parameters in self.layers.values()]
+        norms.append(torch.linalg.vector_norm(torch.stack(norms)))
+        return dict(zip([*self.layers, ""], torch.stack(norms).tolist(), strict=True))
+
+
+def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros(())
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-
-
-def gradient_norms(network: nn.Module) -> dict[str, float]:
-    """The 2-norm of each layer's gradient. One synchronisation with the device for all of them."""
-    by_layer = layers(network)
-    norms = torch.stack([gradient_norm(parameters) for parameters in by_layer.values()]).tolist()
-    return dict(zip(by_layer, norms, strict=True))
 
 
 def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:

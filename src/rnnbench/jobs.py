@@ -14,7 +14,7 @@ import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from .lease import Watch
 from .records import DamagedRecord, Held, RunFolder, write_atomically
 
+CONTEXT = 2**29  # bytes that a process has on a GPU beside its tensors
 SISTERS = 50  # run folders beside a run that are looked into for what they took
 
 
@@ -36,6 +37,7 @@ class Job:
     setting: str  # the id that it shares with other seeds
     length: int  # steps of a sequence
     expected: float = 0.0  # seconds
+    needed: int = 0  # bytes on a GPU; 0 where nothing is known
 
     @property
     def name(self) -> str:
@@ -77,8 +79,9 @@ def expect(jobs: Sequence[Job]) -> int:
 
     It is known from recorded runs beside it: of the same setting, else of the same task and model by their seconds a step.
     """
-    by_setting, by_place = measured({job.folder.path.parent for job in jobs})
+    by_setting, by_place, needs = measured({job.folder.path.parent for job in jobs})
     for job in jobs:
+        job.needed = needs.get(job.setting, 0)
         if seconds := by_setting.get(job.setting):
             job.expected = statistics.median(seconds)
         elif rate := by_place.get(job.folder.path.parent):
@@ -90,13 +93,21 @@ def expect(jobs: Sequence[Job]) -> int:
     return len(known)
 
 
+def gpu_need(record: Mapping[str, Any]) -> int:
+    """Bytes of a GPU that a run like that of `record` needs; 0 where it does not tell."""
+    if record["hardware"]["device"] != "cuda" or not record["speed"]["peak_memory_bytes"]:
+        return 0
+    return int(record["speed"]["peak_memory_bytes"]) + CONTEXT
+
+
 def work(job: Job) -> int:
     """Steps of sequences that a job has to go through, one after another."""
     return int(job.config["train"]["steps"]) * max(1, job.length)
 
 
-def measured(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path, list[float]]]:
-    """From some recorded runs in each of `places`: seconds by setting, and seconds a step by place."""
+def measured(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path, list[float]], dict[str, int]]:
+    """From some recorded runs in each of `places`: seconds by setting, seconds a step by place, bytes of a GPU by setting."""
+    needs: dict[str, int] = {}
     by_setting: dict[str, list[float]] = {}
     by_place: dict[Path, list[float]] = {}
     for place in places:
@@ -106,7 +117,8 @@ def measured(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path,
                 if record and record["status"] == "finished":
                     by_setting.setdefault(record["setting"], []).append(record["speed"]["seconds"])
                     by_place.setdefault(place, []).append(record["speed"]["seconds"] / record["steps"])
-    return by_setting, by_place
+                    needs[record["setting"]] = max(needs.get(record["setting"], 0), gpu_need(record))
+    return by_setting, by_place, needs
 
 
 def sisters(place: Path) -> Iterator[Path]:

@@ -50,7 +50,7 @@ def estimate(workers: int) -> Iterator[str]:
     """What the prepared sweep will take, from recorded runs of the same settings, else from a few steps made now."""
     todo = [job for job in CHECKED if not (job.folder.path / "record.json").exists()]
     yield f"{len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before"
-    by_setting, _ = measured({job.folder.path.parent for job in todo})
+    by_setting, _, _ = measured({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
     for job in todo:
         train = job.config["train"]

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from .gpus import Packing, visible
-from .jobs import Job, clock, expect, last_step
+from .gpus import Packing, memory, visible
+from .jobs import Job, clock, expect, gpu_need, last_step
 from .lease import Watch
 from .records import DamagedRecord
 from .worker import Process, score, work
@@ -43,7 +43,8 @@ class Pool:
         self.deaths: dict[str, tuple[int, int]] = {}  # how often, and at which step
         self.recorded: dict[str, float | None] = {}
         self.failed: dict[str, str] = {}
-        self.packing = Packing(visible(), runs_per_gpu)
+        gpus = visible() if any(map(on_gpus, jobs)) else []
+        self.packing = Packing(gpus, runs_per_gpu, memory(gpus) if gpus and runs_per_gpu > 1 else {})
         self.gpus: dict[str, list[str]] = {}  # that running jobs have, by the id of the run
         self.asked: list[int] = []
         self.stopping = False
@@ -95,7 +96,7 @@ class Pool:
             busy = sum(places(job) for job, _ in self.running.values())
             if self.running and busy + places(job) > self.workers:
                 return
-            gpus = self.packing.take(places(job)) if self.packing.free and on_gpus(job) else []
+            gpus = self.packing.take(places(job), job.needed) if self.packing.free and on_gpus(job) else []
             if gpus is None and self.running:
                 return
             self.queue.popleft()
@@ -105,7 +106,7 @@ class Pool:
                 only = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
                 self.running[job.id] = job, Process(work, job.config, only)
                 continue
-            self.packing.give(self.gpus.pop(job.id))
+            self.packing.give(self.gpus.pop(job.id), job.needed)
             if job.id not in self.recorded and job.id not in self.failed:
                 self.waiting[job.id] = job, watch
 
@@ -125,10 +126,11 @@ class Pool:
             outcome, took, peak = process.outcome(), time.monotonic() - process.started, process.peak
             code = process.end()
             del self.running[job.id]
-            self.packing.give(self.gpus.pop(job.id))
+            self.packing.give(self.gpus.pop(job.id), job.needed)
             if outcome and outcome[0] == "recorded":
                 self.recorded[job.id] = outcome[1]
                 self._took = [self._took[0] + took, self._took[1] + job.expected]
+                self.learn(job)
             elif outcome and outcome[0] == "failed":
                 self.fail(job, outcome[1])
             elif self.stopping:
@@ -137,6 +139,13 @@ class Pool:
                 self.waiting[job.id] = job, Watch(job.folder.path)
             else:
                 self.again(job, code, peak, stopped=bool(outcome))
+
+    def learn(self, job: Job) -> None:
+        """Those of its setting that wait need as much of a GPU as `job` did."""
+        record = job.folder.record() if self.packing.memory else None
+        for other in self.queue:
+            if record and other.setting == job.setting:
+                other.needed = max(other.needed, gpu_need(record))
 
     def again(self, job: Job, code: int | None, peak: float, stopped: bool) -> None:
         """Puts a job that was killed, or asked to stop by somebody else, back into the queue."""

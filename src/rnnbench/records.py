@@ -245,7 +245,12 @@ class Log:
     def append(self, step: int, metrics: Row, timings: Row) -> None:
         self._check()
         for file, row in zip(self._files, (metrics, timings), strict=True):
-            file.write(json.dumps(plain({"step": step, **row}), ensure_ascii=False).encode() + b"\n")
+            row = {"step": step, **row}
+            try:
+                text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+            except ValueError:  # a number that is not finite: rare, and looking for one takes as long as writing
+                text = json.dumps(plain(row), ensure_ascii=False)
+            file.write(text.encode() + b"\n")
             file.flush()
 
     def offsets(self) -> tuple[int, int]:

@@ -319,7 +319,7 @@ def told(error: Exception) -> str:
 
 
 def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
-    from . import training  # imports Lightning, which an answer from the record does not need
+    from .preload import training  # imports Lightning, which an answer from the record does not need
 
     config, task, name = planned.config, planned.task, planned.name
     identity = {"id": planned.id, "setting": planned.setting}

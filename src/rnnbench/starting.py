@@ -24,7 +24,7 @@ def train(words: list[str]) -> int:
         return again(words)
     from hydra._internal.utils import get_args_parser
 
-    from . import config, launcher
+    from . import config, launcher, worker
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -46,6 +46,8 @@ def train(words: list[str]) -> int:
     shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
     if not asked.hydra_help and not asked.shell_completion:
         jobs = config.jobs(overrides, asked.multirun, asked.config_dir)
+        if asked.multirun and not shown:
+            worker.begin()  # imports beside what follows
         if not shown:
             check_locks(jobs)
             check_tracker(jobs)
@@ -308,12 +310,20 @@ def reproduce(options: argparse.Namespace) -> int:
     code, look = 0, 0
     todo = list(cells)
     while todo:
-        lines = [[*cell.words, f"seed={seed}"] for cell in todo for seed in range(_seeds(cell, look))]
-        lines = [list(line) for line in dict.fromkeys(map(tuple, lines))]  # one run may serve several cells
-        minutes = sum((cell.minutes or 0) * _seeds(cell, look) for cell in todo)
-        print(f"{table.name}: {len(todo)} cells, {len(lines)} runs; declared: about {minutes / 60:.2g} core-hours", flush=True)
-        code = launch(lines, table.name, launching, options.estimate)
-        if options.estimate or code > 1:
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
+            minutes = {(cell.words, seed): cell.minutes or 0 for cell in group for seed in range(_seeds(cell, look))}
+            hours = sum(minutes.values()) / 60  # one run may serve several cells
+            print(
+                f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
+                flush=True,
+            )
+            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            ended = launch(lines, table.name, launching, options.estimate)
+            if ended > 1:
+                return ended
+            code = max(code, ended)
+        if options.estimate:
             return code
         look += 1
         own = asking.measured(table, runs, options.scale)

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 from .generation import examples, write
-from .instruments import PROBED, StateGradients, activity, gradient_norm, gradient_norms, peak_memory, update_ratio
+from .instruments import PROBED, GradientNorms, StateGradients, activity, peak_memory, update_ratio
 from .models.mechanism import State, detach, tree_map
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
 
@@ -112,6 +112,7 @@ class Learner(lightning.LightningModule):
         self.schedule, self.warmup, self.decay = schedule, warmup, decay
         self.eval_every, self.log_every = eval_every, log_every
         self.instruments = StateGradients() if instruments else None
+        self._norms = GradientNorms(network)
         self.carries = carry and task.carries
         self.patience, self.stop_when_solved, self.precision = patience, stop_when_solved, precision
 
@@ -187,25 +188,25 @@ class Learner(lightning.LightningModule):
             gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
             measured = get_total_norm(gradients, 2.0 if self.clip_by == "norm" else math.inf)
             self._window[-1] += (measured,)
-        if logged:
-            self._pending |= {f"train/gradient_norm/{name}": norm for name, norm in gradient_norms(self.network).items()}
-            self._pending["train/gradient_norm"] = gradient_norm(self.network.parameters()).item()
+        norms = self._norms() if logged else {}
+        self._pending |= {_named("train/gradient_norm", name): norm for name, norm in norms.items()}
         if self.clip is not None:
             if self.clip_by == "norm":
                 clip_grads_with_norm_(self.network.parameters(), self.clip, measured)
+                share = min(1.0, self.clip / (norms.get("", 0.0) + 1e-6))  # what torch has multiplied each gradient by
+                norms = {name: norm * share for name, norm in norms.items()}
             else:
                 clip_grad_value_(self.network.parameters(), self.clip)
+                norms = self._norms() if logged else {}
+        self._pending |= {_named("train/gradient_norm_clipped", name): norm for name, norm in norms.items()}
+        if logged:
+            self._pending["train/learning_rate"] = self.rate()
         if logged and self.instruments:
             self._pending |= {
                 f"train/{name}": value
                 for name, value in self.instruments.end(self._over_devices, self.trainer.world_size).items()
             }
             self._before = [parameter.detach().clone() for parameter in self.network.parameters()]
-        if logged:
-            after = gradient_norms(self.network)
-            self._pending |= {f"train/gradient_norm_clipped/{name}": norm for name, norm in after.items()}
-            self._pending["train/gradient_norm_clipped"] = gradient_norm(self.network.parameters()).item()
-            self._pending["train/learning_rate"] = self.rate()
 
     def _logs_after(self, step: int) -> bool:
         return step % self.log_every == 0 or self._evaluates_after(step)
@@ -430,6 +431,10 @@ KEPT = (
     "_row_at",
     "_row_step",
 )
+
+
+def _named(quantity: str, layer: str) -> str:
+    return f"{quantity}/{layer}" if layer else quantity
 
 
 class Stretch(IterableDataset):

@@ -15,13 +15,14 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from .options import BadOption
 
-PRELOADED = ["torch", "pytorch_lightning", "rnnbench.run", "rnnbench.training", "rnnbench.worker"]
+PRELOADED = ["rnnbench.preload"]  # torch and Lightning
 
 # What a process does
 
@@ -104,12 +105,19 @@ def score(record: Mapping[str, Any] | None) -> float | None:
 # Starting processes
 
 
+def begin() -> None:
+    """Starts the server, which imports while its first process is not asked for yet; what was validated is to be run."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    with nameless():
+        forkserver.ensure_running()
+
+
 class Process:
     """A process forked from the server: its answer, its output line by line, and the most memory that it had."""
 
     def __init__(self, target: Callable[..., None], argument: Any, environment: Mapping[str, str] | None = None):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        begin()
         self.answer, answer = context.Pipe(duplex=False)
         self.output, output = context.Pipe(duplex=False)
         os.set_blocking(self.output.fileno(), False)

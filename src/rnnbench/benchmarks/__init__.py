@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-NAMES = ("overhead", "instruments", "kernels", "data", "tasks", "launcher")
+NAMES = ("overhead", "instruments", "kernels", "data", "tasks", "launcher", "tracking")

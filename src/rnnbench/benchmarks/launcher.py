@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,9 +59,9 @@ main()
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
     """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
     if quick:
-        measure(jobs=20, rounds_of=4, steps=100, store=5_000)
+        measure(jobs=20, counts=(4, 8), steps=100, store=5_000)
     else:
-        measure(jobs=200, rounds_of=12, steps=600, store=STORE)
+        measure(jobs=200, counts=(12, 36), steps=600, store=STORE)
 
 
 def command(*words: str) -> list[str]:
@@ -82,8 +83,8 @@ def timed(words: Sequence[str], place: str) -> tuple[float, float]:
     return took, peak
 
 
-def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
-    """Prints overhead of `jobs` trivial jobs, throughput of `rounds_of` small ones of `steps` steps, and a store of `store`."""
+def measure(jobs: int, counts: tuple[int, int], steps: int, store: int) -> None:
+    """Prints overhead of `jobs` trivial jobs, throughput of `counts` small ones of `steps` steps, and a store of `store`."""
     seeds = f"seed=range({jobs})"
     with tempfile.TemporaryDirectory() as place:
         print(f"overhead: {jobs} jobs of one step; seconds a job, and the launcher's memory at most")
@@ -96,7 +97,7 @@ def measure(jobs: int, rounds_of: int, steps: int, store: int) -> None:
             took, peak = timed(command("train", "-m", *TRIVIAL, *QUIET, "model=gru", seeds, "sweep=s", runs, *words), place)
             print(f"  {name:24} {took / jobs:8.3f} s  {peak:6.0f} MB", flush=True)
         large_store(Path(place), jobs, store, seeds)
-    throughput(rounds_of, steps)
+    throughput(counts, steps)
 
 
 def large_store(place: Path, jobs: int, store: int, seeds: str) -> None:
@@ -115,22 +116,80 @@ def large_store(place: Path, jobs: int, store: int, seeds: str) -> None:
     print(f"its status {took:.2f} s", flush=True)
 
 
-def throughput(count: int, steps: int) -> None:
-    """Small jobs by two workers, by one, and by the default set-up."""
+def throughput(counts: tuple[int, int], steps: int) -> None:
+    """Small jobs by two workers, by one, by the default set-up: sweeps of two lengths, whose difference has no start in it."""
     sizes = [*SMALL, f"train.steps={steps}", f"train.eval_every={steps}", *QUIET]
-    jobs = ["model=lstm,gru", f"seed=range({count // 2})"]
-    took = {}
+    bound = together(sizes)
+    took: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as place:
-        for workers in (1, 2):
-            words = command("train", "-m", *sizes, *jobs, f"hydra.launcher.workers={workers}", f"runs=runs{workers}")
-            took[f"{workers} at a time"], _ = timed(words, place)
         Path(place, "script.py").write_text(DEFAULT.replace("{words!r}", repr(sizes)), encoding="utf-8")
-        plus = ["+kind=lstm,gru", f"+seed=range({count // 2})"]
-        took["a default script, basic"], _ = timed([sys.executable, "script.py", "-m", *plus], place)
+        script = [sys.executable, "script.py", "-m", "+kind=lstm,gru"]
+        train = command("train", "-m", *sizes, "model=lstm,gru")
+        ways = {
+            "2 at a time": [*train, "hydra.launcher.workers=2", "runs=two"],
+            "1 at a time": [*train, "hydra.launcher.workers=1", "runs=one"],
+            "a default script, basic": script,
+        }
         if importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher"):
-            joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-            took["a default script, joblib"], _ = timed([sys.executable, "script.py", "-m", *plus, *joblib], place)
-    print(f"throughput: {count} jobs of {steps} steps (LSTM and GRU of 32), start-up included")
-    for name, seconds in took.items():
-        print(f"  {name:24} {seconds:8.1f} s  2 at a time is {seconds / took['2 at a time']:.2f} times as fast", flush=True)
+            ways["a default script, joblib"] = [*script, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+        for count in counts:
+            for name, words in ways.items():
+                seeds = f"{'+' * (words[1] == 'script.py')}seed=range({count // 2})"
+                places = [f"{word}_{count}" if word.startswith("runs=") else word for word in words]
+                took.setdefault(name, []).append(timed([*places, seeds], place)[0])
+    few, many = counts
+    print(f"throughput: jobs of {steps} steps (LSTM and GRU of 32); two bare processes do {bound:.2f} times the work of one")
+    print(
+        f"  {'':24} {f'{few} jobs':>9} {f'{many} jobs':>9}  {'a job':>8} {'start':>7}   2 at a time gains: {many} jobs, a job"
+    )
+    rates = {name: (times[1] - times[0]) / (many - few) for name, times in took.items()}
+    for name, (short, long) in took.items():
+        each, ratio = rates[name], rates[name] / rates["2 at a time"]
+        print(
+            f"  {name:24} {short:7.1f} s {long:7.1f} s {each:7.2f} s {short - few * each:5.1f} s"
+            f"   {long / took['2 at a time'][1]:29.2f}, {ratio:5.2f}",
+            flush=True,
+        )
     print(json.dumps({"cores": os.cpu_count(), "load": [round(load, 1) for load in os.getloadavg()]}))
+
+
+# The same training with nothing around it, each time that a line comes in.
+BARE = """
+import sys, time
+from rnnbench import config, process
+from rnnbench.benchmarks.overhead import trained
+from rnnbench import run, training
+
+process.settle()
+(settings,) = config.jobs([*sys.argv[1:], "model=lstm"], sweep=False)
+task = run.make_task(settings)
+trained(training.Learner, settings, task)
+for line in sys.stdin:
+    began = time.perf_counter()
+    trained(training.Learner, settings, task)
+    print(time.perf_counter() - began, flush=True)
+"""
+
+
+def together(sizes: Sequence[str], rounds: int = 5) -> float:
+    """How much more work two processes do than one, at the same time and with nothing in common: what no pool can pass.
+
+    Cores that share a clock, a memory or, as two threads of one, their units, fall short of 2. Median of `rounds`.
+    """
+    words = [sys.executable, "-c", BARE, *sizes]
+    with tempfile.TemporaryDirectory() as place:
+        pair = [subprocess.Popen(words, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+        def train(processes: Sequence[subprocess.Popen[str]]) -> float:
+            for process in processes:
+                assert process.stdin is not None
+                print(file=process.stdin, flush=True)
+            return max(float(process.stdout.readline()) for process in processes if process.stdout is not None)
+
+        try:
+            train(pair)  # both are ready
+            return statistics.median(2 * train(pair[:1]) / train(pair) for _ in range(rounds))
+        finally:
+            for process in pair:
+                process.kill()
+                process.communicate()

@@ -2,8 +2,8 @@
 
     h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
-φ is `relu`, `linear` (φ(a) = a) or one of the sigmoids, φ(a) = scale σ(gain a), less scale / 2 where it is centred at zero. Its slope follows
-from the output y alone: φ'(a) = gain / scale (scale² / 4 - y²) if centred, and gain y (1 - y / scale) if not.
+φ is `relu`, `linear` (φ(a) = a) or one of the sigmoids, φ(a) = scale σ(gain a), less scale / 2 where it is centred at zero.
+Its slope follows from the output y alone: φ'(a) = gain / scale (scale² / 4 - y²) if centred, and gain y (1 - y / scale) if not.
 
 Source: Elman 1990, Finding structure in time; by hand after Werbos 1990, Backpropagation through time.
 """

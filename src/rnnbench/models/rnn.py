@@ -2,8 +2,8 @@
 
     h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
-φ is tanh, relu, linear (φ(a) = a), σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero; σ(4a) - ½, also with its
-centre; ½ tanh(2a), which is the same function.
+φ is tanh, relu, linear (φ(a) = a), σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero;
+σ(4a) - ½, also with its centre; ½ tanh(2a), which is the same function.
 
 Source: Elman 1990, Finding structure in time.
 """

@@ -1,0 +1,183 @@
+"""What a mirror at W&B costs while its server is well, slow, answers 500, or is gone: milliseconds a step, seconds at the end.
+
+The server is one on loopback that takes a run and then goes wrong. Rounds of all of them alternate in one process, so that
+whatever else the machine does meets each of them alike; each is compared with the training without a mirror of its own round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import config, process, run, training
+from ..records import Log, RunFolder
+from ..tracking import NoTracker, Row, Run, Tracker, WandbTracker
+
+SHAPE = ["task=adding", "model=lstm", "model.hidden_size=64", "task.length=50", "train.batch_size=50", "task.sequences=100"]
+STATES = ("no mirror", "well", "slow", "500", "gone")
+SLOW = 3.0  # seconds before each answer
+
+
+class Server:
+    """Takes every run; `state` says how it answers from then on."""
+
+    def __init__(self) -> None:
+        self.state = "well"
+        handler = type("Handler", (_Handler,), {"server_state": self})
+        self.http = _Listener(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def answer(self, path: str, body: bytes) -> Any:
+        if path != "/graphql":
+            return {"exitcode": None, "limits": {}}
+        asked = json.loads(body)
+        found = re.search(r"(?:query|mutation)\s+(\w+)", asked["query"])
+        project = {"id": "p", "name": "p", "entity": {"id": "e", "name": "me"}}
+        name = (asked.get("variables") or {}).get("name")
+        bucket = {"id": "b", "name": name, "displayName": name, "project": project, "config": "{}", "sweepName": None}
+        me = {"id": "u", "entity": "me", "username": "me", "email": "me@localhost", "flags": "{}", "teams": {"edges": []}}
+        answers: dict[str, Any] = {
+            "Viewer": {"viewer": me},
+            "ServerFeaturesQuery": {"serverInfo": {"features": []}},
+            "RunResumeStatus": {"model": {**project, "bucket": None}},
+            "UpsertBucket": {"upsertBucket": {"bucket": {**bucket, "historyLineCount": 0}, "inserted": True}},
+            "CreateRunFiles": {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": []}},
+        }
+        return {"data": answers.get(asked.get("operationName") or (found[1] if found else ""))}
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that hangs up is no news
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_state: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        state = self.server_state.state
+        if state == "slow":
+            time.sleep(SLOW)
+        if state == "gone":
+            self.close_connection = True
+            return
+        text = json.dumps(self.server_state.answer(self.path, body) if state != "500" else {"error": "as asked"}).encode()
+        self.send_response(500 if state == "500" else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    do_GET = do_HEAD = do_PUT = do_POST
+
+
+@contextlib.contextmanager
+def account(url: str, place: str) -> Iterator[None]:
+    """An account at `url` and at no other place, for as long as this lasts; the user's own is not touched."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("WANDB")}
+    ours = dict.fromkeys(("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_DIR"), place)
+    ours |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40, "WANDB_ERROR_REPORTING": "false"}
+    for name in before:
+        del os.environ[name]
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one training: seconds a step, the share of them inside the mirror, and the seconds that its end takes."""
+
+    step: float
+    inside: float
+    end: float
+
+
+def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]]:
+    """Prints what each state of the server costs, and returns it round by round."""
+    rounds, steps = (2, 200) if quick else (7, 400)
+    process.settle()
+    sizes = [f"train.steps={steps}", f"train.eval_every={steps}", "train.log_every=10", "train.stop_when_solved=false"]
+    (settings,) = config.jobs([*SHAPE, *sizes, "tracker=none"], sweep=False)
+    task = run.make_task(settings)
+    measured: dict[str, list[Cost]] = {state: [] for state in STATES}
+    server = Server()
+    with tempfile.TemporaryDirectory() as place, account(server.url, place), contextlib.redirect_stderr(io.StringIO()):
+        for number in range(rounds + 1):
+            for state in STATES[number % len(STATES) :] + STATES[: number % len(STATES)]:
+                cost = once(settings, task, server, state, f"{state.replace(' ', '-')}-{number}", Path(place))
+                if number:  # the first round warms up
+                    measured[state].append(cost)
+    server.http.shutdown()
+    print(f"a row every 10 steps; medians of {rounds} rounds; slow is {SLOW:g} s an answer")
+    print(f"{'server':10} {'ms a step':>10} {'slower by':>10} {'inside the mirror':>18} {'end takes':>10} {'at most':>9}")
+    for state, costs in measured.items():
+        ratio = statistics.median(cost.step / none.step for cost, none in zip(costs, measured["no mirror"], strict=True))
+        step, inside, end = (statistics.median(getattr(cost, name) for cost in costs) for name in ("step", "inside", "end"))
+        most = max(cost.end for cost in costs)
+        print(f"{state:10} {step * 1000:10.3f} {ratio - 1:10.1%} {inside:18.2%} {end:8.2f} s {most:7.2f} s")
+    print("at most 2 % and 10 s are wanted; beside other work on the machine, what is inside the mirror is the surer figure")
+    return measured
+
+
+def once(settings: dict[str, Any], task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
+    """What one training cost."""
+    server.state = "well"
+    folder = RunFolder(place / name)
+    folder.start(settings)
+    tracker = Timed(NoTracker() if state == "no mirror" else WandbTracker("online"))
+    tracker.start(Run(name, name, folder.path, {}))
+    server.state = state
+    torch.manual_seed(0)
+    journal = run.Journal({}, "benchmark", folder, Log(folder), tracker, task, settings["train"]["steps"])
+    learner = training.Learner(run.make_network(settings, task), task, journal, 0, **settings["train"])
+    training.train(learner, **settings["trainer"])
+    journal.log.close()
+    began = time.perf_counter()
+    tracker.finish({}, "finished")
+    return Cost(learner.seconds / learner.step, tracker.seconds / learner.seconds, time.perf_counter() - began)
+
+
+class Timed(Tracker):
+    """A mirror, and the seconds that training has waited for it."""
+
+    def __init__(self, mirror: Tracker):
+        self.mirror, self.seconds = mirror, 0.0
+
+    def start(self, run: Run, rows: Iterable[Row] = ()) -> None:
+        self.mirror.start(run, rows)
+
+    def row(self, values: Row) -> None:
+        began = time.perf_counter()
+        self.mirror.row(values)
+        self.seconds += time.perf_counter() - began
+
+    def finish(self, summary: Row, status: str) -> None:
+        self.mirror.finish(summary, status)
