@@ -159,7 +159,8 @@ def test_asked_twice_it_stops_now():
 
 
 def test_a_job_that_dies_without_getting_further_is_given_up(capfd):
-    job = jobs.Job({}, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
+    settings = {"trainer": {"accelerator": "cpu", "devices": 1}}
+    job = jobs.Job(settings, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
     (job.folder.path / "checkpoints").mkdir(parents=True)
     doomed = pool.Pool([job], workers=1, retries=2, keep_going=True)
     for step in (0, 0, 5, 5, 5):  # dies, but gets from 0 to 5 between

@@ -198,10 +198,10 @@ def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
 
 
 def ranks(own: Results, row: str) -> dict[str, str]:
-    """By cell: the best and worst place that significant differences allow; a cell at its floor, or of one seed, has none."""
+    """By cell: the best and worst place that significant differences allow; none for a cell at its floor, or of one seed."""
     metric = own.table.grid.rows[row].metric
-    if metric in (*TIMES, *RATES):
-        return {}
+    if metric in (*TIMES, *RATES) or isinstance(own.table.grid.rows[row].columns, dict):
+        return {}  # a row's own columns are arms of an experiment, not rivals
     there = {}
     for measured in own.of_row(row):
         values, level = measured.values(metric), floor(own, measured)
@@ -462,7 +462,8 @@ def verdict_counts(own: Results, rows: Sequence[str] | None = None) -> str:
     of_claims: Counter[str] = Counter()
     for row, about in own.table.grid.rows.items():
         if about.says and (not rows or row in rows):
-            of_claims[claim([one for (place, _), one in own.asked.items() if place == row]).word] += 1
+            word = claim([one for (place, _), one in own.asked.items() if place == row]).word
+            of_claims["holds only when ..." if word.startswith("holds only") else word] += 1
     parts = (("values", of_values), ("contrasts", of_contrasts), ("claims", of_claims))
     counted = [f"{kind}: " + ", ".join(f"{n} {word}" for word, n in found.most_common()) for kind, found in parts if found]
     return "Verdicts on " + "; on ".join(counted) if counted else ""

@@ -220,10 +220,12 @@ def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
         return Verdict("holds", "", "good")
     held = [when for verdict, when in verdicts if verdict.word == "holds"]
     failed = [when for verdict, when in verdicts if verdict.word in ("fails", "equivalent")]
+    open_ = len(words) - len(held) - len(failed)
     if failed and len(failed) == len(words):
         only = set(words) == {"equivalent"}
         return Verdict("equivalent" if only else "fails", "", "poor")
     if failed and held:
-        when = ", ".join(dict.fromkeys(filter(None, held)))
-        return Verdict(f"holds only {when}" if when else "holds in part", "", "warn")
-    return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {len(words) - len(held) - len(failed)} open", "warn")
+        only, not_ = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
+        why = f"not {not_}" * bool(not_) + f"; {open_} open" * bool(open_)
+        return Verdict(f"holds only {only}" if only else "holds in part", why, "warn")
+    return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {open_} open", "warn")
