@@ -138,6 +138,21 @@ def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
     assert rows(judge(table, "laptop"))[0]["value"] == "0.3"
 
 
+def test_a_scale_that_a_row_lacks_leaves_the_row_out(tmp_path):
+    more = {**GRID["rows"]["adding"], "scales": {"paper": {"words": ["train.steps=6"]}}, "ladder": None, "contrasts": {}}
+    table = declared.load(str(write(tmp_path / "t", {**GRID, "rows": {**GRID["rows"], "long": more}})))
+    assert {row["row"] for row in rows(judge(table, "laptop"))} == {"adding"}
+    assert {row["row"] for row in rows(judge(table, "smoke"))} == {"adding", "long"}
+    assert {row["row"] for row in rows(judge(table))} == {"adding", "long"}
+    assert len(reproductions.tables(judge(table, "laptop"))) == 4
+
+
+def test_which_way_is_better_may_be_said(tmp_path):
+    table = declared.load(str(write(tmp_path / "t", edited(better="more"))))
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.2, 0.201, 0.199]))
+    assert rows(judge(table))[0]["verdict"] == "better"
+
+
 def test_a_diverged_run_is_in_no_mean_and_counts_as_not_solved(table):
     found = scored(table, lstm=[0.001, 0.002])
     found.append(

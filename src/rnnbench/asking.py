@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .options import BadOption, nearest
+from .options import BadOption, nearest, unknown
 
 
 def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
@@ -108,13 +108,12 @@ def table(options: argparse.Namespace) -> int:
             records_write(one.folder / "README.md", page)
             print(one.folder / "README.md")
         elif not options.collect:
+            own = measured(one, options.runs, options.scale)
             rows = options.rows.split(",") if options.rows else None
             for row in rows or ():
-                if row not in one.grid.rows:
-                    from .options import unknown
-
-                    raise unknown("row", row, one.grid.rows)
-            show(measured(one, options.runs, options.scale), rows, options.format)
+                if row not in own.rows:
+                    raise unknown("row", row, own.rows)
+            show(own, rows, options.format)
     return 0
 
 

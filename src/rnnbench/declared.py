@@ -118,6 +118,7 @@ class Row(Part):
     priority: int = 9
     words: Words = ()
     metric: Metric = "score"
+    better: Literal["more", "less"] | None = None  # of the metric; null: as the task has it of its headline
     data: str = ""  # first digits of the fingerprint of its data
     margin: float | None = Field(None, gt=0)
     columns: tuple[str, ...] | dict[str, Column] | None = None

@@ -49,8 +49,14 @@ class Results:
     asked: dict[tuple[str, str], Asked] = field(default_factory=dict)  # contrasts, by (row, name)
     only: str | None = None  # a scale that was asked for
 
+    @property
+    def rows(self) -> list[str]:
+        """Those that have the scale that was asked for."""
+        return [row for row in self.table.grid.rows if self.scales(row)]
+
     def scales(self, row: str) -> list[str]:
-        return [self.only] if self.only else self.table.scales(row)
+        there = self.table.scales(row)
+        return [scale for scale in (*there, "smoke") if scale == self.only] if self.only else there
 
     def shown(self, row: str, column: str) -> Measured:
         """The cell at the scale that is shown: the first with two runs, else with one, else the cheapest."""
@@ -62,21 +68,22 @@ class Results:
 
     @property
     def measured(self) -> list[Measured]:
-        return [m for row in self.table.grid.rows for m in self.of_row(row)]
+        return [m for row in self.rows for m in self.of_row(row)]
 
 
 def results(table: Declared, stored: Iterable[Stored], complaints: Iterable[str] = (), scale: str | None = None) -> Results:
     """What `stored` says of the cells and contrasts of `table`."""
     cells: list[Cell] = []
-    for row in table.grid.rows:
-        for at in [scale] if scale else table.scales(row):
+    own = Results(table, {}, list(complaints), only=scale)
+    for row in own.rows:
+        for at in own.scales(row):
             cells += table.cells(row, at)
-        if scale in (None, table.grid.rows[row].ladder and table.grid.rows[row].ladder.scale):  # type: ignore[union-attr]
-            cells += [cell for rungs in table.rungs(row) for cell in rungs]
-    found, refused = match(table, cells, stored)
-    own = Results(table, found, [*complaints, *refused, *(line for m in found.values() for line in m.refused)], only=scale)
+        cells += [cell for rungs in table.rungs(row) for cell in rungs if scale in (None, cell.scale)]
+    own.cells, refused = match(table, cells, stored)
+    own.complaints += [*refused, *(line for m in own.cells.values() for line in m.refused)]
     for place, one in table.contrasts.items():
-        own.asked[place] = _ask(own, *place, one)
+        if place[0] in own.rows:
+            own.asked[place] = _ask(own, *place, one)
     _decide(own)
     return own
 
@@ -135,7 +142,7 @@ def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
             found |= {find(own.table, row, side) for side in (one.about.a, one.about.b) if isinstance(side, str)}
     for place, values in own.table.reports.values.items():
         row, _, column = place.partition("/")
-        if row in rows:
+        if row in rows and own.scales(row):
             measured = own.shown(row, column)
             if any(judged(own, measured, value).word == "underpowered" for value in values):
                 found.add((row, column))
@@ -146,9 +153,9 @@ def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
 
 
 def lower_is_better(own: Results, measured: Measured) -> bool:
-    metric = own.table.grid.rows[measured.cell.row].metric
-    if metric in LOWER:
-        return True
+    metric, better = own.table.grid.rows[measured.cell.row].metric, own.table.grid.rows[measured.cell.row].better
+    if better or metric in LOWER:
+        return better != "more"
     records = [run.record for run in measured.runs.values() if run.record]
     return metric not in RATES and bool(records) and records[0]["task"]["direction"] == "min"
 
@@ -258,7 +265,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
         Column("cost", ("core_hours", "core_hours_missing"), spare=1),
     )
     lines, gaps = [], []
-    for row in rows or own.table.grid.rows:
+    for row in rows or own.rows:
         places = ranks(own, row)
         for measured in own.of_row(row):
             values = own.table.reports.values.get(f"{row}/{measured.cell.column}", ())
@@ -410,8 +417,9 @@ def _expected(one: Contrast) -> str:
 def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | None:
     """A line a claim: its verdict from its contrasts; None where none is made."""
     lines = []
-    for row, about in own.table.grid.rows.items():
-        if not about.says or (rows and row not in rows):
+    for row in rows or own.rows:
+        about = own.table.grid.rows[row]
+        if not about.says:
             continue
         asked = [one for (place, _), one in own.asked.items() if place == row]
         verdict = claim(asked)
@@ -454,14 +462,14 @@ def _evidence(one: Asked) -> str:
 def verdict_counts(own: Results, rows: Sequence[str] | None = None) -> str:
     """`verdicts of values: 3 reproduced, 1 worse; of contrasts: 5 holds; of claims: ...`"""
     of_values: Counter[str] = Counter()
-    for row in rows or own.table.grid.rows:
+    for row in rows or own.rows:
         for measured in own.of_row(row):
             for reported in own.table.reports.values.get(f"{row}/{measured.cell.column}", ()):
                 of_values[judged(own, measured, reported).word] += 1
     of_contrasts = Counter(one.verdict.word for (row, _), one in own.asked.items() if not rows or row in rows)
     of_claims: Counter[str] = Counter()
-    for row, about in own.table.grid.rows.items():
-        if about.says and (not rows or row in rows):
+    for row in rows or own.rows:
+        if own.table.grid.rows[row].says:
             word = claim([one for (place, _), one in own.asked.items() if place == row]).word
             of_claims["holds only when ..." if word.startswith("holds only") else word] += 1
     parts = (("values", of_values), ("contrasts", of_contrasts), ("claims", of_claims))

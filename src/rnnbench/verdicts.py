@@ -222,10 +222,9 @@ def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
     failed = [when for verdict, when in verdicts if verdict.word in ("fails", "equivalent")]
     open_ = len(words) - len(held) - len(failed)
     if failed and len(failed) == len(words):
-        only = set(words) == {"equivalent"}
-        return Verdict("equivalent" if only else "fails", "", "poor")
+        return Verdict("equivalent" if set(words) == {"equivalent"} else "fails", "", "poor")
     if failed and held:
-        only, not_ = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
-        why = f"not {not_}" * bool(not_) + f"; {open_} open" * bool(open_)
+        only, never = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
+        why = f"not {never}" * bool(never) + f"; {open_} open" * bool(open_)
         return Verdict(f"holds only {only}" if only else "holds in part", why, "warn")
     return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {open_} open", "warn")
