@@ -77,7 +77,7 @@ def as_torchrun(rank: int, port: int) -> tuple[dict[str, str], list[str]]:
     return {}, ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", *where, "-m", "rnnbench"]
 
 
-@pytest.mark.parametrize("start", [as_slurm, as_torchrun])
+@pytest.mark.parametrize("start", [as_slurm, pytest.param(as_torchrun, marks=pytest.mark.slow)])
 def test_two_machines_make_one_run(start, server: Server) -> None:  # noqa: F811
     words = ["train", *ADDING, *STEPS, "train.precision='64'"]
     port, machines = devices.free_port(), []
@@ -103,6 +103,7 @@ def test_two_machines_make_one_run(start, server: Server) -> None:  # noqa: F811
     assert apart("one", "two") < 1e-9
 
 
+@pytest.mark.slow
 def test_each_job_on_two_devices_is_one_run_there(server: Server) -> None:  # noqa: F811
     words = ["-m", *ADDING, *STEPS, "model=lstm,gru", "train.steps=10", "train.eval_every=5", "sweep=s"]
     words.remove("model=gru")

@@ -27,6 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> faults.Results:
     return faults.undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.mark.slow
 def test_a_folder_turns_read_only_in_the_middle_of_a_sweep(undisturbed: faults.Results) -> None:
     """One line a job, what was recorded stays as it is, and once it can be written again the same command goes on."""
     if REFUSABLE and not shutil.which("setpriv"):
@@ -94,6 +95,7 @@ datetime.datetime = Jumping
 """
 
 
+@pytest.mark.slow
 def test_clocks_that_jump_by_hours_change_nothing(
     tmp_path: Path, undisturbed: faults.Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:

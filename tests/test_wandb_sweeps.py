@@ -43,6 +43,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_AGENT_REPORT_INTERVAL", "1")
 
 
+@pytest.mark.slow
 def test_an_agent_runs_a_grid_of_six(
     server: Server,  # noqa: F811
     tmp_path: Path,
@@ -68,6 +69,7 @@ def test_an_agent_runs_a_grid_of_six(
         level(there, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "bayes"])
 def test_an_agent_runs_what_is_drawn_for_it(
     name: str,
