@@ -115,3 +115,17 @@ def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
     assert comparisons.seeds_needed(one, other) == runs == comparisons.seeds_needed(other, one)
     with pytest.raises(ValueError, match="different"):
         comparisons.seeds_needed(0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([1.0, 2, 3, 4], [5.0, 6, 7, 9]), ([1.0, 2, 3], [7.0, 5, 6, 9, 8]), ([9.0, 8, 7, 6, 5], [1.0, 2, 3])]
+)
+def test_samples_that_lie_apart_have_the_exact_p_without_resampling(a: list[float], b: list[float]) -> None:
+    whole = stats.permutation_test((a, b), lambda x, y: numpy.mean(x) - numpy.mean(y), n_resamples=numpy.inf)
+    assert comparisons.difference(a, b).p == pytest.approx(whole.pvalue)
+
+
+def test_many_seeds_that_lie_apart_are_not_held_to_the_number_of_resamples() -> None:
+    a, b = [float(k) for k in range(12)], [float(k) for k in range(20, 32)]
+    assert comparisons.difference(a, b).p == pytest.approx(2 / math.comb(24, 12))
+    assert comparisons.difference(a, [-1.0 - k for k in range(12)], paired=True).p == pytest.approx(2 / 2**12)

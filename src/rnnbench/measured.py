@@ -57,9 +57,15 @@ class Measured:
     def times(self, metric: str) -> tuple[list[float], list[bool]]:
         """(times, whether solved then): of a run that did not solve its task, where it gave up."""
         records = [run.record for _, run in sorted(self.runs.items()) if run.record]
-        rows = [record["config"]["train"]["batch_size"] if metric == "sequences_to_solve" else 1 for record in records]
+        rows = [batch_size(record) if metric == "sequences_to_solve" else 1 for record in records]
         times = [(r["solved_step"] if r["solved"] else r["steps"]) * n for r, n in zip(records, rows, strict=True)]
         return [float(time) for time in times], [bool(record["solved"]) for record in records]
+
+
+def batch_size(record: Mapping[str, Any]) -> int:
+    """Of a record whose config may lack what is as it is by default."""
+    default = config.signature("train", "").options["batch_size"].default
+    return int(record["departures"].get("train.batch_size", default))
 
 
 def number(run: Stored, metric: str) -> float | None:
@@ -238,7 +244,8 @@ def wanted(table: Table) -> dict[str, set[str]]:
 
 
 def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float]) -> dict[str, Any]:
-    """A record to be shown to all: nothing of accounts or folders, nothing twice; with numbers from its log, sealed anew.
+    """A record to be shown to all: nothing of accounts or folders, nothing twice, no option that is as it is by default; with
+    numbers from its log, sealed anew.
 
     ValueError where its settings name a path: those cannot be changed without making another run of it.
     """
@@ -246,6 +253,9 @@ def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float]) -> dict[s
     for key, value in own["task"].items():
         if isinstance(value, str) and value.startswith(("/", "~", ".")):
             raise ValueError(f"task.{key}={value}: a path of one machine; name data by what is known everywhere")
+    for group in config.HASHED:
+        named = {key: own[group][key] for key in config.NAMING.get(group, ())}
+        own[group] = named | {key: own[group][key] for key in own[group] if f"{group}.{key}" in record["departures"]}
     kept = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
     kept |= {part: {k: v for k, v in kept[part].items() if k not in keys} for part, keys in DOUBLED.items()}
     kept |= {"config": own, "measures": dict(sorted(measures.items())), "sealed_before": record["checksum"]}

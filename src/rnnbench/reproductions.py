@@ -20,7 +20,7 @@ from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
 from .tables import Cell as Shown
 from .tables import Column, Table
 from .verdicts import Answer, Verdict
-from .wording import compact, duration, interval, listed, number, share
+from .wording import brief, compact, duration, interval, listed, number, share
 
 MARKS = {"seen": "", "secondary": " (secondary)"}
 NOT_RUN = Verdict("missing", "", "warn")
@@ -238,8 +238,7 @@ def told(own: Results, measured: Measured) -> str:
         return "diverged" if measured.diverged else "–"
     if metric in TIMES:
         _, solved = measured.times(metric)
-        median = compact(found.value) if found.value < float("inf") else "> all"
-        return f"{median} ({sum(solved)}/{len(solved)} solved)"
+        return f"{brief(found.value)} ({sum(solved)}/{len(solved)} solved)"
     if metric in RATES:
         return f"{share(found.value)} [{share(found.low or 0)}, {share(found.high or 0)}]"
     return interval(found)
@@ -374,7 +373,7 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
         title = own.table.grid.rows[row].title
         says = Shown(f"{about.says} ({_expected(about)})", (name, about.says))
         sides = [
-            Shown(f"{side}" + (f" {number(v)}" if v is not None and isinstance(side, str) and v == v else ""), (str(side), v))
+            Shown(f"{side}" + (f" {brief(v)}" if v is not None and isinstance(side, str) else ""), (str(side), v))
             for side, v in ((about.a, a), (about.b, b))
         ]
         shown = ""
@@ -454,8 +453,7 @@ def _evidence(one: Asked) -> str:
     if one.answer is None:
         return f"{one.name}: missing"
     a, b = one.answer.shows
-    unit = {"share": share, "time": compact}.get(one.answer.unit, number)
-    sides = " against ".join("never" if v == float("inf") else unit(v) for v in (a, b))
+    sides = " against ".join((share if one.answer.unit == "share" else brief)(value) for value in (a, b))
     return f"{one.name}: {sides}, {one.verdict.word}"
 
 
@@ -528,8 +526,9 @@ def ladder_tables(own: Results, rows: Sequence[str] | None = None) -> Iterator[T
 
 def tables(own: Results, rows: Sequence[str] | None = None) -> list[Table]:
     """Everything, in the order in which it is read."""
-    found = [claims_table(own, rows), cells_table(own, rows), contrasts_table(own, rows), *ladder_tables(own, rows)]
-    return [one for one in found if one]
+    claims, cells, contrasts = claims_table(own, rows), cells_table(own, rows), contrasts_table(own, rows)
+    found = [claims, contrasts, cells] if claims else [cells, contrasts]
+    return [one for one in [*found, *ladder_tables(own, rows)] if one]
 
 
 # The README

@@ -62,6 +62,11 @@ def compact(value: float) -> str:
     return f"{value:.3g}"
 
 
+def brief(value: float) -> str:
+    """Three digits, 12345 as 12.3k; `never` for a time that is infinite."""
+    return "never" if value == math.inf else compact(value) if abs(value) >= 1000 else number(value)
+
+
 def duration(seconds: float) -> str:
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= size:
