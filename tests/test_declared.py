@@ -131,6 +131,7 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         (edited(contrasts={"x": {**LARGER, "b": "gruu"}}), REPORTED, "no column 'gruu'; did you mean 'gru'?"),
         (edited(contrasts={"x": {**LARGER, "expect": "same"}}), REPORTED, "needs a margin"),
         (edited(contrasts={"x": {**LARGER, "metric": "steps_to_solve", "ratio": 2}}), REPORTED, "log-rank"),
+        (edited(contrasts={"x": {**LARGER, "metric": "solved", "b": 0.5}}), REPORTED, "between two columns"),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),

@@ -112,13 +112,13 @@ A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.0
     ],
 )
 def test_of_a_contrast(a, b, expect, margin, ratio, expected):
-    answer = verdicts.of_means(a, b, margin, ratio, seeds_shared=False)
+    answer = verdicts.of_means(a, b, margin, ratio)
     p = answer.p_same if expect == "same" else answer.p
     assert verdicts.of_contrast(expect, answer, p, 1, 0.05, margin).word == expected
 
 
 def test_what_holds_alone_need_not_hold_among_many():
-    answer = verdicts.of_means([1.0, 2, 3, 4], [3.0, 5, 6, 7], None, None, seeds_shared=False)
+    answer = verdicts.of_means([1.0, 2, 3, 4], [3.0, 5, 6, 7], None, None)
     assert 0.01 < answer.p < 0.1
     adjusted = comparisons.holm([answer.p, *[1.0] * 9])[0]
     assert verdicts.of_contrast("less", answer, adjusted, 10, 0.05, None).word == "undecided"
@@ -152,3 +152,16 @@ def test_it_says_how_many_seeds_it_would_take():
     none = verdicts.Answer(Estimate(0.0, -1.0, 1.0, ""), 1.0, None, (5, 5))
     assert verdicts.takes(none, 0.05) == ""
     assert math.isnan(none.shows[0])
+
+
+def test_a_number_is_compared_by_flipping_signs():
+    answer = verdicts.of_means([0.5, 0.4, 0.6, 0.5, 0.7, 0.3], 0.0, None, None)
+    assert answer.p == pytest.approx(2 / 2**6) and answer.effect.estimator == "paired difference"
+    assert answer.shows == (pytest.approx(0.5), 0.0)
+
+
+def test_pairs_are_made_where_they_help_and_where_they_are_allowed():
+    a = [float(k) + 0.1 * (k % 3) for k in range(12)]
+    b = [float(k) + 0.5 for k in range(12)]
+    assert verdicts.of_means(a, b, None, None, pairs=True).effect.estimator == "paired difference"
+    assert verdicts.of_means(a, b, None, None).effect.estimator == "difference"

@@ -108,8 +108,8 @@ class Contrast(Part):
             raise ValueError("expect: same needs a margin: not significant is not the same")
         if self.metric in TIMES and (self.expect == "same" or self.ratio or isinstance(self.b, float)):
             raise ValueError(f"{self.metric} is compared by log-rank: more or less, between two columns, no ratio")
-        if self.metric in RATES and self.ratio:
-            raise ValueError(f"{self.metric} is a share: no ratio")
+        if self.metric in RATES and (self.ratio or isinstance(self.b, float)):
+            raise ValueError(f"{self.metric} is a share: between two columns, no ratio")
         return self
 
 

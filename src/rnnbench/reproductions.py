@@ -101,21 +101,29 @@ def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
                 cell = own.table.cell(place, column, at)
                 sides.append(own.cells.get(cell.place, Measured(cell)))
         try:
-            return Asked(row, name, one, scale, _answer(metric, one, sides))
+            return Asked(row, name, one, scale, _answer(metric, one, sides, _level(own, row) / len(own.table.contrasts)))
         except ValueError:
             continue
     return Asked(row, name, one, scales[-1], None)
 
 
-def _answer(metric: str, one: Contrast, sides: Sequence[Measured]) -> Answer:
+def _level(own: Results, row: str) -> float:
+    """Of one look at the contrasts of a row."""
+    return contrast_level(own.table, own.table.grid.rows[row].scales[own.table.scales(row)[-1]].seeds)  # type: ignore[index]
+
+
+def _answer(metric: str, one: Contrast, sides: Sequence[Measured], level: float) -> Answer:
+    """ValueError where there are too few runs. Pairs are made only where flipping their signs can reach `level` at all."""
     if metric in TIMES:
         return verdicts.of_times(sides[0].times(metric), sides[1].times(metric))
     a = sides[0].values(metric)
-    b = sides[1].values(metric) if len(sides) > 1 else [float(one.b)] * len(a)
+    if len(sides) == 1:
+        return verdicts.of_means(a, float(one.b), one.margin, one.ratio)
+    b = sides[1].values(metric)
     if metric in RATES:
         return verdicts.of_shares(a, b, one.margin)
-    shared = len(sides) == 1 or sides[0].runs.keys() == sides[1].runs.keys()
-    return verdicts.of_means(a, b, one.margin, one.ratio, shared)
+    pairs = sides[0].runs.keys() == sides[1].runs.keys() and 2 / 2 ** len(a) < level
+    return verdicts.of_means(a, b, one.margin, one.ratio, pairs)
 
 
 def _decide(own: Results) -> None:
@@ -129,8 +137,7 @@ def _decide(own: Results) -> None:
         one.p = p
         if one.answer is None:
             continue
-        seeds = own.table.grid.rows[one.row].scales[own.table.scales(one.row)[-1]].seeds  # type: ignore[index]
-        level = contrast_level(own.table, seeds)
+        level = _level(own, one.row)
         one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, len(everything), level, one.about.margin)
 
 

@@ -133,8 +133,15 @@ class Answer:
         return (self.effect.value > 0) - (self.effect.value < 0)
 
 
-def of_means(a: Sequence[float], b: Sequence[float], margin: float | None, ratio: float | None, seeds_shared: bool) -> Answer:
-    """The difference of two means, or with a `ratio` the logarithm of a / (b ratio). ValueError for fewer than two."""
+def of_means(
+    a: Sequence[float], b: Sequence[float] | float, margin: float | None, ratio: float | None, pairs: bool = False
+) -> Answer:
+    """The difference of two means, or with a `ratio` the logarithm of a / (b ratio); b may be a number.
+
+    `pairs`: a[k] and b[k] share a seed, and are paired if that is shown to help. ValueError for fewer than two values.
+    """
+    constant = isinstance(b, int | float)
+    b = [float(b)] * len(a) if isinstance(b, int | float) else b
     if len(a) < 2 or len(b) < 2:
         raise ValueError("two values of each at least")
     shows = (fmean(a), fmean(b))
@@ -143,7 +150,7 @@ def of_means(a: Sequence[float], b: Sequence[float], margin: float | None, ratio
             raise ValueError("a ratio of what is not above 0")
         a, b = [math.log(x) for x in a], [math.log(x * ratio) for x in b]
         margin = None if margin is None else math.log1p(margin)
-    paired = seeds_shared and len(a) == len(b) and pairing_helps(a, b)
+    paired = constant or (pairs and len(a) == len(b) and pairing_helps(a, b))
     found: Difference = difference(a, b, paired)
     effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
     same = None if margin is None else equivalence(a, b, margin, paired)
