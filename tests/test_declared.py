@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rnnbench import config, declared, measured
+from rnnbench import declared, measured
 from rnnbench.options import BadOption
 
 GRID = {
@@ -130,8 +129,17 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         (edited(margin=None), REPORTED, "a margin is missing"),
         (edited(contrasts={"x": {**LARGER, "b": "gruu"}}), REPORTED, "no column 'gruu'; did you mean 'gru'?"),
         (edited(contrasts={"x": {**LARGER, "expect": "same"}}), REPORTED, "needs a margin"),
-        (edited(contrasts={"x": {**LARGER, "metric": "steps_to_solve", "ratio": 2}}), REPORTED, "log-rank"),
+        (edited(contrasts={"x": {**LARGER, "metric": "steps_to_solve", "ratio": 2}}), REPORTED, "no ratio"),
         (edited(contrasts={"x": {**LARGER, "metric": "solved", "b": 0.5}}), REPORTED, "between two columns"),
+        (
+            edited(
+                metric="steps_to_solve",
+                contrasts={"x": {k: v for k, v in {**LARGER, "expect": "same", "margin": 1}.items() if k != "metric"}},
+            ),
+            REPORTED,
+            "steps",
+        ),
+        (edited(scales={"laptop": {"seeds": {"first": 3, "most": 8}}}, ladder=None), REPORTED, "stand together"),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
@@ -154,10 +162,3 @@ def test_too_few_seeds_for_so_many_contrasts_are_noticed(tmp_path):
     grid = edited(contrasts=contrasts, scales={"laptop": {"seeds": {"first": 4}}}, ladder=None)
     found = declared.reachable(declared.load(str(write(tmp_path / "t", grid))))
     assert len(found) == 20 and "4 seeds reach p = 0.029" in found["adding.c0"]
-
-
-def test_settings_are_those_of_the_command_line(tmp_path):
-    cell = declared.load(str(write(tmp_path / "t"))).cell("adding", "lstm", "laptop")
-    (asked,) = config.jobs([*cell.words, "tracker=none", "seed=0"], sweep=False)
-    assert declared.settings(cell.words) == asked
-    shutil.rmtree(tmp_path / "t")

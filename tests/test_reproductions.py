@@ -115,7 +115,9 @@ def test_cells_contrasts_and_claims(table):
     assert reproductions.claims_table(own).rows[0][2].text.startswith("undecided")
 
 
-def test_five_seeds_rank_and_a_cell_at_its_floor_has_no_rank(table):
+def test_five_seeds_rank_and_a_cell_at_its_floor_has_no_rank(tmp_path):
+    scales = {"paper": {"seeds": {"first": 5}}, "laptop": {"reduction": "less"}}
+    table = declared.load(str(write(tmp_path / "t", edited(scales=scales))))
     lines(
         table.folder / "results.jsonl",
         scored(table, lstm=[0.1, 0.101, 0.099, 0.102, 0.098], gru=[0.01, 0.02, 0.015, 0.012, 0.018]),
@@ -151,6 +153,82 @@ def test_which_way_is_better_may_be_said(tmp_path):
     table = declared.load(str(write(tmp_path / "t", edited(better="more"))))
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.2, 0.201, 0.199]))
     assert rows(judge(table))[0]["verdict"] == "better"
+
+
+def diverged(words: tuple[str, ...], seed: int) -> dict[str, Any]:
+    return record(words, seed, 9.0, status="diverged", scores={"validation": None, "test": None}, solved=False)
+
+
+def test_a_cell_of_which_a_run_diverged_is_neither_judged_nor_ranked_by_the_others(tmp_path):
+    contrasts = {"better": {"says": "", "a": "lstm", "b": "gru", "expect": "less"}}
+    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    good = scored(table, lstm=[0.1, 0.1002], gru=[0.2, 0.21, 0.22])
+    lines(table.folder / "results.jsonl", [*good, diverged(table.cell("adding", "lstm", "paper").words, 2)])
+    own = judge(table)
+    assert rows(own)[0]["verdict"] == "underpowered" and "1 of 3 runs diverged" in rows(own)[0]["why"]
+    assert own.asked[("adding", "better")].verdict.word == "undecided"
+    assert "1 of 3 runs" in own.asked[("adding", "better")].verdict.why
+    assert reproductions.ranks(own, "adding") == {}
+    endless = record(table.cell("adding", "lstm", "paper").words, 2, 0.1, scores={"validation": {}, "test": {"mse": None}})
+    lines(table.folder / "results.jsonl", [*good, endless])
+    assert rows(judge(table))[0]["verdict"] == "underpowered", "a score that is not finite is none"
+
+
+def test_times_are_of_all_steps_where_a_run_did_not_solve(tmp_path):
+    contrasts = {"sooner": {"says": "", "a": "lstm", "b": "gru", "expect": "less"}}
+    table = declared.load(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts=contrasts))))
+    words = table.cell("adding", "lstm", "paper").words
+    found = [record(words, 0, 0.001), {**diverged(words, 1), "steps": 1}, {**diverged(words, 2), "steps": 1}]
+    for one in found[1:]:
+        one["checksum"] = digest({key: value for key, value in one.items() if key != "checksum"})
+    lines(table.folder / "results.jsonl", [*found, *scored(table, gru=[0.5, 0.5, 0.5])])
+    own = judge(table)
+    assert own.shown("adding", "lstm").times("steps_to_solve") == ([3.0, 6.0, 6.0], [True, False, False])
+    assert rows(own)[0]["value"] == "inf" and rows(own)[0]["verdict"] == "underpowered"
+    assert own.asked[("adding", "sooner")].answer.sign == -1
+
+
+def test_only_seeds_of_complete_looks_are_asked(table):
+    lstm, gru = [400.0] * 4, [300.0] * 4
+    found = scored(table, "laptop", lstm=lstm, gru=gru)
+    lines(table.folder / "results.jsonl", found)
+    assert judge(table).asked[("adding", "larger")].answer.counts == (3, 3), "the look of five is not complete"
+    lines(table.folder / "results.jsonl", found[:2] + found[4:])
+    own = judge(table)
+    assert own.asked[("adding", "larger")].verdict.why == "the first look is not complete"
+    stranger = record(table.cell("adding", "lstm", "laptop").words, 1000, 0.1)
+    lines(table.folder / "results.jsonl", [*found, stranger])
+    assert "seed 1000 outside its stopping rule" in judge(table).complaints[0]
+
+
+def test_a_contrast_says_its_scale_and_never_mixes_two(table):
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1] * 3) + scored(table, "laptop", gru=[0.1] * 3))
+    assert judge(table).asked[("adding", "larger")].verdict.word == "undecided"
+    lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1] * 3, gru=[0.1] * 3))
+    shown = reproductions.contrasts_table(judge(table))
+    assert [row[1].text for row in shown.rows] == ["laptop", "laptop"]
+
+
+def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp_path):
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.2, 0.3]))
+    body = record(table.cell("adding", "lstm", "paper").words, 0, 0.1 + 1e-9)
+    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
+    folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
+    own = asking.measured(table, tmp_path / "runs")
+    assert own.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
+    assert "which counts" in own.complaints[0]
+
+
+def test_a_margin_that_is_moved_afterwards_is_seen(tmp_path):
+    table = declared.load(str(write(tmp_path / "t")))
+    body = record(table.cell("adding", "lstm", "laptop").words, 0, 0.1)
+    before = table.digest("adding")
+    kept = measured.scrubbed(body, {}, {"t/adding": before})
+    lines(table.folder / "results.jsonl", [kept])
+    assert reproductions.contrasts_table(judge(table)).rows[0][-1].text == before
+    moved = declared.load(str(write(tmp_path / "t", edited(margin=0.5))))
+    assert reproductions.contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
 
 
 def test_a_diverged_run_is_in_no_mean_and_counts_as_not_solved(table):
@@ -294,14 +372,14 @@ def test_what_contrasts_read_of_logs_is_collected(tmp_path):
     log.close()
     folder.finish(body)
     assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
-    (kept,) = measured.read(table.folder / "results.jsonl")
+    (kept,) = map(json.loads, (table.folder / "results.jsonl").read_text().splitlines())
     assert kept["measures"] == {"first.train/fall/core.0.0": pytest.approx(-2)}
 
 
 def test_settings_that_name_a_path_are_not_collected():
     body = {"config": {"task": {"name": "char_lm", "text": "/home/me/book.txt"}}, "checksum": ""}
     with pytest.raises(ValueError, match="a path of one machine"):
-        measured.scrubbed(body, {})
+        measured.scrubbed(body, {}, {})
 
 
 NO_TORCH = """
@@ -365,7 +443,7 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     assert len(own.shown("adding", "lstm").runs) in (5, 7, 8)
     ladder = run("reproduce", str(table.folder), "--as", "published", "tracker=none", "--rows", "adding")
     assert ladder.returncode == 0 and "without anywhere" in ladder.stdout, ladder.stderr
-    assert "recorded before" in ladder.stdout, "the fair rung was run before"
+    assert "6 runs" in ladder.stdout, "the fair rung was run before"
 
 
 def test_a_sweep_of_a_file_of_lines():
@@ -397,7 +475,3 @@ def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not Path("runs").exists()
-
-
-def test_the_grid_of_these_tests_is_a_table():
-    assert GRID["rows"]["adding"]["scales"]["laptop"]["seeds"]["most"] == 8

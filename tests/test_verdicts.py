@@ -47,6 +47,11 @@ def test_higher_may_be_better():
     assert verdicts.theirs(accuracies, "best", 5, False)[0] > numpy.mean(accuracies)
 
 
+def test_a_best_needs_to_be_known_and_narrow():
+    assert verdicts.of_value([0.05, 0.30, 0.1, 0.2, 0.12], 0.05, "best", 0.01, True, seeds=5).word == "underpowered"
+    assert verdicts.of_value(TIGHT, 0.098, "best", 0.01, True).word == "not comparable"
+
+
 def test_the_spread_of_a_reported_mean_counts():
     assert verdicts.of_value(TIGHT, 0.105, "mean", 0.01, True).word == "reproduced"
     assert verdicts.of_value(TIGHT, 0.105, "mean", 0.01, True, seeds=5, sd=0.03).word == "underpowered"
@@ -67,7 +72,7 @@ def test_one_more_run_falls_into_its_interval_as_often_as_it_says():
     [((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((6, 7, 2, 7), 0.0582, 0.8062)],
 )
 def test_shares_published(cells, low, high):
-    effect, _, _ = comparisons.difference_of_shares(*cells)
+    effect, *_ = comparisons.difference_of_shares(*cells)
     assert (effect.low, effect.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
@@ -77,19 +82,32 @@ def test_fisher_published():
 
 
 def test_shares_are_the_same_at_the_level_at_which_the_interval_fits():
-    effect, _, same = comparisons.difference_of_shares(30, 40, 29, 40, margin=0.3)
-    assert same is not None and 0 < same < 0.05
-    shown, _, _ = comparisons.difference_of_shares(30, 40, 29, 40, level=1 - 2 * same)
+    effect, _, same, beyond = comparisons.difference_of_shares(30, 40, 29, 40, margin=0.3)
+    assert 0 < same < 0.05 and beyond == 1.0
+    shown, *_ = comparisons.difference_of_shares(30, 40, 29, 40, level=1 - 2 * same)
     assert max(abs(shown.low), abs(shown.high)) == pytest.approx(0.3, abs=1e-6)
-    assert comparisons.difference_of_shares(40, 40, 0, 40, margin=0.3)[2] == 1.0
+    assert comparisons.difference_of_shares(40, 40, 0, 40, margin=0.3)[2:] == (1.0, pytest.approx(0, abs=1e-9))
     assert effect.value == pytest.approx(1 / 40)
 
 
 def test_log_rank_knows_which_takes_longer():
     fast, slow = ([1.0, 2, 3, 4, 5], [True] * 5), ([6.0, 7, 8, 9, 9], [True, True, True, True, False])
     assert comparisons.log_rank(*slow, *fast)[1] == 1 and comparisons.log_rank(*fast, *slow)[1] == -1
-    assert verdicts.of_contrast("more", verdicts.of_times(slow, fast), 0.01, 1, 0.05, None).word == "holds"
-    assert verdicts.of_contrast("less", verdicts.of_times(slow, fast), 0.01, 1, 0.05, None).word == "fails"
+    assert verdicts.of_contrast("more", verdicts.of_times(slow, fast), 0.01, 1, 0.05).word == "holds"
+    assert verdicts.of_contrast("less", verdicts.of_times(slow, fast), 0.01, 1, 0.05).word == "fails"
+
+
+def test_log_rank_of_what_all_solve_at_once_is_undecided():
+    at_once = ([25.0] * 8, [True] * 8)
+    assert comparisons.log_rank(*at_once, *at_once) == (1.0, 0)
+    with pytest.raises(ValueError, match="no number"):
+        comparisons.holm([0.1, math.nan])
+
+
+def test_beyond_a_margin_is_a_test_of_its_own():
+    near, far = [1.0, 1.1, 0.9, 1.0, 1.05], [2.0, 2.1, 1.9, 2.0, 2.05]
+    assert comparisons.beyond(near, far, 0.5) < 1e-4 < 0.4 < comparisons.beyond(near, far, 1.0)
+    assert comparisons.beyond([1.0] * 3, [2.0] * 3, 0.5) == 0.0 and comparisons.beyond([1.0] * 3, [2.0] * 3, 1.5) == 1.0
 
 
 A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.05, 1.95, 2.02, 1.98, 2.0], [1.0] * 7 + [1.01]
@@ -106,6 +124,8 @@ A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.0
         (A, NEAR_A, "same", 0.5, None, "holds"),
         (A, NEAR_A, "same", 0.001, None, "undecided"),
         (A, B, "same", 0.5, None, "fails"),
+        (A, B, "less", 2.0, None, "equivalent"),  # sure, and less than what matters
+        (A, B, "less", 0.5, None, "holds"),
         (B, A, "same", 0.1, 2.0, "holds"),
         (B, A, "same", 0.1, 3.0, "fails"),
         ([4.0] * 8, [1.0] * 8, "same", 0.01, 4.0, "holds"),
@@ -114,14 +134,14 @@ A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.0
 def test_of_a_contrast(a, b, expect, margin, ratio, expected):
     answer = verdicts.of_means(a, b, margin, ratio)
     p = answer.p_same if expect == "same" else answer.p
-    assert verdicts.of_contrast(expect, answer, p, 1, 0.05, margin).word == expected
+    assert verdicts.of_contrast(expect, answer, p, 1, 0.05).word == expected
 
 
 def test_what_holds_alone_need_not_hold_among_many():
     answer = verdicts.of_means([1.0, 2, 3, 4], [3.0, 5, 6, 7], None, None)
     assert 0.01 < answer.p < 0.1
     adjusted = comparisons.holm([answer.p, *[1.0] * 9])[0]
-    assert verdicts.of_contrast("less", answer, adjusted, 10, 0.05, None).word == "undecided"
+    assert verdicts.of_contrast("less", answer, adjusted, 10, 0.05).word == "undecided"
 
 
 def verdict(word: str) -> verdicts.Verdict:
@@ -137,19 +157,21 @@ def verdict(word: str) -> verdicts.Verdict:
         (["fails", "equivalent"], "fails"),
         (["holds", "fails"], "holds only when first"),
         (["holds", "undecided"], "undecided"),
+        (["holds", "fails", "undecided"], "holds in part"),
+        ([], "missing"),
         (["fails", "undecided"], "undecided"),
         (["undecided"], "undecided"),
     ],
 )
 def test_of_a_claim(words, expected):
-    whens = ["when first", "when second"]
+    whens = ["when first", "when second", "when third"]
     assert verdicts.of_claim([(verdict(word), when) for word, when in zip(words, whens, strict=False)]).word == expected
 
 
 def test_it_says_how_many_seeds_it_would_take():
     answer = verdicts.of_shares([1.0] * 9 + [0.0], [1.0] * 6 + [0.0] * 4, None)
     assert verdicts.takes(answer, 0.05) == f"about {comparisons.seeds_needed(0.9, 0.6)} seeds each"
-    none = verdicts.Answer(Estimate(0.0, -1.0, 1.0, ""), 1.0, None, (5, 5))
+    none = verdicts.Answer(Estimate(0.0, -1.0, 1.0, ""), 1.0, 1.0, 1.0, (5, 5))
     assert verdicts.takes(none, 0.05) == ""
     assert math.isnan(none.shows[0])
 

@@ -98,66 +98,72 @@ def table(options: argparse.Namespace) -> int:
 
     if options.what == "all" and not options.write:
         raise BadOption("all: with --write, the README of every table; without it one table is shown")
+    if (options.write or options.collect) and (options.rows or options.scale or options.format != "terminal"):
+        raise BadOption("--write and --collect are of the whole table: without --rows, --scale and --format")
+    if options.runs is not None and not options.runs.is_dir():
+        raise BadOption(f"--runs {options.runs}: no such folder")
+    runs = options.runs or Path("runs")
     names = declared.names() if options.what == "all" else [options.what]
-    tables = [declared.load(name) for name in names]
-    for one in tables:
+    for one in [declared.load(name) for name in names]:
         if options.collect:
-            print(collect(one, options.runs))
+            print(collect(one, runs))
         if options.write:
-            page = reproductions.readme(measured(one, None), renderers.to_markdown)
-            records_write(one.folder / "README.md", page)
+            write(one.folder / "README.md", reproductions.readme(measured(one, None), renderers.to_markdown))
             print(one.folder / "README.md")
-        elif not options.collect:
-            own = measured(one, options.runs, options.scale)
-            rows = options.rows.split(",") if options.rows else None
-            for row in rows or ():
-                if row not in own.rows:
-                    raise unknown("row", row, own.rows)
-            show(own, rows, options.format)
+        if options.collect or options.write:
+            continue
+        own = measured(one, runs, options.scale)
+        rows = options.rows.split(",") if options.rows else None
+        for row in rows or ():
+            if row not in own.rows:
+                raise unknown("row", row, own.rows)
+        show(own, rows, options.format)
     return 0
 
 
-def records_write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     from .records import write_atomically
 
     try:
         write_atomically(path, text.encode())
     except OSError as error:
-        raise BadOption(f"{path}: {error}") from None
+        raise BadOption(f"{path}: {error.strerror or error}") from None
 
 
 def collect(table: Any, runs: Path) -> str:
-    """Copies finished runs of the table's cells into its results.jsonl, scrubbed; what is there stays."""
+    """Copies finished runs of the cells into the table's results.jsonl, scrubbed; what is there stays, unless it is damaged."""
     from . import measured as measuring
+    from . import records
 
-    own = measured(table, runs)
-    wanted = measuring.wanted(table)
-    path = table.folder / "results.jsonl"
-    kept = {record["id"]: record for record in measuring.read(path)}
-    before, refused = len(kept), list(own.complaints)
+    own, path, refused = measured(table, runs), table.folder / "results.jsonl", []
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for run in records.find([path])[0] if path.exists() else []:
+        if run.record:
+            kept.setdefault(run.record["id"], []).append(run.record)
+    before, wanted = sum(map(len, kept.values())), measuring.wanted(table)
     for found in own.cells.values():
-        for run in found.runs.values():
-            if not run.path.is_dir():
-                continue
-            asked = wanted[found.cell.row]
-            old = kept.get(run.record["id"], {}).get("measures", {})
-            numbers = {metric: measuring.number(run, metric) for metric in asked}
-            if "recall_lag" in asked:
-                from . import examine
-
-                numbers["recall_lag"] = float(examine.recall_lag(run.path))
-            numbers = old | {metric: value for metric, value in numbers.items() if value is not None}
-            if run.record["id"] in kept and numbers == old:
-                continue
+        declared = {f"{table.name}/{found.cell.row}": table.digest(found.cell.row)}
+        for seed, folder in found.folders.items():
+            record = found.runs[seed].record
+            old = kept.get(record["id"], [])
+            if len(old) > 1:
+                continue  # they disagree, and are refused
+            numbers = dict(old[0].get("measures", {})) if old else {}
+            declared |= old[0].get("declared", {}) if old else {}
             try:
-                kept[run.record["id"]] = measuring.scrubbed(run.record, numbers)
-            except ValueError as error:
-                refused.append(f"{run.path}: {error}")
-    lines = [measuring.line(record) for record in kept.values()]
-    if lines:
-        records_write(path, "".join(f"{line}\n" for line in sorted(lines)))
-    print(*refused, sep="\n", end="\n" * bool(refused), file=sys.stderr)
-    return f"{path}: {len(kept)} records, {len(kept) - before} of them new, {len(refused)} refused"
+                for metric in wanted[found.cell.row] - set(numbers):
+                    numbers[metric] = measuring.measure(folder, metric)
+                numbers = {metric: value for metric, value in numbers.items() if value is not None}
+                if not old or numbers != old[0].get("measures") or declared != old[0].get("declared"):
+                    kept[record["id"]] = [measuring.scrubbed(record, numbers, declared)]
+            except (ValueError, OSError) as error:
+                refused.append(f"{folder}: {error}")
+    found = [record for same in kept.values() for record in same]
+    if found:
+        write(path, "".join(f"{line}\n" for line in sorted(map(measuring.line, found))))
+    complaints = [*own.complaints, *refused]
+    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    return f"{path}: {len(found)} records, {len(found) - before} of them new, {len(complaints)} complaints"
 
 
 def report(options: argparse.Namespace) -> int:

@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
             starting.reproduce,
             "what a paper's table lacks is run, more seeds where a verdict is open, then the table",
         ),
-        ("sweep", starting.sweep, "the runs that a file lists, or those that a table lacks, as one sweep"),
+        ("sweep", starting.sweep, "the runs that a file lists, as one sweep; of a table the same as reproduce"),
     ):
         added = verb(name, run, about)
         what = "TABLE" if name == "reproduce" else "TABLE|FILE"
@@ -132,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
 
     shown = verb("table", asking.table, "a table: what was reported, what was measured, the verdicts; torch is not needed")
     shown.add_argument("what", metavar="TABLE|all", help="a table of sweeps/ by name, or the folder of one of yours")
-    shown.add_argument("--runs", type=Path, default=Path("runs"), help="runs that count beside the committed ones [runs]")
+    shown.add_argument("--runs", type=Path, help="runs that count beside the committed ones [runs]")
     shown.add_argument("--rows", help="rows of the table, parted by commas [all]")
     shown.add_argument(
         "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the best that was run]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,22 @@ def equivalence(a: Sequence[float], b: Sequence[float], margin: float, paired: b
     return max(found)
 
 
+def beyond(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> float:
+    """The p of mean(a) and mean(b) being no further apart than `margin`; small means that they are. One-sided t tests."""
+    import numpy
+    from scipy import stats
+
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    found = []
+    with warnings.catch_warnings(action="ignore"):  # as in `difference`
+        for shift, side in ((-margin, "greater"), (margin, "less")):
+            test = stats.ttest_rel if paired else stats.ttest_ind
+            found.append(float(test(x + shift, y, alternative=side, **({} if paired else {"equal_var": False})).pvalue))
+    if any(math.isnan(p) for p in found):  # no spread at all
+        return 0.0 if abs(x.mean() - y.mean()) > margin else 1.0
+    return min(found)
+
+
 def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:
     """The median time to solve (Kaplan & Meier 1958), its interval where Greenwood's log-log band crosses one half.
 
@@ -160,24 +176,46 @@ def log_rank(
 ) -> tuple[float, int]:
     """(the p of one curve of times to solve behind both samples, 1 where the first takes longer, -1 where it is faster, or 0).
 
-    Source: Mantel 1966, Cancer Chemotherapy Reports 50.
+    Labels are permuted over the log-rank scores, whose sum in a sample is what it solved less what was expected of it: a few
+    runs are too few for the normal approximation. Source: Mantel 1966, Cancer Chemotherapy Reports 50; Peto & Peto 1972,
+    Journal of the Royal Statistical Society A 135(2).
     """
-    if not any(solved) and not any(other_solved):
-        return 1.0, 0  # nothing ever happened
+    scores = log_rank_scores([*times, *other_times], [*solved, *other_solved])
+    one, other = scores[: len(times)], scores[len(times) :]
+    if len(set(scores)) < 2:
+        return 1.0, 0
+    import numpy
+
+    fewer = sum(one) / len(one) - sum(other) / len(other)
+    p = _by_chance((numpy.asarray(one), numpy.asarray(other)))
+    return p, 0 if abs(fewer) < 1e-12 else (1 if fewer < 0 else -1)
+
+
+def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:
     from scipy import stats
 
-    found = stats.logrank(_censored(times, solved), _censored(other_times, other_solved))
-    fewer = float(found.statistic)  # events of the first less those expected, in standard deviations
-    return float(found.pvalue), (fewer < 0) - (fewer > 0)
+    pairs = list(zip(times, solved, strict=True))
+    return stats.CensoredData([time for time, done in pairs if done], right=[time for time, done in pairs if not done])
+
+
+def log_rank_scores(times: Sequence[float], solved: Sequence[bool]) -> list[float]:
+    """Of each run: 1 if it solved, less the hazard (Nelson & Aalen) that it was under until then."""
+    hazard, summed = {}, 0.0
+    for time in sorted(set(times)):
+        events = sum(done for at, done in zip(times, solved, strict=True) if at == time)
+        summed += events / sum(at >= time for at in times)
+        hazard[time] = summed
+    return [done - hazard[time] for time, done in zip(times, solved, strict=True)]
 
 
 def difference_of_shares(
     solved: int, runs: int, other_solved: int, other_runs: int, margin: float | None = None, level: float = LEVEL
-) -> tuple[Estimate, float, float | None]:
-    """(one share less the other with its interval, the p of Fisher's exact test, the p that they are within `margin`).
+) -> tuple[Estimate, float, float, float]:
+    """(one share less the other with its interval, the p of Fisher's exact test, those of being within and beyond `margin`).
 
-    The interval is Newcombe's, of two Wilson intervals; the last p is the least level at which it lies within the margin (as of
-    two one-sided tests), None without a margin. Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17(8), method 10.
+    The interval is Newcombe's, of two Wilson intervals; the last two are the least levels of one-sided tests at which it lies
+    within the margin and beyond it, 1 without a margin. Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17(8),
+    method 10.
     """
     from scipy import stats
 
@@ -190,22 +228,21 @@ def difference_of_shares(
 
     value = solved / runs - other_solved / other_runs
     p = float(stats.fisher_exact([[solved, runs - solved], [other_solved, other_runs - other_solved]]).pvalue)
-    same = None
-    if margin is not None:
-        low, high = 1e-9, 0.5  # the interval shrinks as the level of the tests grows
+
+    def least(holds: Callable[[float, float], bool]) -> float:
+        """The least level of a one-sided test whose interval `holds`: it shrinks as the level grows."""
+        low, high = 1e-12, 0.5
         for _ in range(60):
             middle = (low + high) / 2
-            bounds = newcombe(1 - 2 * middle)
-            low, high = (low, middle) if -margin < bounds[0] and bounds[1] < margin else (middle, high)
-        same = high if high < 0.4999 else 1.0
-    return Estimate(value, *newcombe(level), "difference of shares"), p, same
+            low, high = (low, middle) if holds(*newcombe(1 - 2 * middle)) else (middle, high)
+        return high if high < 0.4999 else 1.0
 
-
-def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:
-    from scipy import stats
-
-    pairs = list(zip(times, solved, strict=True))
-    return stats.CensoredData([time for time, done in pairs if done], right=[time for time, done in pairs if not done])
+    within = beyond = 1.0
+    if margin is not None:
+        limit = margin
+        within = least(lambda low, high: -limit < low and high < limit)
+        beyond = least(lambda low, high: low > limit or high < -limit)
+    return Estimate(value, *newcombe(level), "difference of shares"), p, within, beyond
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -213,6 +250,8 @@ def holm(p: Sequence[float]) -> list[float]:
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
     """
+    if any(math.isnan(one) for one in p):
+        raise ValueError("a p that is no number")
     order = sorted(range(len(p)), key=lambda index: p[index])
     adjusted, highest = [0.0] * len(p), 0.0
     for place, index in enumerate(order):

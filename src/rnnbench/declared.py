@@ -66,6 +66,12 @@ class Seeds(Part):
     more: Annotated[int, Field(ge=0)] = 0
     most: int = 0
 
+    @model_validator(mode="after")
+    def together(self) -> Seeds:
+        if bool(self.more) != bool(self.most) or (self.most and self.most <= self.first):
+            raise ValueError("seeds: `more` and `most` stand together, and `most` is above `first`")
+        return self
+
     @property
     def looks(self) -> list[int]:
         """Seeds a cell has at each look."""
@@ -106,10 +112,6 @@ class Contrast(Part):
     def together(self) -> Contrast:
         if self.expect == "same" and self.margin is None:
             raise ValueError("expect: same needs a margin: not significant is not the same")
-        if self.metric in TIMES and (self.expect == "same" or self.ratio or isinstance(self.b, float)):
-            raise ValueError(f"{self.metric} is compared by log-rank: more or less, between two columns, no ratio")
-        if self.metric in RATES and (self.ratio or isinstance(self.b, float)):
-            raise ValueError(f"{self.metric} is a share: between two columns, no ratio")
         return self
 
 
@@ -232,9 +234,11 @@ class Table:
                 yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
 
     def digest(self, row: str) -> str:
-        """Eight digits that change with anything that was declared of a row: settings, margins, stopping rule, level."""
-        columns = {name: column.model_dump() for name, column in self.columns(row).items()}
-        return digest([self.grid.level, columns, self.grid.rows[row].model_dump(exclude={"title", "priority"})])[:8]
+        """Eight digits that change with what is declared of a row: settings, margins, stopping rule, level, contrasts."""
+        columns = {name: column.words for name, column in self.columns(row).items()}
+        costs = {"scales": {"__all__": {"minutes"}}, "title": True, "priority": True}
+        about = self.grid.rows[row].model_dump(exclude=costs)  # type: ignore[arg-type]
+        return digest([self.grid.level, len(self.contrasts), columns, about])[:8]
 
     @property
     def contrasts(self) -> dict[tuple[str, str], Contrast]:
@@ -294,6 +298,11 @@ def _check(table: Table) -> None:
         if row.ladder and row.ladder.scale not in row.scales:
             raise BadOption(f"{path}: rows.{name}.ladder: no scale {row.ladder.scale}")
         for key, one in row.contrasts.items():
+            metric = one.metric or row.metric
+            if metric in TIMES and (one.expect == "same" or one.ratio or isinstance(one.b, float)):
+                raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is more or less between two columns, no ratio")
+            if metric in RATES and (one.ratio or isinstance(one.b, float)):
+                raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is a share: between two columns, no ratio")
             for side in (one.a, one.b):
                 if isinstance(side, str):
                     find(table, name, side, f"{path}: rows.{name}.contrasts.{key}")

@@ -11,17 +11,19 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from . import budget, config
-from .declared import FROM_LOGS, TIMES, Cell, Table, settings
+from .declared import FROM_LOGS, TIMES, Cell, Table, find, metric_of, settings
 from .entries import PARTS
-from .records import DamagedRecord, Row, RunFolder, Stored, canonical, digest, plain
+from .records import Row, RunFolder, Stored, canonical, digest, plain
+from .wording import listed
 
 DOUBLED = {"model": ("options",)}  # parts of a record that stand in its config too
 KEPT_OUT = ("network", "train")
+BOUNDLESS = ("train/gradient_norm", "train/loss")
 
 
 @dataclass
@@ -30,7 +32,16 @@ class Measured:
 
     cell: Cell
     runs: dict[int, Stored] = field(default_factory=dict)
+    folders: dict[int, Path] = field(default_factory=dict)  # where a run's log lies, if it does
     refused: list[str] = field(default_factory=list)
+
+    def look(self) -> int:
+        """Seeds of the largest look of the stopping rule that is complete; 0 where the first is not."""
+        return max((look for look in self.cell.seeds.looks if all(seed in self.runs for seed in range(look))), default=0)
+
+    def of(self, seeds: int) -> Measured:
+        """The first `seeds` seeds only."""
+        return replace(self, runs={seed: run for seed, run in self.runs.items() if seed < seeds})
 
     @property
     def finished(self) -> list[Stored]:
@@ -49,27 +60,39 @@ class Measured:
         """Seeds of the first look that have no run."""
         return [seed for seed in range(self.cell.seeds.first) if seed not in self.runs]
 
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """The metric of every run that has one. No score of a diverged run, nor one that is not finite, is one."""
+        found = {seed: number(run, metric, self.folders.get(seed)) for seed, run in sorted(self.runs.items())}
+        return {seed: value for seed, value in found.items() if value is not None}
+
     def values(self, metric: str) -> list[float]:
-        """The metric of every run that has one. A diverged run has none, but it counts in a share."""
-        found = (number(run, metric) for _, run in sorted(self.runs.items()))
-        return [value for value in found if value is not None]
+        return list(self.by_seed(metric).values())
+
+    def lost(self, metric: str) -> int:
+        """Runs without the metric: a mean over the others says nothing of the cell."""
+        return len(self.runs) - len(self.by_seed(metric))
 
     def times(self, metric: str) -> tuple[list[float], list[bool]]:
-        """(times, whether solved then): of a run that did not solve its task, where it gave up."""
+        """(times, whether solved then). A run that did not solve its task, for whatever reason, was given all its steps.
+
+        ValueError where the task cannot be solved.
+        """
         records = [run.record for _, run in sorted(self.runs.items()) if run.record]
-        rows = [batch_size(record) if metric == "sequences_to_solve" else 1 for record in records]
-        times = [(r["solved_step"] if r["solved"] else r["steps"]) * n for r, n in zip(records, rows, strict=True)]
-        return [float(time) for time in times], [bool(record["solved"]) for record in records]
+        if any(record["solved"] is None for record in records):
+            raise ValueError(f"{self.cell.name}: its task says of nothing that it is solved")
+        rows = [setting(record, "batch_size") if metric == "sequences_to_solve" else 1 for record in records]
+        times = [(r["solved_step"] or setting(r, "steps")) * n for r, n in zip(records, rows, strict=True)]
+        return [float(time) for time in times], [r["solved_step"] is not None for r in records]
 
 
-def batch_size(record: Mapping[str, Any]) -> int:
-    """Of a record whose config may lack what is as it is by default."""
-    default = config.signature("train", "").options["batch_size"].default
-    return int(record["departures"].get("train.batch_size", default))
+def setting(record: Mapping[str, Any], name: str) -> int:
+    """train.`name` of a record, whose config may lack what is as it is by default."""
+    default = config.signature("train", "").options[name].default
+    return int(record["departures"].get(f"train.{name}", default))
 
 
-def number(run: Stored, metric: str) -> float | None:
-    """The metric of a run; None where it has none."""
+def number(run: Stored, metric: str, folder: Path | None = None) -> float | None:
+    """The metric of a run, whose log lies in `folder`; None where it has none."""
     record = run.record
     assert record is not None
     if metric == "diverged":
@@ -80,16 +103,17 @@ def number(run: Stored, metric: str) -> float | None:
         return float(record["model"][metric])
     if metric.startswith(FROM_LOGS) or metric == "recall_lag":
         kept = record.get("measures", {})
-        if metric in kept or not run.path.is_dir():
+        if metric in kept or metric == "recall_lag" or folder is None:
             return kept.get(metric)
-        return None if metric == "recall_lag" else logged(run.path).get(metric)
+        return logged(folder).get(metric)
     if record["status"] == "diverged":
         return None
     if metric == "seconds_per_step":
         speed = record["speed"]["steps_per_second"]
         return 1 / speed if speed else None
     if metric in TIMES:
-        return float(record["solved_step"]) if record["solved"] else None
+        rows = setting(record, "batch_size") if metric == "sequences_to_solve" else 1
+        return None if record["solved_step"] is None else float(record["solved_step"] * rows)
     split, _, name = metric.partition(".")
     scores = record["scores"]["validation" if split == "validation" else "test"] or {}
     return scores.get(name or record["task"]["headline"])
@@ -104,6 +128,8 @@ def logged(folder: Path) -> Mapping[str, float]:
     columns: dict[str, list[float]] = {}
     for row in RunFolder(folder).metrics():
         for key, value in {**row, **derived(row)}.items():
+            if value is None and key.startswith(BOUNDLESS):
+                value = math.inf  # a log holds null for what is not finite
             if isinstance(value, int | float) and key != "step":
                 columns.setdefault(key, []).append(float(value))
     found: dict[str, float] = {}
@@ -158,7 +184,7 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
             continue  # unfinished, or a search's trial
-        if lacking := sorted(PARTS - set(run.record)):
+        if lacking := _lacking(run.record):
             complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
             continue
         parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
@@ -179,19 +205,44 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
                 measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
             else:
                 same.setdefault(run.record["seed"], []).append(run)
+        if outside := [seed for seed in sorted(same) if seed >= cell.seeds.looks[-1]]:
+            measured.refused.append(f"{cell.name}: {listed(outside)} outside its stopping rule; not counted")
         for seed, runs in sorted(same.items()):
-            runs.sort(key=lambda run: not run.path.is_dir())  # a folder first: it has the log
-            results = {_result(run.record): run for run in runs}
-            if len(results) > 1:
-                where = ", ".join(sorted({str(run.path) for run in runs}))
-                measured.refused.append(f"{cell.name} seed {seed}: {len(results)} records disagree; none counts: {where}")
-            else:
-                measured.runs[seed] = runs[0]
+            if seed < cell.seeds.looks[-1]:
+                measured.refused += _take(measured, seed, runs)
         prints = {run.record["task"]["fingerprint"] for run in measured.runs.values() if run.record}
         if len(prints) > 1:
             measured.refused.append(f"{cell.name}: its runs are of {len(prints)} different data; none counts")
             measured.runs.clear()
     return found, complaints
+
+
+def _take(measured: Measured, seed: int, runs: Sequence[Stored]) -> list[str]:
+    """Puts the run of `seed` where it belongs; complaints. What is committed comes before what was run again elsewhere."""
+    committed = [run for run in runs if not run.path.is_dir()]
+    kinds = {_result(run.record) for run in runs}
+    kept = {_result(run.record) for run in committed}
+    if len(kept or kinds) > 1:
+        where = ", ".join(sorted({str(run.path) for run in runs}))
+        return [f"{measured.cell.name} seed {seed}: {len(kept or kinds)} records disagree; none counts: {where}"]
+    measured.runs[seed] = [*committed, *runs][0]
+    for run in runs:
+        if run.path.is_dir() and _result(run.record) == _result(measured.runs[seed].record):
+            measured.folders[seed] = run.path
+    if len(kinds) > 1:
+        return [f"{measured.cell.name} seed {seed}: another run of it gave other numbers than the committed one, which counts"]
+    return []
+
+
+def _lacking(record: Mapping[str, Any]) -> list[str]:
+    """Parts that a table reads and the record does not have."""
+    lacking = PARTS - set(record)
+    inside = {"task": ("headline", "direction", "floor", "fingerprint"), "model": ("parameters",), "speed": ("seconds",)}
+    inside |= {"scores": ("test",)}
+    for part, names in inside.items():
+        if part not in lacking:
+            lacking |= {f"{part}.{name}" for name in names if name not in record[part]}
+    return sorted(lacking)
 
 
 def _result(record: Mapping[str, Any] | None) -> str:
@@ -234,8 +285,6 @@ def _wrong(record: Mapping[str, Any], data: str) -> str:
 def wanted(table: Table) -> dict[str, set[str]]:
     """By row: the metrics that its cells and contrasts read from logs."""
     found: dict[str, set[str]] = {row: {about.metric} for row, about in table.grid.rows.items()}
-    from .declared import find, metric_of
-
     for (row, _), one in table.contrasts.items():
         for side in (one.a, one.b):
             if isinstance(side, str):
@@ -243,9 +292,18 @@ def wanted(table: Table) -> dict[str, set[str]]:
     return {row: {m for m in metrics if m.startswith(FROM_LOGS) or m == "recall_lag"} for row, metrics in found.items()}
 
 
-def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float]) -> dict[str, Any]:
+def measure(folder: Path, metric: str) -> float | None:
+    """A metric that the record of a run does not hold, from its log, or from its weights. ValueError where it cannot be had."""
+    if metric != "recall_lag":
+        return logged(folder).get(metric)
+    from . import examine
+
+    return float(examine.recall_lag(folder))
+
+
+def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float], declared: Mapping[str, str]) -> dict[str, Any]:
     """A record to be shown to all: nothing of accounts or folders, nothing twice, no option that is as it is by default; with
-    numbers from its log, sealed anew.
+    numbers from its log and the digests of the rows that it was taken for (`declared`), sealed anew.
 
     ValueError where its settings name a path: those cannot be changed without making another run of it.
     """
@@ -258,20 +316,11 @@ def scrubbed(record: Mapping[str, Any], measures: Mapping[str, float]) -> dict[s
         own[group] = named | {key: own[group][key] for key in own[group] if f"{group}.{key}" in record["departures"]}
     kept = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
     kept |= {part: {k: v for k, v in kept[part].items() if k not in keys} for part, keys in DOUBLED.items()}
-    kept |= {"config": own, "measures": dict(sorted(measures.items())), "sealed_before": record["checksum"]}
+    kept |= {"config": own, "measures": dict(sorted(measures.items())), "declared": {**record.get("declared", {}), **declared}}
+    kept["sealed_before"] = record.get("sealed_before", record["checksum"])
     body: dict[str, Any] = plain(kept)
     body["checksum"] = digest(body)
     return body
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a results.jsonl as they stand there, good or not."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise DamagedRecord(f"{path}: {error}") from None
 
 
 def line(record: Mapping[str, Any]) -> str:

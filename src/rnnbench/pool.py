@@ -142,7 +142,10 @@ class Pool:
 
     def learn(self, job: Job) -> None:
         """Those of its setting that wait need as much of a GPU as `job` did."""
-        record = job.folder.record() if self.packing.memory else None
+        record = None
+        if self.packing.memory:
+            with contextlib.suppress(DamagedRecord, OSError):
+                record = job.folder.record()
         for other in self.queue:
             if record and other.setting == job.setting:
                 other.needed = max(other.needed, gpu_need(record))

@@ -1,7 +1,7 @@
 """A declared table with what was measured: its cells, contrasts, claims and ladders as tables, and all of it as a README.
 
 Cells of a row are shown at one scale each, the paper's where it has been run; a reduced scale is never held against a paper's
-number as if it were the same. What was not run is there as a hole with its cost. Pure functions; torch is never imported.
+number as if it were the same. What was not run is there as a hole with its cost. Torch is never imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .comparisons import difference, holm, time_to_solve
 from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_level, find, metric_of, reachable
 from .declared import Table as Declared
 from .measured import Measured, match
-from .records import Stored
+from .records import Stored, canonical
 from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
 from .tables import Cell as Shown
 from .tables import Column, Table
@@ -37,6 +37,10 @@ class Asked:
     answer: Answer | None
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction
+
+
+class Unanswered(ValueError):
+    """Runs are there, but they do not answer the question; the message says why."""
 
 
 @dataclass
@@ -89,56 +93,55 @@ def results(table: Declared, stored: Iterable[Stored], complaints: Iterable[str]
 
 
 def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
-    """The contrast at the first scale at which both sides were run."""
-    metric = metric_of(own.table, row, one)
-    scales = own.scales(row)
-    for scale in scales:
-        sides = []
-        for side in (one.a, one.b):
-            if isinstance(side, str):
-                place, column = find(own.table, row, side)
-                at = scale if scale in (*own.table.grid.rows[place].scales, "smoke") else own.table.scales(place)[-1]
-                cell = own.table.cell(place, column, at)
-                sides.append(own.cells.get(cell.place, Measured(cell)))
-        try:
-            return Asked(row, name, one, scale, _answer(metric, one, sides, _level(own, row) / len(own.table.contrasts)))
-        except ValueError:
+    """The contrast at the first scale at which both sides were run as far as the stopping rule's first look."""
+    why, metric = NOT_RUN, metric_of(own.table, row, one)
+    for scale in own.scales(row):
+        places = [find(own.table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
+        if any(scale not in own.scales(place) for place, _ in places):
             continue
-    return Asked(row, name, one, scales[-1], None)
-
-
-def _level(own: Results, row: str) -> float:
-    """Of one look at the contrasts of a row."""
-    return contrast_level(own.table, own.table.grid.rows[row].scales[own.table.scales(row)[-1]].seeds)  # type: ignore[index]
+        sides = [own.cells[own.table.cell(*place, scale).place] for place in places]
+        try:
+            level = contrast_level(own.table, sides[0].cell.seeds) / len(own.table.contrasts)
+            return Asked(row, name, one, scale, _answer(metric, one, sides, level))
+        except ValueError as error:
+            if any(side.runs for side in sides):
+                why = Verdict("undecided", str(error), "warn")
+    return Asked(row, name, one, "", None, why)
 
 
 def _answer(metric: str, one: Contrast, sides: Sequence[Measured], level: float) -> Answer:
-    """ValueError where there are too few runs. Pairs are made only where flipping their signs can reach `level` at all."""
+    """Of the same seeds of both sides. Pairs are made only where flipping their signs can reach `level` at all."""
+    seeds = min(side.look() for side in sides)
+    if not seeds:
+        raise Unanswered("the first look is not complete")
+    sides = [side.of(seeds) for side in sides]
     if metric in TIMES:
         return verdicts.of_times(sides[0].times(metric), sides[1].times(metric))
+    for side in sides:
+        if lost := side.lost(metric):
+            raise Unanswered(f"{lost} of {seeds} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
+    if metric == "seconds_per_step":
+        kinds = {canonical(run.record["hardware"]) for side in sides for run in side.runs.values() if run.record}
+        if len(kinds) > 1:
+            raise Unanswered(f"run on {len(kinds)} kinds of hardware")
     a = sides[0].values(metric)
     if len(sides) == 1:
         return verdicts.of_means(a, float(one.b), one.margin, one.ratio)
     b = sides[1].values(metric)
     if metric in RATES:
         return verdicts.of_shares(a, b, one.margin)
-    pairs = sides[0].runs.keys() == sides[1].runs.keys() and 2 / 2 ** len(a) < level
-    return verdicts.of_means(a, b, one.margin, one.ratio, pairs)
+    return verdicts.of_means(a, b, one.margin, one.ratio, pairs=2 / 2**seeds < level)
 
 
 def _decide(own: Results) -> None:
     """Verdicts of all contrasts, with Holm's correction over all that the table declares; what is missing counts as p = 1."""
-    everything = list(own.asked.values())
-    raw = []
-    for one in everything:
-        same = one.about.expect == "same"
-        raw.append(1.0 if one.answer is None else (one.answer.p_same if same else one.answer.p) or 0.0)
-    for one, p in zip(everything, holm(raw), strict=True):
+    count, answered = len(own.table.contrasts), [one for one in own.asked.values() if one.answer]
+    raw = [(one.answer.p_same if one.about.expect == "same" else one.answer.p) for one in answered if one.answer]
+    for one, p in zip(answered, holm([*raw, *[1.0] * (count - len(raw))])[: len(raw)], strict=True):
+        assert one.answer is not None
         one.p = p
-        if one.answer is None:
-            continue
-        level = _level(own, one.row)
-        one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, len(everything), level, one.about.margin)
+        level = contrast_level(own.table, own.table.cell(*find(own.table, one.row, one.about.a), one.scale).seeds)
+        one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, count, level)
 
 
 def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
@@ -177,8 +180,7 @@ def estimate(own: Results, measured: Measured) -> Estimate | None:
     """The row's metric over the seeds of a cell."""
     metric = own.table.grid.rows[measured.cell.row].metric
     if metric in TIMES:
-        times, solved = measured.times(metric)
-        return time_to_solve(times, solved) if times else None
+        return time_to_solve(*measured.times(metric)) if measured.runs else None
     values = measured.values(metric)
     if metric in RATES:
         return wilson(round(sum(values)), len(values)) if values else None
@@ -198,6 +200,11 @@ def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
     if reported.differs:
         return Verdict("not comparable", reported.differs, "warn")
     assert row.margin is not None  # declared._check
+    if lost := measured.lost(row.metric):
+        what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
+        return Verdict(
+            "underpowered", f"{lost} of {len(measured.runs)} runs {what}: a mean over the others says nothing", "warn"
+        )
     values = measured.values(row.metric)
     return verdicts.of_value(
         values,
@@ -219,7 +226,11 @@ def ranks(own: Results, row: str) -> dict[str, str]:
     there = {}
     for measured in own.of_row(row):
         values, level = measured.values(metric), floor(own, measured)
-        if len(values) >= 2 and not (level is not None and verdicts.against_floor(student(values), level) == "at"):
+        if (
+            len(values) >= 2
+            and not measured.lost(metric)
+            and not (level is not None and verdicts.against_floor(student(values), level) == "at")
+        ):
             there[measured.cell.name] = (measured, values)
     scales = {m.cell.scale for m, _ in there.values()}
     if len(there) < 2 or len(scales) > 1:
@@ -284,6 +295,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
 
 NOTES = (
     "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean from 10 seeds on, Wilson's for a share.",
+    "Verdicts, ranks and contrasts are of means; a cell of which a run diverged has none.",
     "not comparable: measured in another setting than the reported one, which is named.",
     "underpowered: these seeds leave it open.",
 )
@@ -313,7 +325,7 @@ def _line(own: Results, measured: Measured, reported: Reported | None, rank: str
     ]
     if reported:
         verdict = judged(own, measured, reported)
-        values = measured.values(row.metric)
+        values = [] if measured.lost(row.metric) else measured.values(row.metric)
         ours = verdicts.theirs(values, reported.estimator, reported.seeds, lower_is_better(own, measured)) if values else None
         by = "" if not ours or ours[1] == "mean" else f", ours {number(ours[0])} by {ours[1]}"
         words = f"{reported.printed or number(reported.value)} {reported.estimator}{MARKS[reported.sure]}{by}"
@@ -360,6 +372,7 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
     """A line a contrast; None where there is none."""
     columns = (
         Column("row", ("row",), left=True),
+        Column("scale", ("scale",), left=True),
         Column("asked", ("contrast", "says"), left=True),
         Column("a", ("a", "a_value"), left=True),
         Column("b", ("b", "b_value"), left=True),
@@ -394,6 +407,7 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
         lines.append(
             (
                 Shown(title, (row,)),
+                Shown(one.scale, (one.scale,)),
                 says,
                 *sides,
                 Shown(metric_of(own.table, row, about), (metric_of(own.table, row, about),)),
@@ -401,17 +415,25 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
                 Shown(p, (one.p, answer.p if answer else None)),
                 Shown(word, (one.verdict.word, one.verdict.why), one.verdict.tone),
                 Shown("" if answer is None else f"{counts[0]}, {counts[1]}", counts),
-                Shown(own.table.digest(row), (own.table.digest(row),)),
+                Shown(_declared(own, row), (own.table.digest(row),)),
             )
         )
     notes = (
         f"p: after Holm's correction over the {len(own.asked)} contrasts of the table; each look of a row is taken at "
-        f"{own.table.grid.level:g} / its number of looks. Means by exact permutation, shares by Fisher's test, times by "
-        "log-rank, `same` by two one-sided tests.",
-        "declared: digest of settings, margins, level and stopping rule as they stood when this was judged.",
+        f"{own.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
+        "Fisher's test, `same` by two one-sided tests.",
+        "declared: digest of settings, margins, level and stopping rule; was: as it stood when runs were collected.",
     )
     gaps = tuple(f"{name}: {why}" for name, why in reachable(own.table).items() if not rows or name.partition(".")[0] in rows)
     return Table("Contrasts", "", {"table": own.table.name}, columns, tuple(lines), gaps, notes) if lines else None
+
+
+def _declared(own: Results, row: str) -> str:
+    """The digest of what is declared of a row now, and of what was when its runs were collected, where that differs."""
+    now, name = own.table.digest(row), f"{own.table.name}/{row}"
+    runs = [run.record for measured in own.of_row(row) for run in measured.runs.values() if run.record]
+    before = {record["declared"][name] for record in runs if name in record.get("declared", {})} - {now}
+    return f"{now} (was {', '.join(sorted(before))})" if before else now
 
 
 def _expected(one: Contrast) -> str:
@@ -450,18 +472,18 @@ def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | Non
 
 
 def claim(asked: Sequence[Asked]) -> Verdict:
-    if not asked or any(one.answer is None for one in asked):
-        done = sum(one.answer is not None for one in asked)
-        return Verdict("undecided" if done else "missing", f"{done} of {len(asked)} contrasts measured" if done else "", "warn")
+    if all(one.verdict.word == "missing" for one in asked):
+        return NOT_RUN
     return verdicts.of_claim([(one.verdict, one.about.when) for one in asked])
 
 
 def _evidence(one: Asked) -> str:
     if one.answer is None:
-        return f"{one.name}: missing"
+        return f"{one.name}: {one.verdict.word}" + (f" ({one.verdict.why})" if one.verdict.why else "")
     a, b = one.answer.shows
     sides = " against ".join((share if one.answer.unit == "share" else brief)(value) for value in (a, b))
-    return f"{one.name}: {sides}, {one.verdict.word}"
+    scale = "" if one.scale == "laptop" else f" at {one.scale} scale"
+    return f"{one.name}: {sides}, {one.verdict.word}{scale}"
 
 
 def verdict_counts(own: Results, rows: Sequence[str] | None = None) -> str:

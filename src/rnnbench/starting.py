@@ -260,13 +260,19 @@ def sweep(options: argparse.Namespace) -> int:
 
     if not Path(options.what).is_file():
         return reproduce(options)
+    if options.rows or options.columns or options.scale or options.published:
+        raise BadOption("--rows, --columns, --scale and --as are of tables; a file is run whole")
     listed = config.load_yaml(Path(options.what))
     if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
     shared = shlex.split(str(listed.get("shared", "")))
     lines = [job for line in listed["runs"] for job in config.split([*shlex.split(str(line)), *shared], sweep=True)]
-    name = re.sub(r"[^\w.-]", "-", Path(options.what).stem, flags=re.ASCII)
-    return launch(lines, name, _launching(options.words), options.estimate)
+    return launch(lines, _word(Path(options.what).stem), _launching(options.words), options.estimate)
+
+
+def _word(name: str) -> str:
+    """`name` as a sweep may be called."""
+    return re.sub(r"[^\w.-]|^[.-]", "-", name, flags=re.ASCII).lstrip("-") or "sweep"
 
 
 def _launching(words: Sequence[str]) -> list[str]:
@@ -302,24 +308,31 @@ def reproduce(options: argparse.Namespace) -> int:
         cells += [table.cell(row, column, scale) for column in wanted]
     if options.columns:
         _named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    if options.published == "published" and (options.scale or options.columns):
+        raise BadOption("--as published: the grid declares the ladder's scale and columns; without --scale and --columns")
     if options.published == "published" and not cells:
         raise BadOption(f"--as published: no row of these has a ladder; rows that have: {', '.join(_ladders(table)) or 'none'}")
     if not cells:
         raise BadOption(f"nothing to run: no row has the scale {options.scale}")
     runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
     code, look = 0, 0
-    todo = list(cells)
+    todo, own = list(cells), asking.measured(table, runs, options.scale)
     while todo:
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
-            minutes = {(cell.words, seed): cell.minutes or 0 for cell in group for seed in range(_seeds(cell, look))}
+            minutes = {
+                (cell.words, seed): cell.minutes or 0
+                for cell in group
+                for seed in range(_seeds(cell, look))
+                if seed not in own.cells[cell.place].runs
+            }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
             print(
                 f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
                 flush=True,
             )
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
-            ended = launch(lines, table.name, launching, options.estimate)
+            ended = launch(lines, _word(table.name), launching, options.estimate) if lines else 0
             if ended > 1:
                 return ended
             code = max(code, ended)

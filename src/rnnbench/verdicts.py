@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
-from .comparisons import Difference, difference, difference_of_shares, equivalence, log_rank, pairing_helps, seeds_needed
+from .comparisons import (
+    Difference,
+    beyond,
+    difference,
+    difference_of_shares,
+    equivalence,
+    log_rank,
+    pairing_helps,
+    seeds_needed,
+    time_to_solve,
+)
 from .statistics import LEVEL, Estimate, expected_best, student
 
 NEAR = 0.1  # of the floor: an interval that holds the floor and stays this close to it is at the floor
@@ -85,11 +95,13 @@ def of_value(
             return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn")
     half = (mean.high - mean.low) / 2
     if estimator == "best":
+        if seeds is None:
+            return Verdict("not comparable", "theirs is the best of nobody knows how many", "warn")
         ours, words = theirs(values, estimator, seeds, lower_is_better)
-        if seeds and len(values) < seeds:
+        if len(values) < seeds:
             return Verdict("underpowered", f"{len(values)} seeds, and theirs is the best of {seeds}", "warn")
         if abs(ours - reported) <= margin:
-            return Verdict("reproduced", f"our {words}", "good")
+            return Verdict("reproduced", f"our {words}", "good") if half <= margin else _open()
         return _better(ours - reported, lower_is_better, f"our {words}") if abs(ours - reported) > margin + half else _open()
     away = mean.value - reported
     if estimator == "mean" and sd is not None and seeds:
@@ -122,8 +134,9 @@ class Answer:
     """What the runs say: the effect of a over b, and how likely one as large is by chance."""
 
     effect: Estimate
-    p: float  # two-sided
-    p_same: float | None  # that they are no further apart than the margin; None without a margin
+    p: float  # of no difference, two-sided
+    p_same: float  # of more than the margin between them; 1 without a margin
+    p_beyond: float  # of less than the margin between them; 1 without a margin
     counts: tuple[int, int]
     unit: str = ""
     shows: tuple[float, float] = (math.nan, math.nan)  # a and b by themselves
@@ -153,9 +166,10 @@ def of_means(
     paired = constant or (pairs and len(a) == len(b) and pairing_helps(a, b))
     found: Difference = difference(a, b, paired)
     effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
-    same = None if margin is None else equivalence(a, b, margin, paired)
+    same = 1.0 if margin is None else equivalence(a, b, margin, paired)
+    far = 1.0 if margin is None else beyond(a, b, margin, paired)
     unit = "" if ratio is None else "log"
-    return Answer(effect, found.p, same, (len(a), len(b)), unit, shows)
+    return Answer(effect, found.p, same, far, (len(a), len(b)), unit, shows)
 
 
 def of_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> Answer:
@@ -163,54 +177,47 @@ def of_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> A
     if not a or not b:
         raise ValueError("a run of each at least")
     solved = (round(sum(a)), len(a), round(sum(b)), len(b))
-    effect, p, same = difference_of_shares(*solved, margin)
-    return Answer(effect, p, same, (len(a), len(b)), "share", (fmean(a), fmean(b)))
+    effect, p, same, far = difference_of_shares(*solved, margin)
+    return Answer(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)))
 
 
 def of_times(a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]]) -> Answer:
     """Which takes longer, by log-rank; the effect is the sign only. ValueError where either has no run."""
-    from .comparisons import time_to_solve
-
     if not a[0] or not b[0]:
         raise ValueError("a run of each at least")
     p, longer = log_rank(*a, *b)
     shows = (time_to_solve(*a).value, time_to_solve(*b).value)
-    return Answer(Estimate(float(longer), None, None, "log-rank"), p, None, (len(a[0]), len(b[0])), "time", shows)
+    return Answer(Estimate(float(longer), None, None, "log-rank"), p, 1.0, 1.0, (len(a[0]), len(b[0])), "time", shows)
 
 
-def of_contrast(expect: str, answer: Answer, p: float, count: int, level: float, margin: float | None) -> Verdict:
-    """holds, fails, equivalent or undecided; `p` is the answer's own after Holm's correction over `count` contrasts."""
+def of_contrast(expect: str, answer: Answer, p: float, count: int, level: float) -> Verdict:
+    """holds, fails, equivalent or undecided; `p` is the answer's own after Holm's correction over `count` contrasts.
+
+    What is shown to be less than the margin is equivalent, however sure the difference is. Other questions than the one that
+    was declared are answered at `level` / `count`.
+    """
     if expect == "same":
         if p < level:
             return Verdict("holds", "equivalent within the margin", "good")
-        if answer.p * count < level and margin is not None and _beyond(answer, margin):
+        if answer.p_beyond * count < level:
             return Verdict("fails", "further apart than the margin", "poor")
-        return Verdict("undecided", takes(answer, level / count), "warn")
+        return Verdict("undecided", "", "warn")
+    if answer.p_same * count < level:
+        return Verdict("equivalent", "no difference that matters", "poor")
     if p < level and answer.sign:
         right = answer.sign > 0 if expect == "more" else answer.sign < 0
         return Verdict("holds", "", "good") if right else Verdict("fails", "it is the other way round", "poor")
-    if answer.p_same is not None and answer.p_same * count < level:
-        return Verdict("equivalent", "no difference that matters", "poor")
     return Verdict("undecided", takes(answer, level / count), "warn")
-
-
-def _beyond(answer: Answer, margin: float) -> bool:
-    low, high = answer.effect.low, answer.effect.high
-    limit = math.log1p(margin) if answer.unit == "log" else margin
-    return low is not None and high is not None and (low > limit or high < -limit)
 
 
 def takes(answer: Answer, level: float) -> str:
     """How many seeds it would take to tell a from b, were the effect what it seems, at 80 % power."""
     one, other = answer.shows
-    if answer.unit == "share":
-        if one == other:
-            return f"both {one:.2g}: more seeds would not tell them apart"
-        return f"about {seeds_needed(one, other, level=1 - level)} seeds each"
-    low, high = answer.effect.low, answer.effect.high
+    low, high, count = answer.effect.low, answer.effect.high, min(answer.counts)
     if low is None or high is None or not answer.effect.value:
         return ""
-    count = min(answer.counts)
+    if answer.unit == "share":
+        return f"about {max(count + 1, seeds_needed(one, other, level=1 - level))} seeds each"
     spread = (high - low) / 2 / 1.96 * math.sqrt(count)  # of one seed's share in the difference
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
     needed = math.ceil((z * spread / answer.effect.value) ** 2)
@@ -223,15 +230,19 @@ def takes(answer: Answer, level: float) -> str:
 def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
     """Of a claim made of contrasts, each (its verdict, when it is asked): holds, fails, holds only when ..., undecided."""
     words = [verdict.word for verdict, _ in verdicts]
+    if not words:
+        return Verdict("missing", "", "warn")
     if all(word == "holds" for word in words):
         return Verdict("holds", "", "good")
     held = [when for verdict, when in verdicts if verdict.word == "holds"]
     failed = [when for verdict, when in verdicts if verdict.word in ("fails", "equivalent")]
     open_ = len(words) - len(held) - len(failed)
-    if failed and len(failed) == len(words):
+    if len(failed) == len(words):
         return Verdict("equivalent" if set(words) == {"equivalent"} else "fails", "", "poor")
-    if failed and held:
-        only, never = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
-        why = f"not {never}" * bool(never) + f"; {open_} open" * bool(open_)
-        return Verdict(f"holds only {only}" if only else "holds in part", why, "warn")
-    return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {open_} open", "warn")
+    if not failed or not held:
+        return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {open_} open", "warn")
+    only, never = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
+    not_ = f"not {never}" if never else f"{len(failed)} fail"
+    if open_:
+        return Verdict("holds in part", f"{only}; {not_}; {open_} open", "warn")
+    return Verdict(f"holds only {only}" if only else "holds in part", not_, "warn")
