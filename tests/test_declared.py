@@ -121,7 +121,9 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
 @pytest.mark.parametrize(
     ("grid", "reported", "said"),
     [
-        (edited(wods="x"), REPORTED, "rows.adding.wods: Extra inputs are not permitted"),
+        (edited(wods="x"), REPORTED, "rows.adding.wods: no such key; did you mean 'words'?"),
+        (edited(words="task=adding seed=3"), REPORTED, "adding/lstm: seed=3: words of a cell are task="),
+        (edited(margin=float("inf")), REPORTED, "rows.adding.margin"),
         (edited(scales={}), REPORTED, "a scale is missing"),
         (edited(scales={"huge": {}}), REPORTED, "rows.adding.scales.huge"),
         (edited(columns=["lstm", "gruu"]), REPORTED, "rows.adding: no column 'gruu'; did you mean 'gru'?"),
@@ -153,7 +155,7 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said)
 
 
 def test_an_unknown_table_is_refused_with_the_nearest():
-    with pytest.raises(BadOption, match="no table 'nothing'"):
+    with pytest.raises(BadOption, match="no table or folder 'nothing'"):
         declared.load("nothing")
 
 

@@ -130,7 +130,8 @@ def test_five_seeds_rank_and_a_cell_at_its_floor_has_no_rank(tmp_path):
 def test_a_reduced_scale_is_not_held_against_the_paper(table):
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1, 0.101, 0.099]))
     (found, _) = rows(judge(table))
-    assert (found["verdict"], found["why"], found["scale"]) == ("not comparable", "4 of 6 steps", "laptop")
+    assert (found["verdict"], found["why"], found["scale"]) == ("not comparable", "laptop scale", "laptop")
+    assert "adding at laptop scale: 4 of 6 steps" in reproductions.cells_table(judge(table)).gaps
 
 
 def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
@@ -425,7 +426,7 @@ def test_a_page_is_written_without_torch_and_the_same_twice(table):
         assert done.returncode == 0, done.stderr
         pages.append((table.folder / "README.md").read_text())
     assert pages[0] == pages[1]
-    assert "`rnnbench reproduce trial --rows adding --columns lstm --scale paper`" in pages[0]
+    assert f"`rnnbench reproduce {table.folder} --rows adding --columns lstm --scale paper`" in pages[0]
     assert "(#adding)" in pages[0] and '<a id="adding"></a>' in pages[0]
 
 
@@ -460,14 +461,14 @@ def test_a_sweep_of_a_file_of_lines():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["table", "bai2019"], "no table 'bai2019'"),
+        (["table", "bai2019"], "no table or folder 'bai2019'"),
         (["reproduce", "TABLE", "--rows", "addin"], "no row 'addin'; did you mean 'adding'?"),
         (["reproduce", "TABLE", "--columns", "lstn"], "no column 'lstn'; did you mean 'lstm'?"),
         (["reproduce", "TABLE", "--scale", "big"], "no scale 'big'"),
         (["reproduce", "TABLE", "model=gru"], "model=gru: what is run is declared"),
         (["table", "TABLE", "--rows", "addin"], "no row 'addin'"),
         (["table", "all"], "--write"),
-        (["sweep", "none.yaml"], "no table 'none.yaml'"),
+        (["sweep", "none.yaml"], "no table or folder 'none.yaml'"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said):

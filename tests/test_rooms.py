@@ -29,7 +29,7 @@ ROOMS = {
     "comparisons": ({"statistics"}, HEAVY | {"hydra"}),
     "verdicts": ({"comparisons", "statistics"}, HEAVY | {"hydra"}),
     "declared": ({"config", "options", "records", "sweeps"}, HEAVY | {"hydra"}),
-    "measured": ({"budget", "config", "declared", "entries", "records"}, HEAVY | {"hydra"}),
+    "measured": ({"budget", "config", "declared", "entries", "examine", "options", "records", "wording"}, HEAVY | {"hydra"}),
     "reproductions": (
         {"comparisons", "declared", "measured", "records", "statistics", "tables", "verdicts", "wording"},
         HEAVY | {"hydra"},

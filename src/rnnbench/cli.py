@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
             "--as",
             dest="published",
             choices=("published", "fair"),
-            metavar="published|fair",
+            metavar="setting",
             help="published: the ladder from the paper's setting with its quirks to the fair one [fair]",
         )
         added.add_argument("--estimate", action="store_true", help="only say what it would take")
@@ -138,7 +138,11 @@ def parser() -> argparse.ArgumentParser:
         "--scale", choices=("paper", "laptop", "smoke"), metavar="scale", help="paper, laptop or smoke [the best that was run]"
     )
     shown.add_argument(
-        "--format", choices=("terminal", "md", "latex", "html", "csv"), default="terminal", metavar="md|latex|html|csv"
+        "--format",
+        choices=("terminal", "md", "latex", "html", "csv"),
+        default="terminal",
+        metavar="format",
+        help="terminal, md, latex, html or csv (its cells) [terminal]",
     )
     shown.add_argument("--collect", action="store_true", help="copy finished runs into the table's results.jsonl, scrubbed")
     shown.add_argument("--write", action="store_true", help="write the table's README, from its results.jsonl alone")

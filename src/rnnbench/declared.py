@@ -30,6 +30,7 @@ from .records import digest
 SWEEPS = Path(str(sweeps.__file__)).parent
 SCALES = ("paper", "laptop", "smoke")
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
+DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")
 FROM_LOGS = ("first.", "last.", "max.", "mean.")
 RATES = ("solved", "diverged")
 TIMES = ("steps_to_solve", "sequences_to_solve")
@@ -40,8 +41,8 @@ Words = Annotated[tuple[str, ...], BeforeValidator(lambda given: shlex.split(giv
 
 
 def _metric(name: str) -> str:
-    if name not in NUMBERS and not name.startswith(("test.", "validation.", *FROM_LOGS)):
-        raise ValueError(f"no metric {name!r}{nearest(name, NUMBERS)}")
+    if name not in NUMBERS and not str(name).startswith(("test.", "validation.", *FROM_LOGS)):
+        raise ValueError(f"no metric {name!r}{nearest(str(name), NUMBERS)}")
     return name
 
 
@@ -51,7 +52,7 @@ Metric = Annotated[str, BeforeValidator(_metric)]
 class Part(BaseModel):
     """A part of a file: every key is known, nothing is changed after."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Column(Part):
@@ -241,6 +242,11 @@ class Table:
         return digest([self.grid.level, len(self.contrasts), columns, about])[:8]
 
     @property
+    def called(self) -> str:
+        """As a command names it."""
+        return self.name if self.folder.parent == SWEEPS else str(self.folder)
+
+    @property
     def contrasts(self) -> dict[tuple[str, str], Contrast]:
         """Every contrast by (row, name)."""
         return {(row, name): one for row, about in self.grid.rows.items() for name, one in about.contrasts.items()}
@@ -254,8 +260,10 @@ def names() -> list[str]:
 def load(name_or_folder: str) -> Table:
     """The table of that name, or in that folder; BadOption, in one line, for what is none or is not as declared here."""
     folder = SWEEPS / name_or_folder if name_or_folder in names() else Path(name_or_folder)
+    if folder.is_dir() and not (folder / "grid.yaml").is_file():
+        raise BadOption(f"{folder}: a table's folder holds a grid.yaml, and this one does not")
     if not (folder / "grid.yaml").is_file():
-        raise unknown("table", name_or_folder, names())
+        raise unknown("table or folder", name_or_folder, names())
     grid = _read(folder / "grid.yaml", Grid)
     reports = _read(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
     table = Table(folder.resolve().name, folder, grid, reports)
@@ -269,13 +277,19 @@ Kind = TypeVar("Kind", bound=BaseModel)
 def _read(path: Path, kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BadOption(f"{path}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = [field for part in Part.__subclasses__() for field in part.model_fields]
+            raise BadOption(f"{path}: {where}no such key{nearest(str(first['loc'][-1]), known)}") from None
+        if first["type"] == "model_type":
+            said = "settings expected, `name: value` a line"
         got = f" (got {first['input']!r:.60})" if first["type"] not in ("missing", "value_error") else ""
-        raise BadOption(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}{got}") from None
+        raise BadOption(f"{path}: {where}{said}{got}") from None
 
 
 def _check(table: Table) -> None:
@@ -289,6 +303,10 @@ def _check(table: Table) -> None:
                 if column not in table.grid.columns:
                     raise BadOption(f"{path}: rows.{name}: {unknown('column', column, table.grid.columns)}")
         columns = table.columns(name)
+        for cell in (cell for scale in table.scales(name) for cell in table.cells(name, scale)):
+            for word in cell.words:
+                if not word.startswith(DECLARABLE):
+                    raise BadOption(f"{path}: {cell.name}: {word}: words of a cell are {', '.join(DECLARABLE)}")
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
         for column in (*row.cells, *minutes, *(row.ladder.columns if row.ladder else ())):
             if column not in columns:

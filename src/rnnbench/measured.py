@@ -18,6 +18,7 @@ from typing import Any
 from . import budget, config
 from .declared import FROM_LOGS, TIMES, Cell, Table, find, metric_of, settings
 from .entries import PARTS
+from .options import BadOption
 from .records import Row, RunFolder, Stored, canonical, digest, plain
 from .wording import listed
 
@@ -168,7 +169,10 @@ def derived(row: Row) -> dict[str, float]:
 
 def asked(cell: Cell) -> tuple[str, str, Mapping[str, Any]]:
     """(with the width, without it, the budget) of what the cell's words ask for."""
-    wanted = settings(cell.words)
+    try:
+        wanted = settings(cell.words)
+    except BadOption as error:
+        raise BadOption(f"{cell.name}: {error}") from None
     parts = [wanted["task"]["name"], wanted["model"]["mechanism"], config.departures(wanted)]
     return canonical(parts), canonical(_without_width(parts)), wanted["budget"]
 
@@ -241,7 +245,9 @@ def _lacking(record: Mapping[str, Any]) -> list[str]:
     inside |= {"scores": ("test",)}
     for part, names in inside.items():
         if part not in lacking:
-            lacking |= {f"{part}.{name}" for name in names if name not in record[part]}
+            lacking |= {f"{part}.{name}" for name in names if not isinstance(record[part], dict) or name not in record[part]}
+    if record.get("status") not in ("finished", "diverged"):
+        lacking.add("status")
     return sorted(lacking)
 
 

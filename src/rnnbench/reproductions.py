@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import verdicts
 from .comparisons import difference, holm, time_to_solve
@@ -195,8 +195,7 @@ def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
     if not measured.runs:
         return NOT_RUN
     if measured.cell.scale != "paper":
-        at = row.scales.get(measured.cell.scale)  # type: ignore[call-overload]
-        return Verdict("not comparable", at.reduction if at and at.reduction else f"{measured.cell.scale} scale", "warn")
+        return Verdict("not comparable", f"{measured.cell.scale} scale", "warn")
     if reported.differs:
         return Verdict("not comparable", reported.differs, "warn")
     assert row.margin is not None  # declared._check
@@ -288,8 +287,11 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
             values = own.table.reports.values.get(f"{row}/{measured.cell.column}", ())
             for index, reported in enumerate(values or (None,)):
                 lines.append(_line(own, measured, reported, places.get(measured.cell.name, ""), first=index == 0))
-    refused = list(dict.fromkeys(own.complaints))
-    gaps += [f"refused: {line}" for line in refused]
+    for measured in (m for row in rows or own.rows for m in own.of_row(row) if m.runs):
+        about = own.table.grid.rows[measured.cell.row].scales.get(measured.cell.scale)  # type: ignore[call-overload]
+        if about and about.reduction:
+            gaps.append(f"{measured.cell.row} at {measured.cell.scale} scale: {about.reduction}")
+    gaps = list(dict.fromkeys([*gaps, *(f"refused: {line}" for line in own.complaints)]))
     return Table(own.table.grid.title, summary(own), {"table": own.table.name}, columns, tuple(lines), tuple(gaps), NOTES)
 
 
@@ -310,7 +312,7 @@ def _line(own: Results, measured: Measured, reported: Reported | None, rank: str
     missing = measured.missing()
     cost = len(missing) * (cell.minutes or 0) / 60
     named = [
-        Shown(row.title, (cell.row, row.title)),
+        Shown(cell.row, (cell.row, row.title)),
         Shown(own.table.columns(cell.row)[cell.column].title or cell.column, (cell.column,)),
     ]
     value = found or Estimate(float("nan"), None, None, "")
@@ -372,16 +374,16 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
     """A line a contrast; None where there is none."""
     columns = (
         Column("row", ("row",), left=True),
-        Column("scale", ("scale",), left=True),
+        Column("scale", ("scale",), left=True, spare=4),
         Column("asked", ("contrast", "says"), left=True),
         Column("a", ("a", "a_value"), left=True),
         Column("b", ("b", "b_value"), left=True),
-        Column("metric", ("metric",), left=True),
+        Column("metric", ("metric",), left=True, spare=2),
         Column("a − b", ("effect", "low", "high", "estimator"), left=True),
         Column("p", ("p_holm", "p")),
         Column("verdict", ("verdict", "why"), left=True),
-        Column("seeds", ("seeds_a", "seeds_b")),
-        Column("declared", ("digest",), left=True),
+        Column("seeds", ("seeds_a", "seeds_b"), spare=3),
+        Column("declared", ("digest",), left=True, spare=5),
     )
     lines = []
     for (row, name), one in own.asked.items():
@@ -390,7 +392,6 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
         about, answer = one.about, one.answer
         a, b = answer.shows if answer else (None, None)
         effect = answer.effect if answer else None
-        title = own.table.grid.rows[row].title
         says = Shown(f"{about.says} ({_expected(about)})", (name, about.says))
         sides = [
             Shown(f"{side}" + (f" {brief(v)}" if v is not None and isinstance(side, str) else ""), (str(side), v))
@@ -406,7 +407,7 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
         counts = answer.counts if answer else (None, None)
         lines.append(
             (
-                Shown(title, (row,)),
+                Shown(row, (row,)),
                 Shown(one.scale, (one.scale,)),
                 says,
                 *sides,
@@ -421,7 +422,7 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
     notes = (
         f"p: after Holm's correction over the {len(own.asked)} contrasts of the table; each look of a row is taken at "
         f"{own.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
-        "Fisher's test, `same` by two one-sided tests.",
+        "Fisher's test, sameness by two one-sided t tests; intervals are Welch's and Newcombe's, of 95 %.",
         "declared: digest of settings, margins, level and stopping rule; was: as it stood when runs were collected.",
     )
     gaps = tuple(f"{name}: {why}" for name, why in reachable(own.table).items() if not rows or name.partition(".")[0] in rows)
@@ -580,8 +581,7 @@ def readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
     notes_file = table.folder / "findings.md"
     if notes_file.exists():
         lines += [notes_file.read_text(encoding="utf-8").strip(), ""]
-    shown = tables(own)
-    lines += [markdown(shown), ""]
+    lines += [markdown([_headed(one, grid.title) for one in tables(own)]), ""]
     if table.reports.sources:
         lines += ["### Sources", ""]
         for key, source in table.reports.sources.items():
@@ -594,12 +594,17 @@ def readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
         for measured in own.of_row(row):
             lines += _repeat(own, measured)
         if about.ladder:
-            lines += ["", f"The ladder: `rnnbench reproduce {table.name} --rows {row} --as published`", ""]
+            lines += ["", f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
         for scale in table.scales(row):
             if reduction := about.scales[scale].reduction:  # type: ignore[index]
                 lines += [f"Scale {scale}: {reduction}.", ""]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _headed(table: Table, title: str) -> Table:
+    """Without what the page has said already."""
+    return replace(table, title="Cells" if table.title == title else table.title, caption="")
 
 
 def _matrix(own: Results) -> Iterator[str]:
@@ -630,7 +635,7 @@ def _matrix(own: Results) -> Iterator[str]:
 
 def _repeat(own: Results, measured: Measured) -> Iterator[str]:
     cell = measured.cell
-    command = f"rnnbench reproduce {own.table.name} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
+    command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     minutes = cell.minutes
     cost = f", about {duration(minutes * 60 * cell.seeds.first)} on one core" if minutes else ""
     runs = [f"s{seed} {(run.record or {})['id'][:8]}" for seed, run in sorted(measured.runs.items())]

@@ -265,8 +265,11 @@ def sweep(options: argparse.Namespace) -> int:
     listed = config.load_yaml(Path(options.what))
     if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
-    shared = shlex.split(str(listed.get("shared", "")))
-    lines = [job for line in listed["runs"] for job in config.split([*shlex.split(str(line)), *shared], sweep=True)]
+    try:
+        shared = shlex.split(str(listed.get("shared", "")))
+        lines = [job for line in listed["runs"] for job in config.split([*shlex.split(str(line)), *shared], sweep=True)]
+    except (BadOption, ValueError) as error:
+        raise BadOption(f"{options.what}: {error}") from None
     return launch(lines, _word(Path(options.what).stem), _launching(options.words), options.estimate)
 
 
