@@ -194,7 +194,10 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
         parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
             by_setting.setdefault(key, []).append(run)
-    found = {}
+    found, cells = {}, list(cells)
+    limits: dict[tuple[str, ...], int] = {}  # cells of other rows may share runs, under rules of their own
+    for cell in cells:
+        limits[cell.words] = max(limits.get(cell.words, 0), cell.seeds.looks[-1])
     for cell in cells:
         with_width, without, budget_asked = asked(cell)
         measured = found[cell.place] = Measured(cell)
@@ -209,7 +212,7 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
                 measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
             else:
                 same.setdefault(run.record["seed"], []).append(run)
-        if outside := [seed for seed in sorted(same) if seed >= cell.seeds.looks[-1]]:
+        if outside := [seed for seed in sorted(same) if seed >= limits[cell.words]]:
             measured.refused.append(f"{cell.name}: {listed(outside)} outside its stopping rule; not counted")
         for seed, runs in sorted(same.items()):
             if seed < cell.seeds.looks[-1]:
