@@ -232,6 +232,20 @@ def test_a_margin_that_is_moved_afterwards_is_seen(tmp_path):
     assert reproductions.contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
 
 
+def test_each_collected_run_keeps_the_digest_that_it_was_collected_under(tmp_path):
+    table = declared.load(str(write(tmp_path / "t")))
+    bodies = [record(table.cell("adding", "lstm", "laptop").words, seed, 0.1) for seed in (0, 1)]
+    for body in bodies:
+        folder = records.RunFolder(tmp_path / f"runs/adding/lstm/s{body['seed']}-x")
+        folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
+        folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
+    kept = measured.scrubbed(records.RunFolder(tmp_path / "runs/adding/lstm/s0-x").record(), {}, {"t/adding": "before"})
+    lines(table.folder / "results.jsonl", [kept])
+    asking.collect(table, tmp_path / "runs")
+    found = map(json.loads, (table.folder / "results.jsonl").read_text().splitlines())
+    assert {one["seed"]: one["declared"]["t/adding"] for one in found} == {0: "before", 1: table.digest("adding")}
+
+
 def test_a_diverged_run_is_in_no_mean_and_counts_as_not_solved(table):
     found = scored(table, lstm=[0.001, 0.002])
     found.append(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .options import BadOption, nearest, unknown
+from .options import BadOption, named, nearest
 
 
 def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
@@ -113,11 +113,7 @@ def table(options: argparse.Namespace) -> int:
         if options.collect or options.write:
             continue
         own = measured(one, runs, options.scale)
-        rows = options.rows.split(",") if options.rows else None
-        for row in rows or ():
-            if row not in own.rows:
-                raise unknown("row", row, own.rows)
-        show(own, rows, options.format)
+        show(own, named("row", options.rows, own.rows), options.format)
     return 0
 
 
@@ -142,14 +138,14 @@ def collect(table: Any, runs: Path) -> str:
             kept.setdefault(run.record["id"], []).append(run.record)
     before, wanted = sum(map(len, kept.values())), measuring.wanted(table)
     for found in own.cells.values():
-        declared = {f"{table.name}/{found.cell.row}": table.digest(found.cell.row)}
+        now = {f"{table.name}/{found.cell.row}": table.digest(found.cell.row)}
         for seed, folder in found.folders.items():
             record = found.runs[seed].record
             old = kept.get(record["id"], [])
             if len(old) > 1:
                 continue  # they disagree, and are refused
             numbers = dict(old[0].get("measures", {})) if old else {}
-            declared |= old[0].get("declared", {}) if old else {}
+            declared = {**now, **old[0].get("declared", {})} if old else now  # what stood first stays
             try:
                 for metric in wanted[found.cell.row] - set(numbers):
                     numbers[metric] = measuring.measure(folder, metric)

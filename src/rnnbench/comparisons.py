@@ -106,40 +106,37 @@ def equivalence(a: Sequence[float], b: Sequence[float], margin: float, paired: b
     ValueError as for `difference`, and for a margin that is not positive.
     Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15(6).
     """
-    import numpy
-    from scipy import stats
-
     if margin <= 0:
         raise ValueError(f"margin {margin}: more than 0")
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
         raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no equivalence test")
-    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
-    found = []
-    with warnings.catch_warnings(action="ignore"):  # as in `difference`
-        for shift, side in ((margin, "greater"), (-margin, "less")):
-            if paired:
-                found.append(float(stats.ttest_rel(x + shift, y, alternative=side).pvalue))
-            else:
-                found.append(float(stats.ttest_ind(x + shift, y, equal_var=False, alternative=side).pvalue))
-    if any(math.isnan(p) for p in found):  # no spread at all
-        return 0.0 if abs(x.mean() - y.mean()) < margin else 1.0
-    return max(found)
+    above, below = _one_sided(a, b, -margin, paired)[0], _one_sided(a, b, margin, paired)[1]
+    if math.isnan(above) or math.isnan(below):  # no spread at all
+        return 0.0 if abs(sum(a) / len(a) - sum(b) / len(b)) < margin else 1.0
+    return max(above, below)
 
 
 def beyond(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> float:
     """The p of mean(a) and mean(b) being no further apart than `margin`; small means that they are. One-sided t tests."""
+    above, below = _one_sided(a, b, margin, paired)[0], _one_sided(a, b, -margin, paired)[1]
+    if math.isnan(above) or math.isnan(below):  # no spread at all
+        return 0.0 if abs(sum(a) / len(a) - sum(b) / len(b)) > margin else 1.0
+    return min(above, below)
+
+
+def _one_sided(a: Sequence[float], b: Sequence[float], limit: float, paired: bool) -> tuple[float, float]:
+    """The p against mean(a) - mean(b) lying above `limit`, and against it lying below."""
     import numpy
     from scipy import stats
 
-    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
-    found = []
+    x, y = numpy.asarray(a, dtype=float) - limit, numpy.asarray(b, dtype=float)
     with warnings.catch_warnings(action="ignore"):  # as in `difference`
-        for shift, side in ((-margin, "greater"), (margin, "less")):
-            test = stats.ttest_rel if paired else stats.ttest_ind
-            found.append(float(test(x + shift, y, alternative=side, **({} if paired else {"equal_var": False})).pvalue))
-    if any(math.isnan(p) for p in found):  # no spread at all
-        return 0.0 if abs(x.mean() - y.mean()) > margin else 1.0
-    return min(found)
+        tests = [
+            stats.ttest_rel(x, y, alternative=side) if paired else stats.ttest_ind(x, y, equal_var=False, alternative=side)
+            for side in ("greater", "less")
+        ]
+    above, below = (float(test.pvalue) for test in tests)
+    return above, below
 
 
 def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:

@@ -76,8 +76,11 @@ class Seeds(Part):
     @property
     def looks(self) -> list[int]:
         """Seeds a cell has at each look."""
-        more = range(self.first, self.most, self.more)[1:] if self.more else []
-        return [self.first, *more, *([self.most] if self.more and self.most > self.first else [])]
+        return [*range(self.first, self.most, self.more), self.most] if self.more else [self.first]
+
+    def at(self, look: int) -> int:
+        """Seeds at look number `look`, from 0; those of the last one after it."""
+        return self.looks[min(look, len(self.looks) - 1)]
 
 
 class Scale(Part):

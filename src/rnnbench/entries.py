@@ -122,12 +122,12 @@ def _by_setting_and_seed(stored: Iterable[Stored], complaints: list[str]) -> dic
         runs.setdefault(key, []).append(run)
     for key, same in runs.items():
         same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
-        results = {_result(run.record): run for run in reversed(same) if run.record}
+        results = {result(run.record): run for run in reversed(same) if run.record}
         runs[key] = list(results.values()) if len(results) > 1 else same[:1]
     return runs
 
 
-def _result(record: Mapping[str, Any]) -> str:
+def result(record: Mapping[str, Any]) -> str:
     """What two copies of one record share, even where one was scrubbed of its host."""
     return canonical([record[part] for part in ("id", "status", "steps", "scores")])
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import budget, config
 from .declared import FROM_LOGS, TIMES, Cell, Table, find, metric_of, settings
-from .entries import PARTS
+from .entries import PARTS, result
 from .options import BadOption
 from .records import Row, RunFolder, Stored, canonical, digest, plain
 from .wording import listed
@@ -45,17 +45,22 @@ class Measured:
         return replace(self, runs={seed: run for seed, run in self.runs.items() if seed < seeds})
 
     @property
-    def finished(self) -> list[Stored]:
-        return [run for _, run in sorted(self.runs.items()) if run.record and run.record["status"] == "finished"]
+    def records(self) -> list[dict[str, Any]]:
+        """Of its runs, by seed."""
+        return [run.record for _, run in sorted(self.runs.items()) if run.record]
 
     @property
-    def diverged(self) -> list[Stored]:
-        return [run for _, run in sorted(self.runs.items()) if run.record and run.record["status"] == "diverged"]
+    def finished(self) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["status"] == "finished"]
+
+    @property
+    def diverged(self) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["status"] == "diverged"]
 
     @property
     def seconds(self) -> float:
         """What its runs took together."""
-        return sum((run.record or {})["speed"]["seconds"] or 0.0 for run in self.runs.values())
+        return sum(record["speed"]["seconds"] or 0.0 for record in self.records)
 
     def missing(self) -> list[int]:
         """Seeds of the first look that have no run."""
@@ -78,15 +83,18 @@ class Measured:
 
         ValueError where the task cannot be solved.
         """
-        records = [run.record for _, run in sorted(self.runs.items()) if run.record]
-        if any(record["solved"] is None for record in records):
+        if any(record["solved"] is None for record in self.records):
             raise ValueError(f"{self.cell.name}: its task says of nothing that it is solved")
-        rows = [setting(record, "batch_size") if metric == "sequences_to_solve" else 1 for record in records]
-        times = [(r["solved_step"] or setting(r, "steps")) * n for r, n in zip(records, rows, strict=True)]
-        return [float(time) for time in times], [r["solved_step"] is not None for r in records]
+        times = [(r["solved_step"] or trained_with(r, "steps")) * _in_a_step(r, metric) for r in self.records]
+        return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
 
 
-def setting(record: Mapping[str, Any], name: str) -> int:
+def _in_a_step(record: Mapping[str, Any], metric: str) -> int:
+    """What one of TIMES counts in a step."""
+    return trained_with(record, "batch_size") if metric == "sequences_to_solve" else 1
+
+
+def trained_with(record: Mapping[str, Any], name: str) -> int:
     """train.`name` of a record, whose config may lack what is as it is by default."""
     default = config.signature("train", "").options[name].default
     return int(record["departures"].get(f"train.{name}", default))
@@ -113,8 +121,7 @@ def number(run: Stored, metric: str, folder: Path | None = None) -> float | None
         speed = record["speed"]["steps_per_second"]
         return 1 / speed if speed else None
     if metric in TIMES:
-        rows = setting(record, "batch_size") if metric == "sequences_to_solve" else 1
-        return None if record["solved_step"] is None else float(record["solved_step"] * rows)
+        return None if record["solved_step"] is None else float(record["solved_step"] * _in_a_step(record, metric))
     split, _, name = metric.partition(".")
     scores = record["scores"]["validation" if split == "validation" else "test"] or {}
     return scores.get(name or record["task"]["headline"])
@@ -217,7 +224,7 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
         for seed, runs in sorted(same.items()):
             if seed < cell.seeds.looks[-1]:
                 measured.refused += _take(measured, seed, runs)
-        prints = {run.record["task"]["fingerprint"] for run in measured.runs.values() if run.record}
+        prints = {record["task"]["fingerprint"] for record in measured.records}
         if len(prints) > 1:
             measured.refused.append(f"{cell.name}: its runs are of {len(prints)} different data; none counts")
             measured.runs.clear()
@@ -227,14 +234,14 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
 def _take(measured: Measured, seed: int, runs: Sequence[Stored]) -> list[str]:
     """Puts the run of `seed` where it belongs; complaints. What is committed comes before what was run again elsewhere."""
     committed = [run for run in runs if not run.path.is_dir()]
-    kinds = {_result(run.record) for run in runs}
-    kept = {_result(run.record) for run in committed}
+    kinds = {result(run.record or {}) for run in runs}
+    kept = {result(run.record or {}) for run in committed}
     if len(kept or kinds) > 1:
         where = ", ".join(sorted({str(run.path) for run in runs}))
         return [f"{measured.cell.name} seed {seed}: {len(kept or kinds)} records disagree; none counts: {where}"]
     measured.runs[seed] = [*committed, *runs][0]
     for run in runs:
-        if run.path.is_dir() and _result(run.record) == _result(measured.runs[seed].record):
+        if run.path.is_dir() and result(run.record or {}) == result(measured.runs[seed].record or {}):
             measured.folders[seed] = run.path
     if len(kinds) > 1:
         return [f"{measured.cell.name} seed {seed}: another run of it gave other numbers than the committed one, which counts"]
@@ -252,11 +259,6 @@ def _lacking(record: Mapping[str, Any]) -> list[str]:
     if record.get("status") not in ("finished", "diverged"):
         lacking.add("status")
     return sorted(lacking)
-
-
-def _result(record: Mapping[str, Any] | None) -> str:
-    assert record is not None
-    return canonical([record[part] for part in ("id", "status", "steps", "scores")])
 
 
 def _within(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

@@ -166,6 +166,16 @@ def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:
     return BadOption(f"no {kind} {word!r}{nearest(word, words)} there are: {', '.join(words)}".replace("' there", "'; there"))
 
 
+def named(kind: str, words: str | None, there: Iterable[str]) -> list[str]:
+    """The names in `words`, parted by commas, or all that are there; BadOption for one that is not."""
+    known = list(dict.fromkeys(there))
+    names = words.split(",") if words else known
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return names
+
+
 @functools.cache
 def read(path: Path, base: str | None = None, name: str | None = None) -> Signature:
     """The signature of the class or function in `path` that is called `name`, or of the class that derives from `base`.

@@ -39,10 +39,6 @@ class Asked:
     p: float = 1.0  # after Holm's correction
 
 
-class Unanswered(ValueError):
-    """Runs are there, but they do not answer the question; the message says why."""
-
-
 @dataclass
 class Results:
     """Everything that a table shows, as values."""
@@ -110,20 +106,23 @@ def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
 
 
 def _answer(metric: str, one: Contrast, sides: Sequence[Measured], level: float) -> Answer:
-    """Of the same seeds of both sides. Pairs are made only where flipping their signs can reach `level` at all."""
+    """Of the same seeds of both sides; ValueError says why the runs that are there do not answer.
+
+    Pairs are made only where flipping their signs can reach `level` at all.
+    """
     seeds = min(side.look() for side in sides)
     if not seeds:
-        raise Unanswered("the first look is not complete")
+        raise ValueError("the first look is not complete")
     sides = [side.of(seeds) for side in sides]
     if metric in TIMES:
         return verdicts.of_times(sides[0].times(metric), sides[1].times(metric))
     for side in sides:
         if lost := side.lost(metric):
-            raise Unanswered(f"{lost} of {seeds} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
+            raise ValueError(f"{lost} of {seeds} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
     if metric == "seconds_per_step":
-        kinds = {canonical(run.record["hardware"]) for side in sides for run in side.runs.values() if run.record}
+        kinds = {canonical(record["hardware"]) for side in sides for record in side.records}
         if len(kinds) > 1:
-            raise Unanswered(f"run on {len(kinds)} kinds of hardware")
+            raise ValueError(f"run on {len(kinds)} kinds of hardware")
     a = sides[0].values(metric)
     if len(sides) == 1:
         return verdicts.of_means(a, float(one.b), one.margin, one.ratio)
@@ -166,14 +165,13 @@ def lower_is_better(own: Results, measured: Measured) -> bool:
     metric, better = own.table.grid.rows[measured.cell.row].metric, own.table.grid.rows[measured.cell.row].better
     if better or metric in LOWER:
         return better != "more"
-    records = [run.record for run in measured.runs.values() if run.record]
-    return metric not in RATES and bool(records) and records[0]["task"]["direction"] == "min"
+    return metric not in RATES and any(record["task"]["direction"] == "min" for record in measured.records[:1])
 
 
 def floor(own: Results, measured: Measured) -> float | None:
     """The floor of the headline; None for other metrics."""
-    records = [run.record for run in measured.finished if run.record]
-    return records[0]["task"]["floor"] if records and own.table.grid.rows[measured.cell.row].metric == "score" else None
+    records, metric = measured.finished, own.table.grid.rows[measured.cell.row].metric
+    return records[0]["task"]["floor"] if records and metric == "score" else None
 
 
 def estimate(own: Results, measured: Measured) -> Estimate | None:
@@ -306,7 +304,7 @@ NOTES = (
 def _line(own: Results, measured: Measured, reported: Reported | None, rank: str, first: bool) -> tuple[Shown, ...]:
     cell, row = measured.cell, own.table.grid.rows[measured.cell.row]
     found, level = estimate(own, measured), floor(own, measured)
-    records = [run.record for run in measured.runs.values() if run.record]
+    records = measured.records
     against = verdicts.against_floor(found, level) if found and level is not None else ""
     solved = [bool(record["solved"]) for record in records if record["solved"] is not None]
     missing = measured.missing()
@@ -357,16 +355,10 @@ def summary(own: Results) -> str:
     there = [m for m in own.measured if m.runs]
     scales = Counter(m.cell.scale for m in there)
     counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
-    runs = {run.record["id"] for m in own.cells.values() for run in m.runs.values() if run.record}
-    seconds = {
-        run.record["id"]: run.record["speed"]["seconds"] or 0
-        for m in own.cells.values()
-        for run in m.runs.values()
-        if run.record
-    }
+    seconds = {record["id"]: record["speed"]["seconds"] or 0 for m in own.cells.values() for record in m.records}
     holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in own.measured)
-    words = f"{len(there)} of {len(own.measured)} cells measured{f' ({counted})' if counted else ''}, {len(runs)} runs"
-    words += f", {duration(sum(seconds.values()))} of training" if runs else ""
+    words = f"{len(there)} of {len(own.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"
+    words += f", {duration(sum(seconds.values()))} of training" if seconds else ""
     return words + (f"; the holes would take about {duration(holes)} on one core" if holes else "")
 
 
@@ -432,8 +424,8 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
 def _declared(own: Results, row: str) -> str:
     """The digest of what is declared of a row now, and of what was when its runs were collected, where that differs."""
     now, name = own.table.digest(row), f"{own.table.name}/{row}"
-    runs = [run.record for measured in own.of_row(row) for run in measured.runs.values() if run.record]
-    before = {record["declared"][name] for record in runs if name in record.get("declared", {})} - {now}
+    records = [record for measured in own.of_row(row) for record in measured.records]
+    before = {record["declared"][name] for record in records if name in record.get("declared", {})} - {now}
     return f"{now} (was {', '.join(sorted(before))})" if before else now
 
 
@@ -638,6 +630,6 @@ def _repeat(own: Results, measured: Measured) -> Iterator[str]:
     command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     minutes = cell.minutes
     cost = f", about {duration(minutes * 60 * cell.seeds.first)} on one core" if minutes else ""
-    runs = [f"s{seed} {(run.record or {})['id'][:8]}" for seed, run in sorted(measured.runs.items())]
+    runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     said = f"{listed(measured.runs)}: {', '.join(runs)}" if runs else "not run yet"
     yield f"- {cell.column}: `{command}` ({cell.seeds.first} seeds{cost}); {said}"

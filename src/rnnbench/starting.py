@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .options import BadOption
+from .options import BadOption, named, unknown
 
 
 def train(words: list[str]) -> int:
@@ -219,6 +219,13 @@ def estimate(words: list[str]) -> int:
     words = [word for word in words if word not in ("-m", "--multirun")]
     jobs = config.jobs(words, sweep=True)
     launcher.prepare(jobs, list(config.split(words, sweep=True)), sweep_name(words, jobs))
+    return tell(words)
+
+
+def tell(words: Sequence[str]) -> int:
+    """Prints what the prepared sweep would take with the workers that `words` ask for."""
+    from . import launcher
+
     workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
     for line in launcher.estimate(int(workers[-1]) if "".join(workers[-1:]).isdigit() else launcher.cores()):
         print(line, flush=True)
@@ -241,15 +248,11 @@ def launch(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence[str],
     check_locks(jobs[:1])
     check_tracker(jobs[:1])
     check_launcher(launching)
-    runs = Path(jobs[0]["runs"]).absolute()
-    placed = [f"++runs='{runs}'", f"sweep={sweep}", f"hydra.sweep.dir='{runs / 'sweeps' / sweep}'"]
+    placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
     elsewhere = [word for word in own if not word.startswith("runs=")]
     launcher.prepare(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
-        workers = [word.partition("=")[2] for word in launching if word.startswith("hydra.launcher.workers=")]
-        for said in launcher.estimate(int(workers[-1]) if workers else launcher.cores()):
-            print(said, flush=True)
-        return 0
+        return tell(launching)
     kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
     return hand_over([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
 
@@ -291,10 +294,9 @@ def _launching(words: Sequence[str]) -> list[str]:
 def reproduce(options: argparse.Namespace) -> int:
     """Runs what a table lacks, more seeds where a verdict stays open, and shows it."""
     from . import asking, declared, reproductions
-    from .options import unknown
 
     table = declared.load(options.what)
-    rows = _named("row", options.rows, list(table.grid.rows))
+    rows = named("row", options.rows, list(table.grid.rows))
     launching = _launching(options.words)
     cells = []
     for row in sorted(rows, key=lambda row: table.grid.rows[row].priority):
@@ -310,7 +312,7 @@ def reproduce(options: argparse.Namespace) -> int:
         wanted = [name for name in options.columns.split(",") if name in columns] if options.columns else list(columns)
         cells += [table.cell(row, column, scale) for column in wanted]
     if options.columns:
-        _named("column", options.columns, [column for row in rows for column in table.columns(row)])
+        named("column", options.columns, [column for row in rows for column in table.columns(row)])
     if options.published == "published" and (options.scale or options.columns):
         raise BadOption("--as published: the grid declares the ladder's scale and columns; without --scale and --columns")
     if options.published == "published" and not cells:
@@ -326,7 +328,7 @@ def reproduce(options: argparse.Namespace) -> int:
             minutes = {
                 (cell.words, seed): cell.minutes or 0
                 for cell in group
-                for seed in range(_seeds(cell, look))
+                for seed in range(cell.seeds.at(look))
                 if seed not in own.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
@@ -345,22 +347,8 @@ def reproduce(options: argparse.Namespace) -> int:
         own = asking.measured(table, runs, options.scale)
         open_ = reproductions.undecided(own, rows)
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
-    asking.show(asking.measured(table, runs, options.scale), rows, "terminal")
+    asking.show(own, rows, "terminal")
     return code
-
-
-def _seeds(cell: Any, look: int) -> int:
-    return int(cell.seeds.looks[min(look, len(cell.seeds.looks) - 1)])
-
-
-def _named(kind: str, words: str | None, there: Sequence[str]) -> list[str]:
-    from .options import unknown
-
-    names = words.split(",") if words else list(there)
-    for name in names:
-        if name not in there:
-            raise unknown(kind, name, dict.fromkeys(there))
-    return names
 
 
 def _ladders(table: Any) -> list[str]:

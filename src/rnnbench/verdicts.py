@@ -90,8 +90,8 @@ def of_value(
     mean = student(values, level)
     assert mean.low is not None and mean.high is not None
     if floor is not None and against_floor(mean, floor) == "at":
-        beyond = reported >= floor if lower_is_better else reported <= floor
-        if beyond or abs(reported - floor) <= NEAR * abs(floor):
+        no_better = reported >= floor if lower_is_better else reported <= floor
+        if no_better or abs(reported - floor) <= NEAR * abs(floor):
             return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn")
     half = (mean.high - mean.low) / 2
     if estimator == "best":
@@ -154,7 +154,7 @@ def of_means(
     `pairs`: a[k] and b[k] share a seed, and are paired if that is shown to help. ValueError for fewer than two values.
     """
     constant = isinstance(b, int | float)
-    b = [float(b)] * len(a) if isinstance(b, int | float) else b
+    b = [float(b)] * len(a) if isinstance(b, int | float) else list(b)
     if len(a) < 2 or len(b) < 2:
         raise ValueError("two values of each at least")
     shows = (fmean(a), fmean(b))
