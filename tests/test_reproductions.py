@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rnnbench import asking, cli, config, declared, measured, records, renderers, reproductions
+from rnnbench import asking, cli, config, declared, measured, pages, records, renderers, reproductions
 from rnnbench.records import digest
 from tests.test_declared import GRID, edited, write
 
@@ -91,15 +91,15 @@ def judge(table: declared.Table, scale: str | None = None) -> reproductions.Resu
 
 
 def rows(own: reproductions.Results) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(renderers.to_csv([reproductions.cells_table(own)]))))
+    return list(csv.DictReader(io.StringIO(renderers.to_csv([pages.cells_table(own)]))))
 
 
 def test_a_table_without_runs_is_one_of_holes(table):
     own = judge(table)
     found = rows(own)
     assert [row["verdict"] for row in found] == ["missing", "missing"]
-    assert reproductions.claims_table(own).rows[0][2].text == "missing"
-    assert "0 of 2 cells measured" in reproductions.summary(own)
+    assert pages.claims_table(own).rows[0][2].text == "missing"
+    assert "0 of 2 cells measured" in pages.summary(own)
 
 
 def test_cells_contrasts_and_claims(table):
@@ -112,7 +112,7 @@ def test_cells_contrasts_and_claims(table):
     asked = own.asked[("adding", "larger")]
     assert asked.verdict.word == "undecided" and asked.answer.shows == (400, 300)
     assert own.asked[("adding", "third")].verdict.word == "holds"
-    assert reproductions.claims_table(own).rows[0][2].text.startswith("undecided")
+    assert pages.claims_table(own).rows[0][2].text.startswith("undecided")
 
 
 def test_five_seeds_rank_and_a_cell_at_its_floor_has_no_rank(tmp_path):
@@ -131,7 +131,7 @@ def test_a_reduced_scale_is_not_held_against_the_paper(table):
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1, 0.101, 0.099]))
     (found, _) = rows(judge(table))
     assert (found["verdict"], found["why"], found["scale"]) == ("not comparable", "laptop scale", "laptop")
-    assert "adding at laptop scale: 4 of 6 steps" in reproductions.cells_table(judge(table)).gaps
+    assert "adding at laptop scale: 4 of 6 steps" in pages.cells_table(judge(table)).gaps
 
 
 def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
@@ -147,7 +147,7 @@ def test_a_scale_that_a_row_lacks_leaves_the_row_out(tmp_path):
     assert {row["row"] for row in rows(judge(table, "laptop"))} == {"adding"}
     assert {row["row"] for row in rows(judge(table, "smoke"))} == {"adding", "long"}
     assert {row["row"] for row in rows(judge(table))} == {"adding", "long"}
-    assert len(reproductions.tables(judge(table, "laptop"))) == 4
+    assert len(pages.tables(judge(table, "laptop"))) == 4
 
 
 def test_which_way_is_better_may_be_said(tmp_path):
@@ -206,7 +206,7 @@ def test_a_contrast_says_its_scale_and_never_mixes_two(table):
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1] * 3) + scored(table, "laptop", gru=[0.1] * 3))
     assert judge(table).asked[("adding", "larger")].verdict.word == "undecided"
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1] * 3, gru=[0.1] * 3))
-    shown = reproductions.contrasts_table(judge(table))
+    shown = pages.contrasts_table(judge(table))
     assert [row[1].text for row in shown.rows] == ["laptop", "laptop"]
 
 
@@ -227,9 +227,9 @@ def test_a_margin_that_is_moved_afterwards_is_seen(tmp_path):
     before = table.digest("adding")
     kept = measured.scrubbed(body, {}, {"t/adding": before})
     lines(table.folder / "results.jsonl", [kept])
-    assert reproductions.contrasts_table(judge(table)).rows[0][-1].text == before
+    assert pages.contrasts_table(judge(table)).rows[0][-1].text == before
     moved = declared.load(str(write(tmp_path / "t", edited(margin=0.5))))
-    assert reproductions.contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
+    assert pages.contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
 
 
 def test_each_collected_run_keeps_the_digest_that_it_was_collected_under(tmp_path):
@@ -283,7 +283,7 @@ def test_a_wrong_record_is_refused_by_name(table, name):
     own = judge(table)
     assert any(said in complaint for complaint in own.complaints), own.complaints
     assert rows(own)[0]["seeds"] == "0", "the good one stays"
-    assert any("refused" in gap for gap in reproductions.cells_table(own).gaps)
+    assert any("refused" in gap for gap in pages.cells_table(own).gaps)
 
 
 def test_a_changed_number_is_refused_by_its_checksum(table):
@@ -349,7 +349,7 @@ def test_a_ladder_prices_each_quirk(table):
     (rungs,) = table.rungs("adding")
     found = [record(cell.words, seed, 0.1 * (3 - k) + 0.001 * seed) for k, cell in enumerate(rungs) for seed in range(3)]
     lines(table.folder / "results.jsonl", found)
-    (ladder,) = reproductions.ladder_tables(judge(table))
+    (ladder,) = pages.ladder_tables(judge(table))
     assert [row[0].text for row in ladder.rows] == ["published", "without anywhere", "fair"]
     assert [row[4].text[:5] for row in ladder.rows] == ["", "−0.10", "−0.10"]
     assert ladder.rows[0][5].text == "0.3", "the best seed beside the mean"
@@ -417,7 +417,7 @@ def test_committed_pages_are_what_the_committed_results_give():
     """As `make tables` makes them, torch and its kin blocked; nothing is written where nothing has changed."""
     for name in declared.names():
         table = declared.load(name)
-        page = reproductions.readme(asking.measured(table, None), renderers.to_markdown)
+        page = pages.readme(asking.measured(table, None), renderers.to_markdown)
         assert page == (table.folder / "README.md").read_text(encoding="utf-8"), f"rnnbench table {name} --write"
 
 
@@ -434,14 +434,14 @@ def test_every_format_without_torch(table, format):
 
 def test_a_page_is_written_without_torch_and_the_same_twice(table):
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.101, 0.099]))
-    pages = []
+    written = []
     for _ in range(2):
         done = without_torch("table", str(table.folder), "--write")
         assert done.returncode == 0, done.stderr
-        pages.append((table.folder / "README.md").read_text())
-    assert pages[0] == pages[1]
-    assert f"`rnnbench reproduce {table.folder} --rows adding --columns lstm --scale paper`" in pages[0]
-    assert "(#adding)" in pages[0] and '<a id="adding"></a>' in pages[0]
+        written.append((table.folder / "README.md").read_text())
+    assert written[0] == written[1]
+    assert f"`rnnbench reproduce {table.folder} --rows adding --columns lstm --scale paper`" in written[0]
+    assert "(#adding)" in written[0] and '<a id="adding"></a>' in written[0]
 
 
 def run(*words: str) -> subprocess.CompletedProcess:

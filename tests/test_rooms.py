@@ -30,8 +30,9 @@ ROOMS = {
     "verdicts": ({"comparisons", "statistics"}, HEAVY | {"hydra"}),
     "declared": ({"config", "options", "records", "sweeps"}, HEAVY | {"hydra"}),
     "measured": ({"budget", "config", "declared", "entries", "examine", "options", "records", "wording"}, HEAVY | {"hydra"}),
-    "reproductions": (
-        {"comparisons", "declared", "measured", "records", "statistics", "tables", "verdicts", "wording"},
+    "reproductions": ({"comparisons", "declared", "measured", "records", "statistics", "verdicts"}, HEAVY | {"hydra"}),
+    "pages": (
+        {"comparisons", "declared", "measured", "reproductions", "statistics", "tables", "verdicts", "wording"},
         HEAVY | {"hydra"},
     ),
     "lease": (set(), HEAVY | {"hydra"}),

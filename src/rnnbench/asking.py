@@ -83,18 +83,18 @@ def measured(table: Any, runs: Path | None, scale: str | None = None) -> Any:
 
 
 def show(own: Any, rows: list[str] | None, format: str) -> None:
-    from . import renderers, reproductions
+    from . import pages, renderers
 
     if format == "csv":  # contrasts have other columns
-        print(renderers.export([reproductions.cells_table(own, rows)], "csv"))
+        print(renderers.export([pages.cells_table(own, rows)], "csv"))
         print(*own.complaints, sep="\n", end="\n" * bool(own.complaints), file=sys.stderr)
         return
-    print(renderers.export(reproductions.tables(own, rows), format))
+    print(renderers.export(pages.tables(own, rows), format))
 
 
 def table(options: argparse.Namespace) -> int:
     """A table from committed records and those of ./runs; --write makes its README, of committed records only."""
-    from . import declared, renderers, reproductions
+    from . import declared, pages, renderers
 
     if options.what == "all" and not options.write:
         raise BadOption("all: with --write, the README of every table; without it one table is shown")
@@ -108,7 +108,7 @@ def table(options: argparse.Namespace) -> int:
         if options.collect:
             print(collect(one, runs))
         if options.write:
-            write(one.folder / "README.md", reproductions.readme(measured(one, None), renderers.to_markdown))
+            write(one.folder / "README.md", pages.readme(measured(one, None), renderers.to_markdown))
             print(one.folder / "README.md")
         if options.collect or options.write:
             continue

@@ -15,7 +15,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Job:
     length: int  # steps of a sequence
     expected: float = 0.0  # seconds
     needed: int = 0  # bytes on a GPU; 0 where nothing is known
+    overrides: list[str] = field(default_factory=list)  # all, for a launcher that is not ours
 
     @property
     def name(self) -> str:

@@ -24,7 +24,6 @@ from .records import RunFolder, digest
 from .worker import asked, look_up, try_out
 
 CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
-WORDS: list[list[str]] = []  # and the overrides of each
 
 Plugins.instance()  # makes the classes of Hydra's own plugins anew, so it comes before one of them is built upon
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
@@ -39,11 +38,10 @@ def prepare(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]
     """
     found = asked(look_up, list(configs))
     CHECKED.clear()
-    WORDS[:] = map(list, overrides)
     shown = varying(overrides)
-    for config, words, facts in zip(configs, shown, found, strict=True):
+    for config, words, given, facts in zip(configs, shown, overrides, found, strict=True):
         folder = RunFolder(Path(facts.pop("folder")))
-        CHECKED.append(Job({**config, "sweep": sweep}, words, folder, **facts))
+        CHECKED.append(Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
 
 
 def estimate(workers: int) -> Iterator[str]:
@@ -141,15 +139,15 @@ class Checked(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.launcher is not None
         if isinstance(self.launcher, Processes):
-            return [self.launcher.launch(WORDS, initial_job_idx=0)]
-        return [elsewhere(self.launcher, WORDS)]
+            return [self.launcher.launch([job.overrides for job in CHECKED], initial_job_idx=0)]
+        return [elsewhere(self.launcher)]
 
 
-def elsewhere(launcher: Launcher, words: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+def elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed."""
     config = CHECKED[0].config
     write_manifest(Path(config["runs"]), config["sweep"], CHECKED)
-    todo = {job.id: list(given) for job, given in zip(CHECKED, words, strict=True) if not job.folder.record()}
+    todo = {job.id: job.overrides for job in CHECKED if not job.folder.record()}
     print(f"sweep {config['sweep']}: {len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before", flush=True)
     if not todo:
         return []
