@@ -24,33 +24,37 @@ SMALL = ["task=adding", "task.length=50", "model.hidden_size=32", "train.batch_s
 QUIET = ["tracker=none", "train.instruments=false", "train.stop_when_solved=false"]
 STORE = 100_000  # runs
 
-# The same network, batches and number of steps, with Lightning and PyTorch as they come.
+# The same network, batch size and number of steps as a user of Lightning writes them first: the library's layer, a set of rows
+# and a loader that collates them, Lightning and PyTorch as they come.
 DEFAULT = """
-import sys, hydra, torch, pytorch_lightning as lightning
+import hydra, torch, pytorch_lightning as lightning
 from rnnbench import config, run
 
 class Script(lightning.LightningModule):
-    def __init__(self, network, task):
+    def __init__(self, kind, width):
         super().__init__()
-        self.network, self.task = network, task
+        self.layer = getattr(torch.nn, kind.upper())(2, width, batch_first=True)
+        self.readout = torch.nn.Linear(width, 1)
 
     def training_step(self, batch, _):
-        total, count = self.task.loss(self.network(batch)[0], batch)
-        self.log("loss", total / count, prog_bar=True)
-        return total / count
+        inputs, targets = batch
+        loss = torch.nn.functional.mse_loss(self.readout(self.layer(inputs)[0][:, -1]), targets)
+        self.log("loss", loss, prog_bar=True)
+        return loss
 
     def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters())
+        return torch.optim.Adam(self.parameters(), 0.002)
 
 @hydra.main(version_base="1.3", config_path=None)
 def main(cfg):
     config.register.cache_clear()
     (settings,) = config.jobs([f"model={cfg.kind}", f"seed={cfg.seed}", *{words!r}], sweep=False)
-    task = run.make_task(settings)
-    steps, rows = settings["train"]["steps"], settings["train"]["batch_size"]
-    batches = [task.batch("train", step, rows, cfg.seed) for step in range(steps)]
-    trainer = lightning.Trainer(accelerator="cpu", max_steps=steps)
-    trainer.fit(Script(run.make_network(settings, task), task), torch.utils.data.DataLoader(batches, batch_size=None))
+    task, train = run.make_task(settings), settings["train"]
+    made = [task.batch("train", step, train["batch_size"], cfg.seed) for step in range(train["steps"])]
+    rows = torch.utils.data.TensorDataset(torch.cat([b.inputs for b in made]), torch.cat([b.targets[:, 0] for b in made]))
+    loader = torch.utils.data.DataLoader(rows, batch_size=train["batch_size"], shuffle=True)
+    trainer = lightning.Trainer(accelerator="cpu", max_steps=train["steps"], gradient_clip_val=train["clip"])
+    trainer.fit(Script(cfg.kind, settings["model"]["hidden_size"]), loader)
 
 main()
 """
