@@ -6,7 +6,7 @@ import contextlib
 import math
 import resource
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,22 +37,23 @@ class GradientNorms:
 
     def __call__(self) -> dict[str, float]:
         """Norms by layer, and the whole under the empty name. One synchronisation with the device for all of them."""
-        norms = [_norm(parameters) for parameters in self.layers.values()]
-        norms.append(torch.linalg.vector_norm(torch.stack(norms)))
-        return dict(zip([*self.layers, ""], torch.stack(norms).tolist(), strict=True))
+        owned = [(name, p.grad) for name, parameters in self.layers.items() for p in parameters if p.grad is not None]
+        squares = dict.fromkeys(self.layers, 0.0)
+        if owned:
+            norms = torch.stack(torch._foreach_norm([gradient for _, gradient in owned])).tolist()
+            for (name, _), norm in zip(owned, norms, strict=True):
+                squares[name] += norm**2
+        return {name: math.sqrt(square) for name, square in {**squares, "": sum(squares.values())}.items()}
 
 
-def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not gradients:
-        return torch.zeros(())
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+def flat(network: nn.Module) -> Tensor:
+    """A copy of all weights, in one vector."""
+    return nn.utils.parameters_to_vector(network.parameters()).detach()
 
 
-def update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
-    """‖what a step changed‖ / ‖weights before it‖, over all of them."""
-    changed = torch._foreach_norm(torch._foreach_sub(list(after), list(before)))
-    return (torch.stack(changed).norm() / torch.stack(torch._foreach_norm(list(before))).norm()).item()
+def update_ratio(before: Tensor, after: Tensor) -> float:
+    """‖what a step changed‖ / ‖weights before it‖, of two vectors of all weights."""
+    return (torch.dist(after, before) / before.norm()).item()
 
 
 def cores(network: nn.Module) -> dict[str, Stack]:
@@ -165,8 +166,8 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) * 1024
+        _, found, rest = Path("/proc/self/status").read_bytes().partition(b"VmHWM:")
+        if found:
+            return int(rest.split(maxsplit=1)[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

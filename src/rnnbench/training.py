@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 from .generation import examples, write
-from .instruments import PROBED, GradientNorms, StateGradients, activity, peak_memory, update_ratio
+from .instruments import PROBED, GradientNorms, StateGradients, activity, flat, peak_memory, update_ratio
 from .models.mechanism import State, detach, tree_map
 from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
 
@@ -206,7 +206,7 @@ class Learner(lightning.LightningModule):
                 f"train/{name}": value
                 for name, value in self.instruments.end(self._over_devices, self.trainer.world_size).items()
             }
-            self._before = [parameter.detach().clone() for parameter in self.network.parameters()]
+            self._before = flat(self.network)
 
     def _logs_after(self, step: int) -> bool:
         return step % self.log_every == 0 or self._evaluates_after(step)
@@ -219,8 +219,7 @@ class Learner(lightning.LightningModule):
         asked, overdue = self._agree(bool(self.asked), time.monotonic() - self._saved_at > self.save_seconds)
         if self._logs_after(self.step):
             if self.instruments:
-                self._pending["train/update_ratio"] = update_ratio(self._before, list(self.network.parameters()))
-                self._before = []
+                self._pending["train/update_ratio"] = update_ratio(self._before, flat(self.network))
             self._take_stock()
         if self._evaluates_after(self.step):
             return  # the row and the checkpoint wait for the evaluation
@@ -256,8 +255,9 @@ class Learner(lightning.LightningModule):
             "steps_per_second": (self.step - self._row_step) / passed,
             "sequences_per_second": sequences / passed,
             "tokens_per_second": tokens / passed,
-            "peak_memory_bytes": peak_memory(self.device),
         }
+        if self._evaluates_after(self.step):  # asking the system takes as long as writing a row
+            timings["peak_memory_bytes"] = peak_memory(self.device)
         if "validation/samples" in self._pending and self.characters_per_second is not None:
             timings["characters_per_second"] = self.characters_per_second  # written, the state carried
         self.journal.row(self.step, self._pending, timings)
