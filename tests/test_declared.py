@@ -142,6 +142,8 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
             "steps",
         ),
         (edited(scales={"laptop": {"seeds": {"first": 3, "most": 8}}}, ladder=None), REPORTED, "stand together"),
+        (edited(scales={"laptop": {"minutes": {"lstm": -1}}}, ladder=None), REPORTED, "minutes lstm: -1: above 0"),
+        (edited(contrasts={"x": {**LARGER, "b": LARGER["a"]}}), REPORTED, "a and b are both"),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
@@ -151,6 +153,21 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
 def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said):
     with pytest.raises(BadOption) as error:
         declared.load(str(write(tmp_path / "t", grid, reported)))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title: t\nabout: a\ntitle: u\n", "line 3: 'title' stands there twice"),
+        ("rows: [\n", "while parsing"),
+        ("- a\n", "name: value"),
+    ],
+)
+def test_a_file_that_is_no_mapping_with_every_key_once_is_refused(tmp_path, text, said):
+    (write(tmp_path / "t") / "grid.yaml").write_text(text)
+    with pytest.raises(BadOption) as error:
+        declared.load(str(tmp_path / "t"))
     assert said in str(error.value) and "\n" not in str(error.value)
 
 

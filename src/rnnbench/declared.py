@@ -89,6 +89,14 @@ class Scale(Part):
     minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
 
+    @model_validator(mode="after")
+    def costs(self) -> Scale:
+        each = self.minutes if isinstance(self.minutes, dict) else {"": self.minutes}
+        for column, minutes in each.items():
+            if minutes is not None and minutes <= 0:
+                raise ValueError(f"minutes {column}{': ' * bool(column)}{minutes:g}: above 0")
+        return self
+
 
 class Quirk(Part):
     words: Words = ()
@@ -116,6 +124,8 @@ class Contrast(Part):
     def together(self) -> Contrast:
         if self.expect == "same" and self.margin is None:
             raise ValueError("expect: same needs a margin: not significant is not the same")
+        if self.a == self.b:
+            raise ValueError(f"a and b are both {self.a}")
         return self
 
 
@@ -274,14 +284,27 @@ def load(name_or_folder: str) -> Table:
     return table
 
 
+class _Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice: YAML says that keys are unique, the library takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.constructor.ConstructorError(None, None, f"line {line}: {key.value!r} stands there twice")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
     try:
-        return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+        return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadOption(f"{path}: {error}") from None
+        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
