@@ -67,8 +67,9 @@ ROOMS = {
     ),
     "baselines": ({"tasks.task", "text"}, {"torch", "sklearn", "scipy", "pytorch_lightning", "wandb", "hydra", "datasets"}),
     "generation": ({"tasks.task", "models.mechanism", "network"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
+    "batches": ({"tasks.task"}, {"pytorch_lightning", "wandb", "hydra", "datasets"}),
     "training": (
-        {"tasks.task", "generation", "instruments", "models.mechanism", "options"},
+        {"batches", "tasks.task", "generation", "instruments", "models.mechanism", "options"},
         {"wandb", "hydra", "datasets", "safetensors"},
     ),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import config, space, training
+from rnnbench import batches, config, space
 from rnnbench.cli import main
 from rnnbench.options import BadOption
 from rnnbench.records import RunFolder
@@ -69,19 +69,19 @@ def test_a_search_is_recorded_whole_and_the_same_for_each_model(capfd):
 
 
 def test_the_test_split_is_never_read(monkeypatch, capfd):
-    real = training.Pass.__init__
+    real = batches.Pass.__init__
 
     def reads(self, task, split, *rest):
-        assert split == "validation"
+        assert split != "test"
         real(self, task, split, *rest)
 
-    monkeypatch.setattr(training.Pass, "__init__", reads)
+    monkeypatch.setattr(batches.Pass, "__init__", reads)
     job = ["train", "task=adding", "model=lstm", *SHORT, "train.steps=10", f"seed={config.TUNING}", "test=false"]
     assert main(job) == 0
     assert "test not read" in capfd.readouterr().out
     with pytest.raises(AssertionError):
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        training.Pass(None, "test", 1, 0, 1)
+        batches.Pass(None, "test", 1, (0, 1))
 
 
 @pytest.mark.parametrize("words", [[f"seed={config.TUNING}"], ["test=false"], ["test=false", "seed=7"]])

@@ -24,10 +24,10 @@ from pytorch_lightning.strategies import DDPStrategy
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from rnnbench.tasks.task import Batch, Split, Task
+from rnnbench.tasks.task import Batch, Task
 
+from .batches import EVALUATED_ROWS, Pass, Stretch, interleave, loader
 from .generation import examples, write
 from .instruments import PROBED, GradientNorms, StateGradients, activity, flat, peak_memory, update_ratio
 from .models.mechanism import State, detach, tree_map
@@ -437,66 +437,10 @@ def _named(quantity: str, layer: str) -> str:
     return f"{quantity}/{layer}" if layer else quantity
 
 
-class Stretch(IterableDataset):
-    """The training batches from where it stands to the next evaluation; iterating again goes on from there."""
-
-    def __init__(self, learner: Learner, rank: int, world: int):
-        self.task, self.seed = learner.task, learner.seed
-        self.step, self.steps = learner.step, learner.steps
-        self.batch_size, self.eval_every = learner.batch_size, learner.eval_every
-        self.rank, self.world = rank, world
-
-    def __iter__(self) -> Iterator[Batch]:
-        begin = self.step
-        self.step = min((begin // self.eval_every + 1) * self.eval_every, self.steps)
-        worker = get_worker_info()
-        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        for step in range(begin + first, self.step, stride):
-            yield shard(self.task.batch("train", step, self.batch_size, self.seed), self.rank, self.world)
-
-
-class Pass(IterableDataset):
-    """All batches of a split, once."""
-
-    def __init__(self, task: Task, split: Split, batch_size: int, rank: int, world: int):
-        self.task, self.split, self.batch_size, self.rank, self.world = task, split, batch_size, rank, world
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(first, self.task.batches(self.split, self.batch_size), stride):
-            yield shard(self.task.batch(self.split, index, self.batch_size, seed=0), self.rank, self.world)
-
-
-def shard(batch: Batch, rank: int, world: int) -> Batch:
-    """The rows of `batch` that device `rank` of `world` takes; one row that does not count where there are too few."""
-    if world == 1:
-        return batch
-    if rank < len(batch.lengths):
-        return batch.map(lambda part: part[rank::world])
-    row = batch.map(lambda part: part[:1])
-    return row._replace(scored=torch.zeros_like(row.scored))
-
-
-def interleave(*parts: Tensor) -> Tensor:
-    """The rows that `shard` dealt out, together again."""
-    whole = torch.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype)
-    for rank, part in enumerate(parts):
-        whole[rank :: len(parts)] = part.cpu()
-    return whole
-
-
 def _across(every: list[dict[str, Any]]) -> Iterator[tuple[list[Tensor], Any]]:
     """For each step of the window: the devices' losses, then what is the same on all of them."""
     for steps in zip(*(one["window"] for one in every), strict=True):
         yield ([step[0].cpu() for step in steps], *(value.cpu() for value in steps[0][1:]))
-
-
-def loader(dataset: IterableDataset, workers: int) -> DataLoader:
-    """Batches as they are, in order. The generator is the loader's own, so that making one draws nothing from training's."""
-    return DataLoader(
-        dataset, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=torch.Generator()
-    )
 
 
 def make_optimizer(learner: Learner) -> torch.optim.Optimizer:
@@ -589,16 +533,18 @@ def train(
         callbacks=[progress] if progress else [],
         use_distributed_sampler=False,
     )
-    rank, world = trainer.global_rank, trainer.world_size
+    share = trainer.global_rank, trainer.world_size
     on_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         if learner.step < learner.steps and not learner.stopped:
-            validation = loader(Pass(learner.task, "validation", EVALUATED_ROWS, rank, world), workers)
-            trainer.fit(learner, loader(Stretch(learner, rank, world), workers), validation)
+            clock = learner.step, learner.steps, learner.eval_every
+            stretches = Stretch(learner.task, learner.batch_size, share, learner.seed, *clock)
+            validation = Pass(learner.task, "validation", EVALUATED_ROWS, share)
+            trainer.fit(learner, loader(stretches, workers), loader(validation, workers))
         learner.network.load_state_dict(learner.best["weights"])
         if test:
-            trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, rank, world), workers), verbose=False)
+            trainer.test(learner, loader(Pass(learner.task, "test", EVALUATED_ROWS, share), workers), verbose=False)
     except SystemExit:
         raise KeyboardInterrupt from None  # that is what Lightning makes of one
     finally:
@@ -610,4 +556,3 @@ def train(
 
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
 PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
