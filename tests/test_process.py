@@ -97,3 +97,16 @@ assert "pytorch_lightning" in sys.modules and gc.isenabled() and gc.get_freeze_c
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_the_server_of_jobs_ends_without_tidying_up_and_a_job_as_it_does():
+    code = """
+import atexit, os, sys
+atexit.register(print, "tidied up", flush=True)
+import rnnbench.server
+if os.fork() == 0:
+    sys.exit(3)
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 3
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.count("tidied up") == 1  # by the job

@@ -45,6 +45,7 @@ ROOMS = {
     "records": ({"lease"}, HEAVY | {"hydra"}),
     "jobs": ({"lease", "records"}, HEAVY | {"hydra"}),
     "gpus": (set(), HEAVY | {"hydra"}),
+    "server": ({"preload"}, {"hydra"}),
     "pool": ({"gpus", "jobs", "lease", "records", "worker"}, HEAVY | {"hydra"}),
     "wording": ({"statistics"}, HEAVY | {"hydra"}),
     "entries": ({"options", "records", "wording"}, HEAVY | {"hydra"}),

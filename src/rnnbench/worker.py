@@ -22,7 +22,7 @@ from typing import Any
 
 from .options import BadOption
 
-PRELOADED = ["rnnbench.preload"]  # torch and Lightning
+PRELOADED = ["rnnbench.server"]  # torch and Lightning
 
 # What a process does
 

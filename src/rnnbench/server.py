@@ -1,0 +1,20 @@
+"""What the server that jobs are forked from imports: all that they need. It ends at once.
+
+It has nothing to tidy up, and taking half a million objects apart takes a second, in which it would keep the launcher's
+output open: whoever reads that by a pipe would wait for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+from . import preload as preload
+
+
+def _end(server: int) -> None:
+    if os.getpid() == server:  # and not of a job
+        os._exit(0)
+
+
+atexit.register(_end, os.getpid())
