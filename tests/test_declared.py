@@ -143,7 +143,10 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         ),
         (edited(scales={"laptop": {"seeds": {"first": 3, "most": 8}}}, ladder=None), REPORTED, "stand together"),
         (edited(scales={"laptop": {"minutes": {"lstm": -1}}}, ladder=None), REPORTED, "minutes lstm: -1: above 0"),
-        (edited(contrasts={"x": {**LARGER, "b": LARGER["a"]}}), REPORTED, "a and b are both"),
+        (edited(contrasts={"x": {**LARGER, "b": LARGER["a"]}}), REPORTED, "a and b are both adding/lstm"),
+        (edited(contrasts={"x": {**LARGER, "b": "adding/lstm"}}), REPORTED, "a and b are both adding/lstm"),
+        (edited(metric="test.accuracy"), REPORTED, "better: more or less of test.accuracy must be said"),
+        ({**GRID, "rows": {}}, REPORTED, "rows"),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
@@ -161,6 +164,7 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said)
     [
         ("title: t\nabout: a\ntitle: u\n", "line 3: 'title' stands there twice"),
         ("rows: [\n", "while parsing"),
+        ("? [a, b]\n: c\n", "a key is one word"),
         ("- a\n", "name: value"),
     ],
 )

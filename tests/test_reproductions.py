@@ -189,6 +189,41 @@ def test_times_are_of_all_steps_where_a_run_did_not_solve(tmp_path):
     assert own.asked[("adding", "sooner")].answer.sign == -1
 
 
+def test_a_run_that_patience_ended_was_watched_until_then(tmp_path):
+    table = declared.load(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts={}))))
+    words = table.cell("adding", "lstm", "paper").words
+    lines(table.folder / "results.jsonl", [record(words, 0, 0.5, steps=2), record(words, 1, 0.001)])
+    assert judge(table).shown("adding", "lstm").times("steps_to_solve") == ([2.0, 3.0], [False, True])
+    lines(table.folder / "results.jsonl", [record(words, 0, 0.5, solved=None), record(words, 1, 0.5, solved=None)])
+    assert "–" in pages.readme(judge(table), renderers.to_markdown), "its task cannot be solved: a hole, and no traceback"
+
+
+def test_what_is_not_finite_is_no_number_of_a_run(tmp_path):
+    contrasts = {"bursts": {"says": "", "a": "lstm", "b": "gru", "metric": "max.train/gradient_norm", "expect": "more"}}
+    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    found = scored(table, lstm=[0.1, 0.1, 0.1], gru=[0.2, 0.2, 0.2])
+    for seed, one in enumerate(found):
+        one["measures"] = {"max.train/gradient_norm": float(seed) if seed else math.inf}
+    stored = [records.Stored(tmp_path / "results.jsonl", one["config"], one) for one in found]
+    own = reproductions.results(table, stored)
+    assert own.asked[("adding", "bursts")].verdict.word == "undecided"
+    assert "1 of 3 runs" in own.asked[("adding", "bursts")].verdict.why
+
+
+def test_a_look_has_its_share_of_the_level_whichever_side_is_looked_at_more_often(tmp_path):
+    row = {**GRID["rows"]["adding"], "ladder": None, "contrasts": {}}
+    across = {"far": {"says": "", "a": "lstm", "b": "long/lstm", "expect": "less"}}
+    once = {**row, "scales": {"paper": {"seeds": {"first": 9}}}, "contrasts": across}
+    often = {
+        **row,
+        "words": f"{row['words']} task.length=10",
+        "scales": {"paper": {"seeds": {"first": 3, "more": 3, "most": 9}}},
+    }
+    table = declared.load(str(write(tmp_path / "t", {**GRID, "rows": {"adding": once, "long": often}})))
+    level = declared.contrast_level(table, "adding", table.grid.rows["adding"].contrasts["far"], "paper")
+    assert level == pytest.approx(0.05 / 3)
+
+
 def test_only_seeds_of_complete_looks_are_asked(table):
     lstm, gru = [400.0] * 4, [300.0] * 4
     found = scored(table, "laptop", lstm=lstm, gru=gru)
@@ -374,6 +409,16 @@ def test_collected_records_are_scrubbed_and_go_on_counting(table, tmp_path, monk
     assert (table.folder / "results.jsonl").read_text() == text, "collecting twice changes nothing"
 
 
+def test_a_record_of_a_later_version_is_not_lost(table, capsys):
+    later = {**record(table.cell("adding", "lstm", "paper").words, 0, 0.1), "schema": 2}
+    later["checksum"] = digest({key: value for key, value in later.items() if key != "checksum"})
+    lines(table.folder / "results.jsonl", [later, *scored(table, gru=[0.2])])
+    before = (table.folder / "results.jsonl").read_bytes()
+    assert cli.main(["table", str(table.folder), "--collect"]) == 2
+    assert "schema 2 is not known to this version" in capsys.readouterr().err
+    assert (table.folder / "results.jsonl").read_bytes() == before
+
+
 def test_what_contrasts_read_of_logs_is_collected(tmp_path):
     contrasts = {"falls": {"says": "", "a": "lstm", "b": "gru", "metric": "first.train/fall/core.0.0", "expect": "more"}}
     table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
@@ -459,6 +504,15 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     ladder = run("reproduce", str(table.folder), "--as", "published", "tracker=none", "--rows", "adding")
     assert ladder.returncode == 0 and "without anywhere" in ladder.stdout, ladder.stderr
     assert "6 runs" in ladder.stdout, "the fair rung was run before"
+
+
+def test_a_scale_that_a_row_lacks_leaves_its_runs_out(tmp_path):
+    more = {**GRID["rows"]["adding"], "scales": {"laptop": {"words": ["train.steps=2"]}}, "ladder": None, "contrasts": {}}
+    few = {**more, "scales": {"paper": {"words": ["train.steps=2"], "seeds": {"first": 1}}}}
+    write(tmp_path / "t", {**GRID, "rows": {"adding": few, "long": more}})
+    done = run("reproduce", str(tmp_path / "t"), "--scale", "paper", "tracker=none")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 runs recorded" in done.stdout and "underpowered" in done.stdout
 
 
 def test_a_sweep_of_a_file_of_lines():

@@ -57,6 +57,35 @@ def test_the_spread_of_a_reported_mean_counts():
     assert verdicts.of_value(TIGHT, 0.105, "mean", 0.01, True, seeds=5, sd=0.03).word == "underpowered"
 
 
+@pytest.mark.parametrize(
+    ("estimator", "seeds", "runs"), [("mean", 5, 20), ("mean", 3, 10), ("best", 5, 5), ("best", 5, 50), ("single", 1, 5)]
+)
+def test_two_samples_of_one_setting_are_seldom_told_apart(estimator, seeds, runs):
+    """Whatever the source's estimator: its own chance counts, however many runs of ours there are."""
+    chance, apart = numpy.random.default_rng(1), 0
+    for _ in range(1000):
+        given = chance.normal(size=seeds)
+        reported = {"mean": given.mean(), "best": given.min(), "single": given[0]}[estimator]
+        found = verdicts.of_value(list(chance.normal(size=runs)), reported, estimator, 0.1, True, seeds=seeds)
+        apart += found.word in ("better", "worse")
+    assert apart / 1000 < 0.07
+
+
+def test_shares_have_wilsons_interval():
+    assert verdicts.of_value([1.0] * 5, 0.9, "mean", 0.05, False, seeds=10, shares=True).word == "underpowered"
+    assert verdicts.of_value([1.0] * 40, 0.5, "mean", 0.05, False, seeds=10, shares=True).word == "better"
+
+
+def test_the_seeds_that_it_would_take_are_those_of_the_same_spread():
+    """Whatever number of seeds the effect and its spread were seen with (0.8 of a deviation: 26 of each)."""
+    for count in (3, 5, 30):
+        spread = numpy.linspace(-1, 1, count)
+        values = spread / spread.std(ddof=1)
+        answer = verdicts.of_means(list(values + 0.8), list(values), None, None)
+        asked = int(verdicts.takes(answer, 0.05).split()[1])
+        assert asked == max(25, count + 1)
+
+
 def test_one_more_run_falls_into_its_interval_as_often_as_it_says():
     chance, inside = numpy.random.default_rng(0), 0
     for _ in range(4000):

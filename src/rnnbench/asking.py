@@ -127,13 +127,19 @@ def write(path: Path, text: str) -> None:
 
 
 def collect(table: Any, runs: Path) -> str:
-    """Copies finished runs of the cells into the table's results.jsonl, scrubbed; what is there stays, unless it is damaged."""
+    """Copies finished runs of the cells into the table's results.jsonl, scrubbed; what is there stays, unless it is damaged.
+
+    BadOption where a record there is of a schema that is not known here: it is not damaged, and is not to be lost.
+    """
     from . import measured as measuring
     from . import records
 
     own, path, refused = measured(table, runs), table.folder / "results.jsonl", []
     kept: dict[str, list[dict[str, Any]]] = {}
-    for run in records.find([path])[0] if path.exists() else []:
+    there, damaged = records.find([path]) if path.exists() else ([], [])
+    if newer := [line for line in damaged if records.NOT_KNOWN in line]:
+        raise BadOption(f"{newer[0]}; nothing is collected")
+    for run in there:
         if run.record:
             kept.setdefault(run.record["id"], []).append(run.record)
     before, wanted = sum(map(len, kept.values())), measuring.wanted(table)

@@ -31,7 +31,7 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, lev
     """Mean(a) - mean(b) with Welch's t interval (Student's for pairs), and the p of a permutation test of the same mean.
 
     `paired`: a[k] and b[k] share a seed; signs are flipped instead of labels drawn. Pairing is worth it only where the two
-    move together over seeds. ValueError for fewer than two values, or pairs of unequal number.
+    move together over seeds. ValueError for fewer than two values, pairs of unequal number, and values that are not finite.
     Source: Fisher 1935, The Design of Experiments, section 21; Welch 1947, Biometrika 34.
     """
     import numpy
@@ -40,6 +40,8 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, lev
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
         raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no difference with an interval")
     x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    if not (numpy.isfinite(x).all() and numpy.isfinite(y).all()):
+        raise ValueError("values that are not finite have no mean")
     value = float(x.mean() - y.mean())
     with warnings.catch_warnings(action="ignore"):  # of values without spread, which are seen to below
         test = stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)

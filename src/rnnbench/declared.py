@@ -124,8 +124,6 @@ class Contrast(Part):
     def together(self) -> Contrast:
         if self.expect == "same" and self.margin is None:
             raise ValueError("expect: same needs a margin: not significant is not the same")
-        if self.a == self.b:
-            raise ValueError(f"a and b are both {self.a}")
         return self
 
 
@@ -176,7 +174,7 @@ class Grid(Part):
     about: str
     level: float = Field(0.05, gt=0, lt=0.5)
     columns: dict[str, Column] = {}
-    rows: dict[str, Row]
+    rows: dict[str, Row] = Field(min_length=1)
 
 
 class Reports(Part):
@@ -290,6 +288,8 @@ class _Loader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, f"line {key.start_mark.line + 1}: a key is one word")
             if key.value in seen:
                 line = key.start_mark.line + 1
                 raise yaml.constructor.ConstructorError(None, None, f"line {line}: {key.value!r} stands there twice")
@@ -347,9 +347,16 @@ def _check(table: Table) -> None:
                 raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is more or less between two columns, no ratio")
             if metric in RATES and (one.ratio or isinstance(one.b, float)):
                 raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is a share: between two columns, no ratio")
-            for side in (one.a, one.b):
-                if isinstance(side, str):
-                    find(table, name, side, f"{path}: rows.{name}.contrasts.{key}")
+            where = f"{path}: rows.{name}.contrasts.{key}"
+            sides = [find(table, name, side, where) for side in (one.a, one.b) if isinstance(side, str)]
+            if len(sides) > len(set(sides)):
+                raise BadOption(f"{where}: a and b are both {'/'.join(sides[0])}")
+            if not any(all(scale in table.scales(place) for place, _ in sides) for scale in table.scales(name)):
+                raise BadOption(f"{where}: its sides have no scale of the row in common")
+        ranked = row.columns is None or not isinstance(row.columns, dict)
+        judged = ranked or any(place.partition("/")[0] == name for place in table.reports.values)
+        if judged and row.better is None and row.metric not in ("score", *RATES, *LOWER):
+            raise BadOption(f"{path}: rows.{name}: better: more or less of {row.metric} must be said")
     for place, values in table.reports.values.items():
         reported, _, column = place.partition("/")
         find(table, reported, column, f"{table.folder / 'reported.yaml'}: values.{place}")
@@ -375,19 +382,21 @@ def metric_of(table: Table, row: str, contrast: Contrast) -> str:
     return contrast.metric or table.grid.rows[row].metric
 
 
-def contrast_level(table: Table, seeds: Seeds) -> float:
-    """The level of one look: an equal share of the table's (Bonferroni over looks)."""
-    return table.grid.level / len(seeds.looks)
+def contrast_level(table: Table, row: str, one: Contrast, scale: str) -> float:
+    """The level of one look: an equal share of the table's (Bonferroni over looks, of the side that has more of them)."""
+    places = [find(table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
+    return table.grid.level / max(len(table.cell(*place, scale).seeds.looks) for place in places)
 
 
 def reachable(table: Table) -> Mapping[str, str]:
     """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
     found, count = {}, len(table.contrasts)
     for (row, name), one in table.contrasts.items():
-        seeds = table.grid.rows[row].scales[table.scales(row)[-1]].seeds  # type: ignore[index]
-        most = seeds.looks[-1]
+        places = [find(table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
+        scale = [scale for scale in table.scales(row) if all(scale in table.scales(place) for place, _ in places)][-1]
+        most = min(table.cell(*place, scale).seeds.looks[-1] for place in places)
         ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
-        needed = contrast_level(table, seeds) / count
+        needed = contrast_level(table, row, one, scale) / count
         if one.expect != "same" and 2 / ways > needed:
             found[f"{row}.{name}"] = (
                 f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts ask for {needed:.2g}"

@@ -69,7 +69,7 @@ class Measured:
     def by_seed(self, metric: str) -> dict[int, float]:
         """The metric of every run that has one. No score of a diverged run, nor one that is not finite, is one."""
         found = {seed: number(run, metric, self.folders.get(seed)) for seed, run in sorted(self.runs.items())}
-        return {seed: value for seed, value in found.items() if value is not None}
+        return {seed: value for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     def values(self, metric: str) -> list[float]:
         return list(self.by_seed(metric).values())
@@ -79,13 +79,15 @@ class Measured:
         return len(self.runs) - len(self.by_seed(metric))
 
     def times(self, metric: str) -> tuple[list[float], list[bool]]:
-        """(times, whether solved then). A run that did not solve its task, for whatever reason, was given all its steps.
+        """(times, whether solved then). A run that did not solve its task was watched for as long as it trained; one that
+        diverged never would have, and was given all its steps.
 
         ValueError where the task cannot be solved.
         """
         if any(record["solved"] is None for record in self.records):
             raise ValueError(f"{self.cell.name}: its task says of nothing that it is solved")
-        times = [(r["solved_step"] or trained_with(r, "steps")) * _in_a_step(r, metric) for r in self.records]
+        ends = [r["steps"] if r["status"] == "finished" else trained_with(r, "steps") for r in self.records]
+        times = [(r["solved_step"] or end) * _in_a_step(r, metric) for r, end in zip(self.records, ends, strict=True)]
         return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
 
 

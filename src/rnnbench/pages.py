@@ -185,8 +185,8 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
             )
         )
     notes = (
-        f"p: after Holm's correction over the {len(own.asked)} contrasts of the table; each look of a row is taken at "
-        f"{own.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
+        f"p: after Holm's correction over the {len(own.table.contrasts)} contrasts of the table; each look of a row is taken "
+        f"at {own.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
         "Fisher's test, sameness by two one-sided t tests; intervals are Welch's and Newcombe's, of 95 %.",
         "declared: digest of settings, margins, level and stopping rule; was: as it stood when runs were collected.",
     )

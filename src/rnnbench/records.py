@@ -277,12 +277,13 @@ def verified(text: str | bytes, where: str) -> dict[str, Any]:
     if not fits:
         raise DamagedRecord(f"{where}: the checksum does not fit; the record was changed or damaged")
     if record.get("schema") not in READERS:
-        raise DamagedRecord(f"{where}: schema {record.get('schema')!r} is not known to this version (knows {sorted(READERS)})")
+        raise DamagedRecord(f"{where}: schema {record.get('schema')!r} {NOT_KNOWN} (knows {sorted(READERS)})")
     return READERS[record["schema"]]({**record, "checksum": checksum})
 
 
 # A record of an earlier schema is read by a function that brings it to the present one.
 READERS = {1: lambda record: record}
+NOT_KNOWN = "is not known to this version"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_le
 from .declared import Table as Declared
 from .measured import Measured, match
 from .records import Stored, canonical
-from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
+from .statistics import ENOUGH, LEVEL, Estimate, bootstrap, student, wilson
 from .verdicts import Answer, Verdict
 
 NOT_RUN = Verdict("missing", "", "warn")
@@ -93,7 +93,7 @@ def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
             continue
         sides = [own.cells[own.table.cell(*place, scale).place] for place in places]
         try:
-            level = contrast_level(own.table, sides[0].cell.seeds) / len(own.table.contrasts)
+            level = contrast_level(own.table, row, one, scale) / len(own.table.contrasts)
             return Asked(row, name, one, scale, _answer(metric, one, sides, level))
         except ValueError as error:
             if any(side.runs for side in sides):
@@ -135,7 +135,7 @@ def _decide(own: Results) -> None:
     for one, p in zip(answered, holm([*raw, *[1.0] * (count - len(raw))])[: len(raw)], strict=True):
         assert one.answer is not None
         one.p = p
-        level = contrast_level(own.table, own.table.cell(*find(own.table, one.row, one.about.a), one.scale).seeds)
+        level = contrast_level(own.table, one.row, one.about, one.scale)
         one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, count, level)
 
 
@@ -174,7 +174,8 @@ def estimate(own: Results, measured: Measured) -> Estimate | None:
     """The row's metric over the seeds of a cell."""
     metric = own.table.grid.rows[measured.cell.row].metric
     if metric in TIMES:
-        return time_to_solve(*measured.times(metric)) if measured.runs else None
+        can = measured.runs and all(record["solved"] is not None for record in measured.records)
+        return time_to_solve(*measured.times(metric)) if can else None
     values = measured.values(metric)
     if metric in RATES:
         return wilson(round(sum(values)), len(values)) if values else None
@@ -208,6 +209,8 @@ def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
         floor(own, measured),
         reported.seeds,
         reported.sd,
+        1 - (1 - LEVEL) / len(measured.cell.seeds.looks),
+        shares=row.metric in RATES,
     )
 
 

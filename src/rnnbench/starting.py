@@ -347,7 +347,7 @@ def reproduce(options: argparse.Namespace) -> int:
         own = asking.measured(table, runs, options.scale)
         open_ = reproductions.undecided(own, rows)
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
-    asking.show(own, rows, "terminal")
+    asking.show(own, [row for row in rows if row in own.rows], "terminal")
     return code
 
 

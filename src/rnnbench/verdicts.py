@@ -1,8 +1,9 @@
 """What measurements say of what was claimed: of a reported value, of a contrast of two settings, of a claim made of contrasts.
 
 Pure functions. A value is held against the source's own estimator: one run against what one more run of ours would give, a
-mean against our mean, the best of n against our expected best of n. A contrast is decided at a level that its looks share,
-with Holm's correction over all contrasts of the table; what is not decided is `undecided`, never "the same".
+mean against our mean, the best of n against our expected best of n; the chance that is in theirs is counted too. A contrast is
+decided at a level that its looks share, with Holm's correction over all contrasts of the table; what is not decided is
+`undecided`, never "the same".
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, stdev
 
 from .comparisons import (
     Difference,
@@ -23,7 +24,7 @@ from .comparisons import (
     seeds_needed,
     time_to_solve,
 )
-from .statistics import LEVEL, Estimate, expected_best, student
+from .statistics import LEVEL, Estimate, expected_best, student, wilson
 
 NEAR = 0.1  # of the floor: an interval that holds the floor and stays this close to it is at the floor
 
@@ -79,42 +80,47 @@ def of_value(
     seeds: int | None = None,
     sd: float | None = None,
     level: float = LEVEL,
+    shares: bool = False,
 ) -> Verdict:
     """reproduced, better, worse, both at floor, or underpowered; the values are of the paper's own setting.
 
     reproduced: within `margin` of what was reported, the interval too; of a single run, also where it is one that our runs
-    would give and the mean's interval is no wider than the margin. better, worse: apart by more than the margin and chance.
+    would give and the mean's interval is no wider than the margin. better, worse: apart by more than the margin and chance,
+    theirs included: of a mean of `seeds` (one, where it is not said) with `sd`, ours where theirs is not given; of the best of
+    some, no more than that of one more run. `shares`: the values are zeros and ones, and the interval is Wilson's.
     """
     if len(values) < 2:
         return Verdict("underpowered", "one seed" if values else "no run finished", "warn")
-    mean = student(values, level)
-    assert mean.low is not None and mean.high is not None
+    mean = wilson(round(sum(values)), len(values), level) if shares else student(values, level)
+    one = one_more(values, level)
+    assert mean.low is not None and mean.high is not None and one.low is not None and one.high is not None
     if floor is not None and against_floor(mean, floor) == "at":
         no_better = reported >= floor if lower_is_better else reported <= floor
         if no_better or abs(reported - floor) <= NEAR * abs(floor):
             return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn")
-    half = (mean.high - mean.low) / 2
+    settled = (mean.high - mean.low) / 2 <= margin
     if estimator == "best":
         if seeds is None:
             return Verdict("not comparable", "theirs is the best of nobody knows how many", "warn")
         ours, words = theirs(values, estimator, seeds, lower_is_better)
         if len(values) < seeds:
             return Verdict("underpowered", f"{len(values)} seeds, and theirs is the best of {seeds}", "warn")
-        if abs(ours - reported) <= margin:
-            return Verdict("reproduced", f"our {words}", "good") if half <= margin else _open()
-        return _better(ours - reported, lower_is_better, f"our {words}") if abs(ours - reported) > margin + half else _open()
-    away = mean.value - reported
-    if estimator == "mean" and sd is not None and seeds:
-        half = math.hypot(half, sd / math.sqrt(seeds) * NormalDist().inv_cdf((1 + level) / 2))
-    if abs(away) + half <= margin:
-        return Verdict("reproduced", "the interval stays within the margin", "good")
+        away = ours - reported
+        if abs(away) <= margin:
+            return Verdict("reproduced", f"our {words}", "good") if settled else _open()
+        apart = abs(away) > margin + one.high - one.value
+        return _better(away, lower_is_better, f"our {words}") if apart else _open()
+    chance = 0.0  # in theirs; of a single run it is asked whether ours would give it
     if estimator == "mean":
-        return _better(away, lower_is_better) if abs(away) > half + margin else _open()
-    one = one_more(values, level)
-    assert one.low is not None and one.high is not None
-    if one.low <= reported <= one.high:
-        return Verdict("reproduced", "one run of ours would give it", "good") if half <= margin else _open()
-    return _better(away, lower_is_better) if abs(away) > half + margin else _open()
+        error = (stdev(values) if sd is None else sd) / math.sqrt(seeds or 1)
+        chance = error * NormalDist().inv_cdf((1 + level) / 2)
+    away = mean.value - reported
+    below, above = (math.hypot(half, chance) for half in (mean.value - mean.low, mean.high - mean.value))
+    if max(below - away, above + away) <= margin:
+        return Verdict("reproduced", "the interval stays within the margin", "good")
+    if estimator == "single" and one.low <= reported <= one.high:
+        return Verdict("reproduced", "one run of ours would give it", "good") if settled else _open()
+    return _better(away, lower_is_better) if abs(away) > margin + (below if away > 0 else above) else _open()
 
 
 def _better(away: float, lower_is_better: bool, why: str = "") -> Verdict:
@@ -216,11 +222,14 @@ def takes(answer: Answer, level: float) -> str:
     low, high, count = answer.effect.low, answer.effect.high, min(answer.counts)
     if low is None or high is None or not answer.effect.value:
         return ""
+    from scipy.special import stdtrit
+
     if answer.unit == "share":
         return f"about {max(count + 1, seeds_needed(one, other, level=1 - level))} seeds each"
-    spread = (high - low) / 2 / 1.96 * math.sqrt(count)  # of one seed's share in the difference
+    free = count - 1 if answer.effect.estimator == "paired difference" else sum(answer.counts) - 2
+    error = (high - low) / 2 / float(stdtrit(free, (1 + LEVEL) / 2))
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
-    needed = math.ceil((z * spread / answer.effect.value) ** 2)
+    needed = math.ceil(count * (z * error / answer.effect.value) ** 2)
     return f"about {max(needed, count + 1)} seeds each" if needed < 10_000 else "no number of seeds at hand"
 
 
