@@ -60,6 +60,7 @@ class PhotoCaption(Task):
     answers = True
     headline = "bleu"
     direction = "max"
+    most = 100.0
     unit = "of 100"
 
     def __init__(

@@ -89,6 +89,7 @@ class Task(ABC):
     causal: ClassVar[bool]  # True: a step's answer may depend on earlier steps only
     headline: ClassVar[str]  # the score that ranks models
     direction: ClassVar[Literal["min", "max"]]  # which way the headline is better
+    most: ClassVar[float] = 1.0  # the headline's end, where higher is better
     unit: ClassVar[str] = ""  # of the headline
     generates: ClassVar[bool] = False  # can write on from a beginning, step by step
     answers: ClassVar[bool] = False  # writes a text for each row that it reads

@@ -61,6 +61,7 @@ class Translation(Task):
     answers = True
     headline = "bleu"
     direction = "max"
+    most = 100.0
     unit = "of 100"
 
     def __init__(

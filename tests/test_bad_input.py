@@ -107,6 +107,16 @@ CASES = {
         ["train", "task=adding", "model=tcn", "network.backend=fused"],
         "network.backend=fused",
     ),
+    "a form that the library lacks": (
+        [*GOOD[:2], "model=rnn", "model.nonlinearity=sigmoid", "network.backend=library", "train.instruments=false"],
+        "the library has no such recurrence",
+    ),
+    "zoneout of no c": (["train", "task=adding", "model=gru", "model.cell_zoneout=0.5"], "needs a state c"),
+    "own symbols for a plain network": ([*GOOD, "train.forcing=0.5"], "network.kind=encoder_decoder"),
+    "a mask a row, drawn at each step": (
+        ["train", "task=reverse", "model=lstm", "network.attention=additive", "model.recurrent_dropout=0.1"],
+        "one dropout mask a row",
+    ),
     "again nothing": (["train", "--again"], "missing value"),
     "again nowhere": (["train", "--again", "nowhere"], "nowhere"),
     "again something else": (["train", "--again", "nowhere", "seed=1"], "seed=1"),

@@ -105,10 +105,19 @@ def test_update_ratio_state_size_and_multiply_adds():
     assert update_ratio(torch.tensor([3.0, 0.0, 4.0]), torch.tensor([3.0, 0.5, 4.0])) == pytest.approx(0.1)
     network, _ = network_of("model=lstm")
     assert state_size(network) == 12
-    assert multiply_adds(network) == 4 * 6 * (2 + 6) + 6
+    products = 4 * 6 * (2 + 6)
+    assert multiply_adds(network) == products + 6
+    assert multiply_adds(network_of("model=peephole_lstm")[0]) == products + 6, "peepholes are pointwise"
+    for tied in ("true", "false"):  # the same work with one set of weights
+        both, _ = network_of("model=lstm", "model.bidirectional=true", f"model.tied_directions={tied}")
+        assert multiply_adds(both) == 2 * products + 12
+    tcn = network_of("model=tcn", "model.levels=1", "model.kernel=3")[0]
+    assert multiply_adds(tcn) == 3 * 6 * 2 + 3 * 6 * 6 + 6 * 2 + 6, "gains are pointwise"
     (job,) = config.jobs(["task=char_lm", "model=gru", "model.hidden_size=6", "network.embedding=3"], sweep=False)
     task = run.make_task(job)
     task.prepare()
+    tied = run.make_network({**job, "network": {**job["network"], "tied": True, "embedding": 6}}, task)
+    assert multiply_adds(tied) == 2 * 3 * 6 * 6 + 6 * task.targets.size, "the read-out's products are there, tied or not"
     network = run.make_network(job, task)
     assert multiply_adds(network) == 3 * 6 * (3 + 6) + 6 * task.targets.size
     assert list(cores(network)) == ["core"]

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import rnnbench
-from rnnbench import config, jobs, run
+from rnnbench import config, jobs, run, tasks
 from rnnbench.cli import main
 from rnnbench.records import RunFolder, find
 
@@ -114,7 +114,14 @@ def test_solved_is_what_validation_says_and_stops():
     record = run.execute(settings("task.solved_below=0.2", "train.steps=400", "network.dropout=0"))
     assert record["solved"] is True and record["solved_step"] == record["steps"]
     assert run.execute(settings("task.solved_below=0.0000001", "runs=never"))["solved"] is False
-    assert run.never_solved({"solved_above": 1.0}) and not run.never_solved({"solved_above": 0.99})
+
+
+def test_a_bound_that_nothing_passes_says_that_there_is_no_solution():
+    assert run.never_solved(tasks.load("reverse", solved_above=1.0)) and not run.never_solved(tasks.load("reverse"))
+    assert run.never_solved(tasks.load("char_lm", solved_below=0.0)) and not run.never_solved(tasks.load("adding"))
+    for name in ("translation", "photo_caption"):
+        options = config.signature("task", name)
+        assert options.options["solved_above"].default == options.constants.get("most", 1) == 100
 
 
 class Killed(BaseException):

@@ -23,7 +23,7 @@ FORMS = {
     "separate": {"layers": 2, "bidirectional": True, "depth_form": "separate"},
     "tied": {"layers": 2, "bidirectional": True, "tied_directions": True},
     "two forward": {"layers": 2, "two_forward": True},
-    "zoneout, dropout": {"layers": 2, "zoneout": 0.2, "cell_zoneout": 0.4, "recurrent_dropout": 0.3, "dropout": 0.5},
+    "zoneout, dropout": {"layers": 2, "zoneout": 0.2, "recurrent_dropout": 0.3, "dropout": 0.5},
     "learned": {"layers": 2, "bidirectional": True, "initial_state": "learned"},
 }
 NEEDS_RECURRENCE = ("zoneout, dropout", "learned")

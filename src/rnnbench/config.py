@@ -440,6 +440,15 @@ def _check_together(config: Mapping[str, Any]) -> None:
                 f"network.{name}={config['network'][name]} needs network.kind=encoder_decoder; a plain network has "
                 f"network.{name}={neutral}"
             )
+    forced = config["train"]["forcing"] == config["train"]["forcing_end"] == 1
+    if config["network"]["kind"] == "plain" and not forced:
+        raise BadOption("train.forcing below 1 needs network.kind=encoder_decoder; a plain network reads what was written")
+    by_step = config["network"]["attention"] == "additive" or not forced
+    if by_step and (model["recurrent_dropout"] or (model["dropout"] and model["dropout_mask"] == "sequence")):
+        raise BadOption(
+            "one dropout mask a row (model.recurrent_dropout, model.dropout_mask=sequence) needs a writer that goes through "
+            "the row at once: not network.attention=additive, and not train.forcing below 1"
+        )
     if model["bidirectional"] and writes and config["network"]["kind"] == "plain":
         raise BadOption(
             f"model={model['name']} reads both directions, and a plain network writes with the same core; "

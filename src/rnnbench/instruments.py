@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from rnnbench.tasks.task import Batch
 
@@ -145,12 +146,30 @@ def state_size(network: Any) -> int:
 
 
 def multiply_adds(network: nn.Module) -> int:
-    """Products a token: every weight matrix but an embedding table is used once a step.
+    """Products a token: every weight matrix is used once a step, one that both directions share twice.
 
-    Pointwise work is not counted, nor what grows with the length (attention); a read-out that answers once is counted too.
+    Not counted: looking up an embedding, pointwise work (peepholes, gains), and what grows with the length (attention). A
+    read-out that answers once is counted.
     """
-    tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
-    return sum(p.numel() for p in network.parameters() if p.dim() > 1 and id(p) not in tables)
+    directions = {  # of tied directions one cell is called for each
+        id(part): stack.directions // len(layer)
+        for stack in network.modules()
+        if isinstance(stack, Stack)
+        for layer in stack.layers
+        for part in layer.modules()
+    }
+    return sum(directions.get(id(part), 1) * _products(part) for part in network.modules())
+
+
+def _products(module: nn.Module) -> int:
+    """Multiplications of a token with the matrices that `module` itself holds."""
+    if isinstance(module, nn.Embedding):
+        return 0
+    if isinstance(module, ParametrizationList):  # a gain and a direction; the matrix is what both make
+        return int(module().numel())
+    pointwise = getattr(module, "pointwise", ())
+    owned = module.named_parameters(recurse=False)
+    return sum(p.numel() for name, p in owned if p.dim() > 1 and name not in pointwise)
 
 
 def forget_peak() -> None:

@@ -164,9 +164,16 @@ def build(
 
 
 def compute_by(network: nn.Module, backend: str) -> None:
-    """Sets the back end of every recurrence; ValueError where one of them does not have it."""
-    for part in network.modules():
-        if isinstance(part, Mechanism) and backend != "auto":
-            if backend not in part.backends:
-                raise ValueError(f"network.backend={backend}: {type(part).__name__} has {', '.join(('auto', *part.backends))}")
-            part.backend = backend
+    """Sets the back end of every recurrence; ValueError where one of them does not have it, or not in the form that it has.
+
+    A wrapper's own cell keeps its own: noise goes through it step by step, whatever it has.
+    """
+    cells = [part for part in network.modules() if isinstance(part, Mechanism)]
+    wrapped = {id(part) for cell in cells for part in cell.modules() if part is not cell}
+    for cell in cells:
+        if backend != "auto" and id(cell) not in wrapped:
+            if backend not in cell.backends:
+                raise ValueError(f"network.backend={backend}: {type(cell).__name__} has {', '.join(('auto', *cell.backends))}")
+            cell.backend = backend
+            if backend == "library":
+                cell.unroll(torch.zeros(1, 1, cell.input_size), cell.initial_state(1))

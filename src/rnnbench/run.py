@@ -391,12 +391,12 @@ def _train(planned: Plan, tracker: tracking.Tracker, folder: RunFolder, settings
             "diverged_step": diverged,
             "scores": scores,
             "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-            "solved": None if never_solved(config["task"]) else learner.solved_step is not None,  # on validation
+            "solved": None if never_solved(task) else learner.solved_step is not None,  # on validation
             "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
             "solved_step": learner.solved_step,
             "seconds_to_solved": learner.seconds_to_solved,
             "speed": speed(learner),
-            **surroundings(learner.device),
+            **surroundings(learner.trains_on),
             "process": dict(settings),
             "changes": changes,
             "started": started.isoformat(timespec="seconds"),
@@ -552,9 +552,9 @@ def changed(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted:
     return [*checkpoint["changes"], {"step": step, "changed": differing}]
 
 
-def never_solved(task: Mapping[str, Any]) -> bool:
+def never_solved(task: Task) -> bool:
     """Whether the task's bound on `solved` is one that nothing passes, as where there is no solution."""
-    return task.get("solved_below") == 0 or task.get("solved_above") == 1
+    return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
 
 
 def speed(learner: Any) -> dict[str, float | None]:
@@ -563,10 +563,10 @@ def speed(learner: Any) -> dict[str, float | None]:
     sequences, tokens = learner.totals
     return {
         "seconds": learner.seconds,
-        "steps_per_second": learner.step / seconds,
+        "steps_per_second": learner.pace,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
-        "peak_memory_bytes": instruments.peak_memory(learner.device),
+        "peak_memory_bytes": instruments.peak_memory(learner.trains_on),
         **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
     }
 

@@ -139,6 +139,7 @@ class Learner(lightning.LightningModule):
         self._since: float | None = None  # when the clock of training was started; None while it stands
         self._saved_at, self._saved_step = time.monotonic(), 0
         self._row_at, self._row_step = 0.0, 0  # seconds of training and steps at the last row
+        self.trains_on = torch.device("cpu")  # Lightning moves the network back to the CPU at the end, `device` with it
         self._evaluated_state: State | None = None
 
     # one step
@@ -148,6 +149,11 @@ class Learner(lightning.LightningModule):
         if self._resume:
             self._optimizer.load_state_dict(self._resume["optimizer"])
         return self._optimizer
+
+    @property
+    def pace(self) -> float:
+        """Steps a second of all rows that were written, evaluations not counted."""
+        return self._row_step / (self.seconds or math.nan)
 
     def rate(self) -> float:
         """The learning rate of the coming step: a function of the step (and of the evaluations, for `plateau`)."""
@@ -533,6 +539,7 @@ def train(
         callbacks=[progress] if progress else [],
         use_distributed_sampler=False,
     )
+    learner.trains_on = trainer.strategy.root_device
     share = trainer.global_rank, trainer.world_size
     on_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -61,7 +61,7 @@ def choose(backend: str, in_library: bool, library_is_faster: bool, sink: StateG
 
 def library_is_faster(x: Tensor, R: Tensor) -> bool:
     """Of the layers other than the LSTM: on a GPU, and on a CPU in bf16 once products outweigh the rest of a step."""
-    return x.is_cuda or (torch.is_autocast_enabled(x.device.type) and R.shape[1] >= 256)
+    return x.is_cuda or (x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and R.shape[1] >= 256)
 
 
 def once(backward: Callable[..., Any]) -> Callable[..., Any]:

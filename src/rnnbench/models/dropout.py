@@ -46,6 +46,8 @@ class Zoneout(Mechanism):
         super().__init__()
         if not cell.recurrent:
             raise ValueError(f"model.zoneout={rate} needs a recurrent state, and {type(cell).__name__} has none")
+        if cell_rate and len(leaves(cell.initial_state(1))) < 2:
+            raise ValueError(f"model.cell_zoneout={cell_rate} needs a state c beside h, and {type(cell).__name__} has none")
         self.cell, self.rates = cell, (rate, cell_rate)  # of h and of c
         self.input_size, self.output_size = cell.input_size, cell.output_size
 

@@ -38,6 +38,7 @@ from .mechanism import Mechanism, State, Step
 class LSTM(Mechanism):
     version = 1
     backends = ("library", "fused")
+    pointwise = ("p",)
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class LSTM(Mechanism):
         gain: AboveZero = 1.0,  # factor on the initial R
         zero_bias: bool = False,  # biases but the forget gate's start at zero instead of as the weights do
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
-        chrono: Count = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec & Ollivier 2018); 0: off
+        chrono: Count = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
         peepholes: Literal["none", "diagonal", "output_matrix"] = "none",  # gates see the cell: p, or V for o alone
         proj_size: Count = 0,  # width P of h where it is a projection; 0: h is as wide as the cell
         NIG: bool = False,  # no input gate: i = 1

@@ -31,6 +31,7 @@ class Mechanism(nn.Module, ABC):
     version: ClassVar[int]  # raised when the numbers that the mechanism makes change
     recurrent: ClassVar[bool] = True  # the state's first tensor is the last output; where false, the state is a window
     backends: ClassVar[tuple[str, ...]] = ("loop",)  # what computes `unroll`
+    pointwise: ClassVar[tuple[str, ...]] = ()  # matrices of parameters that are multiplied element by element
 
     input_size: int
     output_size: int
@@ -83,8 +84,10 @@ class Mechanism(nn.Module, ABC):
         With y (B, T, output_size), what the mechanism gave for x, all steps are computed at once where `seen_by_gates` says
         that this can be; else step by step, so for a small batch.
         """
+        if not self.recurrent:
+            return {}
         state = self.initial_state(len(x)) if state is None else state
-        if y is not None and self.recurrent:
+        if y is not None:
             outputs = torch.cat([leaves(state)[0].unsqueeze(1), y[:, :-1]], 1).flatten(0, 1)
             seen = self.seen_by_gates(outputs)
             if seen is not None:
