@@ -63,7 +63,7 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
     out = capfd.readouterr().out
     assert "sweep s: 4 runs, 0 recorded before, 2 at a time" in out and "4 of 4 runs recorded" in out
     assert len(results("runs")) == 4
-    assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json"}
+    assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json", ".lock"}
     manifest = jobs.read_manifest(Path("runs/sweeps/s"))
     assert {about["words"] for about in manifest.values()} == {
         f"model={model} seed={seed}" for model in ("lstm", "gru") for seed in (0, 1)
