@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from rnnbench import jobs, pool, run
 from rnnbench.cli import main
+from rnnbench.config import CONF, load_yaml
 from rnnbench.lease import newest
 from rnnbench.records import RunFolder
 
@@ -73,6 +75,19 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
     assert main(words) == 0
     assert "4 recorded before" in capfd.readouterr().out
     assert not holders()
+
+
+@pytest.mark.parametrize("launching", ["processes", "basic"])
+def test_two_ways_of_saying_one_run_are_one_run(launching, capfd):
+    irnn = load_yaml(CONF / "model/irnn.yaml")
+    said = [f"model.{key}={json.dumps(value)}" for key, value in irnn.items() if key != "mechanism"]
+    lines = ["model=irnn", " ".join(["model=rnn", *said])]
+    Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": lines}))
+    assert main(["sweep", "two.yaml", f"hydra/launcher={launching}"]) == 0
+    assert "1 of 1 runs recorded" in capfd.readouterr().out
+    assert main(["status", "two"]) == 0
+    assert capfd.readouterr().out == "sweep two: 1 runs: 1 recorded\n"
+    assert [name.split("/")[1] for name in results("runs")] == ["irnn"]
 
 
 def test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on(capfd):

@@ -34,14 +34,16 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E40
 def prepare(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], sweep: str) -> None:
     """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
 
-    BadOption with one line where a task's data cannot be had. Torch is imported by a process of its own.
+    Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
+    imported by a process of its own.
     """
     found = asked(look_up, list(configs))
-    CHECKED.clear()
+    jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for config, words, given, facts in zip(configs, shown, overrides, found, strict=True):
         folder = RunFolder(Path(facts.pop("folder")))
-        CHECKED.append(Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+        jobs.setdefault(facts["id"], Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+    CHECKED[:] = jobs.values()
 
 
 def estimate(workers: int) -> Iterator[str]:
