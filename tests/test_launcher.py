@@ -114,6 +114,27 @@ def test_hydras_own_launcher_still_works(capfd):
     assert len(results("runs")) == 4
 
 
+def test_of_another_launcher_held_runs_and_damaged_records_are_named_and_the_rest_goes_on(capfd):
+    words = ["train", "-m", *QUICK, *SWEEP, "hydra/launcher=basic"]
+    assert main(words) == 0
+    held, damaged, lost = (Path("runs") / name for name in sorted(results("runs"))[:3])
+    for path in (held, lost):
+        (path / "record.json").unlink()
+    (damaged / "record.json").write_text("{}")
+    capfd.readouterr()
+    with RunFolder(held).lease():
+        assert main(words) == 1
+    out, err = capfd.readouterr()
+    assert "4 runs, 1 recorded before" in out and "2 of 4 runs recorded" in out and "Traceback" not in err
+    assert f"1 of 4 runs failed:\n  {damaged}/record.json: no record" in err
+    assert f"1 of 4 runs are not recorded; the same command asks again:\n  {'/'.join(held.parts[1:])}  running" in err
+    assert f"by process {os.getpid()}" in err
+    assert main(words) == 1
+    out, err = capfd.readouterr()
+    assert "3 of 4 runs recorded" in out and "1 of 4 runs failed" in err and "not recorded" not in err
+    assert main(words) == 1
+
+
 @pytest.mark.parametrize(
     "word, said",
     [
