@@ -175,6 +175,22 @@ LSTM = [{"task": "adding", "model": "lstm"}]
 
 
 @pytest.mark.parametrize(
+    ("key", "rule", "whole"),
+    [
+        ("train.weight_decay", {"low": 0, "high": 1}, False),
+        ("train.clip", {"low": 1, "high": 100, "log": True}, False),  # a number or null
+        ("train.batch_size", {"low": 1, "high": 64}, True),
+        ("model.hidden_size", {"low": 8, "high": 64, "log": True}, True),
+    ],
+)
+def test_a_range_is_of_whole_numbers_where_the_option_takes_no_others(key, rule, whole):
+    (dimension,) = space.dimensions({key: rule}, LSTM)
+    drawn = [dimension.suggest(optuna.create_study().ask()) for _ in range(5)]
+    assert {type(value) for value in drawn} == {int if whole else float}
+    assert all(value == int(value) for value in drawn) == whole
+
+
+@pytest.mark.parametrize(
     "rules, said",
     [
         ({}, "empty"),
