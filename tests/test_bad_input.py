@@ -123,6 +123,15 @@ CASES = {
     "status of nothing": (["status", "nowhere"], "no sweep or folder 'nowhere'"),
     "prune nothing": (["prune", "nowhere"], "no sweep or folder 'nowhere'"),
     "prune the future": (["prune", "--days", "-1"], "at least 0"),
+    "prune at no time": (["prune", "--days", "nan"], "--days nan: at least 0"),
+    "a sweep of a key twice": (["sweep", "twice.yaml"], "twice.yaml: "),
+    "a sweep of broken YAML": (["sweep", "broken.yaml"], "broken.yaml: "),
+    "a sweep not UTF-8": (["sweep", "latin.txt"], "latin.txt: 'utf-8'"),
+    "a sweep within itself": (["sweep", "itself.yaml"], "itself.yaml: "),
+    "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key runs"),
+    "a flag with a typo": (["reproduce", "demo", "--rowz", "a"], "arguments: --rowz a; did you mean '--rows'?"),
+    "a flag and its value": (["prune", "--dayz=3"], "arguments: --dayz=3; did you mean '--days'?"),
+    "a flag like no other": (["prune", "--xyzzy"], "arguments: --xyzzy (try rnnbench prune --help)"),
     "estimate of nothing": (["estimate"], "missing value: task"),
     "estimate with a typo": (["estimate", "task=adding", "model=lstm,grru"], "did you mean 'gru'"),
     "compare nothing": (["compare"], "rnnbench train"),
@@ -137,6 +146,9 @@ def files(clean) -> None:
     Path("empty.txt").write_text("")
     Path("latin.txt").write_bytes("déjà vu ".encode("latin-1") * 10000)
     Path("short.txt").write_text("too short")
+    Path("twice.yaml").write_text("runs: [task=adding model=lstm]\nruns: [task=adding model=gru]\n")
+    Path("broken.yaml").write_text("runs: [task=adding model=lstm\n")
+    Path("itself.yaml").write_text("runs: &runs [*runs]\n")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_status_names_every_run_that_is_not_recorded(sweep, capfd):
 def test_two_commands_of_one_name_are_one_sweep(sweep):
     jobs.write_manifest(Path("runs"), "s", [stand_in(9, "another")])
     assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 7
+
+
+def add_each_by_itself(setting: str) -> None:
+    for number in range(20):
+        jobs.write_manifest(Path("runs"), "s", [stand_in(number, setting)])
+
+
+def test_commands_of_one_name_at_one_time_lose_no_run():
+    with multiprocessing.get_context("fork").Pool(4) as writers:
+        writers.map(add_each_by_itself, "abcd", chunksize=1)
+    assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 80
 
 
 def test_prune_frees_old_checkpoints_of_what_nobody_runs_and_never_a_record(sweep, capfd):

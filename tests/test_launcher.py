@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from rnnbench import jobs, pool, run
 from rnnbench.cli import main
+from rnnbench.config import CONF, load_yaml
 from rnnbench.lease import newest
 from rnnbench.records import RunFolder
 
@@ -63,7 +65,7 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
     out = capfd.readouterr().out
     assert "sweep s: 4 runs, 0 recorded before, 2 at a time" in out and "4 of 4 runs recorded" in out
     assert len(results("runs")) == 4
-    assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json"}
+    assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json", ".lock"}
     manifest = jobs.read_manifest(Path("runs/sweeps/s"))
     assert {about["words"] for about in manifest.values()} == {
         f"model={model} seed={seed}" for model in ("lstm", "gru") for seed in (0, 1)
@@ -73,6 +75,19 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
     assert main(words) == 0
     assert "4 recorded before" in capfd.readouterr().out
     assert not holders()
+
+
+@pytest.mark.parametrize("launching", ["processes", "basic"])
+def test_two_ways_of_saying_one_run_are_one_run(launching, capfd):
+    irnn = load_yaml(CONF / "model/irnn.yaml")
+    said = [f"model.{key}={json.dumps(value)}" for key, value in irnn.items() if key != "mechanism"]
+    lines = ["model=irnn", " ".join(["model=rnn", *said])]
+    Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": lines}))
+    assert main(["sweep", "two.yaml", f"hydra/launcher={launching}"]) == 0
+    assert "1 of 1 runs recorded" in capfd.readouterr().out
+    assert main(["status", "two"]) == 0
+    assert capfd.readouterr().out == "sweep two: 1 runs: 1 recorded\n"
+    assert [name.split("/")[1] for name in results("runs")] == ["irnn"]
 
 
 def test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on(capfd):
@@ -97,6 +112,27 @@ def test_it_stops_at_the_first_failure_where_asked(capfd):
 def test_hydras_own_launcher_still_works(capfd):
     assert main(["train", "-m", *QUICK, *SWEEP, "hydra/launcher=basic"]) == 0
     assert len(results("runs")) == 4
+
+
+def test_of_another_launcher_held_runs_and_damaged_records_are_named_and_the_rest_goes_on(capfd):
+    words = ["train", "-m", *QUICK, *SWEEP, "hydra/launcher=basic"]
+    assert main(words) == 0
+    held, damaged, lost = (Path("runs") / name for name in sorted(results("runs"))[:3])
+    for path in (held, lost):
+        (path / "record.json").unlink()
+    (damaged / "record.json").write_text("{}")
+    capfd.readouterr()
+    with RunFolder(held).lease():
+        assert main(words) == 1
+    out, err = capfd.readouterr()
+    assert "4 runs, 1 recorded before" in out and "2 of 4 runs recorded" in out and "Traceback" not in err
+    assert f"1 of 4 runs failed:\n  {damaged}/record.json: no record" in err
+    assert f"1 of 4 runs are not recorded; the same command asks again:\n  {'/'.join(held.parts[1:])}  running" in err
+    assert f"by process {os.getpid()}" in err
+    assert main(words) == 1
+    out, err = capfd.readouterr()
+    assert "3 of 4 runs recorded" in out and "1 of 4 runs failed" in err and "not recorded" not in err
+    assert main(words) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rnnbench import asking, cli, config, declared, measured, pages, records, renderers, reproductions
+from rnnbench import asking, cli, config, declared, measured, pages, records, renderers, reproductions, starting
 from rnnbench.records import digest
 from tests.test_declared import GRID, edited, write
 
@@ -524,6 +524,14 @@ def test_a_sweep_of_a_file_of_lines():
     assert done.returncode == 0, done.stderr
     assert len(list(Path("runs").glob("adding/*/*/record.json"))) == 3
     assert "sweep mine: 3 runs" in done.stdout
+
+
+def test_two_names_are_two_sweeps():
+    names = ["mine", "my_runs-2.1", "实验", "поиск", "été", "ôtô", "a b", "a-b", ".a", "-a", "x" * 99, "x" * 120, "sweep"]
+    words = [starting._word(name) for name in names]
+    assert len(set(words)) == len(names) and words[:2] == names[:2] and words[2].startswith("sweep-")
+    for word in words:
+        config.jobs(["task=adding", "model=lstm", f"sweep={word}"], sweep=False)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,22 @@ LSTM = [{"task": "adding", "model": "lstm"}]
 
 
 @pytest.mark.parametrize(
+    ("key", "rule", "whole"),
+    [
+        ("train.weight_decay", {"low": 0, "high": 1}, False),
+        ("train.clip", {"low": 1, "high": 100, "log": True}, False),  # a number or null
+        ("train.batch_size", {"low": 1, "high": 64}, True),
+        ("model.hidden_size", {"low": 8, "high": 64, "log": True}, True),
+    ],
+)
+def test_a_range_is_of_whole_numbers_where_the_option_takes_no_others(key, rule, whole):
+    (dimension,) = space.dimensions({key: rule}, LSTM)
+    drawn = [dimension.suggest(optuna.create_study().ask()) for _ in range(5)]
+    assert {type(value) for value in drawn} == {int if whole else float}
+    assert all(value == int(value) for value in drawn) == whole
+
+
+@pytest.mark.parametrize(
     "rules, said",
     [
         ({}, "empty"),
@@ -215,6 +231,13 @@ def test_bad_words_are_refused(words, said, capfd):
     err = capfd.readouterr().err
     assert said in err and err.count("\n") == 1
     assert not os.listdir()
+
+
+def test_it_fails_where_no_trial_came_to_its_end(capfd):
+    words = [*QUICK[1:], "train.learning_rate=1e30", "train.optimizer=sgd"]
+    Path("space.yaml").write_text("train.clip: [1.0e+30]\n")
+    assert main(["tune", "adding", "relu_rnn", *words, "--trials", "1", "--space", "space.yaml"]) == 1
+    assert "1 trials (1 fail)\n  no trial came to its end" in capfd.readouterr().out
 
 
 def test_a_study_in_a_data_base(capfd):

@@ -342,7 +342,7 @@ def prune(options: argparse.Namespace) -> int:
 
     if not options.what:
         options.what = [str(options.runs)]
-    if options.days < 0:
+    if not options.days >= 0:  # nan neither
         raise BadOption(f"--days {options.days:g}: at least 0")
     for folder, is_sweep in members(options):
         for line in jobs.prune(folder, is_sweep, options.days, options.dry_run):

@@ -60,6 +60,9 @@ class Parser(argparse.ArgumentParser):
     """Errors in one line, with the nearest word."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
+            message += next(filter(None, (nearest(flag, self._option_string_actions) for flag in flags)), "")
         sys.exit(refuse(f"{message} (try {self.prog} --help)"))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -119,7 +119,11 @@ def file(group: str, name: str) -> Mapping[str, Any]:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    loaded = OmegaConf.to_container(OmegaConf.load(path))
+    """The settings in a file; BadOption, in one line, where it cannot be read or a key stands twice."""
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError, RecursionError) as error:
+        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(loaded, dict):
         raise BadOption(f"{path}: settings expected, `name: value` a line")
     return {str(key): value for key, value in loaded.items()}

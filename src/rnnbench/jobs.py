@@ -1,6 +1,7 @@
 """What a sweep is made of, how far it has come, and how long the rest will take: read from plain files, torch not needed.
 
     runs/sweeps/<name>/manifest.json     the runs that belong to it: folder, id, overrides
+    runs/sweeps/<name>/.lock             locked while they are added to
 
 The cost of every question grows with the sweep that is asked about, not with the store that it lies in.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .lease import Watch
+from .lease import Watch, locked
 from .records import DamagedRecord, Held, RunFolder, write_atomically
 
 CONTEXT = 2**29  # bytes that a process has on a GPU beside its tensors
@@ -51,12 +52,13 @@ class Job:
 def write_manifest(runs: Path, sweep: str, jobs: Iterable[Job]) -> None:
     """Adds `jobs` to the manifest of `sweep`; two commands that name one sweep make one sweep of their runs."""
     folder = runs / "sweeps" / sweep
-    before = read_manifest(folder) if (folder / "manifest.json").exists() else {}
-    told = {**before, **{job.name: {"id": job.id, "words": job.words} for job in jobs}}
-    if told != before:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"schema": 1, "runs": told}, indent=0, ensure_ascii=False)
-        write_atomically(folder / "manifest.json", text.encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock"):
+        before = read_manifest(folder) if (folder / "manifest.json").exists() else {}
+        told = {**before, **{job.name: {"id": job.id, "words": job.words} for job in jobs}}
+        if told != before:
+            text = json.dumps({"schema": 1, "runs": told}, indent=0, ensure_ascii=False)
+            write_atomically(folder / "manifest.json", text.encode())
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, str]]:

@@ -17,10 +17,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from .config import LAUNCHERS, RAY, SUBMITIT, register_launchers
-from .jobs import Job, clock, measured, write_manifest
+from .jobs import Job, clock, measured, state, write_manifest
 from .options import BadOption, Count, Positive
 from .pool import Pool, cores
-from .records import RunFolder, digest
+from .records import DamagedRecord, RunFolder, digest
 from .worker import asked, look_up, try_out
 
 CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
@@ -34,14 +34,16 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E40
 def prepare(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], sweep: str) -> None:
     """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
 
-    BadOption with one line where a task's data cannot be had. Torch is imported by a process of its own.
+    Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
+    imported by a process of its own.
     """
     found = asked(look_up, list(configs))
-    CHECKED.clear()
+    jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for config, words, given, facts in zip(configs, shown, overrides, found, strict=True):
         folder = RunFolder(Path(facts.pop("folder")))
-        CHECKED.append(Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+        jobs.setdefault(facts["id"], Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+    CHECKED[:] = jobs.values()
 
 
 def estimate(workers: int) -> Iterator[str]:
@@ -144,29 +146,47 @@ class Checked(BasicSweeper):
 
 
 def elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
-    """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed."""
+    """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed or has no record."""
     config = CHECKED[0].config
     write_manifest(Path(config["runs"]), config["sweep"], CHECKED)
-    todo = {job.id: job.overrides for job in CHECKED if not job.folder.record()}
-    print(f"sweep {config['sweep']}: {len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before", flush=True)
-    if not todo:
-        return []
-    forget()
-    try:
-        results = launcher.launch(list(todo.values()), initial_job_idx=0)
-    finally:
-        done = sum(job.folder.record() is not None for job in CHECKED)
-        print(f"sweep {config['sweep']}: {done} of {len(CHECKED)} runs recorded", flush=True)
-    failed = [str(result._return_value) for result in results if result.status is JobStatus.FAILED]
+    recorded, failed = answered()
+    todo = [job for job in CHECKED if job.id not in recorded | failed.keys()]
+    print(f"sweep {config['sweep']}: {len(CHECKED)} runs, {len(recorded)} recorded before", flush=True)
+    results: Sequence[JobReturn] = []
+    if todo:
+        forget()
+        try:
+            results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
+        finally:
+            recorded, failed = answered()
+            print(f"sweep {config['sweep']}: {len(recorded)} of {len(CHECKED)} runs recorded", flush=True)
+    for job, result in zip(todo, results, strict=False):
+        if result.status is JobStatus.FAILED:
+            failed[job.id] = str(result._return_value)
+    left = [job for job in CHECKED if job.id not in recorded | failed.keys()]  # held by another process, say
     if failed:
-        print(
-            f"rnnbench: {len(failed)} of {len(CHECKED)} runs failed:",
-            *(f"  {line}" for line in failed),
-            sep="\n",
-            file=sys.stderr,
-        )
+        print(f"rnnbench: {len(failed)} of {len(CHECKED)} runs failed:", file=sys.stderr)
+        print(*(f"  {line}" for line in failed.values()), sep="\n", file=sys.stderr)
+    if left:
+        print(f"rnnbench: {len(left)} of {len(CHECKED)} runs are not recorded; the same command asks again:", file=sys.stderr)
+        for job in left:
+            found = state(job.folder, job.words)
+            print(f"  {job.name}  {found.kind}  {found.about}".rstrip(), file=sys.stderr)
+    if failed or left:
         sys.exit(1)
     return results
+
+
+def answered() -> tuple[set[str], dict[str, str]]:
+    """Of CHECKED by id: which runs are recorded; and what is wrong with the records that are damaged."""
+    recorded, damaged = set(), {}
+    for job in CHECKED:
+        try:
+            if job.folder.record() is not None:
+                recorded.add(job.id)
+        except DamagedRecord as error:
+            damaged[job.id] = str(error)
+    return recorded, damaged
 
 
 def forget() -> None:

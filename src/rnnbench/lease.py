@@ -202,6 +202,14 @@ def held(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[
         lease.release()
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits for the kernel's lock of a file and has it while the context lasts: gone with its holder, however that ends."""
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def try_locks(folder: Path) -> None:
     """OSError with one line where files in `folder` cannot be locked, or where their locks hold nobody off."""
     path = folder / f".lease-{secrets.token_hex(8)}"

@@ -139,6 +139,13 @@ def convert(value: Any, annotation: Any) -> Any:
     return value
 
 
+def takes_fractions(annotation: Any) -> bool:
+    """Whether a number that is not whole may stand there."""
+    if typing.get_origin(annotation) in (Annotated, typing.Union, types.UnionType):
+        return any(map(takes_fractions, typing.get_args(annotation)))
+    return annotation is float
+
+
 def describe(annotation: Any) -> str:
     """The annotation in a user's words: `whole number, at least 1`."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)

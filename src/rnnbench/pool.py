@@ -55,15 +55,14 @@ class Pool:
 
     def run(self) -> None:
         started = time.monotonic()
-        known = {job.id: job for job in self.jobs}  # two ways of saying one run are one run
-        for job in known.values():
+        for job in self.jobs:
             if not self.answered(job):
                 self.queue.append(job)
         before = len(self.recorded)
         todo = list(self.queue)
         expect(todo)
         self.queue = collections.deque(sorted(todo, key=lambda job: -job.expected))
-        self.total = len(known)
+        self.total = len(self.jobs)
         workers = f", {self.workers} at a time" if todo else ""
         self.say(f"{self.total} runs, {before} recorded before{workers}")
         with self.signals():

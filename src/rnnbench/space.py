@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import config
-from .options import BadOption, unknown
+from .options import BadOption, takes_fractions, unknown
 
 EDGE = 0.05  # of a range, from an end
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One option and the values that it may take: from `low` to `high`, or one of `choices`."""
+    """One option and the values that it may take: from `low` to `high`, whole ones only or any, or one of `choices`."""
 
     key: str
     low: float = 0
     high: float = 0
     log: bool = False
     choices: tuple[Any, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        return isinstance(self.low, int) and isinstance(self.high, int)
+    whole: bool = False
 
     def suggest(self, trial: Any) -> Any:
         """The value of an Optuna trial."""
@@ -60,8 +57,9 @@ def dimensions(rules: Mapping[str, Any], chosen: Sequence[Mapping[str, str]]) ->
     """`rules` for each of `chosen` ({"task": ..., "model": ...}); BadOption where one of them cannot take all the values."""
     if not rules:
         raise BadOption("the space is empty: `train.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}`, say")
-    found = [_dimension(key, rule) for key, rule in rules.items()]
-    for dimension in found:
+    found = []
+    for dimension in [_dimension(key, rule) for key, rule in rules.items()]:
+        fractions = True
         for choice in chosen:
             option = config.option(dimension.key, choice)
             if option is None or "." not in dimension.key:
@@ -71,6 +69,8 @@ def dimensions(rules: Mapping[str, Any], chosen: Sequence[Mapping[str, str]]) ->
                 )
             for value in dimension.choices or (dimension.low, dimension.high):
                 option.check(value, dimension.key)
+            fractions = fractions and takes_fractions(option.annotation)
+        found.append(replace(dimension, whole=not fractions and type(dimension.low) is type(dimension.high) is int))
     return found
 
 

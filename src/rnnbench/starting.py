@@ -277,8 +277,11 @@ def sweep(options: argparse.Namespace) -> int:
 
 
 def _word(name: str) -> str:
-    """`name` as a sweep may be called."""
-    return re.sub(r"[^\w.-]|^[.-]", "-", name, flags=re.ASCII).lstrip("-") or "sweep"
+    """`name` as a sweep may be called; with digits of its digest where it cannot stand as it is: two names are two sweeps."""
+    from .records import digest
+
+    word = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-")[:90]
+    return word if word == name else f"{word or 'sweep'}-{digest(name)[:8]}"
 
 
 def _launching(words: Sequence[str]) -> list[str]:
@@ -389,6 +392,7 @@ def tune(options: argparse.Namespace) -> int:
         search.check_storage(options.storage)
     asked(look_up, jobs)  # prepares the data
     direction = config.signature("task", jobs[0]["task"]["name"]).constants["direction"]
+    code = 0
     for model in models:
         how = [words[model], rules, options.sampler, options.seed, not options.no_prune]
         name = f"{options.task}-{model}-{digest(how)[:8]}"
@@ -404,5 +408,7 @@ def tune(options: argparse.Namespace) -> int:
             label=f"{options.task}/{model}",
         )
         study.run(options.trials, options.workers)
-        print(*search.told(name, study.save()), sep="\n", flush=True)
-    return 0
+        found = study.save()
+        print(*search.told(name, found), sep="\n", flush=True)
+        code = max(code, int(found["best"] is None))
+    return code
