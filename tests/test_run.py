@@ -91,6 +91,16 @@ def test_the_recorded_floor_is_that_of_the_test_split(overrides):
     assert record["task"]["floor"] != record["task"]["expected_floor"] == 1 / 6
 
 
+def test_loading_asks_for_no_folder_to_write_in(monkeypatch):
+    run.execute(settings("train.steps=1"))
+    place = only().path.absolute()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    trained = rnnbench.load(place)
+    assert run.initial(trained) is not None
+    with pytest.raises(ValueError, match="no folder can be written"):
+        settings("train.steps=2")
+
+
 def test_what_does_not_belong_to_the_record_is_not_loaded(capfd):
     text = Path("text.txt")
     text.write_text("ab cd ef " * 3000)

@@ -193,6 +193,7 @@ def jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -
         for override in parsed:
             _check_key(override, parsed, own_files=config_dir is not None)
         found.append(resolve(_composed(job, config_dir)))
+        writable(found[-1]["runs"])
     return found
 
 
@@ -493,11 +494,15 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and ., the first no sign")
     if "\0" in config["runs"] or any(len(os.fsencode(part)) > 255 for part in Path(config["runs"]).parts):
         raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
-    place = Path(config["runs"]).absolute()
+
+
+def writable(runs: str) -> None:
+    """BadOption where the folder of all runs cannot be made or written to."""
+    place = Path(runs).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise BadOption(f"runs={config['runs']!r}: no folder can be written there ({place} is not a writable folder)")
+        raise BadOption(f"runs={runs!r}: no folder can be written there ({place} is not a writable folder)")
 
 
 def refuse_code(composed: Any, where: str = "") -> None:

@@ -191,6 +191,7 @@ def again(words: list[str]) -> int:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
     settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
     settings = config.resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
+    config.writable(settings["runs"])
     check_locks([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
