@@ -421,3 +421,12 @@ def test_a_task_that_does_not_write_cannot_be_sampled(capfd):
     run.execute(settings())
     assert main(["sample", str(only().path)]) == 2
     assert "does not write" in capfd.readouterr().err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_run_on_a_gpu_says_so():
+    """At the end Lightning moves the network to the CPU; the record says where it trained, and what that memory held."""
+    record = run.execute(settings("trainer.accelerator=gpu", "train.steps=3"))
+    assert record["hardware"]["device"] == "cuda" and record["hardware"]["gpu"] == torch.cuda.get_device_name()
+    assert record["speed"]["peak_memory_bytes"] < torch.cuda.mem_get_info()[1]
