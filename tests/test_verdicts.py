@@ -135,8 +135,8 @@ def test_log_rank_of_what_all_solve_at_once_is_undecided():
 
 def test_beyond_a_margin_is_a_test_of_its_own():
     near, far = [1.0, 1.1, 0.9, 1.0, 1.05], [2.0, 2.1, 1.9, 2.0, 2.05]
-    assert comparisons.beyond(near, far, 0.5) < 1e-4 < 0.4 < comparisons.beyond(near, far, 1.0)
-    assert comparisons.beyond([1.0] * 3, [2.0] * 3, 0.5) == 0.0 and comparisons.beyond([1.0] * 3, [2.0] * 3, 1.5) == 1.0
+    assert comparisons.against_margin(near, far, 0.5)[1] < 1e-4 < 0.4 < comparisons.against_margin(near, far, 1.0)[1]
+    assert comparisons.against_margin([1.0] * 3, [2.0] * 3, 1.5) == (0.0, 1.0)
 
 
 A, B, NEAR_A = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0], [2.0, 2.1, 1.9, 2.05, 1.95, 2.02, 1.98, 2.0], [1.0] * 7 + [1.01]

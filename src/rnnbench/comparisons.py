@@ -1,12 +1,13 @@
 """Whether two settings differ, and by how much: differences, equivalence, times to solve, and many questions at once.
 
-"Not significant" is not "the same": a claim that one setting matches another takes `equivalence`, with a margin that was
+"Not significant" is not "the same": a claim that one setting matches another takes `against_margin`, with a margin that was
 declared before. Runs that never solved their task are censored, not dropped: `time_to_solve` and `log_rank` know how long
 each was watched. All tests are two-sided; resampling is seeded, and exact where there are few enough ways.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -102,43 +103,32 @@ def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:
     return bool(stats.pearsonr(a, b, alternative="greater").pvalue < 0.05)
 
 
-def equivalence(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> float:
-    """The p of two one-sided tests that mean(a) - mean(b) lies within ±`margin`; small means equivalent.
+def against_margin(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> tuple[float, float]:
+    """(p of two one-sided t tests: small where mean(a) - mean(b) lies within ±`margin`; of one: small where it lies outside).
 
     ValueError as for `difference`, and for a margin that is not positive.
     Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15(6).
     """
+    import numpy
+    from scipy import stats
+
     if margin <= 0:
         raise ValueError(f"margin {margin}: more than 0")
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
         raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no equivalence test")
-    above, below = _one_sided(a, b, -margin, paired)[0], _one_sided(a, b, margin, paired)[1]
-    if math.isnan(above) or math.isnan(below):  # no spread at all
-        return 0.0 if abs(sum(a) / len(a) - sum(b) / len(b)) < margin else 1.0
-    return max(above, below)
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
 
+    def p(limit: float, side: str) -> float:
+        """Against mean(a) - mean(b) lying on that side of `limit`."""
+        with warnings.catch_warnings(action="ignore"):  # as in `difference`
+            test = stats.ttest_rel if paired else functools.partial(stats.ttest_ind, equal_var=False)
+            return float(test(x - limit, y, alternative=side).pvalue)
 
-def beyond(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> float:
-    """The p of mean(a) and mean(b) being no further apart than `margin`; small means that they are. One-sided t tests."""
-    above, below = _one_sided(a, b, margin, paired)[0], _one_sided(a, b, -margin, paired)[1]
-    if math.isnan(above) or math.isnan(below):  # no spread at all
-        return 0.0 if abs(sum(a) / len(a) - sum(b) / len(b)) > margin else 1.0
-    return min(above, below)
-
-
-def _one_sided(a: Sequence[float], b: Sequence[float], limit: float, paired: bool) -> tuple[float, float]:
-    """The p against mean(a) - mean(b) lying above `limit`, and against it lying below."""
-    import numpy
-    from scipy import stats
-
-    x, y = numpy.asarray(a, dtype=float) - limit, numpy.asarray(b, dtype=float)
-    with warnings.catch_warnings(action="ignore"):  # as in `difference`
-        tests = [
-            stats.ttest_rel(x, y, alternative=side) if paired else stats.ttest_ind(x, y, equal_var=False, alternative=side)
-            for side in ("greater", "less")
-        ]
-    above, below = (float(test.pvalue) for test in tests)
-    return above, below
+    inside, outside = (p(-margin, "greater"), p(margin, "less")), (p(margin, "greater"), p(-margin, "less"))
+    if any(map(math.isnan, inside)):  # no spread at all
+        apart = abs(float(x.mean() - y.mean()))
+        return float(apart >= margin), float(apart <= margin)
+    return max(inside), min(outside)
 
 
 def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:

@@ -15,10 +15,9 @@ from statistics import NormalDist, fmean, stdev
 
 from .comparisons import (
     Difference,
-    beyond,
+    against_margin,
     difference,
     difference_of_shares,
-    equivalence,
     log_rank,
     pairing_helps,
     seeds_needed,
@@ -172,8 +171,7 @@ def of_means(
     paired = constant or (pairs and len(a) == len(b) and pairing_helps(a, b))
     found: Difference = difference(a, b, paired)
     effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
-    same = 1.0 if margin is None else equivalence(a, b, margin, paired)
-    far = 1.0 if margin is None else beyond(a, b, margin, paired)
+    same, far = (1.0, 1.0) if margin is None else against_margin(a, b, margin, paired)
     unit = "" if ratio is None else "log"
     return Answer(effect, found.p, same, far, (len(a), len(b)), unit, shows)
 
