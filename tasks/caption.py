@@ -49,7 +49,7 @@ SPELLED = [LETTERS.encode(name) for name in NAMES]
 
 
 class Caption(Task):
-    version = 1
+    version = 2
     structure = "1->N"
     causal = False
     answers = True
@@ -82,9 +82,10 @@ class Caption(Task):
         self._pixels, labels, sizes = digits() if self.data == "digits" else mnist()
         self._sha256 = hashlib.sha256(self._pixels.tobytes() + labels.tobytes()).hexdigest()
         ends = numpy.cumsum((0, *sizes)).tolist()
-        self._first = dict(zip(SPLITS, ends, strict=False))  # picture of each split
         self._labels = {split: labels[ends[i] : ends[i + 1]].astype(numpy.int64) for i, split in enumerate(SPLITS)}
         self._names = {split: Ragged.of([SPELLED[label] for label in own]) for split, own in self._labels.items()}
+        # rows of one picture each: batches by the length of the names would hold three or four digits
+        self._pictures = {split: Ragged.of([[place] for place in range(ends[i], ends[i + 1])]) for i, split in enumerate(SPLITS)}
         self._common = int(numpy.bincount(self._labels["train"]).argmax())
 
     @property
@@ -107,11 +108,11 @@ class Caption(Task):
         return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        names = self._names[split]
-        rows = training_rows(names, index, batch_size, seed) if split == "train" else evaluation_rows(names, index, batch_size)
-        pixels = self._pixels[self._first[split] + rows].astype(numpy.float32) / BRIGHTEST[self.data]
+        pictures, train = self._pictures[split], split == "train"
+        rows = training_rows(pictures, index, batch_size, seed) if train else evaluation_rows(pictures, index, batch_size)
+        pixels = self._pixels[pictures.values[rows]].astype(numpy.float32) / BRIGHTEST[self.data]
         source = torch.from_numpy(pixels.reshape(len(rows), -1, self._width))
-        return to_write(names, rows)._replace(source=source, source_lengths=torch.full((len(rows),), source.shape[1]))
+        return to_write(self._names[split], rows)._replace(source=source, source_lengths=torch.full((len(rows),), source.shape[1]))
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
