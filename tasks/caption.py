@@ -85,7 +85,8 @@ class Caption(Task):
         self._labels = {split: labels[ends[i] : ends[i + 1]].astype(numpy.int64) for i, split in enumerate(SPLITS)}
         self._names = {split: Ragged.of([SPELLED[label] for label in own]) for split, own in self._labels.items()}
         # rows of one picture each: batches by the length of the names would hold three or four digits
-        self._pictures = {split: Ragged.of([[place] for place in range(ends[i], ends[i + 1])]) for i, split in enumerate(SPLITS)}
+        places = zip(SPLITS, ends, ends[1:], strict=False)
+        self._pictures = {split: Ragged(numpy.arange(a, b), numpy.arange(b - a + 1)) for split, a, b in places}
         self._common = int(numpy.bincount(self._labels["train"]).argmax())
 
     @property
@@ -112,7 +113,8 @@ class Caption(Task):
         rows = training_rows(pictures, index, batch_size, seed) if train else evaluation_rows(pictures, index, batch_size)
         pixels = self._pixels[pictures.values[rows]].astype(numpy.float32) / BRIGHTEST[self.data]
         source = torch.from_numpy(pixels.reshape(len(rows), -1, self._width))
-        return to_write(self._names[split], rows)._replace(source=source, source_lengths=torch.full((len(rows),), source.shape[1]))
+        batch, steps = to_write(self._names[split], rows), torch.full((len(rows),), source.shape[1])
+        return batch._replace(source=source, source_lengths=steps)
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
