@@ -37,7 +37,7 @@ from torch import Tensor
 
 from rnnbench.hub import look
 from rnnbench.options import Share
-from rnnbench.text import Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of
 
 from .pairs import END, always, asked, ended, nats, sums, to_write
 from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
@@ -105,12 +105,11 @@ class Caption(Task):
         return scores["exact"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self._names[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self._pictures[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        pictures, train = self._pictures[split], split == "train"
-        rows = training_rows(pictures, index, batch_size, seed) if train else evaluation_rows(pictures, index, batch_size)
+        pictures = self._pictures[split]
+        rows = rows_of(pictures, split, index, batch_size, seed)
         pixels = self._pixels[pictures.values[rows]].astype(numpy.float32) / BRIGHTEST[self.data]
         source = torch.from_numpy(pixels.reshape(len(rows), -1, self._width))
         batch, steps = to_write(self._names[split], rows), torch.full((len(rows),), source.shape[1])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.hub import read_arrays, write_arrays
-from rnnbench.text import UNKNOWN, Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, batches_of, rows_of
 
 from .task import SPLITS, Batch, Split, Sums, cross_entropy
 
@@ -118,13 +118,12 @@ class Pairs:
         return pairs
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self.sources[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self.sources[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows whose sources have similar lengths; see `Task.batch`."""
-        sources, train = self.sources[split], split == "train"
-        rows = training_rows(sources, index, batch_size, seed) if train else evaluation_rows(sources, index, batch_size)
+        sources = self.sources[split]
+        rows = rows_of(sources, split, index, batch_size, seed)
         source, lengths = map(torch.from_numpy, sources.padded(rows, pad=0))
         return to_write(self.targets[split], rows)._replace(source=source, source_lengths=lengths)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.hub import DataError, read_arrays, write_arrays
-from rnnbench.text import Ragged, Vocabulary, evaluation_rows, tokenizer, training_batches, training_rows
+from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
 from .task import SPLITS, Batch, Split, Sums, correct, cross_entropy, generator
 
@@ -165,14 +165,12 @@ class Rows:
         return torch.nn.functional.one_hot(torch.from_numpy(self.guess).to(tokens.device)[tokens], self.classes).float()
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self.tokens[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self.tokens[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows of similar length; see `Task.batch`."""
         texts, answers = self.tokens[split], self.answers[split]
-        train = split == "train"
-        rows = training_rows(texts, index, batch_size, seed) if train else evaluation_rows(texts, index, batch_size)
+        rows = rows_of(texts, split, index, batch_size, seed)
         tokens, lengths = texts.padded(rows, pad=0)
         if isinstance(answers, Ragged):
             targets, scored = answers.padded(rows, pad=0)[0], numpy.arange(tokens.shape[1]) < lengths[:, None]
