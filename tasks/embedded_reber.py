@@ -33,7 +33,7 @@ from torch import Tensor
 from rnnbench.options import Positive, Share
 
 from .streams import Drawn
-from .task import Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Split, Sums, Task, Tokens, certain, correct, cross_entropy
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
@@ -116,9 +116,7 @@ class EmbeddedReber(Task):
         return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, 7, device=batch.targets.device)
-        guess[..., T] = 1
-        return guess
+        return certain(T, 7, batch)
 
 
 def strings(random: numpy.random.Generator, count: int) -> tuple[numpy.ndarray, numpy.ndarray]:

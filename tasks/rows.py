@@ -18,7 +18,7 @@ from torch import Tensor
 from rnnbench.hub import DataError, read_arrays, write_arrays
 from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
-from .task import SPLITS, Batch, Split, Sums, correct, cross_entropy, generator
+from .task import SPLITS, Batch, Split, generator
 
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
 
@@ -181,12 +181,6 @@ class Rows:
 
     def about(self) -> dict[str, Any]:
         return {"vocabulary": len(self.vocabulary), **{f"{split}_texts": len(texts) for split, texts in self.tokens.items()}}
-
-
-def answered(outputs: Tensor, batch: Batch) -> Sums:
-    """Sums over the scored answers: nats, the right ones, and how many there are."""
-    total, count = cross_entropy(outputs.double(), batch)
-    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
 
 
 def save_facts(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -40,8 +40,8 @@ from rnnbench.hub import DataError, digest, entry, look, table
 from rnnbench.options import Positive, Share
 from rnnbench.text import Ragged
 
-from .rows import HELD_OUT, Cut, Rows, answered, held_out, load_facts, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .rows import HELD_OUT, Cut, Rows, held_out, load_facts, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
 from .vectors import Vectors, joined
 
 ATIS = "tuetschek/atis"
@@ -143,7 +143,7 @@ class Tagging(Task):
         }
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        scores = accuracy(sums)
         if self.data == "atis":
             total = sums["found"] + sums["wanted"]
             return scores | {"f1": 2 * sums["both"] / total if total else 1.0}

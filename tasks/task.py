@@ -274,3 +274,21 @@ def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def correct(outputs: Tensor, batch: Batch) -> Tensor:
     """(B, S) bool: scored steps whose most likely class is the target."""
     return (outputs.argmax(-1) == batch.targets) & batch.scored
+
+
+def answered(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the scored answers: nats, the right ones, and how many there are."""
+    total, count = cross_entropy(outputs.double(), batch)
+    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
+
+
+def accuracy(sums: Mapping[str, float]) -> dict[str, float]:
+    """The scores of the sums of `answered`."""
+    return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+
+
+def certain(kind: int, kinds: int, batch: Batch) -> Tensor:
+    """(B, S, kinds) outputs: the same `kind` everywhere."""
+    guess = torch.zeros(*batch.targets.shape, kinds, device=batch.targets.device)
+    guess[..., kind] = 1
+    return guess

@@ -28,7 +28,7 @@ from torch import Tensor
 from rnnbench.options import Positive, Share
 
 from .streams import Drawn
-from .task import Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Split, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -83,16 +83,13 @@ class Xml(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "characters": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["characters"], "loss": sums["nats"] / sums["characters"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, len(SYMBOLS), device=batch.targets.device)
-        guess[..., SYMBOLS.index(">")] = 1
-        return guess
+        return certain(SYMBOLS.index(">"), len(SYMBOLS), batch)
 
     def encode(self, text: str) -> list[int]:
         for symbol in text:
