@@ -59,6 +59,7 @@ class Batch(NamedTuple):
     fresh: Tensor  # (B,) bool: False = this row continues the same row of the previous batch
     source: Tensor | None = None
     source_lengths: Tensor | None = None
+    marked: Tensor | None = None  # (B, S) bool: what the task counts apart besides
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """`function` on every tensor."""
