@@ -29,7 +29,7 @@ from torch import Tensor
 
 from rnnbench.options import Count, Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -102,13 +102,10 @@ class Arithmetic(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "characters": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["characters"], "loss": sums["nats"] / sums["characters"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, len(SYMBOLS), device=batch.targets.device)
-        guess[..., self._guess] = 1
-        return guess
+        return certain(self._guess, len(SYMBOLS), batch)

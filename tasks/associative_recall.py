@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 
 class AssociativeRecall(Task):
@@ -92,16 +92,13 @@ class AssociativeRecall(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "queries": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["queries"], "loss": sums["nats"] / sums["queries"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, self.vocabulary, device=batch.targets.device)
-        guess[..., self.first_value] = 1
-        return guess
+        return certain(self.first_value, self.vocabulary, batch)
 
 
 def distinct(random: numpy.random.Generator, rows: int, count: int, kinds: int) -> numpy.ndarray:

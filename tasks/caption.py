@@ -37,7 +37,7 @@ from torch import Tensor
 
 from rnnbench.hub import look
 from rnnbench.options import Share
-from rnnbench.text import Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of
 
 from .pairs import END, always, asked, ended, nats, sums, to_write
 from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
@@ -49,7 +49,7 @@ SPELLED = [LETTERS.encode(name) for name in NAMES]
 
 
 class Caption(Task):
-    version = 1
+    version = 2
     structure = "1->N"
     causal = False
     answers = True
@@ -82,9 +82,11 @@ class Caption(Task):
         self._pixels, labels, sizes = digits() if self.data == "digits" else mnist()
         self._sha256 = hashlib.sha256(self._pixels.tobytes() + labels.tobytes()).hexdigest()
         ends = numpy.cumsum((0, *sizes)).tolist()
-        self._first = dict(zip(SPLITS, ends, strict=False))  # picture of each split
         self._labels = {split: labels[ends[i] : ends[i + 1]].astype(numpy.int64) for i, split in enumerate(SPLITS)}
         self._names = {split: Ragged.of([SPELLED[label] for label in own]) for split, own in self._labels.items()}
+        # rows of one picture each: batches by the length of the names would hold three or four digits
+        places = zip(SPLITS, ends, ends[1:], strict=False)
+        self._pictures = {split: Ragged(numpy.arange(a, b), numpy.arange(b - a + 1)) for split, a, b in places}
         self._common = int(numpy.bincount(self._labels["train"]).argmax())
 
     @property
@@ -103,15 +105,15 @@ class Caption(Task):
         return scores["exact"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self._names[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self._pictures[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        names = self._names[split]
-        rows = training_rows(names, index, batch_size, seed) if split == "train" else evaluation_rows(names, index, batch_size)
-        pixels = self._pixels[self._first[split] + rows].astype(numpy.float32) / BRIGHTEST[self.data]
+        pictures = self._pictures[split]
+        rows = rows_of(pictures, split, index, batch_size, seed)
+        pixels = self._pixels[pictures.values[rows]].astype(numpy.float32) / BRIGHTEST[self.data]
         source = torch.from_numpy(pixels.reshape(len(rows), -1, self._width))
-        return to_write(names, rows)._replace(source=source, source_lengths=torch.full((len(rows),), source.shape[1]))
+        batch, steps = to_write(self._names[split], rows), torch.full((len(rows),), source.shape[1])
+        return batch._replace(source=source, source_lengths=steps)
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)

@@ -42,8 +42,8 @@ from rnnbench.hub import DataError, digest, entry, look, table
 from rnnbench.options import AtLeastZero, Positive, nearest
 from rnnbench.text import UNKNOWN, Ragged, Vocabulary, need
 
-from .rows import Cut, Rows, answered, load_facts, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .rows import Cut, Rows, load_facts, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, answered, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow

@@ -32,7 +32,8 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+from .streams import Drawn
+from .task import Batch, Split, Sums, Task, Tokens, certain, correct, cross_entropy
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
@@ -65,7 +66,7 @@ class EmbeddedReber(Task):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
-        self._made: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+        self._rows = Drawn(self._make_streams, window, windows, streams)
 
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["accuracy"] > self.solved_above
@@ -76,18 +77,7 @@ class EmbeddedReber(Task):
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         if not self.carries:
             return super().batch(split, index, batch_size, seed)
-        epoch, place = divmod(index, self.windows)
-        key = (SPLITS.index(split), epoch, seed, batch_size) if split == "train" else (SPLITS.index(split), 0, 0, self.streams)
-        if self._made[0] != key:
-            self._made = key, self._make_streams(generator(*key[:3]), key[3])
-        read = torch.from_numpy(self._made[1][:, place * self.window : (place + 1) * self.window + 1])
-        return Batch(
-            inputs=read[:, :-1],
-            targets=read[:, 1:],
-            scored=torch.ones(len(read), self.window, dtype=torch.bool),
-            lengths=torch.full((len(read),), self.window),
-            fresh=torch.full((len(read),), place == 0),
-        )
+        return self._rows.batch(split, index, batch_size, seed)
 
     def _make_streams(self, random: numpy.random.Generator, rows: int) -> numpy.ndarray:
         """(rows, symbols): each begins with a string and goes on with whole ones until it is cut."""
@@ -126,9 +116,7 @@ class EmbeddedReber(Task):
         return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, 7, device=batch.targets.device)
-        guess[..., T] = 1
-        return guess
+        return certain(T, 7, batch)
 
 
 def strings(random: numpy.random.Generator, count: int) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -35,8 +35,8 @@ from torch import Tensor
 from rnnbench.hub import digest, entry, look, table
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, correct, cross_entropy
 from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Intent(Task):
         return answered(outputs, batch) | {"outside": outside.sum().double(), "outside_correct": found.to(torch.float64)}
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        scores = accuracy(sums)
         if sums["outside"]:
             inside = sums["answers"] - sums["outside"]
             scores["in_scope_accuracy"] = (sums["correct"] - sums["outside_correct"]) / inside if inside else 0.0

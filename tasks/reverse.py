@@ -21,6 +21,7 @@ from typing import Annotated
 import numpy
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rnnbench.options import Positive, Range, Share
 
@@ -85,6 +86,7 @@ class Reverse(Task):
 
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         wanted = torch.where(batch.scored, batch.targets, self.end)
+        wanted = functional.pad(wanted, (0, self.longest - wanted.shape[1]), value=self.end)
         asked = batch.scored.any(1)
         return {"exact": ((written == wanted).all(1) & asked).sum().double(), "rows": asked.sum().double()}
 
@@ -93,6 +95,6 @@ class Reverse(Task):
 
     def floor_guess(self, batch: Batch) -> Tensor:
         """What is written, (B, longest): the same symbol `shortest` times."""
-        guess = torch.full_like(batch.targets, self.end)
+        guess = batch.targets.new_full((len(batch.targets), self.longest), self.end)
         guess[:, : self.shortest] = 0
         return guess

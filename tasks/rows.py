@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from rnnbench.hub import DataError, read_arrays, write_arrays
-from rnnbench.text import Ragged, Vocabulary, evaluation_rows, tokenizer, training_batches, training_rows
+from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
-from .task import SPLITS, Batch, Split, Sums, correct, cross_entropy, generator
+from .task import SPLITS, Batch, Split, generator
 
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
 
@@ -103,10 +103,17 @@ def none_empty(texts: Mapping[Split, Sequence[Sequence[str]]], where: str) -> No
             raise DataError(f"{where}: split {split!r} has {len(empty)} texts without a word, the first in row {empty[0]}")
 
 
-def write(folder: Path, kept: Cut, texts: Mapping[Split, Sequence[Sequence[str]]], answers: Mapping[Split, Any]) -> None:
+def write(
+    folder: Path,
+    kept: Cut,
+    texts: Mapping[Split, Sequence[Sequence[str]]],
+    answers: Mapping[Split, Any],
+    marks: Mapping[Split, Ragged] | None = None,
+) -> None:
     """The vocabulary of the training rows, and each split's tokens and answers, into `folder`; `Rows(folder)` reads them.
 
-    `answers` is (rows,) for an answer a row, a Ragged for an answer a token. A row without tokens becomes `<unk>`.
+    `answers` is (rows,) for an answer a row, a Ragged for an answer a token; `marks` are 1 where a token is `Batch.marked`. A
+    row without tokens becomes `<unk>`.
     """
     vocabulary = kept.vocabulary(texts["train"])
     vocabulary.save(folder / "vocabulary.json")
@@ -114,7 +121,8 @@ def write(folder: Path, kept: Cut, texts: Mapping[Split, Sequence[Sequence[str]]
         tokens = Ragged.of([vocabulary.encode(row or ["<unk>"]) for row in texts[split]])
         answer = answers[split]
         column = (answer.values, answer.offsets) if isinstance(answer, Ragged) else answer.astype(numpy.int32)
-        write_arrays(folder / f"{split}.arrow", {"tokens": (tokens.values, tokens.offsets), "answers": column})
+        marked = {"marks": (marks[split].values, marks[split].offsets)} if marks else {}
+        write_arrays(folder / f"{split}.arrow", {"tokens": (tokens.values, tokens.offsets), "answers": column, **marked})
 
 
 def _shuffled(tokens: Ragged, key: int) -> Ragged:
@@ -134,6 +142,7 @@ class Rows:
         self.answers: dict[Split, Any] = {
             split: Ragged(*answers) if isinstance(answers := arrays[split]["answers"], tuple) else answers for split in SPLITS
         }
+        self.marks = {split: Ragged(*arrays[split]["marks"]) for split in SPLITS if "marks" in arrays[split]}
         if shuffled:
             self.tokens = {split: _shuffled(tokens, SPLITS.index(split)) for split, tokens in self.tokens.items()}
         self.guess = self._guess()
@@ -165,30 +174,23 @@ class Rows:
         return torch.nn.functional.one_hot(torch.from_numpy(self.guess).to(tokens.device)[tokens], self.classes).float()
 
     def batches(self, split: Split, batch_size: int) -> int:
-        rows = len(self.tokens[split])
-        return training_batches(rows, batch_size) if split == "train" else -(-rows // batch_size)
+        return batches_of(self.tokens[split], split, batch_size)
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows of similar length; see `Task.batch`."""
         texts, answers = self.tokens[split], self.answers[split]
-        train = split == "train"
-        rows = training_rows(texts, index, batch_size, seed) if train else evaluation_rows(texts, index, batch_size)
+        rows = rows_of(texts, split, index, batch_size, seed)
         tokens, lengths = texts.padded(rows, pad=0)
         if isinstance(answers, Ragged):
             targets, scored = answers.padded(rows, pad=0)[0], numpy.arange(tokens.shape[1]) < lengths[:, None]
         else:
             targets, scored = answers[rows].astype(numpy.int64)[:, None], numpy.ones((len(rows), 1), bool)
         parts = (tokens, targets, scored, lengths, numpy.ones(len(rows), bool))
-        return Batch(*map(torch.from_numpy, parts))
+        batch = Batch(*map(torch.from_numpy, parts))
+        return batch._replace(marked=torch.from_numpy(self.marks[split].padded(rows, pad=0)[0] > 0)) if self.marks else batch
 
     def about(self) -> dict[str, Any]:
         return {"vocabulary": len(self.vocabulary), **{f"{split}_texts": len(texts) for split, texts in self.tokens.items()}}
-
-
-def answered(outputs: Tensor, batch: Batch) -> Sums:
-    """Sums over the scored answers: nats, the right ones, and how many there are."""
-    total, count = cross_entropy(outputs.double(), batch)
-    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
 
 
 def save_facts(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 
 class SelectiveCopy(Task):
@@ -81,13 +81,10 @@ class SelectiveCopy(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "symbols": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["symbols"], "loss": sums["nats"] / sums["symbols"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, self.vocabulary, device=batch.targets.device)
-        guess[..., 1] = 1  # any one kind
-        return guess
+        return certain(1, self.vocabulary, batch)  # any one kind

@@ -42,8 +42,8 @@ from torch import Tensor
 from rnnbench.hub import DataError, digest, entry, look, table
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, answered, completed, held_out, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .rows import Cut, Rows, Texts, completed, held_out, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
 from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Sentiment(Task):
         return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        return accuracy(sums)
 
     def about(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "licence": self._source.licence, **self.rows.about()}

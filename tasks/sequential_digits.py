@@ -39,7 +39,7 @@ from torch import Tensor
 from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
 from rnnbench.options import Share
 
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy, generator
 
 HUB = "ylecun/mnist"
 NEEDS = {"digits": ("sklearn", "scikit-learn"), "mnist": ("PIL", "pillow")}  # module and package
@@ -126,16 +126,13 @@ class SequentialDigits(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "pictures": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["pictures"], "loss": sums["nats"] / sums["pictures"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, 10, device=batch.targets.device)
-        guess[..., self._common] = 1
-        return guess
+        return certain(self._common, 10, batch)
 
     def about(self) -> dict[str, Any]:
         sizes = {f"{split}_pictures": part.stop - part.start for split, part in self._parts.items()}

@@ -1,6 +1,6 @@
 """One long text a split, cut into rows that go on from batch to batch: what the language models of characters and words share.
 
-A task holds it and says what its tokens mean; none derives from it.
+`Drawn`: the same of rows that are made up. A task holds it and says what its tokens mean; none derives from it.
 """
 
 from __future__ import annotations
@@ -119,4 +119,27 @@ class Streams:
             scored=torch.from_numpy(scored),
             lengths=torch.from_numpy(lengths),
             fresh=torch.from_numpy(anew),
+        )
+
+
+class Drawn:
+    """Rows of windows * window steps that are drawn anew in each epoch; `streams` of them validate, and test."""
+
+    def __init__(self, draw: Callable[[numpy.random.Generator, int], numpy.ndarray], window: int, windows: int, streams: int):
+        """`draw` gives so many rows, each one token longer than what is read of it."""
+        self.draw, self.window, self.windows, self.streams = draw, window, windows, streams
+        self._made: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        epoch, place = divmod(index, self.windows)
+        key = (SPLITS.index(split), epoch, seed, batch_size) if split == "train" else (SPLITS.index(split), 0, 0, self.streams)
+        if self._made[0] != key:
+            self._made = key, self.draw(generator(*key[:3]), key[3])
+        read = torch.from_numpy(self._made[1][:, place * self.window : (place + 1) * self.window + 1])
+        return Batch(
+            inputs=read[:, :-1],
+            targets=read[:, 1:],
+            scored=torch.ones(len(read), self.window, dtype=torch.bool),
+            lengths=torch.full((len(read),), self.window),
+            fresh=torch.full((len(read),), place == 0),
         )

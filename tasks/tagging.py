@@ -40,8 +40,8 @@ from rnnbench.hub import DataError, digest, entry, look, table
 from rnnbench.options import Positive, Share
 from rnnbench.text import Ragged
 
-from .rows import HELD_OUT, Cut, Rows, answered, held_out, load_facts, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .rows import HELD_OUT, Cut, Rows, held_out, load_facts, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
 from .vectors import Vectors, joined
 
 ATIS = "tuetschek/atis"
@@ -50,7 +50,7 @@ Tagged = tuple[list[list[str]], list[list[str]]]  # the tokens and the tags of a
 
 
 class Tagging(Task):
-    version = 1
+    version = 2
     structure = "N->N"
     causal = False
     headline = "accuracy"
@@ -90,15 +90,17 @@ class Tagging(Task):
         self._facts = load_facts(folder)
         self.tags = self._facts["tags"]
         self.rows = Rows(folder, len(self.tags))
-        ambiguous = set(self._facts["ambiguous"])
-        self._ambiguous = torch.tensor([symbol in ambiguous for symbol in self.rows.vocabulary.symbols])
         self.vocabulary = self.rows.vocabulary
         self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.tags))
 
-    def _make(self, folder: Path, parts: dict[Split, Tagged], tags: list[str], facts: Mapping[str, Any]) -> None:
+    def _make(
+        self, folder: Path, parts: dict[Split, Tagged], tags: list[str], ambiguous: set[str], facts: Mapping[str, Any]
+    ) -> None:
         numbers = {tag: number for number, tag in enumerate(tags)}
         answers = {split: Ragged.of([[numbers[tag] for tag in row] for row in rows]) for split, (_, rows) in parts.items()}
-        write(folder, self.cut, {split: tokens for split, (tokens, _) in parts.items()}, answers)
+        texts = {split: tokens for split, (tokens, _) in parts.items()}
+        marks = {split: Ragged.of([[token in ambiguous for token in row] for row in rows]) for split, rows in texts.items()}
+        write(folder, self.cut, texts, answers, marks)
         save_facts(folder, {"tags": tags, **facts})
 
     @property
@@ -128,7 +130,8 @@ class Tagging(Task):
         sums = answered(outputs, batch)
         guessed = outputs.argmax(-1)
         if self.data == "pypinyin":
-            several = self._ambiguous.to(batch.inputs.device)[batch.inputs] & batch.scored
+            assert batch.marked is not None
+            several = batch.marked & batch.scored
             right = several & (guessed == batch.targets)
             return sums | {"ambiguous": several.sum().double(), "ambiguous_correct": right.sum().double()}
         found = wanted = both = 0
@@ -143,7 +146,7 @@ class Tagging(Task):
         }
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        scores = accuracy(sums)
         if self.data == "atis":
             total = sums["found"] + sums["wanted"]
             return scores | {"f1": 2 * sums["both"] / total if total else 1.0}
@@ -177,7 +180,7 @@ def _selected(rows: Tagged, held: Sequence[bool]) -> tuple[Tagged, Tagged]:
     return parts[0], parts[1]  # type: ignore[return-value]
 
 
-def _atis(columns: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[Split, Tagged], list[str], dict[str, Any]]:
+def _atis(columns: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[Split, Tagged], list[str], set[str], dict[str, Any]]:
     parts: dict[str, Tagged] = {}
     for split, rows in columns.items():
         parts[split] = [text.split() for text in rows["text"]], [row.split() for row in rows["slots"]]
@@ -186,7 +189,7 @@ def _atis(columns: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[Split, T
                 raise DataError(f"{ATIS}: split {split!r} row {number} has {len(words)} words and {len(tags)} slots")
     train, validation = _selected(parts["train"], held_out(columns["train"]["text"], HELD_OUT).tolist())
     tags = sorted({tag for _, rows in parts.values() for row in rows for tag in row})
-    return {"train": train, "validation": validation, "test": parts["test"]}, tags, {"ambiguous": []}
+    return {"train": train, "validation": validation, "test": parts["test"]}, tags, set(), {}
 
 
 def _inside(name: str) -> bytes:
@@ -203,7 +206,7 @@ def _inside(name: str) -> bytes:
 
 def _pypinyin(
     phrases: dict[str, list[list[str]]], table: dict[str, str]
-) -> tuple[dict[Split, Tagged], list[str], dict[str, Any]]:
+) -> tuple[dict[Split, Tagged], list[str], set[str], dict[str, Any]]:
     """The phrases, cut in three; where one has two readings, the first."""
     readings = {chr(int(point)): syllables.split(",") for point, syllables in table.items()}
     texts = sorted(phrases)
@@ -212,10 +215,6 @@ def _pypinyin(
     train, validation = _selected(rest, held_out(["".join(row) for row in rest[0]], 1 / 9).tolist())
     tags = sorted({syllable for row in (*whole[1], *readings.values()) for syllable in row})
     pairs = [pair for row in zip(*test, strict=True) for pair in zip(*row, strict=True)]
-    facts = {
-        "ambiguous": sorted(
-            symbol for symbol in {symbol for row in whole[0] for symbol in row} if len(readings.get(symbol, "")) > 1
-        ),
-        "default_reading": sum(readings.get(symbol, [""])[0] == syllable for symbol, syllable in pairs) / len(pairs),
-    }
-    return dict(zip(SPLITS, (train, validation, test), strict=True)), tags, facts
+    right = sum(readings.get(symbol, [""])[0] == syllable for symbol, syllable in pairs)
+    ambiguous = {symbol for symbol, several in readings.items() if len(several) > 1}
+    return dict(zip(SPLITS, (train, validation, test), strict=True)), tags, ambiguous, {"default_reading": right / len(pairs)}

@@ -59,6 +59,7 @@ class Batch(NamedTuple):
     fresh: Tensor  # (B,) bool: False = this row continues the same row of the previous batch
     source: Tensor | None = None
     source_lengths: Tensor | None = None
+    marked: Tensor | None = None  # (B, S) bool: what the task counts apart besides
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """`function` on every tensor."""
@@ -275,3 +276,21 @@ def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def correct(outputs: Tensor, batch: Batch) -> Tensor:
     """(B, S) bool: scored steps whose most likely class is the target."""
     return (outputs.argmax(-1) == batch.targets) & batch.scored
+
+
+def answered(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the scored answers: nats, the right ones, and how many there are."""
+    total, count = cross_entropy(outputs.double(), batch)
+    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
+
+
+def accuracy(sums: Mapping[str, float]) -> dict[str, float]:
+    """The scores of the sums of `answered`."""
+    return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+
+
+def certain(kind: int, kinds: int, batch: Batch) -> Tensor:
+    """(B, S, kinds) outputs: the same `kind` everywhere."""
+    guess = torch.zeros(*batch.targets.shape, kinds, device=batch.targets.device)
+    guess[..., kind] = 1
+    return guess

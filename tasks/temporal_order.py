@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -82,13 +82,10 @@ class TemporalOrder(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, self.targets.size, device=batch.targets.device)
-        guess[..., 0] = 1
-        return guess
+        return certain(0, self.targets.size, batch)

@@ -41,8 +41,8 @@ from torch import Tensor
 from rnnbench.hub import FILES, DataError, digest, entry, file_table, look, splits, table
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, answered, completed, load_facts, none_empty, numbered, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
 from .vectors import Vectors, joined
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class TextClassification(Task):
         return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+        return accuracy(sums)
 
     def about(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "licence": "that of your data", "classes": len(self.classes), **self.rows.about()}

@@ -43,9 +43,9 @@ from rnnbench.text import characters, need
 
 from . import bleu
 from .guesses import dictionary, most_bleu
-from .pairs import Pairs, Part, always, ask, asked, nats, sums, write
+from .pairs import Pairs, PairTask, Part, asked, sums, write
 from .rows import load_facts, none_empty, save_facts
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .task import SPLITS, Batch, Split, Sums, Task
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,7 +54,7 @@ NOT_KNOWN = "\u2047"  # how `<unk>` is written; no text has it
 LICENCES = {"bentrevett/multi30k": "CC BY-NC-SA 4.0", "local/tatoeba_en_zh": "CC BY 2.0 FR"}
 
 
-class Translation(Task):
+class Translation(PairTask, Task):
     version = 1
     structure = "N->M"
     causal = False
@@ -80,6 +80,7 @@ class Translation(Task):
     ):
         self.hub, self.columns, self.kinds = hub, (source_column, target_column), (source_symbols, target_symbols)
         self.tokenizer, self.lowercase, self.solved_above = bleu, lowercase, solved_above
+        self.between = " " if source_symbols == "words" else ""
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         need("sacrebleu", "translation")
         if source_column == target_column:
@@ -112,17 +113,6 @@ class Translation(Task):
         folder = entry("translation", key, lambda part: self._make(part, tables))
         self._facts = load_facts(folder)
         self._use(Pairs(folder))
-
-    def _use(self, pairs: Pairs) -> None:
-        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
-        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
-        self.targets = self.inputs
-
-    def keep(self) -> dict[str, Any]:
-        return self.pairs.keep()
-
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        self._use(Pairs.restored(kept))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}
@@ -158,32 +148,8 @@ class Translation(Task):
         rows = [(text, [one]) for text, one in zip(texts, pairs.references["test"], strict=True)]
         return bleu.scores(dict(zip(bleu.COUNTED, bleu.counts(rows, self.tokenizer).tolist(), strict=True)))["bleu"]
 
-    @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
-    def floor(self) -> float:
-        return self._facts["floor"]
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        """What is written, (B, longest): one and the same sentence."""
-        return always(self._facts["guess"], self.longest, batch)
-
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["bleu"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.pairs.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.pairs.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return nats(outputs, batch)
 
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         texts = map(self._joined, self.pairs.symbols(written))
@@ -202,16 +168,6 @@ class Translation(Task):
     def decode(self, tokens: list[int]) -> str:
         """The text that was written."""
         return self._joined(self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
-
-    def ask(self, text: str) -> Batch:
-        return ask(self.encode(text))
-
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
-        assert batch.source is not None and batch.source_lengths is not None
-        read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
-        texts = [(" " if self.kinds[0] == "words" else "").join(self.pairs.read.decode(row)) for row in read]
-        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
-        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
 
     def about(self) -> dict[str, Any]:
         baseline = {name: value for name, value in self._facts.items() if name == "word_by_word_bleu"}

@@ -45,9 +45,8 @@ from rnnbench.hub import DataError, entry, look, table
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 from rnnbench.text import UNKNOWN, Vocabulary, tokenizer
 
-from .rows import answered
 from .streams import CHUNK, long_enough, read, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, answered, cross_entropy
 from .vectors import Vectors, joined
 
 END = "<eos>"

@@ -27,7 +27,8 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy, generator
+from .streams import Drawn
+from .task import Batch, Split, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
 
 SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -56,7 +57,7 @@ class Xml(Task):
         solved_above: Share = 0.64,  # accuracy that counts as solved; .65 is about the most there is
     ):
         self.window, self.windows, self.streams, self.solved_above = window, windows, streams, solved_above
-        self._made: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+        self._rows = Drawn(self._make_streams, window, windows, streams)
 
     @functools.cached_property
     def floor(self) -> float:
@@ -70,35 +71,25 @@ class Xml(Task):
         return self.windows
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        epoch, place = divmod(index, self.windows)
-        key = (SPLITS.index(split), epoch, seed, batch_size) if split == "train" else (SPLITS.index(split), 0, 0, self.streams)
-        if self._made[0] != key:
-            random, characters = generator(*key[:3]), self.windows * self.window + 1
-            text = "".join(document_stream(random, characters) for _ in range(key[3]))
-            self._made = key, CODES[numpy.frombuffer(text.encode(), numpy.uint8)].reshape(key[3], characters)
-        read = torch.from_numpy(self._made[1][:, place * self.window : (place + 1) * self.window + 1])
-        return Batch(
-            inputs=read[:, :-1],
-            targets=read[:, 1:],
-            scored=torch.ones(len(read), self.window, dtype=torch.bool),
-            lengths=torch.full((len(read),), self.window),
-            fresh=torch.full((len(read),), place == 0),
-        )
+        return self._rows.batch(split, index, batch_size, seed)
+
+    def _make_streams(self, random: numpy.random.Generator, rows: int) -> numpy.ndarray:
+        """(rows, characters)."""
+        characters = self.windows * self.window + 1
+        text = "".join(document_stream(random, characters) for _ in range(rows))
+        return CODES[numpy.frombuffer(text.encode(), numpy.uint8)].reshape(rows, characters)
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "correct": correct(outputs, batch).sum().double(), "characters": count.double()}
+        return answered(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["characters"], "loss": sums["nats"] / sums["characters"]}
+        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = torch.zeros(*batch.targets.shape, len(SYMBOLS), device=batch.targets.device)
-        guess[..., SYMBOLS.index(">")] = 1
-        return guess
+        return certain(SYMBOLS.index(">"), len(SYMBOLS), batch)
 
     def encode(self, text: str) -> list[int]:
         for symbol in text:

@@ -316,6 +316,8 @@ def test_digits_are_spelt():
                 assert task.decode(target) == known[tuple((16 * source[0]).int().tolist())]
             pictures += len(batch.source)
     assert pictures == 1250 + 250 + 250  # the rest of the training pictures takes part in another epoch
+    kinds = [len({tuple(row) for row in task.batch("train", index, 50, 0).targets.tolist()}) for index in range(25)]
+    assert min(kinds) >= 8  # of the ten; names of all lengths stand in one batch
 
 
 def test_a_name_is_right_as_a_whole():
@@ -362,6 +364,13 @@ def test_photographs_have_five_captions(data: Path):
     assert "a picture that cannot be read" in refusal(made, "photo_caption", hub=str(data / "broken"))
     write_split(data, "few", "train", {"image": [1], "caption_0": ["a"]})
     assert "no column 'caption_1'" in refusal(tasks.load, "photo_caption", hub=str(data / "few"))
+
+
+def test_the_longest_caption_is_none_of_the_test_split(data: Path):
+    for split, words in (("train", 3), ("validation", 5), ("test", 9)):
+        rows = photographs(6, 0)
+        write_split(data, "mine", split, rows | {f"caption_{number}": ["a " * words] * 6 for number in range(5)})
+    assert made("photo_caption", hub=str(data / "mine"), side=4, min_frequency=1).longest == 5 + 1
 
 
 def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -70,7 +70,9 @@ def test_one_line_trains_and_records(capfd):
 
 def test_the_loaded_network_scores_what_was_recorded():
     run.execute(settings())
+    before = torch.get_rng_state()
     trained = rnnbench.load(only().path)
+    assert torch.equal(torch.get_rng_state(), before)
     sums: dict[str, float] = {}
     with torch.inference_mode():
         for index in range(trained.task.batches("test", 16)):

@@ -97,7 +97,7 @@ def test_the_tail_is_cut_off():
         random = torch.Generator().manual_seed(0)
         return {generation.draw(logits, how.get("t", 1.0), how.get("k", 0), how.get("p", 1.0), random) for _ in range(300)}
 
-    assert drawn() == {0, 1, 2, 3} and drawn(t=0) == {0}
+    assert drawn() == {0, 1, 2, 3} and drawn(t=0) == drawn(t=1e-320) == {0}
     assert drawn(k=1) == {0} and drawn(k=3) == {0, 1, 2}
     assert drawn(p=0.01) == {0} and drawn(p=0.6) == {0, 1} and drawn(k=2, p=0.99) == {0, 1}
     assert drawn(p=0.5) == {0}  # half of the chance is in the first alone

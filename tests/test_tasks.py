@@ -421,6 +421,18 @@ def test_selective_copy_wants_the_symbols_in_order():
     assert (batch.inputs[:, :8] > 0).double().mean(0).tolist() == pytest.approx([3 / 8] * 8, abs=0.1)
 
 
+def test_reverse_judges_rows_that_are_all_short():
+    task = tasks.load("reverse", length=9, shortest=1, sequences=30)
+    batches = walk(task, "test", 1)
+    assert {batch.targets.shape[1] for batch in batches} == set(range(2, 11))
+    for batch in batches:
+        written = torch.nn.functional.pad(batch.targets, (0, task.longest - batch.targets.shape[1]), value=task.end)
+        wrong = written.clone()
+        wrong[:, -1] -= 1
+        assert task.score_written(written, batch)["exact"] == 1 and task.score_written(wrong, batch)["exact"] == 0
+        assert task.floor_guess(batch).shape == written.shape
+
+
 def test_temporal_order_classes():
     for form, places in (("6a", ((10, 20), (50, 60))), ("6b", ((10, 20), (33, 43), (66, 76)))):
         batch = tasks.load("temporal_order", form=form).batch("train", 0, 300, 0)

@@ -473,6 +473,16 @@ def test_syllables_of_phrases():
     assert readings["不客气"] == ["bú", "kè", "qì"] and readings["一不小心"] == ["yí", "bù", "xiǎo", "xīn"]
 
 
+def test_characters_that_training_lacks_may_be_ambiguous():
+    pytest.importorskip("pypinyin", reason="the extra zh")
+    counts = []
+    for least in (1, 10**6):  # times; of the second every character is <unk>
+        task = made("tagging", min_frequency=least)
+        batches = [task.batch("test", index, 1000, 0) for index in range(task.batches("test", 1000))]
+        counts.append(sum(int(task.score(task.floor_guess(batch), batch)["ambiguous"]) for batch in batches))
+    assert counts[0] == counts[1] > 0
+
+
 # --- couplets
 
 

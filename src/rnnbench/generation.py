@@ -47,7 +47,7 @@ def draw(logits: Tensor, temperature: float, top_k: int, top_p: float, random: t
     """A symbol by the chances of `logits` (symbols,)."""
     if temperature == 0:
         return int(logits.argmax())
-    chances, symbols = (logits / temperature).softmax(-1).sort(descending=True, stable=True)
+    chances, symbols = ((logits - logits.max()) / temperature).softmax(-1).sort(descending=True, stable=True)
     if top_k:
         chances = chances[:top_k]
     before = chances.cumsum(-1) - chances

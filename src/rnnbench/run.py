@@ -97,7 +97,8 @@ def load(run: str | Path) -> Trained:
     for what, (found, recorded) in now_there.items():
         if found != recorded:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
-    network = make_network(config, task)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn are not those that stay
+        network = make_network(config, task)
     network.load_state_dict(safetensors.torch.load(weights))
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 

@@ -296,3 +296,15 @@ def _epoch(tokens: Ragged, epoch: int, batch_size: int, seed: int) -> numpy.ndar
 def evaluation_rows(tokens: Ragged, index: int, batch_size: int) -> numpy.ndarray:
     """(B,) row numbers of evaluation batch `index`: by length, in the same order every time, each row once."""
     return tokens.by_length[index * batch_size : (index + 1) * batch_size]
+
+
+def batches_of(tokens: Ragged, split: str, batch_size: int) -> int:
+    """How many batches one pass over the rows of `split` has."""
+    return training_batches(len(tokens), batch_size) if split == "train" else -(-len(tokens) // batch_size)
+
+
+def rows_of(tokens: Ragged, split: str, index: int, batch_size: int, seed: int) -> numpy.ndarray:
+    """(B,) row numbers of batch `index` of `split`; see `Task.batch`."""
+    if split == "train":
+        return training_rows(tokens, index, batch_size, seed)
+    return evaluation_rows(tokens, index, batch_size)
