@@ -603,3 +603,13 @@ for format in renderers.FORMATS:
 figures.report(stored, complaints, Path(sys.argv[2]))
 """
     subprocess.run([sys.executable, "-c", code, str(swept), str(tmp_path / "report.html")], check=True)
+
+
+def test_a_number_is_never_cut_and_words_stand_in_several_lines():
+    columns = (tables.Column("says", ("says",), left=True, words=True), tables.Column("value", ("value",), left=True))
+    rows = (
+        (tables.Cell("many words of a claim that goes on and on", ("",)), tables.Cell("0.123456 [0.111111, 0.222222]", (0.1,))),
+    )
+    shown = renderers.to_terminal([tables.Table("t", "", {}, columns, rows)], width=40)
+    assert "0.123456 [0.111111, 0.222222]" in shown and max(map(len, shown.split("\n"))) <= 20 + 2 + 29
+    assert " ".join(shown.split()).count("goes on and") == 1

@@ -127,9 +127,9 @@ def write(path: Path, text: str) -> None:
 
 
 def collect(table: Any, runs: Path) -> str:
-    """Copies finished runs of the cells into the table's results.jsonl, scrubbed; what is there stays, unless it is damaged.
+    """Copies finished runs of the cells into the table's results.jsonl, scrubbed; what is there stays.
 
-    BadOption where a record there is of a schema that is not known here: it is not damaged, and is not to be lost.
+    BadOption where a line there is damaged, or of a schema that is not known here: it is not to be lost without a word.
     """
     from . import measured as measuring
     from . import records
@@ -137,8 +137,8 @@ def collect(table: Any, runs: Path) -> str:
     own, path, refused = measured(table, runs), table.folder / "results.jsonl", []
     kept: dict[str, list[dict[str, Any]]] = {}
     there, damaged = records.find([path]) if path.exists() else ([], [])
-    if newer := [line for line in damaged if records.NOT_KNOWN in line]:
-        raise BadOption(f"{newer[0]}; nothing is collected")
+    if damaged:
+        raise BadOption(f"{damaged[0]}; nothing is collected until that line is mended or removed")
     for run in there:
         if run.record:
             kept.setdefault(run.record["id"], []).append(run.record)
@@ -174,7 +174,7 @@ def report(options: argparse.Namespace) -> int:
     try:
         figures.report(*stored(options), options.output)
     except OSError as error:
-        raise BadOption(f"--output {options.output}: {error}") from None
+        raise BadOption(f"--output {options.output}: {error.strerror or error}") from None
     print(options.output)
     return 0
 

@@ -38,7 +38,7 @@ def told(own: Results, measured: Measured) -> str:
 def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
     """A line a cell: what was measured, what was reported, and the verdict."""
     columns = (
-        Column("row", ("row", "title"), left=True),
+        Column("row", ("row", "title"), left=True, words=True),
         Column("column", ("column",), left=True),
         Column("scale", ("scale",), left=True),
         Column("measured", ("metric", "estimator", "value", "low", "high"), left=True),
@@ -46,7 +46,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
         Column("solved", ("solved", "solved_of"), left=True, spare=3),
         Column("#", ("rank",), spare=4),
         Column("reported", ("reported", "source", "sure", "theirs", "ours_by_theirs"), left=True),
-        Column("verdict", ("verdict", "why"), left=True),
+        Column("verdict", ("verdict", "why"), left=True, words=True),
         Column("parameters", ("parameters",), spare=5),
         Column("seeds", ("seeds", "missing", "diverged")),
         Column("cost", ("core_hours", "core_hours_missing"), spare=1),
@@ -140,13 +140,13 @@ def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | 
     columns = (
         Column("row", ("row",), left=True),
         Column("scale", ("scale",), left=True, spare=4),
-        Column("asked", ("contrast", "says"), left=True),
+        Column("asked", ("contrast", "says"), left=True, words=True),
         Column("a", ("a", "a_value"), left=True),
         Column("b", ("b", "b_value"), left=True),
         Column("metric", ("metric",), left=True, spare=2),
         Column("a − b", ("effect", "low", "high", "estimator"), left=True),
         Column("p", ("p_holm", "p")),
-        Column("verdict", ("verdict", "why"), left=True),
+        Column("verdict", ("verdict", "why"), left=True, words=True),
         Column("seeds", ("seeds_a", "seeds_b"), spare=3),
         Column("declared", ("digest",), left=True, spare=5),
     )
@@ -230,9 +230,9 @@ def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | Non
         )
     columns = (
         Column("claim", ("claim",)),
-        Column("says", ("row", "says"), left=True),
-        Column("verdict", ("verdict", "why"), left=True),
-        Column("evidence", ("evidence",), left=True),
+        Column("says", ("row", "says"), left=True, words=True),
+        Column("verdict", ("verdict", "why"), left=True, words=True),
+        Column("evidence", ("evidence",), left=True, words=True),
     )
     return Table("Claims", verdict_counts(own, rows), {"table": own.table.name}, columns, tuple(lines)) if lines else None
 
@@ -299,8 +299,8 @@ def ladder_tables(own: Results, rows: Sequence[str] | None = None) -> Iterator[T
                     )
                 )
             columns = (
-                Column("rung", ("rung",), left=True),
-                Column("quirk", ("quirk",), left=True),
+                Column("rung", ("rung",), left=True, words=True),
+                Column("quirk", ("quirk",), left=True, words=True),
                 Column("measured", ("value",), left=True),
                 Column("floor", ("floor",)),
                 Column("change", ("change", "low", "high"), left=True),

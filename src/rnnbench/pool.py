@@ -73,7 +73,8 @@ class Pool:
                 self.heed()
                 self.progress()
         self.draw("")
-        self.say(f"{len(self.recorded)} of {self.total} runs recorded, in {clock(time.monotonic() - started)}")
+        again = "; the same command goes on with the rest" if self.asked else ""
+        self.say(f"{len(self.recorded)} of {self.total} runs recorded, in {clock(time.monotonic() - started)}{again}")
 
     # jobs come and go
 

@@ -226,7 +226,10 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
         path = self.path / "record.json"
-        return verified(path.read_bytes(), str(path)) if path.exists() else None
+        try:
+            return verified(path.read_bytes(), str(path)) if path.exists() else None
+        except DamagedRecord as error:
+            raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
 
 
 class Log:
@@ -277,13 +280,12 @@ def verified(text: str | bytes, where: str) -> dict[str, Any]:
     if not fits:
         raise DamagedRecord(f"{where}: the checksum does not fit; the record was changed or damaged")
     if record.get("schema") not in READERS:
-        raise DamagedRecord(f"{where}: schema {record.get('schema')!r} {NOT_KNOWN} (knows {sorted(READERS)})")
+        raise DamagedRecord(f"{where}: schema {record.get('schema')!r} is not known to this version (knows {sorted(READERS)})")
     return READERS[record["schema"]]({**record, "checksum": checksum})
 
 
 # A record of an earlier schema is read by a function that brings it to the present one.
 READERS = {1: lambda record: record}
-NOT_KNOWN = "is not known to this version"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .tables import Table, legend
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
-    """For a terminal of `width` columns, where spare columns are left out and said so; None: as wide as it is."""
+    """For a terminal of `width` columns, where spare columns are left out and said so; None: as wide as it is.
+
+    A number is never cut: where the others do not fit, lines are longer than the terminal is wide.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
@@ -21,8 +25,12 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
 
     tones = {"good": "green", "poor": "red", "warn": "yellow", "": ""}
     file = io.StringIO()
-    console = Console(file=file, width=width or 10_000, force_terminal=colour, no_color=not colour, highlight=False)
     spare = _spare(tables, width)
+
+    def console_of(width: int) -> Console:
+        return Console(file=file, width=width, force_terminal=colour, no_color=not colour, highlight=False)
+
+    console = console_of(width or 10_000)
     for table in tables:
         console.print(Text(table.title, style="bold"))
         if table.caption:
@@ -32,10 +40,11 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
             chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
             for index in chosen:
                 column = table.columns[index]
-                grid.add_column(column.title, justify="left" if column.left else "right", no_wrap=index > 0, overflow="fold")
+                justify: Any = "left" if column.left else "right"
+                grid.add_column(column.title, justify=justify, no_wrap=not column.words, min_width=_least(table, index))
             for row in table.rows:
                 grid.add_row(*(Text(row[index].text, style=tones[row[index].tone]) for index in chosen))
-            console.print(grid)
+            console_of(max(console.width, _width(table, spare))).print(grid)
         for gap in table.gaps:
             console.print(Text(gap, style="yellow"))
         console.print()
@@ -46,6 +55,9 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
     for note in notes:
         console.print(Text(note, style="dim"))
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n")) + "\n"
+
+
+FEW_WORDS = 20  # columns of a terminal for a text in several lines
 
 
 def _spare(tables: Sequence[Table], width: int | None) -> int:
@@ -59,8 +71,13 @@ def _spare(tables: Sequence[Table], width: int | None) -> int:
 
 def _width(table: Table, spare: int) -> int:
     chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
-    widest = [max(len(table.columns[index].title), *(len(row[index].text) for row in table.rows)) for index in chosen]
-    return sum(widest) + 2 * (len(widest) - 1)
+    return sum(_least(table, index) for index in chosen) + 2 * (len(chosen) - 1)
+
+
+def _least(table: Table, index: int) -> int:
+    """The width that a column needs: of its widest cell, or of some words."""
+    widest = max(len(table.columns[index].title), *(len(row[index].text) for row in table.rows), 0)
+    return min(widest, FEW_WORDS) if table.columns[index].words else widest
 
 
 def to_csv(tables: Sequence[Table]) -> str:

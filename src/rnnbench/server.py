@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 
-from . import preload as preload
+interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it would end an import with a traceback
+from . import preload as preload  # noqa: E402
+
+signal.signal(signal.SIGINT, interrupts)
 
 
 def _end(server: int) -> None:

@@ -35,6 +35,7 @@ class Column:
     title: str
     names: tuple[str, ...]
     left: bool = False  # aligned to the left
+    words: bool = False  # text, which may stand in several lines; numbers never do
     spare: int = 0  # left out of a narrow terminal, the highest first; 0 never
 
 
@@ -82,7 +83,7 @@ def tabulate(block: Block) -> Table:
     order = sorted(block.entries, key=lambda entry: _place(entry, estimates, block.lower_is_better))
     floor, arrow = task["floor"], {"min": " ↓", "max": " ↑"}.get(task["direction"], "")
     columns = (
-        Column("model", ("model", "row", "setting"), left=True),
+        Column("model", ("model", "row", "setting"), left=True, words=True),
         Column("#", ("rank_best", "rank_worst"), spare=2),
         Column(f"{block.headline}{arrow}", ("estimator", "value", "low", "high"), left=True),
         Column("floor" if floor is None else f"floor {number(floor)}", ("against_floor",), left=True),
@@ -123,8 +124,11 @@ def _place(entry: Entry, estimates: Mapping[str, Estimate], lower_is_better: boo
     return entry.label not in estimates, value if lower_is_better else -value, natural(entry.label)
 
 
-def _ranks(label: str, estimates: Mapping[str, Estimate], lower_is_better: bool) -> tuple[int, int]:
-    """The best and the worst place that the intervals allow `label`."""
+def _ranks(label: str, estimates: Mapping[str, Estimate], lower_is_better: bool) -> tuple[int, int] | None:
+    """The best and the worst place that the intervals allow `label`, among those that have one."""
+    estimates = {name: one for name, one in estimates.items() if one.low is not None}
+    if label not in estimates or len(estimates) < 2:
+        return None
     own = estimates[label]
     apart = [other for other in estimates.values() if not own.overlaps(other)]
     better = sum((other.value < own.value) == lower_is_better for other in apart)
@@ -136,9 +140,8 @@ def _row(block: Block, entry: Entry, estimates: Mapping[str, Estimate]) -> tuple
     records = [run.record for run in entry.recorded if run.record]
     cells = [Cell(entry.label, (entry.model, entry.label, entry.setting))]
     if estimate:
-        best, worst = _ranks(entry.label, estimates, block.lower_is_better)
-        place = str(best) if best == worst else f"{best}–{worst}"
-        cells.append(Cell(place if len(estimates) > 1 else "", (best, worst)))
+        places = _ranks(entry.label, estimates, block.lower_is_better)
+        cells.append(Cell("–".join(map(str, sorted(set(places or ())))), places or (None, None)))
         cells.append(Cell(interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)))
         verdict = against_floor(estimate, block.task["floor"] if block.task else None)
         good = "below" if block.lower_is_better else "above"
