@@ -214,9 +214,8 @@ def one_finished(path: Path) -> Path:
     except FileNotFoundError as error:
         raise BadOption(str(error)) from None
     if len(finished) != 1:
-        raise BadOption(
-            f"{path}: {len(finished) or 'no'} finished runs there; one is needed{''.join(f', {p}' for p in finished)}"
-        )
+        such = f"; name one, such as {finished[0]}" if finished else "; one is needed"
+        raise BadOption(f"{path}: {len(finished) or 'no'} finished runs there{such}")
     return finished[0]
 
 

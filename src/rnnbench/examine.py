@@ -37,7 +37,7 @@ def gradients(stored: Sequence[Stored], output: Path, step: int | None = None) -
         batch = trained.task.batch("validation", 0, ROWS, 0)
         steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
         if step is not None and not 1 <= step <= steps:
-            raise BadOption(f"--step {step}: {name} has {steps} steps whose loss counts, from 1")
+            raise BadOption(f"--step {step}: the loss of {name} counts at {steps} steps of a row; allowed: 1 to {steps}")
         moments = zip(maps.COLOURS, (run.initial(trained), trained.network), strict=True)
         curves = {moment: probes.state_gradients(network, trained.task, batch, step) for moment, network in moments}
         if not all(curves.values()):
