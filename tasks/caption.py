@@ -39,16 +39,16 @@ from rnnbench.hub import look
 from rnnbench.options import Share
 from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of
 
-from .pairs import END, always, asked, ended, nats, sums, to_write
+from .pairs import END, PictureTask, always, asked, ended, sums, to_write
 from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, cross_entropy
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS = Vocabulary([END, *sorted(set("".join(NAMES)))])
 SPELLED = [LETTERS.encode(name) for name in NAMES]
 
 
-class Caption(Task):
+class Caption(PictureTask, Task):
     version = 2
     structure = "1->N"
     causal = False
@@ -90,10 +90,6 @@ class Caption(Task):
         self._common = int(numpy.bincount(self._labels["train"]).argmax())
 
     @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
     def floor(self) -> float:
         return float((self._labels["test"] == self._common).mean())
 
@@ -115,12 +111,6 @@ class Caption(Task):
         batch, steps = to_write(self._names[split], rows), torch.full((len(rows),), source.shape[1])
         return batch._replace(source=source, source_lengths=steps)
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return nats(outputs, batch)
-
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         found = zip(ended(written), ended(batch.targets), asked(batch), strict=True)
         right = [ours == theirs for ours, theirs, counts in found if counts]
@@ -132,13 +122,6 @@ class Caption(Task):
     def decode(self, tokens: list[int]) -> str:
         """The name that was written."""
         return "".join(LETTERS.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
-
-    def ask(self, text: str) -> Batch:
-        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
-
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
-        names = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
-        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in zip(*names, strict=True)]
 
     def about(self) -> dict[str, Any]:
         sizes = {f"{split}_pictures": len(own) for split, own in self._labels.items()}

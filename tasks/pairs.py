@@ -1,7 +1,7 @@
 """Rows of something read and of something written from it: what the tasks N->M and 1->N share.
 
 Number 0 of the written symbols is the end; it is fed first, too, and fills up: one vocabulary is fed and wanted, so that the
-weights of both can be tied. `PairTask` is a task that reads symbols, as far as it does not matter what they mean.
+weights of both can be tied. `Writing` is a task, as far as it does not matter what they mean.
 """
 
 from __future__ import annotations
@@ -152,23 +152,12 @@ class Pairs:
         return {"source_vocabulary": len(self.read), "target_vocabulary": len(self.written), **sizes}
 
 
-class PairTask(Task):
-    """What tasks of pairs have alike. They name `Task` as a base, too: their files are read, not imported."""
+class Writing(Task):
+    """What tasks that write have alike. They name `Task` as a base, too: their files are read, not imported."""
 
-    between = ""  # symbols of a source, where it is shown
+    longest: int
     _sha256: str
     _facts: dict[str, Any]  # the floor, and the guess that has it
-
-    def _use(self, pairs: Pairs) -> None:
-        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
-        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
-        self.targets = self.inputs
-
-    def keep(self) -> dict[str, Any]:
-        return self.pairs.keep()
-
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        self._use(Pairs.restored(kept))
 
     @property
     def fingerprint(self) -> str:
@@ -182,17 +171,45 @@ class PairTask(Task):
         """What is written, (B, longest): one and the same row."""
         return always(self._facts["guess"], self.longest, batch)
 
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.pairs.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.pairs.batch(split, index, batch_size, seed)
-
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         return nats(outputs, batch)
+
+
+class PictureTask(Writing):
+    """What tasks that read a picture have alike."""
+
+    def ask(self, text: str) -> Batch:
+        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
+        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in zip(*sides, strict=True)]
+
+
+class PairTask(Writing):
+    """What tasks that read symbols have alike."""
+
+    between = ""  # symbols of a source, where it is shown
+
+    def _use(self, pairs: Pairs) -> None:
+        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
+        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
+        self.targets = self.inputs
+
+    def keep(self) -> dict[str, Any]:
+        return self.pairs.keep()
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        self._use(Pairs.restored(kept))
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.pairs.batches(split, batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        return self.pairs.batch(split, index, batch_size, seed)
 
     def ask(self, text: str) -> Batch:
         """One row that reads `text`; what it should write is not known. ValueError where there is none."""

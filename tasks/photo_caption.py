@@ -42,9 +42,9 @@ from rnnbench.text import UNKNOWN, Ragged, Vocabulary, basic_english, batches_of
 
 from . import bleu
 from .guesses import most_bleu
-from .pairs import END, always, asked, ended, nats, sums, to_write
+from .pairs import END, PictureTask, asked, ended, sums, to_write
 from .rows import load_facts, save_facts
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, cross_entropy
+from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,7 +53,7 @@ CAPTIONS = tuple(f"caption_{number}" for number in range(5))  # columns
 COLUMNS = ["image", *CAPTIONS]
 
 
-class PhotoCaption(Task):
+class PhotoCaption(PictureTask, Task):
     version = 2
     structure = "1->N"
     causal = False
@@ -146,18 +146,6 @@ class PhotoCaption(Task):
             raise DataError(f"{self.hub}: split {split!r} has a picture that cannot be read") from None
         return numpy.asarray(picture).reshape(self.side, -1)
 
-    @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
-    def floor(self) -> float:
-        return self._facts["floor"]
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        """What is written, (B, longest): one and the same caption."""
-        return always(self._facts["guess"], self.longest, batch)
-
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["bleu"] > self.solved_above
 
@@ -171,12 +159,6 @@ class PhotoCaption(Task):
         source = torch.from_numpy(pixels.astype(numpy.float32) / 255)
         return to_write(captions, rows)._replace(source=source, source_lengths=torch.full((len(rows),), self.side))
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return nats(outputs, batch)
-
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         assert batch.source is not None
         seen = (batch.source * 255).round().to(torch.uint8).cpu().numpy()
@@ -189,13 +171,6 @@ class PhotoCaption(Task):
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return {**bleu.scores(sums), "loss": sums["nats"] / sums["symbols"]}
-
-    def ask(self, text: str) -> Batch:
-        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
-
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
-        texts = zip(self._texts(written), self._texts(batch.targets), strict=True)
-        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in texts]
 
     def decode(self, tokens: list[int]) -> str:
         return self._texts(torch.tensor([tokens]))[0]

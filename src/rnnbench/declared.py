@@ -342,19 +342,17 @@ def _check(table: Table) -> None:
         if row.ladder and row.ladder.scale not in row.scales:
             raise BadOption(f"{path}: rows.{name}.ladder: no scale {row.ladder.scale}")
         for key, one in row.contrasts.items():
-            metric = one.metric or row.metric
+            metric, where = one.metric or row.metric, f"{path}: rows.{name}.contrasts.{key}"
             if metric in TIMES and (one.expect == "same" or one.ratio or isinstance(one.b, float)):
-                raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is more or less between two columns, no ratio")
+                raise BadOption(f"{where}: {metric} is more or less between two columns, no ratio")
             if metric in RATES and (one.ratio or isinstance(one.b, float)):
-                raise BadOption(f"{path}: rows.{name}.contrasts.{key}: {metric} is a share: between two columns, no ratio")
-            where = f"{path}: rows.{name}.contrasts.{key}"
-            sides = [find(table, name, side, where) for side in (one.a, one.b) if isinstance(side, str)]
+                raise BadOption(f"{where}: {metric} is a share: between two columns, no ratio")
+            sides = places_of(table, name, one, where)
             if len(sides) > len(set(sides)):
                 raise BadOption(f"{where}: a and b are both {'/'.join(sides[0])}")
-            if not any(all(scale in table.scales(place) for place, _ in sides) for scale in table.scales(name)):
+            if not shared_scales(table, name, sides):
                 raise BadOption(f"{where}: its sides have no scale of the row in common")
-        ranked = row.columns is None or not isinstance(row.columns, dict)
-        judged = ranked or any(place.partition("/")[0] == name for place in table.reports.values)
+        judged = not isinstance(row.columns, dict) or any(place.partition("/")[0] == name for place in table.reports.values)
         if judged and row.better is None and row.metric not in ("score", *RATES, *LOWER):
             raise BadOption(f"{path}: rows.{name}: better: more or less of {row.metric} must be said")
     for place, values in table.reports.values.items():
@@ -382,9 +380,19 @@ def metric_of(table: Table, row: str, contrast: Contrast) -> str:
     return contrast.metric or table.grid.rows[row].metric
 
 
+def places_of(table: Table, row: str, one: Contrast, where: str = "") -> list[tuple[str, str]]:
+    """(row, column) of the sides of a contrast: of both, or of a alone, where b is a number."""
+    return [find(table, row, side, where) for side in (one.a, one.b) if isinstance(side, str)]
+
+
+def shared_scales(table: Table, row: str, places: Sequence[tuple[str, str]]) -> list[str]:
+    """The scales of `row` that the rows of all `places` have, too."""
+    return [scale for scale in table.scales(row) if all(scale in table.scales(place) for place, _ in places)]
+
+
 def contrast_level(table: Table, row: str, one: Contrast, scale: str) -> float:
     """The level of one look: an equal share of the table's (Bonferroni over looks, of the side that has more of them)."""
-    places = [find(table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
+    places = places_of(table, row, one)
     return table.grid.level / max(len(table.cell(*place, scale).seeds.looks) for place in places)
 
 
@@ -392,8 +400,8 @@ def reachable(table: Table) -> Mapping[str, str]:
     """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
     found, count = {}, len(table.contrasts)
     for (row, name), one in table.contrasts.items():
-        places = [find(table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
-        scale = [scale for scale in table.scales(row) if all(scale in table.scales(place) for place, _ in places)][-1]
+        places = places_of(table, row, one)
+        scale = shared_scales(table, row, places)[-1]
         most = min(table.cell(*place, scale).seeds.looks[-1] for place in places)
         ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
         needed = contrast_level(table, row, one, scale) / count

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import budget, config
-from .declared import FROM_LOGS, TIMES, Cell, Table, find, metric_of, settings
+from .declared import FROM_LOGS, TIMES, Cell, Table, metric_of, places_of, settings
 from .entries import PARTS, result
 from .options import BadOption
 from .records import Row, RunFolder, Stored, canonical, digest, plain
@@ -299,9 +299,8 @@ def wanted(table: Table) -> dict[str, set[str]]:
     """By row: the metrics that its cells and contrasts read from logs."""
     found: dict[str, set[str]] = {row: {about.metric} for row, about in table.grid.rows.items()}
     for (row, _), one in table.contrasts.items():
-        for side in (one.a, one.b):
-            if isinstance(side, str):
-                found[find(table, row, side)[0]].add(metric_of(table, row, one))
+        for place, _ in places_of(table, row, one):
+            found[place].add(metric_of(table, row, one))
     return {row: {m for m in metrics if m.startswith(FROM_LOGS) or m == "recall_lag"} for row, metrics in found.items()}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from . import verdicts
 from .comparisons import difference, holm, time_to_solve
-from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_level, find, metric_of
+from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_level, metric_of, places_of
 from .declared import Table as Declared
 from .measured import Measured, match
 from .records import Stored, canonical
@@ -88,7 +88,7 @@ def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
     """The contrast at the first scale at which both sides were run as far as the stopping rule's first look."""
     why, metric = NOT_RUN, metric_of(own.table, row, one)
     for scale in own.scales(row):
-        places = [find(own.table, row, side) for side in (one.a, one.b) if isinstance(side, str)]
+        places = places_of(own.table, row, one)
         if any(scale not in own.scales(place) for place, _ in places):
             continue
         sides = [own.cells[own.table.cell(*place, scale).place] for place in places]
@@ -144,7 +144,7 @@ def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
     found = set()
     for (row, _), one in own.asked.items():
         if row in rows and one.verdict.word == "undecided":
-            found |= {find(own.table, row, side) for side in (one.about.a, one.about.b) if isinstance(side, str)}
+            found |= set(places_of(own.table, row, one.about))
     for place, values in own.table.reports.values.items():
         row, _, column = place.partition("/")
         if row in rows and own.scales(row):
