@@ -59,12 +59,12 @@ def lstm_step(x, state, w, gates="ifgo", coupled=False, squash_input=True, squas
 
 STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-CASES = [  # mechanism, options, the extra weights by name and shape, back ends
+CASES = [  # mechanism, options, the extra weights by name and shape, back ends; operations: fused, without machine code
     *(("rnn", {"activation": name}, {}, ["library", "fused"][name not in ("tanh", "relu") :]) for name in SQUASH),
-    ("gru", {"reset": "after"}, {}, ["library", "fused"]),
+    ("gru", {"reset": "after"}, {}, ["library", "fused", "operations"]),
     ("gru", {"reset": "before"}, {}, ["fused"]),
-    ("lstm", {}, {}, ["library", "fused"]),
-    ("lstm", {}, {"peepholes": (3, H)}, ["fused"]),
+    ("lstm", {}, {}, ["library", "fused", "operations"]),
+    ("lstm", {}, {"peepholes": (3, H)}, ["fused", "operations"]),
     ("lstm", {"gates": "fgo"}, {"peepholes": (2, H)}, ["fused"]),
     ("lstm", {"gates": "igo"}, {"peepholes": (2, H)}, ["fused"]),
     ("lstm", {"gates": "ifg"}, {"peepholes": (2, H)}, ["fused"]),
@@ -106,10 +106,14 @@ def make(mechanism, options, extra, dtype=torch.float64, steps=T, rows=B, inputs
     return draw(steps, rows, inputs), state, weights
 
 
-def run(mechanism, x, state, weights, **options):
+def run(mechanism, x, state, weights, backend="auto", **options):
     """y and the final state as a tuple, by the kernels."""
-    function = getattr(kernels, mechanism)
-    y, final = function(x, state if mechanism == "lstm" else state[0], **weights, **options)
+    options["backend"] = "fused" if backend == "operations" else backend
+    try:
+        recurrence.compile_steps(backend != "operations")
+        y, final = getattr(kernels, mechanism)(x, state if mechanism == "lstm" else state[0], **weights, **options)
+    finally:
+        recurrence.compile_steps(True)
     return y, final if isinstance(final, tuple) else (final,)
 
 
@@ -151,7 +155,7 @@ def agree(ours, theirs, tolerance):
 @pytest.mark.parametrize("lengths", [None, (4, 7, 1), (0, 3, 2)], ids=["whole", "ragged", "empty row"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["one chunk", "chunks"])
 def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, dtype, tolerance, lengths, chunked, monkeypatch):
-    if chunked and backend == "fused":
+    if chunked and backend != "library":
         monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
     x, state, weights = make(mechanism, options, extra, dtype)
     lengths = None if lengths is None else torch.tensor(lengths)
@@ -245,7 +249,7 @@ def test_one_step_and_one_row(mechanism, options, extra, backend, steps, rows):
     agree(gradients(x, state, weights, y, final), gradients(x, state, weights, y_loop, final_loop), 1e-11)
 
 
-FUSED = [case for case in ALL if case.values[3] == "fused"]
+FUSED = [case for case in ALL if case.values[3] != "library"]
 fused_laws = pytest.mark.parametrize(("mechanism", "options", "extra", "backend"), FUSED)
 
 
@@ -267,7 +271,7 @@ def test_gradients_by_finite_differences(mechanism, options, extra, backend):
 def test_the_gradient_of_every_state(mechanism, options, extra, backend, lengths):
     x, state, weights = make(mechanism, options, extra)
     lengths, sink = None if lengths is None else torch.tensor(lengths), StateGradients()
-    y, final = run(mechanism, x, state, weights, lengths=lengths, sink=sink, **options)
+    y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, sink=sink, **options)
     objective(y, final).backward()
     states = []
     y_loop, final_loop = loop(mechanism, x, state, weights, lengths, states, **options)
@@ -389,6 +393,56 @@ def test_fast_products_change_rounding_only(mechanism, size, rows):
     agree(results[1], results[0], 1e-5)
 
 
+needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
+
+
+@needs_numba
+@pytest.mark.parametrize("mechanism", ["gru", "lstm"])
+def test_machine_code_saturates_and_shows_what_is_no_number(mechanism):
+    """At the ends of float32 the values are those of PyTorch's operations, and NaN stays NaN, so that divergence is seen."""
+    x, state, weights = make(mechanism, {}, {"peepholes": (3, 21)} if mechanism == "lstm" else {}, torch.float32)
+    G = GATES[mechanism]
+    weights |= {
+        "W": torch.eye(G * 21, 1).fill_(1),
+        "R": torch.zeros(G * 21, 21),
+        "b_i": torch.zeros(G * 21),
+        "b_h": torch.zeros(G * 21),
+    }
+    ends = torch.tensor([0, 1e-30, -20, 20, -90, 90, -1e4, 1e4, -1e38, 1e38, float("-inf"), float("inf"), float("nan")])
+    x, state = ends.view(1, -1, 1), tuple(torch.zeros(len(ends), 21) for _ in state)
+    compiled, operations = (run(mechanism, x, state, weights, backend=name)[0] for name in ("fused", "operations"))
+    assert recurrence.machine_code(x) is not None
+    torch.testing.assert_close(compiled, operations, atol=2e-7, rtol=0, equal_nan=True)
+    assert compiled[0, -1].isnan().all() and not compiled[0, :-1].isnan().any()
+
+
+CACHE = """
+import sys, torch
+from rnnbench import kernels, process
+assert process.settle()["compiled"]
+x, h, W, R = torch.ones(2, 1, 3), torch.zeros(1, 5), torch.ones(15, 3), torch.ones(15, 5)
+print(kernels.gru(x, h, W, R)[0].sum().item())
+"""
+
+
+@needs_numba
+def test_machine_code_is_kept_and_what_is_damaged_or_cannot_be_kept_is_compiled(tmp_path):
+    def ran(folder) -> str:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+        done = subprocess.run([sys.executable, "-c", CACHE], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first, kept = ran(tmp_path / "cache"), sorted((tmp_path / "cache").rglob("*.nb?"))
+    assert [path.suffix for path in kept] == [".nbc", ".nbi"]
+    assert ran(tmp_path / "cache") == first
+    for path in kept:
+        path.write_bytes(b"damaged")
+    assert ran(tmp_path / "cache") == first
+    (tmp_path / "file").touch()
+    assert ran(tmp_path / "file") == first
+
+
 def test_auto_follows_the_rule():
     rule = recurrence.choose
     assert rule("auto", True, True, None) == "library"
@@ -423,8 +477,10 @@ def test_what_cannot_be_is_refused(mechanism, options, extra, message):
 TRITON = """
 import torch
 from rnnbench import kernels
-from rnnbench.kernels.lstm_triton import Peephole
+from rnnbench.kernels import lstm_triton, recurrence
+from rnnbench.kernels.lstm_steps import Steps
 
+recurrence.compile_steps(False)  # the reference is made of operations
 device, tolerance = {device!r}, 2e-6
 torch.manual_seed(0)
 T, B, D, H = 5, 6, 4, 50  # B H is no multiple of a block
@@ -433,23 +489,25 @@ for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
     ours = [(torch.rand(shape) - 0.5).to(device).requires_grad_() for shape in shapes]
     theirs = [tensor.detach().double().cpu().requires_grad_() for tensor in ours]
     x, h, c, W, R, b, p = theirs
-    y, state = kernels.lstm(x, (h, c), W, R, b, peepholes=p, lengths=lengths, backend="fused")
+    asked, sink = kernels.StateGradients(), kernels.StateGradients()
+    y, state = kernels.lstm(x, (h, c), W, R, b, peepholes=p, lengths=lengths, backend="fused", sink=asked)
     at = lengths if lengths is None else lengths.to(device)
     if device == "cpu":
         padded = at is not None and torch.arange(T).view(-1, 1, 1) >= at.view(1, -1, 1)
         inputs = [ours[0].masked_fill(padded, 0) if at is not None else ours[0], *ours[1:]]
-        results = Peephole.apply(*inputs, at, True)
+        results = Steps.apply(*inputs, at, True, sink, lstm_triton)
     else:
         x_, h_, c_, W_, R_, b_, p_ = ours
-        y_, (h_, c_) = kernels.lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at)
-        assert "Peephole" in type(y_.grad_fn).__name__
+        y_, (h_, c_) = kernels.lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at, sink=sink)
+        assert "Steps" in type(y_.grad_fn).__name__
         results = y_, h_, c_
     for mine, other in zip(results, (y, *state), strict=True):
         assert (mine.cpu() - other).abs().max() < tolerance, (mine.cpu() - other).abs().max()
     sum((k + 1) * (part * part).sum() for k, part in enumerate(results)).backward()
     sum((k + 1) * (part * part).sum() for k, part in enumerate((y, *state))).backward()
-    for mine, other in zip(ours, theirs, strict=True):
-        error = (mine.grad.cpu() - other.grad).abs().max() / other.grad.abs().max()
+    pairs = [(mine.grad.cpu(), other.grad) for mine, other in zip(ours, theirs, strict=True)]
+    for mine, other in [*pairs, (sink.h.cpu(), asked.h), (sink.c.cpu(), asked.c)]:
+        error = (mine - other).abs().max() / other.abs().max()
         assert error < tolerance, error
 """
 

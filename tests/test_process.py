@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import platform
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from rnnbench import process
+from rnnbench.kernels import recurrence
 
 PROBE = """
 import json, resource, sys, torch
@@ -38,7 +40,7 @@ def settled(arguments: str) -> dict:
     return json.loads(run.stdout)
 
 
-ON, OFF = "{}", json.dumps({"threads": 2, "allocator": False, "fast_matmul": False})
+ON, OFF = "{}", json.dumps({"threads": 2, "allocator": False, "fast_matmul": False, "compiled": False})
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is glibc's")
@@ -54,6 +56,7 @@ def test_settings_are_in_force_and_products_stay_fp32(arguments, threads):
     assert shown["threads"] == shown["torch_threads"] == threads
     assert shown["error"] < 1e-4  # bf16 would be off by 0.1
     assert not (arguments == OFF and shown["fast_matmul"])
+    assert shown["compiled"] == (arguments == ON and importlib.util.find_spec("numba") is not None)
 
 
 @pytest.fixture
@@ -86,7 +89,9 @@ def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     threads = torch.get_num_threads()
-    assert process.settle(threads=0) == {"threads": threads, "allocator": False, "fast_matmul": False}
+    expected = {"threads": threads, "allocator": False, "fast_matmul": False, "compiled": False}
+    monkeypatch.setattr(recurrence, "_by_numba", lambda: None)  # not installed
+    assert process.settle(threads=0) == expected
 
 
 def test_what_a_sweep_preloads_is_kept_out_of_collections():

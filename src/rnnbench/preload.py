@@ -15,6 +15,9 @@ try:
     from . import run as run
     from . import training as training
     from . import worker as worker
+    from .kernels import recurrence
+
+    recurrence.load()
 finally:
     if collects:
         gc.enable()

@@ -1,7 +1,7 @@
-"""What every job's process is set to before it computes: allocator, threads, matrix products.
+"""What every job's process is set to before it computes: allocator, threads, matrix products, machine code.
 
-Three settings of the process weigh more than any kernel on a CPU. None changes what is computed; the
-matrix products differ in rounding only, so what was set belongs in the record of a run.
+These settings of the process weigh more than any kernel on a CPU. None changes what is computed; matrix products and
+machine code differ in rounding only, so what was set belongs in the record of a run.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 
+from .kernels import recurrence
+
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, <malloc.h>
 
 
-def settle(threads: int = 1, allocator: bool = True, fast_matmul: bool = True) -> dict[str, Any]:
+def settle(threads: int = 1, allocator: bool = True, fast_matmul: bool = True, compiled: bool = True) -> dict[str, Any]:
     """Sets this process up and returns what is in force, by the names of the arguments.
 
     threads: of PyTorch inside this process, 0 for its own choice. A recurrence is a chain of small products: a second
@@ -25,6 +27,8 @@ def settle(threads: int = 1, allocator: bool = True, fast_matmul: bool = True) -
         otherwise mapped, and each of their pages faulted in, again at every training step. glibc only.
     fast_matmul: fp32 products by oneDNN where MKL runs at half the processor's speed. The result stays fp32, which
         is checked here; without that, or where switched off, products are PyTorch's default.
+    compiled: what a step of the GRU and of the peephole LSTM does besides its product, as machine code by Numba, where
+        that is installed (the extra `compiled`): one pass through memory in place of ten.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -32,6 +36,7 @@ def settle(threads: int = 1, allocator: bool = True, fast_matmul: bool = True) -
         "threads": torch.get_num_threads(),
         "allocator": allocator and _keep_freed_memory(),
         "fast_matmul": _choose_matmul(fast_matmul),
+        "compiled": recurrence.compile_steps(compiled),
     }
 
 

@@ -532,7 +532,7 @@ def makers(config: Mapping[str, Any]) -> dict[str, str]:
     gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
     return {
         "rnnbench": f"{__version__}, code {digest([path.read_text(encoding='utf-8') for path in files])[:12]}",
-        **{package: importlib.metadata.version(package) for package in ("torch", "numpy", "pytorch-lightning")},
+        **{package: installed(package) or "not installed" for package in ("torch", "numpy", "pytorch-lightning", "numba")},
         "device": torch.cuda.get_device_name() if gpu else "cpu",
     }
 
@@ -574,15 +574,19 @@ def speed(learner: Any) -> dict[str, float | None]:
 
 def surroundings(device: torch.device) -> dict[str, Any]:
     """Versions, commit and hardware: recorded, never hashed. No host name and no path."""
-    packages = ("rnnbench", "torch", "pytorch-lightning", "hydra-core", "numpy", "wandb", "datasets")
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
+    packages = ("rnnbench", "torch", "pytorch-lightning", "hydra-core", "numpy", "numba", "wandb", "datasets")
+    versions = {"python": platform.python_version(), **{name: version for name in packages if (version := installed(name))}}
     hardware = {"system": platform.system(), "machine": platform.machine(), "processor": processor(), "device": device.type}
     if device.type == "cuda":
         hardware["gpu"] = torch.cuda.get_device_name(device)
     return {"versions": versions, "commit": commit(), "hardware": hardware}
+
+
+def installed(package: str) -> str | None:
+    """Its version."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
 
 
 def processor() -> str:

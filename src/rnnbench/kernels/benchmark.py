@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from rnnbench import process
 
+from . import recurrence
 from .gru import gru
 from .lstm import lstm
 from .rnn import rnn
@@ -78,6 +79,7 @@ def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[Row]:
         yield row("peephole LSTM / nn.LSTM", shape, times["ours"], times["theirs"], must, aim, of_lstm)
         memory = saved_bytes(ours) / saved_bytes(theirs)
         yield Row("  its memory kept for the backward pass", shape, memory, must=1.3, aim=1.0)
+        yield from steps_compiled(shape, ours, few, of_lstm)
         for name, gates, must, aim in (("GRU", 3, [0.65, 0.65, 0.55][k], 0.45), ("RNN", 1, [0.75, 0.8, 0.6][k], 0.5)):
             ours, theirs = passes(name.lower(), shape)
             sides = {"ours, default": with_default_products(ours), "theirs, default": with_default_products(theirs)}
@@ -89,6 +91,7 @@ def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[Row]:
                 yield row(f"{name} / nn.{name}, oneDNN's products", shape, times["ours"], times["theirs"], must, aim, least)
                 yield row(f"  {name} so / nn.{name} as it comes", shape, times["ours"], times["theirs, default"], limit=least)
             if name == "GRU":
+                yield from steps_compiled(shape, ours, few, least)
                 times = interleaved({"bf16": autocast(theirs), "fp32": ours}, few)
                 yield row("GRU in bf16 / fp32", shape, times["bf16"], times["fp32"], limit=limit(shape, gates, torch.bfloat16))
         _, theirs = passes("lstm", shape)
@@ -99,6 +102,21 @@ def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[Row]:
         with_, without = (statistics.median(side) for side in zip(*pairs, strict=True))
         must = [0.75, 0.75, 0.85][k]
         yield row("nn.LSTM with process settings / without", shape, with_, without, must, limit=of_lstm)
+
+
+def steps_compiled(shape: Shape, side: Closure, rounds: int, least: float) -> Iterator[Row]:
+    """What machine code saves of `side`, where it is in force."""
+
+    def by_operations() -> None:
+        recurrence.compile_steps(False)
+        try:
+            side()
+        finally:
+            recurrence.compile_steps(True)
+
+    if recurrence.compile_steps(True):
+        times = interleaved({"compiled": side, "operations": by_operations}, rounds)
+        yield row("  its steps as machine code / operations", shape, times["compiled"], times["operations"], limit=least)
 
 
 def row(
@@ -140,14 +158,14 @@ def passes(name: str, shape: Shape, peepholes: bool = False) -> tuple[Closure, C
 
 
 def interleaved(sides: dict[str, Closure], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each, taken in turn after one round to warm up."""
+    """Median CPU seconds of each, taken in turn after two rounds to warm up, in which memory still grows."""
     times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds + 1):
+    for _ in range(rounds + 2):
         for name, side in sides.items():
             start = time.process_time()
             side()
             times[name].append(time.process_time() - start)
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    return {name: statistics.median(taken[2:]) for name, taken in times.items()}
 
 
 @contextmanager

@@ -26,11 +26,10 @@ Source: Hochreiter & Schmidhuber 1997; Gers, Schraudolph & Schmidhuber 2002 (p);
 
 from __future__ import annotations
 
-import importlib.util
-
 import torch
 from torch import Tensor
 
+from . import lstm_steps as steps
 from .lstm_fused import Form, Fused
 from .recurrence import StateGradients, biases, choose, enter, final, padding, ragged
 
@@ -74,10 +73,9 @@ def lstm(
         return library(x, state, W, R, b, projection, lengths)
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    if peepholes is not None and not e and sink is None and on_gpu(x, form, cell_to_output, projection):
-        from .lstm_triton import Peephole  # compiles for a GPU, so it is imported where there is one
-
-        y, h, c = Peephole.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled())
+    kernel = steps.kernels(x) if form == Form() and not (e or cell_to_output is not None or projection is not None) else None
+    if kernel is not None:
+        y, h, c = steps.Steps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
         return y, (h, c)
     tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
     y, h, c, e_T = Fused.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)
@@ -97,12 +95,6 @@ def library(
     if lengths is None:
         return y, (h_T[0], c_T[0])
     return y.masked_fill(padding(lengths, len(x)), 0), (final(torch.cat([h.to(y.dtype), y]), lengths), c_T[0])
-
-
-def on_gpu(x: Tensor, form: Form, V: Tensor | None, M: Tensor | None) -> bool:
-    """Whether the kernel for GPUs computes this: it has the peephole LSTM's own equations, in fp32."""
-    own = form == Form() and V is None and M is None and x.dtype == torch.float32
-    return x.is_cuda and own and importlib.util.find_spec("triton") is not None
 
 
 def spread(gates: Tensor) -> Tensor:

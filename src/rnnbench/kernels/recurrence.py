@@ -16,6 +16,7 @@ Letters: T steps, B rows, I inputs, H units, G gates. Everything is time-major: 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (d, y): d (1 - y²)
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
 LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
+
+
+_compiled = True  # the process setting: whether Numba, where it is installed, compiles what a step does besides its product
 
 
 @dataclass
@@ -62,6 +66,33 @@ def choose(backend: str, in_library: bool, library_is_faster: bool, sink: StateG
 def library_is_faster(x: Tensor, R: Tensor) -> bool:
     """Of the layers other than the LSTM: on a GPU, and on a CPU in bf16 once products outweigh the rest of a step."""
     return x.is_cuda or (x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and R.shape[1] >= 256)
+
+
+def compile_steps(on: bool) -> bool:
+    """Sets whether steps are machine code, where they can be; returns whether they are."""
+    global _compiled
+    _compiled = on
+    return on and _by_numba() is not None
+
+
+def machine_code(x: Tensor) -> Any:
+    """The module `compiled`, or None where its kernels are switched off, cannot be, or are not for such an x."""
+    return _by_numba() if _compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else None
+
+
+def load() -> None:
+    """Loads what there is of machine code, for the processes that are forked from this one."""
+    kernels = _by_numba()
+    if kernels is not None:
+        kernels.load()
+
+
+@functools.cache
+def _by_numba() -> Any:
+    try:
+        return importlib.import_module(".compiled", __package__)
+    except ImportError:  # Numba is missing, or refuses this NumPy
+        return None
 
 
 def once(backward: Callable[..., Any]) -> Callable[..., Any]:

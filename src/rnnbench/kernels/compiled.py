@@ -1,0 +1,199 @@
+"""What a step of a fused recurrence does besides its product, as machine code: one pass through memory in place of ten.
+
+Compiled by Numba (the extra `compiled`) at the first call, in seconds, and kept beside this file or in the user's cache for
+later processes. Imported by `recurrence.machine_code` only, where Numba is. For float32 and float64 on a CPU; the equations
+are those of `lstm` and `gru`, the gradients those of `lstm_fused` and `gru_reset_after`, what each kernel reads and writes is
+said in `lstm_steps` and, for the GRU, here.
+
+The vectorised exponential is the textbook one: x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial for e^r of degree 7
+(its error, 5e-9 of the value, is below float32's rounding), and 2^n put together from bits.
+
+Source: Lam, Pitrou & Seibert 2015, Numba; Cody & Waite 1980, Software manual for the elementary functions (the reduction).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy
+import torch
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+from torch import Tensor
+
+OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # a multiplication and an addition may be one
+F = numpy.float32
+PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
+TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
+LARGEST = F(87)  # e^87 and e^-87 are normal numbers
+
+
+def kernel(function: Any) -> Any:
+    """`function` compiled at its first call; kept for later processes, where that works."""
+    try:
+        run = numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # neither this file's folder nor the user's cache can be written
+        return numba.njit(**OPTIONS)(function)
+
+    def guarded(*arguments: Any) -> None:
+        nonlocal run
+        try:
+            run(*arguments)
+        except Exception:  # what was kept is damaged, or there is no room to keep it: compiled before anything is computed
+            run = numba.njit(**OPTIONS)(function)
+            run(*arguments)
+
+    return guarded
+
+
+@intrinsic
+def power_of_two(context: Any, n: Any) -> Any:
+    """2^n as float32 from an int32 between -126 and 127: the bits of its exponent."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(32)
+        biased = builder.add(arguments[0], ir.Constant(integer, 127))
+        return builder.bitcast(builder.shl(biased, ir.Constant(integer, 23)), ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x); compiled as one of the two below."""
+    raise NotImplementedError
+
+
+def sigmoid_float32(x: Any) -> Any:
+    y = min(max(-x, -LARGEST), LARGEST)
+    n = numpy.floor(y * PER_LN_2 + F(0.5))
+    r = (y - n * LN_2_HIGH) - n * LN_2_LOW
+    e = TAYLOR[7]
+    e = e * r + TAYLOR[6]
+    e = e * r + TAYLOR[5]
+    e = e * r + TAYLOR[4]
+    e = e * r + TAYLOR[3]
+    e = e * r + TAYLOR[2]
+    e = e * r + TAYLOR[1]
+    e = e * r + TAYLOR[0]
+    return F(1) / (F(1) + e * power_of_two(numpy.int32(n)))  # type: ignore[call-arg]
+
+
+def sigmoid_float64(x: Any) -> Any:
+    return 1 / (1 + math.exp(-x))
+
+
+@overload(sigmoid, jit_options=OPTIONS)  # type: ignore[arg-type]
+def choose_sigmoid(x: Any) -> Any:
+    return sigmoid_float32 if x == types.float32 else sigmoid_float64
+
+
+@kernel
+def lstm_forward_step(t: int, product: Any, p: Any, a: Any, cs: Any, tanh_cs: Any, hs: Any) -> None:
+    H, one, two = cs.shape[2], a.dtype.type(1), a.dtype.type(2)
+    p_i, p_f, p_o = p[0], p[1], p[2]
+    for b in range(a.shape[1]):
+        i, f, g, o = a[t, b, :H], a[t, b, H : 2 * H], a[t, b, 2 * H : 3 * H], a[t, b, 3 * H :]
+        r_i, r_f, r_g, r_o = product[b, :H], product[b, H : 2 * H], product[b, 2 * H : 3 * H], product[b, 3 * H :]
+        before, c, tanh_c, h = cs[t, b], cs[t + 1, b], tanh_cs[t, b], hs[t + 1, b]
+        for j in range(H):
+            old = before[j]
+            i[j] = sigmoid(i[j] + r_i[j] + p_i[j] * old)
+            f[j] = sigmoid(f[j] + r_f[j] + p_f[j] * old)
+            g[j] = two * sigmoid(two * (g[j] + r_g[j])) - one
+            new = f[j] * old + i[j] * g[j]
+            o[j] = sigmoid(o[j] + r_o[j] + p_o[j] * new)
+            c[j] = new
+            tanh_c[j] = two * sigmoid(two * new) - one
+            h[j] = o[j] * tanh_c[j]
+
+
+@kernel
+def lstm_backward_step(
+    t: int, product: Any, p: Any, gates: Any, cs: Any, tanh_cs: Any, gy: Any, dc: Any, dhs: Any, dcs: Any, d: Any
+) -> None:
+    H, one, k = cs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
+    p_i, p_f, p_o = p[0], p[1], p[2]
+    for b in range(d.shape[1]):
+        i, f, g, o = gates[t, b, :H], gates[t, b, H : 2 * H], gates[t, b, 2 * H : 3 * H], gates[t, b, 3 * H :]
+        d_i, d_f, d_g, d_o = d[t, b, :H], d[t, b, H : 2 * H], d[t, b, 2 * H : 3 * H], d[t, b, 3 * H :]
+        c, tanh_c, later, out, through = cs[t, b], tanh_cs[t, b], dc[b], gy[t, b], product[b]
+        dh, all_dc = dhs[k, b], dcs[k, b]
+        for j in range(H):
+            dh_t = out[j] + through[j]
+            to_o = dh_t * tanh_c[j] * o[j] * (one - o[j])
+            total = later[j] + dh_t * o[j] * (one - tanh_c[j] * tanh_c[j]) + to_o * p_o[j]
+            to_i = total * g[j] * i[j] * (one - i[j])
+            to_f = total * c[j] * f[j] * (one - f[j])
+            d_i[j] = to_i
+            d_f[j] = to_f
+            d_g[j] = total * i[j] * (one - g[j] * g[j])
+            d_o[j] = to_o
+            dh[j] = dh_t
+            all_dc[j] = total
+            later[j] = total * f[j] + to_i * p_i[j] + to_f * p_f[j]
+
+
+@kernel
+def gru_forward_step(t: int, product: Any, b_n: Any, a: Any, qs: Any, hs: Any) -> None:
+    """Step t of a chunk: a[t] (B, 3H), the input's share, that of n doubled, becomes r, z, n; product (B, 3H) is R h; qs[t] and
+    hs[t + 1] (B, H) are written, qs[0] always where there is no more of it; b_n (H) is the bias of q = R_n h + b_n."""
+    H, one, two, k = hs.shape[2], a.dtype.type(1), a.dtype.type(2), min(t, len(qs) - 1)
+    for b in range(a.shape[1]):
+        r, z, n = a[t, b, :H], a[t, b, H : 2 * H], a[t, b, 2 * H :]
+        r_r, r_z, r_n = product[b, :H], product[b, H : 2 * H], product[b, 2 * H :]
+        before, h, q = hs[t, b], hs[t + 1, b], qs[k, b]
+        for j in range(H):
+            r[j] = sigmoid(r[j] + r_r[j])
+            z[j] = sigmoid(z[j] + r_z[j])
+            q[j] = r_n[j] + b_n[j]
+            n[j] = two * sigmoid(n[j] + two * r[j] * q[j]) - one
+            h[j] = n[j] + z[j] * (before[j] - n[j])
+
+
+@kernel
+def gru_backward_step(t: int, product: Any, gates: Any, qs: Any, hs: Any, gy: Any, dh: Any, dhs: Any, d: Any, d_n: Any) -> None:
+    """Step t of a chunk: d[t] (B, 3H) becomes ∂L/∂(R h) and d_n[t] (B, H) ∂L/∂a_n, from gy[t], product, what the next step's
+    gates say of ∂L/∂h_t, and dh, what went past them, which becomes that of ∂L/∂h_{t-1}; dhs[t] becomes ∂L/∂h_t."""
+    H, one, k = hs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
+    for b in range(d.shape[1]):
+        r, z, n = gates[t, b, :H], gates[t, b, H : 2 * H], gates[t, b, 2 * H :]
+        d_r, d_z, d_q, to_n = d[t, b, :H], d[t, b, H : 2 * H], d[t, b, 2 * H :], d_n[t, b]
+        h, q, later, out, through, all_dh = hs[t, b], qs[t, b], dh[b], gy[t, b], product[b], dhs[k, b]
+        for j in range(H):
+            dh_t = later[j] + out[j] + through[j]
+            total = dh_t * (one - z[j]) * (one - n[j] * n[j])
+            to_n[j] = total
+            d_q[j] = total * r[j]
+            d_r[j] = total * q[j] * r[j] * (one - r[j])
+            d_z[j] = dh_t * (h[j] - n[j]) * z[j] * (one - z[j])
+            all_dh[j] = dh_t
+            later[j] = dh_t * z[j]
+
+
+def over_tensors(kernel: Any) -> Callable[..., Callable[[int, Tensor], None]]:
+    """`kernel` (t, product, *arrays) as a function of the tensors of a chunk that returns a function (t, product)."""
+
+    def bound(*tensors: Tensor) -> Callable[[int, Tensor], None]:
+        arrays = [tensor.numpy() for tensor in tensors]
+        return lambda t, product: kernel(t, product.numpy(), *arrays)
+
+    return bound
+
+
+lstm_forward, lstm_backward = over_tensors(lstm_forward_step), over_tensors(lstm_backward_step)
+gru_forward, gru_backward = over_tensors(gru_forward_step), over_tensors(gru_backward_step)
+
+
+def load() -> None:
+    """Makes a step of each kernel, so that all are compiled, or loaded, before a process is forked from this one."""
+    B, H = 1, 1
+    one, many = torch.zeros(B, H), torch.zeros(2, B, H)
+    four, three, rows = torch.zeros(1, B, 4 * H), torch.zeros(1, B, 3 * H), torch.zeros(3, H)
+    lstm_forward(rows, four, many, many[:1], many.clone())(0, four[0])
+    lstm_backward(rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone())(0, one)
+    gru_forward(rows[0], three, many[:1], many)(0, three[0])
+    gru_backward(three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1])(0, one)
