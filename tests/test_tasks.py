@@ -63,6 +63,7 @@ FORMS = [  # what the laws are held against besides
     *(("formal_language", {"language": name}) for name in ("modular_arithmetic", "dyck", "anbn")),
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
     ("sequential_digits", {"order": "permuted"}),
+    ("sequential_digits", {"pool": 2}),
     *text_sets.FORMS,
 ]
 KINDS = {Tokens: torch.int64, Reals: torch.float32, Bits: torch.float32}
@@ -676,6 +677,18 @@ def test_sequential_digits_are_those_of_scikit_learn():
     assert [task.about()[f"{split}_pictures"] for split in SPLITS] == [1297, 250, 250]
     with pytest.raises(ValueError, match=r"1297 training pictures, less than train.batch_size=1298"):
         task.batch("train", 0, 1298, 0)
+
+
+@pytest.mark.parametrize("pool", [2, 4])
+def test_pooled_digits_are_means_of_squares(pool: int):
+    plain, pooled = tasks.load("sequential_digits"), tasks.load("sequential_digits", pool=pool)
+    plain.prepare()
+    pooled.prepare()
+    a, b = (task.batch("test", 0, 250, 0) for task in (plain, pooled))
+    means = torch.nn.functional.avg_pool2d(a.inputs.view(250, 1, 8, 8), pool)
+    torch.testing.assert_close(b.inputs, means.reshape(250, -1, 1), rtol=0, atol=1e-7)
+    assert torch.equal(a.targets, b.targets) and pooled.fingerprint == plain.fingerprint
+    assert set(b.lengths.tolist()) == {(8 // pool) ** 2}
 
 
 def test_the_permutation_is_part_of_the_version():
