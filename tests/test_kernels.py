@@ -441,6 +441,9 @@ def test_machine_code_is_kept_and_what_is_damaged_or_cannot_be_kept_is_compiled(
     assert ran(tmp_path / "cache") == first
     (tmp_path / "file").touch()
     assert ran(tmp_path / "file") == first
+    off = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", CACHE], capture_output=True, text=True, env=off)
+    assert done.returncode == 1 and "AssertionError" in done.stderr  # not in force, and not said to be
 
 
 def test_auto_follows_the_rule():

@@ -91,7 +91,7 @@ def load() -> None:
 def _by_numba() -> Any:
     try:
         return importlib.import_module(".compiled", __package__)
-    except ImportError:  # Numba is missing, or refuses this NumPy
+    except ImportError:  # Numba is missing, refuses this NumPy, or is told not to compile
         return None
 
 
