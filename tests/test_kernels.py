@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -414,6 +415,26 @@ def test_machine_code_saturates_and_shows_what_is_no_number(mechanism):
     assert recurrence.machine_code(x) is not None
     torch.testing.assert_close(compiled, operations, atol=2e-7, rtol=0, equal_nan=True)
     assert compiled[0, -1].isnan().all() and not compiled[0, :-1].isnan().any()
+
+
+@needs_numba
+@pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
+@pytest.mark.parametrize("mechanism", ["gru", "lstm"])
+def test_machine_code_is_what_runs_in_one_form_a_type(mechanism, lengths, monkeypatch):
+    """With gradients and without, in one chunk and several: another layout of an array would be compiled, slow, again."""
+    x, state, weights = make(mechanism, {}, {"peepholes": (3, H)} if mechanism == "lstm" else {}, torch.float32)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    y, final = run(mechanism, x, state, weights, backend="fused", lengths=lengths)
+    assert "Steps" in type(y.grad_fn).__name__
+    (y.sum() + final[0].sum()).backward()
+    monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+    with torch.no_grad():
+        run(mechanism, x, state, weights, backend="fused", lengths=lengths)
+    for name in (f"{mechanism}_forward", f"{mechanism}_backward"):
+        over = getattr(recurrence.machine_code(x), name)
+        forms = inspect.getclosurevars(over).nonlocals["compiled"].signatures
+        floats = [form for form in forms if "float32" in str(form)]
+        assert len(floats) == 1 and len(forms) <= 2, forms
 
 
 CACHE = """

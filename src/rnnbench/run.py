@@ -28,6 +28,7 @@ import torch
 
 from . import __version__, budget, devices, instruments, models, process, tasks, tracking  # type: ignore[attr-defined]  # tasks lies beside src
 from . import config as configuration
+from .kernels import recurrence
 from .models.stack import Stack
 from .network import build
 from .records import DamagedRecord, Held, Log, Lost, Row, RunFolder, digest
@@ -532,7 +533,8 @@ def makers(config: Mapping[str, Any]) -> dict[str, str]:
     gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
     return {
         "rnnbench": f"{__version__}, code {digest([path.read_text(encoding='utf-8') for path in files])[:12]}",
-        **{package: installed(package) or "not installed" for package in ("torch", "numpy", "pytorch-lightning", "numba")},
+        **{package: importlib.metadata.version(package) for package in ("torch", "numpy", "pytorch-lightning")},
+        "machine code": f"by numba {installed('numba')}" if recurrence.steps_are_compiled() else "none",
         "device": torch.cuda.get_device_name() if gpu else "cpu",
     }
 

@@ -1,9 +1,9 @@
 """What a step of a fused recurrence does besides its product, as machine code: one pass through memory in place of ten.
 
 Compiled by Numba (the extra `compiled`) at the first call, in seconds, and kept beside this file or in the user's cache for
-later processes. Imported by `recurrence.machine_code` only, where Numba is. For float32 and float64 on a CPU; the equations
-are those of `lstm` and `gru`, the gradients those of `lstm_fused` and `gru_reset_after`, what each kernel reads and writes is
-said in `lstm_steps` and, for the GRU, here.
+later processes. Imported by `recurrence` only, where Numba is. For float32 and float64 on a CPU; the equations
+are those of `lstm` and `gru`, the gradients those of `lstm_fused` and `gru_reset_after`; what each kernel reads and writes is
+said in `lstm_steps` and `gru_steps`.
 
 The vectorised exponential is the textbook one: x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial for e^r of degree 7
 (its error, 5e-9 of the value, is below float32's rounding), and 2^n put together from bits.
@@ -33,24 +33,6 @@ F = numpy.float32
 PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
 LARGEST = F(87)  # e^87 and e^-87 are normal numbers
-
-
-def kernel(function: Any) -> Any:
-    """`function` compiled at its first call; kept for later processes, where that works."""
-    try:
-        run = numba.njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # neither this file's folder nor the user's cache can be written
-        return numba.njit(**OPTIONS)(function)
-
-    def guarded(*arguments: Any) -> None:
-        nonlocal run
-        try:
-            run(*arguments)
-        except Exception:  # what was kept is damaged, or there is no room to keep it: compiled before anything is computed
-            run = numba.njit(**OPTIONS)(function)
-            run(*arguments)
-
-    return guarded
 
 
 @intrinsic
@@ -94,7 +76,6 @@ def choose_sigmoid(x: Any) -> Any:
     return sigmoid_float32 if x == types.float32 else sigmoid_float64
 
 
-@kernel
 def lstm_forward_step(t: int, product: Any, p: Any, a: Any, cs: Any, tanh_cs: Any, hs: Any) -> None:
     H, one, two = cs.shape[2], a.dtype.type(1), a.dtype.type(2)
     p_i, p_f, p_o = p[0], p[1], p[2]
@@ -114,7 +95,6 @@ def lstm_forward_step(t: int, product: Any, p: Any, a: Any, cs: Any, tanh_cs: An
             h[j] = o[j] * tanh_c[j]
 
 
-@kernel
 def lstm_backward_step(
     t: int, product: Any, p: Any, gates: Any, cs: Any, tanh_cs: Any, gy: Any, dc: Any, dhs: Any, dcs: Any, d: Any
 ) -> None:
@@ -140,10 +120,7 @@ def lstm_backward_step(
             later[j] = total * f[j] + to_i * p_i[j] + to_f * p_f[j]
 
 
-@kernel
 def gru_forward_step(t: int, product: Any, b_n: Any, a: Any, qs: Any, hs: Any) -> None:
-    """Step t of a chunk: a[t] (B, 3H), the input's share, that of n doubled, becomes r, z, n; product (B, 3H) is R h; qs[t] and
-    hs[t + 1] (B, H) are written, qs[0] always where there is no more of it; b_n (H) is the bias of q = R_n h + b_n."""
     H, one, two, k = hs.shape[2], a.dtype.type(1), a.dtype.type(2), min(t, len(qs) - 1)
     for b in range(a.shape[1]):
         r, z, n = a[t, b, :H], a[t, b, H : 2 * H], a[t, b, 2 * H :]
@@ -157,10 +134,7 @@ def gru_forward_step(t: int, product: Any, b_n: Any, a: Any, qs: Any, hs: Any) -
             h[j] = n[j] + z[j] * (before[j] - n[j])
 
 
-@kernel
 def gru_backward_step(t: int, product: Any, gates: Any, qs: Any, hs: Any, gy: Any, dh: Any, dhs: Any, d: Any, d_n: Any) -> None:
-    """Step t of a chunk: d[t] (B, 3H) becomes ∂L/∂(R h) and d_n[t] (B, H) ∂L/∂a_n, from gy[t], product, what the next step's
-    gates say of ∂L/∂h_t, and dh, what went past them, which becomes that of ∂L/∂h_{t-1}; dhs[t] becomes ∂L/∂h_t."""
     H, one, k = hs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
     for b in range(d.shape[1]):
         r, z, n = gates[t, b, :H], gates[t, b, H : 2 * H], gates[t, b, 2 * H :]
@@ -177,18 +151,33 @@ def gru_backward_step(t: int, product: Any, gates: Any, qs: Any, hs: Any, gy: An
             later[j] = dh_t * z[j]
 
 
-def over_tensors(kernel: Any) -> Callable[..., Callable[[int, Tensor], None]]:
-    """`kernel` (t, product, *arrays) as a function of the tensors of a chunk that returns a function (t, product)."""
+def kernel(step: Any) -> Callable[..., Callable[[int, Tensor], None]]:
+    """`step` (t, product, *arrays) as a function of a chunk's tensors, all contiguous, that returns a function (t, product)."""
+    try:
+        compiled = numba.njit(cache=True, **OPTIONS)(step)
+    except RuntimeError:  # neither this file's folder nor the user's cache can be written
+        compiled = numba.njit(**OPTIONS)(step)
+    types_at_hand = set()
 
-    def bound(*tensors: Tensor) -> Callable[[int, Tensor], None]:
+    def over(*tensors: Tensor) -> Callable[[int, Tensor], None]:
+        nonlocal compiled
         arrays = [tensor.numpy() for tensor in tensors]
-        return lambda t, product: kernel(t, product.numpy(), *arrays)
+        dtype = arrays[0].dtype
+        if dtype not in types_at_hand:
+            signature = tuple(numba.typeof(one) for one in (0, numpy.empty((1, 1), dtype), *arrays))
+            try:
+                compiled.compile(signature)
+            except Exception:  # what was kept is damaged, or there is no room to keep it
+                compiled = numba.njit(**OPTIONS)(step)
+                compiled.compile(signature)
+            types_at_hand.add(dtype)
+        return lambda t, product: compiled(t, product.numpy(), *arrays)
 
-    return bound
+    return over
 
 
-lstm_forward, lstm_backward = over_tensors(lstm_forward_step), over_tensors(lstm_backward_step)
-gru_forward, gru_backward = over_tensors(gru_forward_step), over_tensors(gru_backward_step)
+lstm_forward, lstm_backward = kernel(lstm_forward_step), kernel(lstm_backward_step)
+gru_forward, gru_backward = kernel(gru_forward_step), kernel(gru_backward_step)
 
 
 def load() -> None:

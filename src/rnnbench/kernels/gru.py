@@ -17,9 +17,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from . import gru_steps
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
-from .recurrence import StateGradients, biases, choose, enter, final, library_is_faster, padding, ragged
+from .recurrence import StateGradients, biases, choose, enter, final, library_is_faster, machine_code, padding, ragged
 
 
 def gru(
@@ -48,8 +49,11 @@ def gru(
     b_i, b_h = biases(R, b_i, b_h)
     if choose(backend, reset == "after", library_is_faster(x, R), sink) == "library":
         return library(x, h, W, R, b_i, b_h, lengths)
-    fused = ResetAfter if reset == "after" else ResetBefore
-    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, lengths, torch.is_grad_enabled(), sink)
+    arguments = (x, h.to(R.dtype), W, R, b_i, b_h, lengths, torch.is_grad_enabled(), sink)
+    if reset == "before":
+        return ResetBefore.apply(*arguments)
+    kernel = machine_code(x)
+    return ResetAfter.apply(*arguments) if kernel is None else gru_steps.Steps.apply(*arguments, kernel)
 
 
 def library(

@@ -16,7 +16,6 @@ from .recurrence import (
     chunks,
     earlier,
     final,
-    machine_code,
     multiplying,
     once,
     outside,
@@ -51,18 +50,11 @@ class ResetAfter(torch.autograd.Function):
         hs[0] = h
         pieces = chunks(T, B, 3, x)
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
-        compiled = machine_code(x)
         minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B), hs[0]
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
             torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
             q_s = qs[start:stop] if keep else qs.expand(stop - start, B, H)
-            if compiled is not None:
-                step = compiled.gru_forward(b_hn.detach(), a, q_s, hs[start : stop + 1])
-                with stepping(R, B):
-                    for k, h in enumerate(hs[start:stop].unbind(0)):
-                        step(k, multiply(h))
-                continue
             with stepping(R, B):
                 for rz, r, z, n, q, h_t in steps(a[..., : 2 * H], *a.split(H, 2), q_s, hs[start + 1 : stop + 1]):
                     product_rz, product_n = multiply(h).split((2 * H, H), 1)
@@ -77,7 +69,7 @@ class ResetAfter(torch.autograd.Function):
             hs[1:].masked_fill_(padding(lengths, T), 0)
         if keep:
             ctx.save_for_backward(x, W, R, hs, gates, qs, lengths)
-            ctx.sink, ctx.compiled = sink, compiled
+            ctx.sink = sink
         return hs[1:], h_T
 
     @staticmethod
@@ -91,55 +83,34 @@ class ResetAfter(torch.autograd.Function):
         pieces = chunks(T, B, 3, x)
         ds, all_totals = gates.new_empty(pieces[0][1], B, 3 * H), gates.new_empty(pieces[0][1], B, H)
         add_product, norms = adding(R, B), None if ctx.sink is None else gy.new_empty(T)
-        compiled = ctx.compiled
-        if compiled is not None:
-            multiply, product = multiplying(R, B), torch.zeros_like(all_totals[0])
-            dh = product.clone() if lengths is not None else product.add(gh)
         for start, stop in reversed(pieces):
             d, totals = ds[: stop - start], all_totals[: stop - start]
-            if compiled is not None:
-                d_n, g = d.new_empty(stop - start, B, H), gy[start:stop].contiguous()
-                step = compiled.gru_backward(gates[start:stop], qs[start:stop], hs[start : stop + 1], g, dh, totals, d, d_n)
-                with stepping(R, B):
-                    for k, (d_t,) in zip(reversed(range(stop - start)), backwards(d), strict=True):
-                        step(k, product)
-                        product = multiply(d_t)
-            else:
-                r, z, n = gates[start:stop].split(H, 2)
-                d_n = factors(r, z, n, qs[start:stop], hs[start:stop], d)
-                totals[-1] = dh
-                with stepping(R, B):
-                    for (d_t, d_3, z_t, total, total_row), dh_before, g in zip(
-                        backwards(d, d.unflatten(2, (3, H)), z, totals, totals.unsqueeze(2)),
-                        earlier(totals, dh),
-                        before(gy, g0, start, stop),
-                        strict=True,
-                    ):
-                        d_3.mul_(total_row)
-                        torch.addcmul(g, total, z_t, out=dh_before)
-                        add_product(dh_before, d_t, dh_before)
-                d_n.mul_(totals)
+            (r, z, n), q = gates[start:stop].split(H, 2), qs[start:stop]
+            d_r, d_z, d_q = d.split(H, 2)
+            d_n = torch.ops.aten.tanh_backward(1 - z, n)  # ∂h_t/∂a_n; likewise the others, until ∂L/∂h_t multiplies them
+            torch.mul(d_n, r, out=d_q)
+            sigmoid_backward(d_n * q, r, grad_input=d_r)
+            sigmoid_backward(hs[start:stop] - n, z, grad_input=d_z)
+            totals[-1] = dh
+            with stepping(R, B):
+                for (d_t, d_3, z_t, total, total_row), dh_before, g in zip(
+                    backwards(d, d.unflatten(2, (3, H)), z, totals, totals.unsqueeze(2)),
+                    earlier(totals, dh),
+                    before(gy, g0, start, stop),
+                    strict=True,
+                ):
+                    d_3.mul_(total_row)
+                    torch.addcmul(g, total, z_t, out=dh_before)
+                    add_product(dh_before, d_t, dh_before)
             if norms is not None:
                 torch.linalg.vector_norm(totals, dim=(1, 2), out=norms[start:stop])
             dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
             db_h.add_(d.sum((0, 1)))
-            d[..., 2 * H :] = d_n  # the input's share of n is not multiplied by r
+            torch.mul(d_n, totals, out=d_q)
             add_gradients(d, x, W, dx, dW, db_i, start, stop)
         if norms is not None:
             ctx.sink.h = norms
-        if compiled is not None:
-            dh = g0 + dh + product
         return dx, dh, dW, dR, db_i, db_h, None, None, None
-
-
-def factors(r: Tensor, z: Tensor, n: Tensor, q: Tensor, h: Tensor, d: Tensor) -> Tensor:
-    """∂h_t/∂a_n for the steps of a chunk; d receives likewise what ∂L/∂h_t multiplies to give ∂L/∂(R h); h is h_{t-1}."""
-    d_r, d_z, d_q = d.chunk(3, 2)
-    d_n = torch.ops.aten.tanh_backward(1 - z, n)
-    torch.mul(d_n, r, out=d_q)
-    sigmoid_backward(d_n * q, r, grad_input=d_r)
-    sigmoid_backward(h - n, z, grad_input=d_z)
-    return d_n
 
 
 def double_n(W: Tensor, H: int) -> Tensor:

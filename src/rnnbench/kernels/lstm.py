@@ -29,7 +29,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import lstm_steps as steps
+from . import lstm_steps
 from .lstm_fused import Form, Fused
 from .recurrence import StateGradients, biases, choose, enter, final, padding, ragged
 
@@ -73,9 +73,11 @@ def lstm(
         return library(x, state, W, R, b, projection, lengths)
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    kernel = steps.kernels(x) if form == Form() and not (e or cell_to_output is not None or projection is not None) else None
+    kernel = (
+        lstm_steps.kernels(x) if form == Form() and not (e or cell_to_output is not None or projection is not None) else None
+    )
     if kernel is not None:
-        y, h, c = steps.Steps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
+        y, h, c = lstm_steps.Steps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
         return y, (h, c)
     tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
     y, h, c, e_T = Fused.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)

@@ -136,4 +136,4 @@ class Steps(torch.autograd.Function):
 
 def diagonals(p: Tensor | None, like: Tensor) -> Tensor:
     """p, or zeros in its place, (3, H)."""
-    return like.new_zeros(3, like.shape[1]) if p is None else p.detach().contiguous()
+    return like.new_zeros(3, like.shape[1]) if p is None else p.detach().to(like.dtype).contiguous()

@@ -4,7 +4,8 @@ A fused recurrence is an autograd function written by hand. It goes through time
 makes the input's share of all pre-activations; each step then costs one product with R and a few operations in place. The
 backward pass computes for a chunk, at once, every factor that does not depend on the recurrence, which leaves two to five
 operations a step; the gradients of the weights are one product a chunk. Chunks keep what the backward pass needs besides small.
-The total gradient of the loss with respect to the state is at hand at every step.
+The total gradient of the loss with respect to the state is at hand at every step. Where a kernel makes all of a step but its
+product (`lstm_steps`, `gru_steps`), such factors are made with the step: it is one pass through memory either way.
 
 Products are written in their out= form only: autocast leaves that alone, so a fused recurrence computes in the type of R.
 tanh(x) is written 2 sigmoid(2x) - 1, at a third of the time of PyTorch's tanh on a CPU; the error is absolute, half a unit
@@ -72,7 +73,11 @@ def compile_steps(on: bool) -> bool:
     """Sets whether steps are machine code, where they can be; returns whether they are."""
     global _compiled
     _compiled = on
-    return on and _by_numba() is not None
+    return steps_are_compiled()
+
+
+def steps_are_compiled() -> bool:
+    return _compiled and _by_numba() is not None
 
 
 def machine_code(x: Tensor) -> Any:
@@ -91,7 +96,7 @@ def load() -> None:
 def _by_numba() -> Any:
     try:
         return importlib.import_module(".compiled", __package__)
-    except ImportError:  # Numba is missing, refuses this NumPy, or is told not to compile
+    except Exception:  # Numba is missing, refuses this NumPy, is told not to compile, or its library does not load
         return None
 
 
