@@ -23,7 +23,7 @@ ROOMS = {
     "text": ({"torchtext_bridge"}, {"torch", "torchtext", "jieba", "tokenizers", "pytorch_lightning", "wandb", "hydra"}),
     "torchtext_bridge": (set(), HEAVY | {"hydra", "torchtext"}),
     "hub": (set(), {"torch", "pytorch_lightning", "wandb", "hydra"}),
-    "process": (set(), {"pytorch_lightning", "wandb", "hydra"}),
+    "process": ({"kernels"}, {"pytorch_lightning", "wandb", "hydra"}),
     "tracking": ({"options"}, {"torch", "pytorch_lightning", "hydra", "datasets"}),
     "statistics": (set(), HEAVY | {"hydra"}),
     "comparisons": ({"statistics"}, HEAVY | {"hydra"}),
