@@ -249,7 +249,7 @@ class Pool:
             slower = self._took[0] / self._took[1]
             left = sum(job.expected * slower for job in self.queue)
             left += sum(max(0.0, job.expected * slower - (now - one.started)) for job, one in self.running.values())
-            parts.append(f"about {clock(left / self.workers)} left")
+            parts.append(f"about {clock(left / self.workers)} left" if left >= 1 else "longer than expected")
         if self.terminal:
             self.draw("  ".join(parts))
         elif now - self._told_at > TELL:
