@@ -35,10 +35,11 @@ def nothing_runs_on(clean):
     yield
     for process in STARTED:
         process.kill()
+    for pid in holders().values():  # a job that a test suspended holds its launcher's output open
+        kill(pid)
+    for process in STARTED:
         process.communicate()
     STARTED.clear()
-    for pid in holders().values():
-        kill(pid)
 
 
 @pytest.fixture(scope="module")
