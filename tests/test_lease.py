@@ -166,6 +166,19 @@ def test_a_removed_folder_is_noticed():
             held.check()
 
 
+def test_a_checkpoint_whose_half_was_tidied_away_is_a_run_lost_not_a_failure(monkeypatch):
+    def taken_over(path, data):
+        late.hold._over.set()  # asleep between the check and the write
+        with another_host(), folder.lease():
+            raise FileNotFoundError(path)
+
+    folder = RunFolder(RUN)
+    with folder.lease() as late:
+        monkeypatch.setattr("rnnbench.records.write_atomically", taken_over)
+        with pytest.raises(Lost):
+            late.save_checkpoint(2, b"")
+
+
 def test_of_many_that_try_at_once_one_has_it():
     taken: list[lease.Lease] = []
     barrier = threading.Barrier(8)

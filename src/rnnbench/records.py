@@ -189,7 +189,11 @@ class RunFolder:
     def save_checkpoint(self, step: int, data: bytes) -> None:
         self.check()
         folder = self.path / "checkpoints"
-        write_atomically(folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
+        try:
+            write_atomically(folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
+        except FileNotFoundError:  # whoever took the run over tidies up what was half written
+            self.check()
+            raise
         for old in sorted(folder.glob("*.pt"))[:-KEEP]:
             old.unlink(missing_ok=True)
 
