@@ -167,7 +167,7 @@ def test_a_removed_folder_is_noticed():
 
 
 def test_a_checkpoint_whose_half_was_tidied_away_is_a_run_lost_not_a_failure(monkeypatch):
-    def taken_over(path, data):
+    def taken_over(path, data, once):
         late.hold._over.set()  # asleep between the check and the write
         with another_host(), folder.lease():
             raise FileNotFoundError(path)

@@ -97,17 +97,16 @@ class RunFolder:
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Makes the folder and writes config.yaml."""
-        self.check()
+        self.check()  # before there is a folder again
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-        write_atomically(self.path / "config.yaml", text.encode())
+        self._write("config.yaml", text.encode())
         (self.path / "failure.json").unlink(missing_ok=True)
 
     def keep(self, kept: Mapping[str, Any]) -> None:
         """Writes vocabulary.json, if there is anything in it."""
-        self.check()
         if kept:
-            write_atomically(self.path / "vocabulary.json", json.dumps(kept, ensure_ascii=False).encode())
+            self._write("vocabulary.json", json.dumps(kept, ensure_ascii=False).encode())
 
     def kept(self) -> dict[str, Any] | None:
         """What `keep` wrote; None where there is nothing of the kind."""
@@ -138,6 +137,15 @@ class RunFolder:
         """Raises Lost where the lease that this was opened with is over."""
         if self.hold is not None:
             self.hold.check()
+
+    def _write(self, name: str, data: bytes, once: bool = False) -> None:
+        """write_atomically inside the folder, by its holder only."""
+        self.check()
+        try:
+            write_atomically(self.path / name, data, once)
+        except FileNotFoundError:  # whoever took the run over tidied up what was half written, or the folder was removed
+            self.check()
+            raise
 
     # failures
 
@@ -183,18 +191,11 @@ class RunFolder:
     # weights and checkpoints
 
     def save_weights(self, data: bytes) -> None:
-        self.check()
-        write_atomically(self.weights, data)
+        self._write(self.weights.name, data)
 
     def save_checkpoint(self, step: int, data: bytes) -> None:
-        self.check()
-        folder = self.path / "checkpoints"
-        try:
-            write_atomically(folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
-        except FileNotFoundError:  # whoever took the run over tidies up what was half written
-            self.check()
-            raise
-        for old in sorted(folder.glob("*.pt"))[:-KEEP]:
+        self._write(f"checkpoints/{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
+        for old in sorted((self.path / "checkpoints").glob("*.pt"))[:-KEEP]:
             old.unlink(missing_ok=True)
 
     def checkpoints(self) -> Iterator[tuple[Path, bytes | None]]:
@@ -220,11 +221,10 @@ class RunFolder:
 
     def finish(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Writes record.json, once: FileExistsError if there is one already."""
-        self.check()
         body = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
         text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(self.path / "record.json", text.encode(), once=True)
+        self._write("record.json", text.encode(), once=True)
         return body
 
     def record(self) -> dict[str, Any] | None:

@@ -43,9 +43,7 @@ class ResetAfter(torch.autograd.Function):
         sink: StateGradients | None,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
-        W_t, b = double_n(W, H).t(), b_i.clone()
-        b[: 2 * H] += b_h[: 2 * H]
-        b, b_hn = double_n(b, H), b_h[2 * H :]
+        W_t, b, b_hn = input_share(W, b_i, b_h)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
         hs[0] = h
         pieces = chunks(T, B, 3, x)
@@ -111,6 +109,13 @@ class ResetAfter(torch.autograd.Function):
         if norms is not None:
             ctx.sink.h = norms
         return dx, dh, dW, dR, db_i, db_h, None, None, None
+
+
+def input_share(W: Tensor, b_i: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(Wᵀ, b, b_hn): what makes the input's share of the pre-activations, that of n doubled, and the bias that stays outside."""
+    H, b = len(W) // 3, b_i.clone()
+    b[: 2 * H] += b_h[: 2 * H]
+    return double_n(W, H).t(), double_n(b, H), b_h[2 * H :]
 
 
 def double_n(W: Tensor, H: int) -> Tensor:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .gru_reset_after import double_n
+from .gru_reset_after import input_share
 from .recurrence import (
     StateGradients,
     add_gradients,
@@ -53,9 +53,7 @@ class Steps(torch.autograd.Function):
         kernel: Any,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
-        b = b_i.clone()
-        b[: 2 * H] += b_h[: 2 * H]
-        W_t, b, b_n = double_n(W, H).t(), double_n(b, H), b_h[2 * H :].detach()
+        W_t, b, b_n = input_share(W, b_i, b_h)
         pieces = chunks(T, B, 3, x)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
         gates, multiply = x.new_empty(T if keep else pieces[0][1], B, 3 * H), multiplying(R.t(), B)
@@ -63,7 +61,7 @@ class Steps(torch.autograd.Function):
         for start, stop in pieces:
             a, q = (gates[start:stop], qs[start:stop]) if keep else (gates[: stop - start], qs)
             torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
-            step = kernel.gru_forward(b_n, a, q, hs[start : stop + 1])
+            step = kernel.gru_forward(b_n.detach(), a, q, hs[start : stop + 1])
             with stepping(R, B):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))

@@ -68,14 +68,12 @@ def lstm(
     form.check(peepholes, cell_to_output, gate_recurrence)
     lengths = ragged(lengths, len(x))
     x, b = enter(x, R, lengths), biases(R, b_i, b_h)
-    plain = form == Form() and peepholes is None and cell_to_output is None and gate_recurrence is None
-    if choose(backend, plain, projection is None or x.is_cuda, sink) == "library":
+    own = form == Form() and cell_to_output is None and gate_recurrence is None  # diagonal peepholes aside
+    if choose(backend, own and peepholes is None, projection is None or x.is_cuda, sink) == "library":
         return library(x, state, W, R, b, projection, lengths)
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    kernel = (
-        lstm_steps.kernels(x) if form == Form() and not (e or cell_to_output is not None or projection is not None) else None
-    )
+    kernel = lstm_steps.kernels(x) if own and projection is None and not e else None
     if kernel is not None:
         y, h, c = lstm_steps.Steps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
         return y, (h, c)

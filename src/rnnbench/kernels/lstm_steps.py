@@ -73,13 +73,13 @@ class Steps(torch.autograd.Function):
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, H), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
         gates, W_t, multiply = x.new_empty(room, B, 4 * H), W.t(), multiplying(R.t(), B)
-        hs[0] = h
+        hs[0], p_ifo = h, diagonals(p, h)
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
             a = gates[s:t]
             torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
             cs[s] = c
-            step = kernel.lstm_forward(diagonals(p, h), a, cs[s : t + 1], tanh_cs[s:t], hs[start : stop + 1])
+            step = kernel.lstm_forward(p_ifo, a, cs[s : t + 1], tanh_cs[s:t], hs[start : stop + 1])
             with stepping(R, B), torch.cuda.device_of(x):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))
@@ -106,13 +106,13 @@ class Steps(torch.autograd.Function):
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(4 * H)
         dp = None if p is None else torch.zeros_like(p)
-        multiply, pieces = multiplying(R, B), chunks(T, B, 4, x)
+        multiply, pieces, p_ifo = multiplying(R, B), chunks(T, B, 4, x), diagonals(p, dc)
         every_d, norms = gy.new_empty(pieces[0][1], B, 4 * H), None if ctx.sink is None else gy.new_empty(2, T)
         totals = gy.new_empty(2, 1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, c, (dhs, dcs) = every_d[: stop - start], cs[start : stop + 1], totals[:, : stop - start]
             saved = gates[start:stop], c, tanh_cs[start:stop]
-            step = ctx.kernel.lstm_backward(diagonals(p, dc), *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d)
+            step = ctx.kernel.lstm_backward(p_ifo, *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d)
             with stepping(R, B), torch.cuda.device_of(x):
                 for t, (d_t,) in zip(reversed(range(start, stop)), backwards(d), strict=True):
                     if ends is not None:
