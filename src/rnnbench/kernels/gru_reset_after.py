@@ -112,7 +112,7 @@ class ResetAfter(torch.autograd.Function):
 
 
 def input_share(W: Tensor, b_i: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(Wᵀ, b, b_hn): what makes the input's share of the pre-activations, that of n doubled, and the bias that stays outside."""
+    """(Wᵀ, b, b_hn): what makes the input's share of the pre-activations, n's doubled, and the bias that stays outside."""
     H, b = len(W) // 3, b_i.clone()
     b[: 2 * H] += b_h[: 2 * H]
     return double_n(W, H).t(), double_n(b, H), b_h[2 * H :]
