@@ -72,6 +72,7 @@ CASES = {
     "text too short": (["train", "task=char_lm", "model=lstm", "task.text=short.txt"], "short"),
     "no data": (["train", "task=sentiment", "model=lstm"], "RNNBENCH_DATA"),
     "unknown verb": (["trian"], "did you mean 'train'"),
+    "a flag cut short": (["compare", "--form", "csv"], "did you mean '--format'"),
     "list what": (["list", "taks"], "did you mean 'tasks'"),
     "details of one task": (["list", "tasks", "adding", "--details"], "of all tasks"),
     "list which": (["list", "models", "lstn"], "did you mean 'lstm'"),

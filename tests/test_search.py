@@ -117,6 +117,24 @@ def test_two_workers_start_together_and_one_is_killed():
     assert len(list(Path("searches").glob("*/*/*/*/record.json"))) == 16
 
 
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(capfd):
+    """The trial that ran is taken over from its checkpoint."""
+    words = ["tune", LONG[0], "lstm", *LONG[1:], "--trials", "1", "--no-prune"]
+    worker = subprocess.Popen([sys.executable, "-m", "rnnbench", *words], stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(Path("searches").rglob("*.pt")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker.send_signal(signal.SIGINT)
+        _, said = worker.communicate(timeout=60)
+    finally:
+        worker.kill()
+        worker.communicate()
+    assert (worker.returncode, said) == (130, "rnnbench: interrupted; the same command goes on with the rest\n")
+    assert main(words) == 0
+    assert "trial 0 taken over" in capfd.readouterr().out
+
+
 def test_a_hopeless_trial_is_stopped_and_kept(monkeypatch):
     from rnnbench import search
 

@@ -57,7 +57,10 @@ def refuse(message: str) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line, with the nearest word."""
+    """Errors in one line, with the nearest word; flags in full, so that a new one never changes what an old command means."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, **given)
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):

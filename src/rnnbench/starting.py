@@ -408,7 +408,11 @@ def tune(options: argparse.Namespace) -> int:
             options.storage,
             label=f"{options.task}/{model}",
         )
-        study.run(options.trials, options.workers)
+        try:
+            study.run(options.trials, options.workers)
+        except KeyboardInterrupt:
+            print("rnnbench: interrupted; the same command goes on with the rest", file=sys.stderr, flush=True)
+            raise
         found = study.save()
         print(*search.told(name, found), sep="\n", flush=True)
         code = max(code, int(found["best"] is None))
