@@ -116,6 +116,14 @@ def test_what_would_run_a_command_is_refused(words, said, clean, capfd):
     assert not Path("runs").exists()
 
 
+@SLURM
+def test_slurm_is_not_asked_for_where_it_is_not(clean, capfd, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert main(["train", "-m", *QUICK, "model=lstm", "seed=0,1", "hydra/launcher=slurm"]) == 2
+    err = capfd.readouterr().err
+    assert "no srun" in err and err.count("\n") == 1
+
+
 def test_without_the_extra_it_is_named(clean, capfd, monkeypatch):
     monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
     assert main(["train", "-m", *QUICK, "model=lstm", "seed=0,1", "hydra/launcher=slurm"]) == 2

@@ -139,3 +139,27 @@ def test_many_seeds_that_lie_apart_are_not_held_to_the_number_of_resamples() -> 
     a, b = [float(k) for k in range(12)], [float(k) for k in range(20, 32)]
     assert comparisons.difference(a, b).p == pytest.approx(2 / math.comb(24, 12))
     assert comparisons.difference(a, [-1.0 - k for k in range(12)], paired=True).p == pytest.approx(2 / 2**12)
+
+
+def test_places_are_what_welchs_test_allows():
+    """Worst first where more is better; one alone, and none, have no place; samples without spread are asked by permutation."""
+    samples = {"a": [0.1, 0.11, 0.12], "b": [0.105, 0.115, 0.125], "c": [0.9, 0.91, 0.92]}
+    assert comparisons.places(samples, lower_is_better=True) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert comparisons.places(samples, lower_is_better=False) == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
+    assert comparisons.places({}, True) == comparisons.places({"a": [1.0, 2.0]}, True) == {}
+    assert comparisons.places({"a": [1.0] * 3, "b": [2.0] * 3}, True) == {"a": (1, 2), "b": (1, 2)}, "p = .1 at best"
+    assert comparisons.places({"a": [1.0] * 5, "b": [2.0] * 5}, True) == {"a": (1, 1), "b": (2, 2)}
+
+
+def test_many_places_of_one_distribution_are_seldom_told_apart():
+    rng = numpy.random.default_rng(0)
+    told = sum(
+        any(place != (1, 5) for place in comparisons.places(dict(enumerate(rng.normal(size=(5, 4)))), True).values())
+        for _ in range(400)
+    )
+    assert told / 400 < 0.08, "the chance of any false order is 5 %"
+
+
+def test_the_interval_of_a_time_at_which_all_solve_holds_it():
+    found = comparisons.time_to_solve([5.0, 5.0], [True, True])
+    assert found.low == found.value == 5

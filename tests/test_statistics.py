@@ -97,13 +97,6 @@ def test_interquartile_mean_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.88 <= found / 200 <= 0.98
 
 
-def test_overlaps() -> None:
-    low, high = statistics.Estimate(1, 0, 2, "mean"), statistics.Estimate(4, 3, 5, "mean")
-    assert not low.overlaps(high) and not high.overlaps(low)
-    assert low.overlaps(statistics.Estimate(2.5, 2, 3, "mean"))
-    assert low.overlaps(statistics.Estimate(9, None, None, "one seed"))  # one seed settles nothing
-
-
 def test_import_is_light() -> None:
     code = "import sys, rnnbench.statistics; sys.exit('scipy' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

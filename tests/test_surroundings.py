@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.cli import main
 from rnnbench.records import RunFolder
 
 from . import faults
@@ -49,6 +50,39 @@ def test_a_folder_turns_read_only_in_the_middle_of_a_sweep(undisturbed: faults.R
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert results() == undisturbed
+
+
+def test_what_only_reads_asks_for_no_folder_to_write_to(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("runs").write_text("a file")
+    good = ["task=adding", "model=lstm"]
+    for words in (
+        ["table", "bai2018", "--rows", "adding_200"],
+        ["reproduce", "bai2018", "--rows", "adding_200", "--columns", "lstm", "--scale", "laptop", "--estimate"],
+        ["train", "--help"],
+        ["train", *good, "--cfg", "job"],
+        ["list", "models", "--budget", "70k"],
+    ):
+        assert main(words) == 0, (words, capfd.readouterr().err)
+    for words in (["train", *good], ["train", "-m", *good], ["reproduce", "bai2018", "--rows", "adding_200"]):
+        assert main(words) == 2, words
+        assert "no folder can be written there" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["{} | head -1", "{} >&-", "PYTHONIOENCODING=ascii {}"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "-m", "task=adding", "model=rnn,gru", "task.length=6", "train.steps=3", "tracker=none"],
+        ["train", "task=adding", "model=rnn", "task.length=6", "train.steps=3", "tracker=none"],
+        ["table", "bai2018", "--rows", "jsb"],
+    ],
+)
+def test_an_output_that_takes_less_is_no_reason_to_fail(words: list[str], shell: str) -> None:
+    line = shell.format(" ".join([sys.executable, "-m", "rnnbench", *words]))
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    if words[0] == "train":
+        assert len(list(Path("runs").rglob("record.json"))) == len(words[3].split(",")) if "-m" in words else 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

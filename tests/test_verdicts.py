@@ -188,7 +188,7 @@ def verdict(word: str) -> verdicts.Verdict:
         (["holds", "undecided"], "undecided"),
         (["holds", "fails", "undecided"], "holds in part"),
         ([], "missing"),
-        (["fails", "undecided"], "undecided"),
+        (["fails", "undecided"], "fails in part"),
         (["undecided"], "undecided"),
     ],
 )
@@ -216,3 +216,18 @@ def test_pairs_are_made_where_they_help_and_where_they_are_allowed():
     b = [float(k) + 0.5 for k in range(12)]
     assert verdicts.of_means(a, b, None, None, pairs=True).effect.estimator == "paired difference"
     assert verdicts.of_means(a, b, None, None).effect.estimator == "difference"
+
+
+def test_a_ratio_shows_the_means_that_it_is_of():
+    answer = verdicts.of_means([1.0, 100.0], [4.0, 25.0], None, 1.0)
+    assert answer.shows == (10, 10) and abs(answer.effect.value) < 1e-12
+
+
+def test_what_is_of_nobody_knows_what_is_not_comparable():
+    assert verdicts.of_value([0.1, 0.11, 0.12], 5.0, "unknown", 0.1, True).word == "not comparable"
+
+
+def test_the_expected_best_of_as_many_as_there_are_is_the_best():
+    assert verdicts.theirs([3.0, 1.0, 2.0], "best", 3, True) == (1.0, "expected best of 3")
+    value, _ = verdicts.theirs([3.0, 1.0, 2.0], "best", 2, True)
+    assert value == pytest.approx((1 + 1 + 2) / 3), "over the three pairs"

@@ -21,7 +21,7 @@ def members(options: argparse.Namespace) -> list[tuple[Path, bool]]:
         for folder, is_sweep in found:
             if is_sweep:
                 jobs.read_manifest(folder)
-    except (FileNotFoundError, DamagedRecord) as error:
+    except (FileNotFoundError, PermissionError, DamagedRecord) as error:
         raise BadOption(str(error)) from None
     return found
 
@@ -73,11 +73,12 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def measured(table: Any, runs: Path | None, scale: str | None = None) -> Any:
-    """What the table's own records say, with those below `runs` where there are any."""
+def measured(table: Any, runs: Path | None, scale: str | None = None, committed: bool = True) -> Any:
+    """What the table's own records say (`committed`), with those below `runs` where there are any."""
     from . import records, reproductions
 
-    places = [path for path in (table.folder / "results.jsonl", runs) if path is not None and path.exists()]
+    own = table.folder / "results.jsonl" if committed else None
+    places = [path for path in (own, runs) if path is not None and path.exists()]
     stored, complaints = records.find(places)
     return reproductions.results(table, stored, complaints, scale)
 
@@ -86,8 +87,9 @@ def show(own: Any, rows: list[str] | None, format: str) -> None:
     from . import pages, renderers
 
     if format == "csv":  # contrasts have other columns
-        print(renderers.export([pages.cells_table(own, rows)], "csv"))
-        print(*own.complaints, sep="\n", end="\n" * bool(own.complaints), file=sys.stderr)
+        cells = pages.cells_table(own, rows)
+        print(renderers.export([cells], "csv"))
+        print(*cells.gaps, sep="\n", end="\n" * bool(cells.gaps), file=sys.stderr)
         return
     print(renderers.export(pages.tables(own, rows), format))
 
@@ -108,8 +110,13 @@ def table(options: argparse.Namespace) -> int:
         if options.collect:
             print(collect(one, runs))
         if options.write:
-            write(one.folder / "README.md", pages.readme(measured(one, None), renderers.to_markdown))
-            print(one.folder / "README.md")
+            page = one.folder / "README.md"
+            if page.exists() and pages.MADE not in page.read_text(encoding="utf-8", errors="replace"):
+                raise BadOption(
+                    f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
+                )
+            write(page, pages.readme(measured(one, None), renderers.to_markdown))
+            print(page)
         if options.collect or options.write:
             continue
         own = measured(one, runs, options.scale)
@@ -171,6 +178,8 @@ def collect(table: Any, runs: Path) -> str:
 def report(options: argparse.Namespace) -> int:
     from . import figures
 
+    if not options.output.name:
+        raise BadOption(f"--output {options.output}: the name of a page, such as report.html")
     try:
         figures.report(*stored(options), options.output)
     except OSError as error:
@@ -279,6 +288,8 @@ def sample(options: argparse.Namespace) -> int:
         raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
     if options.prompt is None and not trained.at_hand:
         raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
+    if trained.task.generates and (options.beam is not None or options.length_penalty is not None):
+        raise BadOption(f"--beam, --length-penalty: of answers; task {trained.record['task']['name']} goes on with a text")
     try:
         (go_on if trained.task.generates else answer)(trained, options)
     except ValueError as error:
@@ -319,6 +330,10 @@ def answer(trained: Any, options: argparse.Namespace) -> None:
 
 
 def benchmark(options: argparse.Namespace) -> int:
+    if options.words and options.what not in ("data", "tasks"):
+        raise BadOption(
+            f"{' '.join(options.words)}: `benchmark {options.what}` takes no words; allowed: those of data and tasks"
+        )
     importlib.import_module(f".benchmarks.{options.what}", __package__).main(options.quick, options.words)
     return 0
 

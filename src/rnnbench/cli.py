@@ -18,6 +18,12 @@ BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:  # closed: `>&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
+        elif hasattr(stream, "reconfigure") and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # of an encoding without our letters
     try:
         if words[:1] == ["train"]:
             return starting.train(words[1:])
@@ -135,6 +141,9 @@ def parser() -> argparse.ArgumentParser:
             help="published: the ladder from the paper's setting with its quirks to the fair one [fair]",
         )
         added.add_argument("--estimate", action="store_true", help="only say what it would take")
+        added.add_argument(
+            "--again", action="store_true", help="make here what is committed, too, and hold it against that [what is lacking]"
+        )
 
     shown = verb("table", asking.table, "a table: what was reported, what was measured, the verdicts; torch is not needed")
     shown.add_argument("what", metavar="TABLE|all", help="a table of sweeps/ by name, or the folder of one of yours")

@@ -193,7 +193,6 @@ def jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -
         for override in parsed:
             _check_key(override, parsed, own_files=config_dir is not None)
         found.append(resolve(_composed(job, config_dir)))
-        writable(found[-1]["runs"])
     return found
 
 
@@ -448,6 +447,8 @@ def _check_together(config: Mapping[str, Any]) -> None:
     forced = config["train"]["forcing"] == config["train"]["forcing_end"] == 1
     if config["network"]["kind"] == "plain" and not forced:
         raise BadOption("train.forcing below 1 needs network.kind=encoder_decoder; a plain network reads what was written")
+    if config["train"]["beam"] > 1 and not writes:
+        raise BadOption(f"train.beam={config['train']['beam']}: task={task['name']} writes no answer; allowed: 1")
     by_step = config["network"]["attention"] == "additive" or not forced
     if by_step and (model["recurrent_dropout"] or (model["dropout"] and model["dropout_mask"] == "sequence")):
         raise BadOption(
@@ -496,13 +497,13 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
 
 
-def writable(runs: str) -> None:
-    """BadOption where the folder of all runs cannot be made or written to."""
-    place = Path(runs).absolute()
+def writable(folder: str, option: str = "runs=") -> None:
+    """BadOption where the `folder` that `option` names cannot be made or written to."""
+    place = Path(folder).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise BadOption(f"runs={runs!r}: no folder can be written there ({place} is not a writable folder)")
+        raise BadOption(f"{option}{folder!r}: no folder can be written there ({place} is not a writable folder)")
 
 
 def refuse_code(composed: Any, where: str = "") -> None:

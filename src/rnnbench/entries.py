@@ -10,12 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .config import departures, versions
 from .options import BadOption
 from .records import Stored, canonical
 from .wording import natural, text
 
 # What a table reads of a record; one without it, made by other hands, is refused.
 PARTS = {"id", "status", "seed", "task", "model", "departures", "steps", "scores", "solved", "speed", "hardware"}
+
+
+UNSAID = "as by default"
+UNKNOWN = (BadOption, KeyError, TypeError)  # what settings raise that another version wrote
 
 
 class NoRuns(BadOption):
@@ -76,6 +81,10 @@ class Block:
         """The headline on test."""
         return ((run.record or {}).get("scores", {}).get("test") or {}).get(self.headline)
 
+    def scores(self, entry: Entry) -> list[float]:
+        """The headline on test of its finished runs."""
+        return [score for run in entry.finished if (score := self.score(run)) is not None]
+
 
 def blocks(stored: Iterable[Stored], complaints: Iterable[str]) -> tuple[list[Block], list[str]]:
     """The runs in blocks by task setting, and the complaints with those found here added.
@@ -127,6 +136,11 @@ def _by_setting_and_seed(stored: Iterable[Stored], complaints: list[str]) -> dic
     return runs
 
 
+def stopped(record: Mapping[str, Any]) -> bool:
+    """Whether the run ended because its task was solved: how good it might have become was not asked."""
+    return bool(record["solved"]) and record.get("solved_step") == record["steps"]
+
+
 def result(record: Mapping[str, Any]) -> str:
     """What two copies of one record share, even where one was scrubbed of its host."""
     return canonical([record[part] for part in ("id", "status", "steps", "scores")])
@@ -159,7 +173,7 @@ def _add(block: Block, key: tuple[str, int], same: list[Stored], complaints: lis
 def _label(found: Iterable[Block]) -> None:
     """Names blocks, and the entries of each, by what tells them apart."""
     found = list(found)
-    tasks = [block.options | ({"version": block.task["version"]} if block.task else {}) for block in found]
+    tasks = [block.options | {"version": _version("task", block.entries[0])} for block in found]
     prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
     for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
         block.label = label
@@ -175,11 +189,22 @@ def _label(found: Iterable[Block]) -> None:
 
 
 def _chosen(entry: Entry) -> dict[str, Any]:
-    """What makes an entry's setting, flat; the model's own options without their room."""
-    options = flat({room: entry.config[room] for room in ("model", "network", "train", "budget") if room in entry.config})
-    options = {key.removeprefix("model."): value for key, value in options.items()}
+    """What makes an entry's setting and is not as by default; the model's own options without their room."""
     record = entry.recorded[0].record if entry.recorded else None
-    return options | ({"version": record["model"]["version"]} if record else {})
+    try:
+        found = record["departures"] if record else departures(entry.config)
+    except UNKNOWN:
+        found = {}
+    return {key.removeprefix("model."): value for key, value in found.items()} | {"version": _version("model", entry)}
+
+
+def _version(of: str, entry: Entry) -> int | None:
+    """The version of the task or model that its runs were recorded with, or now run with."""
+    record = entry.recorded[0].record if entry.recorded else None
+    try:
+        return int(record[of]["version"] if record else versions(entry.config)[of])
+    except UNKNOWN:
+        return None
 
 
 def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: list[str]) -> list[str]:
@@ -187,7 +212,7 @@ def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: li
     labels = []
     for name, own in zip(names, options, strict=True):
         namesakes = [other for namesake, other in zip(names, options, strict=True) if namesake == name]
-        differ = [key for key in own if len({canonical(other[key]) for other in namesakes if key in other}) > 1]
+        differ = [key for key in own if len({canonical(other.get(key, UNSAID)) for other in namesakes}) > 1]
         labels.append(" ".join([name, *(f"{key}={text(own[key])}" for key in differ)]))
     return [
         label if labels.count(label) == 1 else f"{label} {more}".strip()

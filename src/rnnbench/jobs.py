@@ -126,7 +126,7 @@ def measured(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path,
 
 def sisters(place: Path) -> Iterator[Path]:
     """Some run folders in `place`, in no order: a store may have a hundred thousand."""
-    with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
         for entry in itertools.islice(entries, SISTERS):
             yield Path(entry.path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import statistics
 import sys
 import types
@@ -204,6 +205,8 @@ def check_extra(name: str) -> None:
     if package in (SUBMITIT, RAY) and importlib.util.find_spec(package) is None:
         extra = "ray" if package == RAY else "slurm"
         raise BadOption(f"hydra/launcher={name} needs a package more: pip install 'rnnbench[{extra}]'")
+    if name == "slurm" and shutil.which("srun") is None:
+        raise BadOption(f"hydra/launcher={name}: there is no srun on this machine: start it where SLURM takes jobs")
 
 
 def register() -> None:

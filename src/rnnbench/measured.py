@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Measured:
     cell: Cell
     runs: dict[int, Stored] = field(default_factory=dict)
     folders: dict[int, Path] = field(default_factory=dict)  # where a run's log lies, if it does
+    repeats: dict[int, Stored] = field(default_factory=dict)  # what was run again of seeds whose record is committed
     refused: list[str] = field(default_factory=list)
 
     def look(self) -> int:
@@ -43,6 +44,17 @@ class Measured:
     def of(self, seeds: int) -> Measured:
         """The first `seeds` seeds only."""
         return replace(self, runs={seed: run for seed, run in self.runs.items() if seed < seeds})
+
+    def repeated(self, metric: str) -> Iterator[str]:
+        """What came of running committed seeds again: a line, if any was."""
+        pairs = {seed: (number(run, metric, run.path), self.by_seed(metric).get(seed)) for seed, run in self.repeats.items()}
+        other = {seed: pair for seed, pair in sorted(pairs.items()) if not _alike(*pair)}
+        if pairs:
+            told = "".join(
+                f"; seed {seed}: {'none' if a is None else f'{a:.6g}'}, committed {'none' if b is None else f'{b:.6g}'}"
+                for seed, (a, b) in other.items()
+            )
+            yield f"{self.cell.name}: {len(pairs) - len(other)} of {len(pairs)} gave the committed {metric}{told}"
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -89,6 +101,11 @@ class Measured:
         ends = [r["steps"] if r["status"] == "finished" else trained_with(r, "steps") for r in self.records]
         times = [(r["solved_step"] or end) * _in_a_step(r, metric) for r, end in zip(self.records, ends, strict=True)]
         return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
+
+
+def _alike(one: float | None, other: float | None) -> bool:
+    """Whether two runs of one setting and seed gave one number, to what rounding may change on another machine."""
+    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-4))
 
 
 def _in_a_step(record: Mapping[str, Any], metric: str) -> int:
@@ -236,17 +253,16 @@ def match(table: Table, cells: Iterable[Cell], stored: Iterable[Stored]) -> tupl
 def _take(measured: Measured, seed: int, runs: Sequence[Stored]) -> list[str]:
     """Puts the run of `seed` where it belongs; complaints. What is committed comes before what was run again elsewhere."""
     committed = [run for run in runs if not run.path.is_dir()]
-    kinds = {result(run.record or {}) for run in runs}
-    kept = {result(run.record or {}) for run in committed}
-    if len(kept or kinds) > 1:
-        where = ", ".join(sorted({str(run.path) for run in runs}))
-        return [f"{measured.cell.name} seed {seed}: {len(kept or kinds)} records disagree; none counts: {where}"]
-    measured.runs[seed] = [*committed, *runs][0]
-    for run in runs:
-        if run.path.is_dir() and result(run.record or {}) == result(measured.runs[seed].record or {}):
-            measured.folders[seed] = run.path
+    kinds = {result(run.record or {}) for run in committed or runs}
     if len(kinds) > 1:
-        return [f"{measured.cell.name} seed {seed}: another run of it gave other numbers than the committed one, which counts"]
+        where = ", ".join(sorted({str(run.path) for run in runs}))
+        return [f"{measured.cell.name} seed {seed}: {len(kinds)} records disagree; none counts: {where}"]
+    counts = measured.runs[seed] = [*committed, *runs][0]
+    for run in (run for run in runs if run.path.is_dir()):
+        if result(run.record or {}) == result(counts.record or {}):
+            measured.folders[seed] = run.path
+        if committed and (run.record or {}).get("checksum") != (counts.record or {}).get("sealed_before"):
+            measured.repeats[seed] = run
     return []
 
 

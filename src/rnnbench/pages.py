@@ -12,10 +12,11 @@ from .declared import RATES, TIMES, Contrast, Reported, metric_of, reachable
 from .measured import Measured
 from .reproductions import Asked, Results, claim, estimate, floor, judged, lower_is_better, ranks
 from .statistics import Estimate
+from .tables import RANKED, Column, Table, placed
 from .tables import Cell as Shown
-from .tables import Column, Table
-from .wording import brief, compact, duration, interval, listed, number, share
+from .wording import brief, compact, duration, interval, number, share
 
+MADE = "<!-- made by `rnnbench table"
 MARKS = {"seen": "", "secondary": " (secondary)"}
 
 
@@ -53,7 +54,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
     )
     lines, gaps = [], []
     for row in rows or own.rows:
-        places = ranks(own, row)
+        places = {name: placed(place) for name, place in ranks(own, row).items()}
         for measured in own.of_row(row):
             values = own.table.reports.values.get(f"{row}/{measured.cell.column}", ())
             for index, reported in enumerate(values or (None,)):
@@ -62,13 +63,20 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
         about = own.table.grid.rows[measured.cell.row].scales.get(measured.cell.scale)  # type: ignore[call-overload]
         if about and about.reduction:
             gaps.append(f"{measured.cell.row} at {measured.cell.scale} scale: {about.reduction}")
-    gaps = list(dict.fromkeys([*gaps, *(f"refused: {line}" for line in own.complaints)]))
+    shown = set(rows or own.rows)
+    for measured in (m for m in own.cells.values() if m.cell.row in shown):
+        gaps += [f"run again: {line}" for line in measured.repeated(own.table.grid.rows[measured.cell.row].metric)]
+    others = {line for m in own.cells.values() if m.cell.row not in shown for line in m.refused}
+    gaps += [f"refused: {line}" for line in own.complaints if line not in others]
+    gaps = list(dict.fromkeys(gaps))
     return Table(own.table.grid.title, summary(own), {"table": own.table.name}, columns, tuple(lines), tuple(gaps), NOTES)
 
 
 NOTES = (
     "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean from 10 seeds on, Wilson's for a share.",
-    "Verdicts, ranks and contrasts are of means; a cell of which a run diverged has none.",
+    "Verdicts, ranks and contrasts are of means; where a run of a cell has no score (it diverged, say), it has none of them.",
+    f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
+    "contrasts do not: where the two disagree, the contrast counts.",
     "not comparable: measured in another setting than the reported one, which is named.",
     "underpowered: these seeds leave it open.",
 )
@@ -101,7 +109,8 @@ def _line(own: Results, measured: Measured, reported: Reported | None, rank: str
         values = [] if measured.lost(row.metric) else measured.values(row.metric)
         ours = verdicts.theirs(values, reported.estimator, reported.seeds, lower_is_better(own, measured)) if values else None
         by = "" if not ours or ours[1] == "mean" else f", ours {number(ours[0])} by {ours[1]}"
-        words = f"{reported.printed or number(reported.value)} {reported.estimator}{MARKS[reported.sure]}{by}"
+        printed = f" (printed as {reported.printed})" if reported.printed else ""
+        words = f"{number(reported.value)}{printed} {reported.estimator}{MARKS[reported.sure]}{by}"
         own_by = ours[0] if ours else None
         shown.append(
             Shown(words, (reported.value, f"{reported.source}, {reported.at}", reported.sure, reported.estimator, own_by))
@@ -329,7 +338,7 @@ def readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
     lines = [
         f"# {grid.title}",
         "",
-        f"<!-- made by `rnnbench table {table.name} --write`; what is written here by hand is lost -->",
+        f"{MADE} {table.name} --write`; what is written here by hand is lost -->",
         "",
     ]
     lines += [" ".join(grid.about.split()), "", f"{summary(own)}.", ""]
@@ -348,16 +357,17 @@ def readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
             lines.append(f"- {key}: {source.authors} ({source.year}). {source.title}. {source.where}{version}.")
         lines.append("")
     lines += ["### How to repeat a cell, and its runs", ""]
+    lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
     for row, about in grid.rows.items():
         lines += [f'<a id="{row}"></a>**{about.title}** (declaration {table.digest(row)})', ""]
         for measured in own.of_row(row):
             lines += _repeat(own, measured)
+        lines.append("")
         if about.ladder:
-            lines += ["", f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
+            lines += [f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
         for scale in table.scales(row):
             if reduction := about.scales[scale].reduction:  # type: ignore[index]
                 lines += [f"Scale {scale}: {reduction}.", ""]
-        lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -395,8 +405,10 @@ def _matrix(own: Results) -> Iterator[str]:
 def _repeat(own: Results, measured: Measured) -> Iterator[str]:
     cell = measured.cell
     command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
-    minutes = cell.minutes
-    cost = f", about {duration(minutes * 60 * cell.seeds.first)} on one core" if minutes else ""
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
-    said = f"{listed(measured.runs)}: {', '.join(runs)}" if runs else "not run yet"
-    yield f"- {cell.column}: `{command}` ({cell.seeds.first} seeds{cost}); {said}"
+    if runs:
+        took = f"{len(runs)} seed{'s' * (len(runs) > 1)}, {duration(measured.seconds)} of training"
+        yield f"- {cell.column}: `{command} --again` ({took}); {', '.join(runs)}"
+        return
+    cost = f", about {duration(cell.minutes * 60 * cell.seeds.first)} on one core" if cell.minutes else ""
+    yield f"- {cell.column}: `{command}` ({cell.seeds.first} seeds{cost}); not run yet"

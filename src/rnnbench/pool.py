@@ -227,7 +227,10 @@ class Pool:
     def print(self, line: str, file: Any = None) -> None:
         drawn = self._drawn
         self.draw("")
-        print(line, file=file or sys.stdout, flush=True)
+        try:
+            print(line, file=file or sys.stdout, flush=True)
+        except BrokenPipeError:  # `| head` has had enough: no reason to stop
+            os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
         self.draw(drawn)
 
     def draw(self, line: str) -> None:

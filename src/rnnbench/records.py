@@ -316,7 +316,7 @@ def find(paths: Iterable[Path]) -> tuple[list[Stored], list[str]]:
         if path.is_file():
             _read_results(path, runs, complaints)
             continue
-        for folder in folders(path):
+        for folder in folders(path, complaints):
             try:
                 record = RunFolder(folder).record()
                 config = record["config"] if record else RunFolder(folder).config()
@@ -339,10 +339,18 @@ def _read_results(path: Path, runs: list[Stored], complaints: list[str]) -> None
             complaints.append(f"{path}:{number}: it lacks {error}")
 
 
-def folders(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Run folders at or below `path`, in order of their names; a link back to a folder above is not followed."""
-    place = path.stat()
-    entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+def folders(path: Path, complaints: list[str] | None = None, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Run folders at or below `path`, in order of their names; a link back to a folder above is not followed.
+
+    A folder that may not be read is a complaint.
+    """
+    try:
+        place = path.stat()
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    except PermissionError as error:
+        if complaints is not None:
+            complaints.append(f"{path}: {error.strerror}")
+        return
     names = {entry.name for entry in entries}
     within = any(entry.is_dir() and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's
     if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
@@ -351,7 +359,7 @@ def folders(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
     here = (place.st_dev, place.st_ino)
     for entry in entries:
         if entry.is_dir() and not entry.name.startswith(".") and here not in above:
-            yield from folders(Path(entry.path), above | {here})
+            yield from folders(Path(entry.path), complaints, above | {here})
 
 
 def _foreign(path: Path) -> bool:

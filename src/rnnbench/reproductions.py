@@ -6,17 +6,17 @@ number as if it were the same. What was not run is there as a hole with its cost
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import verdicts
-from .comparisons import difference, holm, time_to_solve
+from .comparisons import holm, places, time_to_solve
 from .declared import LOWER, RATES, TIMES, Cell, Contrast, Reported, contrast_level, metric_of, places_of
 from .declared import Table as Declared
+from .entries import stopped
 from .measured import Measured, match
 from .records import Stored, canonical
-from .statistics import ENOUGH, LEVEL, Estimate, bootstrap, student, wilson
+from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
 from .verdicts import Answer, Verdict
 
 NOT_RUN = Verdict("missing", "", "warn")
@@ -33,6 +33,7 @@ class Asked:
     answer: Answer | None
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction
+    note: str = ""  # what a reader must know if it holds
 
 
 @dataclass
@@ -85,36 +86,42 @@ def results(table: Declared, stored: Iterable[Stored], complaints: Iterable[str]
 
 
 def _ask(own: Results, row: str, name: str, one: Contrast) -> Asked:
-    """The contrast at the first scale at which both sides were run as far as the stopping rule's first look."""
+    """The contrast at the first scale at which both sides were run as far as the stopping rule's first look.
+
+    Where the runs there do not answer it (one diverged, say), no other scale does in their place.
+    """
     why, metric = NOT_RUN, metric_of(own.table, row, one)
     for scale in own.scales(row):
-        places = places_of(own.table, row, one)
-        if any(scale not in own.scales(place) for place, _ in places):
+        asked = places_of(own.table, row, one)
+        if any(scale not in own.scales(place) for place, _ in asked):
             continue
-        sides = [own.cells[own.table.cell(*place, scale).place] for place in places]
-        try:
-            level = contrast_level(own.table, row, one, scale) / len(own.table.contrasts)
-            return Asked(row, name, one, scale, _answer(metric, one, sides, level))
-        except ValueError as error:
+        sides = [own.cells[own.table.cell(*place, scale).place] for place in asked]
+        seeds = min(side.look() for side in sides)
+        if not seeds:
             if any(side.runs for side in sides):
-                why = Verdict("undecided", str(error), "warn")
+                why = Verdict("undecided", "the first look is not complete", "warn")
+            continue
+        sides, note = [side.of(seeds) for side in sides], ""
+        if one.expect == "same" and metric == "score" and all(stopped(r) for side in sides for r in side.records):
+            note = "every run stopped when it had solved its task"
+        level = contrast_level(own.table, row, one, scale) / len(own.table.contrasts)
+        try:
+            return Asked(row, name, one, scale, _answer(metric, one, sides, level), note=note)
+        except ValueError as error:
+            return Asked(row, name, one, scale, None, Verdict("undecided", str(error), "warn"))
     return Asked(row, name, one, "", None, why)
 
 
 def _answer(metric: str, one: Contrast, sides: Sequence[Measured], level: float) -> Answer:
-    """Of the same seeds of both sides; ValueError says why the runs that are there do not answer.
+    """Of sides with the same seeds; ValueError says why their runs do not answer.
 
     Pairs are made only where flipping their signs can reach `level` at all.
     """
-    seeds = min(side.look() for side in sides)
-    if not seeds:
-        raise ValueError("the first look is not complete")
-    sides = [side.of(seeds) for side in sides]
     if metric in TIMES:
         return verdicts.of_times(sides[0].times(metric), sides[1].times(metric))
     for side in sides:
         if lost := side.lost(metric):
-            raise ValueError(f"{lost} of {seeds} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
+            raise ValueError(f"{lost} of {len(side.runs)} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
     if metric == "seconds_per_step":
         kinds = {canonical(record["hardware"]) for side in sides for record in side.records}
         if len(kinds) > 1:
@@ -125,7 +132,7 @@ def _answer(metric: str, one: Contrast, sides: Sequence[Measured], level: float)
     b = sides[1].values(metric)
     if metric in RATES:
         return verdicts.of_shares(a, b, one.margin)
-    return verdicts.of_means(a, b, one.margin, one.ratio, pairs=2 / 2**seeds < level)
+    return verdicts.of_means(a, b, one.margin, one.ratio, pairs=2 / 2 ** len(a) < level)
 
 
 def _decide(own: Results) -> None:
@@ -137,6 +144,8 @@ def _decide(own: Results) -> None:
         one.p = p
         level = contrast_level(own.table, one.row, one.about, one.scale)
         one.verdict = verdicts.of_contrast(one.about.expect, one.answer, p, count, level)
+        if one.note and one.verdict.word == "holds":
+            one.verdict = replace(one.verdict, why=f"{one.verdict.why}; {one.note}")
 
 
 def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
@@ -171,7 +180,7 @@ def floor(own: Results, measured: Measured) -> float | None:
 
 
 def estimate(own: Results, measured: Measured) -> Estimate | None:
-    """The row's metric over the seeds of a cell."""
+    """The row's metric over the seeds of a cell; one estimator for all cells of a row."""
     metric = own.table.grid.rows[measured.cell.row].metric
     if metric in TIMES:
         can = measured.runs and all(record["solved"] is not None for record in measured.records)
@@ -181,7 +190,8 @@ def estimate(own: Results, measured: Measured) -> Estimate | None:
         return wilson(round(sum(values)), len(values)) if values else None
     if not values:
         return None
-    return bootstrap(values) if len(values) >= ENOUGH else student(values)
+    fewest = min((len(m.runs) for m in own.of_row(measured.cell.row) if m.runs), default=0)
+    return bootstrap(values) if min(fewest, len(values)) >= ENOUGH else student(values)
 
 
 def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
@@ -209,13 +219,13 @@ def judged(own: Results, measured: Measured, reported: Reported) -> Verdict:
         floor(own, measured),
         reported.seeds,
         reported.sd,
-        1 - (1 - LEVEL) / len(measured.cell.seeds.looks),
+        1 - own.table.grid.level / len(measured.cell.seeds.looks),
         shares=row.metric in RATES,
     )
 
 
-def ranks(own: Results, row: str) -> dict[str, str]:
-    """By cell: the best and worst place that significant differences allow; none for a cell at its floor, or of one seed."""
+def ranks(own: Results, row: str) -> dict[str, tuple[int, int]]:
+    """By cell: the best and worst place; none for a cell at its floor, of one seed, or of which a run has no score."""
     metric = own.table.grid.rows[row].metric
     if metric in (*TIMES, *RATES) or isinstance(own.table.grid.rows[row].columns, dict):
         return {}  # a row's own columns are arms of an experiment, not rivals
@@ -227,22 +237,13 @@ def ranks(own: Results, row: str) -> dict[str, str]:
             and not measured.lost(metric)
             and not (level is not None and verdicts.against_floor(student(values), level) == "at")
         ):
-            there[measured.cell.name] = (measured, values)
-    scales = {m.cell.scale for m, _ in there.values()}
-    if len(there) < 2 or len(scales) > 1:
+            there[measured.cell.name] = measured
+    if len({measured.cell.scale for measured in there.values()}) != 1:
         return {}
-    pairs = [(one, other) for one in there for other in there if one < other]
-    tests = [difference(there[one][1], there[other][1]) for one, other in pairs]
-    better: Counter[str] = Counter()
-    worse: Counter[str] = Counter()
-    lower = lower_is_better(own, next(iter(there.values()))[0])
-    for (one, other), test, p in zip(pairs, tests, holm([test.p for test in tests]), strict=True):
-        if p < own.table.grid.level and test.value:
-            first = (test.value < 0) == lower
-            better[one if first else other] += 1
-            worse[other if first else one] += 1
-    found = {name: (1 + worse[name], len(there) - better[name]) for name in there}
-    return {name: str(low) if low == high else f"{low}–{high}" for name, (low, high) in found.items()}
+    looks = max(len(measured.cell.seeds.looks) for measured in there.values())
+    lower = lower_is_better(own, next(iter(there.values())))
+    samples = {name: measured.values(metric) for name, measured in there.items()}
+    return places(samples, lower, own.table.grid.level / looks)
 
 
 def claim(asked: Sequence[Asked]) -> Verdict:

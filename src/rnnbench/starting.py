@@ -97,10 +97,12 @@ def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
 
 
 def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
-    """BadOption where the folder of runs cannot keep two processes out of one run."""
+    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
+    from .config import writable
     from .lease import try_locks
 
     for place in {Path(job["runs"]).absolute() for job in jobs}:
+        writable(str(place))
         while not place.exists():
             place = place.parent
         try:
@@ -191,7 +193,6 @@ def again(words: list[str]) -> int:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
     settings = config.changed({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
     settings = config.resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
-    config.writable(settings["runs"])
     check_locks([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
@@ -246,9 +247,10 @@ def launch(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence[str],
     common = [*own, f"sweep={sweep}"]
     jobs = [config.jobs([*line, *common], sweep=False)[0] for line in lines]
     config.jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
-    check_locks(jobs[:1])
-    check_tracker(jobs[:1])
-    check_launcher(launching)
+    if not estimated:
+        check_locks(jobs[:1])
+        check_tracker(jobs[:1])
+        check_launcher(launching)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
     elsewhere = [word for word in own if not word.startswith("runs=")]
     launcher.prepare(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
@@ -264,8 +266,8 @@ def sweep(options: argparse.Namespace) -> int:
 
     if not Path(options.what).is_file():
         return reproduce(options)
-    if options.rows or options.columns or options.scale or options.published:
-        raise BadOption("--rows, --columns, --scale and --as are of tables; a file is run whole")
+    if options.rows or options.columns or options.scale or options.published or options.again:
+        raise BadOption("--rows, --columns, --scale, --as and --again are of tables; a file is run whole")
     listed = config.load_yaml(Path(options.what))
     if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
@@ -296,7 +298,7 @@ def _launching(words: Sequence[str]) -> list[str]:
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Runs what a table lacks, more seeds where a verdict stays open, and shows it."""
+    """Runs what a table lacks, more seeds where a verdict stays open, and shows it; with --again what is committed, too."""
     from . import asking, declared, reproductions
 
     table = declared.load(options.what)
@@ -326,20 +328,23 @@ def reproduce(options: argparse.Namespace) -> int:
     runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
     code, look = 0, 0
     todo, own = list(cells), asking.measured(table, runs, options.scale)
+    here = asking.measured(table, runs, options.scale, committed=False) if options.again else own
     while todo:
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
             minutes = {
                 (cell.words, seed): cell.minutes or 0
                 for cell in group
-                for seed in range(cell.seeds.at(look))
-                if seed not in own.cells[cell.place].runs
+                for seed in {*range(cell.seeds.at(look)), *(own.cells[cell.place].runs if options.again else ())}
+                if seed not in here.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
             print(
                 f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
                 flush=True,
             )
+            if not minutes:
+                print(f"  what they ask for is recorded{'' if options.again else '; --again makes it here once more'}")
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             ended = launch(lines, _word(table.name), launching, options.estimate) if lines else 0
             if ended > 1:
@@ -349,7 +354,8 @@ def reproduce(options: argparse.Namespace) -> int:
             return code
         look += 1
         own = asking.measured(table, runs, options.scale)
-        open_ = reproductions.undecided(own, rows)
+        open_ = set() if options.again else reproductions.undecided(own, rows)
+        here = own
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
     asking.show(own, [row for row in rows if row in own.rows], "terminal")
     return code
@@ -367,10 +373,10 @@ def tune(options: argparse.Namespace) -> int:
     shared = [word for word in options.words if "=" in word]
     if not models:
         raise BadOption(f"missing value: MODEL; there are: {', '.join(config.names('model'))}")
-    if min(options.trials, options.workers) < 1 or not 0 <= options.seed < config.TUNING:
-        raise BadOption(
-            f"--trials {options.trials} --workers {options.workers} --seed {options.seed}: 1 or more; the seed 0 or more"
-        )
+    for name, least, most in (("trials", 1, None), ("workers", 1, None), ("seed", 0, config.TUNING - 1)):
+        if not least <= (given := getattr(options, name)) or (most is not None and given > most):
+            raise BadOption(f"--{name} {given}: {least} or more" + ("" if most is None else f", at most {most}"))
+    config.writable(str(options.searches), "--searches ")
     rules = space.load(options.space)
     for word in shared:
         if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):

@@ -31,16 +31,6 @@ class Estimate:
     high: float | None
     estimator: str  # what `value` is, in words
 
-    def overlaps(self, other: Estimate) -> bool:
-        """Whether the two intervals share a value; True where either has none.
-
-        Intervals apart mean a difference at a level stricter than their own; intervals that overlap mean only
-        that these runs do not settle it. Source: Schenker & Gentleman 2001, The American Statistician 55(3).
-        """
-        if self.low is None or self.high is None or other.low is None or other.high is None:
-            return True
-        return self.low <= other.high and other.low <= self.high
-
 
 def wilson(solved: int, runs: int, level: float = LEVEL) -> Estimate:
     """The share `solved / runs` with Wilson's score interval, which is never empty nor outside [0, 1].
@@ -114,8 +104,11 @@ def bootstrap(
     return Estimate(value, float(low), float(high), estimator)
 
 
-def expected_best(values: Sequence[float | None], direction: str) -> list[float]:
-    """The expected best of n values drawn from `values` with replacement, for n from 1 to their number.
+def expected_best(values: Sequence[float | None], direction: str, again: bool = True) -> list[float]:
+    """The expected best of n values drawn from `values`, for n from 1 to their number.
+
+    `again`: a value may be drawn again, as Dodge et al. have it, which a search of a few trials looks the worse for; else none
+    may, and the mean over samples is right: the i-th best of N is the best of n in C(N-i, n-1) of C(N, n) ways.
 
     None, a trial without a value, counts as the worst. Of independent trials (random search) it estimates what a search of
     n trials finds; each term is the chance that the i-th best of N is the best of n: ((N-i+1)/N)^n - ((N-i)/N)^n.
@@ -127,5 +120,12 @@ def expected_best(values: Sequence[float | None], direction: str) -> list[float]
     worst = max(known) if direction == "min" else min(known)
     best_first = sorted((worst if value is None else value for value in values), reverse=direction == "max")
     count = len(best_first)
-    chances = [[((count - i) / count) ** n - ((count - i - 1) / count) ** n for i in range(count)] for n in range(1, count + 1)]
+
+    def chance(i: int, n: int) -> float:
+        """Of the value at index i being the best of n."""
+        if again:
+            return ((count - i) / count) ** n - ((count - i - 1) / count) ** n
+        return math.comb(count - i - 1, n - 1) / math.comb(count, n)
+
+    chances = [[chance(i, n) for i in range(count)] for n in range(1, count + 1)]
     return [sum(chance * value for chance, value in zip(row, best_first, strict=True)) for row in chances]

@@ -7,8 +7,8 @@
     lstm: seed 1 is missing
 
 Runs stand in one row only where nothing but the seed differs. What is missing, unfinished, diverged or
-refused is named under the table; a diverged run is in no mean and counts as not solved. A rank is a range
-where intervals overlap: the best and the worst place that these runs allow (Goldstein & Spiegelhalter 1996).
+refused is named under the table; a diverged run is in no mean and counts as not solved. A rank is a range: the best
+and the worst place that significant differences allow (`comparisons.places`).
 Pure functions of what `records.find` returns; torch is never imported.
 """
 
@@ -19,13 +19,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from .entries import Block, Entry, blocks
+from .comparisons import places
+from .entries import Block, Entry, blocks, stopped
 from .records import Stored, canonical
 from .statistics import ENOUGH, Estimate, bootstrap, student, wilson
 from .verdicts import NEAR, against_floor
 from .wording import compact, duration, interval, listed, natural, number, share, text
 
 Value = str | int | float | None
+RANKED = (
+    "the best and worst place that differences of means significant at 5 % allow (Welch's t test, Holm's correction over all "
+    "pairs); none for one seed, at the floor, or where a run diverged or was refused."
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def tabulate(block: Block) -> Table:
         Column("tokens/s", ("tokens_per_second",), spare=6),
         Column("seeds", ("seeds", "missing", "unfinished", "diverged", "refused")),
     )
-    rows = tuple(_row(block, entry, estimates) for entry in order)
+    ranks = _ranks(block, estimates)
+    rows = tuple(_row(block, entry, estimates, ranks) for entry in order)
     about = {
         "task": block.name,
         "task_version": task["version"],
@@ -114,8 +120,7 @@ def tabulate(block: Block) -> Table:
 def _estimates(block: Block, robust: bool) -> dict[str, Estimate]:
     """Each entry's score over its finished seeds; one estimator for the whole block."""
     estimator: Callable[[Sequence[float]], Estimate] = bootstrap if robust else student
-    scores = {entry.label: [block.score(run) for run in entry.finished] for entry in block.entries if entry.finished}
-    return {label: estimator([score for score in values if score is not None]) for label, values in scores.items()}
+    return {entry.label: estimator(block.scores(entry)) for entry in block.entries if entry.finished}
 
 
 def _place(entry: Entry, estimates: Mapping[str, Estimate], lower_is_better: bool) -> tuple[bool, float, list[Any]]:
@@ -124,24 +129,31 @@ def _place(entry: Entry, estimates: Mapping[str, Estimate], lower_is_better: boo
     return entry.label not in estimates, value if lower_is_better else -value, natural(entry.label)
 
 
-def _ranks(label: str, estimates: Mapping[str, Estimate], lower_is_better: bool) -> tuple[int, int] | None:
-    """The best and the worst place that the intervals allow `label`, among those that have one."""
-    estimates = {name: one for name, one in estimates.items() if one.low is not None}
-    if label not in estimates or len(estimates) < 2:
-        return None
-    own = estimates[label]
-    apart = [other for other in estimates.values() if not own.overlaps(other)]
-    better = sum((other.value < own.value) == lower_is_better for other in apart)
-    return 1 + better, len(estimates) - (len(apart) - better)
+def _ranks(block: Block, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
+    """By entry: its best and worst place; none for one at its floor, of one seed, or of which a run has no score."""
+    floor = block.task["floor"] if block.task else None
+    there = {
+        entry.label: block.scores(entry)
+        for entry in block.entries
+        if len(entry.finished) >= 2 and not entry.diverged and not entry.refused
+        if against_floor(estimates[entry.label], floor) != "at"
+    }
+    return places(there, block.lower_is_better)
 
 
-def _row(block: Block, entry: Entry, estimates: Mapping[str, Estimate]) -> tuple[Cell, ...]:
+def placed(place: tuple[int, int] | None) -> str:
+    return "–".join(map(str, sorted(set(place or ()))))
+
+
+def _row(
+    block: Block, entry: Entry, estimates: Mapping[str, Estimate], ranks: Mapping[str, tuple[int, int]]
+) -> tuple[Cell, ...]:
     estimate = estimates.get(entry.label)
     records = [run.record for run in entry.recorded if run.record]
     cells = [Cell(entry.label, (entry.model, entry.label, entry.setting))]
     if estimate:
-        places = _ranks(entry.label, estimates, block.lower_is_better)
-        cells.append(Cell("–".join(map(str, sorted(set(places or ())))), places or (None, None)))
+        place = ranks.get(entry.label)
+        cells.append(Cell(placed(place), place or (None, None)))
         cells.append(Cell(interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)))
         verdict = against_floor(estimate, block.task["floor"] if block.task else None)
         good = "below" if block.lower_is_better else "above"
@@ -234,8 +246,8 @@ def _notes(block: Block, rows: Sequence[Sequence[Cell]], estimates: Mapping[str,
         yield f"Scores are interquartile means with 95 % BCa bootstrap intervals ({ENOUGH} seeds or more in every row)."
     if "one seed" in estimators:
         yield "A score without an interval is one seed: it settles nothing."
-    if any("–" in row[1].text for row in rows):
-        yield "Sorted by score; the rank (#) is a range where intervals overlap: these runs do not settle the order."
+    if any(row[1].text for row in rows):
+        yield f"Sorted by score; #: {RANKED}"
     if "at" in verdicts:
         yield f"at: the interval holds the floor and stays within {100 * NEAR:.0f} % of it."
     if "undecided" in verdicts:
@@ -244,7 +256,7 @@ def _notes(block: Block, rows: Sequence[Sequence[Cell]], estimates: Mapping[str,
         yield "A diverged run is in no mean; it counts as not solved."
     if any(record["solved"] is not None for record in records):
         yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
-    if any(record["solved"] and record.get("train", {}).get("stop_when_solved") for record in records):
+    if any(stopped(record) for record in records):
         yield "Runs stop when validation says solved: beyond that, scores are not to be ranked by; time and share solved are."
     if 0 < sum(bool(record["solved"]) for record in records) < len(records):
         yield "to solve: the median of the seeds that solved it."

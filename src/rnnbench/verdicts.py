@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean, geometric_mean, stdev
 
 from .comparisons import (
     Difference,
@@ -66,7 +66,8 @@ def theirs(values: Sequence[float], estimator: str, seeds: int | None, lower_is_
     if estimator != "best":
         return fmean(values), "mean"
     count = min(len(values), seeds or len(values))
-    return expected_best(list(values), "min" if lower_is_better else "max")[count - 1], f"expected best of {count}"
+    direction = "min" if lower_is_better else "max"
+    return expected_best(list(values), direction, again=False)[count - 1], f"expected best of {count}"
 
 
 def of_value(
@@ -109,6 +110,8 @@ def of_value(
             return Verdict("reproduced", f"our {words}", "good") if settled else _open()
         apart = abs(away) > margin + one.high - one.value
         return _better(away, lower_is_better, f"our {words}") if apart else _open()
+    if estimator == "unknown":
+        return Verdict("not comparable", "nobody knows what theirs is of: a run, a mean, or the best of some", "warn")
     chance = 0.0  # in theirs; of a single run it is asked whether ours would give it
     if estimator == "mean":
         error = (stdev(values) if sd is None else sd) / math.sqrt(seeds or 1)
@@ -166,6 +169,8 @@ def of_means(
     if ratio is not None:
         if min(*a, *b) <= 0:
             raise ValueError("a ratio of what is not above 0")
+        # of which the test is; to twelve digits, past which logarithms do not give a constant back
+        shows = (float(f"{geometric_mean(a):.12g}"), float(f"{geometric_mean(b):.12g}"))
         a, b = [math.log(x) for x in a], [math.log(x * ratio) for x in b]
         margin = None if margin is None else math.log1p(margin)
     paired = constant or (pairs and len(a) == len(b) and pairing_helps(a, b))
@@ -246,10 +251,12 @@ def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
     open_ = len(words) - len(held) - len(failed)
     if len(failed) == len(words):
         return Verdict("equivalent" if set(words) == {"equivalent"} else "fails", "", "poor")
-    if not failed or not held:
-        return Verdict("undecided", f"{len(held)} hold, {len(failed)} fail, {open_} open", "warn")
+    if not failed:
+        return Verdict("undecided", f"{len(held)} hold, {open_} open", "warn")
     only, never = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
     not_ = f"not {never}" if never else f"{len(failed)} fail"
+    if not held:
+        return Verdict("fails in part", f"{not_}; {open_} open", "poor")
     if open_:
         return Verdict("holds in part", f"{only}; {not_}; {open_} open", "warn")
     return Verdict(f"holds only {only}" if only else "holds in part", not_, "warn")
