@@ -100,7 +100,7 @@ def test_loading_asks_for_no_folder_to_write_in(monkeypatch):
     trained = rnnbench.load(place)
     assert run.initial(trained) is not None
     with pytest.raises(ValueError, match="no folder can be written"):
-        settings("train.steps=2")
+        config.writable("runs")
 
 
 def test_what_does_not_belong_to_the_record_is_not_loaded(capfd):

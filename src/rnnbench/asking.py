@@ -115,8 +115,10 @@ def table(options: argparse.Namespace) -> int:
                 raise BadOption(
                     f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
                 )
-            write(page, pages.readme(measured(one, None), renderers.to_markdown))
+            own = measured(one, None)
+            write(page, pages.readme(own, renderers.to_markdown))
             print(page)
+            print(*(f"refused: {line}" for line in own.complaints), sep="\n", end="\n" * bool(own.complaints), file=sys.stderr)
         if options.collect or options.write:
             continue
         own = measured(one, runs, options.scale)

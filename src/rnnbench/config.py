@@ -202,8 +202,10 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         try:
             found += parser.parse_overrides([line])
         except HydraException as error:
-            if line.startswith("-") or "=" not in line:
+            if line.startswith("-"):
                 raise BadOption(str(error).splitlines()[0]) from None
+            if "=" not in line:
+                raise BadOption(f"{line!r}: OPTION=VALUE is allowed, such as task=adding or train.steps=500") from None
             raise BadOption(f"{line}: cannot be read; a value with spaces or signs stands in quotes: \"KEY='VALUE'\"") from None
     return found
 
@@ -266,6 +268,8 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
                 f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
                 "hydra.launcher.*, hydra.verbose, hydra/launcher"
             )
+        if key == "hydra/launcher" and not own_files and override.value() not in LAUNCHERS:
+            raise unknown("launcher", str(override.value()), LAUNCHERS)
         if key.startswith("hydra.launcher."):
             chosen = str(next((o.value() for o in reversed(job) if o.key_or_group == "hydra/launcher"), "processes"))
             known = launcher_keys(chosen)

@@ -306,7 +306,7 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo before what it leaves missing
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":

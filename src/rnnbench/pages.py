@@ -69,7 +69,8 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
     others = {line for m in own.cells.values() if m.cell.row not in shown for line in m.refused}
     gaps += [f"refused: {line}" for line in own.complaints if line not in others]
     gaps = list(dict.fromkeys(gaps))
-    return Table(own.table.grid.title, summary(own), {"table": own.table.name}, columns, tuple(lines), tuple(gaps), NOTES)
+    notes = tuple(note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines))
+    return Table(own.table.grid.title, summary(own), {"table": own.table.name}, columns, tuple(lines), tuple(gaps), notes)
 
 
 NOTES = (

@@ -32,7 +32,7 @@ from .kernels import recurrence
 from .models.stack import Stack
 from .network import build
 from .records import DamagedRecord, Held, Log, Lost, Row, RunFolder, digest
-from .tasks.task import Task
+from .tasks.task import Task, Tokens
 
 
 class RunFailed(RuntimeError):
@@ -279,6 +279,11 @@ def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         task, length = prepared[key]
         task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
         task.pretrained(config["network"]["embedding"])
+        embedding = configuration.departures(config).get("network.embedding")
+        if embedding and not any(isinstance(stream, Tokens) for stream in (task.inputs, task.source)):
+            raise ValueError(
+                f"network.embedding={embedding}: task={config['task']['name']} reads numbers, which have no embedding"
+            )
         planned = plan(config, task)
         found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
     return found
