@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rnnbench import asking, cli, config, declared, measured, pages, records, renderers, reproductions, starting
+from rnnbench import asking, cli, config, declared, entries, measured, pages, records, renderers, reproductions, starting
 from rnnbench.records import digest
 from tests.test_declared import GRID, edited, write
 
@@ -286,13 +286,33 @@ def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp
     own = asking.measured(table, tmp_path / "runs")
     assert own.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
     assert not own.complaints
-    assert "run again: adding/lstm: 1 of 1 gave the committed score" in pages.cells_table(own).gaps
+    assert "run again: adding/lstm at paper scale: 1 of 1 gave the committed score" in pages.cells_table(own).gaps
     other = record(table.cell("adding", "lstm", "paper").words, 1, 0.25)
     folder = records.RunFolder(tmp_path / "runs/adding/lstm/s1-x")
     folder.start({**other["config"], "id": other["id"], "setting": other["setting"]})
     folder.finish({key: value for key, value in other.items() if key not in ("checksum", "schema")})
     said = pages.cells_table(asking.measured(table, tmp_path / "runs")).gaps
-    assert "run again: adding/lstm: 1 of 2 gave the committed score; seed 1: 0.25, committed 0.2" in said
+    assert "run again: adding/lstm at paper scale: 1 of 2 gave the committed score; seed 1: 0.25, committed 0.2" in said
+
+
+def test_a_run_made_again_with_a_damaged_log_is_named_and_no_more(tmp_path):
+    table = declared.load(str(write(tmp_path / "t", edited(metric="last.train/loss", better="less"))))
+    body = record(table.cell("adding", "lstm", "paper").words, 0, 0.1)
+    lines(table.folder / "results.jsonl", [measured.scrubbed(body, {"last.train/loss": 0.5}, {})])
+    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
+    folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")} | {"steps": 1})
+    (folder.path / "metrics.jsonl").write_text("garbage\n")
+    own = asking.measured(table, tmp_path / "runs")
+    assert any("seed 0: its log cannot be read" in gap for gap in pages.cells_table(own).gaps)
+    assert own.shown("adding", "lstm").values("last.train/loss") == [0.5]
+
+
+def test_what_ends_at_its_last_step_did_not_stop_early():
+    solved = {"solved": True, "solved_step": 6, "steps": 6}
+    assert entries.stopped({**solved, "departures": {}})
+    assert not entries.stopped({**solved, "departures": {"train.stop_when_solved": False}})
+    assert not entries.stopped({**solved, "solved_step": 3, "departures": {}})
 
 
 def test_a_margin_that_is_moved_afterwards_is_seen(tmp_path):
@@ -571,7 +591,7 @@ def test_what_is_committed_is_made_here_again_where_that_is_asked_for(table):
     assert idle.returncode == 0 and "--again makes it here once more" in idle.stdout and not Path("runs").exists()
     done = run(*words, "--again")
     assert done.returncode == 0 and "8 of 8 runs recorded" in done.stdout, done.stdout + done.stderr
-    assert "run again: adding/lstm: 8 of 8 gave the committed score" in " ".join(done.stdout.split())
+    assert "run again: adding/lstm at laptop scale: 8 of 8 gave the committed score" in " ".join(done.stdout.split())
 
 
 def test_a_page_written_by_hand_is_not_written_over(table, capfd):

@@ -366,6 +366,13 @@ def test_what_a_scrubbed_record_leaves_unsaid_tells_entries_apart(tmp_path: Path
     assert sorted(labels(table)) == ["lstm", "lstm forget_bias=5"]
 
 
+def test_unfinished_runs_of_a_model_that_is_not_here_keep_their_names(tmp_path: Path) -> None:
+    for width in (4, 8):
+        write(tmp_path, model="of_another_package", record=False, model_options={"hidden_size": width})
+    (table,) = load(tmp_path)
+    assert sorted(labels(table)) == ["of_another_package hidden_size=4", "of_another_package hidden_size=8"]
+
+
 def test_ranks_are_ranges_where_differences_are_not_significant(tmp_path: Path) -> None:
     """None for a model of which a run diverged, nor for one seed."""
     scores = {"gru": (0.010, 0.011, 0.012), "lstm": (0.0105, 0.0115, 0.0125), "rnn": (0.13, 0.131, 0.132)}

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream: Any = getattr(sys, name)
         if stream is None:  # closed: `>&-`
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
-        elif hasattr(stream, "reconfigure") and stream.errors == "strict":
+        elif hasattr(stream, "reconfigure") and not stream.closed and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # of an encoding without our letters
     try:
         if words[:1] == ["train"]:

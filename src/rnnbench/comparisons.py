@@ -113,11 +113,13 @@ def places(
     """
     if len(samples) < 2:
         return {}
+    import numpy
+
     pairs = list(itertools.combinations(samples, 2))
     chances, first_is_better = [], []
     for one, other in pairs:
         x, y, test = _t_test(samples[one], samples[other])
-        chances.append(float(test.pvalue) if x.std() + y.std() > 0 else _by_chance((x, y)))
+        chances.append(float(test.pvalue) if max(numpy.ptp(x), numpy.ptp(y)) > 0 else _by_chance((x, y)))
         first_is_better.append((x.mean() < y.mean()) == lower_is_better)
     better: Counter[str] = Counter()
     worse: Counter[str] = Counter()

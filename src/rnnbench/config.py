@@ -268,8 +268,8 @@ def _check_key(override: Override, job: Sequence[Override], own_files: bool) -> 
                 f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
                 "hydra.launcher.*, hydra.verbose, hydra/launcher"
             )
-        if key == "hydra/launcher" and not own_files and override.value() not in LAUNCHERS:
-            raise unknown("launcher", str(override.value()), LAUNCHERS)
+        if key == "hydra/launcher" and not own_files and str(override.value()) not in (allowed := [*LAUNCHERS, "basic"]):
+            raise unknown("launcher", str(override.value()), allowed)
         if key.startswith("hydra.launcher."):
             chosen = str(next((o.value() for o in reversed(job) if o.key_or_group == "hydra/launcher"), "processes"))
             known = launcher_keys(chosen)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .config import departures, versions
+from .config import departures, signature, versions
 from .options import BadOption
 from .records import Stored, canonical
 from .wording import natural, text
@@ -20,7 +20,7 @@ PARTS = {"id", "status", "seed", "task", "model", "departures", "steps", "scores
 
 
 UNSAID = "as by default"
-UNKNOWN = (BadOption, KeyError, TypeError)  # what settings raise that another version wrote
+UNKNOWN = (AttributeError, BadOption, KeyError, TypeError)  # what settings raise that another version wrote
 
 
 class NoRuns(BadOption):
@@ -138,7 +138,8 @@ def _by_setting_and_seed(stored: Iterable[Stored], complaints: list[str]) -> dic
 
 def stopped(record: Mapping[str, Any]) -> bool:
     """Whether the run ended because its task was solved: how good it might have become was not asked."""
-    return bool(record["solved"]) and record.get("solved_step") == record["steps"]
+    ends = record["departures"].get("train.stop_when_solved", signature("train", "").options["stop_when_solved"].default)
+    return bool(ends and record["solved"]) and record.get("solved_step") == record["steps"]
 
 
 def result(record: Mapping[str, Any]) -> str:
@@ -173,7 +174,7 @@ def _add(block: Block, key: tuple[str, int], same: list[Stored], complaints: lis
 def _label(found: Iterable[Block]) -> None:
     """Names blocks, and the entries of each, by what tells them apart."""
     found = list(found)
-    tasks = [block.options | {"version": _version("task", block.entries[0])} for block in found]
+    tasks = [block.options | {"version": _version("task", block.entries[0]) or 0} for block in found]
     prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
     for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
         block.label = label
@@ -194,8 +195,9 @@ def _chosen(entry: Entry) -> dict[str, Any]:
     try:
         found = record["departures"] if record else departures(entry.config)
     except UNKNOWN:
-        found = {}
-    return {key.removeprefix("model."): value for key, value in found.items()} | {"version": _version("model", entry)}
+        found = flat({room: entry.config.get(room) for room in ("model", "network", "train")})
+    version = _version("model", entry)
+    return {key.removeprefix("model."): value for key, value in found.items()} | ({"version": version} if version else {})
 
 
 def _version(of: str, entry: Entry) -> int | None:

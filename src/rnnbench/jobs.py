@@ -181,8 +181,11 @@ def named(sweep_or_path: str, runs: Path) -> tuple[Path, bool]:
     raise FileNotFoundError(f"no sweep or folder {sweep_or_path!r}; sweeps in {runs}: {', '.join(there) or 'none'}")
 
 
-def members(folder: Path, is_sweep: bool) -> Iterator[tuple[str, RunFolder, str]]:
-    """(name, folder, overrides) of every run of a sweep, or of every run folder at or below a folder."""
+def members(folder: Path, is_sweep: bool, unreadable: list[str] | None = None) -> Iterator[tuple[str, RunFolder, str]]:
+    """(name, folder, overrides) of every run of a sweep, or of every run folder at or below a folder.
+
+    Folders that may not be read go into `unreadable`.
+    """
     if is_sweep:
         store = folder.parent.parent
         for name, about in read_manifest(folder).items():
@@ -190,7 +193,7 @@ def members(folder: Path, is_sweep: bool) -> Iterator[tuple[str, RunFolder, str]
         return
     from .records import folders
 
-    for path in folders(folder):
+    for path in folders(folder, unreadable):
         yield "/".join(path.parts[-3:]), RunFolder(path), ""
 
 
@@ -198,7 +201,8 @@ def status(folder: Path, is_sweep: bool) -> Iterator[str]:
     """A line of counts, then one for each run that is not recorded."""
     counts: Counter[str] = Counter()
     lines = []
-    for name, run, words in members(folder, is_sweep):
+    unreadable: list[str] = []
+    for name, run, words in members(folder, is_sweep, unreadable):
         found = state(run, words)
         counts[found.kind] += 1
         if found.kind != "recorded":
@@ -207,6 +211,7 @@ def status(folder: Path, is_sweep: bool) -> Iterator[str]:
     yield f"{'sweep ' * is_sweep}{folder.name}: {counts.total()} runs{': ' * bool(kinds)}{kinds}"
     for _, name, found in sorted(lines, key=lambda line: line[:2]):
         yield f"  {found.kind:11}  {name}  {found.about}".rstrip()
+    yield from (f"  unreadable   {line}" for line in unreadable)
 
 
 def overview(runs: Path) -> Iterator[str]:
@@ -226,7 +231,8 @@ def overview(runs: Path) -> Iterator[str]:
 def prune(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterator[str]:
     """Removes checkpoints that nothing has touched for `days`, of runs that nobody runs; records are not touched."""
     freed, limit = 0, time.time() - days * 86400
-    for name, run, _ in members(folder, is_sweep):
+    unreadable: list[str] = []
+    for name, run, _ in members(folder, is_sweep, unreadable):
         files = [*run.path.glob("checkpoints/*.pt"), *run.path.glob(".*"), *run.path.glob("checkpoints/.*")]
         files = [path for path in files if path.is_file()]
         recorded = (run.path / "record.json").exists()
@@ -243,6 +249,7 @@ def prune(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterator[str]
             continue
         freed += size
         yield f"  {name}  {size / 1e6:.1f} MB{f', was at step {step}' if step and not recorded else ''}"
+    yield from (f"  unreadable   {line}" for line in unreadable)
     yield f"{'would free' if dry else 'freed'} {freed / 1e6:.1f} MB"
 
 

@@ -14,7 +14,7 @@ from .reproductions import Asked, Results, claim, estimate, floor, judged, lower
 from .statistics import Estimate
 from .tables import RANKED, Column, Table, placed
 from .tables import Cell as Shown
-from .wording import brief, compact, duration, interval, number, share
+from .wording import brief, compact, duration, interval, listed, number, share
 
 MADE = "<!-- made by `rnnbench table"
 MARKS = {"seen": "", "secondary": " (secondary)"}
@@ -74,7 +74,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
 
 
 NOTES = (
-    "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean from 10 seeds on, Wilson's for a share.",
+    "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean where a whole row has 10, Wilson's of shares.",
     "Verdicts, ranks and contrasts are of means; where a run of a cell has no score (it diverged, say), it has none of them.",
     f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
     "contrasts do not: where the two disagree, the contrast counts.",
@@ -409,6 +409,7 @@ def _repeat(own: Results, measured: Measured) -> Iterator[str]:
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     if runs:
         took = f"{len(runs)} seed{'s' * (len(runs) > 1)}, {duration(measured.seconds)} of training"
+        took += f"; {listed(missing)} not run yet" if (missing := measured.missing()) else ""
         yield f"- {cell.column}: `{command} --again` ({took}); {', '.join(runs)}"
         return
     cost = f", about {duration(cell.minutes * 60 * cell.seeds.first)} on one core" if cell.minutes else ""

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from . import wording
 from .gpus import Packing, memory, visible
 from .jobs import Job, clock, expect, gpu_need, last_step
 from .lease import Watch
@@ -227,10 +228,7 @@ class Pool:
     def print(self, line: str, file: Any = None) -> None:
         drawn = self._drawn
         self.draw("")
-        try:
-            print(line, file=file or sys.stdout, flush=True)
-        except BrokenPipeError:  # `| head` has had enough: no reason to stop
-            os.dup2(os.open(os.devnull, os.O_WRONLY), (file or sys.stdout).fileno())
+        wording.say(line, file)
         self.draw(drawn)
 
     def draw(self, line: str) -> None:

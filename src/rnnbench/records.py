@@ -348,8 +348,9 @@ def folders(path: Path, complaints: list[str] | None = None, above: frozenset[tu
         place = path.stat()
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except PermissionError as error:
-        if complaints is not None:
-            complaints.append(f"{path}: {error.strerror}")
+        if complaints is None:
+            raise
+        complaints.append(f"{path}: {error.strerror}")
         return
     names = {entry.name for entry in entries}
     within = any(entry.is_dir() and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's

@@ -33,6 +33,7 @@ from .models.stack import Stack
 from .network import build
 from .records import DamagedRecord, Held, Log, Lost, Row, RunFolder, digest
 from .tasks.task import Task, Tokens
+from .wording import say
 
 
 class RunFailed(RuntimeError):
@@ -638,11 +639,3 @@ def scored(record: Mapping[str, Any]) -> str:
 
 def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def say(line: str) -> None:
-    """A line for whoever listens; that nobody does (`| head` has had enough) is no reason to stop training."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .options import BadOption, named, unknown
+from .wording import say
 
 
 def train(words: list[str]) -> int:
@@ -339,12 +340,11 @@ def reproduce(options: argparse.Namespace) -> int:
                 if seed not in here.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
-            print(
-                f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours",
-                flush=True,
-            )
+            say(f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours")
             if not minutes:
-                print(f"  what they ask for is recorded{'' if options.again else '; --again makes it here once more'}")
+                known = [own.cells[cell.place] for cell in group]
+                committed = any(seed not in measured.folders for measured in known for seed in measured.runs)
+                say("  what they ask for is recorded" + "; --again makes it here once more" * (committed and not options.again))
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             ended = launch(lines, _word(table.name), launching, options.estimate) if lines else 0
             if ended > 1:

@@ -240,7 +240,8 @@ def takes(answer: Answer, level: float) -> str:
 
 
 def of_claim(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
-    """Of a claim made of contrasts, each (its verdict, when it is asked): holds, fails, holds only when ..., undecided."""
+    """Of a claim made of contrasts, each (its verdict, when it is asked): holds, fails or equivalent where all are; holds only
+    when ..., where some fail; holds in part or fails in part, where others are open; undecided where none fails."""
     words = [verdict.word for verdict, _ in verdicts]
     if not words:
         return Verdict("missing", "", "warn")

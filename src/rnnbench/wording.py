@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -78,3 +80,12 @@ def listed(seeds: Iterable[int]) -> str:
     """`seed 1`, `seeds 0, 2`."""
     numbers = sorted(seeds)
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def say(line: str, file: Any = None) -> None:
+    """A line for whoever listens; that nobody does (`| head` has had enough) is no reason to stop what is under way."""
+    file = file or sys.stdout
+    try:
+        print(line, file=file, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
