@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,19 @@ def stored(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
     return runs, complaints
 
 
+def complain(lines: Iterable[str]) -> None:
+    """A line each, beside what is printed."""
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
 def compare(options: argparse.Namespace) -> int:
     from . import renderers, tables
 
     found = tables.compare(*stored(options))
     print(renderers.export(found, options.format))
     if options.format == "csv":  # whose rows have no place for what was refused
-        print(*(gap for table in found for gap in table.gaps), sep="\n", end="", file=sys.stderr)
+        complain(gap for table in found for gap in table.gaps)
     return 0
 
 
@@ -89,7 +96,7 @@ def show(own: Any, rows: list[str] | None, format: str) -> None:
     if format == "csv":  # contrasts have other columns
         cells = pages.cells_table(own, rows)
         print(renderers.export([cells], "csv"))
-        print(*cells.gaps, sep="\n", end="\n" * bool(cells.gaps), file=sys.stderr)
+        complain(cells.gaps)
         return
     print(renderers.export(pages.tables(own, rows), format))
 
@@ -118,7 +125,7 @@ def table(options: argparse.Namespace) -> int:
             own = measured(one, None)
             write(page, pages.readme(own, renderers.to_markdown))
             print(page)
-            print(*(f"refused: {line}" for line in own.complaints), sep="\n", end="\n" * bool(own.complaints), file=sys.stderr)
+            complain(f"refused: {line}" for line in own.complaints)
         if options.collect or options.write:
             continue
         own = measured(one, runs, options.scale)
@@ -173,7 +180,7 @@ def collect(table: Any, runs: Path) -> str:
     if found:
         write(path, "".join(f"{line}\n" for line in sorted(map(measuring.line, found))))
     complaints = [*own.complaints, *refused]
-    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    complain(complaints)
     return f"{path}: {len(found)} records, {len(found) - before} of them new, {len(complaints)} complaints"
 
 
@@ -194,7 +201,7 @@ def gradients(options: argparse.Namespace) -> int:
     if options.output.suffix not in (".png", ".svg", ".html"):
         raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
     runs, complaints = stored(options)
-    print(*complaints, sep="\n", end="\n" * bool(complaints), file=sys.stderr)
+    complain(complaints)
     from . import examine
 
     examine.gradients(runs, options.output, options.step)

@@ -501,13 +501,14 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
 
 
-def writable(folder: str, option: str = "runs=") -> None:
-    """BadOption where the `folder` that `option` names cannot be made or written to."""
+def writable(folder: str, option: str = "runs=") -> Path:
+    """What there is already of the `folder` that `option` names; BadOption where it cannot be made or written to."""
     place = Path(folder).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise BadOption(f"{option}{folder!r}: no folder can be written there ({place} is not a writable folder)")
+    return place
 
 
 def refuse_code(composed: Any, where: str = "") -> None:

@@ -45,6 +45,11 @@ class Entry:
         return self.finished + self.diverged
 
     @property
+    def record(self) -> dict[str, Any] | None:
+        """One of its records, which have one setting; None where no run is recorded."""
+        return self.recorded[0].record if self.recorded else None
+
+    @property
     def seeds(self) -> set[int]:
         return {run.config["seed"] for run in self.recorded + self.unfinished} | set(self.refused)
 
@@ -138,8 +143,13 @@ def _by_setting_and_seed(stored: Iterable[Stored], complaints: list[str]) -> dic
 
 def stopped(record: Mapping[str, Any]) -> bool:
     """Whether the run ended because its task was solved: how good it might have become was not asked."""
-    ends = record["departures"].get("train.stop_when_solved", signature("train", "").options["stop_when_solved"].default)
+    ends = trained_with(record, "stop_when_solved")
     return bool(ends and record["solved"]) and record.get("solved_step") == record["steps"]
+
+
+def trained_with(record: Mapping[str, Any], name: str) -> Any:
+    """train.`name` of a record, whose config may lack what is as it is by default."""
+    return record["departures"].get(f"train.{name}", signature("train", "").options[name].default)
 
 
 def result(record: Mapping[str, Any]) -> str:
@@ -174,7 +184,7 @@ def _add(block: Block, key: tuple[str, int], same: list[Stored], complaints: lis
 def _label(found: Iterable[Block]) -> None:
     """Names blocks, and the entries of each, by what tells them apart."""
     found = list(found)
-    tasks = [block.options | {"version": _version("task", block.entries[0]) or 0} for block in found]
+    tasks = [block.options | {"version": _version("task", block.entries[0])} for block in found]
     prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
     for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
         block.label = label
@@ -191,22 +201,20 @@ def _label(found: Iterable[Block]) -> None:
 
 def _chosen(entry: Entry) -> dict[str, Any]:
     """What makes an entry's setting and is not as by default; the model's own options without their room."""
-    record = entry.recorded[0].record if entry.recorded else None
     try:
-        found = record["departures"] if record else departures(entry.config)
+        found = entry.record["departures"] if entry.record else departures(entry.config)
     except UNKNOWN:
         found = flat({room: entry.config.get(room) for room in ("model", "network", "train")})
     version = _version("model", entry)
     return {key.removeprefix("model."): value for key, value in found.items()} | ({"version": version} if version else {})
 
 
-def _version(of: str, entry: Entry) -> int | None:
-    """The version of the task or model that its runs were recorded with, or now run with."""
-    record = entry.recorded[0].record if entry.recorded else None
+def _version(of: str, entry: Entry) -> int:
+    """The version of the task or model that its runs were recorded with, or now run with; 0 where it is not here."""
     try:
-        return int(record[of]["version"] if record else versions(entry.config)[of])
+        return int(entry.record[of]["version"] if entry.record else versions(entry.config)[of])
     except UNKNOWN:
-        return None
+        return 0
 
 
 def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import budget, config
 from .declared import FROM_LOGS, TIMES, Cell, Table, metric_of, places_of, settings
-from .entries import PARTS, result
+from .entries import PARTS, result, trained_with
 from .options import BadOption
 from .records import DamagedRecord, Row, RunFolder, Stored, canonical, digest, plain
 from .wording import listed
@@ -120,13 +120,7 @@ def _alike(one: float | None, other: float | None) -> bool:
 
 def _in_a_step(record: Mapping[str, Any], metric: str) -> int:
     """What one of TIMES counts in a step."""
-    return trained_with(record, "batch_size") if metric == "sequences_to_solve" else 1
-
-
-def trained_with(record: Mapping[str, Any], name: str) -> int:
-    """train.`name` of a record, whose config may lack what is as it is by default."""
-    default = config.signature("train", "").options[name].default
-    return int(record["departures"].get(f"train.{name}", default))
+    return int(trained_with(record, "batch_size")) if metric == "sequences_to_solve" else 1
 
 
 def number(run: Stored, metric: str, folder: Path | None = None) -> float | None:

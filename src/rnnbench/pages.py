@@ -74,7 +74,7 @@ def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
 
 
 NOTES = (
-    "[ ] is a 95 % interval: Student's t over seeds, BCa of the interquartile mean where a whole row has 10, Wilson's: shares.",
+    "[ ] is a 95 % interval: Student's t over seeds, BCa of interquartile means if a whole row has 10, Wilson's for a share.",
     "Verdicts, ranks and contrasts are of means; where a run of a cell has no score (it diverged, say), it has none of them.",
     f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
     "contrasts do not: where the two disagree, the contrast counts.",

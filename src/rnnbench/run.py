@@ -280,8 +280,8 @@ def survey(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         task, length = prepared[key]
         task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
         task.pretrained(config["network"]["embedding"])
-        embedding = configuration.departures(config).get("network.embedding")
-        if embedding and not any(isinstance(stream, Tokens) for stream in (task.inputs, task.source)):
+        reads_tokens = any(isinstance(stream, Tokens) for stream in (task.inputs, task.source))
+        if not reads_tokens and (embedding := configuration.departures(config).get("network.embedding")):
             raise ValueError(
                 f"network.embedding={embedding}: task={config['task']['name']} reads numbers, which have no embedding"
             )

@@ -103,11 +103,9 @@ def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
     from .lease import try_locks
 
     for place in {Path(job["runs"]).absolute() for job in jobs}:
-        writable(str(place))
-        while not place.exists():
-            place = place.parent
+        there = writable(str(place))
         try:
-            try_locks(place)
+            try_locks(there)
         except OSError as error:
             raise BadOption(str(error)) from None
 
@@ -353,9 +351,10 @@ def reproduce(options: argparse.Namespace) -> int:
         if options.estimate:
             return code
         look += 1
-        own = asking.measured(table, runs, options.scale)
-        open_ = set() if options.again else reproductions.undecided(own, rows)
-        here = own
+        own = here = asking.measured(table, runs, options.scale)
+        if options.again:
+            break
+        open_ = reproductions.undecided(own, rows)
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
     asking.show(own, [row for row in rows if row in own.rows], "terminal")
     return code
