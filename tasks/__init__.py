@@ -1,4 +1,4 @@
-"""The tasks, one file each; a task of another package joins through the entry point group `rnnbench.tasks`."""
+"""The tasks, a file each; those of other packages join through the entry point group `rnnbench.tasks`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from .task import Task
 
 
-SHARED = ("__init__", "task", "rows", "streams", "pairs", "guesses", "vectors", "chorales", "bleu")  # files that are no task
-
-
 @functools.cache
-def sources() -> dict[str, Path]:
+def task_files() -> dict[str, Path]:
     """The file of each task by its name. Nothing is imported."""
     here = Path(__file__).parent
-    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in SHARED}
+    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in ("__init__", "task")}
     for entry in metadata.entry_points(group="rnnbench.tasks"):
         spec = find_spec(entry.module)
         if spec and spec.origin:
@@ -29,7 +26,7 @@ def sources() -> dict[str, Path]:
     return found
 
 
-NAMES: tuple[str, ...] = tuple(sources())
+NAMES: tuple[str, ...] = tuple(task_files())
 
 
 def load(name: str, **options: Any) -> Task:
@@ -38,7 +35,7 @@ def load(name: str, **options: Any) -> Task:
 
     if name not in NAMES:
         raise unknown("task", name, NAMES)
-    known = read(sources()[name], base="Task").options
+    known = read(task_files()[name], base="Task").options
     for key, value in options.items():
         if key not in known:
             raise unknown("option", f"task.{key}", [f"task.{option}" for option in known])

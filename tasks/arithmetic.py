@@ -29,7 +29,7 @@ from torch import Tensor
 
 from rnnbench.options import Count, Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
 
 SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -102,7 +102,7 @@ class Arithmetic(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
 
 
 class AssociativeRecall(Task):
@@ -92,7 +92,7 @@ class AssociativeRecall(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

@@ -35,12 +35,12 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.hub import look
+from rnnbench.data.hub import check_columns
+from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of
 from rnnbench.options import Share
-from rnnbench.text import Ragged, Vocabulary, batches_of, rows_of
 
-from .pairs import END, PictureTask, always, asked, ended, sums, to_write
 from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
+from .shared.pairs import END, PictureTask, always, asked_rows, cut_at_end, sums, to_write
 from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -72,7 +72,7 @@ class Caption(PictureTask, Task):
         if find_spec(module) is None:
             raise ValueError(f"task.data={data} needs {package}, which is not installed: pip install 'rnnbench[digits]'")
         if data == "mnist":
-            look(HUB, ["train", "test"], ["image", "label"], "mnist")
+            check_columns(HUB, ["train", "test"], ["image", "label"], "mnist")
         self._width = SIDE[data] if steps == "rows" else SIDE[data] ** 2
         self.source = Reals(self._width)
 
@@ -112,7 +112,7 @@ class Caption(PictureTask, Task):
         return batch._replace(source=source, source_lengths=steps)
 
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
-        found = zip(ended(written), ended(batch.targets), asked(batch), strict=True)
+        found = zip(cut_at_end(written), cut_at_end(batch.targets), asked_rows(batch), strict=True)
         right = [ours == theirs for ours, theirs, counts in found if counts]
         return sums({"exact": sum(right), "names": len(right)}, written)
 

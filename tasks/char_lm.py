@@ -45,11 +45,11 @@ from typing import Annotated, Any, NamedTuple
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
-from rnnbench.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 
-from .streams import CHUNK, long_enough, read, write
+from .shared.streams import CHUNK, long_enough, read_streams, write_streams
 from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
 
 LICENCES = {
@@ -59,7 +59,7 @@ LICENCES = {
 }
 
 
-class Published(NamedTuple):
+class PublishedText(NamedTuple):
     hub: str  # id
     column: str
     config: str | None
@@ -67,8 +67,8 @@ class Published(NamedTuple):
 
 
 PUBLISHED = {
-    "tiny_shakespeare": Published("karpathy/tiny_shakespeare", "text", None, ""),
-    "ptb": Published("ptb-text-only/ptb_text_only", "sentence", "penn_treebank", "\n"),
+    "tiny_shakespeare": PublishedText("karpathy/tiny_shakespeare", "text", None, ""),
+    "ptb": PublishedText("ptb-text-only/ptb_text_only", "sentence", "penn_treebank", "\n"),
 }
 
 
@@ -91,7 +91,7 @@ class CharLM(Task):
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
         if text in PUBLISHED:
-            look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
+            check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
     def prepare(self) -> None:
         if hasattr(self, "streams"):
@@ -99,10 +99,10 @@ class CharLM(Task):
         texts = self._texts()
         self._sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
         key = {"version": self.version, "data": self._sha256, "held_out": None if self.text in PUBLISHED else self.held_out}
-        folder = entry("char_lm", key, lambda part: self._make(part, texts))
+        folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.streams = read(folder, self.window, f"text={self.text}", "characters")
+        self.streams = read_streams(folder, self.window, f"text={self.text}", "characters")
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
@@ -112,7 +112,7 @@ class CharLM(Task):
         if self.text not in PUBLISHED:
             return {}
         name, column, config, end = PUBLISHED[self.text]
-        rows = {split: table(name, split, [column], config, "refs/convert/parquet") for split in SPLITS}
+        rows = {split: read_split(name, split, [column], config, "refs/convert/parquet") for split in SPLITS}
         return {split: "".join(line + end for line in rows[split][column].to_pylist()) for split in SPLITS}
 
     def _cuts(self, characters: int) -> dict[Split, tuple[int, int]]:
@@ -140,7 +140,7 @@ class CharLM(Task):
         def tokens(split: Split) -> Iterator[numpy.ndarray]:
             return (encode_characters(piece, vocabulary) for piece in pieces[split]())
 
-        write(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
+        write_streams(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
     def fingerprint(self) -> str:

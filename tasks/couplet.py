@@ -38,15 +38,16 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.options import AtLeastZero, Positive, nearest
-from rnnbench.text import UNKNOWN, Ragged, Vocabulary, need
 
-from .rows import Cut, Rows, load_facts, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, answered, cross_entropy
+from .shared.rows import Cut, Rows, load_facts, save_facts, write_rows
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, classification_sums, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
+
 
 NAMES = ("tang_couplets",)
 LICENCE = "MIT (chinese-poetry); the poems are in the public domain"
@@ -75,15 +76,15 @@ class Couplet(Task):
                 f"data={data}: there is no such folder{nearest(data, NAMES)}; allowed: {', '.join(NAMES)}, or a folder"
             )
         self.name = f"local/{data}" if data in NAMES else str(Path(data).expanduser().absolute())
-        look(self.name, SPLITS, ["first", "second"])
+        check_columns(self.name, SPLITS, ["first", "second"])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        tables = {split: table(self.name, split, ["first", "second"]) for split in SPLITS}
-        self._sha256 = digest(*tables.values())
+        tables = {split: read_split(self.name, split, ["first", "second"]) for split in SPLITS}
+        self._sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self._sha256, "cut": list(self.cut), "rhymes": self.rhymes}
-        folder = entry("couplet", key, lambda part: self._make(part, tables))
+        folder = cache_entry("couplet", key, lambda part: self._make(part, tables))
         facts = load_facts(folder)
         self.characters = Vocabulary(facts["characters"])  # of second lines
         self.rows = Rows(folder, len(self.characters))
@@ -108,7 +109,7 @@ class Couplet(Task):
         counts = Counter("".join(lines["train"][1]))
         kept = Vocabulary.build(counts, self.cut.min_frequency, max(2, self.cut.max_vocabulary), (UNKNOWN,))
         answers = {split: Ragged.of([kept.encode(line) for line in pairs[1]]) for split, pairs in lines.items()}
-        write(folder, self.cut, {split: [list(line) for line in pairs[0]] for split, pairs in lines.items()}, answers)
+        write_rows(folder, self.cut, {split: [list(line) for line in pairs[0]] for split, pairs in lines.items()}, answers)
         seen = numpy.bincount(answers["train"].values, minlength=len(kept)) + 1
         rhymes = _rhymes(kept.symbols) if self.rhymes else []
         save_facts(folder, {"characters": kept.symbols, "counts": seen.tolist(), "rhymes": rhymes})
@@ -150,7 +151,7 @@ class Couplet(Task):
             last = (batch.lengths - 1).unsqueeze(1)
             ours, theirs = (rhyme[line.gather(1, last)] for line in (guessed, batch.targets))
             sums["rhymes"] = ((ours == theirs) & (theirs >= 0) & scored.gather(1, last)).sum()
-        return answered(outputs, batch) | {name: count.double() for name, count in sums.items()}
+        return classification_sums(outputs, batch) | {name: count.double() for name, count in sums.items()}
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         nats = sums["nats"] / sums["answers"]

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .streams import Drawn
+from .shared.streams import Drawn
 from .task import Batch, Split, Sums, Task, Tokens, certain, correct, cross_entropy
 
 SYMBOLS = "BTPSXVE"

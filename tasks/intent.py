@@ -32,18 +32,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnbench.hub import digest, entry, look, table
+from rnnbench.data.hub import cache_entry, check_columns, read_split, table_digest
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, correct, cross_entropy
-from .vectors import Vectors, joined
+from .shared.rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write_rows
+from .shared.vectors import Vectors, joined
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, correct, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-class Source(NamedTuple):
+class IntentSource(NamedTuple):
     label: str  # column
     licence: str
     published: tuple[Split, ...] = ("train", "test")
@@ -52,10 +52,10 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "clinc/clinc_oos": Source("intent", "CC BY 3.0", SPLITS, "plus", "42"),
-    "benayas/snips": Source("category", "none stated (Snips: CC0)"),
-    "mteb/banking77": Source("label", "CC BY 4.0"),
-    "tuetschek/atis": Source("intent", "LDC (distributed for research)"),
+    "clinc/clinc_oos": IntentSource("intent", "CC BY 3.0", SPLITS, "plus", "42"),
+    "benayas/snips": IntentSource("category", "none stated (Snips: CC0)"),
+    "mteb/banking77": IntentSource("label", "CC BY 4.0"),
+    "tuetschek/atis": IntentSource("intent", "LDC (distributed for research)"),
 }
 
 
@@ -87,16 +87,16 @@ class Intent(Task):
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self._source = SOURCES[hub]
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
-        look(hub, self._source.published, ["text", self._source.label], self._source.config)
+        check_columns(hub, self._source.published, ["text", self._source.label], self._source.config)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
         source = self._source
-        tables = {split: table(self.hub, split, ["text", source.label], source.config) for split in source.published}
-        self._sha256 = digest(*tables.values())
+        tables = {split: read_split(self.hub, split, ["text", source.label], source.config) for split in source.published}
+        self._sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
-        folder = entry("intent", key, lambda part: self._make(part, tables))
+        folder = cache_entry("intent", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
         self._outside = self.classes.index(source.outside) if source.outside in self.classes else -1
         self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
@@ -109,7 +109,7 @@ class Intent(Task):
         parts = completed({split: Texts(rows["text"].to_pylist(), labels[split]) for split, rows in tables.items()})
         tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
         none_empty(tokens, self.hub)
-        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
         save_facts(folder, {"classes": classes})
 
     @property
@@ -138,7 +138,10 @@ class Intent(Task):
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         outside = (batch.targets == self._outside) & batch.scored
         found = (outside & correct(outputs, batch)).sum()
-        return answered(outputs, batch) | {"outside": outside.sum().double(), "outside_correct": found.to(torch.float64)}
+        return classification_sums(outputs, batch) | {
+            "outside": outside.sum().double(),
+            "outside_correct": found.to(torch.float64),
+        }
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         scores = accuracy(sums)

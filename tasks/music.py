@@ -40,16 +40,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.text import Ragged, batches_of, rows_of
 from rnnbench.options import AtLeastZero, nearest
-from rnnbench.text import Ragged, batches_of, rows_of
 
-from . import chorales
-from .chorales import KEYS, LOWEST
+from .shared.chorales import KEYS, LOWEST, look_for_chorales, rolls
 from .task import SPLITS, Batch, Bits, Split, Sums, Task
 
 if TYPE_CHECKING:
     import pyarrow
+
 
 NAMES = ("jsb_chorales", "nottingham")
 BACH = "bach_chorales"
@@ -79,7 +79,7 @@ class Music(Task):
             if not self._file.is_file():
                 raise DataError(f"data={data}: there is no such file")
         elif data == BACH:
-            chorales.look()
+            look_for_chorales()
         elif data not in NAMES and not Path(data).expanduser().is_dir():
             raise DataError(
                 f"data={data}: there is no such folder{nearest(data, (*NAMES, BACH))}; "
@@ -87,7 +87,7 @@ class Music(Task):
             )
         else:
             self.name = self.name if data in NAMES else str(Path(data).expanduser().absolute())
-            look(self.name, SPLITS, ["notes"])
+            check_columns(self.name, SPLITS, ["notes"])
 
     def prepare(self) -> None:
         if hasattr(self, "_pieces"):
@@ -97,7 +97,7 @@ class Music(Task):
         for on, lengths in rolls.values():
             total.update(numpy.packbits(on, axis=1).tobytes() + lengths.astype("<i8").tobytes())
         self._sha256 = total.hexdigest()
-        folder = entry(
+        folder = cache_entry(
             "music", {"version": self.version, "data": self._sha256, "kept": "ends"}, lambda part: _make(part, rolls)
         )
         self._on, self._pieces = {}, {}
@@ -111,9 +111,9 @@ class Music(Task):
 
     def _rolls(self) -> dict[Split, Rolls]:
         if self.data == BACH:
-            return chorales.rolls()
+            return rolls()
         if not self._file:
-            return {split: _roll(table(self.name, split, ["notes"]), f"{self.data}: split {split!r}") for split in SPLITS}
+            return {split: _roll(read_split(self.name, split, ["notes"]), f"{self.data}: split {split!r}") for split in SPLITS}
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
 

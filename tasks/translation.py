@@ -37,18 +37,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, digest, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.text import characters, need
 from rnnbench.options import AtLeastZero, Positive
-from rnnbench.text import characters, need
 
-from . import bleu
-from .guesses import dictionary, most_bleu
-from .pairs import Pairs, PairTask, Part, asked, sums, write
-from .rows import load_facts, none_empty, save_facts
+from .shared.bleu import COUNTED, bleu_counts, bleu_scores
+from .shared.floors import dictionary, most_bleu
+from .shared.pairs import PairPart, Pairs, PairTask, asked_rows, sums, write_pairs
+from .shared.rows import load_facts, none_empty, save_facts
 from .task import SPLITS, Batch, Split, Sums, Task
 
 if TYPE_CHECKING:
     import pyarrow
+
 
 NOT_KNOWN = "\u2047"  # how `<unk>` is written; no text has it
 LICENCES = {"bentrevett/multi30k": "CC BY-NC-SA 4.0", "local/tatoeba_en_zh": "CC BY 2.0 FR"}
@@ -88,7 +89,7 @@ class Translation(PairTask, Task):
         self.texts = Path(hub).expanduser() if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
         if self.texts is None or not (self.texts / f"train.{source_column}").is_file():
             self.texts = None
-            look(hub, SPLITS, self.columns)
+            check_columns(hub, SPLITS, self.columns)
         elif missing := [f"{s}.{c}" for s in SPLITS for c in self.columns if not (self.texts / f"{s}.{c}").is_file()]:
             raise DataError(f"{hub}: there is no {missing[0]}")
 
@@ -98,8 +99,8 @@ class Translation(PairTask, Task):
         if self.texts:
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
-            tables = {split: table(self.hub, split, self.columns) for split in SPLITS}
-        self._sha256 = digest(*tables.values())
+            tables = {split: read_split(self.hub, split, self.columns) for split in SPLITS}
+        self._sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
             *self.kinds,
@@ -110,7 +111,7 @@ class Translation(PairTask, Task):
             self.max_length,
         ]
         key = {"version": self.version, "data": self._sha256, "cut": cut}
-        folder = entry("translation", key, lambda part: self._make(part, tables))
+        folder = cache_entry("translation", key, lambda part: self._make(part, tables))
         self._facts = load_facts(folder)
         self._use(Pairs(folder))
 
@@ -123,8 +124,8 @@ class Translation(PairTask, Task):
             ]
             for side, column in zip(sides, self.columns, strict=True):
                 none_empty({split: side}, f"{self.hub}: column {column!r}")
-            parts[split] = Part(sides[0], sides[1], texts[1] if split != "train" else [])
-        write(folder, parts, self.min_frequency, self.max_vocabulary)
+            parts[split] = PairPart(sides[0], sides[1], texts[1] if split != "train" else [])
+        write_pairs(folder, parts, self.min_frequency, self.max_vocabulary)
         pairs = Pairs(folder)
         guess = most_bleu(pairs.targets["train"])
         tests = range(len(pairs.references["test"]))
@@ -146,7 +147,7 @@ class Translation(PairTask, Task):
         """BLEU of these symbols over the test split, row by row."""
         texts = [self._joined(pairs.written.decode(row)) for row in written]
         rows = [(text, [one]) for text, one in zip(texts, pairs.references["test"], strict=True)]
-        return bleu.scores(dict(zip(bleu.COUNTED, bleu.counts(rows, self.tokenizer).tolist(), strict=True)))["bleu"]
+        return bleu_scores(dict(zip(COUNTED, bleu_counts(rows, self.tokenizer).tolist(), strict=True)))["bleu"]
 
     def solved(self, scores: Mapping[str, float]) -> bool:
         return scores["bleu"] > self.solved_above
@@ -154,12 +155,12 @@ class Translation(PairTask, Task):
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         texts = map(self._joined, self.pairs.symbols(written))
         own = map(self._joined, self.pairs.symbols(batch.targets))  # for training rows, whose texts are not kept
-        found = zip(texts, self.pairs.references_of(batch), own, asked(batch), strict=True)
+        found = zip(texts, self.pairs.references_of(batch), own, asked_rows(batch), strict=True)
         counted = [(text, known or [target]) for text, known, target, counts in found if counts]
-        return sums(dict(zip(bleu.COUNTED, bleu.counts(counted, self.tokenizer).tolist(), strict=True)), written)
+        return sums(dict(zip(COUNTED, bleu_counts(counted, self.tokenizer).tolist(), strict=True)), written)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {**bleu.scores(sums), "loss": sums["nats"] / sums["symbols"]}
+        return {**bleu_scores(sums), "loss": sums["nats"] / sums["symbols"]}
 
     def encode(self, text: str) -> list[int]:
         """The numbers that are read for a text to translate."""

@@ -41,18 +41,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy
 from torch import Tensor
 
-from rnnbench.hub import DataError, entry, look, table
+from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
-from rnnbench.text import UNKNOWN, Vocabulary, tokenizer
 
-from .streams import CHUNK, long_enough, read, write
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, answered, cross_entropy
-from .vectors import Vectors, joined
+from .shared.streams import CHUNK, long_enough, read_streams, write_streams
+from .shared.vectors import Vectors, joined
+from .task import SPLITS, Batch, Split, Sums, Task, Tokens, classification_sums, cross_entropy
 
 END = "<eos>"
 
 
-class Published(NamedTuple):
+class PublishedWords(NamedTuple):
     hub: str  # id
     column: str
     config: str
@@ -61,14 +61,14 @@ class Published(NamedTuple):
 
 
 PUBLISHED = {
-    "ptb": Published(
+    "ptb": PublishedWords(
         "ptb-text-only/ptb_text_only",
         "sentence",
         "penn_treebank",
         "refs/convert/parquet",
         "LDC user agreement (this part is distributed for research)",
     ),
-    "wikitext2": Published("Salesforce/wikitext", "text", "wikitext-2-v1", None, "CC BY-SA 3.0"),
+    "wikitext2": PublishedWords("Salesforce/wikitext", "text", "wikitext-2-v1", None, "CC BY-SA 3.0"),
 }
 
 
@@ -100,7 +100,7 @@ class WordLM(Task):
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
         self.vectors = Vectors(vectors) if vectors else None
         if text in PUBLISHED:
-            look(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
+            check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
     def prepare(self) -> None:
         if hasattr(self, "streams"):
@@ -113,17 +113,17 @@ class WordLM(Task):
             self._sha256 = self._digest()
         key = {"version": self.version, "data": self._sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
         key |= {"held_out": None if published else self.held_out}
-        folder = entry("word_lm", key, lambda part: self._make(part, published))
+        folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.streams = read(folder, self.window, f"text={self.text}", "words")
+        self.streams = read_streams(folder, self.window, f"text={self.text}", "words")
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""
         if self.text not in PUBLISHED:
             return {}
         name, column, config, revision, _ = PUBLISHED[self.text]
-        return {split: table(name, split, [column], config, revision)[column].to_pylist() for split in SPLITS}
+        return {split: read_split(name, split, [column], config, revision)[column].to_pylist() for split in SPLITS}
 
     def _digest(self) -> str:
         """The sha256 of the file; DataError, one line, where there is none that can be read."""
@@ -173,7 +173,7 @@ class WordLM(Task):
                 yield numpy.array(chunk)
 
         long_enough(lengths, self.window, f"text={self.text}", "words")
-        write(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
+        write_streams(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
     def fingerprint(self) -> str:
@@ -199,7 +199,7 @@ class WordLM(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         nats = sums["nats"] / sums["answers"]

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .streams import Drawn
-from .task import Batch, Split, Sums, Task, Tokens, accuracy, answered, certain, cross_entropy
+from .shared.streams import Drawn
+from .task import Batch, Split, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
 
 SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -83,7 +83,7 @@ class Xml(Task):
         return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return answered(outputs, batch)
+        return classification_sums(outputs, batch)
 
     def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
         return accuracy(sums)

@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnnbench import jobs
-from rnnbench.lease import newest
-from rnnbench.records import RunFolder
+from rnnbench.launch.manifest import read_manifest
+from rnnbench.store.lease import newest
+from rnnbench.store.run_folder import RunFolder
 
 SMALL = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8", "model.hidden_size=8", "tracker=none"]
 LONG = [*SMALL, "train.steps=500", "train.eval_every=250", "train.stop_when_solved=false", "trainer.save_seconds=0.2"]
@@ -172,9 +172,9 @@ def folder_removed(sweep: subprocess.Popen) -> None:
 
 ELSEWHERE = """
 import sys
-from rnnbench import lease
+from rnnbench.store import lease
 lease.HOST, lease.SILENCE = "elsewhere/0", 1.5
-from rnnbench.cli import main
+from rnnbench.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -182,7 +182,7 @@ sys.exit(main(sys.argv[1:]))
 def suspended(sweep: subprocess.Popen) -> None:
     """A holder sleeps, another host takes its run over, the holder wakes up."""
     name, pid = random.choice(list(holders().items()))
-    words = jobs.read_manifest(Path("runs/sweeps/s"))[name]["words"].split()
+    words = read_manifest(Path("runs/sweeps/s"))[name]["words"].split()
     if not kill(pid, signal.SIGSTOP):
         return
     other = [sys.executable, "-c", ELSEWHERE, "train", *LONG, *words, "sweep=s"]

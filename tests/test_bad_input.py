@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.cli import main
+from rnnbench.cli.main import main
 
 from .conftest import everything
 
@@ -197,7 +197,7 @@ def test_a_refusal_imports_nothing_heavy():
 import sys
 for name in ("torch", "pytorch_lightning", "wandb", "datasets"):
     sys.modules[name] = None
-from rnnbench.cli import main
+from rnnbench.cli.main import main
 sys.exit(main(["train", "-m", "task=adding", "model=lstm,gru", "model.dropout=0,2"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import launcher
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.launch import launcher
+from rnnbench.store.run_folder import RunFolder
 
 from .faults import LONG, SMALL, holders, kill, results, undisturbed
 

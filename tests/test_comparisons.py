@@ -9,7 +9,17 @@ import numpy
 import pytest
 from scipy import stats
 
-from rnnbench import comparisons
+from rnnbench.analysis.significance import (
+    against_margin,
+    difference,
+    holm,
+    log_rank,
+    log_rank_scores,
+    pairing_helps,
+    rank_ranges,
+    seeds_needed,
+    time_to_solve,
+)
 
 # Darwin 1876 in Fisher 1935, section 17: heights of crossed less self-fertilised plants, fifteen pairs, eighths of an inch.
 MAIZE = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
@@ -22,7 +32,7 @@ LEFT_SEEN = [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1]
 
 def test_paired_permutation_published() -> None:
     """Fisher counts 1,726 of the 32,768 ways that differ as much: p = 0.0527; his t interval is (0.03, 41.84)."""
-    found = comparisons.difference(MAIZE, [0.0] * 15, paired=True)
+    found = difference(MAIZE, [0.0] * 15, paired=True)
     assert found.p == pytest.approx(1726 / 32768, abs=0.007)  # 9,999 of the ways are drawn
     assert (found.value, found.low, found.high) == tuple(pytest.approx(x, abs=0.01) for x in (20.933, 0.03, 41.84))
 
@@ -36,27 +46,27 @@ def test_permutation_of_few_is_exact() -> None:
         seen.append(sum(first) / 3 - sum(rest) / 4)
     own = sum(a) / 3 - sum(b) / 4
     one_sided = min(sum(s >= own - 1e-12 for s in seen), sum(s <= own + 1e-12 for s in seen)) / len(seen)
-    assert comparisons.difference(a, b).p == pytest.approx(min(1, 2 * one_sided))
+    assert difference(a, b).p == pytest.approx(min(1, 2 * one_sided))
 
 
 def test_differences_of_odd_samples() -> None:
-    same = comparisons.difference([0.5, 0.5, 0.5], [0.5, 0.5])
+    same = difference([0.5, 0.5, 0.5], [0.5, 0.5])
     assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
-    apart = comparisons.difference([1.0, 1.0], [0.0, 0.0])
+    apart = difference([1.0, 1.0], [0.0, 0.0])
     assert (apart.low, apart.high) == (1.0, 1.0)
     with pytest.raises(ValueError, match="no difference"):
-        comparisons.difference([1.0], [2.0, 3.0])
+        difference([1.0], [2.0, 3.0])
     with pytest.raises(ValueError, match="in pairs"):
-        comparisons.difference([1.0, 2.0], [2.0, 3.0, 4.0], paired=True)
+        difference([1.0, 2.0], [2.0, 3.0, 4.0], paired=True)
 
 
 def test_pairing_is_found_where_seeds_move_both() -> None:
     draw = numpy.random.default_rng(0)
     seeds = draw.normal(size=12)
-    assert comparisons.pairing_helps((seeds + 0.1 * draw.normal(size=12)).tolist(), (seeds + 1).tolist())
-    assert not comparisons.pairing_helps(draw.normal(size=12).tolist(), draw.normal(size=12).tolist())
-    assert not comparisons.pairing_helps([1.0, 2.0], [1.0, 2.0])
-    assert not comparisons.pairing_helps([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert pairing_helps((seeds + 0.1 * draw.normal(size=12)).tolist(), (seeds + 1).tolist())
+    assert not pairing_helps(draw.normal(size=12).tolist(), draw.normal(size=12).tolist())
+    assert not pairing_helps([1.0, 2.0], [1.0, 2.0])
+    assert not pairing_helps([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0])
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -70,21 +80,21 @@ def test_equivalence_is_an_interval_within_the_margin(paired: bool) -> None:
         test = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
         low, high = test.confidence_interval(0.90)
         answers.append(-margin < low and high < margin)
-        assert (comparisons.against_margin(a.tolist(), b.tolist(), margin, paired)[0] < 0.05) == answers[-1]
+        assert (against_margin(a.tolist(), b.tolist(), margin, paired)[0] < 0.05) == answers[-1]
     assert 5 < sum(answers) < 55
 
 
 def test_equivalence_of_odd_samples() -> None:
-    assert comparisons.against_margin([1.0, 1.0], [1.0, 1.0], 0.1) == (0.0, 1.0)
-    assert comparisons.against_margin([1.0, 1.0], [2.0, 2.0], 0.1) == (1.0, 0.0)
+    assert against_margin([1.0, 1.0], [1.0, 1.0], 0.1) == (0.0, 1.0)
+    assert against_margin([1.0, 1.0], [2.0, 2.0], 0.1) == (1.0, 0.0)
     with pytest.raises(ValueError, match="margin"):
-        comparisons.against_margin([1.0, 1.0], [2.0, 2.0], 0.0)
+        against_margin([1.0, 1.0], [2.0, 2.0], 0.0)
 
 
 def test_median_times_published() -> None:
     """R's survfit gives the medians 31 and 23; the log-log bounds follow from Greenwood's sums by hand."""
-    kept = comparisons.time_to_solve(KEPT, [bool(s) for s in KEPT_SEEN])
-    left = comparisons.time_to_solve(LEFT, [bool(s) for s in LEFT_SEEN])
+    kept = time_to_solve(KEPT, [bool(s) for s in KEPT_SEEN])
+    left = time_to_solve(LEFT, [bool(s) for s in LEFT_SEEN])
     assert (kept.value, kept.low, kept.high) == (31, 13, math.inf)
     assert (left.value, left.low, left.high) == (23, 5, 33)
 
@@ -92,39 +102,39 @@ def test_median_times_published() -> None:
 def test_log_rank_published() -> None:
     """R's survdiff on `aml`: 7 and 11 relapses where 10.69 and 7.31 were expected; p = 0.0653 by the normal approximation."""
     kept, left = [bool(s) for s in KEPT_SEEN], [bool(s) for s in LEFT_SEEN]
-    scores = comparisons.log_rank_scores([*KEPT, *LEFT], [*kept, *left])
+    scores = log_rank_scores([*KEPT, *LEFT], [*kept, *left])
     assert sum(scores[: len(KEPT)]) == pytest.approx(7 - 10.69, abs=5e-3)
     assert sum(scores[len(KEPT) :]) == pytest.approx(11 - 7.31, abs=5e-3)
-    p, longer = comparisons.log_rank(KEPT, kept, LEFT, left)
+    p, longer = log_rank(KEPT, kept, LEFT, left)
     assert p == pytest.approx(0.0653, abs=0.01) and longer == 1
 
 
 def test_log_rank_of_few_is_exact() -> None:
     """Five against five, wholly apart: 2 of the 252 ways; the normal approximation would say .0018."""
-    p, longer = comparisons.log_rank([1.0, 2, 3, 4, 5], [True] * 5, [6.0, 7, 8, 9, 10], [True] * 5)
+    p, longer = log_rank([1.0, 2, 3, 4, 5], [True] * 5, [6.0, 7, 8, 9, 10], [True] * 5)
     assert (p, longer) == (pytest.approx(2 / 252), -1)
 
 
 def test_times_where_few_or_none_solve() -> None:
-    never = comparisons.time_to_solve([100.0, 100.0, 100.0], [False] * 3)
+    never = time_to_solve([100.0, 100.0, 100.0], [False] * 3)
     assert never.value == math.inf
-    assert comparisons.time_to_solve([1.0, 2.0, 3.0], [True] * 3).value == 2.0
-    assert comparisons.log_rank([5.0, 5.0], [False, False], [5.0], [False]) == (1.0, 0)
+    assert time_to_solve([1.0, 2.0, 3.0], [True] * 3).value == 2.0
+    assert log_rank([5.0, 5.0], [False, False], [5.0], [False]) == (1.0, 0)
     with pytest.raises(ValueError, match="runs"):
-        comparisons.time_to_solve([], [])
+        time_to_solve([], [])
 
 
 def test_holm_published() -> None:
-    assert comparisons.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert comparisons.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert comparisons.holm([]) == []
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize(("one", "other", "runs"), [(0.9, 0.6, 32), (0.9, 0.7, 62)])
 def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
-    assert comparisons.seeds_needed(one, other) == runs == comparisons.seeds_needed(other, one)
+    assert seeds_needed(one, other) == runs == seeds_needed(other, one)
     with pytest.raises(ValueError, match="different"):
-        comparisons.seeds_needed(0.5, 0.5)
+        seeds_needed(0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -132,35 +142,35 @@ def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
 )
 def test_samples_that_lie_apart_have_the_exact_p_without_resampling(a: list[float], b: list[float]) -> None:
     whole = stats.permutation_test((a, b), lambda x, y: numpy.mean(x) - numpy.mean(y), n_resamples=numpy.inf)
-    assert comparisons.difference(a, b).p == pytest.approx(whole.pvalue)
+    assert difference(a, b).p == pytest.approx(whole.pvalue)
 
 
 def test_many_seeds_that_lie_apart_are_not_held_to_the_number_of_resamples() -> None:
     a, b = [float(k) for k in range(12)], [float(k) for k in range(20, 32)]
-    assert comparisons.difference(a, b).p == pytest.approx(2 / math.comb(24, 12))
-    assert comparisons.difference(a, [-1.0 - k for k in range(12)], paired=True).p == pytest.approx(2 / 2**12)
+    assert difference(a, b).p == pytest.approx(2 / math.comb(24, 12))
+    assert difference(a, [-1.0 - k for k in range(12)], paired=True).p == pytest.approx(2 / 2**12)
 
 
 def test_places_are_what_welchs_test_allows():
     """Worst first where more is better; one alone, and none, have no place; samples without spread are asked by permutation."""
     samples = {"a": [0.1, 0.11, 0.12], "b": [0.105, 0.115, 0.125], "c": [0.9, 0.91, 0.92]}
-    assert comparisons.places(samples, lower_is_better=True) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
-    assert comparisons.places(samples, lower_is_better=False) == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
-    assert comparisons.places({}, True) == comparisons.places({"a": [1.0, 2.0]}, True) == {}
+    assert rank_ranges(samples, lower_is_better=True) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert rank_ranges(samples, lower_is_better=False) == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
+    assert rank_ranges({}, True) == rank_ranges({"a": [1.0, 2.0]}, True) == {}
     for one, other in ((1.0, 2.0), (0.1, 0.2), (0.7, 0.9)):
-        assert comparisons.places({"a": [one] * 3, "b": [other] * 3}, True) == {"a": (1, 2), "b": (1, 2)}, "p = .1 at best"
-    assert comparisons.places({"a": [1.0] * 5, "b": [2.0] * 5}, True) == {"a": (1, 1), "b": (2, 2)}
+        assert rank_ranges({"a": [one] * 3, "b": [other] * 3}, True) == {"a": (1, 2), "b": (1, 2)}, "p = .1 at best"
+    assert rank_ranges({"a": [1.0] * 5, "b": [2.0] * 5}, True) == {"a": (1, 1), "b": (2, 2)}
 
 
 def test_many_places_of_one_distribution_are_seldom_told_apart():
     rng = numpy.random.default_rng(0)
     told = sum(
-        any(place != (1, 5) for place in comparisons.places(dict(enumerate(rng.normal(size=(5, 4)))), True).values())
+        any(place != (1, 5) for place in rank_ranges(dict(enumerate(rng.normal(size=(5, 4)))), True).values())
         for _ in range(400)
     )
     assert told / 400 < 0.08, "the chance of any false order is 5 %"
 
 
 def test_the_interval_of_a_time_at_which_all_solve_holds_it():
-    found = comparisons.time_to_solve([5.0, 5.0], [True, True])
+    found = time_to_solve([5.0, 5.0], [True, True])
     assert found.low == found.value == 5

@@ -7,43 +7,47 @@ import sys
 
 import pytest
 
-from rnnbench import config, tasks
-from rnnbench.cli import main
+from rnnbench.cli.main import main
+from rnnbench.config.checks import refuse_code, resolve
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.identity import departures, setting_identity
+from rnnbench.config.schema import choice_names, group_options
 from rnnbench.options import BadOption
-from rnnbench.records import digest
+from rnnbench.store.record import digest
+from rnnbench.tasks import NAMES
 
 
 def one(*overrides):
-    (job,) = config.jobs(list(overrides), sweep=False)
+    (job,) = compose_jobs(list(overrides), sweep=False)
     return job
 
 
 def identity(*overrides, seed=0):
-    return digest([config.setting(one(*overrides), ""), seed])
+    return digest([setting_identity(one(*overrides), ""), seed])
 
 
 # A task's options and a model's do not touch, so each with one of the other kind says what all pairs would.
-PAIRS = [(task, "lstm") for task in config.names("task")] + [("adding", model) for model in config.names("model")]
+PAIRS = [(task, "lstm") for task in choice_names("task")] + [("adding", model) for model in choice_names("model")]
 
 
 @pytest.mark.parametrize(("task", "model"), PAIRS)
 def test_every_task_goes_with_every_model_that_fits(task, model):
     job = one(f"task={task}", f"model={model}")
-    assert job["task"]["name"] in tasks.NAMES
+    assert job["task"]["name"] in NAMES
     assert job["model"]["name"] == model
-    assert config.resolve(job) == job
+    assert resolve(job) == job
 
 
 def test_settings_are_the_signatures_then_the_file_then_the_command_line():
     job = one("task=adding", "model=irnn", "model.hidden_size=9", "train.clip=null")
     from_file = {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True}
-    defaults = {name: option.default for name, option in config.schema("model", {"mechanism": "rnn"}).items()}
+    defaults = {name: option.default for name, option in group_options("model", {"mechanism": "rnn"}).items()}
     assert job["model"] == {"name": "irnn", "mechanism": "rnn", **defaults, **from_file, "hidden_size": 9}
     assert job["train"]["clip"] is None
 
 
 def test_departures_are_from_the_signatures():
-    found = config.departures(one("task=adding", "model=irnn", "task.length=200", "train.precision='64'"))
+    found = departures(one("task=adding", "model=irnn", "task.length=200", "train.precision='64'"))
     assert found["task.length"] == 200
     assert found["model.nonlinearity"] == "relu"
     assert found["train.precision"] == "64"
@@ -67,14 +71,14 @@ def test_what_changes_the_identity_and_what_does_not():
 
 
 def test_a_named_setting_is_the_same_run_as_its_departures_spelt_out():
-    named = config.setting(one("task=adding", "model=deep_bilstm"), "")
-    spelt = config.setting(one("task=adding", "model=lstm", "model.layers=2", "model.bidirectional=true"), "")
+    named = setting_identity(one("task=adding", "model=deep_bilstm"), "")
+    spelt = setting_identity(one("task=adding", "model=lstm", "model.layers=2", "model.bidirectional=true"), "")
     assert named == spelt
 
 
 def test_golden_identity():
     """The id of one run of old: if this changes, records of users are orphaned. Raise a version instead, and say so."""
-    setting = config.setting(one("task=adding", "model=lstm"), "")
+    setting = setting_identity(one("task=adding", "model=lstm"), "")
     assert (
         digest({**setting, "departures": {"task.length": 200}})
         == "ec6b9036264aa4050f877de32c41060c97ae510dfdc3e29f67a0a72532e2dae1"
@@ -82,7 +86,7 @@ def test_golden_identity():
 
 
 def test_a_sweep_is_every_combination():
-    jobs = config.jobs(["task=adding,copy_memory", "model=rnn,gru", "seed=0,1,2", "train.steps=5"], sweep=True)
+    jobs = compose_jobs(["task=adding,copy_memory", "model=rnn,gru", "seed=0,1,2", "train.steps=5"], sweep=True)
     assert len(jobs) == 12
     assert len({(j["task"]["name"], j["model"]["name"], j["seed"]) for j in jobs}) == 12
     assert {j["train"]["steps"] for j in jobs} == {5}
@@ -92,7 +96,7 @@ def test_a_users_folder_adds_settings(tmp_path):
     folder = tmp_path / "mine/task"
     folder.mkdir(parents=True)
     (folder / "long_adding.yaml").write_text("# @package _global_\ndefaults: [adding]\ntask: {length: 400}\n")
-    (job,) = config.jobs(["task=long_adding", "model=lstm", "train.steps=3"], sweep=False, config_dir=str(folder.parent))
+    (job,) = compose_jobs(["task=long_adding", "model=lstm", "train.steps=3"], sweep=False, config_dir=str(folder.parent))
     assert job["task"]["length"] == 400
     assert job["train"]["steps"] == 3
 
@@ -111,8 +115,8 @@ def test_refuse_code_looks_everywhere():
         {"task": [{"_target_": "x"}]},
     ):
         with pytest.raises(BadOption):
-            config.refuse_code(composed)
-    config.refuse_code({"hydra": {"launcher": {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}}})
+            refuse_code(composed)
+    refuse_code({"hydra": {"launcher": {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}}})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rnnbench import declared, measured
 from rnnbench.options import BadOption
+from rnnbench.reproduction.collect import wanted_metrics
+from rnnbench.reproduction.declaration import cell_settings, load_declaration, table_names, unreachable_contrasts
+from rnnbench.reproduction.grid import Seeds
 
 GRID = {
     "title": "Trial",
@@ -62,23 +64,23 @@ def write(folder: Path, grid: dict = GRID, reported: dict = REPORTED) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", declared.names())
+@pytest.mark.parametrize("name", table_names())
 def test_a_table_that_comes_with_the_program(name):
-    table = declared.load(name)
+    table = load_declaration(name)
     for row, about in table.grid.rows.items():
         for scale in table.scales(row):
             for cell in [*table.cells(row, scale), *(cell for rungs in table.rungs(row) for cell in rungs)]:
-                settings = declared.settings(cell.words)
+                settings = cell_settings(cell.words)
                 assert settings["seed"] == 0 and settings["test"], cell.name
                 assert cell.minutes is not None, f"{cell.name}: what a run costs"
         assert all(len(values) for values in table.reports.values.values())
         assert about.claim is None or (about.says and about.refuted_by and about.contrasts)
-    assert not declared.reachable(table), "contrasts that so few seeds can never settle"
-    assert set(measured.wanted(table)) == set(table.grid.rows)
+    assert not unreachable_contrasts(table), "contrasts that so few seeds can never settle"
+    assert set(wanted_metrics(table)) == set(table.grid.rows)
 
 
 def test_rungs_take_quirks_away_one_by_one(tmp_path):
-    table = declared.load(str(write(tmp_path / "t")))
+    table = load_declaration(str(write(tmp_path / "t")))
     (rungs,) = table.rungs("adding")
     assert [cell.quirks for cell in rungs] == [("anywhere", "value"), ("value",), ()]
     assert rungs[-1] == table.cell("adding", "lstm", "laptop")
@@ -86,8 +88,8 @@ def test_rungs_take_quirks_away_one_by_one(tmp_path):
 
 
 def test_smoke_is_two_steps_and_one_seed(tmp_path):
-    cell = declared.load(str(write(tmp_path / "t"))).cell("adding", "gru", "smoke")
-    assert declared.settings(cell.words)["train"]["steps"] == 2 and cell.seeds.looks == [1]
+    cell = load_declaration(str(write(tmp_path / "t"))).cell("adding", "gru", "smoke")
+    assert cell_settings(cell.words)["train"]["steps"] == 2 and cell.seeds.looks == [1]
 
 
 @pytest.mark.parametrize(
@@ -99,13 +101,13 @@ def test_smoke_is_two_steps_and_one_seed(tmp_path):
     ],
 )
 def test_looks(seeds, looks):
-    assert declared.Seeds(**seeds).looks == looks
+    assert Seeds(**seeds).looks == looks
 
 
 def test_the_digest_changes_with_what_is_declared_and_not_with_how_it_is_called(tmp_path):
     def changed(**row) -> str:
         grid = {**GRID, "rows": {"adding": {**GRID["rows"]["adding"], **row}}}
-        return declared.load(str(write(tmp_path / "t", grid))).digest("adding")
+        return load_declaration(str(write(tmp_path / "t", grid))).digest("adding")
 
     assert changed() == changed(title="Other", priority=1)
     assert len({changed(), changed(margin=0.02), changed(words="task=adding task.length=9"), changed(refuted_by="no")}) == 4
@@ -155,7 +157,7 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
 )
 def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said):
     with pytest.raises(BadOption) as error:
-        declared.load(str(write(tmp_path / "t", grid, reported)))
+        load_declaration(str(write(tmp_path / "t", grid, reported)))
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
@@ -171,17 +173,17 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said)
 def test_a_file_that_is_no_mapping_with_every_key_once_is_refused(tmp_path, text, said):
     (write(tmp_path / "t") / "grid.yaml").write_text(text)
     with pytest.raises(BadOption) as error:
-        declared.load(str(tmp_path / "t"))
+        load_declaration(str(tmp_path / "t"))
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_an_unknown_table_is_refused_with_the_nearest():
     with pytest.raises(BadOption, match="no table or folder 'nothing'"):
-        declared.load("nothing")
+        load_declaration("nothing")
 
 
 def test_too_few_seeds_for_so_many_contrasts_are_noticed(tmp_path):
     contrasts = {f"c{k}": LARGER for k in range(20)}
     grid = edited(contrasts=contrasts, scales={"laptop": {"seeds": {"first": 4}}}, ladder=None)
-    found = declared.reachable(declared.load(str(write(tmp_path / "t", grid))))
+    found = unreachable_contrasts(load_declaration(str(write(tmp_path / "t", grid))))
     assert len(found) == 20 and "4 seeds reach p = 0.029" in found["adding.c0"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import devices
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.run.ranks import free_port
+from rnnbench.store.run_folder import RunFolder
 from tests.test_kept import REVIEWS
 from tests.test_sync import level, server  # noqa: F401 - a fixture
 from tests.wandb_server import Server
@@ -80,7 +80,7 @@ def as_torchrun(rank: int, port: int) -> tuple[dict[str, str], list[str]]:
 @pytest.mark.parametrize("start", [as_slurm, pytest.param(as_torchrun, marks=pytest.mark.slow)])
 def test_two_machines_make_one_run(start, server: Server) -> None:  # noqa: F811
     words = ["train", *ADDING, *STEPS, "train.precision='64'"]
-    port, machines = devices.free_port(), []
+    port, machines = free_port(), []
     for rank in range(2):
         environment, python = start(rank, port)
         command = [sys.executable, *python, *words, "trainer=ddp", "trainer.devices=1", "trainer.nodes=2", "runs=two"]

@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from rnnbench.models import MODELS
+from rnnbench.models.registry import MODELS
 from rnnbench.models.stack import Stack
 
-from .zoo import B, H, T, close, leaves, make
-from .zoo import D as I
+from .zoo import B, D, H, T, close, leaves, make
 
 P = 2  # units of a projection
 LIBRARY = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -23,12 +22,12 @@ GATED = sorted(LIBRARY)
 
 def library(name: str, **options) -> nn.Module:
     torch.manual_seed(0)
-    return LIBRARY[name](I, H, batch_first=True, **options).double()
+    return LIBRARY[name](D, H, batch_first=True, **options).double()
 
 
 def stack(name: str, bidirectional: bool = False, layers: int = 1, **options) -> Stack:
     torch.manual_seed(0)
-    return Stack(lambda size: MODELS[name](size, hidden_size=H, **options), I, layers, bidirectional).double()
+    return Stack(lambda size: MODELS[name](size, hidden_size=H, **options), D, layers, bidirectional).double()
 
 
 def copied(source: nn.Module, target: nn.Module) -> None:
@@ -41,7 +40,7 @@ def copied(source: nn.Module, target: nn.Module) -> None:
 @pytest.fixture
 def x():
     torch.manual_seed(1)
-    return torch.randn(B, T, I, dtype=torch.double)
+    return torch.randn(B, T, D, dtype=torch.double)
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -63,7 +62,7 @@ def test_two_directions_need_no_second_layer(name, x):
 @pytest.mark.parametrize("name", GATED)
 def test_inputs_need_not_be_three_dimensional(name, x):
     """A sequence alone, (T, I), goes through the library's layers; a row alone, (I,), through its cells."""
-    layer, cell = library(name), CELLS[name](I, H).double()
+    layer, cell = library(name), CELLS[name](D, H).double()
     close(layer(x[0])[0], layer(x[:1])[0][0])
     alone, batch = (leaves(cell(row))[0] for row in (x[0, 0], x[:1, 0]))
     close(alone, batch[0])
@@ -74,8 +73,8 @@ def test_inputs_need_not_be_three_dimensional(name, x):
 def test_inputs_may_be_tokens_of_two_dimensions():
     """Ours are fed one-hot vectors of (B, T) tokens: the product with W picks a column of it."""
     tokens = torch.tensor([[0, 2, 1]])
-    cell = make("rnn", {}, size=I)
-    y, _ = cell(nn.functional.one_hot(tokens, I).double())
+    cell = make("rnn", {}, size=D)
+    y, _ = cell(nn.functional.one_hot(tokens, D).double())
     first = torch.tanh(cell.W[:, 0] + cell.b_i + cell.b_h)
     close(y[0, 0], first)
 
@@ -92,9 +91,9 @@ def test_projected_widths(x):
 
 def test_it_is_the_lstm_whose_cell_differs_from_its_output(x):
     """The GRU's state is its output; the LSTM's cell is no output, and may leave [-1, 1], where every output stays."""
-    y, state = make("gru", {}, size=I)(x)
+    y, state = make("gru", {}, size=D)(x)
     close(state, y[:, -1])
-    y, (h, c) = make("lstm", {}, size=I)(x)
+    y, (h, c) = make("lstm", {}, size=D)(x)
     close(h, y[:, -1])
     assert (h - c).abs().max() > 0.01
     y, end = library("gru")(x)
@@ -102,7 +101,7 @@ def test_it_is_the_lstm_whose_cell_differs_from_its_output(x):
     y, (h, c) = library("lstm")(x)
     close(h[0], y[:, -1])
     assert (h - c).abs().max() > 0.01
-    for cell in (make("lstm", {"forget_bias": 50.0}, size=I), library("lstm")):
+    for cell in (make("lstm", {"forget_bias": 50.0}, size=D), library("lstm")):
         names = dict(cell.named_parameters())
         bias = names["b_i"] if "b_i" in names else names["bias_ih_l0"]
         with torch.no_grad():
@@ -131,7 +130,7 @@ def test_the_last_output_is_the_final_state(name, layers, x):
 
 @pytest.mark.parametrize("name", GATED)
 def test_a_loop_over_the_cell_is_the_layer(name, x):
-    layer, cell = library(name), CELLS[name](I, H).double()
+    layer, cell = library(name), CELLS[name](D, H).double()
     copied(layer, cell)
     state, outputs = None, []
     for x_t in x.unbind(1):
@@ -139,7 +138,7 @@ def test_a_loop_over_the_cell_is_the_layer(name, x):
         outputs.append(leaves(state)[0])
     close(torch.stack(outputs, 1), layer(x)[0])
 
-    ours = make(name, {}, size=I)
+    ours = make(name, {}, size=D)
     state, outputs = ours.initial_state(B), []
     for x_t in x.unbind(1):
         y, state, _ = ours.step(x_t, state)
@@ -152,13 +151,13 @@ def test_a_loop_over_the_cell_is_the_layer(name, x):
 @pytest.mark.parametrize("name", GATED)
 def test_time_major_and_batch_major_agree(name, x):
     batch_major = library(name)
-    time_major = LIBRARY[name](I, H).double()
+    time_major = LIBRARY[name](D, H).double()
     copied(batch_major, time_major)
     (y, end), (twin, same_end) = batch_major(x), time_major(x.transpose(0, 1))
     close(twin.transpose(0, 1), y)
     close(end, same_end)
 
-    ours = make(name, {}, size=I)
+    ours = make(name, {}, size=D)
     (y, end), (twin, same_end) = ours(x), ours.unroll(x.transpose(0, 1), ours.initial_state(B))
     close(twin.transpose(0, 1), y)
     close(end, same_end)
@@ -166,9 +165,9 @@ def test_time_major_and_batch_major_agree(name, x):
 
 def test_the_rows_of_the_weights_hold_i_f_g_o_in_that_order(x):
     """(4H, I): one step written out with the four blocks in that order, of the library's layer and of ours, is the layer."""
-    layer, ours = library("lstm"), make("lstm", {}, size=I)
+    layer, ours = library("lstm"), make("lstm", {}, size=D)
     for cell, (W, R, b_i, b_h) in ((layer, layer.parameters()), (ours, (ours.W, ours.R, ours.b_i, ours.b_h))):
-        assert W.shape == (4 * H, I) and R.shape == (4 * H, H)
+        assert W.shape == (4 * H, D) and R.shape == (4 * H, H)
         blocks = dict(zip("ifgo", (x[:, 0] @ W.t() + b_i + b_h).chunk(4, 1), strict=True))  # from h = c = 0
         c = torch.sigmoid(blocks["i"]) * torch.tanh(blocks["g"])
         h = torch.sigmoid(blocks["o"]) * torch.tanh(c)
@@ -191,7 +190,7 @@ def test_z_of_the_gru_keeps_the_old_state(z, x):
     """
     old = torch.full((B, H), 0.5, dtype=torch.double)
     far = 100.0 * (2 * z - 1)
-    layer, ours = nn.GRUCell(I, H).double(), make("gru", {}, size=I)
+    layer, ours = nn.GRUCell(D, H).double(), make("gru", {}, size=D)
     for cell, b_i, after in (
         (layer, layer.bias_ih, lambda: layer(x[:, 0], old)),
         (ours, ours.b_i, lambda: ours.step(x[:, 0], old)[0]),
@@ -206,7 +205,7 @@ def test_z_of_the_gru_keeps_the_old_state(z, x):
         in_other_form = (1 - z) * old + z * n
         assert (after() - in_other_form).abs().max() > 0.01
 
-    minimal = make("min_gru", {}, size=I)
+    minimal = make("min_gru", {}, size=D)
     with torch.no_grad():
         minimal.b[:H] = far
     n = (x[:, 0] @ minimal.W.t() + minimal.b)[:, H:]

@@ -8,28 +8,34 @@ import math
 import pytest
 import torch
 
-from rnnbench import config, run, tasks
 from rnnbench.benchmarks import instruments as cost
-from rnnbench.instruments import (
+from rnnbench.benchmarks.instruments import _logged, main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.models.mechanism import tree_map
+from rnnbench.models.registry import MODELS
+from rnnbench.models.stack import Stack, recording
+from rnnbench.networks.instruments import (
     StateGradients,
     activity,
-    cores,
     horizon,
     multiply_adds,
+    recurrent_cores,
     spectral_radius,
     state_size,
     update_ratio,
 )
-from rnnbench.models import MODELS
-from rnnbench.models.mechanism import tree_map
-from rnnbench.models.stack import Stack, recording
+from rnnbench.run.execute import execute
+from rnnbench.run.plan import make_network, make_task
+from rnnbench.tasks import load
+
+from .test_run import only, settings
 
 
 def network_of(*overrides: str):
-    (job,) = config.jobs(["task=adding", "task.length=9", "model.hidden_size=6", *overrides], sweep=False)
-    task = run.make_task(job)
+    (job,) = compose_jobs(["task=adding", "task.length=9", "model.hidden_size=6", *overrides], sweep=False)
+    task = make_task(job)
     torch.manual_seed(0)
-    return run.make_network(job, task).double(), task
+    return make_network(job, task).double(), task
 
 
 RECURRENT = [name for name, cls in MODELS.items() if cls.recurrent]
@@ -113,34 +119,33 @@ def test_update_ratio_state_size_and_multiply_adds():
         assert multiply_adds(both) == 2 * products + 12
     tcn = network_of("model=tcn", "model.levels=1", "model.kernel=3")[0]
     assert multiply_adds(tcn) == 3 * 6 * 2 + 3 * 6 * 6 + 6 * 2 + 6, "gains are pointwise"
-    (job,) = config.jobs(["task=char_lm", "model=gru", "model.hidden_size=6", "network.embedding=3"], sweep=False)
-    task = run.make_task(job)
+    (job,) = compose_jobs(["task=char_lm", "model=gru", "model.hidden_size=6", "network.embedding=3"], sweep=False)
+    task = make_task(job)
     task.prepare()
-    tied = run.make_network({**job, "network": {**job["network"], "tied": True, "embedding": 6}}, task)
+    tied = make_network({**job, "network": {**job["network"], "tied": True, "embedding": 6}}, task)
     assert multiply_adds(tied) == 2 * 3 * 6 * 6 + 6 * task.targets.size, "the read-out's products are there, tied or not"
-    network = run.make_network(job, task)
+    network = make_network(job, task)
     assert multiply_adds(network) == 3 * 6 * (3 + 6) + 6 * task.targets.size
-    assert list(cores(network)) == ["core"]
+    assert list(recurrent_cores(network)) == ["core"]
 
 
 def test_everything_is_logged_and_nothing_without():
-    from .test_run import only, settings
 
-    run.execute(settings("runs=with"))
+    execute(settings("runs=with"))
     rows = only("with").rows()
     assert {"train/horizon/core.0.0/h", "train/blow_up/core.0.0/c", "train/update_ratio"} <= set(rows[0])
     assert len(rows[0]["train/state_gradient/core.0.0/h"]) == 6
     evaluated = [row for row in rows if "validation/mse" in row]
     assert all("validation/gates/core.0.0/f/mean" in row for row in evaluated)
     assert all(math.isfinite(row["train/update_ratio"]) for row in rows)
-    run.execute(settings("runs=without", "train.instruments=false"))
+    execute(settings("runs=without", "train.instruments=false"))
     assert not any("state_gradient" in name or "gates" in name for row in only("without").rows() for name in row)
 
 
 def test_a_reader_and_a_writer_are_both_measured():
-    task = tasks.load("reverse", length=4, shortest=3, symbols=3)
-    (job,) = config.jobs(["task=reverse", "model=lstm", "model.hidden_size=5", "network.embedding=0"], sweep=False)
-    network = run.make_network({**job, "task": {"name": "reverse"}}, task)
+    task = load("reverse", length=4, shortest=3, symbols=3)
+    (job,) = compose_jobs(["task=reverse", "model=lstm", "model.hidden_size=5", "network.embedding=0"], sweep=False)
+    network = make_network({**job, "task": {"name": "reverse"}}, task)
     measured, batch = StateGradients(), task.batch("train", 0, 4, 0)
     measured.begin(network)
     total, _ = task.loss(network(batch)[0], batch)
@@ -182,7 +187,7 @@ def test_gates_at_once_are_the_gates_step_by_step(name, options):
 
 def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
     monkeypatch.setattr(cost, "_logged", lambda model, steps: (0.010, 0.011, 0.020))
-    found = cost.main(quick=True)
+    found = main(quick=True)
     assert found["gru"] == pytest.approx((0.001 / 50 / 0.010 + 0.020 / 200 / 0.010, 0.1))
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
     assert rows["gru"] == ["10.00", "11.00", "20.00", "1.20%", "10.0%"]
@@ -190,5 +195,5 @@ def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
 
 
 def test_every_second_step_is_logged_and_timed():
-    plain, logged, evaluated = cost._logged("rnn", 14)
+    plain, logged, evaluated = _logged("rnn", 14)
     assert 0 < plain < 10 and 0 < logged < 10 and 0 < evaluated < 10

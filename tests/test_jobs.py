@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import jobs
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.launch.costs import expect_costs
+from rnnbench.launch.manifest import Job, read_manifest, write_manifest
+from rnnbench.launch.status import KINDS
+from rnnbench.store.run_folder import RunFolder
 
 TINY = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8", "model.hidden_size=8", "tracker=none"]
 
 
-def stand_in(steps: int, setting: str, length: int = 10, model: str = "lstm") -> jobs.Job:
+def stand_in(steps: int, setting: str, length: int = 10, model: str = "lstm") -> Job:
     folder = RunFolder(Path(f"runs/adding/{model}/s{steps}-{setting}"))
-    return jobs.Job({"train": {"steps": steps}, "sweep": "s"}, f"steps={steps}", folder, f"{setting}{steps}", setting, length)
+    return Job({"train": {"steps": steps}, "sweep": "s"}, f"steps={steps}", folder, f"{setting}{steps}", setting, length)
 
 
 def record(setting: str, steps: int = 100, seconds: float = 50.0) -> dict:
@@ -27,7 +29,7 @@ def record(setting: str, steps: int = 100, seconds: float = 50.0) -> dict:
     return {"status": "finished", "setting": setting, "steps": steps, "speed": speed, "config": {}}
 
 
-def begin(job: jobs.Job, step: int = 0) -> None:
+def begin(job: Job, step: int = 0) -> None:
     job.folder.start({"task": {"name": "adding"}, "model": {"name": "lstm"}})
     if step:
         job.folder.save_checkpoint(step, b"weights")
@@ -39,20 +41,20 @@ def test_what_jobs_are_expected_to_take():
     done.folder.finish(record("known"))
     sister, cousin = stand_in(100, "known"), stand_in(400, "other")
     stranger = stand_in(100, "far", length=40, model="gru")
-    assert jobs.expect([sister, cousin, stranger]) == 2
+    assert expect_costs([sister, cousin, stranger]) == 2
     assert [job.expected for job in (sister, cousin, stranger)] == [50, 200, 200]
 
 
 @pytest.fixture
-def sweep() -> dict[str, jobs.Job]:
+def sweep() -> dict[str, Job]:
     """One run of each kind."""
-    made = {kind: stand_in(number, kind) for number, kind in enumerate(jobs.KINDS, start=1)}
+    made = {kind: stand_in(number, kind) for number, kind in enumerate(KINDS, start=1)}
     for kind in ("recorded", "running", "interrupted", "failed", "damaged"):
         begin(made[kind], step=0 if kind == "failed" else 40)
     made["recorded"].folder.finish(record("x"))
     made["failed"].folder.fail("out of memory")
     (made["damaged"].folder.path / "record.json").write_bytes(b"\xff")
-    jobs.write_manifest(Path("runs"), "s", made.values())
+    write_manifest(Path("runs"), "s", made.values())
     return made
 
 
@@ -71,19 +73,19 @@ def test_status_names_every_run_that_is_not_recorded(sweep, capfd):
 
 
 def test_two_commands_of_one_name_are_one_sweep(sweep):
-    jobs.write_manifest(Path("runs"), "s", [stand_in(9, "another")])
-    assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 7
+    write_manifest(Path("runs"), "s", [stand_in(9, "another")])
+    assert len(read_manifest(Path("runs/sweeps/s"))) == 7
 
 
 def add_each_by_itself(setting: str) -> None:
     for number in range(20):
-        jobs.write_manifest(Path("runs"), "s", [stand_in(number, setting)])
+        write_manifest(Path("runs"), "s", [stand_in(number, setting)])
 
 
 def test_commands_of_one_name_at_one_time_lose_no_run():
     with multiprocessing.get_context("fork").Pool(4) as writers:
         writers.map(add_each_by_itself, "abcd", chunksize=1)
-    assert len(jobs.read_manifest(Path("runs/sweeps/s"))) == 80
+    assert len(read_manifest(Path("runs/sweeps/s"))) == 80
 
 
 def test_prune_frees_old_checkpoints_of_what_nobody_runs_and_never_a_record(sweep, capfd):
@@ -138,8 +140,8 @@ def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):
     place = Path("runs/adding/lstm")
     for number in range(20_000):
         os.mkdir(place / f"s{number}-x")
-    jobs.write_manifest(Path("runs"), "big", [stand_in(number, "x") for number in range(200)])
+    write_manifest(Path("runs"), "big", [stand_in(number, "x") for number in range(200)])
     began = time.monotonic()
     assert main(["status", "big"]) == 0
-    jobs.expect([stand_in(number, "x") for number in range(200)])
+    expect_costs([stand_in(number, "x") for number in range(200)])
     assert time.monotonic() - began < 2  # seconds

@@ -13,8 +13,9 @@ import numpy
 import pytest
 
 import rnnbench
-from rnnbench import tasks
-from rnnbench.cli import main
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.tasks import load
 
 REVIEWS = "text,label\n" + "\n".join(f"{word} film {number % 7},{word}" for number in range(60) for word in ("good", "bad"))
 QUICK = ["model=gru", "model.hidden_size=8", "train.steps=20", "train.eval_every=10", "train.batch_size=8", "tracker=none"]
@@ -37,30 +38,31 @@ def only() -> Path:
 
 
 def test_the_embedding_begins_with_the_vectors():
-    from rnnbench import config, run
+    from rnnbench.run.execute import execute
+    from rnnbench.run.plan import make_task, new_network
 
-    (job,) = config.jobs([*reviews("task.vectors=glove.txt", "train.learning_rate=1e-12")[1:]], sweep=False)
-    task = run.make_task(job)
+    (job,) = compose_jobs([*reviews("task.vectors=glove.txt", "train.learning_rate=1e-12")[1:]], sweep=False)
+    task = make_task(job)
     task.prepare()
-    network, coverage = run.new_network(job, task)
+    network, coverage = new_network(job, task)
     symbols = task.vocabulary.symbols
     weight = network.codec.embedding.weight.detach()
     assert weight[symbols.index("good")].tolist() == [1, 2, 3] and weight[symbols.index("bad")].tolist() == [-1, -2, -3]
     assert coverage == {"symbols": len(symbols), "found": 2}
     assert weight[symbols.index("film")].abs().sum() > 0  # a word that the file lacks
-    record = run.execute(job)
+    record = execute(job)
     assert record["task"]["vectors"] == coverage
     trained = rnnbench.load(only())
     assert numpy.allclose(trained.network.codec.embedding.weight[symbols.index("good")].detach(), [1, 2, 3], atol=1e-3)
 
 
 def test_other_vectors_are_another_run():
-    plain = tasks.load("text_classification", file="reviews.csv")
+    plain = load("text_classification", file="reviews.csv")
     plain.prepare()
     found = {plain.fingerprint}
     for text in ("good 1 2 3\n", "good 1 2 4\n"):
         Path("glove.txt").write_text(text)
-        task = tasks.load("text_classification", file="reviews.csv", vectors="glove.txt")
+        task = load("text_classification", file="reviews.csv", vectors="glove.txt")
         task.prepare()
         found.add(task.fingerprint)
     assert len(found) == 3
@@ -93,7 +95,7 @@ def test_a_fresh_process_writes_without_the_data(tmp_path: Path, monkeypatch: py
     assert main(["train", "task=char_lm", "task.text=text.txt", "task.window=20", *QUICK]) == 0
     symbols = json.loads((only() / "vocabulary.json").read_text())["vocabulary"]
     assert sorted(symbols) == sorted({*"the cat sat on the mat. ", "<unk>"})
-    write = f"from rnnbench.cli import main; main(['sample', {str(only())!r}, '--prompt', 'the ', '--length', '20'])"
+    write = f"from rnnbench.cli.main import main; main(['sample', {str(only())!r}, '--prompt', 'the ', '--length', '20'])"
     before = fresh(write)
     assert before.startswith("the ") and len(before) == 25
     Path("text.txt").unlink()
@@ -139,14 +141,14 @@ def test_torchtext_cuts_numbers_and_embeds_in_a_run():
     assert main(reviews("task.tokenizer=torchtext_basic_english", "task.vectors=glove.txt", "train.learning_rate=1e-12")) == 0
     code = f"""
 import json, numpy, rnnbench
-from rnnbench import text, torchtext_bridge
+from rnnbench.data import text, torchtext_bridge
 trained = rnnbench.load({str(only())!r})
 kept = json.load(open({str(only() / "vocabulary.json")!r}))["vocabulary"]
-theirs = torchtext_bridge.vocabulary(kept, kept.index("<unk>"))
+theirs = torchtext_bridge.torchtext_vocabulary(kept, kept.index("<unk>"))
 line = "A GOOD film!"
-cut = torchtext_bridge.tokenizer("basic_english")(line)
+cut = torchtext_bridge.torchtext_tokenizer("basic_english")(line)
 assert theirs(cut) == trained.task.vocabulary.encode(cut) and theirs.get_itos() == list(trained.task.vocabulary.symbols)
-vectors = torchtext_bridge.vectors("glove.txt", ["good", "bad"], "torchtext_cache")
+vectors = torchtext_bridge.vectors_by_name("glove.txt", ["good", "bad"], "torchtext_cache")
 weight = trained.network.codec.embedding.weight.detach().numpy()
 assert numpy.allclose(weight[theirs(["good", "bad"])], vectors, atol=1e-3)
 print(theirs(cut))
@@ -161,20 +163,21 @@ class Killed(BaseException):
 @pytest.mark.parametrize("kind", ["text_classification", "char_lm"])
 def test_workers_and_a_resume_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch):
     """0, 1 and 4 processes that make batches, and 4 with the run killed and begun again: the same rows, weights and scores."""
-    from rnnbench import config, run, training
+    from rnnbench.run.execute import execute
+    from rnnbench.training.learner import Learner
 
     Path("text.txt").write_text("the cat sat on the mat. " * 500)
     words = reviews()[1:] if kind == "text_classification" else ["task=char_lm", "task.text=text.txt", "task.window=20", *QUICK]
 
     def end_of(root: str, workers: int) -> tuple:
-        (job,) = config.jobs([*words, "network.dropout=0.2", f"trainer.workers={workers}", f"runs={root}"], sweep=False)
-        record = run.execute(job)
+        (job,) = compose_jobs([*words, "network.dropout=0.2", f"trainer.workers={workers}", f"runs={root}"], sweep=False)
+        record = execute(job)
         (path,) = Path(root).rglob("metrics.jsonl")
         return path.read_text(), record["scores"], record["weights"]
 
     alone = end_of("alone", 0)
     assert end_of("one", 1) == alone and end_of("four", 4) == alone
-    stepped = training.Learner.on_train_batch_end
+    stepped = Learner.on_train_batch_end
 
     def dies(self, *arguments) -> None:
         stepped(self, *arguments)
@@ -182,7 +185,7 @@ def test_workers_and_a_resume_change_nothing(kind: str, monkeypatch: pytest.Monk
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        patch.setattr(Learner, "on_train_batch_end", dies)
         with pytest.raises(Killed):
             end_of("killed", 4)
     assert end_of("killed", 4) == alone
@@ -206,11 +209,11 @@ def test_a_killed_preparation_leaves_nothing_that_is_used(tmp_path: Path):
 
 
 def test_the_data_benchmark_counts_padding(capfd):
-    from rnnbench.benchmarks import data
+    from rnnbench.benchmarks.data import main
 
-    real, share = data.main(quick=True, words=[*reviews()[1:-1]])
+    real, share = main(quick=True, words=[*reviews()[1:-1]])
     assert 0.9 < real <= 1 and share > 0  # all reviews are three words long
-    made_up, share = data.main(quick=True)
+    made_up, share = main(quick=True)
     assert made_up > 0.95 and share < 0.1
     out = capfd.readouterr().out
     assert "real tokens: 100.0% with buckets (at least 95 % wanted), 100.0% without" in out

@@ -12,9 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rnnbench import kernels, process
-from rnnbench.benchmarks.kernels import bidirectional
-from rnnbench.kernels import StateGradients, benchmark, recurrence
+from rnnbench.benchmarks import kernels as benchmark
+from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
+from rnnbench.kernels import recurrence
+from rnnbench.kernels.gru import gru
+from rnnbench.kernels.lstm import lstm
+from rnnbench.kernels.recurrence import GradientSink, choose_backend, compile_steps, machine_code
+from rnnbench.kernels.rnn import rnn
+from rnnbench.run.process_settings import configure_process
 
 T, B, D, H, P = 7, 3, 4, 5, 2  # steps, rows, inputs, units, projected units
 SQUASH = {
@@ -111,10 +116,12 @@ def run(mechanism, x, state, weights, backend="auto", **options):
     """y and the final state as a tuple, by the kernels."""
     options["backend"] = "fused" if backend == "operations" else backend
     try:
-        recurrence.compile_steps(backend != "operations")
-        y, final = getattr(kernels, mechanism)(x, state if mechanism == "lstm" else state[0], **weights, **options)
+        compile_steps(backend != "operations")
+        y, final = {"rnn": rnn, "gru": gru, "lstm": lstm}[mechanism](
+            x, state if mechanism == "lstm" else state[0], **weights, **options
+        )
     finally:
-        recurrence.compile_steps(True)
+        compile_steps(True)
     return y, final if isinstance(final, tuple) else (final,)
 
 
@@ -169,17 +176,17 @@ def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, d
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
 def test_memory_for_the_backward_pass(name):
-    ours, theirs = benchmark.passes(name, (20, 8, 64), peepholes=name == "lstm")
-    assert benchmark.saved_bytes(ours) <= 1.3 * benchmark.saved_bytes(theirs)
+    ours, theirs = passes(name, (20, 8, 64), peepholes=name == "lstm")
+    assert saved_bytes(ours) <= 1.3 * saved_bytes(theirs)
 
 
 def test_the_benchmark_measures_every_row(monkeypatch):
     monkeypatch.setattr(benchmark, "fresh", lambda shape, settled: 1.0 if settled else 2.0)
-    rows = list(benchmark.measurements([(3, 2, 8)], rounds=1, fast=False))
+    rows = list(measurements([(3, 2, 8)], rounds=1, fast=False))
     assert {row.name.split()[0] for row in rows} == {"peephole", "its", "GRU", "RNN", "LSTM", "nn.LSTM"}
     assert all(row.ratio > 0 for row in rows) and rows[-1].ratio == 0.5
     assert all((row.limit or 0) > 0 for row in rows if "memory" not in row.name)
-    fast = [row.name for row in benchmark.measurements([(3, 2, 8)], rounds=1, fast=True)]
+    fast = [row.name for row in measurements([(3, 2, 8)], rounds=1, fast=True)]
     assert [name for name in fast if "GRU / nn.GRU" in name] == [
         "GRU / nn.GRU, default products",
         "GRU / nn.GRU, oneDNN's products",
@@ -271,7 +278,7 @@ def test_gradients_by_finite_differences(mechanism, options, extra, backend):
 @pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
 def test_the_gradient_of_every_state(mechanism, options, extra, backend, lengths):
     x, state, weights = make(mechanism, options, extra)
-    lengths, sink = None if lengths is None else torch.tensor(lengths), StateGradients()
+    lengths, sink = None if lengths is None else torch.tensor(lengths), GradientSink()
     y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, sink=sink, **options)
     objective(y, final).backward()
     states = []
@@ -358,7 +365,7 @@ def test_the_peephole_lstm_of_keras():
     b[5:10] = 1
     x = torch.eye(4)[:1].unsqueeze(0)
     state = (torch.zeros(1, 5), torch.zeros(1, 5))
-    y, _ = kernels.lstm(x, state, torch.ones(20, 4), torch.ones(20, 5), b, peepholes=torch.ones(3, 5))
+    y, _ = lstm(x, state, torch.ones(20, 4), torch.ones(20, 5), b, peepholes=torch.ones(3, 5))
     torch.testing.assert_close(y, torch.full((1, 1, 5), 0.417551), atol=5e-7, rtol=0)
 
 
@@ -383,7 +390,7 @@ def test_fast_products_change_rounding_only(mechanism, size, rows):
     results = []
     try:
         for fast in (False, True):
-            if process.settle(threads=0, allocator=False, fast_matmul=fast)["fast_matmul"] is not fast:
+            if configure_process(threads=0, allocator=False, fast_matmul=fast)["fast_matmul"] is not fast:
                 pytest.skip("fast products are not used on this processor")
             y, final = run(mechanism, x, state, weights, backend="fused")
             results.append([y, *torch.autograd.grad(objective(y, final), list(weights.values()))])
@@ -412,7 +419,7 @@ def test_machine_code_saturates_and_shows_what_is_no_number(mechanism):
     ends = torch.tensor([0, 1e-30, -20, 20, -90, 90, -1e4, 1e4, -1e38, 1e38, float("-inf"), float("inf"), float("nan")])
     x, state = ends.view(1, -1, 1), tuple(torch.zeros(len(ends), 21) for _ in state)
     compiled, operations = (run(mechanism, x, state, weights, backend=name)[0] for name in ("fused", "operations"))
-    assert recurrence.machine_code(x) is not None
+    assert machine_code(x) is not None
     torch.testing.assert_close(compiled, operations, atol=2e-7, rtol=0, equal_nan=True)
     assert compiled[0, -1].isnan().all() and not compiled[0, :-1].isnan().any()
 
@@ -431,7 +438,7 @@ def test_machine_code_is_what_runs_in_one_form_a_type(mechanism, lengths, monkey
     with torch.no_grad():
         run(mechanism, x, state, weights, backend="fused", lengths=lengths)
     for name in (f"{mechanism}_forward", f"{mechanism}_backward"):
-        over = getattr(recurrence.machine_code(x), name)
+        over = getattr(machine_code(x), name)
         forms = inspect.getclosurevars(over).nonlocals["compiled"].signatures
         floats = [form for form in forms if "float32" in str(form)]
         assert len(floats) == 1 and len(forms) <= 2, forms
@@ -439,10 +446,11 @@ def test_machine_code_is_what_runs_in_one_form_a_type(mechanism, lengths, monkey
 
 CACHE = """
 import sys, torch
-from rnnbench import kernels, process
-assert process.settle()["compiled"]
+from rnnbench.kernels.gru import gru
+from rnnbench.run.process_settings import configure_process
+assert configure_process()["compiled"]
 x, h, W, R = torch.ones(2, 1, 3), torch.zeros(1, 5), torch.ones(15, 3), torch.ones(15, 5)
-print(kernels.gru(x, h, W, R)[0].sum().item())
+print(gru(x, h, W, R)[0].sum().item())
 """
 
 
@@ -468,15 +476,15 @@ def test_machine_code_is_kept_and_what_is_damaged_or_cannot_be_kept_is_compiled(
 
 
 def test_auto_follows_the_rule():
-    rule = recurrence.choose
+    rule = choose_backend
     assert rule("auto", True, True, None) == "library"
     assert rule("auto", True, False, None) == "fused"
     assert rule("auto", False, True, None) == "fused"
-    assert rule("auto", True, True, StateGradients()) == "fused"
+    assert rule("auto", True, True, GradientSink()) == "fused"
     with pytest.raises(ValueError, match="the library has no such recurrence"):
         rule("library", False, True, None)
     with pytest.raises(ValueError, match="does not show the gradient"):
-        rule("library", True, True, StateGradients())
+        rule("library", True, True, GradientSink())
     with pytest.raises(ValueError, match="no back end 'fast'; there are: auto, library, fused"):
         rule("fast", True, True, None)
 
@@ -500,9 +508,9 @@ def test_what_cannot_be_is_refused(mechanism, options, extra, message):
 
 TRITON = """
 import torch
-from rnnbench import kernels
 from rnnbench.kernels import lstm_triton, recurrence
-from rnnbench.kernels.lstm_steps import Steps
+from rnnbench.kernels.lstm import lstm
+from rnnbench.kernels.lstm_steps import LSTMSteps
 
 recurrence.compile_steps(False)  # the reference is made of operations
 device, tolerance = {device!r}, 2e-6
@@ -513,16 +521,16 @@ for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
     ours = [(torch.rand(shape) - 0.5).to(device).requires_grad_() for shape in shapes]
     theirs = [tensor.detach().double().cpu().requires_grad_() for tensor in ours]
     x, h, c, W, R, b, p = theirs
-    asked, sink = kernels.StateGradients(), kernels.StateGradients()
-    y, state = kernels.lstm(x, (h, c), W, R, b, peepholes=p, lengths=lengths, backend="fused", sink=asked)
+    asked, sink = recurrence.GradientSink(), recurrence.GradientSink()
+    y, state = lstm(x, (h, c), W, R, b, peepholes=p, lengths=lengths, backend="fused", sink=asked)
     at = lengths if lengths is None else lengths.to(device)
     if device == "cpu":
         padded = at is not None and torch.arange(T).view(-1, 1, 1) >= at.view(1, -1, 1)
         inputs = [ours[0].masked_fill(padded, 0) if at is not None else ours[0], *ours[1:]]
-        results = Steps.apply(*inputs, at, True, sink, lstm_triton)
+        results = LSTMSteps.apply(*inputs, at, True, sink, lstm_triton)
     else:
         x_, h_, c_, W_, R_, b_, p_ = ours
-        y_, (h_, c_) = kernels.lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at, sink=sink)
+        y_, (h_, c_) = lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at, sink=sink)
         assert "Steps" in type(y_.grad_fn).__name__
         results = y_, h_, c_
     for mine, other in zip(results, (y, *state), strict=True):

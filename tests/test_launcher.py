@@ -12,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import jobs, pool, run
-from rnnbench.cli import main
-from rnnbench.config import CONF, load_yaml
-from rnnbench.lease import newest
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.config.schema import CONF, load_yaml
+from rnnbench.launch import pool
+from rnnbench.launch.gpus import Packing, gpu_memory, visible_gpus
+from rnnbench.launch.manifest import Job, read_manifest
+from rnnbench.launch.pool import Pool
+from rnnbench.run import execute as run
+from rnnbench.run.provenance import provenance
+from rnnbench.store.lease import newest
+from rnnbench.store.run_folder import RunFolder
 
 from . import faults
 from .faults import LONG, SMALL, SWEEP, checkpoints, command, holders, kill, results, until
@@ -67,12 +72,12 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
     assert "sweep s: 4 runs, 0 recorded before, 2 at a time" in out and "4 of 4 runs recorded" in out
     assert len(results("runs")) == 4
     assert {path.name for path in Path("runs/sweeps/s").iterdir()} == {"manifest.json", ".lock"}
-    manifest = jobs.read_manifest(Path("runs/sweeps/s"))
+    manifest = read_manifest(Path("runs/sweeps/s"))
     assert {about["words"] for about in manifest.values()} == {
         f"model={model} seed={seed}" for model in ("lstm", "gru") for seed in (0, 1)
     }
     assert set(manifest) == set(results("runs"))
-    monkeypatch.setattr(pool, "work", None)
+    monkeypatch.setattr(pool, "run_job", None)
     assert main(words) == 0
     assert "4 recorded before" in capfd.readouterr().out
     assert not holders()
@@ -197,9 +202,9 @@ def test_asked_twice_it_stops_now():
 
 def test_a_job_that_dies_without_getting_further_is_given_up(capfd):
     settings = {"trainer": {"accelerator": "cpu", "devices": 1}}
-    job = jobs.Job(settings, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
+    job = Job(settings, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
     (job.folder.path / "checkpoints").mkdir(parents=True)
-    doomed = pool.Pool([job], workers=1, retries=2, keep_going=True)
+    doomed = Pool([job], workers=1, retries=2, keep_going=True)
     for step in (0, 0, 5, 5, 5):  # dies, but gets from 0 to 5 between
         if step:
             (job.folder.path / f"checkpoints/{step:09d}-x.pt").touch()
@@ -212,10 +217,10 @@ def test_a_job_that_dies_without_getting_further_is_given_up(capfd):
 
 
 def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkeypatch, capfd):
-    from rnnbench import training
+    from rnnbench.training.learner import Learner
 
     words = ["train", *LONG, "model=lstm", "train.steps=60", "train.eval_every=20"]
-    real = training.Learner.on_train_batch_end
+    real = Learner.on_train_batch_end
 
     class Killed(BaseException):
         pass
@@ -226,10 +231,10 @@ def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkey
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        patch.setattr(Learner, "on_train_batch_end", dies)
         main(words)
-    makers = run.makers
-    monkeypatch.setattr(run, "makers", lambda config: {**makers(config), "torch": "9.9"})
+    makers = provenance
+    monkeypatch.setattr(run, "provenance", lambda config: {**makers(config), "torch": "9.9"})
     capfd.readouterr()
     assert main(words) == 1
     err = capfd.readouterr().err
@@ -241,11 +246,10 @@ def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkey
 
 def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
     """Three jobs of one GPU and one of two, on two GPUs; no GPU is needed: processes only tell what they may see."""
-    from rnnbench import gpus
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,3")
-    assert gpus.visible() == ["GPU-a", "3"]
-    packing = gpus.Packing(["0", "1"], 2)
+    assert visible_gpus() == ["GPU-a", "3"]
+    packing = Packing(["0", "1"], 2)
     assert [packing.take(1) for _ in range(4)] == [["0"], ["1"], ["0"], ["1"]] and packing.take(1) is None
     packing.give(["1"])
     assert packing.take(2) is None and packing.take(1) == ["1"]
@@ -254,10 +258,10 @@ def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
     made = []
     for number, devices in enumerate((1, 1, 1, 2)):
         config = {"trainer": {"accelerator": "gpu", "devices": devices}, "sweep": "s", "train": {"steps": 1}}
-        made.append(jobs.Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
-    full = pool.Pool(made, workers=8, retries=0, keep_going=True)
+        made.append(Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+    full = Pool(made, workers=8, retries=0, keep_going=True)
     full.queue.extend(made)
-    monkeypatch.setattr(pool, "Process", lambda work, config, environment: started.append(environment))
+    monkeypatch.setattr(pool, "WorkerProcess", lambda work, config, environment: started.append(environment))
     full.fill()
     assert started == [{"CUDA_VISIBLE_DEVICES": "GPU-a"}, {"CUDA_VISIBLE_DEVICES": "3"}]
     full.running.popitem()
@@ -273,7 +277,6 @@ def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
 
 def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_path):
     """Of two GPUs of 10 GB, four runs on each: jobs of 6 GB share one with what fits beside them, and one too large may try."""
-    from rnnbench import gpus
 
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
@@ -281,8 +284,8 @@ def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_pat
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,1")
-    assert gpus.memory(gpus.visible()) == {"GPU-a": 10 * 2**30, "1": 10 * 2**30}
-    packing = gpus.Packing(["0", "1"], 4, {"0": 10, "1": 10})
+    assert gpu_memory(visible_gpus()) == {"GPU-a": 10 * 2**30, "1": 10 * 2**30}
+    packing = Packing(["0", "1"], 4, {"0": 10, "1": 10})
     assert [packing.take(1, 6) for _ in range(3)] == [["0"], ["1"], None]
     assert packing.take(1, 4) == ["0"] and packing.take(1, 4) == ["1"] and packing.take(1, 1) is None
     assert packing.take(1) == ["0"]  # nothing is known of it
@@ -293,16 +296,16 @@ def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_pat
     made = []
     for number in range(3):
         config = {"trainer": {"accelerator": "gpu", "devices": 1}, "sweep": "s", "train": {"steps": 1}}
-        made.append(jobs.Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+        made.append(Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
-    full = pool.Pool(made, workers=8, retries=0, keep_going=True, runs_per_gpu=2)
+    full = Pool(made, workers=8, retries=0, keep_going=True, runs_per_gpu=2)
     record = {"setting": "x", "hardware": {"device": "cuda"}, "speed": {"peak_memory_bytes": 6 * 2**30}}
     first = made[0]
     first.folder.path.mkdir(parents=True)
     first.folder.finish(record)
     full.queue.extend(made[1:])
     started: list[dict] = []
-    monkeypatch.setattr(pool, "Process", lambda work, config, environment: started.append(environment))
+    monkeypatch.setattr(pool, "WorkerProcess", lambda work, config, environment: started.append(environment))
     full.learn(first)
     full.fill()
     assert started == [{"CUDA_VISIBLE_DEVICES": "GPU-a"}] and [job.id for job in full.queue] == [

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import lease
-from rnnbench.cli import main
-from rnnbench.lease import Held, Lost, Watch, take
-from rnnbench.records import Log, RunFolder
+from rnnbench.cli.main import main
+from rnnbench.store import lease
+from rnnbench.store.lease import Held, Lease, Lost, Watch, take
+from rnnbench.store.run_folder import Log, RunFolder
 
 RUN = Path("run")
 
@@ -43,7 +43,7 @@ def holder(*, host: str = "", lines: str = "time.sleep(60)") -> subprocess.Popen
     """A process that holds RUN and then does `lines`."""
     code = f"""
 import pathlib, sys, time
-from rnnbench import lease
+from rnnbench.store import lease
 lease.BEAT = 0.05
 lease.HOST = {host!r} or lease.HOST
 held = lease.take(pathlib.Path({str(RUN)!r}))
@@ -174,13 +174,13 @@ def test_a_checkpoint_whose_half_was_tidied_away_is_a_run_lost_not_a_failure(mon
 
     folder = RunFolder(RUN)
     with folder.lease() as late:
-        monkeypatch.setattr("rnnbench.records.write_atomically", taken_over)
+        monkeypatch.setattr("rnnbench.store.run_folder.write_atomically", taken_over)
         with pytest.raises(Lost):
             late.save_checkpoint(2, b"")
 
 
 def test_of_many_that_try_at_once_one_has_it():
-    taken: list[lease.Lease] = []
+    taken: list[Lease] = []
     barrier = threading.Barrier(8)
 
     def race() -> None:

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from rnnbench import config, models
+from rnnbench.config.schema import CONF, choice_names, choice_settings, file_departures, read_signature
 from rnnbench.kernels import StateGradients
+from rnnbench.models import registry
+from rnnbench.models.cells.rnn import RNN
+from rnnbench.models.cells.transformer import rotate
 from rnnbench.models.mechanism import Mechanism, at_last, leaves, reset, tree_map
-from rnnbench.models.rnn import RNN
+from rnnbench.models.registry import mechanism_details, mechanism_files
 from rnnbench.models.scan import scan
-from rnnbench.models.transformer import rotate
 
 from .zoo import CASES, LENGTHS, MODELS, VALID, WITH_PLUGIN, B, D, H, T, close, count, make, real, states_of_a_loop
 
@@ -39,11 +41,11 @@ def objective(y, state, valid=None):
 
 
 def test_every_mechanism_is_listed():
-    assert set(models.MODELS) == set(models.sources())
-    assert set(WITH_PLUGIN) == {*models.MODELS, "leaky"}
-    for name, cls in models.MODELS.items():
-        assert config.signature("mechanism", name).class_name == cls.__name__
-        assert config.signature("mechanism", name).doc_line("Source")
+    assert set(registry.MODELS) == set(mechanism_files())
+    assert set(WITH_PLUGIN) == {*registry.MODELS, "leaky"}
+    for name, cls in registry.MODELS.items():
+        assert read_signature("mechanism", name).class_name == cls.__name__
+        assert read_signature("mechanism", name).doc_line("Source")
 
 
 @laws
@@ -478,25 +480,25 @@ def test_rotation_makes_products_depend_on_distance_only():
 
 
 def test_details_of_mechanisms_and_of_settings():
-    by_name = {row.name: row for row in models.details()}
-    assert set(by_name) == set(models.MODELS)
+    by_name = {row.name: row for row in mechanism_details()}
+    assert set(by_name) == set(registry.MODELS)
     assert by_name["lstm"].parameters == 4 * (128 * 128 * 2 + 2 * 128)
     assert by_name["lstm"].state_size == 256 and by_name["lstm"].backends == ("library", "fused")
     assert all(row.source and row.backends for row in by_name.values())
-    (row,) = models.details({"mine": {"mechanism": "lstm", "peepholes": "diagonal", "bidirectional": True}}, width=10)
+    (row,) = mechanism_details({"mine": {"mechanism": "lstm", "peepholes": "diagonal", "bidirectional": True}}, width=10)
     assert row[2:] == (2 * (4 * (10 * 10 * 2 + 2 * 10) + 30), 40, ("fused",))
 
 
-@pytest.mark.parametrize("name", config.names("model"))
+@pytest.mark.parametrize("name", choice_names("model"))
 def test_every_named_setting_can_be_built_and_has_a_source(name):
-    (row,) = models.details({name: config.node("model", name)}, width=8)
+    (row,) = mechanism_details({name: choice_settings("model", name)}, width=8)
     assert row.parameters > 0
-    if config.file("model", name):
-        assert (config.CONF / f"model/{name}.yaml").read_text().startswith("# ")
+    if file_departures("model", name):
+        assert (CONF / f"model/{name}.yaml").read_text().startswith("# ")
 
 
 def test_the_lstm_of_arjovsky_has_the_parameters_of_its_code():
     """Copying at 40 units: 10 symbols in, 9 out. 10 209 with the read-out."""
-    setting = {**config.node("model", "arjovsky_lstm")}
-    (row,) = models.details({"arjovsky_lstm": setting}, width=40)
+    setting = {**choice_settings("model", "arjovsky_lstm")}
+    (row,) = mechanism_details({"arjovsky_lstm": setting}, width=40)
     assert row.parameters - 4 * 40 * (40 - 10) + 40 * 9 + 9 == 10209

@@ -8,12 +8,16 @@ import re
 import pytest
 import torch
 
-from rnnbench import budget, config, run, tasks
-from rnnbench.generation import write
-from rnnbench.models import MODELS
+from rnnbench.config.budget import parse_count, solve_width
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import choice_names
+from rnnbench.models.registry import MODELS
 from rnnbench.models.stack import Stack
-from rnnbench.network import build
+from rnnbench.networks.build_network import build_network
+from rnnbench.networks.decoding import write_greedily
 from rnnbench.options import BadOption
+from rnnbench.run.plan import make_network, make_task, within_budget
+from rnnbench.tasks import load
 from rnnbench.tasks.task import Batch
 
 KINDS = [
@@ -32,12 +36,12 @@ def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
     def other(size):
         return Stack(lambda inner: MODELS[writer or mechanism](inner, hidden_size=6), size, 1, False)
 
-    return build(task, core, other, **options).double().eval()
+    return build_network(task, core, other, **options).double().eval()
 
 
 @pytest.mark.parametrize(("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("doubling", "loop"))])
 def test_a_back_end_computes_the_same_and_is_the_one_asked_for(mechanism, backends):
-    task = tasks.load("adding", length=9, sequences=20)
+    task = load("adding", length=9, sequences=20)
     batch, found = task.batch("train", 0, 4, 0), {}
     for backend in ("auto", *backends):
         network = made(task, mechanism, backend=backend)
@@ -52,7 +56,7 @@ def test_a_back_end_computes_the_same_and_is_the_one_asked_for(mechanism, backen
 
 @pytest.fixture
 def reverse():
-    return tasks.load("reverse", length=5, shortest=2, symbols=3, sequences=20)
+    return load("reverse", length=5, shortest=2, symbols=3, sequences=20)
 
 
 def batch_of(task, rows=6) -> Batch:
@@ -110,7 +114,7 @@ def log_probability(network, batch, written, end) -> list[float]:
 
 
 def test_a_beam_of_all_finds_the_likeliest(reverse):
-    task = tasks.load("reverse", length=2, shortest=2, symbols=2, sequences=20)
+    task = load("reverse", length=2, shortest=2, symbols=2, sequences=20)
     network = made(task, "gru", kind="encoder_decoder", attention="additive")
     with torch.no_grad():
         for parameter in network.parameters():
@@ -121,7 +125,7 @@ def test_a_beam_of_all_finds_the_likeliest(reverse):
     with torch.no_grad():
         scores = [log_probability(network, batch, torch.tensor([w]), task.end)[0] for w in closed]
     best = closed[max(range(len(scores)), key=scores.__getitem__)]
-    assert write(network, task, batch, beam=30 // 3)[0].tolist() == best
+    assert write_greedily(network, task, batch, beam=30 // 3)[0].tolist() == best
 
 
 def test_greedy_takes_the_likeliest_symbol_and_beams_are_no_worse(reverse):
@@ -130,7 +134,7 @@ def test_greedy_takes_the_likeliest_symbol_and_beams_are_no_worse(reverse):
         for parameter in network.parameters():
             parameter.mul_(3)
     batch = batch_of(reverse, 12)
-    greedy = write(network, reverse, batch)
+    greedy = write_greedily(network, reverse, batch)
     assert greedy.shape == (12, reverse.longest)
     with torch.no_grad():
         memory, symbols = network.begin(batch), torch.full((12,), reverse.start)
@@ -139,7 +143,7 @@ def test_greedy_takes_the_likeliest_symbol_and_beams_are_no_worse(reverse):
             symbols = torch.where((greedy[:, :t] == reverse.end).any(1), reverse.end, output.argmax(-1))
             assert torch.equal(symbols, greedy[:, t])
         one = log_probability(network, batch, greedy, reverse.end)
-        many = log_probability(network, batch, write(network, reverse, batch, beam=4), reverse.end)
+        many = log_probability(network, batch, write_greedily(network, reverse, batch, beam=4), reverse.end)
     assert sum(many) >= sum(one)
 
 
@@ -148,7 +152,7 @@ def test_long_answers_gain_by_the_length_penalty(reverse):
     batch = batch_of(reverse, 30)
 
     def length(penalty):
-        return (write(network, reverse, batch, beam=4, penalty=penalty) != reverse.end).sum()
+        return (write_greedily(network, reverse, batch, beam=4, penalty=penalty) != reverse.end).sum()
 
     assert length(5.0) > length(0.0)
 
@@ -167,7 +171,7 @@ def test_scheduled_sampling_feeds_the_networks_own_symbols(reverse):
 @pytest.mark.parametrize("read", ["last", "mean", "max"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_summary_ignores_padding(read, bidirectional):
-    task = tasks.load("adding", length=7)
+    task = load("adding", length=7)
     network = made(task, "lstm", bidirectional, read=read)
     batch = batch_of(task)._replace(lengths=torch.tensor([7, 5, 1, 3, 7, 2]))
     outputs, _ = network(batch)
@@ -178,8 +182,8 @@ def test_a_summary_ignores_padding(read, bidirectional):
 
 
 def test_carried_rows_go_on_and_fresh_ones_begin():
-    network = made(tasks.load("copy_memory", delay=2))
-    _, state = network(tasks.load("copy_memory", delay=2).batch("train", 0, 4, 0))
+    network = made(load("copy_memory", delay=2))
+    _, state = network(load("copy_memory", delay=2).batch("train", 0, 4, 0))
     carried = network.carry(state, torch.tensor([True, False, True, False]))
     assert not carried[0][0][[0, 2]].any()
     assert torch.equal(carried[0][0][[1, 3]], state[0][0][[1, 3]])
@@ -188,7 +192,7 @@ def test_carried_rows_go_on_and_fresh_ones_begin():
 
 
 def test_tied_weights_are_one_and_must_fit():
-    task = tasks.load("char_lm")
+    task = load("char_lm")
     task.prepare()
     network = made(task, "gru", embedding=6, tied=True)
     assert network.readout.weight is network.codec.embedding.weight
@@ -201,42 +205,42 @@ def test_tied_weights_are_one_and_must_fit():
 # width from a budget
 
 
-@pytest.mark.parametrize("model", config.names("model"))
+@pytest.mark.parametrize("model", choice_names("model"))
 @pytest.mark.parametrize("wanted", ["70k", "1.2M"])
 def test_every_model_meets_a_budget(model, wanted):
-    (job,) = config.jobs(["task=adding", f"model={model}", f"budget.params={wanted}"], sweep=False)
-    task = run.make_task(job)
+    (job,) = compose_jobs(["task=adding", f"model={model}", f"budget.params={wanted}"], sweep=False)
+    task = make_task(job)
     try:
-        fitted = run.within_budget(job, task)
+        fitted = within_budget(job, task)
     except BadOption as error:  # widths so coarse that two neighbours miss it on either side
         below, above = (int(number.replace(",", "")) for number in re.findall(r"has ([\d,]+\d)", str(error)))
-        assert below < 0.99 * budget.number(wanted) and above > 1.01 * budget.number(wanted)
+        assert below < 0.99 * parse_count(wanted) and above > 1.01 * parse_count(wanted)
         return
-    parameters = sum(p.numel() for p in run.make_network(fitted, task).parameters())
-    assert abs(parameters / budget.number(wanted) - 1) <= 0.01
+    parameters = sum(p.numel() for p in make_network(fitted, task).parameters())
+    assert abs(parameters / parse_count(wanted) - 1) <= 0.01
 
 
 def test_a_budget_matches_another_model_and_leaves_embeddings_out():
-    (job,) = config.jobs(["task=adding", "model=gru", "budget.match=lstm", "budget.width=130"], sweep=False)
-    task = run.make_task(job)
-    fitted = run.within_budget(job, task)
-    assert sum(p.numel() for p in run.make_network(fitted, task).parameters()) == pytest.approx(69_811, rel=0.01)
+    (job,) = compose_jobs(["task=adding", "model=gru", "budget.match=lstm", "budget.width=130"], sweep=False)
+    task = make_task(job)
+    fitted = within_budget(job, task)
+    assert sum(p.numel() for p in make_network(fitted, task).parameters()) == pytest.approx(69_811, rel=0.01)
     words = ["task=char_lm", "model=gru", "network.embedding=50", "budget.params=70k", "budget.embeddings=false"]
-    (job,) = config.jobs(words, sweep=False)
-    task = run.make_task(job)
+    (job,) = compose_jobs(words, sweep=False)
+    task = make_task(job)
     task.prepare()
-    network = run.make_network(run.within_budget(job, task), task)
+    network = make_network(within_budget(job, task), task)
     rest = sum(p.numel() for name, p in network.named_parameters() if "embedding" not in name)
     assert rest == pytest.approx(70_000, rel=0.01)
 
 
 def test_budgets_that_cannot_be():
-    assert [budget.number(text) for text in ("70000", "70k", "1.5M")] == [70_000, 70_000, 1_500_000]
+    assert [parse_count(text) for text in ("70000", "70k", "1.5M")] == [70_000, 70_000, 1_500_000]
     for text in ("", "0", "-3", "70kk", "k", "1e5"):
         with pytest.raises(BadOption, match="70k"):
-            budget.number(text)
+            parse_count(text)
     for wanted, nearest in ((140, 100), (160, 200), (99 // 2, 100)):
         with pytest.raises(BadOption, match=f"hidden_size=1 has 100, 2 has 200; .*budget.params={nearest}$"):
-            budget.solve(lambda width: 100 * width, wanted)
+            solve_width(lambda width: 100 * width, wanted)
     with pytest.raises(BadOption, match=r"budget\.match"):
-        config.jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)
+        compose_jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)

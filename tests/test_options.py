@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 import pytest
 
-from rnnbench import config, options, tasks
-from rnnbench.models import MODELS
-from rnnbench.options import AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+from rnnbench.config.schema import FILLED, read_signature
+from rnnbench.models.registry import MODELS
+from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+from rnnbench.tasks import NAMES
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,9 @@ def test_ranges_in_words():
 
 def test_source_is_read_as_python_reads_it():
     """Names, order, defaults and annotations from the text equal those of the imported class, for every class there is."""
-    classes = [(config.signature("mechanism", name), cls) for name, cls in MODELS.items()]
-    for name in tasks.NAMES:
-        read = config.signature("task", name)
+    classes = [(read_signature("mechanism", name), cls) for name, cls in MODELS.items()]
+    for name in NAMES:
+        read = read_signature("task", name)
         module = importlib.import_module(f"rnnbench.tasks.{name}")
         classes.append((read, getattr(module, read.class_name)))
     for read, cls in classes:
@@ -76,7 +77,7 @@ def test_source_is_read_as_python_reads_it():
         assert list(read.options) == [name for name in real if name != "self"]
         for name, option in read.options.items():
             default = real[name].default
-            assert option.default == (options.MISSING if default is inspect.Parameter.empty else default)
+            assert option.default == (MISSING if default is inspect.Parameter.empty else default)
             if not isinstance(option.annotation, str):
                 assert option.annotation == hints[name]
         for name, value in read.constants.items():
@@ -85,6 +86,6 @@ def test_source_is_read_as_python_reads_it():
 
 def test_every_option_says_what_it_is():
     """A comment on the line of each option of a task, a model, the network and the training, but where the name says it all."""
-    for group, name in [("task", n) for n in tasks.NAMES] + [("mechanism", n) for n in MODELS]:
-        for option in config.signature(group, name).options.values():
-            assert option.comment or option.name in config.FILLED, f"{name}.{option.name}"
+    for group, name in [("task", n) for n in NAMES] + [("mechanism", n) for n in MODELS]:
+        for option in read_signature(group, name).options.values():
+            assert option.comment or option.name in FILLED, f"{name}.{option.name}"

@@ -31,7 +31,12 @@ def test_the_wheel_runs_from_anywhere(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"rnnbench", f"rnnbench-{rnnbench.__version__}.dist-info"}, tops  # nothing generic called tasks or conf
-    for name in ("rnnbench/conf/config.yaml", "rnnbench/tasks/copy_memory.py", "rnnbench/report.html.j2", "rnnbench/py.typed"):
+    for name in (
+        "rnnbench/conf/config.yaml",
+        "rnnbench/tasks/copy_memory.py",
+        "rnnbench/analysis/report.html.j2",
+        "rnnbench/py.typed",
+    ):
         assert name in names
     place = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(place)

@@ -17,11 +17,11 @@ import pytest
 import sacrebleu
 import torch
 
-from rnnbench import tasks
-from rnnbench.cli import main
-from rnnbench.tasks import guesses
+from rnnbench.cli.main import main
+from rnnbench.data.text import Ragged
+from rnnbench.tasks import load
+from rnnbench.tasks.shared.floors import _totals, dictionary, edits, fewest_edits, most_bleu
 from rnnbench.tasks.task import SPLITS, Batch, Task
-from rnnbench.text import Ragged
 
 from .text_sets import photographs, write_split
 
@@ -38,7 +38,7 @@ def data(clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(name: str, **options) -> Task:
-    task = tasks.load(name, **options)
+    task = load(name, **options)
     task.prepare()
     return task
 
@@ -175,7 +175,7 @@ def test_text_files_are_the_same_as_parquet(data: Path, tmp_path: Path):
     (tmp_path / "test.en").write_text("one line\n")
     assert "split 'test' has 60 lines of de and 1 of en" in refusal(made, "translation", hub=str(tmp_path))
     (tmp_path / "test.en").unlink()
-    assert "there is no test.en" in refusal(tasks.load, "translation", hub=str(tmp_path))
+    assert "there is no test.en" in refusal(load, "translation", hub=str(tmp_path))
 
 
 # --- floors and the baseline
@@ -187,7 +187,7 @@ def test_the_constant_of_most_bleu_is_found():
     texts = [" ".join("?" if symbol == 1 else str(symbol) for symbol in row) for row in rows]
     references = [text.replace("?", "!") for text in texts]  # what is not known is never right
     found = [sacrebleu.corpus_bleu([text] * 40, [references], tokenize="none", force=True).score for text in texts]
-    guess = guesses.most_bleu(Ragged.of(rows))
+    guess = most_bleu(Ragged.of(rows))
     assert guess == rows[int(numpy.argmax(found))]
     assert len(set(found)) > 20
 
@@ -195,7 +195,7 @@ def test_the_constant_of_most_bleu_is_found():
 def test_word_by_word_is_right_where_words_stand_in_order(data: Path):
     small(data, 200)
     task = made("translation")
-    likeliest = guesses.dictionary(task.pairs)
+    likeliest = dictionary(task.pairs)
     for german, english in GERMAN.items():
         assert task.pairs.written.symbols[likeliest[task.pairs.read.numbers[german]]] == english
     assert task.about()["word_by_word_bleu"] == pytest.approx(100)
@@ -207,7 +207,7 @@ def test_word_by_word_is_right_where_words_stand_in_order(data: Path):
     [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("flaw", "lawn", 2), ("abc", "abc", 0), ("ab", "ba", 2)],
 )
 def test_edits(first: str, second: str, fewest: int):
-    assert guesses.edits(list(first), list(second)) == fewest
+    assert edits(list(first), list(second)) == fewest
 
 
 def test_the_string_of_fewest_edits_cannot_be_bettered_by_one():
@@ -215,16 +215,16 @@ def test_the_string_of_fewest_edits_cannot_be_bettered_by_one():
     rows = [random.integers(2, 6, random.integers(1, 8)).tolist() for _ in range(50)]
 
     def cost(text) -> int:
-        return sum(guesses.edits(list(text), row) for row in rows)
+        return sum(edits(list(text), row) for row in rows)
 
-    best = guesses.fewest_edits(Ragged.of(rows))
+    best = fewest_edits(Ragged.of(rows))
     near = [best[:at] + best[at + 1 :] for at in range(len(best))]
     for at, kind, over in itertools.product(range(len(best) + 1), range(2, 6), (0, 1)):
         near.append([*best[:at], kind, *best[at + over :]])
     assert best and cost(best) <= min(map(cost, near)) and cost(best) < cost([])
     wanted, lengths = Ragged.of(rows).padded(numpy.arange(50), pad=-1)
     texts = [tuple(text) for text in near]
-    assert guesses._totals(texts, wanted, lengths) == {text: cost(text) for text in texts}
+    assert _totals(texts, wanted, lengths) == {text: cost(text) for text in texts}
 
 
 # --- pronunciation
@@ -363,7 +363,7 @@ def test_photographs_have_five_captions(data: Path):
         write_split(data, "broken", split, photographs(6, 1))
     assert "a picture that cannot be read" in refusal(made, "photo_caption", hub=str(data / "broken"))
     write_split(data, "few", "train", {"image": [1], "caption_0": ["a"]})
-    assert "no column 'caption_1'" in refusal(tasks.load, "photo_caption", hub=str(data / "few"))
+    assert "no column 'caption_1'" in refusal(load, "photo_caption", hub=str(data / "few"))
 
 
 def test_the_longest_caption_is_none_of_the_test_split(data: Path):
@@ -377,17 +377,17 @@ def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatc
     rows = sentences(4, 0)
     french = {"de": rows["de"], "fr": rows["en"]}
     hub(data, dict.fromkeys(SPLITS, french))
-    assert "no column 'en'; there are: de, fr" in refusal(tasks.load, "translation")
+    assert "no column 'en'; there are: de, fr" in refusal(load, "translation")
     hub(data, {"train": rows}, "some/set")
-    assert "no split 'validation'; there are: train" in refusal(tasks.load, "translation", hub="some/set")
+    assert "no split 'validation'; there are: train" in refusal(load, "translation", hub="some/set")
     empty = {"de": rows["de"], "en": ["a", " ", "", "b"]}
     hub(data, {"train": rows, "validation": rows, "test": empty}, "some/other")
     message = refusal(made, "translation", hub="some/other")
     assert "column 'en'" in message and "'test' has 2 texts without a word, the first in row 2" in message
     assert not list((tmp_path / "cache" / "translation").iterdir())
-    assert "both 'de'" in refusal(tasks.load, "translation", target_column="de")
-    assert "no such folder" in refusal(tasks.load, "translation", hub="./nowhere")
-    assert "did you mean 'cmudict'" in refusal(tasks.load, "pronunciation", data="cmudct")
+    assert "both 'de'" in refusal(load, "translation", target_column="de")
+    assert "no such folder" in refusal(load, "translation", hub="./nowhere")
+    assert "did you mean 'cmudict'" in refusal(load, "pronunciation", data="cmudct")
     for number, (content, message) in enumerate(
         [(b"a A\nb\n", "line 2 has a word and no phoneme"), (b"\xff A\n", "is not UTF-8"), (b"a A\n", "has 1 words")]
     ):
@@ -397,19 +397,19 @@ def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatc
 
 def test_a_missing_extra_is_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    assert "pip install 'rnnbench[translation]'" in refusal(tasks.load, "translation")
+    assert "pip install 'rnnbench[translation]'" in refusal(load, "translation")
 
     def none(name: str):
         raise PackageNotFoundError(name)
 
     made("caption")
     for name in ("pronunciation", "caption"):
-        module = sys.modules[type(tasks.load(name)).__module__]
+        module = sys.modules[type(load(name)).__module__]
         monkeypatch.setattr(module, "distribution", none, raising=False)
         monkeypatch.setattr(module, "find_spec", lambda name: None, raising=False)
-    assert "pip install 'rnnbench[g2p]'" in refusal(tasks.load, "pronunciation")
-    assert "pip install 'rnnbench[zh]'" in refusal(tasks.load, "pronunciation", data="pypinyin")
-    assert "pip install 'rnnbench[digits]'" in refusal(tasks.load, "caption")
+    assert "pip install 'rnnbench[g2p]'" in refusal(load, "pronunciation")
+    assert "pip install 'rnnbench[zh]'" in refusal(load, "pronunciation", data="pypinyin")
+    assert "pip install 'rnnbench[digits]'" in refusal(load, "caption")
 
 
 @pytest.mark.parametrize("name", ["translation", "pronunciation", "caption"])

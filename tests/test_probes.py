@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnbench import config, examine, maps, probes, run, tasks
-from rnnbench.cli import main
+from rnnbench.analysis.heatmaps import LONG, TALL, heat_map, shared_scale
+from rnnbench.cli.examine import ROWS
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
 from rnnbench.models.stack import Stack
-from rnnbench.network import Network
+from rnnbench.networks.plain import Network
+from rnnbench.networks.probes import gradient_by_lag, recall, state_gradients
+from rnnbench.run.execute import execute
+from rnnbench.run.load import initial_network, load_run
+from rnnbench.run.plan import plan_run
+from rnnbench.tasks import load
 
 from .test_models import MODELS
 
@@ -45,8 +52,8 @@ def delay_line(task, inputs: int, delay: int) -> Network:
 
 
 def test_a_delay_line_holds_its_delay_and_no_more():
-    task = tasks.load("adding", length=30, sequences=300)
-    found = probes.recall(delay_line(task, 2, 4), task, [0, 1, 3, 4, 5, 8], rows=300)
+    task = load("adding", length=30, sequences=300)
+    found = recall(delay_line(task, 2, 4), task, [0, 1, 3, 4, 5, 8], rows=300)
     for one in found:
         if one.lag <= 4:
             assert one.r2 == pytest.approx(1, abs=1e-4), one
@@ -56,8 +63,8 @@ def test_a_delay_line_holds_its_delay_and_no_more():
 
 
 def test_symbols_are_told_from_a_delay_line_and_guessed_beyond_it():
-    task = tasks.load("copy_memory", delay=3, symbols=12, sequences=300)
-    near, far = probes.recall(delay_line(task, task.inputs.size, 2), task, [2, 10], rows=300)
+    task = load("copy_memory", delay=3, symbols=12, sequences=300)
+    near, far = recall(delay_line(task, task.inputs.size, 2), task, [2, 10], rows=300)
     assert near.r2 == pytest.approx(1, abs=1e-4) and near.accuracy == 1
     assert far.r2 < 0.2 and far.accuracy < 0.5
     assert near.commonest == pytest.approx(12 / 25, abs=0.1)  # blanks
@@ -65,45 +72,45 @@ def test_symbols_are_told_from_a_delay_line_and_guessed_beyond_it():
 
 def test_the_gradient_of_one_step_is_that_steps_own():
     """h_t = a h_{t-1} + x_t + 1: from the loss of step s, ∂L/∂h_{s-k} is a^k of ∂L/∂h_s, and nothing comes to later steps."""
-    task = tasks.load("copy_memory", delay=3, symbols=2)
+    task = load("copy_memory", delay=3, symbols=2)
     network = linear(task, 0.5 * torch.eye(10), torch.eye(10), bias=1.0)
     batch = task.batch("validation", 0, 6, 0)
-    found = probes.state_gradients(network, task, batch, step=5)
+    found = state_gradients(network, task, batch, step=5)
     (norms,) = found.values()
     assert len(norms) == 7 and norms[5:] == [0, 0]
     assert [norms[4 - k] / norms[4] for k in range(5)] == pytest.approx([0.5**k for k in range(5)], rel=1e-3)
-    assert probes.gradient_by_lag(network, task, batch, [0, 1, 3], 5) == pytest.approx([1, 0.5, 0.125], rel=1e-3)
-    (whole,) = probes.state_gradients(network, task, batch).values()
+    assert gradient_by_lag(network, task, batch, [0, 1, 3], 5) == pytest.approx([1, 0.5, 0.125], rel=1e-3)
+    (whole,) = state_gradients(network, task, batch).values()
     assert whole[6] > 0
     outputs = network(batch)[0].detach().requires_grad_()
     loss = torch.nn.functional.cross_entropy(outputs[:, 4], batch.targets[:, 4])
     (expected,) = torch.autograd.grad(loss, outputs)
     assert norms[4] == pytest.approx((expected[:, 4] @ network.readout.weight).norm().item(), rel=1e-3)
     assert all(parameter.grad is None for parameter in network.parameters())
-    adding = tasks.load("adding", length=5)
+    adding = load("adding", length=5)
     with pytest.raises(ValueError, match="answers once"):
-        probes.gradient_by_lag(delay_line(adding, 2, 1), adding, adding.batch("validation", 0, 6, 0), [1], 3)
+        gradient_by_lag(delay_line(adding, 2, 1), adding, adding.batch("validation", 0, 6, 0), [1], 3)
     with pytest.raises(ValueError, match="no step lies 5 before"):
-        probes.gradient_by_lag(network, task, batch, [5], 5)
+        gradient_by_lag(network, task, batch, [5], 5)
 
 
 def test_rows_that_end_early_do_not_count_as_lags():
-    task = tasks.load("copy_memory", delay=9, symbols=2, shortest=2)
+    task = load("copy_memory", delay=9, symbols=2, shortest=2)
     network = linear(task, torch.eye(10), torch.eye(10), bias=1.0)
-    flows = probes.gradient_by_lag(network, task, task.batch("validation", 0, 40, 0), [0, 4], None)
+    flows = gradient_by_lag(network, task, task.batch("validation", 0, 40, 0), [0, 4], None)
     assert flows == pytest.approx([1, 1], rel=1e-3)
     with pytest.raises(ValueError, match="lag 99"):
-        probes.recall(network, task, [99], rows=20)
+        recall(network, task, [99], rows=20)
 
 
 def trained(*words: str) -> Path:
-    (job,) = config.jobs(
+    (job,) = compose_jobs(
         ["task=copy_memory", "task.delay=3", "task.symbols=2", "task.sequences=60", "model.hidden_size=6", "train.batch_size=5",
          "train.steps=4", "train.eval_every=2", "train.log_every=1", "train.clip=null", "tracker=none", *words],
         sweep=False,
     )  # fmt: skip
-    run.execute(job)
-    return run.plan(job).folder.path
+    execute(job)
+    return plan_run(job).folder.path
 
 
 @pytest.fixture
@@ -112,30 +119,30 @@ def clean(tmp_path, monkeypatch) -> None:
 
 
 def test_the_initial_network_is_the_one_that_training_began_with(clean):
-    found = run.load(trained("model=gru", "seed=3"))
+    found = load_run(trained("model=gru", "seed=3"))
     batch = found.task.batch("train", 0, 5, 3)
-    (norms,) = probes.state_gradients(run.initial(found), found.task, batch).values()
+    (norms,) = state_gradients(initial_network(found), found.task, batch).values()
     assert norms == pytest.approx(found.rows[0]["train/state_gradient/core.0.0/h"], rel=1e-3)
 
 
 def test_a_heat_map_shows_what_was_logged():
     rows = [(50, [1e-3, 0.0, 1.0]), (75, [1e-9, 10.0, 1e3])]
-    spec = maps.heat(rows, -4.0, 2.0)
+    spec = heat_map(rows, -4.0, 2.0)
     cells = spec["data"]["values"]
     assert [(cell["from"], cell["to"]) for cell in cells] == [(0, 50), (50, 75)]
     assert [cell["v"] for cell in cells] == [[-3, -4, 0], [-4, 1, 2]]  # what is outside the scale has its end's colour
     assert cells[0]["a"] == [0, 1, 2] and cells[0]["b"] == [1, 2, 3]
-    long = maps.heat([(k, [10 ** (-k / 10)] * 1000) for k in range(1, 500)], -50.0, 0.0)["data"]["values"]
-    assert len(long) == maps.TALL and {len(cell["v"]) for cell in long} == {maps.LONG}
+    long = heat_map([(k, [10 ** (-k / 10)] * 1000) for k in range(1, 500)], -50.0, 0.0)["data"]["values"]
+    assert len(long) == TALL and {len(cell["v"]) for cell in long} == {LONG}
     assert long[0]["from"] == 0 and long[-1]["to"] == 499
     assert all(before["to"] == after["from"] for before, after in itertools.pairwise(long))
-    assert all(cell["v"] == [round(-cell["to"] / 10, 2)] * maps.LONG for cell in long)
+    assert all(cell["v"] == [round(-cell["to"] / 10, 2)] * LONG for cell in long)
 
 
 def test_the_scale_leaves_out_what_is_far_below():
-    assert maps.scale([[1e-3] * 100, [1e-1] * 100]) == (-3, -1)
-    assert maps.scale([[1e-30] * 100, [0.5] * 100]) == (-8, 0)
-    assert maps.scale([[0.0, math.nan]]) == (-1, 0)
+    assert shared_scale([[1e-3] * 100, [1e-1] * 100]) == (-3, -1)
+    assert shared_scale([[1e-30] * 100, [0.5] * 100]) == (-8, 0)
+    assert shared_scale([[0.0, math.nan]]) == (-1, 0)
 
 
 @pytest.mark.parametrize("name", ["picture.png", "picture.svg", "picture.html"])
@@ -157,12 +164,12 @@ def test_a_picture_of_runs(clean, name, capsys):
 def test_curves_of_a_picture_are_the_norms(clean, monkeypatch):
     folder = trained("model=lstm")
     drawn = []
-    monkeypatch.setattr(maps, "save", lambda spec, output: drawn.append(spec))
+    monkeypatch.setattr("rnnbench.cli.examine.save_picture", lambda spec, output: drawn.append(spec))
     assert main(["gradients", str(folder)]) == 0
     (row,) = drawn[0]["vconcat"]
     curves, heat_h, heat_c = row["hconcat"]
-    found = run.load(folder)
-    expected = probes.state_gradients(found.network, found.task, found.task.batch("validation", 0, examine.ROWS, 0))
+    found = load_run(folder)
+    expected = state_gradients(found.network, found.task, found.task.batch("validation", 0, ROWS, 0))
     for state in "hc":
         points = [p["norm"] for p in curves["data"]["values"] if p["moment"] == "after training" and p["state"] == state]
         assert points == expected[f"core.0.0/{state}"]
@@ -194,8 +201,8 @@ def test_the_table_of_a_probe(clean, capsys):
     lines = capsys.readouterr().out.splitlines()[-5:]
     assert lines[0].startswith("gru on copy_memory, seed 0")
     assert [line.split()[0] for line in lines[2:]] == ["0", "1", "4"]
-    found = run.load(folder)
-    recalled = probes.recall(found.network, found.task, [4])[0]
+    found = load_run(folder)
+    recalled = recall(found.network, found.task, [4])[0]
     assert lines[4].split()[1] == f"{recalled.r2:.3f}" and lines[4].split()[-2] == f"{recalled.accuracy:.3f}"
     assert "1.00e+00" in lines[2]
 

@@ -12,13 +12,14 @@ import sys
 import pytest
 import torch
 
-from rnnbench import process
 from rnnbench.kernels import recurrence
+from rnnbench.run import process_settings as process
+from rnnbench.run.process_settings import _matmul_is_fp32, configure_process
 
 PROBE = """
 import json, resource, sys, torch
-from rnnbench import process
-settings = [process.settle(**json.loads(sys.argv[1])) for _ in range(2)]
+from rnnbench.run.process_settings import configure_process
+settings = [configure_process(**json.loads(sys.argv[1])) for _ in range(2)]
 assert settings[0] == settings[1], settings
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -73,16 +74,16 @@ def matmul():
 def test_fast_products_are_given_up_where_they_round(matmul, monkeypatch):
     monkeypatch.setattr(process, "_mkl_is_slow", lambda: True)
     monkeypatch.setattr(process, "_matmul_is_fp32", lambda: False)
-    assert process.settle(threads=0, allocator=False)["fast_matmul"] is False
+    assert configure_process(threads=0, allocator=False)["fast_matmul"] is False
     assert matmul.fp32_precision == "none"
 
 
 def test_the_check_sees_bf16(monkeypatch):
-    assert process._matmul_is_fp32()
+    assert _matmul_is_fp32()
     product = torch.Tensor.__matmul__
     rounded = lambda a, b: product(a.bfloat16(), b.bfloat16()).float() if a.dtype == torch.float32 else product(a, b)  # noqa: E731
     monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
-    assert not process._matmul_is_fp32()
+    assert not _matmul_is_fp32()
 
 
 def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):
@@ -91,13 +92,13 @@ def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):
     threads = torch.get_num_threads()
     expected = {"threads": threads, "allocator": False, "fast_matmul": False, "compiled": False}
     monkeypatch.setattr(recurrence, "_by_numba", lambda: None)  # not installed
-    assert process.settle(threads=0) == expected
+    assert configure_process(threads=0) == expected
 
 
 def test_what_a_sweep_preloads_is_kept_out_of_collections():
     code = """
 import gc, sys
-import rnnbench.preload
+import rnnbench.launch.server
 assert "pytorch_lightning" in sys.modules and gc.isenabled() and gc.get_freeze_count() > 100_000
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -108,7 +109,7 @@ def test_the_server_of_jobs_ends_without_tidying_up_and_a_job_as_it_does():
     code = """
 import atexit, os, sys
 atexit.register(print, "tidied up", flush=True)
-import rnnbench.server
+import rnnbench.launch.server
 if os.fork() == 0:
     sys.exit(3)
 assert os.waitstatus_to_exitcode(os.wait()[1]) == 3

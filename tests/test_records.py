@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.records import DamagedRecord, Held, Log, RunFolder, canonical, digest, find, plain, verified, write_atomically
+from rnnbench.store.find import find_runs
+from rnnbench.store.lease import Held
+from rnnbench.store.record import DamagedRecord, canonical, digest, plain, verified, write_atomically
+from rnnbench.store.run_folder import Log, RunFolder
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_changed_record_is_noticed(folder, change):
     path.write_text(change(path.read_text()))
     with pytest.raises(DamagedRecord):
         folder.record()
-    runs, complaints = find([Path("runs")])
+    runs, complaints = find_runs([Path("runs")])
     assert runs == [] and len(complaints) == 1 and str(path) in complaints[0]
 
 
@@ -119,11 +122,11 @@ def test_finding_runs(folder):
     other.start({"task": {"name": "adding"}, "model": {"name": "gru"}, "seed": 1})
     results = Path("results.jsonl")
     results.write_text(json.dumps(folder.record()) + "\n" + json.dumps({"schema": 1, "checksum": "0"}) + "\n")
-    runs, complaints = find([Path("runs"), results])
+    runs, complaints = find_runs([Path("runs"), results])
     assert [(run.config["seed"], run.record is not None) for run in runs] == [(0, True), (1, False), (0, True)]
     assert len(complaints) == 1 and "results.jsonl:2" in complaints[0]
     with pytest.raises(FileNotFoundError):
-        find([Path("nowhere")])
+        find_runs([Path("nowhere")])
     Path("strange").mkdir()
     Path("strange/config.yaml").write_text("[1, 2]")
-    assert find([Path("strange")]) == ([], ["strange/config.yaml: no settings of a run"])
+    assert find_runs([Path("strange")]) == ([], ["strange/config.yaml: no settings of a run"])

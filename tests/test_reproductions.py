@@ -14,16 +14,36 @@ from typing import Any
 
 import pytest
 
-from rnnbench import asking, cli, config, declared, entries, measured, pages, records, renderers, reproductions, starting
-from rnnbench.records import digest
+from rnnbench.analysis.grouping import stopped_when_solved
+from rnnbench.analysis.render import to_csv, to_markdown
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.identity import setting_identity
+from rnnbench.launch.sweep import sweep_word
+from rnnbench.reproduction.collect import collect_runs, record_line, scrubbed_record
+from rnnbench.reproduction.declaration import Declaration, contrast_level, load_declaration, table_names
+from rnnbench.reproduction.evaluate import Results, evaluate_table, measure_table, row_ranks
+from rnnbench.reproduction.metrics import derived_values
+from rnnbench.reproduction.readme import table_readme
+from rnnbench.reproduction.verdict_table import (
+    all_tables,
+    cells_table,
+    claims_table,
+    contrasts_table,
+    ladder_tables,
+    summary_text,
+)
+from rnnbench.store.find import FoundRun
+from rnnbench.store.record import digest
+from rnnbench.store.run_folder import Log, RunFolder
 from tests.test_declared import GRID, edited, write
 
 
 def record(words: tuple[str, ...], seed: int, score: float, /, **changes: Any) -> dict[str, Any]:
     """A record such as a run of `words` leaves behind."""
-    (settings,) = config.jobs([*words, f"seed={seed}", "tracker=none"], sweep=False)
+    (settings,) = compose_jobs([*words, f"seed={seed}", "tracker=none"], sweep=False)
     own = {key: value for key, value in settings.items() if key not in ("runs", "accept_changes")}
-    setting = config.setting(own, "")
+    setting = setting_identity(own, "")
     version = setting["versions"]
     body = {
         "schema": 1,
@@ -76,15 +96,15 @@ def sealed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(path: Path, found: list[dict[str, Any]]) -> None:
-    path.write_text("".join(measured.line(one) + "\n" for one in found))
+    path.write_text("".join(record_line(one) + "\n" for one in found))
 
 
 @pytest.fixture
-def table(tmp_path) -> declared.Table:
-    return declared.load(str(write(tmp_path / "trial")))
+def table(tmp_path) -> Declaration:
+    return load_declaration(str(write(tmp_path / "trial")))
 
 
-def scored(table: declared.Table, scale: str = "paper", **by_column: list[float]) -> list[dict[str, Any]]:
+def scored(table: Declaration, scale: str = "paper", **by_column: list[float]) -> list[dict[str, Any]]:
     return [
         record(table.cell("adding", column, scale).words, seed, score)
         for column, scores in by_column.items()
@@ -92,20 +112,20 @@ def scored(table: declared.Table, scale: str = "paper", **by_column: list[float]
     ]
 
 
-def judge(table: declared.Table, scale: str | None = None) -> reproductions.Results:
-    return asking.measured(table, None, scale)
+def judge(table: Declaration, scale: str | None = None) -> Results:
+    return measure_table(table, None, scale)
 
 
-def rows(own: reproductions.Results) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(renderers.to_csv([pages.cells_table(own)]))))
+def rows(own: Results) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(to_csv([cells_table(own)]))))
 
 
 def test_a_table_without_runs_is_one_of_holes(table):
     own = judge(table)
     found = rows(own)
     assert [row["verdict"] for row in found] == ["missing", "missing"]
-    assert pages.claims_table(own).rows[0][2].text == "missing"
-    assert "0 of 2 cells measured" in pages.summary(own)
+    assert claims_table(own).rows[0][2].text == "missing"
+    assert "0 of 2 cells measured" in summary_text(own)
 
 
 def test_cells_contrasts_and_claims(table):
@@ -118,26 +138,26 @@ def test_cells_contrasts_and_claims(table):
     asked = own.asked[("adding", "larger")]
     assert asked.verdict.word == "undecided" and asked.answer.shows == (400, 300)
     assert own.asked[("adding", "third")].verdict.word == "holds"
-    assert pages.claims_table(own).rows[0][2].text.startswith("undecided")
+    assert claims_table(own).rows[0][2].text.startswith("undecided")
 
 
 def test_a_cell_at_its_floor_has_no_rank(tmp_path):
     scales = {"paper": {"seeds": {"first": 5}}, "laptop": {"reduction": "less"}}
-    table = declared.load(str(write(tmp_path / "t", edited(scales=scales))))
+    table = load_declaration(str(write(tmp_path / "t", edited(scales=scales))))
     lines(
         table.folder / "results.jsonl",
         scored(table, lstm=[0.1, 0.101, 0.099, 0.102, 0.098], gru=[0.01, 0.02, 0.015, 0.012, 0.018]),
     )
-    assert reproductions.ranks(judge(table), "adding") == {"adding/lstm": (2, 2), "adding/gru": (1, 1)}
+    assert row_ranks(judge(table), "adding") == {"adding/lstm": (2, 2), "adding/gru": (1, 1)}
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.167, 0.166, 0.168], gru=[0.01, 0.02, 0.015]))
-    assert reproductions.ranks(judge(table), "adding") == {}
+    assert row_ranks(judge(table), "adding") == {}
 
 
 def test_a_reduced_scale_is_not_held_against_the_paper(table):
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1, 0.101, 0.099]))
     (found, _) = rows(judge(table))
     assert (found["verdict"], found["why"], found["scale"]) == ("not comparable", "laptop scale", "laptop")
-    assert "adding at laptop scale: 4 of 6 steps" in pages.cells_table(judge(table)).gaps
+    assert "adding at laptop scale: 4 of 6 steps" in cells_table(judge(table)).gaps
 
 
 def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
@@ -149,15 +169,15 @@ def test_the_paper_scale_is_shown_before_the_laptop_scale(table):
 
 def test_a_scale_that_a_row_lacks_leaves_the_row_out(tmp_path):
     more = {**GRID["rows"]["adding"], "scales": {"paper": {"words": ["train.steps=6"]}}, "ladder": None, "contrasts": {}}
-    table = declared.load(str(write(tmp_path / "t", {**GRID, "rows": {**GRID["rows"], "long": more}})))
+    table = load_declaration(str(write(tmp_path / "t", {**GRID, "rows": {**GRID["rows"], "long": more}})))
     assert {row["row"] for row in rows(judge(table, "laptop"))} == {"adding"}
     assert {row["row"] for row in rows(judge(table, "smoke"))} == {"adding", "long"}
     assert {row["row"] for row in rows(judge(table))} == {"adding", "long"}
-    assert len(pages.tables(judge(table, "laptop"))) == 4
+    assert len(all_tables(judge(table, "laptop"))) == 4
 
 
 def test_which_way_is_better_may_be_said(tmp_path):
-    table = declared.load(str(write(tmp_path / "t", edited(better="more"))))
+    table = load_declaration(str(write(tmp_path / "t", edited(better="more"))))
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.2, 0.201, 0.199]))
     assert rows(judge(table))[0]["verdict"] == "better"
 
@@ -168,14 +188,14 @@ def diverged(words: tuple[str, ...], seed: int) -> dict[str, Any]:
 
 def test_a_cell_of_which_a_run_diverged_is_neither_judged_nor_ranked_by_the_others(tmp_path):
     contrasts = {"better": {"says": "", "a": "lstm", "b": "gru", "expect": "less"}}
-    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    table = load_declaration(str(write(tmp_path / "t", edited(contrasts=contrasts))))
     good = scored(table, lstm=[0.1, 0.1002], gru=[0.2, 0.21, 0.22])
     lines(table.folder / "results.jsonl", [*good, diverged(table.cell("adding", "lstm", "paper").words, 2)])
     own = judge(table)
     assert rows(own)[0]["verdict"] == "underpowered" and "1 of 3 runs diverged" in rows(own)[0]["why"]
     assert own.asked[("adding", "better")].verdict.word == "undecided"
     assert "1 of 3 runs" in own.asked[("adding", "better")].verdict.why
-    assert reproductions.ranks(own, "adding") == {}
+    assert row_ranks(own, "adding") == {}
     endless = record(table.cell("adding", "lstm", "paper").words, 2, 0.1, scores={"validation": {}, "test": {"mse": None}})
     lines(table.folder / "results.jsonl", [*good, endless])
     assert rows(judge(table))[0]["verdict"] == "underpowered", "a score that is not finite is none"
@@ -183,7 +203,7 @@ def test_a_cell_of_which_a_run_diverged_is_neither_judged_nor_ranked_by_the_othe
 
 def test_runs_that_do_not_answer_are_not_replaced_by_those_of_another_scale(tmp_path):
     contrasts = {"better": {"says": "", "a": "lstm", "b": "gru", "expect": "less"}}
-    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    table = load_declaration(str(write(tmp_path / "t", edited(contrasts=contrasts))))
     laptop = scored(table, "laptop", lstm=[0.1, 0.101, 0.102], gru=[0.2, 0.21, 0.22])
     paper = [
         *scored(table, lstm=[0.1, 0.1002], gru=[0.2, 0.21, 0.22]),
@@ -192,12 +212,12 @@ def test_runs_that_do_not_answer_are_not_replaced_by_those_of_another_scale(tmp_
     lines(table.folder / "results.jsonl", [*laptop, *paper])
     asked = judge(table).asked[("adding", "better")]
     assert (asked.scale, asked.verdict.word, asked.answer) == ("paper", "undecided", None)
-    assert pages.tables(judge(table))
+    assert all_tables(judge(table))
 
 
 def test_sameness_of_runs_that_stopped_when_solved_says_so(tmp_path):
     contrasts = {"alike": {"says": "", "a": "lstm", "b": "gru", "expect": "same", "margin": 0.01}}
-    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    table = load_declaration(str(write(tmp_path / "t", edited(contrasts=contrasts))))
     found = scored(table, lstm=[0.001, 0.0011, 0.0012], gru=[0.001, 0.0011, 0.0013])
     for solved_step, said in ((found[0]["steps"], True), (1, False)):
         for one in found:
@@ -209,7 +229,7 @@ def test_sameness_of_runs_that_stopped_when_solved_says_so(tmp_path):
 
 def test_times_are_of_all_steps_where_a_run_did_not_solve(tmp_path):
     contrasts = {"sooner": {"says": "", "a": "lstm", "b": "gru", "expect": "less"}}
-    table = declared.load(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts=contrasts))))
+    table = load_declaration(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts=contrasts))))
     words = table.cell("adding", "lstm", "paper").words
     found = [record(words, 0, 0.001), {**diverged(words, 1), "steps": 1}, {**diverged(words, 2), "steps": 1}]
     for one in found[1:]:
@@ -222,22 +242,22 @@ def test_times_are_of_all_steps_where_a_run_did_not_solve(tmp_path):
 
 
 def test_a_run_that_patience_ended_was_watched_until_then(tmp_path):
-    table = declared.load(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts={}))))
+    table = load_declaration(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts={}))))
     words = table.cell("adding", "lstm", "paper").words
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, steps=2), record(words, 1, 0.001)])
     assert judge(table).shown("adding", "lstm").times("steps_to_solve") == ([2.0, 3.0], [False, True])
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, solved=None), record(words, 1, 0.5, solved=None)])
-    assert "–" in pages.readme(judge(table), renderers.to_markdown), "its task cannot be solved: a hole, and no traceback"
+    assert "–" in table_readme(judge(table), to_markdown), "its task cannot be solved: a hole, and no traceback"
 
 
 def test_what_is_not_finite_is_no_number_of_a_run(tmp_path):
     contrasts = {"bursts": {"says": "", "a": "lstm", "b": "gru", "metric": "max.train/gradient_norm", "expect": "more"}}
-    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    table = load_declaration(str(write(tmp_path / "t", edited(contrasts=contrasts))))
     found = scored(table, lstm=[0.1, 0.1, 0.1], gru=[0.2, 0.2, 0.2])
     for seed, one in enumerate(found):
         one["measures"] = {"max.train/gradient_norm": float(seed) if seed else math.inf}
-    stored = [records.Stored(tmp_path / "results.jsonl", one["config"], one) for one in found]
-    own = reproductions.results(table, stored)
+    stored = [FoundRun(tmp_path / "results.jsonl", one["config"], one) for one in found]
+    own = evaluate_table(table, stored)
     assert own.asked[("adding", "bursts")].verdict.word == "undecided"
     assert "1 of 3 runs" in own.asked[("adding", "bursts")].verdict.why
 
@@ -251,8 +271,8 @@ def test_a_look_has_its_share_of_the_level_whichever_side_is_looked_at_more_ofte
         "words": f"{row['words']} task.length=10",
         "scales": {"paper": {"seeds": {"first": 3, "more": 3, "most": 9}}},
     }
-    table = declared.load(str(write(tmp_path / "t", {**GRID, "rows": {"adding": once, "long": often}})))
-    level = declared.contrast_level(table, "adding", table.grid.rows["adding"].contrasts["far"], "paper")
+    table = load_declaration(str(write(tmp_path / "t", {**GRID, "rows": {"adding": once, "long": often}})))
+    level = contrast_level(table, "adding", table.grid.rows["adding"].contrasts["far"], "paper")
     assert level == pytest.approx(0.05 / 3)
 
 
@@ -273,69 +293,69 @@ def test_a_contrast_says_its_scale_and_never_mixes_two(table):
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1] * 3) + scored(table, "laptop", gru=[0.1] * 3))
     assert judge(table).asked[("adding", "larger")].verdict.word == "undecided"
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1] * 3, gru=[0.1] * 3))
-    shown = pages.contrasts_table(judge(table))
+    shown = contrasts_table(judge(table))
     assert [row[1].text for row in shown.rows] == ["laptop", "laptop"]
 
 
 def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp_path):
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.2, 0.3]))
     body = record(table.cell("adding", "lstm", "paper").words, 0, 0.1 + 1e-9)
-    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    folder = RunFolder(tmp_path / "runs/adding/lstm/s0-x")
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
     folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
-    own = asking.measured(table, tmp_path / "runs")
+    own = measure_table(table, tmp_path / "runs")
     assert own.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
     assert not own.complaints
-    assert "run again: adding/lstm at paper scale: 1 of 1 gave the committed score" in pages.cells_table(own).gaps
+    assert "run again: adding/lstm at paper scale: 1 of 1 gave the committed score" in cells_table(own).gaps
     other = record(table.cell("adding", "lstm", "paper").words, 1, 0.25)
-    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s1-x")
+    folder = RunFolder(tmp_path / "runs/adding/lstm/s1-x")
     folder.start({**other["config"], "id": other["id"], "setting": other["setting"]})
     folder.finish({key: value for key, value in other.items() if key not in ("checksum", "schema")})
-    said = pages.cells_table(asking.measured(table, tmp_path / "runs")).gaps
+    said = cells_table(measure_table(table, tmp_path / "runs")).gaps
     assert "run again: adding/lstm at paper scale: 1 of 2 gave the committed score; seed 1: 0.25, committed 0.2" in said
 
 
 def test_a_run_made_again_with_a_damaged_log_is_named_and_no_more(tmp_path):
-    table = declared.load(str(write(tmp_path / "t", edited(metric="last.train/loss", better="less"))))
+    table = load_declaration(str(write(tmp_path / "t", edited(metric="last.train/loss", better="less"))))
     body = record(table.cell("adding", "lstm", "paper").words, 0, 0.1)
-    lines(table.folder / "results.jsonl", [measured.scrubbed(body, {"last.train/loss": 0.5}, {})])
-    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    lines(table.folder / "results.jsonl", [scrubbed_record(body, {"last.train/loss": 0.5}, {})])
+    folder = RunFolder(tmp_path / "runs/adding/lstm/s0-x")
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
     folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")} | {"steps": 1})
     (folder.path / "metrics.jsonl").write_text("garbage\n")
-    own = asking.measured(table, tmp_path / "runs")
-    assert any("seed 0: its log cannot be read" in gap for gap in pages.cells_table(own).gaps)
+    own = measure_table(table, tmp_path / "runs")
+    assert any("seed 0: its log cannot be read" in gap for gap in cells_table(own).gaps)
     assert own.shown("adding", "lstm").values("last.train/loss") == [0.5]
 
 
 def test_what_ends_at_its_last_step_did_not_stop_early():
     solved = {"solved": True, "solved_step": 6, "steps": 6}
-    assert entries.stopped({**solved, "departures": {}})
-    assert not entries.stopped({**solved, "departures": {"train.stop_when_solved": False}})
-    assert not entries.stopped({**solved, "solved_step": 3, "departures": {}})
+    assert stopped_when_solved({**solved, "departures": {}})
+    assert not stopped_when_solved({**solved, "departures": {"train.stop_when_solved": False}})
+    assert not stopped_when_solved({**solved, "solved_step": 3, "departures": {}})
 
 
 def test_a_margin_that_is_moved_afterwards_is_seen(tmp_path):
-    table = declared.load(str(write(tmp_path / "t")))
+    table = load_declaration(str(write(tmp_path / "t")))
     body = record(table.cell("adding", "lstm", "laptop").words, 0, 0.1)
     before = table.digest("adding")
-    kept = measured.scrubbed(body, {}, {"t/adding": before})
+    kept = scrubbed_record(body, {}, {"t/adding": before})
     lines(table.folder / "results.jsonl", [kept])
-    assert pages.contrasts_table(judge(table)).rows[0][-1].text == before
-    moved = declared.load(str(write(tmp_path / "t", edited(margin=0.5))))
-    assert pages.contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
+    assert contrasts_table(judge(table)).rows[0][-1].text == before
+    moved = load_declaration(str(write(tmp_path / "t", edited(margin=0.5))))
+    assert contrasts_table(judge(moved)).rows[0][-1].text == f"{moved.digest('adding')} (was {before})"
 
 
 def test_each_collected_run_keeps_the_digest_that_it_was_collected_under(tmp_path):
-    table = declared.load(str(write(tmp_path / "t")))
+    table = load_declaration(str(write(tmp_path / "t")))
     bodies = [record(table.cell("adding", "lstm", "laptop").words, seed, 0.1) for seed in (0, 1)]
     for body in bodies:
-        folder = records.RunFolder(tmp_path / f"runs/adding/lstm/s{body['seed']}-x")
+        folder = RunFolder(tmp_path / f"runs/adding/lstm/s{body['seed']}-x")
         folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
         folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
-    kept = measured.scrubbed(records.RunFolder(tmp_path / "runs/adding/lstm/s0-x").record(), {}, {"t/adding": "before"})
+    kept = scrubbed_record(RunFolder(tmp_path / "runs/adding/lstm/s0-x").record(), {}, {"t/adding": "before"})
     lines(table.folder / "results.jsonl", [kept])
-    asking.collect(table, tmp_path / "runs")
+    collect_runs(table, tmp_path / "runs")
     found = map(json.loads, (table.folder / "results.jsonl").read_text().splitlines())
     assert {one["seed"]: one["declared"]["t/adding"] for one in found} == {0: "before", 1: table.digest("adding")}
 
@@ -377,7 +397,7 @@ def test_a_wrong_record_is_refused_by_name(table, name):
     own = judge(table)
     assert any(said in complaint for complaint in own.complaints), own.complaints
     assert rows(own)[0]["seeds"] == "0", "the good one stays"
-    assert any("refused" in gap for gap in pages.cells_table(own).gaps)
+    assert any("refused" in gap for gap in cells_table(own).gaps)
 
 
 def test_a_changed_number_is_refused_by_its_checksum(table):
@@ -390,7 +410,7 @@ def test_a_changed_number_is_refused_by_its_checksum(table):
 
 
 def test_other_data_are_refused(tmp_path):
-    table = declared.load(str(write(tmp_path / "t", edited(data="0123456789abcdef"))))
+    table = load_declaration(str(write(tmp_path / "t", edited(data="0123456789abcdef"))))
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1]))
     assert "another split" in judge(table).complaints[0]
 
@@ -408,7 +428,7 @@ def test_two_records_of_one_seed_that_disagree_are_both_refused(table):
 
 def test_the_default_width_is_no_other_width(tmp_path):
     """A cell that asks for the width by default, and so names none, is not given the run of another width."""
-    table = declared.load(str(write(tmp_path / "t", edited(words="task=adding task.length=8 task.sequences=20"))))
+    table = load_declaration(str(write(tmp_path / "t", edited(words="task=adding task.length=8 task.sequences=20"))))
     words = table.cell("adding", "lstm", "paper").words
     usual, wide = record((*words, "model.hidden_size=128"), 0, 0.1), record((*words, "model.hidden_size=223"), 0, 0.2)
     lines(table.folder / "results.jsonl", [usual, wide, record((*words, "model.hidden_size=223"), 1, 0.2)])
@@ -418,7 +438,7 @@ def test_the_default_width_is_no_other_width(tmp_path):
 
 def test_a_budget_is_matched_by_what_was_asked(tmp_path):
     grid = edited(words="task=adding task.length=8 task.sequences=20 budget.params=400")
-    table = declared.load(str(write(tmp_path / "t", grid)))
+    table = load_declaration(str(write(tmp_path / "t", grid)))
     cell = table.cell("adding", "lstm", "paper")
     solved = record((*cell.words, "model.hidden_size=7"), 0, 0.1)
     by_hand = record((*[w for w in cell.words if not w.startswith("budget")], "model.hidden_size=7"), 1, 0.1)
@@ -431,19 +451,19 @@ def test_a_budget_is_matched_by_what_was_asked(tmp_path):
 
 def test_the_gradient_through_time_as_two_numbers():
     norms = [10.0 ** (t - 9) for t in range(10)]
-    found = measured.derived({"train/state_gradient/core.0.0/h": norms})
+    found = derived_values({"train/state_gradient/core.0.0/h": norms})
     assert found["train/fall/core.0.0"] == pytest.approx(-9)
     assert found["train/decay/core.0.0"] == pytest.approx(-2.302585)
-    both = measured.derived({f"train/state_gradient/core.0.0/{part}": [3.0 if part == "h" else 4.0, 1.0] for part in "hc"})
+    both = derived_values({f"train/state_gradient/core.0.0/{part}": [3.0 if part == "h" else 4.0, 1.0] for part in "hc"})
     assert both["train/fall/core.0.0"] == pytest.approx(0.5 * math.log10(25 / 2))
-    assert measured.derived({"train/state_gradient/core.0.0/h": [0.0, 1.0]}) == {}
+    assert derived_values({"train/state_gradient/core.0.0/h": [0.0, 1.0]}) == {}
 
 
 def test_a_ladder_prices_each_quirk(table):
     (rungs,) = table.rungs("adding")
     found = [record(cell.words, seed, 0.1 * (3 - k) + 0.001 * seed) for k, cell in enumerate(rungs) for seed in range(3)]
     lines(table.folder / "results.jsonl", found)
-    (ladder,) = pages.ladder_tables(judge(table))
+    (ladder,) = ladder_tables(judge(table))
     assert [row[0].text for row in ladder.rows] == ["published", "without anywhere", "fair"]
     assert [row[4].text[:5] for row in ladder.rows] == ["", "−0.10", "−0.10"]
     assert ladder.rows[0][5].text == "0.3", "the best seed beside the mean"
@@ -451,20 +471,20 @@ def test_a_ladder_prices_each_quirk(table):
 
 def test_collected_records_are_scrubbed_and_go_on_counting(table, tmp_path, monkeypatch):
     cell = table.cell("adding", "lstm", "paper")
-    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    folder = RunFolder(tmp_path / "runs/adding/lstm/s0-x")
     body = {key: value for key, value in record(cell.words, 0, 0.1).items() if key not in ("checksum", "schema")}
     body["config"] = {**body["config"], "tracker": {"name": "wandb", "entity": "somebody"}}
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
-    log = records.Log(folder)
+    log = Log(folder)
     log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0], "train/loss": 3.0}, {})
     log.close()
     folder.finish(body)
-    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    assert main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
     text = (table.folder / "results.jsonl").read_text()
     assert "somebody" not in text and len(text.splitlines()) == 1
     assert json.loads(text)["sealed_before"] == folder.record()["checksum"]
     assert rows(judge(table))[0]["seeds"] == "0"
-    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    assert main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
     assert (table.folder / "results.jsonl").read_text() == text, "collecting twice changes nothing"
 
 
@@ -489,24 +509,24 @@ def test_a_line_that_cannot_be_read_is_not_lost(table, capsys, change, said):
     first, rest = path.read_text().split("\n", 1)
     path.write_text(change(first) + "\n" + rest)
     before = path.read_bytes()
-    assert cli.main(["table", str(table.folder), "--collect"]) == 2
+    assert main(["table", str(table.folder), "--collect"]) == 2
     assert said in (error := capsys.readouterr().err) and error.count("\n") == 1
     assert path.read_bytes() == before
 
 
 def test_what_contrasts_read_of_logs_is_collected(tmp_path):
     contrasts = {"falls": {"says": "", "a": "lstm", "b": "gru", "metric": "first.train/fall/core.0.0", "expect": "more"}}
-    table = declared.load(str(write(tmp_path / "t", edited(contrasts=contrasts))))
-    folder = records.RunFolder(tmp_path / "runs/adding/lstm/s0-x")
+    table = load_declaration(str(write(tmp_path / "t", edited(contrasts=contrasts))))
+    folder = RunFolder(tmp_path / "runs/adding/lstm/s0-x")
     body = {
         k: v for k, v in record(table.cell("adding", "lstm", "laptop").words, 0, 0.1).items() if k not in ("checksum", "schema")
     }
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
-    log = records.Log(folder)
+    log = Log(folder)
     log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0]}, {})
     log.close()
     folder.finish(body)
-    assert cli.main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
+    assert main(["table", str(table.folder), "--runs", str(tmp_path / "runs"), "--collect"]) == 0
     (kept,) = map(json.loads, (table.folder / "results.jsonl").read_text().splitlines())
     assert kept["measures"] == {"first.train/fall/core.0.0": pytest.approx(-2)}
 
@@ -514,7 +534,7 @@ def test_what_contrasts_read_of_logs_is_collected(tmp_path):
 def test_settings_that_name_a_path_are_not_collected():
     body = {"config": {"task": {"name": "char_lm", "text": "/home/me/book.txt"}}, "checksum": ""}
     with pytest.raises(ValueError, match="a path of one machine"):
-        measured.scrubbed(body, {}, {})
+        scrubbed_record(body, {}, {})
 
 
 NO_TORCH = """
@@ -524,8 +544,8 @@ class Refuse:
         if name.split(".")[0] in ("torch", "pytorch_lightning", "wandb", "datasets"):
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Refuse())
-from rnnbench import cli
-sys.exit(cli.main(sys.argv[1:]))
+from rnnbench.cli.main import main
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -535,9 +555,9 @@ def without_torch(*words: str) -> subprocess.CompletedProcess:
 
 def test_committed_pages_are_what_the_committed_results_give():
     """As `make tables` makes them, torch and its kin blocked; nothing is written where nothing has changed."""
-    for name in declared.names():
-        table = declared.load(name)
-        page = pages.readme(asking.measured(table, None), renderers.to_markdown)
+    for name in table_names():
+        table = load_declaration(name)
+        page = table_readme(measure_table(table, None), to_markdown)
         assert page == (table.folder / "README.md").read_text(encoding="utf-8"), f"rnnbench table {name} --write"
 
 
@@ -573,7 +593,7 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     done = run("reproduce", str(table.folder), "tracker=none")
     assert done.returncode == 0, done.stderr
     assert "6 runs" in done.stdout and "10 runs" in done.stdout
-    own = asking.measured(table, Path("runs"))
+    own = measure_table(table, Path("runs"))
     assert own.asked[("adding", "larger")].verdict.word == "holds"
     assert len(own.shown("adding", "lstm").runs) in (5, 7, 8)
     ladder = run("reproduce", str(table.folder), "--as", "published", "tracker=none", "--rows", "adding")
@@ -585,7 +605,7 @@ def test_what_is_committed_is_made_here_again_where_that_is_asked_for(table):
     """The command that a page gives for a cell: same numbers, from runs of this machine."""
     words = ["reproduce", str(table.folder), "--rows", "adding", "--columns", "lstm", "--scale", "laptop", "tracker=none"]
     assert run(*words).returncode == 0
-    assert cli.main(["table", str(table.folder), "--collect"]) == 0
+    assert main(["table", str(table.folder), "--collect"]) == 0
     shutil.rmtree("runs")
     idle = run(*words)
     assert idle.returncode == 0 and "--again makes it here once more" in idle.stdout and not Path("runs").exists()
@@ -597,10 +617,10 @@ def test_what_is_committed_is_made_here_again_where_that_is_asked_for(table):
 def test_a_page_written_by_hand_is_not_written_over(table, capfd):
     page = table.folder / "README.md"
     page.write_text("# my own notes\n")
-    assert cli.main(["table", str(table.folder), "--write"]) == 2
+    assert main(["table", str(table.folder), "--write"]) == 2
     assert "written by hand" in capfd.readouterr().err and page.read_text() == "# my own notes\n"
     page.unlink()
-    assert cli.main(["table", str(table.folder), "--write"]) == cli.main(["table", str(table.folder), "--write"]) == 0
+    assert main(["table", str(table.folder), "--write"]) == main(["table", str(table.folder), "--write"]) == 0
 
 
 def test_a_scale_that_a_row_lacks_leaves_its_runs_out(tmp_path):
@@ -625,10 +645,10 @@ def test_a_sweep_of_a_file_of_lines():
 
 def test_two_names_are_two_sweeps():
     names = ["mine", "my_runs-2.1", "实验", "поиск", "été", "ôtô", "a b", "a-b", ".a", "-a", "x" * 99, "x" * 120, "sweep"]
-    words = [starting._word(name) for name in names]
+    words = [sweep_word(name) for name in names]
     assert len(set(words)) == len(names) and words[:2] == names[:2] and words[2].startswith("sweep-")
     for word in words:
-        config.jobs(["task=adding", "model=lstm", f"sweep={word}"], sweep=False)
+        compose_jobs(["task=adding", "model=lstm", f"sweep={word}"], sweep=False)
 
 
 @pytest.mark.parametrize(
@@ -645,7 +665,7 @@ def test_two_names_are_two_sweeps():
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said):
-    assert cli.main([str(table.folder) if word == "TABLE" else word for word in words]) == 2
+    assert main([str(table.folder) if word == "TABLE" else word for word in words]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not Path("runs").exists()

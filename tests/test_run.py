@@ -16,16 +16,24 @@ import pytest
 import torch
 
 import rnnbench
-from rnnbench import config, jobs, run, tasks
-from rnnbench.cli import main
-from rnnbench.records import RunFolder, find
+from rnnbench.cli.main import main
+from rnnbench.config.checks import writable_folder
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import read_signature
+from rnnbench.launch.status import last_step
+from rnnbench.run.execute import execute, never_solved
+from rnnbench.run.failures import Stopped
+from rnnbench.run.load import initial_network
+from rnnbench.store.find import find_runs
+from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.tasks import load
 
 SMALL = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8", "train.learning_rate=0.01"]
 TINY = [*SMALL, "model.hidden_size=8", "train.steps=60", "train.eval_every=20", "train.log_every=7", "network.dropout=0.2"]
 
 
 def settings(*overrides: str) -> dict:
-    (job,) = config.jobs([*TINY, "model=lstm", "tracker=none", *overrides], sweep=False)
+    (job,) = compose_jobs([*TINY, "model=lstm", "tracker=none", *overrides], sweep=False)
     return job
 
 
@@ -69,7 +77,7 @@ def test_one_line_trains_and_records(capfd):
 
 
 def test_the_loaded_network_scores_what_was_recorded():
-    run.execute(settings())
+    execute(settings())
     before = torch.get_rng_state()
     trained = rnnbench.load(only().path)
     assert torch.equal(torch.get_rng_state(), before)
@@ -86,7 +94,7 @@ def test_the_loaded_network_scores_what_was_recorded():
 
 @pytest.mark.parametrize("overrides", [[], ["task.length=100", "task.sequences=1000"]])
 def test_the_recorded_floor_is_that_of_the_test_split(overrides):
-    record = run.execute(settings(*overrides, "train.steps=1"))
+    record = execute(settings(*overrides, "train.steps=1"))
     task = rnnbench.load(only().path).task
     batch = task.batch("test", 0, task.sequences, 0)
     assert record["task"]["floor"] == pytest.approx((batch.targets - 1).square().mean().item(), rel=1e-5)
@@ -94,13 +102,13 @@ def test_the_recorded_floor_is_that_of_the_test_split(overrides):
 
 
 def test_loading_asks_for_no_folder_to_write_in(monkeypatch):
-    run.execute(settings("train.steps=1"))
+    execute(settings("train.steps=1"))
     place = only().path.absolute()
     monkeypatch.setattr(os, "access", lambda *_: False)
     trained = rnnbench.load(place)
-    assert run.initial(trained) is not None
+    assert initial_network(trained) is not None
     with pytest.raises(ValueError, match="no folder can be written"):
-        config.writable("runs")
+        writable_folder("runs")
 
 
 def test_what_does_not_belong_to_the_record_is_not_loaded(capfd):
@@ -123,16 +131,16 @@ def test_what_does_not_belong_to_the_record_is_not_loaded(capfd):
 
 
 def test_solved_is_what_validation_says_and_stops():
-    record = run.execute(settings("task.solved_below=0.2", "train.steps=400", "network.dropout=0"))
+    record = execute(settings("task.solved_below=0.2", "train.steps=400", "network.dropout=0"))
     assert record["solved"] is True and record["solved_step"] == record["steps"]
-    assert run.execute(settings("task.solved_below=0.0000001", "runs=never"))["solved"] is False
+    assert execute(settings("task.solved_below=0.0000001", "runs=never"))["solved"] is False
 
 
 def test_a_bound_that_nothing_passes_says_that_there_is_no_solution():
-    assert run.never_solved(tasks.load("reverse", solved_above=1.0)) and not run.never_solved(tasks.load("reverse"))
-    assert run.never_solved(tasks.load("char_lm", solved_below=0.0)) and not run.never_solved(tasks.load("adding"))
+    assert never_solved(load("reverse", solved_above=1.0)) and not never_solved(load("reverse"))
+    assert never_solved(load("char_lm", solved_below=0.0)) and not never_solved(load("adding"))
     for name in ("translation", "photo_caption"):
-        options = config.signature("task", name)
+        options = read_signature("task", name)
         assert options.options["solved_above"].default == options.constants.get("most", 1) == 100
 
 
@@ -146,7 +154,7 @@ def undisturbed(tmp_path_factory) -> dict[str, tuple[list, dict]]:
     found = {}
     for kind, overrides in KINDS.items():
         root = tmp_path_factory.mktemp("undisturbed")
-        run.execute(settings(*overrides, f"runs={root}"))
+        execute(settings(*overrides, f"runs={root}"))
         found[kind] = end_of(root)
     return found
 
@@ -168,9 +176,9 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("killed_at", [1, 7, 19, 20, 21, 59, 60])
 def test_killed_at_any_step_it_goes_on_to_the_same_numbers(kind, killed_at, undisturbed, monkeypatch):
-    from rnnbench import training
+    from rnnbench.training.learner import Learner
 
-    real = training.Learner.on_train_batch_end
+    real = Learner.on_train_batch_end
 
     def dies(self, *arguments):
         real(self, *arguments)
@@ -178,12 +186,12 @@ def test_killed_at_any_step_it_goes_on_to_the_same_numbers(kind, killed_at, undi
             Path("died").touch()
             raise Killed
 
-    monkeypatch.setattr(training.Learner, "on_train_batch_end", dies)
+    monkeypatch.setattr(Learner, "on_train_batch_end", dies)
     # a checkpoint at every step: each is a place to go on from
     (job,) = [settings(*KINDS[kind], "trainer.save_seconds=0.000001")]
     with pytest.raises(Killed):
-        run.execute(job)
-    run.execute(job)
+        execute(job)
+    execute(job)
     assert end_of("runs") == undisturbed[kind]
 
 
@@ -192,12 +200,12 @@ def test_the_carried_state_survives_too(tmp_path):
     text.write_text("".join(random.Random(0).choices("abcde ", k=20000)))
     overrides = ["task=char_lm", f"task.text={text.absolute()}", "task.window=10", "model=lstm", "model.hidden_size=8"]
     overrides += ["train.batch_size=4", "train.steps=30", "train.eval_every=20", "train.log_every=4", "network.embedding=4"]
-    (whole,) = config.jobs([*overrides, "tracker=none", "runs=whole"], sweep=False)
-    run.execute(whole)
-    (parts,) = config.jobs([*overrides, "tracker=none", "runs=parts", "trainer.save_seconds=0.000001"], sweep=False)
-    from rnnbench import training
+    (whole,) = compose_jobs([*overrides, "tracker=none", "runs=whole"], sweep=False)
+    execute(whole)
+    (parts,) = compose_jobs([*overrides, "tracker=none", "runs=parts", "trainer.save_seconds=0.000001"], sweep=False)
+    from rnnbench.training.learner import Learner
 
-    real = training.Learner.on_train_batch_end
+    real = Learner.on_train_batch_end
     with pytest.MonkeyPatch.context() as patch:
 
         def dies(self, *arguments):
@@ -205,16 +213,16 @@ def test_the_carried_state_survives_too(tmp_path):
             if self.step == 11:
                 raise Killed
 
-        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        patch.setattr(Learner, "on_train_batch_end", dies)
         with pytest.raises(Killed):
-            run.execute(parts)
-    run.execute(parts)
+            execute(parts)
+    execute(parts)
     assert end_of("parts") == end_of("whole")
 
 
 def test_workers_change_nothing(undisturbed):
     for workers in (1, 4):
-        run.execute(settings(f"trainer.workers={workers}", f"runs=w{workers}"))
+        execute(settings(f"trainer.workers={workers}", f"runs=w{workers}"))
         assert end_of(f"w{workers}") == undisturbed["adam"]
 
 
@@ -262,7 +270,7 @@ def test_asked_to_end_it_saves_and_goes_on(number):
 def test_a_run_that_diverges_is_recorded_and_the_sweep_goes_on(capfd):
     words = ["-m", *TINY, "model=rnn", "model.nonlinearity=relu", "train.clip=null", "train.optimizer=sgd"]
     assert main(["train", *words, "train.learning_rate=1e30,0.001", "tracker=none"]) == 0
-    runs, _ = find([Path("runs")])
+    runs, _ = find_runs([Path("runs")])
     by_status = {stored.record["status"]: stored.record for stored in runs}
     assert set(by_status) == {"diverged", "finished"}
     diverged = by_status["diverged"]
@@ -272,9 +280,9 @@ def test_a_run_that_diverges_is_recorded_and_the_sweep_goes_on(capfd):
 
 
 def test_the_seconds_before_an_interruption_count(monkeypatch):
-    from rnnbench import training
+    from rnnbench.training.learner import Learner
 
-    slow, end = training.Learner.training_step, training.Learner.on_train_batch_end
+    slow, end = Learner.training_step, Learner.on_train_batch_end
 
     def step(self, *arguments):
         time.sleep(0.01)
@@ -286,20 +294,20 @@ def test_the_seconds_before_an_interruption_count(monkeypatch):
         end(self, *arguments)
 
     words = ["train.log_every=60", "train.eval_every=60"]
-    monkeypatch.setattr(training.Learner, "training_step", step)
-    with monkeypatch.context() as patch, pytest.raises(run.Stopped, match="interrupted at step 40"):
-        patch.setattr(training.Learner, "on_train_batch_end", ask)
-        run.execute(settings(*words))
-    record = run.execute(settings(*words))
+    monkeypatch.setattr(Learner, "training_step", step)
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="interrupted at step 40"):
+        patch.setattr(Learner, "on_train_batch_end", ask)
+        execute(settings(*words))
+    record = execute(settings(*words))
     assert record["steps"] == 60 and record["speed"]["seconds"] > 0.6
     assert record["speed"]["steps_per_second"] < 100
     assert only().rows()[0]["steps_per_second"] < 100
 
 
 def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, capfd):
-    from rnnbench import training
+    from rnnbench.training.learner import Learner
 
-    real = training.Learner.on_train_batch_end
+    real = Learner.on_train_batch_end
 
     def dies(self, *arguments):
         real(self, *arguments)
@@ -307,9 +315,9 @@ def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, 
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Learner, "on_train_batch_end", dies)
+        patch.setattr(Learner, "on_train_batch_end", dies)
         with pytest.raises(Killed):
-            run.execute(settings())
+            execute(settings())
     folder = only()
     newest, *_ = sorted((folder.path / "checkpoints").glob("*.pt"), reverse=True)
     data = bytearray(newest.read_bytes())
@@ -330,11 +338,11 @@ def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, 
 
     def looks(self, *arguments):
         real(self, *arguments)
-        seen.append(jobs.last_step(folder))
+        seen.append(last_step(folder))
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Learner, "on_train_batch_end", looks)
-        run.execute(settings())
+        patch.setattr(Learner, "on_train_batch_end", looks)
+        execute(settings())
     out = capfd.readouterr().out
     assert out.count("left out") >= 4
     assert max(seen) <= 60 and not list((folder.path / "checkpoints").iterdir())
@@ -343,10 +351,9 @@ def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, 
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(capfd, monkeypatch, undisturbed):
-    from rnnbench import records
 
     assert main(["train", *TINY, "model=gru", "tracker=none"]) == 0
-    real = records.Log.append
+    real = Log.append
 
     def full(self, step, metrics, timings):
         if step > 30:
@@ -354,25 +361,25 @@ def test_a_full_disk_is_one_line_and_loses_nothing(capfd, monkeypatch, undisturb
         real(self, step, metrics, timings)
 
     with monkeypatch.context() as patch:
-        patch.setattr(records.Log, "append", full)
+        patch.setattr(Log, "append", full)
         capfd.readouterr()
         assert main(["train", *TINY, "model=lstm", "tracker=none"]) == 1
         err = capfd.readouterr().err
         assert "No space left on device" in err and "Traceback" not in err
-    finished = [stored for stored in find([Path("runs")])[0] if stored.record]
+    finished = [stored for stored in find_runs([Path("runs")])[0] if stored.record]
     assert [stored.record["model"]["name"] for stored in finished] == ["gru"]
     assert main(["train", *TINY, "model=lstm", "tracker=none", "runs=runs"]) == 0
-    (lstm,) = [stored for stored in find([Path("runs")])[0] if stored.record["model"]["name"] == "lstm"]
+    (lstm,) = [stored for stored in find_runs([Path("runs")])[0] if stored.record["model"]["name"] == "lstm"]
     assert RunFolder(lstm.path).metrics() == undisturbed["adam"][0]
 
 
 def test_a_run_that_another_process_holds_is_left_alone(capfd):
     job = settings()
-    run.execute(job)
+    execute(job)
     folder = only()
     (folder.path / "record.json").unlink()
     with folder.lease():
-        assert run.execute(job) is None
+        assert execute(job) is None
     assert "left alone" in capfd.readouterr().out
 
 
@@ -380,7 +387,7 @@ def test_without_wandb_installed():
     code = f"""
 import sys
 sys.modules["wandb"] = None
-from rnnbench.cli import main
+from rnnbench.cli.main import main
 sys.exit(main({["train", *TINY, "model=rnn", "train.steps=3"]!r}))
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -391,7 +398,7 @@ def test_nothing_of_the_machine_or_a_key_is_in_the_record(monkeypatch):
     import socket
 
     monkeypatch.setenv("WANDB_API_KEY", "canary" * 7)
-    run.execute(settings("runs=here"))
+    execute(settings("runs=here"))
     text = "".join(path.read_text() for path in only("here").path.rglob("*") if path.suffix in (".json", ".jsonl", ".yaml"))
     assert "canary" not in text
     assert socket.gethostname() not in text
@@ -420,7 +427,7 @@ def test_text_is_sampled_and_repeats(capfd):
 
 
 def test_a_task_that_does_not_write_cannot_be_sampled(capfd):
-    run.execute(settings())
+    execute(settings())
     assert main(["sample", str(only().path)]) == 2
     assert "does not write" in capfd.readouterr().err
 
@@ -429,6 +436,6 @@ def test_a_task_that_does_not_write_cannot_be_sampled(capfd):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_run_on_a_gpu_says_so():
     """At the end Lightning moves the network to the CPU; the record says where it trained, and what that memory held."""
-    record = run.execute(settings("trainer.accelerator=gpu", "train.steps=3"))
+    record = execute(settings("trainer.accelerator=gpu", "train.steps=3"))
     assert record["hardware"]["device"] == "cuda" and record["hardware"]["gpu"] == torch.cuda.get_device_name()
     assert record["speed"]["peak_memory_bytes"] < torch.cuda.mem_get_info()[1]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnbench import generation, tracking
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.networks.decoding import draw_symbol
+from rnnbench.store.run_folder import RunFolder
+from rnnbench.tracking.wandb_tracker import _shown
 
 from .text_sets import write_all
 
@@ -95,7 +96,7 @@ def test_the_tail_is_cut_off():
 
     def drawn(**how) -> set[int]:
         random = torch.Generator().manual_seed(0)
-        return {generation.draw(logits, how.get("t", 1.0), how.get("k", 0), how.get("p", 1.0), random) for _ in range(300)}
+        return {draw_symbol(logits, how.get("t", 1.0), how.get("k", 0), how.get("p", 1.0), random) for _ in range(300)}
 
     assert drawn() == {0, 1, 2, 3} and drawn(t=0) == drawn(t=1e-320) == {0}
     assert drawn(k=1) == {0} and drawn(k=3) == {0, 1, 2}
@@ -111,9 +112,9 @@ def test_none_are_written_where_none_are_wanted():
 
 def test_the_dashboard_has_them_as_a_table():
     wandb = pytest.importorskip("wandb")
-    table = tracking._shown([{"read": "a", "written": "b"}, {"read": "c", "written": "d"}])
+    table = _shown([{"read": "a", "written": "b"}, {"read": "c", "written": "d"}])
     assert isinstance(table, wandb.Table) and table.columns == ["read", "written"] and table.data == [["a", "b"], ["c", "d"]]
-    assert tracking._shown(0.5) == 0.5
+    assert _shown(0.5) == 0.5
 
 
 def test_the_page_shows_what_was_written_last():

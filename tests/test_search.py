@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import batches, config, space
-from rnnbench.cli import main
+from rnnbench.analysis.intervals import expected_best
+from rnnbench.cli.main import main
+from rnnbench.config.schema import TUNING
 from rnnbench.options import BadOption
-from rnnbench.records import RunFolder
-from rnnbench.space import Dimension
-from rnnbench.statistics import expected_best
+from rnnbench.search.space import Dimension, search_dimensions
+from rnnbench.store.run_folder import RunFolder
+from rnnbench.training.loader import EvaluationBatches
 
 optuna = pytest.importorskip("optuna")
 SHORT = ["task.length=6", "task.sequences=40", "train.batch_size=8", "model.hidden_size=8", "tracker=none"]
@@ -54,7 +55,7 @@ def test_a_search_is_recorded_whole_and_the_same_for_each_model(capfd):
             if record is None:
                 assert trial["state"] == "pruned"
                 continue
-            assert record["seed"] == config.TUNING and record["scores"]["test"] is None
+            assert record["seed"] == TUNING and record["scores"]["test"] is None
             assert record["scores"]["validation"]["mse"] == trial["value"]
             assert record["train"]["learning_rate"] == trial["params"]["train.learning_rate"]
     before = Path("searches").rglob("record.json")
@@ -69,22 +70,22 @@ def test_a_search_is_recorded_whole_and_the_same_for_each_model(capfd):
 
 
 def test_the_test_split_is_never_read(monkeypatch, capfd):
-    real = batches.Pass.__init__
+    real = EvaluationBatches.__init__
 
     def reads(self, task, split, *rest):
         assert split != "test"
         real(self, task, split, *rest)
 
-    monkeypatch.setattr(batches.Pass, "__init__", reads)
-    job = ["train", "task=adding", "model=lstm", *SHORT, "train.steps=10", f"seed={config.TUNING}", "test=false"]
+    monkeypatch.setattr(EvaluationBatches, "__init__", reads)
+    job = ["train", "task=adding", "model=lstm", *SHORT, "train.steps=10", f"seed={TUNING}", "test=false"]
     assert main(job) == 0
     assert "test not read" in capfd.readouterr().out
     with pytest.raises(AssertionError):
         monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        batches.Pass(None, "test", 1, (0, 1))
+        EvaluationBatches(None, "test", 1, (0, 1))
 
 
-@pytest.mark.parametrize("words", [[f"seed={config.TUNING}"], ["test=false"], ["test=false", "seed=7"]])
+@pytest.mark.parametrize("words", [[f"seed={TUNING}"], ["test=false"], ["test=false", "seed=7"]])
 def test_a_seed_is_for_searches_or_for_reports(words, capfd):
     assert main(["train", "task=adding", "model=lstm", "tracker=none", *words]) == 2
     assert "those of searches" in capfd.readouterr().err
@@ -136,12 +137,12 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(capfd):
 
 
 def test_a_hopeless_trial_is_stopped_and_kept(monkeypatch):
-    from rnnbench import search
+    from rnnbench.search.study import Study
 
     place = Path("searches/s")
     given = ["task=adding", "model=gru", *SHORT, "train.steps=3000", "train.eval_every=100", "train.stop_when_solved=false"]
-    words = [*given, f"seed={config.TUNING}", "test=false"]
-    study = search.Study(place, words, [Dimension("train.learning_rate", choices=(1e-3,))], "min")
+    words = [*given, f"seed={TUNING}", "test=false"]
+    study = Study(place, words, [Dimension("train.learning_rate", choices=(1e-3,))], "min")
     for _ in range(4):  # that were far better
         better = optuna.trial.create_trial(
             params={"train.learning_rate": 1e-3},
@@ -202,7 +203,7 @@ LSTM = [{"task": "adding", "model": "lstm"}]
     ],
 )
 def test_a_range_is_of_whole_numbers_where_the_option_takes_no_others(key, rule, whole):
-    (dimension,) = space.dimensions({key: rule}, LSTM)
+    (dimension,) = search_dimensions({key: rule}, LSTM)
     drawn = [dimension.suggest(optuna.create_study().ask()) for _ in range(5)]
     assert {type(value) for value in drawn} == {int if whole else float}
     assert all(value == int(value) for value in drawn) == whole
@@ -223,12 +224,12 @@ def test_a_range_is_of_whole_numbers_where_the_option_takes_no_others(key, rule,
 )
 def test_rules_are_checked(rules, said):
     if not said:
-        space.dimensions(rules, LSTM)
+        search_dimensions(rules, LSTM)
         with pytest.raises(BadOption, match=r"model=gru: no option 'model\.peepholes'"):
-            space.dimensions(rules, [*LSTM, {"task": "adding", "model": "gru"}])
+            search_dimensions(rules, [*LSTM, {"task": "adding", "model": "gru"}])
         return
     with pytest.raises(BadOption, match=said):
-        space.dimensions(rules, LSTM)
+        search_dimensions(rules, LSTM)
 
 
 @pytest.mark.parametrize(

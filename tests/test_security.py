@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import tracking
-from rnnbench.cli import main
+from rnnbench.cli.main import main
+from rnnbench.config.checks import resolve
+from rnnbench.config.compose import compose_jobs
 from rnnbench.options import BadOption
+from rnnbench.tracking.wandb_tracker import _line
 from tests.conftest import everything
 from tests.test_sync import server  # noqa: F401 - a fixture
 from tests.test_tracking import CANARY
@@ -66,7 +68,7 @@ def test_the_key_is_nowhere(server: Server, tmp_path: Path, monkeypatch: pytest.
         assert (done.returncode == 0) == (what not in ("a failure", "an error", "an error of sync")), (what, done.stderr)
     over.set()
     watch.join()
-    assert any(b"rnnbench.devices" in line for line in seen) and any(b"forkserver" in line for line in seen)
+    assert any(b"rnnbench.run.ranks" in line for line in seen) and any(b"forkserver" in line for line in seen)
     assert len(server.runs) >= 4  # so that it was used
     files = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(files) > 40
@@ -78,7 +80,7 @@ def test_the_key_is_nowhere(server: Server, tmp_path: Path, monkeypatch: pytest.
 
 def test_an_error_that_holds_the_key_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
-    assert tracking._line(ValueError(f"401 for {CANARY} at once")) == "ValueError: 401 for (the key) at once"
+    assert _line(ValueError(f"401 for {CANARY} at once")) == "ValueError: 401 for (the key) at once"
 
 
 LEAVING = [
@@ -102,16 +104,15 @@ LEAVING = [
 @pytest.mark.parametrize("name", LEAVING, ids=ascii)
 @pytest.mark.parametrize("key", ["sweep", "model.name", "task.name"])
 def test_no_name_leads_out(key: str, name: str, clean: None, capfd: pytest.CaptureFixture[str]) -> None:
-    from rnnbench import config
 
-    (job,) = config.jobs(["task=adding", "model=lstm", *SMALL, "tracker=none"], sweep=False)
+    (job,) = compose_jobs(["task=adding", "model=lstm", *SMALL, "tracker=none"], sweep=False)
     group, _, option = key.rpartition(".")
     if group:
         job[group] |= {option: name}
     else:
         job[key] = name
     with pytest.raises(BadOption):
-        config.resolve(job)
+        resolve(job)
     assert main(["train", "task=adding", "model=lstm", *SMALL, "tracker=none", f"{key}='{name}'"]) in (1, 2)
     err = capfd.readouterr().err
     assert err.count("\n") == 1 and "Traceback" not in err

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rnnbench import config, models, run, sizes
-from rnnbench.cli import main
+from rnnbench.cli import listing
+from rnnbench.cli.main import main
+from rnnbench.cli.sizes import widths_within
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import choice_names
+from rnnbench.models.registry import MODELS, mechanism_details
 from rnnbench.models.stack import Stack
+from rnnbench.run.plan import make_network, make_task
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -18,7 +23,7 @@ def test_details_of_every_model(capsys):
     assert main(["list", "models", "--details"]) == 0
     text = capsys.readouterr().out
     found = rows(text)
-    assert list(found) == config.names("model")
+    assert list(found) == choice_names("model")
     lstm = sum(p.numel() for p in torch.nn.LSTM(128, 128).parameters())
     assert found["lstm"][1:5] == [f"{lstm:,}", "256", "library,", "fused"]
     assert found["peephole_lstm"][1] == f"{lstm + 3 * 128:,}"
@@ -32,19 +37,19 @@ def test_details_of_every_model(capsys):
 
 @pytest.mark.parametrize("backend", ["library", "fused"])
 def test_a_back_end_that_is_named_is_one_that_runs(backend):
-    for one in models.details():
+    for one in mechanism_details():
         if backend in one.backends:
-            stack = Stack(lambda size, name=one.name: models.MODELS[name](size), 3)
+            stack = Stack(lambda size, name=one.name: MODELS[name](size), 3)
             stack.layers[0][0].backend = backend
             assert stack(torch.zeros(2, 4, 3))[0].shape[:2] == (2, 4)
 
 
 def test_widths_within_a_budget(monkeypatch):
-    monkeypatch.setattr(config, "names", lambda group: ["gru", "lstm", "tcn"] if group == "model" else ["adding"])
-    found = rows(sizes.within("70k"))
+    monkeypatch.setattr(listing, "choice_names", lambda group: ["gru", "lstm", "tcn"] if group == "model" else ["adding"])
+    found = rows(widths_within("70k"))
     assert found["lstm"][1:4] == ["130", "69,811", "-0.27%"]
     assert found["tcn"][4:] == ["no", "width", "is", "within", "1", "%"]
     for name, (_, width, count, *_) in found.items():
-        (job,) = config.jobs(["task=adding", f"model={name}", f"model.hidden_size={width.replace(',', '')}"], sweep=False)
-        network = run.make_network(job, run.make_task(job))
+        (job,) = compose_jobs(["task=adding", f"model={name}", f"model.hidden_size={width.replace(',', '')}"], sweep=False)
+        network = make_network(job, make_task(job))
         assert sum(p.numel() for p in network.parameters()) == int(count.replace(",", ""))

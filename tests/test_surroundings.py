@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.store.run_folder import RunFolder
 
 from . import faults
 from .faults import LONG, SWEEP, checkpoints, command, holders, kill, results, until

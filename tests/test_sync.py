@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import sync, tracking
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.store.run_folder import RunFolder
+from rnnbench.tracking import sync
+from rnnbench.tracking.tracker import SUMMARY
 from tests.test_tracking import CANARY, end_process
 from tests.wandb_server import Run, Server
 
@@ -52,7 +53,7 @@ def level(there: Run, folder: RunFolder) -> None:
     assert [set(row) for row in there.rows()] == [set(row) for row in rows]
     assert there.settings() == record["config"]
     latest = {key: value for row in rows for key, value in row.items() if value is not None}
-    results = {key: record[key] for key in tracking.SUMMARY if record[key] is not None}
+    results = {key: record[key] for key in SUMMARY if record[key] is not None}
     found = {key: value for key, value in there.results().items() if value is not None}
     assert found == {**latest, **results, "status": record["status"]}
     assert there.state == "finished" and there.display_name == f"adding/{record['model']['name']}/s{record['seed']}"

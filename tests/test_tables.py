@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 
-from rnnbench import entries, figures, records, renderers, statistics, tables, wording
+from rnnbench.analysis.comparison import compare_runs
+from rnnbench.analysis.formatting import format_compact, format_duration, format_interval, option_text
+from rnnbench.analysis.grouping import NoRuns
+from rnnbench.analysis.intervals import ENOUGH, Estimate, against_floor
+from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
+from rnnbench.analysis.report import Curve, Styles, _mean, report_page, thinned, write_report
+from rnnbench.analysis.table import Cell, Column, Table
+from rnnbench.store.find import find_runs
+from rnnbench.store.record import canonical, digest
+from rnnbench.store.run_folder import Log, RunFolder
 
 FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
 SCORES = {"adding": ("mse", "min", ""), "copy_memory": ("cross_entropy", "min", "nats"), "char_lm": ("bpc", "min", "bits")}
@@ -52,12 +61,12 @@ def write(
         "seed": seed,
         "sweep": sweep,
     }
-    setting = records.digest([task, model, dict(task_options), dict(model_options)])[:32]
-    run = records.digest([setting, seed])[:32]
-    folder = records.RunFolder(root / task / model / f"s{seed}-{run[:8]}")
+    setting = digest([task, model, dict(task_options), dict(model_options)])[:32]
+    run = digest([setting, seed])[:32]
+    folder = RunFolder(root / task / model / f"s{seed}-{run[:8]}")
     folder.start({**config, "id": run, "setting": setting})
     chance, floor, speed = random.Random(run), FLOORS[task], SPEEDS.get(model, 800.0)
-    log = records.Log(folder)
+    log = Log(folder)
     for number in range(1, rows + 1):
         step, left = round(steps * number / rows), 1 / (1 + math.exp(10 * (number / rows - 0.45 - 0.1 * chance.random())))
         curve = (floor if score is None else score) * math.exp(left * math.log(floor * 1.4 / (score or floor)))
@@ -148,17 +157,17 @@ def sweep(root: Path) -> None:
                 )
 
 
-def load(*paths: Path) -> list[tables.Table]:
-    return tables.compare(*records.find(paths))
+def load(*paths: Path) -> list[Table]:
+    return compare_runs(*find_runs(paths))
 
 
-def values(table: tables.Table, row: int) -> dict[str, Any]:
+def values(table: Table, row: int) -> dict[str, Any]:
     """A row's raw values by name."""
     names = [name for column in table.columns for name in column.names]
     return dict(zip(names, [value for cell in table.rows[row] for value in cell.values], strict=True))
 
 
-def labels(table: tables.Table) -> list[str]:
+def labels(table: Table) -> list[str]:
     return [row[0].text for row in table.rows]
 
 
@@ -191,9 +200,9 @@ def test_gaps_are_named_everywhere(swept: Path) -> None:
     found = load(swept)
     gaps = {gap for table in found for gap in table.gaps}
     assert gaps == {"lstm: seed 1 missing", "peephole_lstm: seed 0 unfinished", "rnn: seed 2 diverged at step 400"}
-    for rendered in (renderers.to_terminal(found, 80), renderers.to_markdown(found), "".join(map(renderers.to_html, found))):
+    for rendered in (to_terminal(found, 80), to_markdown(found), "".join(map(to_html, found))):
         assert all(gap in rendered for gap in gaps) and "2/3" in rendered
-    rows = {(line["task"], line["row"]): line for line in csv.DictReader(io.StringIO(renderers.to_csv(found)))}
+    rows = {(line["task"], line["row"]): line for line in csv.DictReader(io.StringIO(to_csv(found)))}
     assert rows["adding", "lstm"]["missing"] == "1"
     assert rows["copy_memory", "peephole_lstm"]["unfinished"] == "0"
     assert rows["copy_memory", "rnn"]["diverged"] == "2"
@@ -250,9 +259,9 @@ def test_unfinished_runs_stand_with_their_task(tmp_path: Path) -> None:
 def results(root: Path, target: Path, **changes: Any) -> Path:
     """The records under `root` as a results.jsonl."""
     lines = []
-    for run in records.find([root])[0]:
+    for run in find_runs([root])[0]:
         body = {key: value for key, value in (run.record or {}).items() if key != "checksum"} | changes
-        lines.append(records.canonical({**body, "checksum": records.digest(body)}) + "\n")
+        lines.append(canonical({**body, "checksum": digest(body)}) + "\n")
     target.write_text("".join(lines), encoding="utf-8")
     return target
 
@@ -283,15 +292,15 @@ def test_a_damaged_record_is_a_complaint_and_no_row(tmp_path: Path) -> None:
     table, refused = load(tmp_path)
     assert (values(table, 0)["seeds"], values(table, 0)["value"]) == ("0", 0.01)
     assert "checksum" in refused.gaps[0]
-    assert "checksum" in renderers.to_terminal([table, refused]) and "checksum" in renderers.to_markdown([table, refused])
-    assert "checksum" in figures.page(*records.find([tmp_path]))
+    assert "checksum" in to_terminal([table, refused]) and "checksum" in to_markdown([table, refused])
+    assert "checksum" in report_page(*find_runs([tmp_path]))
 
 
 def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     write(tmp_path, seed=0)
     for seed, damage in ((1, b"\xff\xfe\x00"), (2, b"[]"), (3, b"null")):
         (write(tmp_path, seed=seed) / "record.json").write_bytes(damage)
-    bare = records.RunFolder(tmp_path / "adding" / "lstm" / "bare")
+    bare = RunFolder(tmp_path / "adding" / "lstm" / "bare")
     bare.path.mkdir()
     bare.finish({"seed": 9, "setting": "x", "config": {"task": {"name": "adding"}, "model": {"name": "lstm"}, "seed": 9}})
     (tmp_path / "back").symlink_to(tmp_path)
@@ -300,7 +309,7 @@ def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     assert values(table, 0)["seeds"] == "0"
     assert len(refused.gaps) == 4 and any("lacks departures" in gap for gap in refused.gaps)
     (bare.path / "metrics.jsonl").write_bytes(b"\xff\n")
-    assert figures.page(*records.find([tmp_path]))
+    assert report_page(*find_runs([tmp_path]))
 
 
 def test_a_file_of_others_hides_no_runs(tmp_path: Path) -> None:
@@ -312,7 +321,7 @@ def test_a_file_of_others_hides_no_runs(tmp_path: Path) -> None:
 
 def test_a_record_without_settings_is_a_complaint(tmp_path: Path) -> None:
     write(tmp_path, seed=0)
-    bare = records.RunFolder(tmp_path / "bare")
+    bare = RunFolder(tmp_path / "bare")
     bare.path.mkdir()
     bare.finish({"seed": 9})
     _, refused = load(tmp_path)
@@ -345,11 +354,11 @@ def test_a_record_without_a_score_or_settings_is_refused(tmp_path: Path) -> None
 
 
 def test_order_of_finding_changes_nothing(swept: Path) -> None:
-    stored, complaints = records.find([swept])
-    expected = tables.compare(stored, complaints)
+    stored, complaints = find_runs([swept])
+    expected = compare_runs(stored, complaints)
     for number in range(5):
         random.Random(number).shuffle(stored)
-        assert tables.compare(stored, complaints) == expected
+        assert compare_runs(stored, complaints) == expected
 
 
 def test_what_a_scrubbed_record_leaves_unsaid_tells_entries_apart(tmp_path: Path) -> None:
@@ -357,12 +366,12 @@ def test_what_a_scrubbed_record_leaves_unsaid_tells_entries_apart(tmp_path: Path
     for forget_bias in (None, 5):
         folder = write(tmp_path, seed=0, score=0.01, model_options={"forget_bias": forget_bias} if forget_bias else {})
         if forget_bias is None:
-            (record,) = [run.record for run in records.find([folder])[0]]
+            (record,) = [run.record for run in find_runs([folder])[0]]
             body = {key: value for key, value in record.items() if key != "checksum"}
             body["config"] = {**body["config"], "train": {}, "network": {}}
-            (tmp_path / "results.jsonl").write_text(json.dumps({**body, "checksum": records.digest(body)}) + "\n")
+            (tmp_path / "results.jsonl").write_text(json.dumps({**body, "checksum": digest(body)}) + "\n")
             shutil.rmtree(folder)
-    (table,) = tables.compare(*records.find([tmp_path, tmp_path / "results.jsonl"]))
+    (table,) = compare_runs(*find_runs([tmp_path, tmp_path / "results.jsonl"]))
     assert sorted(labels(table)) == ["lstm", "lstm forget_bias=5"]
 
 
@@ -416,11 +425,11 @@ def test_higher_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_against_floor(low: float | None, high: float | None, floor: float | None, verdict: str) -> None:
-    assert tables.against_floor(statistics.Estimate(0.15, low, high, "mean"), floor) == verdict
+    assert against_floor(Estimate(0.15, low, high, "mean"), floor) == verdict
 
 
 def test_one_estimator_a_table(tmp_path: Path) -> None:
-    for seed in range(statistics.ENOUGH):
+    for seed in range(ENOUGH):
         write(tmp_path, model="gru", seed=seed, score=0.01 if seed else 0.15, rows=1)
     (table,) = load(tmp_path)
     assert (values(table, 0)["estimator"], values(table, 0)["value"]) == ("interquartile mean", pytest.approx(0.01))
@@ -449,13 +458,13 @@ def test_different_hardware_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_interval_is_shown_to_the_digits_it_has(value: float, low: float | None, high: float | None, shown: str) -> None:
-    assert wording.interval(statistics.Estimate(value, low, high, "mean")) == shown
+    assert format_interval(Estimate(value, low, high, "mean")) == shown
 
 
 def test_numbers_for_readers() -> None:
-    assert [wording.compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
-    assert [wording.duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]
-    assert [wording.text(option) for option in (True, None, 0.001, "/home/a/corpus.txt", [1, 2])] == [
+    assert [format_compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
+    assert [format_duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]
+    assert [option_text(option) for option in (True, None, 0.001, "/home/a/corpus.txt", [1, 2])] == [
         *("true", "null", "0.001", "…/corpus.txt", "[1, 2]")
     ]
 
@@ -465,7 +474,7 @@ def test_numbers_for_readers() -> None:
 
 def test_csv_round_trip(swept: Path) -> None:
     found = load(swept)
-    lines = list(csv.DictReader(io.StringIO(renderers.to_csv(found))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(found))))
     expected = [{**table.about, **values(table, row)} for table in found for row in range(len(table.rows))]
     assert len(lines) == len(expected) == 8
     for line, row in zip(lines, expected, strict=True):
@@ -480,34 +489,34 @@ def test_csv_round_trip(swept: Path) -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_terminal_fits(swept: Path, width: int) -> None:
-    shown = renderers.to_terminal(load(swept), width)
+    shown = to_terminal(load(swept), width)
     assert max(map(len, shown.splitlines())) <= width
     assert ("Left out" in shown) == (width < 130)
     assert "…" not in shown and "[0.00095, 0.00113]" in shown and "\x1b" not in shown
 
 
 def test_piped_is_plain_and_whole(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = renderers.export(load(swept))
+    shown = export(load(swept))
     assert "Left out" not in shown and "tokens/s" in shown and "\x1b" not in shown
-    assert "\x1b[" in renderers.to_terminal(load(swept), 100, colour=True)
+    assert "\x1b[" in to_terminal(load(swept), 100, colour=True)
     with pytest.raises(ValueError, match="no format 'xml'"):
-        renderers.export([], "xml")
+        export([], "xml")
 
 
 def test_markdown_is_a_table(swept: Path, tmp_path: Path) -> None:
-    block = [line for line in renderers.to_markdown(load(swept)).splitlines() if line.startswith("|")]
+    block = [line for line in to_markdown(load(swept)).splitlines() if line.startswith("|")]
     assert len(block) == 2 * (2 + 4) and len({line.count("|") for line in block}) == 1
     write(tmp_path, model_options={"kind": "a|b<i>"}, seed=0)
     write(tmp_path, model_options={"kind": "c"}, seed=0)
-    assert "kind=a\\|b\\<i\\>" in renderers.to_markdown(load(tmp_path))
+    assert "kind=a\\|b\\<i\\>" in to_markdown(load(tmp_path))
 
 
 def test_nothing_to_show_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(entries.NoRuns) as nothing:
+    with pytest.raises(NoRuns) as nothing:
         load(tmp_path)
     assert "rnnbench train" in str(nothing.value) and "\n" not in str(nothing.value)
     (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(entries.NoRuns, match=r"1 refused; the first: .*no record"):
+    with pytest.raises(NoRuns, match=r"1 refused; the first: .*no record"):
         load(tmp_path)
 
 
@@ -520,7 +529,7 @@ def specs(page: str) -> list[dict[str, Any]]:
 
 def test_page_asks_the_network_for_nothing(swept: Path, tmp_path: Path) -> None:
     (tmp_path / "pages").mkdir()
-    output = figures.report(*records.find([swept]), tmp_path / "pages" / "report.html")
+    output = write_report(*find_runs([swept]), tmp_path / "pages" / "report.html")
     page = output.read_text(encoding="utf-8")
     own, script = re.sub(r"<script>.*?</script>", "", page, flags=re.S), re.findall(r"<script>(.*?)</script>", page, re.S)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", own)
@@ -533,7 +542,7 @@ def test_page_asks_the_network_for_nothing(swept: Path, tmp_path: Path) -> None:
 def test_charts_draw(swept: Path) -> None:
     import vl_convert
 
-    found = specs(figures.page(*records.find([swept])))
+    found = specs(report_page(*find_runs([swept])))
     assert [spec["description"].partition(",")[0] for spec in found] == ["Learning", "Gradient norm", "Speed against score"] * 2
     for spec in found:
         drawn = vl_convert.vegalite_to_svg({**spec, "width": 400, "height": 280})
@@ -544,7 +553,7 @@ def test_charts_draw(swept: Path) -> None:
 
 def test_a_model_has_one_colour(swept: Path) -> None:
     colours: dict[str, set[str]] = {}
-    for spec in specs(figures.page(*records.find([swept]))):
+    for spec in specs(report_page(*find_runs([swept]))):
         scale = spec["layer"][0]["encoding"]["color"]["scale"]
         for label, colour in zip(scale["domain"], scale["range"], strict=True):
             colours.setdefault(label, set()).add(colour)
@@ -553,7 +562,7 @@ def test_a_model_has_one_colour(swept: Path) -> None:
 
 
 def test_looks_differ_past_the_palette() -> None:
-    styles = figures.Styles([f"m{number}" for number in range(21)])
+    styles = Styles([f"m{number}" for number in range(21)])
     assert len({str(look[:2]) for look in styles.of.values()}) == 21
     assert len({(look[0], look[2]) for look in styles.of.values()}) == 21
 
@@ -562,9 +571,9 @@ def test_page_is_escaped_and_private(tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)>"
     options = {"length": 100, "text": "/home/somebody/texts/corpus.txt"}
     write(tmp_path, model=evil, task_options=options, hardware={"host": "secret-host", "device": "<b>cpu</b>"})
-    page = figures.page(*records.find([tmp_path]))
+    page = report_page(*find_runs([tmp_path]))
     complaint = f"{tmp_path}/adding/lstm/s0-1/record.json: damaged </script><script>alert(2)</script>"
-    page = figures.page(records.find([tmp_path])[0], [complaint])
+    page = report_page(find_runs([tmp_path])[0], [complaint])
     assert evil not in page and "<b>cpu" not in page and "<script>alert(2)" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert not any(secret in page for secret in ("somebody", "secret-host", str(tmp_path)))
@@ -578,34 +587,34 @@ def test_page_of_odd_runs(tmp_path: Path) -> None:
     write(tmp_path / "c", "copy_memory", "gru", score=None, status="diverged", rows=0)
     write(tmp_path / "d", "char_lm", "gru", record=False, task_options={"window": 3})
     (write(tmp_path / "e", "copy_memory", "lstm", score=0.01) / "metrics.jsonl").write_text("not json\n")
-    page = figures.page(*records.find([tmp_path]))
+    page = report_page(*find_runs([tmp_path]))
     titles = [spec["description"] for spec in specs(page)]
     assert any(title.startswith("Learning, char_lm") for title in titles)
     assert "Speed against score, adding" in titles and "Learning, adding" not in titles
     assert "its log cannot be read" in page and "no run has finished yet" in page
     lines = results(tmp_path / "b", tmp_path / "results.jsonl")
-    assert [spec["description"] for spec in specs(figures.page(*records.find([lines])))] == ["Speed against score, char_lm"]
-    with pytest.raises(entries.NoRuns):
-        figures.report([], [], tmp_path / "never.html")
+    assert [spec["description"] for spec in specs(report_page(*find_runs([lines])))] == ["Speed against score, char_lm"]
+    with pytest.raises(NoRuns):
+        write_report([], [], tmp_path / "never.html")
     assert not (tmp_path / "never.html").exists()
 
 
 def test_a_long_log_is_thinned_and_keeps_its_spikes() -> None:
     curve = [(step, 1.0) for step in range(10_000)]
     curve[4321], curve[8765] = (4321, 900.0), (8765, 0.001)
-    kept = figures.thinned(curve, 300)
+    kept = thinned(curve, 300)
     assert len(kept) <= 300 and kept == sorted(set(kept))
     assert {curve[0], curve[4321], curve[8765], curve[-1]} <= set(kept)
-    assert figures.thinned(curve[:300], 300) == curve[:300]
+    assert thinned(curve[:300], 300) == curve[:300]
 
 
 def test_the_mean_line_goes_as_far_as_every_seed(tmp_path: Path) -> None:
-    curves: Iterable[figures.Curve] = [[(1, 1.0), (2, 4.0), (3, 9.0)], [(1, 4.0), (2, 16.0)]]
-    assert figures._mean(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
-    assert figures._mean(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
+    curves: Iterable[Curve] = [[(1, 1.0), (2, 4.0), (3, 9.0)], [(1, 4.0), (2, 16.0)]]
+    assert _mean(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
+    assert _mean(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
     write(tmp_path, seed=0, rows=10)
     write(tmp_path, seed=1, score=None, status="diverged", rows=3)
-    learning = specs(figures.page(*records.find([tmp_path])))[0]
+    learning = specs(report_page(*find_runs([tmp_path])))[0]
     seeds, mean = (layer["data"]["values"] for layer in learning["layer"][:2])
     assert len(seeds) == 2 and len(mean) == 1 and len(mean[0]["step"]) == 10  # the diverged seed is drawn, not averaged
 
@@ -615,8 +624,8 @@ def test_a_hundred_runs_stay_small(tmp_path: Path) -> None:
     for model in SPEEDS:
         for seed in range(5):
             write(tmp_path, model=model, seed=seed, rows=600)
-    stored, complaints = records.find([tmp_path])
-    data = sum(len(json.dumps(spec)) for spec in specs(figures.page(stored * 5, complaints)))
+    stored, complaints = find_runs([tmp_path])
+    data = sum(len(json.dumps(spec)) for spec in specs(report_page(stored * 5, complaints)))
     assert data < 400_000
 
 
@@ -629,21 +638,20 @@ class Refuse:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
-from rnnbench import figures, records, renderers, tables
-stored, complaints = records.find([Path(sys.argv[1])])
+from rnnbench.analysis import comparison, render, report
+from rnnbench.store.find import find_runs
+stored, complaints = find_runs([Path(sys.argv[1])])
 assert not {"scipy", "numpy", "rich", "jinja2", "vl_convert"} & set(sys.modules)
-for format in renderers.FORMATS:
-    assert renderers.export(tables.compare(stored, complaints), format)
-figures.report(stored, complaints, Path(sys.argv[2]))
+for format in render.FORMATS:
+    assert render.export(comparison.compare_runs(stored, complaints), format)
+report.write_report(stored, complaints, Path(sys.argv[2]))
 """
     subprocess.run([sys.executable, "-c", code, str(swept), str(tmp_path / "report.html")], check=True)
 
 
 def test_a_number_is_never_cut_and_words_stand_in_several_lines():
-    columns = (tables.Column("says", ("says",), left=True, words=True), tables.Column("value", ("value",), left=True))
-    rows = (
-        (tables.Cell("many words of a claim that goes on and on", ("",)), tables.Cell("0.123456 [0.111111, 0.222222]", (0.1,))),
-    )
-    shown = renderers.to_terminal([tables.Table("t", "", {}, columns, rows)], width=40)
+    columns = (Column("says", ("says",), left=True, words=True), Column("value", ("value",), left=True))
+    rows = ((Cell("many words of a claim that goes on and on", ("",)), Cell("0.123456 [0.111111, 0.222222]", (0.1,))),)
+    shown = to_terminal([Table("t", "", {}, columns, rows)], width=40)
     assert "0.123456 [0.111111, 0.222222]" in shown and max(map(len, shown.split("\n"))) <= 20 + 2 + 29
     assert " ".join(shown.split()).count("goes on and") == 1

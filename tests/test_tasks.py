@@ -22,19 +22,23 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rnnbench import config, options, run, tasks
 from rnnbench.benchmarks.tasks import small_runs
-from rnnbench.hub import DataError
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import choice_settings
+from rnnbench.data.hub import DataError
+from rnnbench.options import read
+from rnnbench.run.execute import execute
+from rnnbench.tasks import NAMES, load, task_files
 from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
 
-from . import text_sets
+from .text_sets import FORMS, SMALL, write_all
 
 SMALL = {  # options that make a task quick; a task that is not named here is tested as it is
     "adding": {"length": 12, "sequences": 1000},
     "copy_memory": {"delay": 5, "symbols": 3, "sequences": 1000},
     "char_lm": {"window": 17},
     "sentiment": {"min_frequency": 1},
-    **text_sets.SMALL,
+    **SMALL,
     "multiplication": {"length": 12},
     "selective_copy": {"length": 12, "symbols": 3, "vocabulary": 6},
     "temporal_order": {"length": 20},
@@ -64,7 +68,7 @@ FORMS = [  # what the laws are held against besides
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
     ("sequential_digits", {"order": "permuted"}),
     ("sequential_digits", {"pool": 2}),
-    *text_sets.FORMS,
+    *FORMS,
 ]
 KINDS = {Tokens: torch.int64, Reals: torch.float32, Bits: torch.float32}
 REAL = os.environ.get("RNNBENCH_DATA")  # a mirror of the real data sets; read here, as tests do not see it
@@ -93,7 +97,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("mirror")
     test = sst2(9) | {"label": [-1] * 9}
     write_mirror(root, SST2, {"train": sst2(200), "validation": sst2(37, seed=1), "test": test})
-    text_sets.write_all(root)
+    write_all(root)
     return root
 
 
@@ -105,7 +109,7 @@ def at_hand(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(
     scope="module",
-    params=[(name, {}) for name in tasks.NAMES] + FORMS,
+    params=[(name, {}) for name in NAMES] + FORMS,
     ids=lambda p: "-".join(map(str, (p[0], *p[1].values()))),
 )
 def task(request: pytest.FixtureRequest, mirror: Path) -> Task:
@@ -113,7 +117,7 @@ def task(request: pytest.FixtureRequest, mirror: Path) -> Task:
         patch.setenv("RNNBENCH_DATA", str(mirror))
         patch.setenv("RNNBENCH_CACHE", str(mirror / "cache"))
         name, more = request.param
-        made = tasks.load(name, **SMALL.get(name, {}) | more)
+        made = load(name, **SMALL.get(name, {}) | more)
         made.tested_with = SMALL.get(name, {}) | more
         made.prepare()
     return made
@@ -174,7 +178,7 @@ class Batches(Dataset):
 def test_batch_is_a_pure_function(task: Task, split: str):
     indices = range(min(4, task.batches(split, 4)))
     forward = [task.batch(split, index, 4, 3) for index in indices]
-    other = tasks.load(name_of(task), **task.tested_with)
+    other = load(name_of(task), **task.tested_with)
     other.prepare()
     backward = [other.batch(split, index, 4, 3) for index in reversed(indices)][::-1]
     assert all(map(same, forward, backward))
@@ -296,11 +300,11 @@ def imports_of(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", tasks.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_source_says_it_all(name: str):
-    signature = options.read(tasks.sources()[name], base="Task")
+    signature = read(task_files()[name], base="Task")
     assert signature.doc_line("Floor") and signature.doc_line("Source") and signature.doc_line("Best")
-    if "hub" in imports_of(tasks.sources()[name]):  # data that are not generated
+    if "hub" in imports_of(task_files()[name]):  # data that are not generated
         assert signature.doc_line("Data") and signature.doc_line("Licence") and signature.doc_line("Needs")
     assert {"version", "structure", "causal", "headline", "direction"} <= signature.constants.keys()
     for option in signature.options.values():
@@ -314,38 +318,38 @@ def test_facts_are_plain(task: Task):
 
 def test_unknown_task_is_named():
     with pytest.raises(ValueError, match="did you mean 'copy_memory'"):
-        tasks.load("copi_memory")
+        load("copi_memory")
 
 
 # --- copy memory, adding
 
 
 def test_copy_memory_is_laid_out_as_arjovsky_et_al():
-    task = tasks.load("copy_memory", delay=4, symbols=3)
+    task = load("copy_memory", delay=4, symbols=3)
     batch = task.batch("train", 0, 5, 0)
     symbols = batch.inputs[:, :3]
     assert ((symbols >= 1) & (symbols <= 8)).all()
     assert batch.inputs[:, 3:].tolist() == [[0, 0, 0, 9, 0, 0, 0]] * 5
     assert torch.equal(batch.targets, torch.cat([torch.zeros(5, 7, dtype=torch.int64), symbols], 1))
     assert batch.scored.all() and task.inputs == Tokens(10) and task.targets == Tokens(9)
-    assert tasks.load("copy_memory").floor == pytest.approx(10 * math.log(8) / 120)
+    assert load("copy_memory").floor == pytest.approx(10 * math.log(8) / 120)
 
 
 def test_copy_memory_is_laid_out_as_bai_et_al():
-    batch = tasks.load("copy_memory", delay=4, symbols=3, form="bai").batch("train", 0, 5, 0)
+    batch = load("copy_memory", delay=4, symbols=3, form="bai").batch("train", 0, 5, 0)
     assert batch.inputs.shape == (5, 10, 1) and batch.inputs.dtype == torch.float32
     assert batch.inputs[:, 3:, 0].tolist() == [[0, 0, 0, 9, 9, 9, 9]] * 5
     assert torch.equal(batch.targets[:, -3:], batch.inputs[:, :3, 0].long()) and not batch.targets[:, :-3].any()
 
 
 def test_adding_asks_for_the_sum_of_the_marked():
-    batch = tasks.load("adding", length=10).batch("train", 0, 500, 0)
+    batch = load("adding", length=10).batch("train", 0, 500, 0)
     numbers, marks = batch.inputs.unbind(-1)
     assert (numbers >= 0).all() and (numbers < 1).all()
     assert (marks[:, :5].sum(1) == 1).all() and (marks[:, 5:].sum(1) == 1).all()
     for row in range(500):
         assert float(batch.targets[row]) == pytest.approx(float(numbers[row][marks[row] == 1].sum()))
-    anywhere = tasks.load("adding", length=10, marks="anywhere").batch("train", 0, 500, 0).inputs[..., 1]
+    anywhere = load("adding", length=10, marks="anywhere").batch("train", 0, 500, 0).inputs[..., 1]
     assert (anywhere.sum(1) == 2).all() and (anywhere[:, :5].sum(1) == 2).any()
 
 
@@ -354,7 +358,7 @@ def text_of(symbols: str, row: torch.Tensor, length: int | None = None) -> str:
 
 
 def test_copy_memory_with_a_delay_for_each_row():
-    task = tasks.load("copy_memory", delay=6, symbols=2, shortest=2)
+    task = load("copy_memory", delay=6, symbols=2, shortest=2)
     batch = task.batch("train", 0, 300, 0)
     assert set(batch.lengths.tolist()) == {6, 7, 8, 9, 10} and task.floor == pytest.approx(2 * math.log(8) / 8)
     for row, target, scored, length in zip(batch.inputs, batch.targets, batch.scored, batch.lengths.tolist(), strict=True):
@@ -362,15 +366,15 @@ def test_copy_memory_with_a_delay_for_each_row():
         assert row.tolist()[2:] == [*blanks, 9, 0, 0] + [0] * (10 - length)
         assert target.tolist() == [0] * (length - 2) + row[:2].tolist() + [0] * (10 - length)
         assert scored.tolist() == [True] * length + [False] * (10 - length)
-    bai = tasks.load("copy_memory", delay=6, symbols=2, shortest=2, form="bai").batch("train", 0, 300, 0)
+    bai = load("copy_memory", delay=6, symbols=2, shortest=2, form="bai").batch("train", 0, 300, 0)
     assert all(row[length - 3 : length, 0].tolist() == [9] * 3 for row, length in zip(bai.inputs, bai.lengths, strict=True))
     with pytest.raises(ValueError, match=r"shortest=7 is more than task\.delay=6"):
-        tasks.load("copy_memory", delay=6, shortest=7)
+        load("copy_memory", delay=6, shortest=7)
 
 
 def test_adding_and_multiplication_as_in_1997():
-    adding = tasks.load("adding", form="hochreiter", length=40).batch("train", 0, 2000, 0)
-    product = tasks.load("multiplication", length=40).batch("train", 0, 2000, 0)
+    adding = load("adding", form="hochreiter", length=40).batch("train", 0, 2000, 0)
+    product = load("multiplication", length=40).batch("train", 0, 2000, 0)
     assert adding.inputs[..., 0].min() < -0.99 and product.inputs[..., 0].min() == 0
     for batch, first_value in ((adding, 0), (product, 1)):
         assert set(batch.lengths.tolist()) == {40, 41, 42, 43, 44}
@@ -387,8 +391,8 @@ def test_adding_and_multiplication_as_in_1997():
 
 
 def test_adding_and_multiplication_as_in_2013():
-    adding = tasks.load("adding", form="pascanu", length=40).batch("train", 0, 500, 0)
-    product = tasks.load("multiplication", form="pascanu", length=40).batch("train", 0, 500, 0)
+    adding = load("adding", form="pascanu", length=40).batch("train", 0, 500, 0)
+    product = load("multiplication", form="pascanu", length=40).batch("train", 0, 500, 0)
     for batch in (adding, product):
         assert set(batch.lengths.tolist()) == {40, 41, 42, 43}
         for row, length, target in zip(batch.inputs, batch.lengths.tolist(), batch.targets.flatten().tolist(), strict=True):
@@ -401,20 +405,20 @@ def test_adding_and_multiplication_as_in_2013():
 def test_each_form_counts_what_its_paper_calls_correct():
     for form, tolerance in (("hochreiter", 0.04), ("pascanu", 0.2)):
         for name in ("adding", "multiplication"):
-            task = tasks.load(name, form=form, length=20)
+            task = load(name, form=form, length=20)
             batch = task.batch("train", 0, 4, 0)
             off = torch.tensor([0, 0.99, -0.99, 1.01]).view(4, 1, 1) * tolerance
             assert task.finish(added(task.score(batch.targets + off, batch)))["correct"] == 0.75
-    assert tasks.load("adding").finish({"squared_error": 1, "answers": 4}) == {"mse": 0.25}
+    assert load("adding").finish({"squared_error": 1, "answers": 4}) == {"mse": 0.25}
     with pytest.raises(ValueError, match="places its own marks in at least 10 steps; got length=9"):
-        tasks.load("adding", form="pascanu", length=9)
+        load("adding", form="pascanu", length=9)
 
 
 # --- the other probes
 
 
 def test_selective_copy_wants_the_symbols_in_order():
-    task = tasks.load("selective_copy", length=8, symbols=3, vocabulary=6)
+    task = load("selective_copy", length=8, symbols=3, vocabulary=6)
     batch = task.batch("train", 0, 400, 0)
     assert batch.inputs[:, 8:].tolist() == [[5, 5, 5]] * 400 and batch.scored.tolist() == [[False] * 8 + [True] * 3] * 400
     for row, target in zip(batch.inputs[:, :8], batch.targets, strict=True):
@@ -423,7 +427,7 @@ def test_selective_copy_wants_the_symbols_in_order():
 
 
 def test_reverse_judges_rows_that_are_all_short():
-    task = tasks.load("reverse", length=9, shortest=1, sequences=30)
+    task = load("reverse", length=9, shortest=1, sequences=30)
     batches = walk(task, "test", 1)
     assert {batch.targets.shape[1] for batch in batches} == set(range(2, 11))
     for batch in batches:
@@ -436,7 +440,7 @@ def test_reverse_judges_rows_that_are_all_short():
 
 def test_temporal_order_classes():
     for form, places in (("6a", ((10, 20), (50, 60))), ("6b", ((10, 20), (33, 43), (66, 76)))):
-        batch = tasks.load("temporal_order", form=form).batch("train", 0, 300, 0)
+        batch = load("temporal_order", form=form).batch("train", 0, 300, 0)
         assert batch.lengths.min() == 100 and batch.lengths.max() == 110
         seen = Counter()
         for row, length, target in zip(batch.inputs, batch.lengths.tolist(), batch.targets.flatten().tolist(), strict=True):
@@ -453,13 +457,13 @@ def test_temporal_order_classes():
 
 def test_noise_free_lag_ends_as_it_began():
     x, y = 4, 5  # after the distractors 0 to 3
-    batch = tasks.load("noise_free_lag", lag=5).batch("train", 0, 50, 0)
+    batch = load("noise_free_lag", lag=5).batch("train", 0, 50, 0)
     assert {tuple(row) for row in batch.inputs.tolist()} == {(x, 0, 1, 2, 3), (y, 0, 1, 2, 3)}
     assert batch.targets.tolist() == [[0, 1, 2, 3, row[0]] for row in batch.inputs.tolist()]
-    batch = tasks.load("noise_free_lag", lag=5, form="2b").batch("train", 0, 50, 0)
+    batch = load("noise_free_lag", lag=5, form="2b").batch("train", 0, 50, 0)
     assert torch.equal(batch.targets[:, :-1], batch.inputs[:, 1:]) and torch.equal(batch.targets[:, -1], batch.inputs[:, 0])
     assert len({tuple(row) for row in batch.inputs[:, 1:].tolist()}) > 30
-    batch = tasks.load("noise_free_lag", lag=5, form="2c", symbols=3).batch("train", 0, 3000, 0)
+    batch = load("noise_free_lag", lag=5, form="2c", symbols=3).batch("train", 0, 3000, 0)
     x, y, b, e = 3, 4, 5, 6
     for row, length, target, scored in zip(batch.inputs, batch.lengths, batch.targets, batch.scored, strict=True):
         *start, last = row[:length].tolist()
@@ -467,17 +471,17 @@ def test_noise_free_lag_ends_as_it_began():
         assert scored.nonzero().flatten().tolist() == [length - 1] and target[length - 1] == start[1]
     assert batch.lengths.double().mean() == pytest.approx(2 + 5 + 9 + 1, abs=0.6)  # the least and 9 more on average
     with pytest.raises(ValueError, match=r"is for task\.form=2c"):
-        tasks.load("noise_free_lag", symbols=3)
+        load("noise_free_lag", symbols=3)
 
 
 def test_timing_measures_and_generates():
-    batch = tasks.load("timing", period=3, delays=2, spikes=3).batch("train", 0, 200, 0)
+    batch = load("timing", period=3, delays=2, spikes=3).batch("train", 0, 200, 0)
     for row, target, scored, length in zip(batch.inputs, batch.targets, batch.scored, batch.lengths.tolist(), strict=True):
         at = row[:, 0].nonzero().flatten()
         gaps = torch.diff(at, prepend=torch.tensor([-1]))
         assert len(at) == 3 and at[-1] == length - 1 and torch.equal(scored.nonzero().flatten(), at)
         assert target[at, 0].tolist() == (gaps - 3).tolist() and set(gaps.tolist()) <= {3, 4, 5}
-    task = tasks.load("timing", form="spikes", period=3, delays=2, spikes=3)
+    task = load("timing", form="spikes", period=3, delays=2, spikes=3)
     batch = task.batch("train", 0, 200, 0)
     for row, target, scored, length in zip(batch.inputs, batch.targets, batch.scored, batch.lengths.tolist(), strict=True):
         at = target[:, 0].nonzero().flatten()
@@ -493,7 +497,7 @@ def test_timing_measures_and_generates():
 def test_timing_functions():
     shapes = {"cos": [0, 0.5, 1, 0.5], "triangle": [0, 0.5, 1, 0.5], "rectangle": [0, 0, 0, 1]}
     for form, shape in shapes.items():
-        task = tasks.load("timing", form=form, period=4, spikes=2)
+        task = load("timing", form=form, period=4, spikes=2)
         batch = task.batch("train", 0, 100, 0)
         assert task.floor == pytest.approx(numpy.var(shape))
         for row, target, scored, length in zip(batch.inputs, batch.targets, batch.scored, batch.lengths.tolist(), strict=True):
@@ -517,7 +521,7 @@ def embedded(text: str) -> bool:
 
 def test_embedded_reber_strings():
     assert reber("BTXSE") and reber("BPVPXVVE") and not reber("BTSE") and not reber("BTXXSE")
-    task = tasks.load("embedded_reber")
+    task = load("embedded_reber")
     batch = task.batch("train", 0, 500, 0)
     outer = 0
     for row, target, length, scored in zip(batch.inputs, batch.targets, batch.lengths.tolist(), batch.scored, strict=True):
@@ -530,7 +534,7 @@ def test_embedded_reber_strings():
 
 
 def test_continual_reber_goes_on_without_a_mark():
-    task = tasks.load("embedded_reber", form="continual", window=20, windows=15)
+    task = load("embedded_reber", form="continual", window=20, windows=15)
     assert task.carries and task.batches("test", 3) == 15
     for split, epoch in (("train", 0), ("train", 1), ("test", 0)):
         batches = [task.batch(split, 15 * epoch + place, 6, 0) for place in range(15)]
@@ -548,7 +552,7 @@ def test_continual_reber_goes_on_without_a_mark():
 
 
 def test_arithmetic_is_right_and_asked_after_the_equals_sign():
-    task = tasks.load("arithmetic", digits=8, distractors=3)
+    task = load("arithmetic", digits=8, distractors=3)
     batch = task.batch("train", 0, 1000, 0)
     symbols, longest, minus, gaps = "0123456789+-=abcdefghijklmnopqrstuvwxyz", 0, 0, Counter()
     for row, target, length, scored in zip(batch.inputs, batch.targets, batch.lengths.tolist(), batch.scored, strict=True):
@@ -564,7 +568,7 @@ def test_arithmetic_is_right_and_asked_after_the_equals_sign():
 
 
 def test_xml_closes_what_it_opened():
-    task = tasks.load("xml", window=50, windows=40)
+    task = load("xml", window=50, windows=40)
     rows = torch.cat([task.batch("train", place, 5, 0).inputs for place in range(40)], 1)
     opened = deepest = closed = 0
     for row in rows:
@@ -587,7 +591,7 @@ def test_xml_closes_what_it_opened():
 
 def test_associative_recall_answers_each_key_with_its_value():
     for filler in ("zero", "random"):
-        task = tasks.load("associative_recall", length=20, pairs=3, vocabulary=40, filler=filler)
+        task = load("associative_recall", length=20, pairs=3, vocabulary=40, filler=filler)
         batch = task.batch("train", 0, 400, 0)
         near = Counter()
         for row, target, scored in zip(batch.inputs.tolist(), batch.targets.tolist(), batch.scored, strict=True):
@@ -602,12 +606,12 @@ def test_associative_recall_answers_each_key_with_its_value():
                 assert sum(token > 0 for token in row) == 9
         assert near[6] > 1.5 * near[18]  # the law of distances
     with pytest.raises(ValueError, match=r"task.length=8 must be even and at least 4 \* task.pairs=3"):
-        tasks.load("associative_recall", length=8, pairs=3)
+        load("associative_recall", length=8, pairs=3)
 
 
 def test_formal_languages_say_what_may_come():
     def first(language: str, rows: int = 300, **more):
-        task = tasks.load("formal_language", language=language, longest=13, **more)
+        task = load("formal_language", language=language, longest=13, **more)
         return task, task.batch("train", 0, rows, 0)
 
     _, batch = first("parity")
@@ -648,14 +652,14 @@ def counted(repeats: int) -> list[str]:
 
 def test_formal_language_floors_by_hand():
     def floor(language: str, shortest: int, longest: int) -> float:
-        return tasks.load("formal_language", language=language, test_shortest=shortest, test_longest=longest).floor
+        return load("formal_language", language=language, test_shortest=shortest, test_longest=longest).floor
 
     assert floor("parity", 2, 9) == 0.5 and floor("dyck", 6, 6) == 1 / 5 and floor("anbn", 2, 5) == 0.5
     # two digits: after d + or - the value is uniform given the last digit, after * it is 0 where that is 0
     tosses = [(eval(f"{a}{s}{b}") % 5, b) for a in range(5) for b in range(5) for s in "+-*"]  # noqa: S307
     best = sum(max(sum(v == value and d == digit for v, d in tosses) for value in range(5)) for digit in range(5))
     assert floor("modular_arithmetic", 3, 3) == pytest.approx(best / 75)
-    task = tasks.load("formal_language", language="anbn", longest=6)
+    task = load("formal_language", language="anbn", longest=6)
     batch = task.batch("train", 0, 100, 0)
     outputs = oracle(task, batch).clone()
     outputs[0, 1] *= -1  # one step wrong: the whole string is
@@ -668,7 +672,7 @@ def test_formal_language_floors_by_hand():
 def test_sequential_digits_are_those_of_scikit_learn():
     datasets = pytest.importorskip("sklearn.datasets")
     reference = datasets.load_digits()
-    task = tasks.load("sequential_digits")
+    task = load("sequential_digits")
     task.prepare()
     rows = [
         (*(batch.inputs[0, :, 0] * 16).int().tolist(), int(batch.targets)) for split in SPLITS for batch in walk(task, split, 1)
@@ -681,7 +685,7 @@ def test_sequential_digits_are_those_of_scikit_learn():
 
 @pytest.mark.parametrize("pool", [2, 4])
 def test_pooled_digits_are_means_of_squares(pool: int):
-    plain, pooled = tasks.load("sequential_digits"), tasks.load("sequential_digits", pool=pool)
+    plain, pooled = load("sequential_digits"), load("sequential_digits", pool=pool)
     plain.prepare()
     pooled.prepare()
     a, b = (task.batch("test", 0, 250, 0) for task in (plain, pooled))
@@ -692,7 +696,7 @@ def test_pooled_digits_are_means_of_squares(pool: int):
 
 
 def test_the_permutation_is_part_of_the_version():
-    plain, permuted = (tasks.load("sequential_digits", order=order) for order in ("rows", "permuted"))
+    plain, permuted = (load("sequential_digits", order=order) for order in ("rows", "permuted"))
     plain.prepare()
     permuted.prepare()
     a, b = (task.batch("test", 0, 250, 0) for task in (plain, permuted))
@@ -708,7 +712,7 @@ def test_sequential_digits_without_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("rnnbench.tasks.sequential_digits.find_spec", lambda name: None)
     for data, package in (("digits", "scikit-learn"), ("mnist", "pillow")):
         with pytest.raises(ValueError, match=f"{package}, which is not installed: pip install 'rnnbench\\[digits\\]'") as error:
-            tasks.load("sequential_digits", data=data)
+            load("sequential_digits", data=data)
         assert "\n" not in str(error.value)
 
 
@@ -728,7 +732,7 @@ def test_mnist_is_read_from_parquet(data: Path):
         columns = {"image": [png(picture) for picture in pixels[rows]], "label": [int(p[0, 0]) % 10 for p in pixels[rows]]}
         pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{split}-00000-of-00001.parquet")
     for _ in range(2):  # the second time from the cache
-        task = tasks.load("sequential_digits", data="mnist")
+        task = load("sequential_digits", data="mnist")
         task.prepare()
         batch = task.batch("test", 0, 10, 0)
         assert torch.equal((batch.inputs[..., 0] * 255).round().int(), torch.from_numpy(pixels[20:].reshape(10, 784)).int())
@@ -744,8 +748,8 @@ LEARNT = {line.split(" model.hidden_size")[0]: line for line in small_runs() if 
 @pytest.mark.parametrize("name", LEARNT)
 def test_learnt_below_the_floor(name: str):
     """A small network goes a good part of the way from the floor to perfection, in seconds (xml can go no further than .65)."""
-    (job,) = config.jobs([*LEARNT[name].split(), "tracker=none"], sweep=False)
-    record = run.execute(job)
+    (job,) = compose_jobs([*LEARNT[name].split(), "tracker=none"], sweep=False)
+    record = execute(job)
     task = record["task"]
     score, floor = record["scores"]["test"][task["headline"]], task["floor"]
     perfect = 0 if task["direction"] == "min" else 1
@@ -754,15 +758,15 @@ def test_learnt_below_the_floor(name: str):
 
 def test_every_generated_task_is_in_the_smoke_test():
     generated = set()
-    for name in tasks.NAMES:
-        signature = options.read(tasks.sources()[name], base="Task")
+    for name in NAMES:
+        signature = read(task_files()[name], base="Task")
         made = getattr(importlib.import_module(f"rnnbench.tasks.{name}"), signature.class_name)
         if made.prepare is Task.prepare and signature.constants["structure"] in ("N->N", "N->1"):
             generated.add(name)
     assert generated <= {line.split()[0].removeprefix("task=") for line in LEARNT} and len(generated) >= 12
     everywhere = {line.split()[0].removeprefix("task=") for line in small_runs()}
-    real = {config.node("task", name)["task"]["name"] for name in everywhere}
-    assert real == set(tasks.NAMES) - {"text_classification"}  # whose data are the user's
+    real = {choice_settings("task", name)["task"]["name"] for name in everywhere}
+    assert real == set(NAMES) - {"text_classification"}  # whose data are the user's
 
 
 # --- characters
@@ -770,7 +774,7 @@ def test_every_generated_task_is_in_the_smoke_test():
 
 def char_lm(path: Path, text: str, **more):
     path.write_text(text, encoding="utf-8", newline="")
-    task = tasks.load("char_lm", text=str(path), **more)
+    task = load("char_lm", text=str(path), **more)
     task.prepare()
     return task
 
@@ -832,7 +836,7 @@ def test_char_lm_keeps_line_ends(tmp_path: Path):
 def test_python_reference_is_embedded():
     from pydoc_data.topics import topics
 
-    task = tasks.load("char_lm")
+    task = load("char_lm")
     task.prepare()
     facts = task.about()
     total = sum(map(len, topics.values()))
@@ -858,7 +862,7 @@ def test_char_lm_refuses_in_one_line(tmp_path: Path, content: bytes | str | None
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:
-        tasks.load("char_lm", text=str(path)).prepare()
+        load("char_lm", text=str(path)).prepare()
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 
@@ -871,7 +875,7 @@ def test_char_lm_refuses_more_rows_than_the_text_has(tmp_path: Path):
 
 def test_char_lm_names_the_nearest_text():
     with pytest.raises(ValueError, match="did you mean 'tiny_shakespeare'"):
-        tasks.load("char_lm", text="tiny_shakespear").prepare()
+        load("char_lm", text="tiny_shakespear").prepare()
 
 
 # --- sentiment
@@ -900,7 +904,7 @@ def test_sst2_is_tested_on_its_validation_split(data: Path):
     train, validation = sst2(200), sst2(20, seed=1)
     train["sentence"][:3] = ["", "  ", "bad\n"]
     write_mirror(data, SST2, {"train": train, "validation": validation})
-    task = tasks.load("sentiment", min_frequency=1)
+    task = load("sentiment", min_frequency=1)
     task.prepare()
     got = {split: texts_of(task, split) for split in SPLITS}
 
@@ -930,7 +934,7 @@ def test_sentiment_selects_the_same_texts_whatever_the_tokenizer(data: Path):
     write_mirror(data, SST2, {"train": sst2(100), "validation": sst2(20, seed=1)})
     sizes = set()
     for tokenizer in ("whitespace", "basic_english", "characters"):
-        task = tasks.load("sentiment", tokenizer=tokenizer)
+        task = load("sentiment", tokenizer=tokenizer)
         task.prepare()
         labels = torch.cat([batch.targets for batch in walk(task, "validation", 1)]).sum()
         sizes.add((task.batches("validation", 1), int(labels)))
@@ -943,7 +947,7 @@ def test_sentiment_cuts_words_and_texts(data: Path):
     write_mirror(
         data, "SetFit/sst2", {"train": rows, "validation": other, "test": rows | {"text": ["a a", "b a", "", "new z"]}}
     )
-    task = tasks.load("sentiment", hub="SetFit/sst2", max_vocabulary=4, max_length=2)
+    task = load("sentiment", hub="SetFit/sst2", max_vocabulary=4, max_length=2)
     task.prepare()
     # counted after the cut to two words: a 3, z 2, b 1
     assert task.vocabulary.symbols == ("<pad>", "<unk>", "a", "z")
@@ -955,10 +959,10 @@ def test_sentiment_cuts_words_and_texts(data: Path):
 def test_sentiment_prepares_once(data: Path):
     write_mirror(data, SST2, {"train": sst2(100), "validation": sst2(20, seed=1)})
     for _ in range(2):
-        tasks.load("sentiment").prepare()
+        load("sentiment").prepare()
     (folder,) = (data.parent / "cache" / "sentiment").iterdir()
     made = folder.stat().st_mtime_ns
-    tasks.load("sentiment", min_frequency=3).prepare()
+    load("sentiment", min_frequency=3).prepare()
     assert len(list(folder.parent.iterdir())) == 2 and folder.stat().st_mtime_ns == made
 
 
@@ -970,7 +974,7 @@ def test_changed_data_are_prepared_anew(data: Path):
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(data / str(seed) / SST2)
-        task = tasks.load("sentiment")
+        task = load("sentiment")
         task.prepare()
         fingerprints.append((task.fingerprint, tuple(sorted(texts_of(task, "train")))))
     assert fingerprints[0][0] != fingerprints[1][0] and fingerprints[0][1] != fingerprints[1][1]
@@ -978,19 +982,19 @@ def test_changed_data_are_prepared_anew(data: Path):
 
 def test_sentiment_refuses_in_one_line(data: Path):
     with pytest.raises(ValueError, match="did you mean 'stanfordnlp/sst2'"):
-        tasks.load("sentiment", hub="stanfordnlp/sst")
+        load("sentiment", hub="stanfordnlp/sst")
     with pytest.raises(ValueError, match="whitespace, basic_english, characters"):
-        tasks.load("sentiment", tokenizer="basic")
+        load("sentiment", tokenizer="basic")
     write_mirror(data, SST2, {"train": {"text": ["a"], "label": [0]}, "validation": sst2(20)})
     with pytest.raises(DataError, match="no column 'sentence'; there are: text, label"):
-        tasks.load("sentiment")
+        load("sentiment")
     rows = {"text": ["a", "b"], "label": [0, -1]}
     write_mirror(data, "SetFit/sst2", {"train": rows, "validation": rows})
     with pytest.raises(DataError, match="no split 'test'; there are: train, validation"):
-        tasks.load("sentiment", hub="SetFit/sst2")
+        load("sentiment", hub="SetFit/sst2")
     write_mirror(data, "cornell-movie-review-data/rotten_tomatoes", dict.fromkeys(SPLITS, rows))
     with pytest.raises(DataError, match="split 'train' has the label -1; allowed: 0 and 1"):
-        tasks.load("sentiment", hub="cornell-movie-review-data/rotten_tomatoes").prepare()
+        load("sentiment", hub="cornell-movie-review-data/rotten_tomatoes").prepare()
     assert not list((data.parent / "cache" / "sentiment").iterdir())
 
 
@@ -999,7 +1003,7 @@ def test_without_network_it_says_so_at_once(data: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HF_HUB_OFFLINE", offline)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", offline == "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline == "1")
-    task = tasks.load("sentiment")
+    task = load("sentiment")
     began = time.monotonic()
     with pytest.raises(DataError, match="connect to the network once, or set RNNBENCH_DATA") as error:
         task.prepare()
@@ -1021,7 +1025,7 @@ def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real")
 def test_real_sst2():
-    task = tasks.load("sentiment")
+    task = load("sentiment")
     task.prepare()
     facts = task.about()
     assert (facts["train_texts"], facts["validation_texts"], facts["test_texts"]) == (60934, 688, 872)
@@ -1037,7 +1041,7 @@ def test_real_sst2():
     [("SetFit/sst2", (6920, 872, 1821)), ("cornell-movie-review-data/rotten_tomatoes", (8530, 1066, 1066))],
 )
 def test_real_published_splits(name: str, sizes: tuple[int, ...]):
-    task = tasks.load("sentiment", hub=name)
+    task = load("sentiment", hub=name)
     task.prepare()
     assert tuple(task.about()[f"{split}_texts"] for split in SPLITS) == sizes
 
@@ -1045,7 +1049,7 @@ def test_real_published_splits(name: str, sizes: tuple[int, ...]):
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real")
 def test_real_tiny_shakespeare():
-    task = tasks.load("char_lm", text="tiny_shakespeare")
+    task = load("char_lm", text="tiny_shakespeare")
     task.prepare()
     facts = task.about()
     assert tuple(facts[f"{split}_characters"] for split in SPLITS) == (1003854, 55770, 55770)
@@ -1058,7 +1062,7 @@ def test_real_tiny_shakespeare():
 @pytest.mark.realdata
 @pytest.mark.usefixtures("real")
 def test_real_mnist():
-    task = tasks.load("sequential_digits", data="mnist")
+    task = load("sequential_digits", data="mnist")
     task.prepare()
     assert [task.about()[f"{split}_pictures"] for split in SPLITS] == [50000, 10000, 10000]
     assert task.floor == 0.1135

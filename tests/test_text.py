@@ -15,8 +15,31 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from rnnbench import hub, text
-from rnnbench.text import Ragged, Vocabulary
+from rnnbench.data import hub
+from rnnbench.data.hub import (
+    DataError,
+    cache_entry,
+    cache_folder,
+    check_columns,
+    read_arrays,
+    read_split,
+    table_digest,
+    write_arrays,
+)
+from rnnbench.data.text import (
+    TOKENIZERS,
+    Ragged,
+    Vocabulary,
+    _epoch,
+    basic_english,
+    characters,
+    count_characters,
+    encode_characters,
+    evaluation_rows,
+    training_batches,
+    training_rows,
+    whitespace,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +71,13 @@ def phrases(rows: int) -> Ragged:
     ],
 )
 def test_basic_english_is_torchtexts(line: str, words: str):
-    assert text.basic_english(line) == words.split()
+    assert basic_english(line) == words.split()
 
 
 def test_whitespace_and_characters():
-    assert text.whitespace(" Two  words\n") == ["Two", "words"]
-    assert text.characters("né e") == ["n", "é", " ", "e"]
-    assert all(tokenizer.__name__ == name for name, tokenizer in text.TOKENIZERS.items())
+    assert whitespace(" Two  words\n") == ["Two", "words"]
+    assert characters("né e") == ["n", "é", " ", "e"]
+    assert all(tokenizer.__name__ == name for name, tokenizer in TOKENIZERS.items())
 
 
 # --- vocabulary
@@ -89,12 +112,12 @@ def test_vocabulary_names_what_is_wrong(tmp_path: Path):
 
 
 def test_characters_are_counted_and_numbered():
-    counts = text.count_characters("banana 🍌")
+    counts = count_characters("banana 🍌")
     assert counts == Counter("banana 🍌")
     vocabulary = Vocabulary.build(counts, specials=("<unk>",))
-    numbers = text.encode_characters("nab🍌z", vocabulary)
+    numbers = encode_characters("nab🍌z", vocabulary)
     assert numbers.tolist() == vocabulary.encode("nab🍌z") and numbers[-1] == 0
-    assert text.count_characters("") == {}
+    assert count_characters("") == {}
 
 
 # --- ragged rows and buckets
@@ -110,23 +133,23 @@ def test_rows_are_padded_at_the_end():
 
 def test_training_batches_are_pure_and_cover():
     rows, size = phrases(2030), 20
-    batches = text.training_batches(len(rows), size)
+    batches = training_batches(len(rows), size)
     assert batches == 101
-    epochs = [[text.training_rows(rows, epoch * batches + i, size, 3) for i in range(batches)] for epoch in range(2)]
-    text._epoch.cache_clear()
+    epochs = [[training_rows(rows, epoch * batches + i, size, 3) for i in range(batches)] for epoch in range(2)]
+    _epoch.cache_clear()
     for index in reversed(range(2 * batches)):  # another order, and nothing remembered
-        again = text.training_rows(rows, index, size, 3)
+        again = training_rows(rows, index, size, 3)
         assert numpy.array_equal(again, epochs[index // batches][index % batches])
     seen = [numpy.concatenate(epoch) for epoch in epochs]
     for epoch in seen:
         assert len(set(epoch.tolist())) == len(epoch) == batches * size  # nothing twice; 10 rows sit out
     assert set(seen[0].tolist()) != set(seen[1].tolist())  # not the same ones
-    assert not numpy.array_equal(text.training_rows(rows, 0, size, 3), text.training_rows(rows, 0, size, 4))
+    assert not numpy.array_equal(training_rows(rows, 0, size, 3), training_rows(rows, 0, size, 4))
 
 
 def test_batches_come_in_no_order_of_length():
     rows, size = phrases(60_000), 64
-    means = [rows.lengths[text.training_rows(rows, index, size, 0)].mean() for index in range(900)]
+    means = [rows.lengths[training_rows(rows, index, size, 0)].mean() for index in range(900)]
     assert abs(numpy.corrcoef(means, numpy.arange(900))[0, 1]) < 0.15
     assert abs(numpy.corrcoef(means[1:], means[:-1])[0, 1]) < 0.15
 
@@ -135,32 +158,32 @@ def test_batches_come_in_no_order_of_length():
 def test_batches_are_nearly_all_text(rows: int):
     phrase = phrases(rows)
     real = padded = 0
-    for index in range(text.training_batches(rows, 64)):
-        lengths = phrase.lengths[text.training_rows(phrase, index, 64, 0)]
+    for index in range(training_batches(rows, 64)):
+        lengths = phrase.lengths[training_rows(phrase, index, 64, 0)]
         real, padded = real + lengths.sum(), padded + lengths.max() * 64
     assert real > 0.95 * padded
 
 
 def test_few_rows_make_one_batch():
     rows = phrases(5)
-    assert text.training_batches(5, 64) == 1
-    assert all(sorted(text.training_rows(rows, index, 64, 0)) == [0, 1, 2, 3, 4] for index in range(3))
+    assert training_batches(5, 64) == 1
+    assert all(sorted(training_rows(rows, index, 64, 0)) == [0, 1, 2, 3, 4] for index in range(3))
 
 
 def test_evaluation_has_each_row_once_by_length():
     rows = phrases(103)
-    walked = numpy.concatenate([text.evaluation_rows(rows, index, 10) for index in range(11)])
+    walked = numpy.concatenate([evaluation_rows(rows, index, 10) for index in range(11)])
     assert sorted(walked) == list(range(103)) and (numpy.diff(rows.lengths[walked]) >= 0).all()
-    assert len(text.evaluation_rows(rows, 10, 10)) == 3
+    assert len(evaluation_rows(rows, 10, 10)) == 3
     assert Ragged.of([[1], [1, 1]] * 250).by_length.tolist() == [*range(0, 500, 2), *range(1, 500, 2)]
 
 
 def test_a_batch_costs_little():
     rows = phrases(67_000)
-    text.training_rows(rows, 0, 64, 0)
+    training_rows(rows, 0, 64, 0)
     began = time.perf_counter()
     for index in range(500):
-        rows.padded(text.training_rows(rows, index, 64, 0), 0)
+        rows.padded(training_rows(rows, index, 64, 0), 0)
     assert (time.perf_counter() - began) / 500 < 0.002  # seconds; about 0.00003 on an idle core
 
 
@@ -177,10 +200,10 @@ def write(root: Path, name: str, **splits: list[dict[str, list]]) -> None:
 
 def test_mirror_is_read_in_order(folders: Path, monkeypatch: pytest.MonkeyPatch):
     write(folders / "m", "org/set", train=[{"t": ["a", "b"], "n": [1, 2]}, {"t": ["c"], "n": [3]}])
-    assert not hub.look("org/set", ["train"], ["t"])
+    assert not check_columns("org/set", ["train"], ["t"])
     monkeypatch.setenv("RNNBENCH_DATA", str(folders / "m"))
-    assert hub.look("org/set", ["train"], ["t"])
-    assert hub.table("org/set", "train", ["n", "t"]).to_pydict() == {"n": [1, 2, 3], "t": ["a", "b", "c"]}
+    assert check_columns("org/set", ["train"], ["t"])
+    assert read_split("org/set", "train", ["n", "t"]).to_pydict() == {"n": [1, 2, 3], "t": ["a", "b", "c"]}
 
 
 def test_digest_is_of_the_content(folders: Path, monkeypatch: pytest.MonkeyPatch):
@@ -194,7 +217,7 @@ def test_digest_is_of_the_content(folders: Path, monkeypatch: pytest.MonkeyPatch
     }.items():
         write(folders / name, "org/set", train=files)
         monkeypatch.setenv("RNNBENCH_DATA", str(folders / name))
-        digests.append(hub.digest(hub.table("org/set", "train", ["t", "n"])))
+        digests.append(table_digest(read_split("org/set", "train", ["t", "n"])))
     assert digests[0] == digests[1] == digests[2] and len(set(digests)) == 3
 
 
@@ -203,8 +226,8 @@ def test_wrong_mirrors_are_named_in_one_line(folders: Path, monkeypatch: pytest.
     monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
 
     def message(*arguments: object) -> str:
-        with pytest.raises(hub.DataError) as error:
-            hub.table("org/set", *arguments)
+        with pytest.raises(DataError) as error:
+            read_split("org/set", *arguments)
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -229,12 +252,12 @@ def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(hub, "_reachable", lambda: True)
     for split, texts in (("train", ["a", "b"]), ("test", ["c"]), ("train", ["a", "b"])):
-        assert hub.table("org/set", split, ["t"], config="plus", revision="r")["t"].to_pylist() == texts
+        assert read_split("org/set", split, ["t"], config="plus", revision="r")["t"].to_pylist() == texts
     assert asked == [(("org/set", "plus"), {"revision": "r"})]
     monkeypatch.setattr(hub, "_reachable", lambda: False)
-    assert hub.look("org/set", ["train", "test"], ["t", "label"], config="plus")
-    with pytest.raises(hub.DataError, match=r"org/set cannot be loaded \(the hub does not answer\)"):
-        hub.table("org/set", "train", ["t"])  # another configuration
+    assert check_columns("org/set", ["train", "test"], ["t", "label"], config="plus")
+    with pytest.raises(DataError, match=r"org/set cannot be loaded \(the hub does not answer\)"):
+        read_split("org/set", "train", ["t"])  # another configuration
 
 
 def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -243,8 +266,8 @@ def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(hub, "_reachable", lambda: True)
-    with pytest.raises(hub.DataError, match=r"\(no such set\); connect to the network once, or set RNNBENCH_DATA"):
-        hub.table("org/set", "train", ["t"])
+    with pytest.raises(DataError, match=r"\(no such set\); connect to the network once, or set RNNBENCH_DATA"):
+        read_split("org/set", "train", ["t"])
 
 
 # --- the cache
@@ -252,11 +275,11 @@ def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch):
 
 def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/there")
-    assert hub.cache() == Path(os.environ["RNNBENCH_CACHE"])
+    assert cache_folder() == Path(os.environ["RNNBENCH_CACHE"])
     monkeypatch.delenv("RNNBENCH_CACHE")
-    assert hub.cache() == Path("/there/rnnbench")
+    assert cache_folder() == Path("/there/rnnbench")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert hub.cache() == Path.home() / ".cache" / "rnnbench"
+    assert cache_folder() == Path.home() / ".cache" / "rnnbench"
 
 
 def fill(folder: Path) -> None:
@@ -267,10 +290,10 @@ def fill(folder: Path) -> None:
 
 def test_entry_is_made_once_a_key():
     made = []
-    folders = [hub.entry("kind", key, lambda part: made.append(fill(part))) for key in ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
+    folders = [cache_entry("kind", key, lambda part: made.append(fill(part))) for key in ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
     assert folders[0] == folders[1] and len(made) == 1
     assert (folders[0] / "sub" / "one").read_text() == "1"
-    assert hub.entry("kind", {"a": 1, "b": 3}, fill) != folders[0] != hub.entry("other", {"a": 1, "b": 2}, fill)
+    assert cache_entry("kind", {"a": 1, "b": 3}, fill) != folders[0] != cache_entry("other", {"a": 1, "b": 2}, fill)
 
 
 def test_failed_preparation_leaves_nothing():
@@ -279,9 +302,9 @@ def test_failed_preparation_leaves_nothing():
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
-        hub.entry("kind", {}, fail)
-    assert not list((hub.cache() / "kind").iterdir())
-    assert (hub.entry("kind", {}, fill) / "two").exists()
+        cache_entry("kind", {}, fail)
+    assert not list((cache_folder() / "kind").iterdir())
+    assert (cache_entry("kind", {}, fill) / "two").exists()
 
 
 def killed(folder: Path) -> None:
@@ -290,25 +313,25 @@ def killed(folder: Path) -> None:
 
 
 def test_killed_preparation_leaves_nothing_usable():
-    process = multiprocessing.get_context("fork").Process(target=hub.entry, args=("kind", {}, killed))
+    process = multiprocessing.get_context("fork").Process(target=cache_entry, args=("kind", {}, killed))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    (part,) = (hub.cache() / "kind").iterdir()  # what it had begun, under a name that nothing looks for
+    (part,) = (cache_folder() / "kind").iterdir()  # what it had begun, under a name that nothing looks for
     assert part.name.startswith(".part-")
-    folder = hub.entry("kind", {}, fill)
+    folder = cache_entry("kind", {}, fill)
     assert (folder / "two").read_text() == "2" and part.exists()  # it may be another process's, still at work
     os.utime(part, (0, 0))
-    hub.entry("kind", {"other": 1}, fill)
+    cache_entry("kind", {"other": 1}, fill)
     assert not part.exists() and folder.exists()
 
 
 def test_first_of_two_wins():
     def slow(folder: Path) -> None:
-        hub.entry("kind", {}, fill)  # another process is quicker
+        cache_entry("kind", {}, fill)  # another process is quicker
         (folder / "late").write_text("")
 
-    folder = hub.entry("kind", {}, slow)
+    folder = cache_entry("kind", {}, slow)
     assert not (folder / "late").exists() and (folder / "two").exists()
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -316,26 +339,26 @@ def test_first_of_two_wins():
 def test_unwritable_cache_is_named(folders: Path, monkeypatch: pytest.MonkeyPatch):
     (folders / "file").write_text("")
     monkeypatch.setenv("RNNBENCH_CACHE", str(folders / "file"))
-    with pytest.raises(hub.DataError, match="set RNNBENCH_CACHE to another folder"):
-        hub.entry("kind", {}, fill)
+    with pytest.raises(DataError, match="set RNNBENCH_CACHE to another folder"):
+        cache_entry("kind", {}, fill)
 
 
 def test_arrays_are_mapped_not_copied(tmp_path: Path):
     rows = Ragged.of([[1, 2], [], [3]])
     labels = numpy.array([0, 1, 1], numpy.int8)
-    hub.write_arrays(tmp_path / "a.arrow", {"tokens": (rows.values, rows.offsets), "labels": labels})
-    read = hub.read_arrays(tmp_path / "a.arrow")
+    write_arrays(tmp_path / "a.arrow", {"tokens": (rows.values, rows.offsets), "labels": labels})
+    read = read_arrays(tmp_path / "a.arrow")
     values, offsets = read["tokens"]
     assert values.tolist() == [1, 2, 3] and offsets.tolist() == [0, 2, 2, 3] and read["labels"].tolist() == [0, 1, 1]
     assert values.dtype == numpy.int32 and offsets.dtype == numpy.int64 and read["labels"].dtype == numpy.int8
     before = pyarrow.total_allocated_bytes()
     big = numpy.zeros(1_000_000, numpy.int32)
-    hub.write_arrays(tmp_path / "b.arrow", {"tokens": (big, numpy.array([0, len(big)]))})
-    kept = hub.read_arrays(tmp_path / "b.arrow")
+    write_arrays(tmp_path / "b.arrow", {"tokens": (big, numpy.array([0, len(big)]))})
+    kept = read_arrays(tmp_path / "b.arrow")
     assert pyarrow.total_allocated_bytes() - before < 100_000 and len(kept["tokens"][0]) == len(big)
     assert not kept["tokens"][0].flags.owndata and not kept["tokens"][0].flags.writeable
 
 
 def test_keys_are_plain_values():
     with pytest.raises(TypeError):
-        hub.entry("kind", {"path": Path("x")}, fill)
+        cache_entry("kind", {"path": Path("x")}, fill)

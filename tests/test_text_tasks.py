@@ -17,8 +17,15 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from rnnbench import baselines, tasks, text, torchtext_bridge
-from rnnbench.cli import main
+from rnnbench import baselines
+from rnnbench.baselines import Counts, contexts, evaluate, run_baselines, walk
+from rnnbench.cli.main import main
+from rnnbench.data.text import Vocabulary, basic_english, read_vectors, tokenizer
+from rnnbench.data.torchtext_bridge import Absent, Vocab, load_torchtext, torchtext_vocabulary, vectors_by_name
+from rnnbench.tasks import load
+from rnnbench.tasks.shared import chorales
+from rnnbench.tasks.shared.chorales import files, piece
+from rnnbench.tasks.tagging import slots
 from rnnbench.tasks.task import SPLITS, Task
 
 from .text_sets import write_all, write_split
@@ -35,7 +42,7 @@ def data(clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(name: str, **options) -> Task:
-    task = tasks.load(name, **options)
+    task = load(name, **options)
     task.prepare()
     return task
 
@@ -108,7 +115,7 @@ def test_a_folder_of_files_has_its_own_splits(tmp_path: Path):
     task = made("text_classification", file=str(folder))
     assert task.about()["test_texts"] == 3 and task.about()["validation_texts"] == 3 and task.about()["train_texts"] == 57
     assert task.floor == pytest.approx(2 / 3 if task.rows.guess[0] == 0 else 1 / 3)
-    assert "no train" in refusal(tasks.load, "text_classification", file=str(tmp_path / "data"))
+    assert "no train" in refusal(load, "text_classification", file=str(tmp_path / "data"))
 
 
 def test_a_hub_folder_needs_no_code(data: Path):
@@ -192,8 +199,8 @@ def test_bad_files_are_named_in_one_line(tmp_path: Path, name: str | None, conte
 
 
 def test_one_of_hub_and_file_is_needed():
-    assert "one of task.hub=ID and task.file=PATH" in refusal(tasks.load, "text_classification")
-    assert "one of" in refusal(tasks.load, "text_classification", hub="a/b", file="c.csv")
+    assert "one of task.hub=ID and task.file=PATH" in refusal(load, "text_classification")
+    assert "one of" in refusal(load, "text_classification", hub="a/b", file="c.csv")
 
 
 # --- sentiment, intent
@@ -210,7 +217,7 @@ def test_chinese_texts_stand_in_one_split(data: Path):
     task = made("sentiment", hub="lansinuote/ChnSentiCorp", tokenizer="characters", min_frequency=1)
     assert texts_of(task, "train") == Counter({("一 二", 1): 1, ("三 四", 0): 1})
     assert [task.about()[f"{split}_texts"] for split in SPLITS] == [2, 2, 3]
-    said = refusal(tasks.load, "sentiment", hub="lansinuote/ChnSentiCorp")
+    said = refusal(load, "sentiment", hub="lansinuote/ChnSentiCorp")
     assert "no spaces between its words; allowed: tokenizer=characters, jieba" in said
 
 
@@ -349,22 +356,21 @@ def test_music_rolls_keys_and_asks_for_the_next_step(data: Path):
 
 
 def test_chorales_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert "bach_chorales" in refusal(tasks.load, "music", data="bach_chorale")
-    monkeypatch.setattr("rnnbench.tasks.chorales.find_spec", lambda name: None)
-    assert refusal(tasks.load, "music", data="bach_chorales") == "music21 is not installed; pip install 'rnnbench[music]'"
+    assert "bach_chorales" in refusal(load, "music", data="bach_chorale")
+    monkeypatch.setattr("rnnbench.tasks.shared.chorales.find_spec", lambda name: None)
+    assert refusal(load, "music", data="bach_chorales") == "music21 is not installed; pip install 'rnnbench[music]'"
     monkeypatch.undo()
     if find_spec("music21") is None:
         pytest.skip("the extra music")
     monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
-    from rnnbench.tasks import chorales
 
-    some = chorales.files()[:5]
+    some = files()[:5]
     monkeypatch.setattr(chorales, "files", lambda: some)
     task = made("music", data="bach_chorales")
     about = task.about()
     assert [about[f"{split}_pieces"] for split in SPLITS] == [3, 1, 1] and 0 < task.floor < 61
     (tmp_path / "tiny.musicxml").write_text(TINY)
-    roll = chorales.piece(tmp_path / "tiny.musicxml")
+    roll = piece(tmp_path / "tiny.musicxml")
     # a half note c', then an eighth d', an eighth e' and a quarter f', over a whole note c
     assert [sorted((keys.nonzero()[0] + 21).tolist()) for keys in roll] == [[48, 60], [48, 60], [48, 62], [48, 65]]
     monkeypatch.setattr(chorales, "piece", None)  # parsed once; what is kept is enough
@@ -402,8 +408,8 @@ def test_a_mat_file_is_the_same_music(data: Path, tmp_path: Path):
     rows = [[[60], [60, 64], []], [[50], [51]]]
     task = music(data, train=pieces(*rows))
     rolls = numpy.empty((1, 2), object)
-    for number, piece in enumerate(rows):
-        rolls[0, number] = numpy.array([[float(key + 21 in step) for key in range(88)] for step in piece])
+    for number, steps in enumerate(rows):
+        rolls[0, number] = numpy.array([[float(key + 21 in step) for key in range(88)] for step in steps])
     savemat(tmp_path / "x.mat", {"traindata": rolls, "validdata": rolls, "testdata": rolls})
     assert made("music", data=str(tmp_path / "x.mat")).fingerprint == task.fingerprint
     (tmp_path / "y.mat").write_bytes(b"no matrix")
@@ -421,7 +427,7 @@ def test_a_mat_file_is_the_same_music(data: Path, tmp_path: Path):
 )
 def test_music_refuses_in_one_line(data: Path, columns: dict, message: str):
     assert message in refusal(music, data, train=columns)
-    assert "did you mean 'nottingham'" in refusal(tasks.load, "music", data="notingham")
+    assert "did you mean 'nottingham'" in refusal(load, "music", data="notingham")
     assert "local/jsb_chorales is not on the hub" in refusal(lambda: made("music"))
 
 
@@ -429,7 +435,6 @@ def test_music_refuses_in_one_line(data: Path, columns: dict, message: str):
 
 
 def test_slots_are_found_whole():
-    from rnnbench.tasks.tagging import slots
 
     assert slots(["B-a", "I-a", "O", "B-b", "B-b", "I-c", "O"]) == {(0, 2, "a"), (3, 4, "b"), (4, 5, "b"), (5, 6, "c")}
     assert slots(["O", "O"]) == set() and slots(["I-a"]) == {(0, 1, "a")}
@@ -534,21 +539,21 @@ def test_lines_of_a_couplet_are_equally_long(data: Path):
 
 
 def test_bytes_are_latin_characters():
-    assert text.tokenizer("bytes")("aé") == ["a", "Ã", "©"] and len(text.tokenizer("bytes")("中")) == 3
+    assert tokenizer("bytes")("aé") == ["a", "Ã", "©"] and len(tokenizer("bytes")("中")) == 3
 
 
 def test_byte_pairs_are_learnt_from_training_text():
     pytest.importorskip("tokenizers", reason="the extra tokenizers")
-    cut = text.tokenizer("bpe", ["low lower lowest"] * 50, 270)
+    cut = tokenizer("bpe", ["low lower lowest"] * 50, 270)
     assert cut("low") == ["Ġlow"] and "".join(cut("é low")).endswith("low") and len(cut("qz")) == 3
-    assert cut("low lower") == text.tokenizer("bpe", ["low lower lowest"] * 50, 270)("low lower")
-    assert "too small for bpe; allowed: at least 256" in refusal(text.tokenizer, "bpe", ["a"], 100)
+    assert cut("low lower") == tokenizer("bpe", ["low lower lowest"] * 50, 270)("low lower")
+    assert "too small for bpe; allowed: at least 256" in refusal(tokenizer, "bpe", ["a"], 100)
 
 
 def test_jieba_cuts_words_and_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("jieba", reason="the extra zh")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert text.tokenizer("jieba")("我来到 北京清华大学") == ["我", "来到", "北京", "清华大学"]
+    assert tokenizer("jieba")("我来到 北京清华大学") == ["我", "来到", "北京", "清华大学"]
     assert not (tmp_path / "jieba.cache").exists()
 
 
@@ -558,29 +563,29 @@ def test_jieba_cuts_words_and_leaves_no_cache(tmp_path: Path, monkeypatch: pytes
 )
 def test_a_missing_extra_is_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch, module: str, name: str, extra: str):
     monkeypatch.setitem(sys.modules, module, None)
-    assert refusal(text.tokenizer, name, ["a"], 300) == f"{module} is not installed; pip install 'rnnbench[{extra}]'"
+    assert refusal(tokenizer, name, ["a"], 300) == f"{module} is not installed; pip install 'rnnbench[{extra}]'"
 
 
 def test_vectors_are_read_by_word(tmp_path: Path):
     path = tmp_path / "glove.txt"
     path.write_text("the 1 2.5 -3\nfilm 0.5 0 1e-2\n. 4 5 6\nthe 9 9 9\n", encoding="utf-8")
-    vectors, found = text.read_vectors(str(path), ["<pad>", "film", "the"], 3)
+    vectors, found = read_vectors(str(path), ["<pad>", "film", "the"], 3)
     assert vectors.tolist() == [[0, 0, 0], [0.5, 0, pytest.approx(0.01)], [1, 2.5, -3]] and found.tolist() == [
         False,
         True,
         True,
     ]
     path.write_text("2 3\nthe 1 2 3\n")  # the head line of word2vec's form
-    assert text.read_vectors(str(path), ["the"], 3)[0].tolist() == [[1, 2, 3]]
-    assert "line 2 has a vector of 3 numbers; the embedding is 100 wide" in refusal(text.read_vectors, str(path), ["the"], 100)
-    assert "no vector for any of the 1 symbols" in refusal(text.read_vectors, str(path), ["film"], 3)
-    assert "cannot be read" in refusal(text.read_vectors, str(tmp_path / "none"), ["a"], 3)
+    assert read_vectors(str(path), ["the"], 3)[0].tolist() == [[1, 2, 3]]
+    assert "line 2 has a vector of 3 numbers; the embedding is 100 wide" in refusal(read_vectors, str(path), ["the"], 100)
+    assert "no vector for any of the 1 symbols" in refusal(read_vectors, str(path), ["film"], 3)
+    assert "cannot be read" in refusal(read_vectors, str(tmp_path / "none"), ["a"], 3)
     path.write_bytes(b"\xff 1 2 3\n")
-    assert "not UTF-8" in refusal(text.read_vectors, str(path), ["a"], 3)
+    assert "not UTF-8" in refusal(read_vectors, str(path), ["a"], 3)
 
 
 def test_the_stand_in_is_torchtexts_vocabulary():
-    vocab = torchtext_bridge.Vocab(["<unk>", "a", "b"], 0)
+    vocab = Vocab(["<unk>", "a", "b"], 0)
     assert len(vocab) == 3 and "a" in vocab and vocab["new"] == 0 and vocab(["b", "a"]) == [2, 1]
     vocab.insert_token("c", 1)
     vocab.append_token("d")
@@ -596,27 +601,27 @@ def test_the_stand_in_is_torchtexts_vocabulary():
     with pytest.raises(RuntimeError, match="out of bounds for vocab of size 5"):
         vocab.lookup_token(5)
     with pytest.raises(NotImplementedError, match="compiled"):
-        torchtext_bridge.Absent("a")
+        Absent("a")
 
 
 def test_torchtext_behind_our_interface(tmp_path: Path):
     if find_spec("torchtext") is None:
         pytest.skip("the extra torchtext")
-    torchtext_bridge.load()
+    load_torchtext()
     from torchtext.vocab import build_vocab_from_iterator
 
     line = "It's a 'Test'; (really)!<br />\"No\""
-    assert text.tokenizer("torchtext_basic_english")(line) == text.basic_english(line)
+    assert tokenizer("torchtext_basic_english")(line) == basic_english(line)
     counts = Counter(list("bbbaccd"))
-    ours = text.Vocabulary.build(counts, min_frequency=2)
+    ours = Vocabulary.build(counts, min_frequency=2)
     theirs = build_vocab_from_iterator([list("bbbaccd")], min_freq=2, specials=["<pad>", "<unk>"])
     assert theirs.get_itos() == list(ours.symbols)
-    converted = torchtext_bridge.vocabulary(ours.symbols, ours.unknown)
+    converted = torchtext_vocabulary(ours.symbols, ours.unknown)
     assert converted(["c", "new"]) == ours.encode(["c", "new"])
-    assert text.Vocabulary(pickle.loads(pickle.dumps(converted)).get_itos()) == ours  # noqa: S301
+    assert Vocabulary(pickle.loads(pickle.dumps(converted)).get_itos()) == ours  # noqa: S301
     (tmp_path / "v.txt").write_text("b 1 2 3\nc 3 4 5\n")
-    vectors = torchtext_bridge.vectors(str(tmp_path / "v.txt"), ours.symbols, str(tmp_path / "cache"))
-    assert numpy.array_equal(vectors, text.read_vectors(str(tmp_path / "v.txt"), ours.symbols, 3)[0])
+    vectors = vectors_by_name(str(tmp_path / "v.txt"), ours.symbols, str(tmp_path / "cache"))
+    assert numpy.array_equal(vectors, read_vectors(str(tmp_path / "v.txt"), ours.symbols, 3)[0])
 
 
 # --- baselines and preparation
@@ -625,7 +630,7 @@ def test_torchtext_behind_our_interface(tmp_path: Path):
 def test_counts_share_out_everything():
     random = numpy.random.default_rng(0)
     keys, answers = random.integers(0, 5, 200), random.integers(0, 7, 200)
-    counts = baselines.Counts(keys, answers, 7)
+    counts = Counts(keys, answers, 7)
     shares = counts.mixed(numpy.array([0, 3, 99]), numpy.full((3, 7), 1 / 7))
     assert shares.sum(1) == pytest.approx([1, 1, 1]) and shares[2] == pytest.approx(numpy.full(7, 1 / 7))
     assert (shares[:2] > 0).all()
@@ -634,7 +639,7 @@ def test_counts_share_out_everything():
 def test_ngrams_find_a_pattern(tmp_path: Path):
     (tmp_path / "t").write_text("abcb" * 2000)
     task = made("char_lm", text=str(tmp_path / "t"), window=20)
-    floor, ngram = baselines.run(task)
+    floor, ngram = run_baselines(task)
     assert floor.test == pytest.approx(task.floor) and ngram.test < 0.2 and ngram.chosen != "1 of 8 tokens"
 
 
@@ -643,7 +648,7 @@ def test_a_context_goes_on_across_batches(tmp_path: Path):
     small, large = (made("char_lm", text=str(tmp_path / "t"), window=window) for window in (10, 100))
 
     def keys(task: Task) -> numpy.ndarray:
-        rows = [found[-1] for _, found in baselines.contexts(task, baselines.walk(task, "test"), 4)]
+        rows = [found[-1] for _, found in contexts(task, walk(task, "test"), 4)]
         return numpy.concatenate([part[:, :14] for part in rows], axis=1)[:, :14]
 
     assert numpy.array_equal(keys(small), keys(large))
@@ -655,9 +660,9 @@ def test_linear_baselines_find_the_word_and_read_test_once(tmp_path: Path, monke
     rows = [(line, int(" a " in f" {line} ")) for line in lines]
     task = made("text_classification", file=csv(tmp_path / "a.csv", rows))
     read = Counter()
-    evaluate = baselines.evaluate
-    monkeypatch.setattr(baselines, "evaluate", lambda t, o, split: (read.update([split]), evaluate(t, o, split))[1])
-    results = list(baselines.run(task))
+    real = evaluate
+    monkeypatch.setattr(baselines, "evaluate", lambda t, o, split: (read.update([split]), real(t, o, split))[1])
+    results = list(run_baselines(task))
     assert [result.name.split(",")[0] for result in results] == [
         "floor: no input",
         "bag of words",
@@ -672,9 +677,9 @@ def test_music_and_tags_have_baselines(data: Path):
     write_all(data)
     steps = [[[60], [64]] * 10, [[64], [60]] * 7]
     task = music(data, train=pieces(*steps))
-    floor, same, linear = baselines.run(task)
+    floor, same, linear = run_baselines(task)
     assert linear.test < floor.test / 10 and linear.test < same.test < floor.test
-    floor, near = baselines.run(made("tagging", data="atis"))
+    floor, near = run_baselines(made("tagging", data="atis"))
     assert near.test > floor.test == made("tagging", data="atis").floor
 
 

@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
-from rnnbench import options, tracking
-from rnnbench.tracking import NoTracker, Run, TrackerUnavailable, WandbTracker, make
+from rnnbench.options import BadOption, read
+from rnnbench.tracking import wandb_tracker
+from rnnbench.tracking.make import TRACKERS, make_tracker
+from rnnbench.tracking.tracker import NoTracker, Run, TrackerUnavailable
+from rnnbench.tracking.wandb_tracker import FINISH, WandbTracker, _settings, has_key
 from tests import wandb_log
 from tests.wandb_server import Server
 
@@ -222,17 +225,17 @@ def test_the_key_and_the_machine_stay_here(tmp_path: Path, server: Server) -> No
 
 
 def test_auto_without_a_key_is_no_tracker(capfd: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(make({"name": "auto", "mode": "auto"}), NoTracker)
+    assert isinstance(make_tracker({"name": "auto", "mode": "auto"}), NoTracker)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_mode_asked_for_is_not_ignored_by_auto() -> None:
-    tracker = make({"name": "auto", "mode": "offline", "project": "mine"})
+    tracker = make_tracker({"name": "auto", "mode": "offline", "project": "mine"})
     assert isinstance(tracker, WandbTracker) and tracker.mode == "offline"
 
 
 def test_auto_with_a_key_and_a_server_is_online(server: Server) -> None:
-    tracker = make({"name": "auto"})
+    tracker = make_tracker({"name": "auto"})
     assert isinstance(tracker, WandbTracker) and tracker.mode == "online"
 
 
@@ -244,7 +247,7 @@ def test_auto_with_a_key_and_no_server_is_offline_and_says_so(
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     server.status, server.delay = (500 if dead == "500" else 200), (4.0 if dead == "silent" else 0.0)
     begin = time.monotonic()
-    tracker = make({"name": "auto"})
+    tracker = make_tracker({"name": "auto"})
     assert time.monotonic() - begin < 2.5
     assert isinstance(tracker, WandbTracker) and tracker.mode == "offline"
     (line,) = capfd.readouterr().err.splitlines()
@@ -253,17 +256,17 @@ def test_auto_with_a_key_and_no_server_is_offline_and_says_so(
 
 
 def test_wandb_without_a_key_is_offline_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    assert make({"name": "wandb"}).mode == "offline"  # type: ignore[attr-defined]
+    assert make_tracker({"name": "wandb"}).mode == "offline"  # type: ignore[attr-defined]
     assert capfd.readouterr().err == "W&B offline: no API key (`wandb login`, or WANDB_API_KEY)\n"
 
 
 def test_online_that_cannot_be_is_an_error_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrackerUnavailable, match="no API key"):
-        make({"name": "wandb", "mode": "online"})
+        make_tracker({"name": "wandb", "mode": "online"})
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
     begin = time.monotonic()
     with pytest.raises(TrackerUnavailable, match="does not answer") as error:
-        make({"name": "wandb", "mode": "online"})
+        make_tracker({"name": "wandb", "mode": "online"})
     assert time.monotonic() - begin < 2.5
     assert "\n" not in str(error.value) and CANARY not in str(error.value)
     assert not list(place.iterdir())
@@ -273,7 +276,7 @@ def test_online_that_cannot_be_is_an_error_at_once(place: Path, monkeypatch: pyt
 def test_a_server_that_answers_but_takes_no_run(
     place: Path, server: Server, mode: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "START", 1.0)
+    monkeypatch.setattr(wandb_tracker, "START", 1.0)
     tracker = WandbTracker(mode=mode)  # type: ignore[arg-type]
     server.status = 500
     if mode == "online":
@@ -309,13 +312,13 @@ def test_where_a_key_may_be(where: str, monkeypatch: pytest.MonkeyPatch) -> None
         Path(os.environ["WANDB_CONFIG_DIR"], "settings").write_text(f"[default]\napi_key = {CANARY}\n")
     if where == "nowhere":
         Path(os.environ["HOME"], ".netrc").write_text(f"machine elsewhere.org\n  login user\n  password {CANARY}\n")
-    assert tracking.has_key(tracking._settings()) == (where != "nowhere")
+    assert has_key(_settings()) == (where != "nowhere")
 
 
 def test_wandb_offline_of_the_user_is_heeded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert make({"name": "auto"}).mode == "offline"  # type: ignore[attr-defined]
-    assert make({"name": "wandb", "mode": "online"}).mode == "online"  # type: ignore[attr-defined]
+    assert make_tracker({"name": "auto"}).mode == "offline"  # type: ignore[attr-defined]
+    assert make_tracker({"name": "wandb", "mode": "online"}).mode == "online"  # type: ignore[attr-defined]
 
 
 def test_disabled_does_nothing(place: Path) -> None:
@@ -326,32 +329,33 @@ def test_disabled_does_nothing(place: Path) -> None:
 def test_without_the_package(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     for name in ("none", "auto"):
-        tracker = make({"name": name})
+        tracker = make_tracker({"name": name})
         tracker.start(about(place), log(3))
         tracker.row({"step": 1})
         tracker.finish({}, "completed")
     assert capfd.readouterr() == ("", "") and not list(place.iterdir())
     with pytest.raises(TrackerUnavailable, match="pip install 'wandb"):
-        make({"name": "wandb"})
+        make_tracker({"name": "wandb"})
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
-    assert isinstance(make({"name": "auto"}), NoTracker)
+    assert isinstance(make_tracker({"name": "auto"}), NoTracker)
     assert "pip install 'wandb" in capfd.readouterr().err
 
 
 def test_choosing_imports_nothing_heavy() -> None:
-    code = "import sys, json; from rnnbench.tracking import make; make({'name': 'auto'}); print(json.dumps(list(sys.modules)))"
+    code = "import sys, json; from rnnbench.tracking.make import make_tracker; "
+    code += "make_tracker({'name': 'auto'}); print(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"wandb", "torch", "urllib.request", "ssl"} & set(json.loads(done.stdout))
 
 
 def test_the_options_stand_in_the_signature() -> None:
-    source = Path(tracking.__file__)
-    signature = options.read(source, name="WandbTracker")
+    source = Path(wandb_tracker.__file__)
+    signature = read(source, name="WandbTracker")
     assert signature.options["tags"].check(["a", "b"], "tracker.tags") == ["a", "b"]
-    with pytest.raises(options.BadOption, match="'onlin' is not allowed"):
+    with pytest.raises(BadOption, match="'onlin' is not allowed"):
         signature.options["mode"].check("onlin", "tracker.mode")
     folder = Path(str(importlib.util.find_spec("rnnbench.conf").submodule_search_locations[0]), "tracker")  # type: ignore[union-attr, index]
-    assert {path.stem for path in folder.glob("*.yaml")} == set(tracking.TRACKERS)
+    assert {path.stem for path in folder.glob("*.yaml")} == set(TRACKERS)
 
 
 # faults
@@ -359,9 +363,10 @@ def test_the_options_stand_in_the_signature() -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from rnnbench import tracking
-from rnnbench.tracking import Run, WandbTracker
-tracking.FINISH = float(sys.argv[2])
+from rnnbench.tracking import wandb_tracker
+from rnnbench.tracking.tracker import Run
+from rnnbench.tracking.wandb_tracker import WandbTracker
+wandb_tracker.FINISH = float(sys.argv[2])
 tracker = WandbTracker(mode="online")
 tracker.start(Run("victim", "t/m/s0", Path(sys.argv[1]), {}))
 for i in range(400):
@@ -378,9 +383,7 @@ print("finish", time.monotonic() - begin, flush=True)
 """
 
 
-@pytest.mark.parametrize(
-    ("fault", "patience"), [("gone", tracking.FINISH), ("500", 2.0), ("silent", 2.0), ("service killed", tracking.FINISH)]
-)
+@pytest.mark.parametrize(("fault", "patience"), [("gone", FINISH), ("500", 2.0), ("silent", 2.0), ("service killed", FINISH)])
 def test_training_outlives_its_mirror(place: Path, server: Server, fault: str, patience: float) -> None:
     """The server or the client's own service goes in the middle: rows cost as before, the end comes within 10 s."""
     command = [sys.executable, "-c", CHILD, str(place), str(patience)]

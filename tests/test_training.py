@@ -9,26 +9,32 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnbench import config, run, training
+from rnnbench.config.compose import compose_jobs
+from rnnbench.run.execute import execute
+from rnnbench.run.journal import SilentRecorder
+from rnnbench.run.load import load_run
+from rnnbench.run.plan import make_network, make_task
+from rnnbench.training.learner import Learner
+from rnnbench.training.trainer import train
 
 from .test_run import TINY, only
 
 
-def learner(*overrides: str, model: str = "lstm") -> tuple[training.Learner, list]:
+def learner(*overrides: str, model: str = "lstm") -> tuple[Learner, list]:
     """A learner on the small adding task, and the rows that it hands to its journal."""
-    (job,) = config.jobs([*TINY, f"model={model}", "tracker=none", *overrides], sweep=False)
+    (job,) = compose_jobs([*TINY, f"model={model}", "tracker=none", *overrides], sweep=False)
     rows: list = []
 
-    class Journal(run.Silence):
+    class Journal(SilentRecorder):
         def row(self, step, metrics, timings):
             rows.append({"step": step, **metrics, **timings})
 
-    task = run.make_task(job)
+    task = make_task(job)
     torch.manual_seed(job["seed"])
-    return training.Learner(run.make_network(job, task), task, Journal(), job["seed"], **job["train"]), rows
+    return Learner(make_network(job, task), task, Journal(), job["seed"], **job["train"]), rows
 
 
-def plain_loop(made: training.Learner, steps: int, clip) -> list[torch.Tensor]:
+def plain_loop(made: Learner, steps: int, clip) -> list[torch.Tensor]:
     """The same training by the plainest loop: its weights after `steps`."""
     network, task = made.network, made.task
     optimizer = torch.optim.SGD(network.parameters(), made.learning_rate)
@@ -54,7 +60,7 @@ CLIPS = {
 def test_the_step_is_that_of_the_plainest_loop(how):
     overrides, clip = CLIPS[how]
     ours, rows = learner(*SGD, *overrides)
-    training.train(ours)
+    train(ours)
     theirs, _ = learner(*SGD, *overrides)
     trained = [ours.best["weights"][name] for name, _ in ours.network.named_parameters()]
     if ours.best["step"] != 20:
@@ -80,7 +86,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_learning_rate_moves_as_asked(schedule):
     made, rows = learner(f"train.schedule={schedule}", "train.learning_rate=0.1", "train.stop_when_solved=false")
-    training.train(made)
+    train(made)
     for row in rows:
         assert row["train/learning_rate"] == pytest.approx(SCHEDULES[schedule](row["step"]))
     assert made._optimizer.param_groups[0]["lr"] == rows[-1]["train/learning_rate"]
@@ -88,10 +94,10 @@ def test_the_learning_rate_moves_as_asked(schedule):
 
 def test_warm_up_and_plateau():
     made, rows = learner("train.warmup=10", "train.log_every=1", "train.learning_rate=0.1", "train.steps=20")
-    training.train(made)
+    train(made)
     assert [row["train/learning_rate"] for row in rows[:11]] == pytest.approx([0.01 * (k + 1) for k in range(10)] + [0.1])
     made, rows = learner("train.schedule=plateau", "train.decay=0.1", "train.learning_rate=1e-30", "train.optimizer=sgd")
-    training.train(made)  # nothing is learnt, so each evaluation after the first is no better
+    train(made)  # nothing is learnt, so each evaluation after the first is no better
     rates = {row["step"]: row["train/learning_rate"] for row in rows}
     assert rates[20] == rates[40] == 1e-30
     assert rates[60] == pytest.approx(1e-31)
@@ -99,10 +105,10 @@ def test_warm_up_and_plateau():
 
 def test_patience_and_solved_end_training():
     made, _ = learner("train.patience=2", "train.learning_rate=1e-30", "train.optimizer=sgd", "train.steps=1000")
-    training.train(made)
+    train(made)
     assert made.step == 60 and made.stopped
     made, rows = learner("task.solved_below=10", "train.steps=1000")
-    training.train(made)
+    train(made)
     assert made.step == made.solved_step == 20
     assert made.seconds_to_solved == rows[-1]["seconds"]
 
@@ -110,21 +116,21 @@ def test_patience_and_solved_end_training():
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
 def test_every_optimizer_learns(name):
     made, rows = learner(f"train.optimizer={name}", "train.steps=200", "train.log_every=10", "network.dropout=0")
-    training.train(made)
+    train(made)
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
 
 
 @pytest.mark.parametrize("precision", ["64", "bf16"])
 def test_precisions(precision):
     made, _rows = learner(f"train.precision='{precision}'", "train.steps=20")
-    scores = training.train(made)
+    scores = train(made)
     assert math.isfinite(scores["test"]["mse"])
     assert next(made.network.parameters()).dtype == (torch.float64 if precision == "64" else torch.float32)
 
 
 def test_speed_counts_valid_steps_and_not_evaluations():
     made, rows = learner("train.steps=40")
-    training.train(made)
+    train(made)
     assert made.totals == [40 * 8, 40 * 8 * 6]
     assert sum(made.totals) > 0 and made.seconds == rows[-1]["seconds"]
     ratios = [row["tokens_per_second"] / row["steps_per_second"] for row in rows]
@@ -170,8 +176,8 @@ def test_two_devices_give_the_numbers_of_one(kind):
     words = [*DEVICES[kind], "tracker=none", "train.precision='64'"] + [f"task.text={text()}"] * (kind == "carried state")
     found = {}
     for devices in (1, 2):
-        (job,) = config.jobs([*words, f"trainer.devices={devices}", f"runs=on{devices}"], sweep=False)
-        record = run.execute(job)
+        (job,) = compose_jobs([*words, f"trainer.devices={devices}", f"runs=on{devices}"], sweep=False)
+        record = execute(job)
         found[devices] = (only(f"on{devices}"), record)
         assert len(list(Path(f"on{devices}").rglob("record.json"))) == 1
     one, two = found[1][0].rows(), found[2][0].rows()
@@ -185,10 +191,10 @@ def test_two_devices_give_the_numbers_of_one(kind):
 
 def test_begun_on_two_devices_it_ends_on_one(monkeypatch):
     words = [*DEVICES["carried state"], f"task.text={text()}", "tracker=none", "train.precision='64'"]
-    (whole,) = config.jobs([*words, "runs=whole"], sweep=False)
-    run.execute(whole)
-    (two,) = config.jobs([*words, "runs=parts", "trainer.devices=2", "trainer.save_seconds=0.000001"], sweep=False)
-    real = training.Learner._save
+    (whole,) = compose_jobs([*words, "runs=whole"], sweep=False)
+    execute(whole)
+    (two,) = compose_jobs([*words, "runs=parts", "trainer.devices=2", "trainer.save_seconds=0.000001"], sweep=False)
+    real = Learner._save
 
     class Killed(BaseException):
         pass
@@ -199,11 +205,11 @@ def test_begun_on_two_devices_it_ends_on_one(monkeypatch):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Learner, "_save", dies)
+        patch.setattr(Learner, "_save", dies)
         with pytest.raises(Killed):
-            run.execute(two)
-    (one,) = config.jobs([*words, "runs=parts"], sweep=False)
-    run.execute(one)
+            execute(two)
+    (one,) = compose_jobs([*words, "runs=parts"], sweep=False)
+    execute(one)
     for a, b in zip(only("whole").metrics(), only("parts").metrics(), strict=True):
         assert_close(a, b)
 
@@ -213,9 +219,9 @@ def test_rows_that_go_on_carry_their_state_or_begin_anew(carry):
     """What was scored at the end, repeated by hand: a window's state goes into the next one, or does not."""
     words = ["task=continual_reber", "task.window=7", "task.windows=5", "task.streams=4", "model=lstm", "model.hidden_size=6"]
     words += ["train.steps=30", "train.eval_every=30", "train.batch_size=4", "train.learning_rate=0.05", "tracker=none"]
-    (job,) = config.jobs([*words, f"train.carry={str(carry).lower()}"], sweep=False)
-    record = run.execute(job)
-    trained = run.load(only().path)
+    (job,) = compose_jobs([*words, f"train.carry={str(carry).lower()}"], sweep=False)
+    record = execute(job)
+    trained = load_run(only().path)
     scores = {}
     for carries in (True, False):
         sums, state = {}, None

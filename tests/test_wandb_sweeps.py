@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 import rnnbench.sweeps
-from rnnbench import config, tracking
-from rnnbench.cli import main
-from rnnbench.records import RunFolder
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import read_signature
+from rnnbench.store.run_folder import RunFolder
+from rnnbench.tracking.make import TRACKERS
 from tests.test_sync import level, runs, server  # noqa: F401 - a fixture
 from tests.wandb_server import Server
 
@@ -118,7 +120,7 @@ def test_every_combination_is_one_that_train_takes(path: Path, clean: None) -> N
         low.append(f"{key}={values[0]}")
         high.append(f"{key}={values[-1]}")
     for words in (low, high):
-        (job,) = config.jobs([*fixed, *words], sweep=False)
-    headline = config.signature("task", job["task"]["name"]).constants["headline"]
+        (job,) = compose_jobs([*fixed, *words], sweep=False)
+    headline = read_signature("task", job["task"]["name"]).constants["headline"]
     assert sweep["metric"]["name"] == f"validation/{headline}"
-    assert job["tracker"]["name"] in tracking.TRACKERS
+    assert job["tracker"]["name"] in TRACKERS

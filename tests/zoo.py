@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rnnbench import models
+from rnnbench.models import registry
 from rnnbench.models.dropout import RecurrentDropout, Zoneout
 from rnnbench.models.mechanism import Mechanism, leaves
+from rnnbench.models.registry import _models, mechanism_files
 
 B, T, D, H = 4, 7, 3, 4
 LENGTHS = torch.tensor([7, 3, 1, 5])
@@ -58,17 +59,17 @@ def plugin() -> tuple[type[Mechanism], dict[str, Path]]:
     (about / "entry_points.txt").write_text("[rnnbench.models]\nleaky = leaky_package:Leaky\n")
     sys.path.insert(0, str(folder))
     try:
-        return models._models.__wrapped__()["leaky"], models.sources.__wrapped__()
+        return _models.__wrapped__()["leaky"], mechanism_files.__wrapped__()
     finally:
         sys.path.remove(str(folder))
 
 
 LEAKY, WITH_PLUGIN = plugin()
 MODELS: dict[str, Callable[..., Mechanism]] = {
-    **models.MODELS,
+    **registry.MODELS,
     "leaky": LEAKY,
-    "zoneout": lambda size, hidden_size, **options: Zoneout(models.MODELS["lstm"](size, hidden_size, **options), 0.3, 0.6),
-    "recurrent dropout": lambda size, hidden_size, **options: RecurrentDropout(models.MODELS["gru"](size, hidden_size), 0.5),
+    "zoneout": lambda size, hidden_size, **options: Zoneout(registry.MODELS["lstm"](size, hidden_size, **options), 0.3, 0.6),
+    "recurrent dropout": lambda size, hidden_size, **options: RecurrentDropout(registry.MODELS["gru"](size, hidden_size), 0.5),
 }
 OPTIONS: dict[str, list[dict]] = {
     "rnn": [

@@ -16,7 +16,7 @@ import numpy
 
 from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
 
-from .text import need
+from .data.text import need
 
 ROWS = 64  # of a batch
 ORDERS = {"bpc": 8, "perplexity": 4}  # tokens that the longest n-gram model sees, by what is counted: characters or words
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     seconds: float
 
 
-def run(task: Task) -> Iterator[Result]:
+def run_baselines(task: Task) -> Iterator[Result]:
     """The baselines that fit `task`, which is prepared; ValueError, at once, where none does."""
     if not task.fingerprint:
         raise ValueError("its data are generated: the floor is its baseline; tasks on real data have others")
@@ -46,19 +46,21 @@ def run(task: Task) -> Iterator[Result]:
 
 
 def _run(task: Task) -> Iterator[Result]:
-    yield choose(task, "floor: no input", [("", lambda: task.floor_guess)])
+    yield choose_best(task, "floor: no input", [("", lambda: task.floor_guess)])
     if isinstance(task.inputs, Reals):
         fit = linear_in_all(task)
-        yield choose(task, "all steps at once, linear", [(f"C {penalty:g}", partial(fit, penalty)) for penalty in PENALTIES])
+        yield choose_best(
+            task, "all steps at once, linear", [(f"C {penalty:g}", partial(fit, penalty)) for penalty in PENALTIES]
+        )
     elif isinstance(task.inputs, Bits):
-        yield choose(task, "the step before, key by key", [("", lambda: same_key(task))])
-        yield choose(
+        yield choose_best(task, "the step before, key by key", [("", lambda: same_key(task))])
+        yield choose_best(
             task, "the step before, linear", [(f"decay {decay:g}", partial(all_keys, task, decay)) for decay in DECAYS]
         )
     elif task.structure == "N->1":
         for name, orders, weighted in (("bag of words, linear", 1, False), ("tf-idf of 1 and 2 words, linear", 2, True)):
             fit = linear(task, orders, weighted)
-            yield choose(task, name, [(f"C {penalty:g}", partial(fit, penalty)) for penalty in PENALTIES])
+            yield choose_best(task, name, [(f"C {penalty:g}", partial(fit, penalty)) for penalty in PENALTIES])
         yield mean_of_embeddings(task)
     elif task.carries:
         yield best_order(task, "n-gram", ORDERS.get(task.headline, 4))
@@ -66,7 +68,7 @@ def _run(task: Task) -> Iterator[Result]:
         yield best_order(task, "token and neighbours", 3)
 
 
-def choose(task: Task, name: str, settings: Iterable[tuple[str, Callable[[], Outputs]]]) -> Result:
+def choose_best(task: Task, name: str, settings: Iterable[tuple[str, Callable[[], Outputs]]]) -> Result:
     """Fits each setting, takes the one that validation likes best, and only then looks at test."""
     began = time.perf_counter()
     fitted = []
@@ -350,7 +352,7 @@ def all_keys(task: Task, decay: float) -> Outputs:
     return outputs
 
 
-def table(task: Task, results: Iterable[Result]) -> Iterator[str]:
+def baseline_lines(task: Task, results: Iterable[Result]) -> Iterator[str]:
     """Lines as they come: baseline, what validation chose, both scores, seconds."""
     width = 34
     unit = f" ({task.unit})" if task.unit else ""

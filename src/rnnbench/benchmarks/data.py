@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy
 import torch
 
-from .. import config, process, run
+from ..config.compose import compose_jobs
+from ..run.plan import make_network, make_task
+from ..run.process_settings import configure_process
 
 
 def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
@@ -19,12 +21,12 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
 
     `words` are a task and model of `rnnbench train`; without them, 20,000 texts made up with SST-2's lengths.
     """
-    process.settle()
+    configure_process()
     with tempfile.TemporaryDirectory() as place:
         if not words:
             words = [f"task.file={_texts(Path(place))}", "task=text_classification", "model=lstm"]
-        (settings,) = config.jobs([*words, "tracker=none"], sweep=False)
-        task, rows = run.make_task(settings), settings["train"]["batch_size"]
+        (settings,) = compose_jobs([*words, "tracker=none"], sweep=False)
+        task, rows = make_task(settings), settings["train"]["batch_size"]
         task.prepare()
         steps, count = (40, 200) if quick else (200, 1000)
         batches = range(min(task.batches("train", rows), count))
@@ -38,7 +40,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
     tokens = float(lengths.sum())
     real, unsorted = (tokens / sum(len(part) * int(part.max()) for part in parts) for parts in (read, mixed))
     torch.manual_seed(0)
-    network = run.make_network(settings, task)
+    network = make_network(settings, task)
     optimizer = torch.optim.Adam(network.parameters(), settings["train"]["learning_rate"])
     times = []
     for batch in (made[index % len(made)] for index in range(steps)):

@@ -10,8 +10,11 @@ from typing import Any
 
 import torch
 
-from .. import config, process, run, training
-from ..instruments import PROBED, activity
+from ..config.compose import compose_jobs
+from ..networks.instruments import PROBED, activity
+from ..run.plan import make_network, make_task
+from ..run.process_settings import configure_process
+from ..training.learner import Learner
 from .overhead import SHAPE, trained
 
 INSTRUMENTED = ("rnn", "gru", "peephole_lstm", "lstm")
@@ -26,7 +29,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, tuple[floa
     every `train.eval_every` steps. Returns {model: (share with a row every 50 steps, share with a row every step)}; the
     second is for cells whose logged steps run on the same kernel as the others, which the library's LSTM does not.
     """
-    process.settle()
+    configure_process()
     found = {}
     print(f"{'model':<14} {'step ms':>8} {'logged ms':>10} {'at evaluation ms':>17} {'every 50 steps':>15} {'every step':>11}")
     print(f"{'wanted':<52} {'2.0% or less':>15} {'10% or less':>11}")
@@ -49,7 +52,7 @@ def _logged(model: str, steps: int) -> tuple[float, float, float]:
     times: dict[bool, list[float]] = {False: [], True: []}
     evaluations = []
 
-    class Timed(training.Learner):
+    class Timed(Learner):
         def on_train_batch_start(self, *arguments: Any) -> None:
             self.began = time.process_time()
             super().on_train_batch_start(*arguments)
@@ -59,11 +62,11 @@ def _logged(model: str, steps: int) -> tuple[float, float, float]:
             times[self.step % 2 == 0].append(time.process_time() - self.began)
 
     words = [*SHAPE[:1], f"model={model}", *SHAPE[2:], f"train.steps={steps}", f"train.eval_every={steps}", "train.log_every=2"]
-    (settings,) = config.jobs([*words, "train.stop_when_solved=false", "tracker=none"], sweep=False)
-    task = run.make_task(settings)
+    (settings,) = compose_jobs([*words, "train.stop_when_solved=false", "tracker=none"], sweep=False)
+    task = make_task(settings)
     trained(Timed, settings, task)
     torch.manual_seed(0)
-    network = run.make_network(settings, task).eval()
+    network = make_network(settings, task).eval()
     for _ in range(5):
         start = time.process_time()
         activity(network, task.batch("validation", 0, PROBED, 0))

@@ -1,18 +1,265 @@
-"""The kernels against the library, and against what matrix products allow."""
+"""What the kernels cost on this machine: `rnnbench benchmark kernels`.
+
+Every comparison runs both sides in turn in one process, on one thread, and takes the ratio of the medians of CPU time
+(forward and backward), which a neighbour on the same core does not enter. Both sides have the process settings. Where oneDNN's
+products are one of them, RNN and GRU are timed with these and with PyTorch's default products, on both sides each time, and
+with ours as it is set against the library's as it comes. `GEMM` is the share of our time that the matrix products take on their
+own, each at the faster of the two ways to multiply; `least` is the ratio if there were nothing else in it.
+"""
 
 from __future__ import annotations
 
+import json
+import statistics
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ..kernels.benchmark import SHAPES, Row, interleaved, limit
-from ..kernels.benchmark import main as kernel_table
-from ..kernels.benchmark import row as compared
-from ..models import MODELS
+from ..kernels.gru import gru
+from ..kernels.lstm import lstm
+from ..kernels.recurrence import compile_steps
+from ..kernels.rnn import rnn
+from ..models.registry import MODELS
 from ..models.stack import Stack
+from ..run.process_settings import configure_process
+
+Shape = tuple[int, int, int]
+Closure = Callable[[], Any]
+
+SHAPES: list[Shape] = [(100, 64, 128), (600, 32, 128), (256, 64, 512)]  # T steps, B rows, H units and inputs
+
+
+class KernelRow(NamedTuple):
+    name: str
+    shape: Shape
+    ratio: float
+    must: float | None = None
+    aim: float | None = None
+    ours: float | None = None  # seconds
+    theirs: float | None = None
+    limit: float | None = None  # seconds of its matrix products
+
+    def __str__(self) -> str:
+        seconds = " ".join(" " * 9 if part is None else f"{1e3 * part:9.1f}" for part in (self.ours, self.theirs))
+        bounds = " ".join("     " if part is None else f"{part:5.2f}" for part in (self.must, self.aim))
+        share = (
+            ""
+            if self.limit is None or self.ours is None or self.theirs is None
+            else (f"{self.limit / self.ours:6.0%} {self.limit / self.theirs:6.2f}")
+        )
+        shape = ",".join(map(str, self.shape))
+        return f"{self.name:44s} {shape:>11s} {seconds} {self.ratio:7.3f}  {bounds}  {share}"
+
+
+def kernel_table(quick: bool = False) -> list[KernelRow]:
+    """Measures and prints; `quick` takes fewer rounds and leaves the largest shape out. Returns what was printed."""
+    settings = configure_process()
+    print("settings:", ", ".join(f"{name} {value}" for name, value in settings.items()))
+    times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
+    print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
+    rows = []
+    for row in measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"]):
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[KernelRow]:
+    for k, shape in enumerate(shapes):
+        few = rounds if shape[2] < 512 else max(3, rounds // 3)
+        of_lstm = product_seconds(shape, 4)
+        ours, theirs = passes("lstm", shape, peepholes=True)
+        times = interleaved({"ours": ours, "theirs": theirs}, few)
+        must, aim = [(1.6, 1.3), (1.9, 1.5), (1.25, 1.15)][k]
+        yield kernel_row("peephole LSTM / nn.LSTM", shape, times["ours"], times["theirs"], must, aim, of_lstm)
+        memory = saved_bytes(ours) / saved_bytes(theirs)
+        yield KernelRow("  its memory kept for the backward pass", shape, memory, must=1.3, aim=1.0)
+        yield from steps_compiled(shape, ours, few, of_lstm)
+        for name, gates, must, aim in (("GRU", 3, [0.65, 0.65, 0.55][k], 0.45), ("RNN", 1, [0.75, 0.8, 0.6][k], 0.5)):
+            ours, theirs = passes(name.lower(), shape)
+            sides = {"ours, default": with_default_products(ours), "theirs, default": with_default_products(theirs)}
+            times = interleaved(sides | ({"ours": ours, "theirs": theirs} if fast else {}), few)
+            least = product_seconds(shape, gates)
+            both = times["ours, default"], times["theirs, default"]
+            yield kernel_row(f"{name} / nn.{name}, default products", shape, *both, must, aim, least)
+            if fast:
+                yield kernel_row(
+                    f"{name} / nn.{name}, oneDNN's products", shape, times["ours"], times["theirs"], must, aim, least
+                )
+                yield kernel_row(
+                    f"  {name} so / nn.{name} as it comes", shape, times["ours"], times["theirs, default"], limit=least
+                )
+            if name == "GRU":
+                yield from steps_compiled(shape, ours, few, least)
+                times = interleaved({"bf16": autocast(theirs), "fp32": ours}, few)
+                yield kernel_row(
+                    "GRU in bf16 / fp32",
+                    shape,
+                    times["bf16"],
+                    times["fp32"],
+                    limit=product_seconds(shape, gates, torch.bfloat16),
+                )
+        _, theirs = passes("lstm", shape)
+        times = interleaved({"bf16": autocast(theirs), "fp32": theirs}, few)
+        least = product_seconds(shape, 4, torch.bfloat16)
+        yield kernel_row("LSTM in bf16 / fp32", shape, times["bf16"], times["fp32"], must=0.65, limit=least)
+        pairs = [(fresh(shape, settled=True), fresh(shape, settled=False)) for _ in range(max(1, few // 3))]
+        with_, without = (statistics.median(side) for side in zip(*pairs, strict=True))
+        must = [0.75, 0.75, 0.85][k]
+        yield kernel_row("nn.LSTM with process settings / without", shape, with_, without, must, limit=of_lstm)
+
+
+def steps_compiled(shape: Shape, side: Closure, rounds: int, least: float) -> Iterator[KernelRow]:
+    """What machine code saves of `side`, where it is in force."""
+
+    def by_operations() -> None:
+        compile_steps(False)
+        try:
+            side()
+        finally:
+            compile_steps(True)
+
+    if compile_steps(True):
+        times = interleaved({"compiled": side, "operations": by_operations}, rounds)
+        yield kernel_row("  its steps as machine code / operations", shape, times["compiled"], times["operations"], limit=least)
+
+
+def kernel_row(
+    name: str,
+    shape: Shape,
+    ours: float,
+    theirs: float,
+    must: float | None = None,
+    aim: float | None = None,
+    limit: float | None = None,
+) -> KernelRow:
+    return KernelRow(name, shape, ours / theirs, must, aim, ours, theirs, limit)
+
+
+def passes(name: str, shape: Shape, peepholes: bool = False) -> tuple[Closure, Closure]:
+    """Forward and backward passes of one layer with I = H: our fused back end's and the library module's."""
+    T, B, H = shape
+    module = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[name](H, H)
+    weights = list(module.parameters())
+    p = torch.zeros(3, H, requires_grad=True) if peepholes else None
+    x, gy, zeros = torch.randn(T, B, H, requires_grad=True), torch.randn(T, B, H), torch.zeros(B, H)
+
+    def forward() -> Tensor:
+        if name == "lstm":
+            return lstm(x, (zeros, zeros), *weights, peepholes=p, backend="fused")[0]
+        function: Callable[..., tuple[Tensor, Any]] = rnn if name == "rnn" else gru
+        return function(x, zeros, *weights, backend="fused")[0]
+
+    def trained(output: Callable[[], Tensor]) -> Closure:
+        def one_pass() -> None:
+            for tensor in (x, *weights, *([] if p is None else [p])):
+                tensor.grad = None
+            y = output()
+            y.backward(gy.to(y.dtype))
+
+        return one_pass
+
+    return trained(forward), trained(lambda: module(x)[0])
+
+
+def interleaved(sides: dict[str, Closure], rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each, taken in turn after two rounds to warm up, in which memory still grows."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds + 2):
+        for name, side in sides.items():
+            start = time.process_time()
+            side()
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(taken[2:]) for name, taken in times.items()}
+
+
+@contextmanager
+def default_products() -> Iterator[None]:
+    """Inside, fp32 products are PyTorch's default, whatever the process settings."""
+    products: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    if products is None:  # PyTorch before 2.9
+        yield
+        return
+    before, products.fp32_precision = products.fp32_precision, "none"
+    try:
+        yield
+    finally:
+        products.fp32_precision = before
+
+
+def with_default_products(side: Closure) -> Closure:
+    def run() -> None:
+        with default_products():
+            side()
+
+    return run
+
+
+def autocast(side: Closure) -> Closure:
+    def run() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            side()
+
+    return run
+
+
+def saved_bytes(side: Closure) -> int:
+    """Bytes of the distinct tensors that the forward pass keeps for the backward pass, weights included."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        side()
+    return sum(kept.values())
+
+
+def product_seconds(shape: Shape, gates: int, dtype: torch.dtype = torch.float32) -> float:
+    """Seconds that the matrix products of a forward and backward pass take on their own."""
+    (T, B, H), N = shape, gates * shape[2]
+    sizes = ((B, H), (B, N), (N, H), (T * B, H), (T * B, N), (B, H), (B, N))
+    h, a, W, x, d, step_h, step_a = (torch.randn(*size).to(dtype) for size in sizes)
+    every_x, every_d, dW = torch.empty_like(x), torch.empty_like(d), torch.empty_like(W)
+    steps = [lambda: torch.mm(h, W.t(), out=step_a), lambda: torch.mm(a, W, out=step_h)]
+    once = [
+        lambda: torch.mm(x, W.t(), out=every_d),
+        lambda: torch.mm(d, W, out=every_x),
+        lambda: torch.mm(d.t(), x, out=dW),
+        lambda: torch.mm(d.t(), x, out=dW),
+    ]
+    return T * sum(fastest(product, 50) for product in steps) + sum(fastest(product, 3) for product in once)
+
+
+def fastest(product: Closure, times: int) -> float:
+    """Seconds of one call, at the faster of the two ways to multiply."""
+
+    def repeated() -> None:
+        for _ in range(times):
+            product()
+
+    return min(interleaved({"fast": repeated, "plain": with_default_products(repeated)}, 3).values()) / times
+
+
+def fresh(shape: Shape, settled: bool) -> float:
+    """Seconds of a pass of nn.LSTM in a process of its own, on one thread."""
+    arguments = {"threads": 1} if settled else {"threads": 1, "allocator": False, "fast_matmul": False}
+    code = (
+        "import json, sys; from rnnbench import process; from rnnbench.kernels import benchmark\n"
+        "shape, arguments = json.loads(sys.argv[1]); process.settle(**arguments)\n"
+        "print(benchmark.interleaved({'lstm': benchmark.passes('lstm', shape)[1]}, 7)['lstm'])"
+    )
+    command = [sys.executable, "-c", code, json.dumps([shape, arguments])]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
@@ -23,7 +270,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
             print(row, flush=True)
 
 
-def bidirectional(shape: tuple[int, int, int], rounds: int) -> Iterator[Row]:
+def bidirectional(shape: tuple[int, int, int], rounds: int) -> Iterator[KernelRow]:
     """A bidirectional LSTM of lengths from T / 2 to T, exact: against the same without lengths, which reads padding and is
     wrong, and against packed sequences, as the library has it."""
     T, B, H = shape
@@ -46,7 +293,7 @@ def bidirectional(shape: tuple[int, int, int], rounds: int) -> Iterator[Row]:
 
     sides = {"exact": trained(lambda: ours(x, None, lengths)[0]), "padded": trained(lambda: ours(x)[0])}
     times = interleaved(sides, rounds)
-    name, least = "bidirectional LSTM with lengths", 2 * limit(shape, 4)
-    yield compared(f"{name} / padded", shape, times["exact"], times["padded"], 1.15, 1.0, least)
+    name, least = "bidirectional LSTM with lengths", 2 * product_seconds(shape, 4)
+    yield kernel_row(f"{name} / padded", shape, times["exact"], times["padded"], 1.15, 1.0, least)
     times = interleaved({"exact": sides["exact"], "packed": trained(packed)}, min(rounds, 3))
-    yield compared(f"{name} / packed", shape, times["exact"], times["packed"], 0.2, limit=least)
+    yield kernel_row(f"{name} / packed", shape, times["exact"], times["packed"], 0.2, limit=least)

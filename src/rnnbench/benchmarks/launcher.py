@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..records import digest, plain
-from ..worker import memory
+from ..launch.worker import peak_megabytes
+from ..store.record import digest, plain
 
 TRIVIAL = ["task=adding", "task.length=6", "task.sequences=20", "train.batch_size=4", "model.hidden_size=4", "train.steps=1"]
 SMALL = ["task=adding", "task.length=50", "model.hidden_size=32", "train.batch_size=20", "task.sequences=100"]
@@ -63,9 +63,9 @@ main()
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
     """Prints what sweeps cost: overhead a job, throughput, memory, a large store."""
     if quick:
-        measure(jobs=20, counts=(4, 8), steps=100, store=5_000)
+        measure_overhead(jobs=20, counts=(4, 8), steps=100, store=5_000)
     else:
-        measure(jobs=200, counts=(12, 36), steps=600, store=STORE)
+        measure_overhead(jobs=200, counts=(12, 36), steps=600, store=STORE)
 
 
 def command(*words: str) -> list[str]:
@@ -78,7 +78,7 @@ def timed(words: Sequence[str], place: str) -> tuple[float, float]:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(words, cwd=place, stdout=said, stderr=subprocess.STDOUT)
         while process.poll() is None:
-            peak = max(peak, memory(process.pid))
+            peak = max(peak, peak_megabytes(process.pid))
             time.sleep(0.02)
         took = time.perf_counter() - began
         if process.returncode:
@@ -87,7 +87,7 @@ def timed(words: Sequence[str], place: str) -> tuple[float, float]:
     return took, peak
 
 
-def measure(jobs: int, counts: tuple[int, int], steps: int, store: int) -> None:
+def measure_overhead(jobs: int, counts: tuple[int, int], steps: int, store: int) -> None:
     """Prints overhead of `jobs` trivial jobs, throughput of `counts` small ones of `steps` steps, and a store of `store`."""
     seeds = f"seed=range({jobs})"
     with tempfile.TemporaryDirectory() as place:

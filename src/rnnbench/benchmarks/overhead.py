@@ -13,9 +13,14 @@ from typing import Any
 
 import torch
 
-from .. import config, process, run, training
-from ..records import Log, RunFolder
-from ..tracking import NoTracker
+from ..config.compose import compose_jobs
+from ..run.journal import Journal
+from ..run.plan import make_network, make_task
+from ..run.process_settings import configure_process
+from ..store.run_folder import Log, RunFolder
+from ..tracking.tracker import NoTracker
+from ..training.learner import Learner
+from ..training.trainer import train
 
 SHAPE = ["task=adding", "model=lstm", "model.hidden_size=128", "task.length=100", "train.batch_size=50", "task.sequences=100"]
 
@@ -27,9 +32,9 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> float:
     generation, the default logging to files, and Lightning; the bare loop is forward, backward, clip, step.
     """
     rounds, steps = (3, 150) if quick else (11, 300)
-    process.settle()
-    (settings,) = config.jobs([*SHAPE, f"train.steps={steps}", f"train.eval_every={steps}", "tracker=none"], sweep=False)
-    task = run.make_task(settings)
+    configure_process()
+    (settings,) = compose_jobs([*SHAPE, f"train.steps={steps}", f"train.eval_every={steps}", "tracker=none"], sweep=False)
+    task = make_task(settings)
     ratios = []
     print(f"{'round':>5}  {'bare steps/s':>12}  {'rnnbench steps/s':>16}  ratio")
     for index in range(rounds + 1):
@@ -45,7 +50,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> float:
 def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
     """Steps a second of the plainest loop."""
     torch.manual_seed(0)
-    network = run.make_network(settings, task)
+    network = make_network(settings, task)
     optimizer = torch.optim.Adam(network.parameters(), settings["train"]["learning_rate"])
     started = time.perf_counter()
     for step in range(steps):
@@ -61,17 +66,17 @@ def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
 
 def _ours(settings: dict[str, Any], task: Any) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
-    learner = trained(training.Learner, settings, task)
+    learner = trained(Learner, settings, task)
     return learner.step / learner.seconds
 
 
-def trained(kind: type[training.Learner], settings: dict[str, Any], task: Any) -> training.Learner:
+def trained(kind: type[Learner], settings: dict[str, Any], task: Any) -> Learner:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(Path(place) / "run")
         folder.start(settings)
-        journal = run.Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
-        learner = kind(run.make_network(settings, task), task, journal, 0, **settings["train"])
-        training.train(learner, **settings["trainer"])
+        journal = Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
+        learner = kind(make_network(settings, task), task, journal, 0, **settings["train"])
+        train(learner, **settings["trainer"])
         journal.log.close()
     return learner

@@ -7,7 +7,13 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import baselines, config, run, sweeps  # type: ignore[attr-defined]  # sweeps lies beside src
+from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
+from ..baselines import run_baselines
+from ..config.compose import compose_jobs
+from ..config.schema import load_yaml
+from ..run.execute import execute
+from ..run.failures import RunFailed
+from ..run.plan import make_task
 
 
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
@@ -21,12 +27,12 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
         name = options[0].removeprefix("task=")
         if words and name not in words:
             continue
-        (settings,) = config.jobs([*options, "tracker=none", "train.instruments=false"], sweep=False)
+        (settings,) = compose_jobs([*options, "tracker=none", "train.instruments=false"], sweep=False)
         label = " ".join([name, *(word.removeprefix("task.") for word in options if word.startswith("task."))])
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                record = run.execute(settings)
-        except (run.RunFailed, ValueError, OSError) as error:  # data that are not at hand, an extra that is not installed
+                record = execute(settings)
+        except (RunFailed, ValueError, OSError) as error:  # data that are not at hand, an extra that is not installed
             print(f"| {label} | not run: {' '.join(str(error).split())} | | | | | |", flush=True)
             continue
         if record is None:
@@ -35,10 +41,10 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
         if "word_by_word_bleu" in about["about"]:
             baseline = f"{about['about']['word_by_word_bleu']:.4g} (word by word)"
         elif about["fingerprint"] and not quick:
-            task = run.make_task(settings)
+            task = make_task(settings)
             task.prepare()
             with contextlib.suppress(ValueError):
-                found = [one for one in baselines.run(task) if not one.name.startswith("floor")]
+                found = [one for one in run_baselines(task) if not one.name.startswith("floor")]
                 best = (max if about["direction"] == "max" else min)(found, key=lambda one: one.validation)
                 baseline = f"{best.test:.4g} ({best.name})"
         score, seconds = record["scores"]["test"][about["headline"]], record["speed"]["seconds"]
@@ -49,5 +55,5 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
 
 def small_runs() -> list[str]:
     """The command lines of sweeps/tasks/runs.yaml."""
-    listed = config.load_yaml(Path(str(sweeps.__file__)).parent / "tasks/runs.yaml")
+    listed = load_yaml(Path(str(sweeps.__file__)).parent / "tasks/runs.yaml")
     return [f"{line} {listed['shared']}" for line in listed["generated"]] + listed["real"]

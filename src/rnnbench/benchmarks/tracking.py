@@ -23,9 +23,15 @@ from typing import Any
 
 import torch
 
-from .. import config, process, run, training
-from ..records import Log, RunFolder
-from ..tracking import NoTracker, Row, Run, Tracker, WandbTracker
+from ..config.compose import compose_jobs
+from ..run.journal import Journal
+from ..run.plan import make_network, make_task
+from ..run.process_settings import configure_process
+from ..store.run_folder import Log, RunFolder
+from ..tracking.tracker import MirrorRow, NoTracker, Run, Tracker
+from ..tracking.wandb_tracker import WandbTracker
+from ..training.learner import Learner
+from ..training.trainer import train
 
 SHAPE = ["task=adding", "model=lstm", "model.hidden_size=64", "task.length=50", "train.batch_size=50", "task.sequences=100"]
 STATES = ("no mirror", "well", "slow", "500", "gone")
@@ -123,16 +129,16 @@ class Cost:
 def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]]:
     """Prints what each state of the server costs, and returns it round by round."""
     rounds, steps = (2, 200) if quick else (7, 400)
-    process.settle()
+    configure_process()
     sizes = [f"train.steps={steps}", f"train.eval_every={steps}", "train.stop_when_solved=false"]
-    (settings,) = config.jobs([*SHAPE, *sizes, "tracker=none"], sweep=False)
-    task = run.make_task(settings)
+    (settings,) = compose_jobs([*SHAPE, *sizes, "tracker=none"], sweep=False)
+    task = make_task(settings)
     measured: dict[str, list[Cost]] = {state: [] for state in STATES}
     server = Server()
     with tempfile.TemporaryDirectory() as place, account(server.url, place), contextlib.redirect_stderr(io.StringIO()):
         for number in range(rounds + 1):
             for state in STATES[number % len(STATES) :] + STATES[: number % len(STATES)]:
-                cost = once(settings, task, server, state, f"{state.replace(' ', '-')}-{number}", Path(place))
+                cost = one_round(settings, task, server, state, f"{state.replace(' ', '-')}-{number}", Path(place))
                 if number:  # the first round warms up
                     measured[state].append(cost)
     server.http.shutdown()
@@ -147,7 +153,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
     return measured
 
 
-def once(settings: dict[str, Any], task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
+def one_round(settings: dict[str, Any], task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
     """What one training cost."""
     server.state = "well"
     folder = RunFolder(place / name)
@@ -156,9 +162,9 @@ def once(settings: dict[str, Any], task: Any, server: Server, state: str, name: 
     tracker.start(Run(name, name, folder.path, {}))
     server.state = state
     torch.manual_seed(0)
-    journal = run.Journal({}, "benchmark", folder, Log(folder), tracker, task, settings["train"]["steps"])
-    learner = training.Learner(run.make_network(settings, task), task, journal, 0, **settings["train"])
-    training.train(learner, **settings["trainer"])
+    journal = Journal({}, "benchmark", folder, Log(folder), tracker, task, settings["train"]["steps"])
+    learner = Learner(make_network(settings, task), task, journal, 0, **settings["train"])
+    train(learner, **settings["trainer"])
     journal.log.close()
     began = time.perf_counter()
     tracker.finish({}, "finished")
@@ -171,13 +177,13 @@ class Timed(Tracker):
     def __init__(self, mirror: Tracker):
         self.mirror, self.seconds = mirror, 0.0
 
-    def start(self, run: Run, rows: Iterable[Row] = ()) -> None:
+    def start(self, run: Run, rows: Iterable[MirrorRow] = ()) -> None:
         self.mirror.start(run, rows)
 
-    def row(self, values: Row) -> None:
+    def row(self, values: MirrorRow) -> None:
         began = time.perf_counter()
         self.mirror.row(values)
         self.seconds += time.perf_counter() - began
 
-    def finish(self, summary: Row, status: str) -> None:
+    def finish(self, summary: MirrorRow, status: str) -> None:
         self.mirror.finish(summary, status)

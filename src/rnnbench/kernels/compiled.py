@@ -180,7 +180,7 @@ lstm_forward, lstm_backward = kernel(lstm_forward_step), kernel(lstm_backward_st
 gru_forward, gru_backward = kernel(gru_forward_step), kernel(gru_backward_step)
 
 
-def load() -> None:
+def load_compiled() -> None:
     """Makes a step of each kernel, so that all are compiled, or loaded, before a process is forked from this one."""
     B, H = 1, 1
     one, many = torch.zeros(B, H), torch.zeros(2, B, H)

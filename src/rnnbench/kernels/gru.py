@@ -17,10 +17,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import gru_steps
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
-from .recurrence import StateGradients, biases, choose, enter, final, library_is_faster, machine_code, padding, ragged
+from .gru_steps import GRUSteps
+from .recurrence import GradientSink, biases, choose_backend, enter, final, library_is_faster, machine_code, padding, ragged
 
 
 def gru(
@@ -34,7 +34,7 @@ def gru(
     reset: str = "after",
     lengths: Tensor | None = None,
     backend: str = "auto",
-    sink: StateGradients | None = None,
+    sink: GradientSink | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(y (T, B, H), h (B, H) after each row's last valid step) from x (T, B, I) and the initial state h (B, H).
 
@@ -47,16 +47,16 @@ def gru(
     lengths = ragged(lengths, len(x))
     x = enter(x, R, lengths)
     b_i, b_h = biases(R, b_i, b_h)
-    if choose(backend, reset == "after", library_is_faster(x, R), sink) == "library":
-        return library(x, h, W, R, b_i, b_h, lengths)
+    if choose_backend(backend, reset == "after", library_is_faster(x, R), sink) == "library":
+        return library_gru(x, h, W, R, b_i, b_h, lengths)
     arguments = (x, h.to(R.dtype), W, R, b_i, b_h, lengths, torch.is_grad_enabled(), sink)
     if reset == "before":
         return ResetBefore.apply(*arguments)
     kernel = machine_code(x)
-    return ResetAfter.apply(*arguments) if kernel is None else gru_steps.Steps.apply(*arguments, kernel)
+    return ResetAfter.apply(*arguments) if kernel is None else GRUSteps.apply(*arguments, kernel)
 
 
-def library(
+def library_gru(
     x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     y, h_T = torch.gru(x, h.unsqueeze(0), (W, R, b_i, b_h), True, 1, 0.0, torch.is_grad_enabled(), False, False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     adding,
     backwards,
@@ -17,7 +17,7 @@ from .recurrence import (
     earlier,
     final,
     multiplying,
-    once,
+    only_once,
     outside,
     padding,
     sigmoid_backward,
@@ -40,7 +40,7 @@ class ResetAfter(torch.autograd.Function):
         b_h: Tensor,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
         W_t, b, b_hn = input_share(W, b_i, b_h)
@@ -71,7 +71,7 @@ class ResetAfter(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
         T, B, H = gy.shape

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .gru_reset_after import double_n
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     adding,
     backwards,
@@ -17,7 +17,7 @@ from .recurrence import (
     chunks,
     final,
     multiplying,
-    once,
+    only_once,
     outside,
     padding,
     sigmoid_backward,
@@ -41,7 +41,7 @@ class ResetBefore(torch.autograd.Function):
         b_h: Tensor,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
         W_t, b = double_n(W, H).t(), double_n(b_i + b_h, H)
@@ -73,7 +73,7 @@ class ResetBefore(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, lengths = ctx.saved_tensors
         T, B, H = gy.shape

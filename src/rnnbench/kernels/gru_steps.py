@@ -22,20 +22,20 @@ from torch import Tensor
 
 from .gru_reset_after import input_share
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     backwards,
     chunks,
     final,
     multiplying,
-    once,
+    only_once,
     outside,
     padding,
     stepping,
 )
 
 
-class Steps(torch.autograd.Function):
+class GRUSteps(torch.autograd.Function):
     """y (T, B, H) and the final h; arguments as `ResetAfter`'s, and `kernel`, a set of kernels."""
 
     @staticmethod
@@ -49,7 +49,7 @@ class Steps(torch.autograd.Function):
         b_h: Tensor,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
         kernel: Any,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
@@ -74,7 +74,7 @@ class Steps(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
         T, B, H = gy.shape

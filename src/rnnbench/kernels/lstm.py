@@ -29,9 +29,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import lstm_steps
-from .lstm_fused import Form, Fused
-from .recurrence import StateGradients, biases, choose, enter, final, padding, ragged
+from .lstm_fused import Form, FusedLSTM
+from .lstm_steps import LSTMSteps, kernels
+from .recurrence import GradientSink, biases, choose_backend, enter, final, padding, ragged
 
 SHUT = 1e4  # a gate's pre-activation whose sigmoid is exactly 0 or 1
 
@@ -54,7 +54,7 @@ def lstm(
     gate_recurrence: Tensor | None = None,
     lengths: Tensor | None = None,
     backend: str = "auto",
-    sink: StateGradients | None = None,
+    sink: GradientSink | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """(y (T, B, P), the state after each row's last valid step) from x (T, B, I) and the initial state.
 
@@ -69,20 +69,20 @@ def lstm(
     lengths = ragged(lengths, len(x))
     x, b = enter(x, R, lengths), biases(R, b_i, b_h)
     own = form == Form() and cell_to_output is None and gate_recurrence is None  # diagonal peepholes aside
-    if choose(backend, own and peepholes is None, projection is None or x.is_cuda, sink) == "library":
-        return library(x, state, W, R, b, projection, lengths)
+    if choose_backend(backend, own and peepholes is None, projection is None or x.is_cuda, sink) == "library":
+        return library_lstm(x, state, W, R, b, projection, lengths)
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    kernel = lstm_steps.kernels(x) if own and projection is None and not e else None
+    kernel = kernels(x) if own and projection is None and not e else None
     if kernel is not None:
-        y, h, c = lstm_steps.Steps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
+        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
         return y, (h, c)
     tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
-    y, h, c, e_T = Fused.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)
+    y, h, c, e_T = FusedLSTM.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)
     return y, (h, c) if e_T is None else (h, c, torch.cat([e_T[:, : 2 * c.shape[1]], e_T[:, 3 * c.shape[1] :]], 1))
 
 
-def library(
+def library_lstm(
     x: Tensor, state: tuple[Tensor, ...], W: Tensor, R: Tensor, b: Tensor, M: Tensor | None, lengths: Tensor | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     h, c = (part.unsqueeze(0) for part in state)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     adding,
     backwards,
@@ -30,7 +30,7 @@ from .recurrence import (
     earlier,
     final,
     last,
-    once,
+    only_once,
     outside,
     padding,
     sigmoid_backward,
@@ -71,7 +71,7 @@ class Form:
         return {gate: rows.get(gate) for gate in "ifo"}
 
 
-class Fused(torch.autograd.Function):
+class FusedLSTM(torch.autograd.Function):
     """y (T, B, P) and the final h, c, e; for the conventions see `recurrence`.
 
     x (T, B, I), h (B, P), c (B, H); e (B, 4H) the gates of the step before, None without Q; W (G H, I), R (G H, P), b (G H);
@@ -95,7 +95,7 @@ class Fused(torch.autograd.Function):
         form: Form,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         (T, B, _), H, G = x.shape, c.shape[1], len(form.gates)
         pieces = chunks(T, B, G, x)
@@ -167,7 +167,7 @@ class Fused(torch.autograd.Function):
         return hs[1:], h_T, c_T, e_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor, gc: Tensor, ge: Any) -> tuple[Tensor | None, ...]:
         x, W, R, p, V, M, Q, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
         form, sink, has_o = ctx.form, ctx.sink, "o" in ctx.form.gates

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     backwards,
     chunks,
@@ -30,7 +30,7 @@ from .recurrence import (
     last,
     machine_code,
     multiplying,
-    once,
+    only_once,
     outside,
     padding,
     stepping,
@@ -46,7 +46,7 @@ def kernels(x: Tensor) -> Any:
     return machine_code(x)
 
 
-class Steps(torch.autograd.Function):
+class LSTMSteps(torch.autograd.Function):
     """y (T, B, H) and the final h, c from x (T, B, I), h and c (B, H), W (4H, I), R (4H, H), b (4H), p (3, H) or None.
 
     `keep` is false where no gradient will be asked for; `kernel` is a set of kernels.
@@ -64,7 +64,7 @@ class Steps(torch.autograd.Function):
         p: Tensor | None,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
         kernel: Any,
     ) -> tuple[Tensor, Tensor, Tensor]:
         (T, B, _), H = x.shape, R.shape[1]
@@ -93,7 +93,7 @@ class Steps(torch.autograd.Function):
         return hs[1:], h_T, c_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, p, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
         T, B, H = gy.shape

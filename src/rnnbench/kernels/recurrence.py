@@ -37,7 +37,7 @@ _compiled = True  # the process setting: whether Numba, where it is installed, c
 
 
 @dataclass
-class StateGradients:
+class GradientSink:
     """Asks a fused recurrence for ‖∂L/∂h_t‖ and ‖∂L/∂c_t‖: hand one to it, and read it after the backward pass.
 
     The norms are over rows and units. The gradients are totals: h_t acts through y_t and through all later steps, c_t also
@@ -48,7 +48,7 @@ class StateGradients:
     c: Tensor | None = None  # (T,), where the mechanism has a cell
 
 
-def choose(backend: str, in_library: bool, library_is_faster: bool, sink: StateGradients | None) -> str:
+def choose_backend(backend: str, in_library: bool, library_is_faster: bool, sink: GradientSink | None) -> str:
     """`library` or `fused`: what was asked for, or for `auto` the library's layer where it exists and is the faster one.
 
     Raises ValueError for an unknown name, and where the library cannot do what is asked for.
@@ -85,11 +85,11 @@ def machine_code(x: Tensor) -> Any:
     return _by_numba() if _compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else None
 
 
-def load() -> None:
+def load_kernels() -> None:
     """Loads what there is of machine code, for the processes that are forked from this one."""
     kernels = _by_numba()
     if kernels is not None:
-        kernels.load()
+        kernels.load_compiled()
 
 
 @functools.cache
@@ -100,7 +100,7 @@ def _by_numba() -> Any:
         return None
 
 
-def once(backward: Callable[..., Any]) -> Callable[..., Any]:
+def only_once(backward: Callable[..., Any]) -> Callable[..., Any]:
     """A backward pass that refuses to be differentiated itself, instead of leaving itself out of the second gradient."""
 
     @functools.wraps(backward)

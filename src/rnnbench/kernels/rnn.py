@@ -16,19 +16,19 @@ import torch
 from torch import Tensor
 
 from .recurrence import (
-    StateGradients,
+    GradientSink,
     add_gradients,
     adding,
     backwards,
     before,
     biases,
-    choose,
+    choose_backend,
     chunks,
     earlier,
     enter,
     final,
     library_is_faster,
-    once,
+    only_once,
     outside,
     padding,
     ragged,
@@ -73,7 +73,7 @@ def rnn(
     activation: str = "tanh",
     lengths: Tensor | None = None,
     backend: str = "auto",
-    sink: StateGradients | None = None,
+    sink: GradientSink | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(y (T, B, H), h (B, H) after each row's last valid step) from x (T, B, I) and the initial state h (B, H).
 
@@ -85,14 +85,14 @@ def rnn(
         raise ValueError(f"no activation {activation!r}; there are: {', '.join(ACTIVATIONS)}")
     lengths = ragged(lengths, len(x))
     x = enter(x, R, lengths)
-    if choose(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
-        return library(x, h, W, R, b_i, b_h, activation, lengths)
-    return Fused.apply(
+    if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
+        return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
+    return FusedRNN.apply(
         x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], lengths, torch.is_grad_enabled(), sink
     )
 
 
-def library(
+def library_rnn(
     x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor | None, b_h: Tensor | None, activation: str, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     weights = (W, R, *biases(R, b_i, b_h))
@@ -102,7 +102,7 @@ def library(
     return y.masked_fill(padding(lengths, len(x)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
 
 
-class Fused(torch.autograd.Function):
+class FusedRNN(torch.autograd.Function):
     """h_t = φ(W x_t + b + R h_{t-1}); for the conventions see `recurrence`."""
 
     @staticmethod
@@ -116,7 +116,7 @@ class Fused(torch.autograd.Function):
         activation: Sigmoid | Straight,
         lengths: Tensor | None,
         keep: bool,
-        sink: StateGradients | None,
+        sink: GradientSink | None,
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, len(R)
         gain, scale, centred = activation if isinstance(activation, Sigmoid) else (1, 1, False)
@@ -148,7 +148,7 @@ class Fused(torch.autograd.Function):
         return hs[1:], h_T
 
     @staticmethod
-    @once
+    @only_once
     def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, lengths = ctx.saved_tensors
         T, B, H = gy.shape

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnnbench.kernels import StateGradients
+from ..kernels.recurrence import GradientSink
 
 State = Any  # a tensor, or a tuple of states; every tensor's first axis is the batch
 Step = tuple[Tensor, State, dict[str, Tensor]]  # y (B, D), the state after the step, its gates (B, H) by name
@@ -36,7 +36,7 @@ class Mechanism(nn.Module, ABC):
     input_size: int
     output_size: int
     backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so a model's options do not name it
-    sinks: list[StateGradients] | None = None  # see `record`
+    sinks: list[GradientSink] | None = None  # see `record`
 
     @abstractmethod
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
@@ -107,21 +107,21 @@ class Mechanism(nn.Module, ABC):
         """The square matrices (H, H) through which the state acts on the next step, by gate; none where it does not."""
         return {}
 
-    def record(self, sinks: list[StateGradients] | None) -> None:
+    def record(self, sinks: list[GradientSink] | None) -> None:
         """From now on each forward pass appends to `sinks` what its backward pass fills; None ends that."""
         for part in self.modules():  # a wrapper may leave it to what it wraps
             if isinstance(part, Mechanism):
                 part.sinks = sinks
 
-    def sink(self) -> StateGradients | None:
+    def sink(self) -> GradientSink | None:
         """Where this forward pass shall leave the gradients of its states; None unless they are recorded."""
         if self.sinks is None or not torch.is_grad_enabled():
             return None
-        self.sinks.append(StateGradients())
+        self.sinks.append(GradientSink())
         return self.sinks[-1]
 
 
-def _watch(sink: StateGradients, state: list[Tensor], t: int, steps: int) -> None:
+def _watch(sink: GradientSink, state: list[Tensor], t: int, steps: int) -> None:
     """Writes the norm of the total gradient of the state after step t to `sink`, once it is known."""
 
     def write(gradient: Tensor, norms: Tensor) -> None:

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rnnbench.kernels import StateGradients
+from ..kernels.recurrence import GradientSink
 
 
 def scan(
-    a: Tensor, b: Tensor, h: Tensor, lengths: Tensor | None = None, backend: str = "auto", sink: StateGradients | None = None
+    a: Tensor, b: Tensor, h: Tensor, lengths: Tensor | None = None, backend: str = "auto", sink: GradientSink | None = None
 ) -> tuple[Tensor, Tensor]:
     """(all states (T, B, H), h (B, H) after each row's last valid step) from a, b (T, B, H) and the initial h (B, H).
 
@@ -41,7 +41,7 @@ def scan(
 class Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, a: Tensor, b: Tensor, h: Tensor, ended: Tensor | None, doubling: bool, sink: StateGradients | None
+        ctx: Any, a: Tensor, b: Tensor, h: Tensor, ended: Tensor | None, doubling: bool, sink: GradientSink | None
     ) -> Tensor:
         states = (by_doubling if doubling else by_steps)(a, b, h)
         ctx.save_for_backward(a, h, states, ended)

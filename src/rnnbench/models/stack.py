@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnbench.kernels import StateGradients
-from rnnbench.options import Positive, Rate
-
+from ..kernels.recurrence import GradientSink
+from ..options import Positive, Rate
 from .dropout import RecurrentDropout, Zoneout
 from .mechanism import Mechanism, State, at_last, flip, leaves, tree_map
 
@@ -160,14 +159,14 @@ class Stack(nn.Module):
 
 
 @contextmanager
-def recording(stack: Stack) -> Iterator[dict[str, StateGradients]]:
+def recording(stack: Stack) -> Iterator[dict[str, GradientSink]]:
     """Around a forward and a backward pass: the norms of ∂L/∂h_t and ∂L/∂c_t of each layer and direction (`0.0`).
 
     Filled when the block ends. The steps stand in the order in which the cell read them, those of several calls one after
     the other. A state that no loss reached, and a mechanism without recurrence, has None.
     """
-    found: dict[str, StateGradients] = {}
-    cells: list[tuple[int, int, Mechanism, list[StateGradients]]] = [
+    found: dict[str, GradientSink] = {}
+    cells: list[tuple[int, int, Mechanism, list[GradientSink]]] = [
         (depth, turn, cell, []) for depth, layer in enumerate(stack.layers) for turn, cell in enumerate(layer)
     ]
     for _, _, cell, sinks in cells:
@@ -180,7 +179,7 @@ def recording(stack: Stack) -> Iterator[dict[str, StateGradients]]:
             sharing = stack.directions // len(stack.layers[depth])  # tied directions call one cell in turn
             for direction in range(sharing):
                 h, c = ([getattr(call, name) for call in sinks[direction::sharing]] for name in ("h", "c"))
-                found[f"{depth}.{turn + direction}"] = StateGradients(_joined(h), _joined(c))
+                found[f"{depth}.{turn + direction}"] = GradientSink(_joined(h), _joined(c))
 
 
 def _joined(norms: list[Tensor | None]) -> Tensor | None:

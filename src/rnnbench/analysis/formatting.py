@@ -1,0 +1,80 @@
+"""Numbers and options as a reader sees them: three digits, intervals to the place that they settle, short units."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .intervals import Estimate
+
+
+def option_text(value: Any) -> str:
+    """An option's value as one would type it; of a path only the last part."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, str):
+        return f"…/{value.rstrip('/').rpartition('/')[2]}" if value.startswith(("/", "~")) else value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def natural_key(words: str) -> list[Any]:
+    """Sorts length=200 before length=1000."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", words)]
+
+
+def format_number(value: float, decimals: int | None = None) -> str:
+    """Three significant digits, or so many decimals; a true minus sign."""
+    shown = f"{value:.3g}" if decimals is None else f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no −0.00
+    mantissa, _, exponent = shown.partition("e")
+    shown = f"{mantissa}e{int(exponent)}" if exponent else shown
+    return shown.replace("-", "−")
+
+
+def format_interval(estimate: Estimate) -> str:
+    """`0.0123 [0.0103, 0.0143]`, to the place of which the half-width holds 3.55 to 35.5.
+
+    Never more than four digits of the number. Source: the rounding rule of the Particle Data Group's Review.
+    """
+    if estimate.low is None or estimate.high is None:
+        return format_number(estimate.value)
+    largest = max(abs(estimate.low), abs(estimate.high))
+    if largest < 1e-3 or largest >= 1e6:
+        return f"{format_number(estimate.value)} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
+    half = (estimate.high - estimate.low) / 2
+    most = 3 - math.floor(math.log10(largest))
+    decimals = max(0, min(most, -math.floor(math.log10(half / 3.55)) if half > 0 else most))
+    return "{} [{}, {}]".format(*(format_number(value, decimals) for value in (estimate.value, estimate.low, estimate.high)))
+
+
+def format_share(value: float) -> str:
+    """0.4385 as .44"""
+    return f"{value:.0f}" if value in (0, 1) else f"{value:.2f}".lstrip("0")
+
+
+def format_compact(value: float) -> str:
+    """12345 as 12.3k."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def format_brief(value: float) -> str:
+    """Three digits, 12345 as 12.3k; `never` for a time that is infinite."""
+    return "never" if value == math.inf else format_compact(value) if abs(value) >= 1000 else format_number(value)
+
+
+def format_duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def format_seeds(seeds: Iterable[int]) -> str:
+    """`seed 1`, `seeds 0, 2`."""
+    numbers = sorted(seeds)
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"

@@ -1,0 +1,240 @@
+"""What was run: runs found on the disk, in blocks by task setting, an entry a model setting, its seeds in one entry.
+
+Runs stand in one entry only where nothing but the seed differs. A run found twice counts once; records that disagree
+about one setting and seed are refused, all of them. Pure functions of what `records.find` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config.identity import departures, versions
+from ..config.schema import read_signature
+from ..options import BadOption
+from ..store.find import FoundRun
+from ..store.record import canonical
+from .formatting import natural_key, option_text
+
+# What a table reads of a record; one without it, made by other hands, is refused.
+PARTS = {"id", "status", "seed", "task", "model", "departures", "steps", "scores", "solved", "speed", "hardware"}
+
+
+UNSAID = "as by default"
+UNKNOWN = (AttributeError, BadOption, KeyError, TypeError)  # what settings raise that another version wrote
+
+
+class NoRuns(BadOption):
+    """There is nothing to put in a table; the message says what to run first."""
+
+
+@dataclass
+class ModelResults:
+    """One model setting on one task setting, and what became of each of its seeds."""
+
+    model: str
+    setting: str
+    config: dict[str, Any]
+    label: str = ""
+    finished: list[FoundRun] = field(default_factory=list)
+    diverged: list[FoundRun] = field(default_factory=list)
+    unfinished: list[FoundRun] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)  # seeds whose records disagree or hold no score
+
+    @property
+    def recorded(self) -> list[FoundRun]:
+        return self.finished + self.diverged
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """One of its records, which have one setting; None where no run is recorded."""
+        return self.recorded[0].record if self.recorded else None
+
+    @property
+    def seeds(self) -> set[int]:
+        return {run.config["seed"] for run in self.recorded + self.unfinished} | set(self.refused)
+
+    @property
+    def sweeps(self) -> set[str | None]:
+        """The sweeps that its runs were part of; None stands for runs that were started one by one."""
+        return {run.config.get("sweep") for run in self.recorded + self.unfinished}
+
+
+@dataclass
+class TaskResults:
+    """One task setting with the entries that were run on it. `task` is None until a run of it is recorded."""
+
+    name: str
+    options: dict[str, Any]
+    task: dict[str, Any] | None
+    entries: list[ModelResults] = field(default_factory=list)
+    label: str = ""
+
+    @property
+    def headline(self) -> str:
+        return self.task["headline"] if self.task else "score"
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.task is not None and self.task["direction"] == "min"
+
+    def wanted(self, entry: ModelResults) -> set[int]:
+        """The seeds of all that was run beside `entry`: in a sweep with it, or one by one as it was."""
+        beside = [other for other in self.entries if other is entry or other.sweeps & entry.sweeps]
+        return set().union(*(other.seeds for other in beside))
+
+    def score(self, run: FoundRun) -> float | None:
+        """The headline on test."""
+        return ((run.record or {}).get("scores", {}).get("test") or {}).get(self.headline)
+
+    def scores(self, entry: ModelResults) -> list[float]:
+        """The headline on test of its finished runs."""
+        return [score for run in entry.finished if (score := self.score(run)) is not None]
+
+
+def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[list[TaskResults], list[str]]:
+    """The runs in blocks by task setting, and the complaints with those found here added.
+
+    A run found twice counts once. Records that disagree about one setting and seed are refused, all of them.
+    Raises NoRuns where nothing is left.
+    """
+    complaints = list(complaints)
+    runs = _by_setting_and_seed(stored, complaints)
+    if not runs:
+        first = f" ({len(complaints)} refused; the first: {complaints[0]})" if complaints else ""
+        raise NoRuns(f"no run found{first}; run one first: rnnbench train task=adding model=lstm")
+    found: dict[str, TaskResults] = {}
+    recorded: dict[str, str] = {}  # the block of a task's settings as they stand in a config
+    for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
+        config, record = same[0].config, same[0].record
+        asked = canonical(config["task"])
+        if record:
+            about = record["task"]
+            place = recorded[asked] = canonical([about[part] for part in ("name", "version", "options", "fingerprint")])
+            block = found.setdefault(place, TaskResults(about["name"], about["options"], about))
+        else:
+            options = {option: value for option, value in config["task"].items() if option != "name"}
+            block = found.setdefault(recorded.get(asked, asked), TaskResults(config["task"]["name"], options, None))
+        _add(block, key, same, complaints)
+    _label(found.values())
+    return sorted(found.values(), key=lambda block: natural_key(block.label)), complaints
+
+
+def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> dict[tuple[str, int], list[FoundRun]]:
+    """One run a setting and seed, or all the records that disagree about it."""
+    runs: dict[tuple[str, int], list[FoundRun]] = {}
+    for run in stored:
+        source: Any = run.record or run.config
+        try:
+            key = (str(source["setting"]), int(source["seed"]))
+            _ = run.config["task"]["name"], run.config["model"]["name"], run.config["seed"]
+        except (KeyError, TypeError, ValueError):
+            complaints.append(f"{run.path}: no run's settings")
+            continue
+        if run.record and (lacking := sorted(PARTS - set(run.record))):
+            complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
+            continue
+        runs.setdefault(key, []).append(run)
+    for key, same in runs.items():
+        same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
+        results = {result_key(run.record): run for run in reversed(same) if run.record}
+        runs[key] = list(results.values()) if len(results) > 1 else same[:1]
+    return runs
+
+
+def stopped_when_solved(record: Mapping[str, Any]) -> bool:
+    """Whether the run ended because its task was solved: how good it might have become was not asked."""
+    ends = trained_with(record, "stop_when_solved")
+    return bool(ends and record["solved"]) and record.get("solved_step") == record["steps"]
+
+
+def trained_with(record: Mapping[str, Any], name: str) -> Any:
+    """train.`name` of a record, whose config may lack what is as it is by default."""
+    return record["departures"].get(f"train.{name}", read_signature("train", "").options[name].default)
+
+
+def result_key(record: Mapping[str, Any]) -> str:
+    """What two copies of one record share, even where one was scrubbed of its host."""
+    return canonical([record[part] for part in ("id", "status", "steps", "scores")])
+
+
+def _add(block: TaskResults, key: tuple[str, int], same: list[FoundRun], complaints: list[str]) -> None:
+    """Puts a seed where it belongs in its entry."""
+    setting, seed = key
+    run = same[0]
+    entry = next((entry for entry in block.entries if entry.setting == setting), None)
+    if entry is None:
+        entry = ModelResults(run.config["model"]["name"], setting, run.config)
+        block.entries.append(entry)
+    if len(same) > 1:
+        where = ", ".join(f"'{run.path}'" for run in same)
+        complaints.append(f"{block.name} {entry.model} seed {seed}: {len(same)} records disagree; none counts: {where}")
+        entry.refused.append(seed)
+    elif run.record is None:
+        entry.unfinished.append(run)
+    elif run.record["status"] == "diverged":
+        entry.diverged.append(run)
+    elif block.score(run) is None:
+        why = "a search's trial, whose test split is not read" if run.config.get("test") is False else "finished without it"
+        complaints.append(f"{block.name} {entry.model} seed {seed}: no test {block.headline}, {why}: {run.path}")
+        entry.refused.append(seed)
+    else:
+        entry.finished.append(run)
+
+
+def _label(found: Iterable[TaskResults]) -> None:
+    """Names blocks, and the entries of each, by what tells them apart."""
+    found = list(found)
+    tasks = [block.options | {"version": _version("task", block.entries[0])} for block in found]
+    prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
+    for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
+        block.label = label
+    for block in found:
+        for entry in block.entries:
+            for runs in (entry.finished, entry.diverged, entry.unfinished):
+                runs.sort(key=lambda run: run.config["seed"])
+        options = [_chosen(entry) for entry in block.entries]
+        names = [entry.model for entry in block.entries]
+        short = [entry.setting[:8] for entry in block.entries]
+        for entry, label in zip(block.entries, _tell_apart(names, options, short), strict=True):
+            entry.label = label
+
+
+def _chosen(entry: ModelResults) -> dict[str, Any]:
+    """What makes an entry's setting and is not as by default; the model's own options without their room."""
+    try:
+        found = entry.record["departures"] if entry.record else departures(entry.config)
+    except UNKNOWN:
+        found = flatten_options({room: entry.config.get(room) for room in ("model", "network", "train")})
+    version = _version("model", entry)
+    return {key.removeprefix("model."): value for key, value in found.items()} | ({"version": version} if version else {})
+
+
+def _version(of: str, entry: ModelResults) -> int:
+    """The version of the task or model that its runs were recorded with, or now run with; 0 where it is not here."""
+    try:
+        return int(entry.record[of]["version"] if entry.record else versions(entry.config)[of])
+    except UNKNOWN:
+        return 0
+
+
+def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: list[str]) -> list[str]:
+    """Each name, and after it the options in which its namesakes differ; `last_resort` where that is not enough."""
+    labels = []
+    for name, own in zip(names, options, strict=True):
+        namesakes = [other for namesake, other in zip(names, options, strict=True) if namesake == name]
+        differ = [key for key in own if len({canonical(other.get(key, UNSAID)) for other in namesakes}) > 1]
+        labels.append(" ".join([name, *(f"{key}={option_text(own[key])}" for key in differ)]))
+    return [
+        label if labels.count(label) == 1 else f"{label} {more}".strip()
+        for label, more in zip(labels, last_resort, strict=True)
+    ]
+
+
+def flatten_options(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested options as `{"model.hidden_size": 64}`."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    below = (flatten_options(item, f"{prefix}.{key}" if prefix else key) for key, item in value.items())
+    return {name: leaf for part in below for name, leaf in part.items()}

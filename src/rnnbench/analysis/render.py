@@ -1,0 +1,223 @@
+"""Tables as text: for a terminal, as CSV, Markdown or a fragment of HTML."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .table import Table, legend
+
+
+def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
+    """For a terminal of `width` columns, where spare columns are left out and said so; None: as wide as it is.
+
+    A number is never cut: where the others do not fit, lines are longer than the terminal is wide.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    tones = {"good": "green", "poor": "red", "warn": "yellow", "": ""}
+    file = io.StringIO()
+    spare = _spare(tables, width)
+
+    def console_of(width: int) -> Console:
+        return Console(file=file, width=width, force_terminal=colour, no_color=not colour, highlight=False)
+
+    console = console_of(width or 10_000)
+    for table in tables:
+        console.print(Text(table.title, style="bold"))
+        if table.caption:
+            console.print(Text(table.caption, style="dim"))
+        if table.rows:
+            grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+            chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
+            for index in chosen:
+                column = table.columns[index]
+                justify: Any = "left" if column.left else "right"
+                grid.add_column(column.title, justify=justify, no_wrap=not column.words, min_width=_least(table, index))
+            for row in table.rows:
+                grid.add_row(*(Text(row[index].text, style=tones[row[index].tone]) for index in chosen))
+            console_of(max(console.width, _width(table, spare))).print(grid)
+        for gap in table.gaps:
+            console.print(Text(gap, style="yellow"))
+        console.print()
+    notes = legend(tables)
+    shown = {table.columns[index] for table in tables for index in table.shown()}
+    if titles := sorted({column.title for column in shown if column.spare > spare}):
+        notes.append(f"Left out: {', '.join(titles)}; a wider terminal or --format csv shows all.")
+    for note in notes:
+        console.print(Text(note, style="dim"))
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n")) + "\n"
+
+
+FEW_WORDS = 20  # columns of a terminal for a text in several lines
+
+
+def _spare(tables: Sequence[Table], width: int | None) -> int:
+    """How spare a column may be and still stand in every table, so that all fit into `width`."""
+    most = max((column.spare for table in tables for column in table.columns), default=0)
+    for spare in range(most, 0, -1):
+        if width is None or all(_width(table, spare) <= width for table in tables):
+            return spare
+    return 0
+
+
+def _width(table: Table, spare: int) -> int:
+    chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
+    return sum(_least(table, index) for index in chosen) + 2 * (len(chosen) - 1)
+
+
+def _least(table: Table, index: int) -> int:
+    """The width that a column needs: of its widest cell, or of some words."""
+    widest = max(len(table.columns[index].title), *(len(row[index].text) for row in table.rows), 0)
+    return min(widest, FEW_WORDS) if table.columns[index].words else widest
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Raw values, one line a row, under one header; lists of seeds are parted by spaces. Gaps are columns, not notes."""
+    full = [table for table in tables if table.rows]
+    headers = {(*table.about, *(name for column in table.columns for name in column.names)) for table in full}
+    if len(headers) > 1:
+        raise ValueError("these tables have different columns; write them one by one")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows(headers)
+    for table in full:
+        for row in table.rows:
+            writer.writerow([*table.about.values(), *(value for cell in row for value in cell.values)])
+    return file.getvalue()
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """GitHub's tables, with gaps and notes as lists."""
+    lines: list[str] = []
+    for table in tables:
+        shown = table.shown()
+        lines += [f"### {_marked(table.title)}", ""]
+        lines += [_marked(table.caption), ""] if table.caption else []
+        if table.rows:
+            lines.append(f"| {' | '.join(_marked(table.columns[index].title) for index in shown)} |")
+            lines.append(f"|{'|'.join(':--' if table.columns[index].left else '--:' for index in shown)}|")
+            lines += [f"| {' | '.join(_marked(row[index].text) for index in shown)} |" for row in table.rows]
+            lines.append("")
+        lines += [*(f"- {_marked(gap)}" for gap in table.gaps), ""]
+    lines += [f"{_marked(note)}  " for note in legend(tables)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _marked(words: str) -> str:
+    """`words` with what Markdown would read as markup made plain."""
+    return re.sub(r"[\\`*<>|]|^#|(?<!\w)_|_(?!\w)|\](?=[\[(])", r"\\\g<0>", words)
+
+
+def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
+    """A fragment: the table and its gaps. `marks` holds ready HTML to stand before a row's name."""
+    shown, lines = table.shown(), ['<div class="scroll"><table>']
+    side = {index: ' class="left"' if table.columns[index].left else "" for index in shown}
+    heads = (f'<th scope="col"{side[index]}>{html.escape(table.columns[index].title)}</th>' for index in shown)
+    lines.append(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>")
+    for row in table.rows:
+        cells = []
+        for index in shown:
+            words = html.escape(row[index].text)
+            if index == 0:
+                cells.append(f'<th scope="row">{(marks or {}).get(row[index].text, "")}{words}</th>')
+            else:
+                tone = f'<span class="{row[index].tone}">{words}</span>' if row[index].tone and words else words
+                cells.append(f"<td{side[index]}>{tone}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    lines.append("</tbody></table></div>")
+    if table.gaps:
+        lines.append(f'<ul class="gaps">{"".join(f"<li>{html.escape(gap)}</li>" for gap in table.gaps)}</ul>')
+    return "\n".join(lines)
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em; color: #222 }}
+.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px }}
+th, td {{ border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: right; font-weight: normal; vertical-align: top }}
+thead th {{ font-weight: bold }} .left, th:first-child {{ text-align: left }}
+.good {{ color: #176f2c }} .poor {{ color: #b3261e }} .warn {{ color: #8a5a00 }}
+</style></head><body>{body}</body></html>"""
+
+
+def to_page(tables: Sequence[Table]) -> str:
+    """A whole page of HTML that needs no other file."""
+    parts = []
+    for table in tables:
+        caption = f"<p>{html.escape(table.caption)}</p>" if table.caption else ""
+        parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}")
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in legend(tables))
+    return PAGE.format(title=html.escape(tables[0].title if tables else ""), body="".join(parts) + f"<ul>{notes}</ul>")
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """A longtable with booktabs' rules for each table (packages longtable, booktabs); notes in small print."""
+    lines: list[str] = []
+    for table in tables:
+        shown = table.shown()
+        lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]
+        if table.rows:
+            lines.append(rf"\begin{{longtable}}{{{''.join('l' if table.columns[index].left else 'r' for index in shown)}}}")
+            lines.append(rf"\toprule {' & '.join(_latex(table.columns[index].title) for index in shown)} \\ \midrule \endhead")
+            lines += [rf"{' & '.join(_latex(row[index].text) for index in shown)} \\" for row in table.rows]
+            lines += [r"\bottomrule", r"\end{longtable}", ""]
+        lines += [rf"{_latex(gap)}\par" for gap in table.gaps]
+    lines += [rf"{{\small {_latex(note)}\par}}" for note in legend(tables)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "–": "--",
+    "²": "$^2$",
+    "≥": r"$\ge$",
+    "≤": r"$\le$",
+    "·": r"$\cdot$",
+    "∂": r"$\partial$",
+    "σ": r"$\sigma$",
+    "½": r"$\frac12$",
+}
+
+
+def _latex(words: str) -> str:
+    return "".join(LATEX.get(sign, sign) for sign in words)
+
+
+FORMATS: tuple[str, ...] = ("terminal", "csv", "markdown", "md", "html", "latex")
+
+
+def export(tables: Sequence[Table], format: str = "terminal") -> str:
+    """`tables` as text in one of FORMATS, ready to print. A terminal's width and colours are those of standard output."""
+    if format == "csv":
+        return to_csv(tables).rstrip("\n")
+    if format in ("markdown", "md"):
+        return to_markdown(tables).rstrip("\n")
+    if format in ("html", "latex"):
+        return (to_page if format == "html" else to_latex)(tables).rstrip("\n")
+    if format != "terminal":
+        raise ValueError(f"no format '{format}'; there are: {', '.join(FORMATS)}")
+    if not sys.stdout.isatty():
+        return to_terminal(tables).rstrip("\n")
+    from rich.console import Console
+
+    console = Console()
+    return to_terminal(tables, console.width, colour=console.color_system is not None and not console.no_color).rstrip("\n")

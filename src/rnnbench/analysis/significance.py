@@ -1,0 +1,297 @@
+"""Whether two settings differ, and by how much: differences, equivalence, times to solve, and many questions at once.
+
+"Not significant" is not "the same": a claim that one setting matches another takes `against_margin`, with a margin that was
+declared before. Runs that never solved their task are censored, not dropped: `time_to_solve` and `log_rank` know how long
+each was watched. All tests are two-sided; resampling is seeded, and exact where there are few enough ways.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .intervals import LEVEL, RESAMPLES, Estimate, wilson
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of a less the mean of b, with its interval and the two-sided probability of one as large by chance."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    paired: bool
+
+
+def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, level: float = LEVEL) -> Difference:
+    """Mean(a) - mean(b) with Welch's t interval (Student's for pairs), and the p of a permutation test of the same mean.
+
+    `paired`: a[k] and b[k] share a seed; signs are flipped instead of labels drawn. Pairing is worth it only where the two
+    move together over seeds. ValueError for fewer than two values, pairs of unequal number, and values that are not finite.
+    Source: Fisher 1935, The Design of Experiments, section 21; Welch 1947, Biometrika 34.
+    """
+    x, y, test = _t_test(a, b, paired)
+    value = float(x.mean() - y.mean())
+    with warnings.catch_warnings(action="ignore"):
+        bounds = test.confidence_interval(level)
+    low, high = (value if math.isnan(bound) else float(bound) for bound in bounds)  # no spread at all
+    return Difference(value, low, high, _by_chance((x - y,) if paired else (x, y)), paired)
+
+
+def _t_test(a: Sequence[float], b: Sequence[float], paired: bool = False) -> tuple[Any, Any, Any]:
+    """(a, b, Welch's t test of them, or Student's of their pairs), which says nothing where there is no spread at all."""
+    import numpy
+    from scipy import stats
+
+    if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no difference with an interval")
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    if not (numpy.isfinite(x).all() and numpy.isfinite(y).all()):
+        raise ValueError("values that are not finite have no mean")
+    with warnings.catch_warnings(action="ignore"):  # of values without spread
+        return x, y, stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)
+
+
+def _by_chance(samples: tuple[Any, ...]) -> float:
+    """The two-sided p of a permutation test of the mean difference; of one sample, with its signs flipped.
+
+    Exact where there are at most RESAMPLES ways, and where samples lie wholly apart (of one: on one side of 0), when only the
+    labels as they are and their mirror image reach so far. Else of random labels, ten times as many where p is small.
+    """
+    import numpy
+    from scipy import stats
+
+    sizes = [len(sample) for sample in samples]
+    if len(samples) == 1:
+        (signs,) = samples
+        apart, ways = bool((signs > 0).all() or (signs < 0).all()), 2 ** sizes[0]
+    else:
+        one, other = samples
+        apart, ways = bool(one.max() < other.min() or other.max() < one.min()), math.comb(sum(sizes), sizes[0])
+    if apart:
+        return min(1.0, 2 / ways)
+    p = 1.0
+    for resamples in (RESAMPLES, 10 * RESAMPLES):
+        found = stats.permutation_test(
+            samples,
+            _mean if len(samples) == 1 else _mean_difference,
+            permutation_type="samples" if len(samples) == 1 else "independent",
+            vectorized=True,
+            n_resamples=resamples,
+            batch=RESAMPLES,
+            rng=numpy.random.default_rng(0),
+        )
+        p = float(found.pvalue)
+        if ways <= resamples or p > 0.002:
+            break
+    return p
+
+
+def _mean(x: Any, axis: int) -> Any:
+    return x.mean(axis=axis)
+
+
+def _mean_difference(x: Any, y: Any, axis: int) -> Any:
+    return x.mean(axis=axis) - y.mean(axis=axis)
+
+
+def rank_ranges(
+    samples: Mapping[str, Sequence[float]], lower_is_better: bool, level: float = 1 - LEVEL
+) -> dict[str, tuple[int, int]]:
+    """The best and the worst place that each sample's mean may have: before it stand those that are significantly better.
+
+    Every pair is asked by Welch's t test, with Holm's correction over all pairs: a permutation of a few seeds has no p small
+    enough for so many questions. (Of two samples without any spread it is asked nevertheless: Welch's test says nothing there.)
+    Nothing for fewer than two samples. ValueError as for `difference`.
+    """
+    if len(samples) < 2:
+        return {}
+    import numpy
+
+    pairs = list(itertools.combinations(samples, 2))
+    chances, first_is_better = [], []
+    for one, other in pairs:
+        x, y, test = _t_test(samples[one], samples[other])
+        chances.append(float(test.pvalue) if max(numpy.ptp(x), numpy.ptp(y)) > 0 else _by_chance((x, y)))
+        first_is_better.append((x.mean() < y.mean()) == lower_is_better)
+    better: Counter[str] = Counter()
+    worse: Counter[str] = Counter()
+    for (one, other), p, first in zip(pairs, holm(chances), first_is_better, strict=True):
+        if p < level:
+            better[one if first else other] += 1
+            worse[other if first else one] += 1
+    return {name: (1 + worse[name], len(samples) - better[name]) for name in samples}
+
+
+def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether a and b rise and fall together over shared seeds: their correlation is positive at p < 0.05, one-sided."""
+    from scipy import stats
+
+    if len(a) != len(b) or len(a) < 4 or len(set(a)) < 2 or len(set(b)) < 2:
+        return False
+    return bool(stats.pearsonr(a, b, alternative="greater").pvalue < 0.05)
+
+
+def against_margin(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> tuple[float, float]:
+    """(p of two one-sided t tests: small where mean(a) - mean(b) lies within ±`margin`; of one: small where it lies outside).
+
+    ValueError as for `difference`, and for a margin that is not positive.
+    Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15(6).
+    """
+    import numpy
+    from scipy import stats
+
+    if margin <= 0:
+        raise ValueError(f"margin {margin}: more than 0")
+    if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no equivalence test")
+    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+
+    def p(limit: float, side: str) -> float:
+        """Against mean(a) - mean(b) lying on that side of `limit`."""
+        with warnings.catch_warnings(action="ignore"):  # as in `difference`
+            test = stats.ttest_rel if paired else functools.partial(stats.ttest_ind, equal_var=False)
+            return float(test(x - limit, y, alternative=side).pvalue)
+
+    inside, outside = (p(-margin, "greater"), p(margin, "less")), (p(margin, "greater"), p(-margin, "less"))
+    if any(map(math.isnan, inside)):  # no spread at all
+        apart = abs(float(x.mean() - y.mean()))
+        return float(apart >= margin), float(apart <= margin)
+    return max(inside), min(outside)
+
+
+def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float = LEVEL) -> Estimate:
+    """The median time to solve (Kaplan & Meier 1958), its interval where Greenwood's log-log band crosses one half.
+
+    `times` are those of solving, or of giving up where `solved` is False. The value, or a bound, is infinite where the curve
+    never gets there. ValueError for no runs. Source of the interval: Brookmeyer & Crowley 1982, Biometrics 38(1).
+    """
+    if not times or len(times) != len(solved):
+        raise ValueError(f"{len(times)} times of {len(solved)} runs")
+    from scipy import stats
+
+    curve = stats.ecdf(_censored(times, solved)).sf
+    with warnings.catch_warnings(action="ignore"):  # of the ends, where the band has no width
+        band = curve.confidence_interval(level, method="log-log")
+
+    def crossing(survival: Any) -> float:
+        """The first time at which no more than half are left."""
+        for time, left in zip(curve.quantiles, survival, strict=True):
+            if left <= 0.5:
+                return float(time)
+        return math.inf
+
+    value, low, high = (crossing(of.probabilities) for of in (curve, band.low, band.high))
+    return Estimate(value, min(low, value), high, "median time to solve")  # the band has no number where none is left
+
+
+def log_rank(
+    times: Sequence[float], solved: Sequence[bool], other_times: Sequence[float], other_solved: Sequence[bool]
+) -> tuple[float, int]:
+    """(the p of one curve of times to solve behind both samples, 1 where the first takes longer, -1 where it is faster, or 0).
+
+    Labels are permuted over the log-rank scores, whose sum in a sample is what it solved less what was expected of it: a few
+    runs are too few for the normal approximation. Source: Mantel 1966, Cancer Chemotherapy Reports 50; Peto & Peto 1972,
+    Journal of the Royal Statistical Society A 135(2).
+    """
+    scores = log_rank_scores([*times, *other_times], [*solved, *other_solved])
+    one, other = scores[: len(times)], scores[len(times) :]
+    if len(set(scores)) < 2:
+        return 1.0, 0
+    import numpy
+
+    fewer = sum(one) / len(one) - sum(other) / len(other)
+    p = _by_chance((numpy.asarray(one), numpy.asarray(other)))
+    return p, 0 if abs(fewer) < 1e-12 else (1 if fewer < 0 else -1)
+
+
+def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:
+    from scipy import stats
+
+    pairs = list(zip(times, solved, strict=True))
+    return stats.CensoredData([time for time, done in pairs if done], right=[time for time, done in pairs if not done])
+
+
+def log_rank_scores(times: Sequence[float], solved: Sequence[bool]) -> list[float]:
+    """Of each run: 1 if it solved, less the hazard (Nelson & Aalen) that it was under until then."""
+    hazard, summed = {}, 0.0
+    for time in sorted(set(times)):
+        events = sum(done for at, done in zip(times, solved, strict=True) if at == time)
+        summed += events / sum(at >= time for at in times)
+        hazard[time] = summed
+    return [done - hazard[time] for time, done in zip(times, solved, strict=True)]
+
+
+def difference_of_shares(
+    solved: int, runs: int, other_solved: int, other_runs: int, margin: float | None = None, level: float = LEVEL
+) -> tuple[Estimate, float, float, float]:
+    """(one share less the other with its interval, the p of Fisher's exact test, those of being within and beyond `margin`).
+
+    The interval is Newcombe's, of two Wilson intervals; the last two are the least levels of one-sided tests at which it lies
+    within the margin and beyond it, 1 without a margin. Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17(8),
+    method 10.
+    """
+    from scipy import stats
+
+    def newcombe(level: float) -> tuple[float, float]:
+        one, other = wilson(solved, runs, level), wilson(other_solved, other_runs, level)
+        assert None not in (one.low, one.high, other.low, other.high)
+        below = math.hypot(one.value - one.low, other.high - other.value)  # type: ignore[operator]
+        above = math.hypot(one.high - one.value, other.value - other.low)  # type: ignore[operator]
+        return one.value - other.value - below, one.value - other.value + above
+
+    value = solved / runs - other_solved / other_runs
+    p = float(stats.fisher_exact([[solved, runs - solved], [other_solved, other_runs - other_solved]]).pvalue)
+
+    def least(holds: Callable[[float, float], bool]) -> float:
+        """The least level of a one-sided test whose interval `holds`: it shrinks as the level grows."""
+        low, high = 1e-12, 0.5
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (low, middle) if holds(*newcombe(1 - 2 * middle)) else (middle, high)
+        return high if high < 0.4999 else 1.0
+
+    within = beyond = 1.0
+    if margin is not None:
+        limit = margin
+        within = least(lambda low, high: -limit < low and high < limit)
+        beyond = least(lambda low, high: low > limit or high < -limit)
+    return Estimate(value, *newcombe(level), "difference of shares"), p, within, beyond
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p values of several questions asked at once, so raised that the chance of any false yes stays below the level.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
+    """
+    if any(math.isnan(one) for one in p):
+        raise ValueError("a p that is no number")
+    order = sorted(range(len(p)), key=lambda index: p[index])
+    adjusted, highest = [0.0] * len(p), 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - place) * p[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def seeds_needed(one: float, other: float, power: float = 0.8, level: float = LEVEL) -> int:
+    """Runs for each of two settings so that solve rates `one` and `other` are told apart with probability `power`.
+
+    The normal approximation to two proportions. ValueError unless both are rates and differ.
+    Source: Fleiss, Levin & Paik 2003, Statistical Methods for Rates and Proportions, section 4.2.
+    """
+    from statistics import NormalDist
+
+    if not (0 <= one <= 1 and 0 <= other <= 1) or one == other:
+        raise ValueError(f"rates {one} and {other}: two different shares")
+    mean = (one + other) / 2
+    z, needed = NormalDist().inv_cdf((1 + level) / 2), NormalDist().inv_cdf(power)
+    spread = z * math.sqrt(2 * mean * (1 - mean)) + needed * math.sqrt(one * (1 - one) + other * (1 - other))
+    return math.ceil((spread / (one - other)) ** 2 - 1e-9)

@@ -1,0 +1,55 @@
+"""The verbs that compare runs: compare, report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..analysis.comparison import compare_runs
+from ..analysis.render import export
+from ..analysis.report import write_report
+from ..options import BadOption, nearest
+from ..store.find import find_runs
+
+
+def chosen_runs(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+    try:
+        runs, complaints = find_runs(options.paths or [Path("runs")])
+    except FileNotFoundError as error:
+        raise BadOption(f"{error}; `rnnbench train task=adding model=lstm` makes one") from None
+    if options.task:
+        there = sorted({run.config["task"]["name"] for run in runs})
+        if options.task not in there:
+            raise BadOption(
+                f"no runs of task {options.task!r}{nearest(options.task, there) or ';'} there are: {', '.join(there)}"
+            )
+        runs = [run for run in runs if run.config["task"]["name"] == options.task]
+    return runs, complaints
+
+
+def print_complaints(lines: Iterable[str]) -> None:
+    """A line each, beside what is printed."""
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    found = compare_runs(*chosen_runs(options))
+    print(export(found, options.format))
+    if options.format == "csv":  # whose rows have no place for what was refused
+        print_complaints(gap for table in found for gap in table.gaps)
+    return 0
+
+
+def report_command(options: argparse.Namespace) -> int:
+    if not options.output.name:
+        raise BadOption(f"--output {options.output}: the name of a page, such as report.html")
+    try:
+        write_report(*chosen_runs(options), options.output)
+    except OSError as error:
+        raise BadOption(f"--output {options.output}: {error.strerror or error}") from None
+    print(options.output)
+    return 0

@@ -1,0 +1,61 @@
+"""The verbs. Nothing heavy is imported before its verb's arguments are known to be good."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..options import BadOption
+from .parser import HOMES, INTERRUPTED, make_parser, refuse, verbs_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:  # closed: `>&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
+        elif hasattr(stream, "reconfigure") and not stream.closed and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # of an encoding without our letters
+    try:
+        return _run(words)
+    except BadOption as error:
+        return refuse(str(error))
+    except BrokenPipeError:  # `rnnbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        said = " ".join(str(error).split())
+        print(f"rnnbench: {type(error).__name__}: {said} (HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    """Runs the verb that `words` begin with. Its file is found by name, and only that one is imported."""
+    verb = words[0] if words else ""
+    if verb == "complete":
+        return int(_command("completion", verb)(words[1:]))
+    if verb == "train" or (verb == "estimate" and not {"-h", "--help"} & set(words)):
+        return int(_command(HOMES[verb], verb)(words[1:]))  # whose words are Hydra's
+    top = make_parser()
+    own = verbs_of(top).get(verb)  # whose flags and words may stand in any order
+    options = own.parse_intermixed_args(words[1:]) if own else top.parse_args(words)
+    return int(_command(HOMES[options.verb], options.verb)(options))
+
+
+def _command(home: str, verb: str) -> Callable[[Any], int]:
+    command: Callable[[Any], int] = getattr(import_module(f".{home}", __package__), f"{verb}_command")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The verbs of reported tables: reproduce, table; and sweep, of a file of command lines."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ..analysis.render import export, to_markdown
+from ..config.overrides import split_sweep
+from ..config.schema import load_yaml
+from ..console import say
+from ..launch.sweep import launch_sweep, launching_words, sweep_word
+from ..options import BadOption, named, unknown
+from ..reproduction.collect import collect_runs, write_page
+from ..reproduction.declaration import load_declaration, table_names
+from ..reproduction.evaluate import measure_table, undecided
+from ..reproduction.readme import MADE, table_readme
+from ..reproduction.verdict_table import all_tables, cells_table
+from .compare import print_complaints
+
+
+def recall_lag_of(folder: Path) -> float:
+    """That metric of a run, from its weights."""
+    from .examine import recall_lag  # imports torch, which a table does not need
+
+    return float(recall_lag(folder))
+
+
+def print_results(own: Any, rows: list[str] | None, format: str) -> None:
+    if format == "csv":  # contrasts have other columns
+        cells = cells_table(own, rows)
+        print(export([cells], "csv"))
+        print_complaints(cells.gaps)
+        return
+    print(export(all_tables(own, rows), format))
+
+
+def table_command(options: argparse.Namespace) -> int:
+    """A table from committed records and those of ./runs; --write makes its README, of committed records only."""
+    if options.what == "all" and not options.write:
+        raise BadOption("all: with --write, the README of every table; without it one table is shown")
+    if (options.write or options.collect) and (options.rows or options.scale or options.format != "terminal"):
+        raise BadOption("--write and --collect are of the whole table: without --rows, --scale and --format")
+    if options.runs is not None and not options.runs.is_dir():
+        raise BadOption(f"--runs {options.runs}: no such folder")
+    runs = options.runs or Path("runs")
+    names = table_names() if options.what == "all" else [options.what]
+    for one in [load_declaration(name) for name in names]:
+        if options.collect:
+            line, complaints = collect_runs(one, runs, recall_lag_of)
+            print_complaints(complaints)
+            print(line)
+        if options.write:
+            page = one.folder / "README.md"
+            if page.exists() and MADE not in page.read_text(encoding="utf-8", errors="replace"):
+                raise BadOption(
+                    f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
+                )
+            own = measure_table(one, None)
+            write_page(page, table_readme(own, to_markdown))
+            print(page)
+            print_complaints(f"refused: {line}" for line in own.complaints)
+        if options.collect or options.write:
+            continue
+        own = measure_table(one, runs, options.scale)
+        print_results(own, named("row", options.rows, own.rows), options.format)
+    return 0
+
+
+def reproduce_command(options: argparse.Namespace) -> int:
+    """Runs what a table lacks, more seeds where a verdict stays open, and shows it; with --again what is committed, too."""
+    table = load_declaration(options.what)
+    rows = named("row", options.rows, list(table.grid.rows))
+    launching = launching_words(options.overrides)
+    cells = []
+    for row in sorted(rows, key=lambda row: table.grid.rows[row].priority):
+        scale = options.scale or table.scales(row)[-1]
+        if scale != "smoke" and scale not in table.scales(row):
+            if options.rows:
+                raise unknown("scale", f"{scale} of {row}", [*table.scales(row), "smoke"])
+            continue
+        if options.published == "published":
+            cells += [cell for rungs in table.rungs(row) for cell in rungs]
+            continue
+        columns = table.columns(row)
+        wanted = [name for name in options.columns.split(",") if name in columns] if options.columns else list(columns)
+        cells += [table.cell(row, column, scale) for column in wanted]
+    if options.columns:
+        named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    if options.published == "published" and (options.scale or options.columns):
+        raise BadOption("--as published: the grid declares the ladder's scale and columns; without --scale and --columns")
+    if options.published == "published" and not cells:
+        raise BadOption(f"--as published: no row of these has a ladder; rows that have: {', '.join(_ladders(table)) or 'none'}")
+    if not cells:
+        raise BadOption(f"nothing to run: no row has the scale {options.scale}")
+    runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+    code, look = 0, 0
+    todo, own = list(cells), measure_table(table, runs, options.scale)
+    here = measure_table(table, runs, options.scale, committed=False) if options.again else own
+    while todo:
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
+            minutes = {
+                (cell.words, seed): cell.minutes or 0
+                for cell in group
+                for seed in {*range(cell.seeds.at(look)), *(own.cells[cell.place].runs if options.again else ())}
+                if seed not in here.cells[cell.place].runs
+            }
+            hours = sum(minutes.values()) / 60  # one run may serve several cells
+            say(f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours")
+            if not minutes:
+                known = [own.cells[cell.place] for cell in group]
+                committed = any(seed not in measured.folders for measured in known for seed in measured.runs)
+                say("  what they ask for is recorded" + "; --again makes it here once more" * (committed and not options.again))
+            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
+            if ended > 1:
+                return ended
+            code = max(code, ended)
+        if options.estimate:
+            return code
+        look += 1
+        own = here = measure_table(table, runs, options.scale)
+        if options.again:
+            break
+        open_ = undecided(own, rows)
+        todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
+    print_results(own, [row for row in rows if row in own.rows], "terminal")
+    return code
+
+
+def _ladders(table: Any) -> list[str]:
+    return [row for row, about in table.grid.rows.items() if about.ladder]
+
+
+def sweep_command(options: argparse.Namespace) -> int:
+    """The runs that a file lists, a command line each, as one sweep; or those of a table that are not there yet."""
+    if not Path(options.what).is_file():
+        return reproduce_command(options)
+    if options.rows or options.columns or options.scale or options.published or options.again:
+        raise BadOption("--rows, --columns, --scale, --as and --again are of tables; a file is run whole")
+    listed = load_yaml(Path(options.what))
+    if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
+        raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
+    try:
+        shared = shlex.split(str(listed.get("shared", "")))
+        lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+    except (BadOption, ValueError) as error:
+        raise BadOption(f"{options.what}: {error}") from None
+    return launch_sweep(lines, sweep_word(Path(options.what).stem), launching_words(options.overrides), options.estimate)

@@ -1,0 +1,85 @@
+"""The verb sample: text from a trained run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..options import BadOption
+from ..store.find import find_runs
+
+
+def only_finished_run(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
+    try:
+        finished = [stored.path for stored in find_runs([path])[0] if stored.record]
+    except FileNotFoundError as error:
+        raise BadOption(str(error)) from None
+    if len(finished) != 1:
+        such = f"; name one, such as {finished[0]}" if finished else "; one is needed"
+        raise BadOption(f"{path}: {len(finished) or 'no'} finished runs there{such}")
+    return finished[0]
+
+
+def sample_command(options: argparse.Namespace) -> int:
+    for name, good, allowed in (
+        ("length", options.length >= 1, "at least 1"),
+        ("temperature", options.temperature >= 0, "at least 0"),
+        ("top_k", options.top_k >= 0, "at least 0"),
+        ("top_p", 0 < options.top_p <= 1, "more than 0 and at most 1"),
+        ("beam", options.beam is None or options.beam >= 1, "at least 1"),
+        ("length_penalty", options.length_penalty is None or options.length_penalty >= 0, "at least 0"),
+    ):
+        if not good:
+            raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
+    path = only_finished_run(options.run)
+    from ..run.load import load_run
+
+    try:
+        trained = load_run(path)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+    if not trained.task.generates and not trained.task.answers:
+        raise BadOption(f"{options.run}: task {trained.record['task']['name']} does not write text")
+    if options.prompt is None and not trained.at_hand:
+        raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
+    if trained.task.generates and (options.beam is not None or options.length_penalty is not None):
+        raise BadOption(f"--beam, --length-penalty: of answers; task {trained.record['task']['name']} goes on with a text")
+    try:
+        (print_continuation if trained.task.generates else print_answer)(trained, options)
+    except ValueError as error:
+        raise BadOption(str(error)) from None
+    return 0
+
+
+def print_continuation(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the prompt, and what follows it, symbol by symbol."""
+    from ..networks.decoding import beginning, generate
+
+    task = trained.task
+    tokens = beginning(task) if options.prompt is None else task.encode(options.prompt)
+    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
+    symbols = generate(trained.network, task, tokens, options.length, *drawn)
+    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
+    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
+    print(first, end="", flush=True)
+    for symbol in symbols:
+        print(symbol, end="", flush=True)
+    print()
+
+
+def print_answer(trained: Any, options: argparse.Namespace) -> None:
+    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
+    from ..networks.decoding import examples, written_answers
+
+    trains = trained.record["train"]
+    beam = trains["beam"] if options.beam is None else options.beam
+    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
+    if options.prompt is None:
+        for row in examples(trained.network, trained.task, 5, beam, penalty)[0]:
+            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+        return
+    batch = trained.task.ask(options.prompt)
+    (row,) = trained.task.answered(batch, written_answers(trained.network, trained.task, batch, beam, penalty))
+    print(row["written"])

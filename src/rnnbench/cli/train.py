@@ -1,0 +1,120 @@
+"""The verbs train (one run, a sweep, or a run again) and estimate (what a sweep would take)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from ..config.checks import resolve
+from ..config.compose import compose_jobs
+from ..config.hydra_store import register_config
+from ..config.overrides import split_sweep, sweep_overrides, with_overrides
+from ..launch.sweep import (
+    check_data,
+    check_launcher,
+    check_locks,
+    check_tracker,
+    execute_or_exit,
+    run_by_hydra,
+    sweep_name,
+    sweep_words,
+)
+from ..options import BadOption
+from ..store.record import DamagedRecord
+from ..store.run_folder import RunFolder
+from .listing import train_help
+
+
+def train_command(words: list[str]) -> int:
+    """Checks everything that is asked for, then hands over to Hydra."""
+    if "--again" in words:
+        return train_again(words)
+    from hydra._internal.utils import get_args_parser
+
+    from ..launch.launcher import register_plugins
+    from ..launch.prepare import prepare_sweep
+    from ..launch.worker import start_server
+
+    hydra = get_args_parser()
+    hydra.prog = "rnnbench train"
+    hydra.error = hydra_parser_error  # type: ignore[method-assign]
+    asked = hydra.parse_intermixed_args(words)
+    flags = [word for word in words if word not in asked.overrides]
+    overrides = list(asked.overrides)
+    if asked.experimental_rerun or asked.config_path or asked.config_name:
+        raise BadOption(
+            "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
+        )
+    if asked.help:
+        print(train_help(overrides, asked.config_dir))
+        return 0
+    register_config()
+    register_plugins()
+    shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
+    if not asked.hydra_help and not asked.shell_completion:
+        jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
+        if asked.multirun and not shown:
+            start_server()  # imports beside what follows
+        if not shown:
+            check_locks(jobs)
+            check_tracker(jobs)
+        if not shown and asked.multirun:
+            if os.environ.get("WANDB_SWEEP_ID"):
+                raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
+            check_launcher(overrides)
+            common = sweep_words(overrides, jobs)
+            prepare_sweep(jobs, [job + common for job in split_sweep(overrides, sweep=True)], sweep_name(overrides, jobs))
+            overrides = sweep_overrides(overrides) + common
+        elif not shown:
+            check_data(jobs)
+    return run_by_hydra([*overrides, *flags], asked.multirun)
+
+
+def train_again(words: list[str]) -> int:
+    """`train --again RUN`: the run with the settings in its folder; where and how it is watched may be changed."""
+    place = words.index("--again")
+    path, overrides = "".join(words[place + 1 : place + 2]), words[:place] + words[place + 2 :]
+    if not path:
+        raise BadOption("missing value: --again RUN, a run folder")
+    for word in overrides:
+        if not word.startswith(("trainer.", "tracker.", "accept_changes=")):
+            raise BadOption(
+                f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes"
+            )
+    try:
+        settings = RunFolder(Path(path)).config()
+    except (DamagedRecord, OSError) as error:
+        raise BadOption(f"--again {path}: no run folder ({error})") from None
+    settings = with_overrides({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
+    settings = resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
+    check_locks([settings])
+    check_tracker([settings])
+    (found,) = check_data([settings])
+    if Path(found["folder"]).resolve() != Path(path).resolve():
+        raise BadOption(f"--again {path}: the run of its settings lies in {found['folder']}; a copy is not gone on with")
+    from ..run.failures import RunFailed
+
+    try:
+        execute_or_exit(settings)
+    except RunFailed as error:
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def hydra_parser_error(message: str) -> NoReturn:
+    """What Hydra's parser calls."""
+    raise BadOption(f"{message} (try rnnbench train --help)")
+
+
+def estimate_command(words: list[str]) -> int:
+    from ..launch.prepare import prepare_sweep, print_estimate
+
+    words = [word for word in words if word not in ("-m", "--multirun")]
+    jobs = compose_jobs(words, sweep=True)
+    prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs))
+    return print_estimate(words)

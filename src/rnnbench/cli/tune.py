@@ -1,0 +1,71 @@
+"""The verb tune: a search of settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..config.checks import writable_folder
+from ..config.compose import compose_jobs
+from ..config.schema import TUNING, choice_names, read_signature
+from ..options import BadOption
+from ..store.record import digest
+
+
+def tune_command(options: argparse.Namespace) -> int:
+    from ..search.space import load_space, search_dimensions
+
+    models = [word for word in options.words if "=" not in word]
+    shared = [word for word in options.words if "=" in word]
+    if not models:
+        raise BadOption(f"missing value: MODEL; there are: {', '.join(choice_names('model'))}")
+    for name, least, most in (("trials", 1, None), ("workers", 1, None), ("seed", 0, TUNING - 1)):
+        if not least <= (given := getattr(options, name)) or (most is not None and given > most):
+            raise BadOption(f"--{name} {given}: {least} or more" + ("" if most is None else f", at most {most}"))
+    writable_folder(str(options.searches), "--searches ")
+    rules = load_space(options.space)
+    for word in shared:
+        if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
+            raise BadOption(f"{word}: the search sets that")
+    words = {
+        model: [f"task={options.task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
+        for model in models
+    }
+    jobs = [compose_jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
+    dimensions = search_dimensions(rules, [{"task": options.task, "model": model} for model in models])
+    try:
+        from ..search.study import Study, check_storage, study_lines
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
+    from ..launch.worker import call_in_process, look_up
+
+    if options.storage:
+        check_storage(options.storage)
+    call_in_process(look_up, jobs)  # prepares the data
+    direction = read_signature("task", jobs[0]["task"]["name"]).constants["direction"]
+    code = 0
+    for model in models:
+        how = [words[model], rules, options.sampler, options.seed, not options.no_prune]
+        name = f"{options.task}-{model}-{digest(how)[:8]}"
+        study = Study(
+            (options.searches / name),
+            words[model],
+            dimensions,
+            direction,
+            options.sampler,
+            not options.no_prune,
+            options.seed,
+            options.storage,
+            label=f"{options.task}/{model}",
+        )
+        try:
+            study.run(options.trials, options.workers)
+        except KeyboardInterrupt:
+            print("rnnbench: interrupted; the same command goes on with the rest", file=sys.stderr, flush=True)
+            raise
+        found = study.save()
+        print(*study_lines(name, found), sep="\n", flush=True)
+        code = max(code, int(found["best"] is None))
+    return code

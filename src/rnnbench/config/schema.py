@@ -1,0 +1,180 @@
+"""What can be set: the options of every group, read from the signatures that they configure, and the files of conf/."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnbench.tasks import NAMES, task_files
+
+from .. import conf  # type: ignore[attr-defined]  # lies beside src
+from ..models.registry import mechanism_files
+from ..options import BadOption, Option, Seed, Signature, read
+from ..tracking.make import TRACKERS
+
+LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launcher.py
+SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
+LAUNCHERS = {
+    "processes": LAUNCHER,
+    "slurm": f"{SUBMITIT}.submitit_launcher.SlurmLauncher",
+    "submitit_local": f"{SUBMITIT}.submitit_launcher.LocalLauncher",
+    "ray": f"{RAY}.ray_launcher.RayLauncher",
+}
+
+HERE = Path(__file__).parents[1]
+CONF = Path(str(conf.__file__)).parent
+CHOICES = ("task", "model", "trainer", "tracker")  # groups a user picks one of
+UNNAMED = ("network", "train", "budget")  # groups of which there is one setting only
+HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
+
+
+def read_signature(group: str, name: str) -> Signature:
+    """The options of a setting, read from the class that it configures."""
+    if group == "task":
+        return read(task_files()[name], base="Task")
+    if group == "mechanism":
+        return read(mechanism_files()[name], base="Mechanism")
+    if group == "tracker":
+        tracker = TRACKERS[name]
+        return read(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
+    place = {"stack": ("models/stack.py", "Stack"), "network": ("networks/build_network.py", "build_network")}
+    place |= {
+        "train": ("training/learner.py", "Learner"),
+        "trainer": ("training/trainer.py", "train"),
+        "budget": ("config/budget.py", "budget_options"),
+    }
+    place |= {"launcher": ("launch/launcher.py", "Processes")}
+    file, class_name = place[group]
+    return read(HERE / file, name=class_name)
+
+
+# Options that belong to no group; config.yaml says what they are.
+SINGLE = {
+    "seed": Option("seed", Seed, 0),
+    "runs": Option("runs", str, "runs"),
+    "sweep": Option("sweep", str | None, None),
+    "accept_changes": Option("accept_changes", bool, False),
+    "test": Option("test", bool, True),
+}
+TUNING = 2**31  # seeds from here on are for searches, and for them only
+
+# Constructor parameters that the program fills in.
+FILLED = {
+    "input_size",
+    "build",
+    "task",
+    "build_core",
+    "build_writer",
+    "network",
+    "journal",
+    "seed",
+    "learner",
+    "progress",
+    "test",
+}
+
+
+def group_options(group: str, settings: Mapping[str, Any]) -> dict[str, Option]:
+    """The options of one part of the settings; which, depends on the name or mechanism that stands there."""
+    if group == "model":
+        merged = {**read_signature("stack", "").options, **read_signature("mechanism", settings["mechanism"]).options}
+    elif group in ("task", "tracker"):
+        merged = dict(read_signature(group, settings["name"]).options)
+    else:
+        merged = dict(read_signature(group, "").options)
+    return {name: option for name, option in merged.items() if name not in FILLED}
+
+
+NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",)}
+
+
+@functools.cache
+def file_departures(group: str, name: str) -> Mapping[str, Any]:
+    """The departures in conf/<group>/<name>.yaml; none where there is no such file."""
+    path = CONF / group / f"{name}.yaml"
+    return load_yaml(path) if path.exists() else {}
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The settings in a file; BadOption, in one line, where it cannot be read or a key stands twice."""
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError, RecursionError) as error:
+        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, dict):
+        raise BadOption(f"{path}: settings expected, `name: value` a line")
+    return {str(key): value for key, value in loaded.items()}
+
+
+def choice_names(group: str) -> list[str]:
+    """What can stand after `group=`."""
+    own = {"task": NAMES, "model": tuple(mechanism_files())}.get(group, ())
+    return sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))})
+
+
+@functools.cache
+def choice_settings(group: str, name: str) -> dict[str, Any]:
+    """One choice of a group, defaults and departures together."""
+    departures = copy.deepcopy(dict(file_departures(group, name)))
+    if group == "task":
+        task = departures.pop("task", {})
+        kind = {"name": task.get("name", name)}
+        return {"task": {**kind, **default_settings("task", kind), **task}, **departures}
+    kind = {"name": name, "mechanism": departures.get("mechanism", name)} if group == "model" else {}
+    return {**kind, **default_settings(group, kind or departures), **departures}
+
+
+def all_choices() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every choice of every group."""
+    return {(group, name): choice_settings(group, name) for group in CHOICES for name in choice_names(group)}
+
+
+def default_settings(group: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: option.default for name, option in group_options(group, kind).items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def launcher_keys(name: str, prefix: str = "hydra.launcher") -> list[str]:
+    """Every dotted option of a launcher: those in its file, and none that would run a command."""
+
+    def below(value: Any, key: str) -> list[str]:
+        return (
+            [leaf for name, item in value.items() for leaf in below(item, f"{key}.{name}")]
+            if isinstance(value, dict)
+            else [key]
+        )
+
+    return below(
+        default_settings("launcher", {}) if name == "processes" else dict(file_departures("hydra/launcher", name)), prefix
+    )
+
+
+def option_keys(chosen: Mapping[str, Any]) -> list[str]:
+    """Every dotted option there is for the chosen task, model, trainer and tracker."""
+    return [*SINGLE, *(f"{group}.{key}" for group in (*UNNAMED, *CHOICES) for key in _known(group, chosen))]
+
+
+def find_option(key: str, chosen: Mapping[str, Any]) -> Option | None:
+    """What is known of a dotted option beside the chosen task, model, trainer and tracker."""
+    group, _, name = key.partition(".")
+    return SINGLE.get(key) or (_known(group, chosen).get(name) if group in (*UNNAMED, *CHOICES) else None)
+
+
+def _known(group: str, chosen: Mapping[str, Any]) -> dict[str, Option]:
+    name = {"trainer": "cpu", "tracker": "auto", **chosen}.get(group)
+    if group in CHOICES and name not in choice_names(group):
+        return {}
+    settings = choice_settings(group, str(name)) if group in CHOICES else {}
+    return group_options(group, settings.get("task", settings))
+
+
+def dump_yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

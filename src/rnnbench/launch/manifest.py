@@ -1,0 +1,93 @@
+"""What a sweep is made of, how far it has come, and how long the rest will take: read from plain files, torch not needed.
+
+    runs/sweeps/<name>/manifest.json     the runs that belong to it: folder, id, overrides
+    runs/sweeps/<name>/.lock             locked while they are added to
+
+The cost of every question grows with the sweep that is asked about, not with the store that it lies in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..store.find import run_folders
+from ..store.lease import locked
+from ..store.record import DamagedRecord, write_atomically
+from ..store.run_folder import RunFolder
+
+
+@dataclass
+class Job:
+    """One run of a sweep, before it is run."""
+
+    config: dict[str, Any]
+    words: str  # the overrides that tell it from the others
+    folder: RunFolder
+    id: str
+    setting: str  # the id that it shares with other seeds
+    length: int  # steps of a sequence
+    expected: float = 0.0  # seconds
+    needed: int = 0  # bytes on a GPU; 0 where nothing is known
+    overrides: list[str] = field(default_factory=list)  # all, for a launcher that is not ours
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.folder.path.parts[-3:])
+
+
+# The manifest
+
+
+def write_manifest(runs: Path, sweep: str, jobs: Iterable[Job]) -> None:
+    """Adds `jobs` to the manifest of `sweep`; two commands that name one sweep make one sweep of their runs."""
+    folder = runs / "sweeps" / sweep
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock"):
+        before = read_manifest(folder) if (folder / "manifest.json").exists() else {}
+        told = {**before, **{job.name: {"id": job.id, "words": job.words} for job in jobs}}
+        if told != before:
+            text = json.dumps({"schema": 1, "runs": told}, indent=0, ensure_ascii=False)
+            write_atomically(folder / "manifest.json", text.encode())
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
+    """The runs of a sweep by their folders' names; DamagedRecord where there is no such list."""
+    path = folder / "manifest.json"
+    try:
+        runs = dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DamagedRecord(f"{path}: no manifest of a sweep ({type(error).__name__})") from None
+    for name in runs:
+        if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
+            raise DamagedRecord(f"{path}: {name!r} is no run of this store")
+    return runs
+
+
+def named_folder(sweep_or_path: str, runs: Path) -> tuple[Path, bool]:
+    """(folder, whether it is a sweep's). FileNotFoundError where there is neither such a sweep nor such a folder."""
+    for folder in (Path(sweep_or_path), runs / "sweeps" / sweep_or_path):
+        if (folder / "manifest.json").exists():
+            return folder, True
+    if Path(sweep_or_path).is_dir():
+        return Path(sweep_or_path), False
+    there = sorted(path.parent.name for path in runs.glob("sweeps/*/manifest.json"))
+    raise FileNotFoundError(f"no sweep or folder {sweep_or_path!r}; sweeps in {runs}: {', '.join(there) or 'none'}")
+
+
+def member_runs(folder: Path, is_sweep: bool, unreadable: list[str] | None = None) -> Iterator[tuple[str, RunFolder, str]]:
+    """(name, folder, overrides) of every run of a sweep, or of every run folder at or below a folder.
+
+    Folders that may not be read go into `unreadable`.
+    """
+    if is_sweep:
+        store = folder.parent.parent
+        for name, about in read_manifest(folder).items():
+            yield name, RunFolder(store / name), about["words"]
+        return
+
+    for path in run_folders(folder, unreadable):
+        yield "/".join(path.parts[-3:]), RunFolder(path), ""

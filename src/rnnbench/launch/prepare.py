@@ -1,0 +1,83 @@
+"""A sweep before it starts: its jobs and what they will take."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..store.record import digest
+from ..store.run_folder import RunFolder
+from .costs import format_clock, recorded_costs
+from .manifest import Job
+from .pool import usable_cores
+from .worker import call_in_process, look_up, try_out
+
+CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
+
+# Before Hydra starts
+
+
+def prepare_sweep(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], sweep: str) -> None:
+    """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
+
+    Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
+    imported by a process of its own.
+    """
+    found = call_in_process(look_up, list(configs))
+    jobs: dict[str, Job] = {}
+    shown = varying(overrides)
+    for config, words, given, facts in zip(configs, shown, overrides, found, strict=True):
+        folder = RunFolder(Path(facts.pop("folder")))
+        jobs.setdefault(facts["id"], Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+    CHECKED[:] = jobs.values()
+
+
+def estimate_lines(workers: int) -> Iterator[str]:
+    """What the prepared sweep will take, from recorded runs of the same settings, else from a few steps made now."""
+    todo = [job for job in CHECKED if not (job.folder.path / "record.json").exists()]
+    yield f"{len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before"
+    by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
+    costs: dict[str, dict[str, float]] = {}
+    for job in todo:
+        train = job.config["train"]
+        parts = {name: job.config[name] for name in ("task", "model", "network", "budget", "trainer")}
+        like = digest({**parts, "rows": train["batch_size"], "precision": train["precision"]})
+        if like not in costs:
+            costs[like] = call_in_process(try_out, job.config)
+        cost = costs[like]
+        evaluations = -(-train["steps"] // train["eval_every"]) + 1
+        job.expected = train["steps"] * cost["step"] + evaluations * cost["evaluation"]
+        if seconds := by_setting.get(job.setting):
+            job.expected = statistics.median(seconds) + evaluations * cost["evaluation"]
+    if not todo:
+        return
+    ends = [0.0] * workers  # longest first, each to the worker that is free first
+    for job in sorted(todo, key=lambda job: -job.expected):
+        ends.sort()
+        ends[0] += job.expected
+    known = sum(job.setting in by_setting for job in todo)
+    whole = format_clock(sum(job.expected for job in todo))
+    yield f"  time  about {format_clock(max(ends))} with {workers} at a time, {whole} of computing"
+    yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
+    gpu = [job.expected * job.config["trainer"]["devices"] for job in todo if job.config["trainer"]["accelerator"] != "cpu"]
+    if gpu:
+        yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
+    kept = sum(cost["kept"] for cost in costs.values()) / len(costs) * len(todo)
+    checkpoints = 2 * workers * max(cost["checkpoint"] for cost in costs.values())
+    yield f"  disk  about {kept / 1e6:.1f} MB, and {checkpoints / 1e6:.1f} MB of checkpoints while it runs"
+
+
+def varying(overrides: Sequence[Sequence[str]]) -> list[str]:
+    """Of each job the overrides that not all jobs share, in one line; all of them where there is one job."""
+    common = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
+    return [" ".join(word for word in words if word not in common and not word.startswith("hydra")) for words in overrides]
+
+
+def print_estimate(words: Sequence[str]) -> int:
+    """Prints what the prepared sweep would take with the workers that `words` ask for."""
+    workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
+    for line in estimate_lines(int(workers[-1]) if "".join(workers[-1:]).isdigit() else usable_cores()):
+        print(line, flush=True)
+    return 0

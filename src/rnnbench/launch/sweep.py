@@ -1,0 +1,164 @@
+"""Launches a sweep: its name, its checks, and the hand-over to Hydra."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.checks import resolve, writable_folder
+from ..config.compose import compose_jobs
+from ..config.hydra_store import register_config
+from ..options import BadOption
+from ..store.lease import try_locks
+from ..store.record import digest
+from ..tracking.make import make_tracker
+from ..tracking.tracker import TrackerUnavailable
+from .prepare import print_estimate
+
+
+def check_launcher(words: Sequence[str]) -> None:
+    """BadOption where the launcher that is asked for needs a package that is not there."""
+    from .launcher import check_extra
+
+    asked = [word.partition("=")[2] for word in words if word.startswith("hydra/launcher=")]
+    check_extra(asked[-1] if asked else "processes")
+
+
+def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had.
+
+    Returns run.survey of them.
+    """
+    from ..run.plan import survey_runs
+
+    try:
+        return survey_runs(jobs)
+    except (ValueError, OSError) as error:
+        raise BadOption(str(error)) from None
+
+
+def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
+    """BadOption where W&B is asked to be online and cannot be."""
+    for options in {str(job["tracker"]): job["tracker"] for job in jobs}.values():
+        if options.get("mode") == "online":
+            try:
+                make_tracker(options)
+            except TrackerUnavailable as error:
+                raise BadOption(str(error)) from None
+
+
+def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
+    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
+    for place in {Path(job["runs"]).absolute() for job in jobs}:
+        there = writable_folder(str(place))
+        try:
+            try_locks(there)
+        except OSError as error:
+            raise BadOption(str(error)) from None
+
+
+def sweep_name(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> str:
+    """What the user called it, or a name that is the same when the same command is given again."""
+    settings = sorted(word for word in overrides if not word.startswith("hydra"))
+    return str(jobs[0]["sweep"] or f"sweep-{digest(settings)[:8]}")
+
+
+def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """The sweep's name and Hydra's folder for it, where the user has not said them."""
+    name = sweep_name(overrides, jobs)
+    named = any(word.startswith("sweep=") for word in overrides)
+    placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
+    runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
+    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
+    return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
+
+
+def run_by_hydra(words: list[str], sweep: bool) -> int:
+    """Hydra composes and launches; a job that fails is one line, and the others go on."""
+    import hydra
+
+    def job(cfg: Any) -> float | None:
+        from hydra.errors import CompactHydraException
+        from omegaconf import OmegaConf
+
+        from ..run.failures import RunFailed
+
+        try:
+            record = execute_or_exit(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+        except RunFailed as error:
+            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
+                raise CompactHydraException(str(error)) from None
+            print(f"rnnbench: {error}", file=sys.stderr)
+            sys.exit(1)
+        return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+
+    before, sys.argv = sys.argv, ["rnnbench train", *words]
+    try:
+        hydra.main(version_base="1.3", config_path=None, config_name="config")(job)()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.argv = before
+    return 0
+
+
+def execute_or_exit(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The run's record; ends the program where a signal asked for that."""
+    from ..run.execute import execute
+    from ..run.failures import Stopped
+
+    try:
+        return execute(config)
+    except Stopped as error:
+        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        if os.environ.get("SUBMITIT_EXECUTOR"):
+            signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
+        sys.exit(error.code)
+
+
+def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence[str], estimated: bool = False) -> int:
+    """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
+
+    `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
+    """
+    from .launcher import register_plugins
+    from .prepare import prepare_sweep
+
+    register_config()
+    register_plugins()
+    own = [word for word in launching if not word.startswith("hydra")]
+    common = [*own, f"sweep={sweep}"]
+    jobs = [compose_jobs([*line, *common], sweep=False)[0] for line in lines]
+    compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
+    if not estimated:
+        check_locks(jobs[:1])
+        check_tracker(jobs[:1])
+        check_launcher(launching)
+    placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
+    elsewhere = [word for word in own if not word.startswith("runs=")]
+    prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
+    if estimated:
+        return print_estimate(launching)
+    kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
+    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
+
+
+def sweep_word(name: str) -> str:
+    """`name` as a sweep may be called; with digits of its digest where it cannot stand as it is: two names are two sweeps."""
+    word = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-")[:90]
+    return word if word == name else f"{word or 'sweep'}-{digest(name)[:8]}"
+
+
+def launching_words(words: Sequence[str]) -> list[str]:
+    for word in words:
+        if not word.startswith(("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "hydra/launcher=", "hydra.launcher.")):
+            raise BadOption(
+                f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, hydra/launcher=, "
+                "hydra.launcher.*"
+            )
+    return list(words)

@@ -1,0 +1,202 @@
+"""The processes of a sweep: what each does, how it is started, and how it is heard.
+
+Each is forked from a server that has imported what jobs need, so that it starts at once. It has a session of its own and
+writes its record itself; what it prints and how it ended comes to the launcher by two pipes, and goes nowhere without one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from ..options import BadOption
+
+PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
+
+# What a process does
+
+
+class Outlet(io.RawIOBase):
+    """Standard output that a job can write to for ever: where nobody reads any more, what it says is dropped."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data)
+        with contextlib.suppress(OSError):
+            while left:
+                left = left[os.write(1, left) :]
+        return len(data)
+
+
+def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
+    """A session, an environment, an output and signals of its own."""
+    os.setsid()  # Ctrl-C and a closed terminal reach the launcher only, which tells the jobs what to do
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # until training begins, which saves a checkpoint first
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor in (1, 2):
+        os.dup2(output.fileno(), descriptor)
+    output.close()
+    sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Outlet()), "utf-8", "backslashreplace", line_buffering=True)
+
+
+def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
+    """Runs one job and sends (how it ended, what there is to say)."""
+    settle_worker(environment, output)
+    from ..run.execute import describe_error, execute
+    from ..run.failures import RunLost, Stopped
+
+    try:
+        record = execute(config)
+        outcome: tuple[str, Any] = ("recorded" if record else "held", job_score(record))
+    except Stopped as error:
+        outcome = ("stopped", str(error))
+    except (KeyboardInterrupt, SystemExit):
+        outcome = ("stopped", "")
+    except RunLost as error:
+        outcome = ("lost", str(error))
+    except Exception as error:
+        outcome = ("failed", describe_error(error))
+    with contextlib.suppress(OSError):  # the launcher may be gone
+        answer.send(outcome)
+
+
+def look_up(answer: Connection, output: Connection, environment: Mapping[str, str], configs: Sequence[Any]) -> None:
+    """Prepares the data of the jobs' tasks and sends run.survey(configs), or one line that says why it cannot be."""
+    settle_worker(environment, output)
+    from ..run.execute import describe_error
+    from ..run.plan import survey_runs
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the jobs will say it again
+            answer.send(survey_runs(configs))
+    except Exception as error:
+        answer.send(str(error) if isinstance(error, ValueError | OSError) else describe_error(error))
+
+
+def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
+    """Sends run.measure(config), or one line that says why it cannot be."""
+    settle_worker(environment, output)
+    from ..run.execute import describe_error, measure_cost
+
+    try:
+        answer.send(measure_cost(config))
+    except Exception as error:
+        answer.send(describe_error(error))
+
+
+def job_score(record: Mapping[str, Any] | None) -> float | None:
+    """What Hydra gets as a job's value."""
+    return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+
+
+# Starting processes
+
+
+def start_server() -> None:
+    """Starts the server, which imports while its first process is not asked for yet; what was validated is to be run."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    with nameless():
+        forkserver.ensure_running()
+
+
+class WorkerProcess:
+    """A process forked from the server: its answer, its output line by line, and the most memory that it had."""
+
+    def __init__(self, target: Callable[..., None], argument: Any, environment: Mapping[str, str] | None = None):
+        context = multiprocessing.get_context("forkserver")
+        start_server()
+        self.answer, answer = context.Pipe(duplex=False)
+        self.output, output = context.Pipe(duplex=False)
+        os.set_blocking(self.output.fileno(), False)
+        with nameless():
+            self.process = context.Process(
+                target=target, args=(answer, output, {**os.environ, **(environment or {})}, argument)
+            )
+            self.process.start()
+        answer.close()
+        output.close()
+        self.started, self.peak, self._rest = time.monotonic(), 0.0, b""
+
+    def lines(self) -> Iterator[str]:
+        """What it has printed since the last call."""
+        try:
+            while data := os.read(self.output.fileno(), 1 << 16):
+                *whole, self._rest = (self._rest + data).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in whole)
+        except (BlockingIOError, OSError):
+            return
+
+    def outcome(self) -> Any:
+        """What it answered; None where it ended without."""
+        with contextlib.suppress(EOFError, OSError):
+            if self.answer.poll():
+                return self.answer.recv()
+        return None
+
+    def measure(self) -> None:
+        self.peak = max(self.peak, peak_megabytes(self.process.pid))
+
+    def signal(self, number: int) -> None:
+        """Sends `number` to the job; SIGKILL to all that it has started, too."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if number == signal.SIGKILL:
+                os.killpg(self.process.pid or 0, number)
+            os.kill(self.process.pid or 0, number)
+
+    def end(self) -> int | None:
+        self.process.join()
+        code = self.process.exitcode
+        self.answer.close()
+        self.output.close()
+        self.process.close()
+        return code
+
+
+def peak_megabytes(pid: int | None) -> float:
+    """What a process had at most so far, in MB; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return 0.0
+
+
+@contextlib.contextmanager
+def nameless() -> Iterator[None]:
+    """Hides the main module, which multiprocessing would otherwise run again in every job."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def call_in_process(target: Callable[..., None], argument: Any) -> Any:
+    """What a process answers to `argument`; BadOption where that is a line that says why not."""
+    process = WorkerProcess(target, argument)
+    try:
+        wait([process.answer, process.process.sentinel])
+    except BaseException:
+        process.signal(signal.SIGKILL)
+        raise
+    found, said = process.outcome(), list(process.lines())
+    process.end()
+    if found is None or isinstance(found, str):
+        raise BadOption(found or f"{target.__name__}: {said[-1] if said else 'the process died'}")
+    return found

@@ -1,0 +1,64 @@
+"""The GRU without its recurrent products: gates and candidate see the input only, so that time can be scanned.
+
+    z = σ(W_z x_t + b_z)
+    n = W_n x_t + b_n
+    h_t = (1 - z) * h_{t-1} + z * n                          z takes the new state, as in the paper
+
+With `positive`, n = a + ½ where a = W_n x_t + b_n is positive, else σ(a), as the paper's log-space form has it; ours is
+computed in linear space, which is exact at any length, and starts from h_0 = 0. Rows of W stand in the order z, n.
+
+Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...options import Positive
+from ..initial import fill
+from ..mechanism import Mechanism, State, Step
+from ..scan import scan
+
+
+class MinGRU(Mechanism):
+    version = 1
+    backends = ("doubling", "loop")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: Positive = 128,  # units
+        positive: bool = False,  # the candidate is kept above zero
+        update_bias: float = 0.0,  # subtracted from the initial bias of z: the larger, the longer the memory
+    ):
+        super().__init__()
+        self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
+        self.W = nn.Parameter(torch.empty(2 * hidden_size, input_size))
+        fill(self.W, "uniform", gates=2)
+        bound = hidden_size**-0.5
+        self.b = nn.Parameter(torch.empty(2 * hidden_size).uniform_(-bound, bound))
+        with torch.no_grad():
+            self.b[:hidden_size] -= update_bias
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.W.new_zeros(batch_size, self.output_size)
+
+    def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z and n (..., H) from x (..., D)."""
+        a_z, a_n = nn.functional.linear(x, self.W, self.b).to(self.W.dtype).chunk(2, -1)
+        return torch.sigmoid(a_z), positive(a_n) if self.positive else a_n
+
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        z, n = self.gate(x)
+        h = (1 - z) * state + z * n
+        return h, h, {"z": z}
+
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        z, n = self.gate(x)
+        return scan(1 - z, z * n, state, lengths, self.backend, self.sink())
+
+
+def positive(a: Tensor) -> Tensor:
+    """g of the paper: above zero, and continuous at it."""
+    return torch.where(a >= 0, a + 0.5, torch.sigmoid(a))

@@ -1,0 +1,63 @@
+"""The LSTM without its recurrent products, cell and output gate: gates see the input only, so that time can be scanned.
+
+    f = σ(W_f x_t + b_f)
+    i = σ(W_i x_t + b_i)
+    n = W_n x_t + b_n
+    h_t = f / (f + i) * h_{t-1} + i / (f + i) * n            the two shares add up to one
+
+With `positive`, n is kept above zero as in min_gru; likewise computed in linear space from h_0 = 0. Rows of W stand in the
+order f, i, n.
+
+Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from ...options import Positive
+from ..initial import fill
+from ..mechanism import Mechanism, State, Step
+from ..scan import scan
+from .min_gru import positive
+
+
+class MinLSTM(Mechanism):
+    version = 1
+    backends = ("doubling", "loop")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: Positive = 128,  # units
+        positive: bool = False,  # the candidate is kept above zero
+        forget_bias: float = 0.0,  # added to the initial bias of f
+    ):
+        super().__init__()
+        self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
+        self.W = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        fill(self.W, "uniform", gates=3)
+        bound = hidden_size**-0.5
+        self.b = nn.Parameter(torch.empty(3 * hidden_size).uniform_(-bound, bound))
+        with torch.no_grad():
+            self.b[:hidden_size] += forget_bias
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.W.new_zeros(batch_size, self.output_size)
+
+    def gate(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """f / (f + i), i / (f + i) and n (..., H) from x (..., D)."""
+        a_f, a_i, a_n = nn.functional.linear(x, self.W, self.b).to(self.W.dtype).chunk(3, -1)
+        f = torch.sigmoid(logsigmoid(a_f) - logsigmoid(a_i))  # f / (f + i), also where both are too small to divide
+        return f, 1 - f, positive(a_n) if self.positive else a_n
+
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        f, i, n = self.gate(x)
+        h = f * state + i * n
+        return h, h, {"f": f, "i": i}
+
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        f, i, n = self.gate(x)
+        return scan(f, i * n, state, lengths, self.backend, self.sink())

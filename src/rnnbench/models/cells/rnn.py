@@ -1,0 +1,73 @@
+"""The vanilla recurrent network.
+
+    h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
+
+φ is tanh, relu, linear (φ(a) = a), σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero;
+σ(4a) - ½, also with its centre; ½ tanh(2a), which is the same function.
+
+Source: Elman 1990, Finding structure in time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...kernels.rnn import rnn
+from ...options import AboveZero, Positive
+from ..initial import fill, make_biases
+from ..mechanism import Mechanism, State, Step
+
+SQUASH = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "linear": lambda a: a,
+    "sigmoid": torch.sigmoid,
+    "sigmoid_4x": lambda a: torch.sigmoid(4 * a),
+    "sigmoid_4x_centred": lambda a: torch.sigmoid(4 * a) - 0.5,
+    "half_tanh_2x": lambda a: 0.5 * torch.tanh(2 * a),
+}
+
+
+class RNN(Mechanism):
+    version = 1
+    backends = ("library", "fused")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: Positive = 128,  # units
+        nonlinearity: Literal[
+            "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
+        ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
+        recurrent_init: Literal["uniform", "orthogonal", "identity", "glorot"] = "uniform",  # of R
+        input_init: Literal["uniform", "glorot", "small"] = "uniform",  # of W
+        gain: AboveZero = 1.0,  # factor on the initial R
+        zero_bias: bool = False,  # biases start at zero instead of as the weights do
+        biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
+    ):
+        super().__init__()
+        self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
+        self.W = nn.Parameter(torch.empty(hidden_size, input_size))
+        self.R = nn.Parameter(torch.empty(hidden_size, hidden_size))
+        fill(self.W, input_init)
+        fill(self.R, recurrent_init, gain)
+        self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.R.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        h = state if seen is None else seen
+        b = self.b_i if self.b_h is None else self.b_i + self.b_h
+        h = SQUASH[self.nonlinearity](x @ self.W.t() + h @ self.R.t() + b)
+        return h, h, {}
+
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        how = {"activation": self.nonlinearity, "backend": self.backend}
+        return rnn(x, state, self.W, self.R, self.b_i, self.b_h, lengths=lengths, sink=self.sink(), **how)
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        return {"h": self.R.detach()}

@@ -1,0 +1,270 @@
+"""A table as it was declared before anything was run: sweeps/<table>/grid.yaml, and beside it reported.yaml.
+
+    rows x columns -> cells      what is run: words of a command line, seeds, what a run costs; at a scale of the row
+    contrasts                    what is asked of the columns of a row: which is more, or that two are the same
+    quirks                       of the published setting against the fair one; a ladder takes them away one by one
+    sources, values              what was reported, by whom, under which setting, by which estimator
+
+`paper` is the source's own setting, `laptop` a reduction that the row names; `smoke` is made of either: two steps, one seed.
+The digest of a row stands beside each of its verdicts, so that a margin that is moved afterwards is seen. Torch is never
+imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
+from ..config.compose import compose_jobs
+from ..options import BadOption, nearest, unknown
+from ..store.record import digest
+from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
+
+SWEEPS = Path(str(sweeps.__file__)).parent
+SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
+DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """What is run for one place of the table at one scale: words of a command line, and for how many seeds."""
+
+    row: str
+    column: str
+    scale: str
+    quirks: tuple[str, ...]  # those of the published setting that are in; none in the fair one
+    words: tuple[str, ...]
+    seeds: Seeds
+    minutes: float | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}/{self.column}" + (f"+{'+'.join(self.quirks)}" if self.quirks else "")
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The same for two cells that differ in scale only."""
+        return self.name, self.scale
+
+
+@dataclass(frozen=True)
+class Declaration:
+    name: str
+    folder: Path
+    grid: Grid
+    reports: Reports
+
+    def columns(self, row: str) -> dict[str, ColumnSpec]:
+        """The columns of a row, by name."""
+        own = self.grid.rows[row].columns
+        if isinstance(own, dict):
+            return own
+        return {name: self.grid.columns[name] for name in (self.grid.columns if own is None else own)}
+
+    def scales(self, row: str) -> list[str]:
+        """The row's own scales, the paper's first."""
+        return [scale for scale in SCALES if scale in self.grid.rows[row].scales]
+
+    def cell(self, row: str, column: str, scale: str, quirks: Sequence[str] = ()) -> CellSpec:
+        about = self.grid.rows[row]
+        smoke = scale == "smoke"
+        at = about.scales[self.scales(row)[-1 if smoke else self.scales(row).index(scale)]]  # type: ignore[index]
+        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ()), *at.words]
+        for quirk in quirks:
+            words += about.quirks[quirk].words
+        minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
+        seeds = Seeds(first=1) if smoke else at.seeds
+        return CellSpec(row, column, scale, tuple(quirks), tuple(words + SMOKE * smoke), seeds, 0.1 if smoke else minutes)
+
+    def cells(self, row: str, scale: str) -> list[CellSpec]:
+        """The fair cells of a row."""
+        return [self.cell(row, column, scale) for column in self.columns(row)]
+
+    def rungs(self, row: str) -> Iterator[list[CellSpec]]:
+        """Of each column with a ladder: its cells from the published setting, with every quirk, to the fair one, with none."""
+        about = self.grid.rows[row]
+        if about.ladder:
+            names = list(about.quirks)
+            for column in about.ladder.columns:
+                yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
+
+    def digest(self, row: str) -> str:
+        """Eight digits that change with what is declared of a row: settings, margins, stopping rule, level, contrasts."""
+        columns = {name: column.words for name, column in self.columns(row).items()}
+        costs = {"scales": {"__all__": {"minutes"}}, "title": True, "priority": True}
+        about = self.grid.rows[row].model_dump(exclude=costs)  # type: ignore[arg-type]
+        return digest([self.grid.level, len(self.contrasts), columns, about])[:8]
+
+    @property
+    def called(self) -> str:
+        """As a command names it."""
+        return self.name if self.folder.parent == SWEEPS else str(self.folder)
+
+    @property
+    def contrasts(self) -> dict[tuple[str, str], Contrast]:
+        """Every contrast by (row, name)."""
+        return {(row, name): one for row, about in self.grid.rows.items() for name, one in about.contrasts.items()}
+
+
+def table_names() -> list[str]:
+    """The tables that come with the program."""
+    return sorted(path.parent.name for path in SWEEPS.glob("*/grid.yaml"))
+
+
+def load_declaration(name_or_folder: str) -> Declaration:
+    """The table of that name, or in that folder; BadOption, in one line, for what is none or is not as declared here."""
+    folder = SWEEPS / name_or_folder if name_or_folder in table_names() else Path(name_or_folder)
+    if folder.is_dir() and not (folder / "grid.yaml").is_file():
+        raise BadOption(f"{folder}: a table's folder holds a grid.yaml, and this one does not")
+    if not (folder / "grid.yaml").is_file():
+        raise unknown("table or folder", name_or_folder, table_names())
+    grid = _read(folder / "grid.yaml", Grid)
+    reports = _read(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
+    table = Declaration(folder.resolve().name, folder, grid, reports)
+    _check(table)
+    return table
+
+
+class _Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice: YAML says that keys are unique, the library takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, f"line {key.start_mark.line + 1}: a key is one word")
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.constructor.ConstructorError(None, None, f"line {line}: {key.value!r} stands there twice")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo before what it leaves missing
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = [field for part in GridPart.__subclasses__() for field in part.model_fields]
+            raise BadOption(f"{path}: {where}no such key{nearest(str(first['loc'][-1]), known)}") from None
+        if first["type"] == "model_type":
+            said = "settings expected, `name: value` a line"
+        got = f" (got {first['input']!r:.60})" if first["type"] not in ("missing", "value_error") else ""
+        raise BadOption(f"{path}: {where}{said}{got}") from None
+
+
+def _check(table: Declaration) -> None:
+    """What each part allows by itself but not beside the others."""
+    path = table.folder / "grid.yaml"
+    for name, row in table.grid.rows.items():
+        if not row.scales:
+            raise BadOption(f"{path}: rows.{name}: a scale is missing: paper or laptop")
+        if row.columns is not None and not isinstance(row.columns, dict):
+            for column in row.columns:
+                if column not in table.grid.columns:
+                    raise BadOption(f"{path}: rows.{name}: {unknown('column', column, table.grid.columns)}")
+        columns = table.columns(name)
+        for cell in (cell for scale in table.scales(name) for cell in table.cells(name, scale)):
+            for word in cell.words:
+                if not word.startswith(DECLARABLE):
+                    raise BadOption(f"{path}: {cell.name}: {word}: words of a cell are {', '.join(DECLARABLE)}")
+        minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
+        for column in (*row.cells, *minutes, *(row.ladder.columns if row.ladder else ())):
+            if column not in columns:
+                raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
+        if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:
+            raise BadOption(f"{path}: rows.{name}.scales.laptop: its reduction must be said")
+        if row.ladder and row.ladder.scale not in row.scales:
+            raise BadOption(f"{path}: rows.{name}.ladder: no scale {row.ladder.scale}")
+        for key, one in row.contrasts.items():
+            metric, where = one.metric or row.metric, f"{path}: rows.{name}.contrasts.{key}"
+            if metric in TIMES and (one.expect == "same" or one.ratio or isinstance(one.b, float)):
+                raise BadOption(f"{where}: {metric} is more or less between two columns, no ratio")
+            if metric in RATES and (one.ratio or isinstance(one.b, float)):
+                raise BadOption(f"{where}: {metric} is a share: between two columns, no ratio")
+            sides = places_of(table, name, one, where)
+            if len(sides) > len(set(sides)):
+                raise BadOption(f"{where}: a and b are both {'/'.join(sides[0])}")
+            if not shared_scales(table, name, sides):
+                raise BadOption(f"{where}: its sides have no scale of the row in common")
+        judged = not isinstance(row.columns, dict) or any(place.partition("/")[0] == name for place in table.reports.values)
+        if judged and row.better is None and row.metric not in ("score", *RATES, *LOWER):
+            raise BadOption(f"{path}: rows.{name}: better: more or less of {row.metric} must be said")
+    for place, values in table.reports.values.items():
+        reported, _, column = place.partition("/")
+        find_place(table, reported, column, f"{table.folder / 'reported.yaml'}: values.{place}")
+        if table.grid.rows[reported].margin is None:
+            raise BadOption(f"{path}: rows.{reported}: a margin is missing: values are reported for it")
+        for value in values:
+            if value.source not in table.reports.sources:
+                raise unknown("source", value.source, table.reports.sources)
+
+
+def find_place(table: Declaration, row: str, side: str, where: str = "") -> tuple[str, str]:
+    """(row, column) of a side of a contrast: a column of its row, or `row/column`."""
+    other, _, column = side.rpartition("/")
+    place = other or row
+    if place not in table.grid.rows:
+        raise BadOption(f"{where}: {unknown('row', place, table.grid.rows)}")
+    if column not in table.columns(place):
+        raise BadOption(f"{where}: {unknown('column', column, table.columns(place))}")
+    return place, column
+
+
+def metric_of(table: Declaration, row: str, contrast: Contrast) -> str:
+    return contrast.metric or table.grid.rows[row].metric
+
+
+def places_of(table: Declaration, row: str, one: Contrast, where: str = "") -> list[tuple[str, str]]:
+    """(row, column) of the sides of a contrast: of both, or of a alone, where b is a number."""
+    return [find_place(table, row, side, where) for side in (one.a, one.b) if isinstance(side, str)]
+
+
+def shared_scales(table: Declaration, row: str, places: Sequence[tuple[str, str]]) -> list[str]:
+    """The scales of `row` that the rows of all `places` have, too."""
+    return [scale for scale in table.scales(row) if all(scale in table.scales(place) for place, _ in places)]
+
+
+def contrast_level(table: Declaration, row: str, one: Contrast, scale: str) -> float:
+    """The level of one look: an equal share of the table's (Bonferroni over looks, of the side that has more of them)."""
+    places = places_of(table, row, one)
+    return table.grid.level / max(len(table.cell(*place, scale).seeds.looks) for place in places)
+
+
+def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
+    """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
+    found, count = {}, len(table.contrasts)
+    for (row, name), one in table.contrasts.items():
+        places = places_of(table, row, one)
+        scale = shared_scales(table, row, places)[-1]
+        most = min(table.cell(*place, scale).seeds.looks[-1] for place in places)
+        ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
+        needed = contrast_level(table, row, one, scale) / count
+        if one.expect != "same" and 2 / ways > needed:
+            found[f"{row}.{name}"] = (
+                f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts ask for {needed:.2g}"
+            )
+    return found
+
+
+@functools.cache
+def cell_settings(words: tuple[str, ...]) -> Mapping[str, Any]:
+    """The checked settings that a cell's words ask for, seed 0."""
+    (found,) = compose_jobs([*words, "tracker=none"], sweep=False)
+    return found

@@ -1,0 +1,233 @@
+"""What was measured for the cells of a table: records matched to what was declared, and the numbers in them.
+
+A record belongs to a cell where nothing that makes its numbers differs from what the cell's words ask for. It is refused, by
+name, where it is not what it says: its settings, versions and seed must give its ids, its data those that the row declares,
+and two records of one seed must agree. Torch is never imported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..analysis.formatting import format_seeds
+from ..analysis.grouping import PARTS, result_key, trained_with
+from ..config.budget import TOLERANCE, parse_count
+from ..config.identity import departures, setting_identity
+from ..options import BadOption
+from ..store.find import FoundRun
+from ..store.record import DamagedRecord, canonical, digest
+from .declaration import CellSpec, Declaration, cell_settings
+from .metrics import metric_value, nearly_equal, time_per_step
+
+
+@dataclass
+class CellRuns:
+    """The runs of one cell by their seeds, and what was refused of them."""
+
+    cell: CellSpec
+    runs: dict[int, FoundRun] = field(default_factory=dict)
+    folders: dict[int, Path] = field(default_factory=dict)  # where a run's log lies, if it does
+    repeats: dict[int, FoundRun] = field(default_factory=dict)  # what was run again of seeds whose record is committed
+    refused: list[str] = field(default_factory=list)
+
+    def look(self) -> int:
+        """Seeds of the largest look of the stopping rule that is complete; 0 where the first is not."""
+        return max((look for look in self.cell.seeds.looks if all(seed in self.runs for seed in range(look))), default=0)
+
+    def of(self, seeds: int) -> CellRuns:
+        """The first `seeds` seeds only."""
+        return replace(self, runs={seed: run for seed, run in self.runs.items() if seed < seeds})
+
+    def repeated(self, metric: str) -> Iterator[str]:
+        """What came of running committed seeds again: a line, if any was.
+
+        Times of a step are never alike: there the score is held against the committed one.
+        """
+        metric = "score" if metric == "seconds_per_step" else metric
+        other = []
+        for seed, run in sorted(self.repeats.items()):
+            try:
+                made = metric_value(run, metric, run.path)
+            except (DamagedRecord, OSError):
+                other.append(f"seed {seed}: its log cannot be read")
+                continue
+            kept = metric_value(self.runs[seed], metric, self.folders.get(seed))
+            if not nearly_equal(made, kept):
+                a, b = ("none" if value is None else f"{value:.6g}" for value in (made, kept))
+                other.append(f"seed {seed}: {a}, committed {b}")
+        if self.repeats:
+            alike = f"{len(self.repeats) - len(other)} of {len(self.repeats)} gave the committed {metric}"
+            yield "; ".join([f"{self.cell.name} at {self.cell.scale} scale: {alike}", *other])
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Of its runs, by seed."""
+        return [run.record for _, run in sorted(self.runs.items()) if run.record]
+
+    @property
+    def finished(self) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["status"] == "finished"]
+
+    @property
+    def diverged(self) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["status"] == "diverged"]
+
+    @property
+    def seconds(self) -> float:
+        """What its runs took together."""
+        return sum(record["speed"]["seconds"] or 0.0 for record in self.records)
+
+    def missing(self) -> list[int]:
+        """Seeds of the first look that have no run."""
+        return [seed for seed in range(self.cell.seeds.first) if seed not in self.runs]
+
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """The metric of every run that has one. No score of a diverged run, nor one that is not finite, is one."""
+        found = {seed: metric_value(run, metric, self.folders.get(seed)) for seed, run in sorted(self.runs.items())}
+        return {seed: value for seed, value in found.items() if value is not None and math.isfinite(value)}
+
+    def values(self, metric: str) -> list[float]:
+        return list(self.by_seed(metric).values())
+
+    def lost(self, metric: str) -> int:
+        """Runs without the metric: a mean over the others says nothing of the cell."""
+        return len(self.runs) - len(self.by_seed(metric))
+
+    def times(self, metric: str) -> tuple[list[float], list[bool]]:
+        """(times, whether solved then). A run that did not solve its task was watched for as long as it trained; one that
+        diverged never would have, and was given all its steps.
+
+        ValueError where the task cannot be solved.
+        """
+        if any(record["solved"] is None for record in self.records):
+            raise ValueError(f"{self.cell.name}: its task says of nothing that it is solved")
+        ends = [r["steps"] if r["status"] == "finished" else trained_with(r, "steps") for r in self.records]
+        times = [(r["solved_step"] or end) * time_per_step(r, metric) for r, end in zip(self.records, ends, strict=True)]
+        return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
+
+
+# Whose record is it?
+
+
+def setting_keys(cell: CellSpec) -> tuple[str, str, Mapping[str, Any]]:
+    """(with the width, without it, the budget) of what the cell's words ask for."""
+    try:
+        wanted = cell_settings(cell.words)
+    except BadOption as error:
+        raise BadOption(f"{cell.name}: {error}") from None
+    parts = [wanted["task"]["name"], wanted["model"]["mechanism"], departures(wanted)]
+    return canonical(parts), canonical(_without_width(parts)), wanted["budget"]
+
+
+def _without_width(parts: Sequence[Any]) -> list[Any]:
+    return [*parts[:-1], {key: value for key, value in parts[-1].items() if key != "model.hidden_size"}]
+
+
+def match_runs(
+    table: Declaration, cells: Iterable[CellSpec], stored: Iterable[FoundRun]
+) -> tuple[dict[tuple[str, str], CellRuns], list[str]]:
+    """(what was measured of each of `cells`, by place; complaints about records that no cell can use)."""
+    complaints: list[str] = []
+    by_setting: dict[tuple[str, str], list[FoundRun]] = {}
+    for run in stored:
+        if run.record is None or run.record["config"].get("test") is False:
+            continue  # unfinished, or a search's trial
+        if lacking := _lacking(run.record):
+            complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
+            continue
+        parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
+        for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
+            by_setting.setdefault(key, []).append(run)
+    found, cells = {}, list(cells)
+    limits: dict[tuple[str, ...], int] = {}  # cells of other rows may share runs, under rules of their own
+    for cell in cells:
+        limits[cell.words] = max(limits.get(cell.words, 0), cell.seeds.looks[-1])
+    for cell in cells:
+        with_width, without, budget_asked = setting_keys(cell)
+        measured = found[cell.place] = CellRuns(cell)
+        budgeted = bool(budget_asked["params"] or budget_asked["match"])
+        candidates = by_setting.get(("any width", without) if budgeted else ("width", with_width), [])
+        same: dict[int, list[FoundRun]] = {}
+        for run in candidates:
+            assert run.record is not None
+            if budgeted and not _within(budget_asked, run.record):
+                continue
+            if why := _wrong(run.record, table.grid.rows[cell.row].data):
+                measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
+            else:
+                same.setdefault(run.record["seed"], []).append(run)
+        if outside := [seed for seed in sorted(same) if seed >= limits[cell.words]]:
+            measured.refused.append(f"{cell.name}: {format_seeds(outside)} outside its stopping rule; not counted")
+        for seed, runs in sorted(same.items()):
+            if seed < cell.seeds.looks[-1]:
+                measured.refused += _take(measured, seed, runs)
+        prints = {record["task"]["fingerprint"] for record in measured.records}
+        if len(prints) > 1:
+            measured.refused.append(f"{cell.name}: its runs are of {len(prints)} different data; none counts")
+            measured.runs.clear()
+            measured.repeats.clear()
+    return found, complaints
+
+
+def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
+    """Puts the run of `seed` where it belongs; complaints. What is committed comes before what was run again elsewhere."""
+    committed = [run for run in runs if not run.path.is_dir()]
+    kinds = {result_key(run.record or {}) for run in committed or runs}
+    if len(kinds) > 1:
+        where = ", ".join(sorted({str(run.path) for run in runs}))
+        return [f"{measured.cell.name} seed {seed}: {len(kinds)} records disagree; none counts: {where}"]
+    counts = measured.runs[seed] = [*committed, *runs][0]
+    for run in (run for run in runs if run.path.is_dir()):
+        if result_key(run.record or {}) == result_key(counts.record or {}):
+            measured.folders[seed] = run.path
+        if committed and (run.record or {}).get("checksum") != (counts.record or {}).get("sealed_before"):
+            before = measured.repeats.get(seed)  # of several, one that gave something else
+            if before is None or result_key(before.record or {}) == result_key(counts.record or {}):
+                measured.repeats[seed] = run
+    return []
+
+
+def _lacking(record: Mapping[str, Any]) -> list[str]:
+    """Parts that a table reads and the record does not have."""
+    lacking = PARTS - set(record)
+    inside = {"task": ("headline", "direction", "floor", "fingerprint"), "model": ("parameters",), "speed": ("seconds",)}
+    inside |= {"scores": ("test",)}
+    for part, names in inside.items():
+        if part not in lacking:
+            lacking |= {f"{part}.{name}" for name in names if not isinstance(record[part], dict) or name not in record[part]}
+    if record.get("status") not in ("finished", "diverged"):
+        lacking.add("status")
+    return sorted(lacking)
+
+
+def _within(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a run's width is the one that the budget gives."""
+    if record["config"]["budget"] == wanted:
+        return True
+    if wanted["match"]:
+        return False
+    target = parse_count(wanted["params"])
+    return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted["embeddings"]
+
+
+def _wrong(record: Mapping[str, Any], data: str) -> str:
+    """Why the record is not what it says, or not of the row's data; empty where it is."""
+    about, own = record["task"], record["config"]
+    try:
+        now = setting_identity(own, about["fingerprint"])
+    except (KeyError, OSError) as error:
+        return f"its settings are not known to this version ({error})"
+    for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):
+        if record[part]["version"] != version:
+            return f"{part} {record[part]['name']} version {record[part]['version']}, and this is version {version}"
+    if digest(now)[:32] != record["setting"] or now["departures"] != record["departures"]:
+        return "its settings and versions do not give its setting: made by another version of training or network, or changed"
+    if digest([now, record["seed"]])[:32] != record["id"] or own["seed"] != record["seed"]:
+        return "its seed does not give its id"
+    if data and not about["fingerprint"].startswith(data):
+        return f"of other data or another split ({about['fingerprint'][:16]}) than the row declares ({data})"
+    return ""

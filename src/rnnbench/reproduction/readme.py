@@ -1,0 +1,101 @@
+"""A table's README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from ..analysis.formatting import format_duration, format_seeds
+from ..analysis.intervals import against_floor
+from ..analysis.table import Table
+from .evaluate import Results, cell_estimate, cell_floor
+from .matching import CellRuns
+from .verdict_table import all_tables, cell_text, summary_text, verdict_counts
+
+MADE = "<!-- made by `rnnbench table"
+
+
+# The README
+
+
+def table_readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
+    """The page of a table: generated, so that the same records give the same bytes."""
+    table, grid = own.table, own.table.grid
+    lines = [
+        f"# {grid.title}",
+        "",
+        f"{MADE} {table.name} --write`; what is written here by hand is lost -->",
+        "",
+    ]
+    lines += [" ".join(grid.about.split()), "", f"{summary_text(own)}.", ""]
+    if counts := verdict_counts(own):
+        lines += [f"{counts}.", ""]
+    if grid.columns:
+        lines += [*_matrix(own), ""]
+    notes_file = table.folder / "findings.md"
+    if notes_file.exists():
+        lines += [notes_file.read_text(encoding="utf-8").strip(), ""]
+    lines += [markdown([_headed(one, grid.title) for one in all_tables(own)]), ""]
+    if table.reports.sources:
+        lines += ["### Sources", ""]
+        for key, source in table.reports.sources.items():
+            version = f", {source.version}" if source.version else ""
+            lines.append(f"- {key}: {source.authors} ({source.year}). {source.title}. {source.where}{version}.")
+        lines.append("")
+    lines += ["### How to repeat a cell, and its runs", ""]
+    lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
+    for row, about in grid.rows.items():
+        lines += [f'<a id="{row}"></a>**{about.title}** (declaration {table.digest(row)})', ""]
+        for measured in own.of_row(row):
+            lines += _repeat(own, measured)
+        lines.append("")
+        if about.ladder:
+            lines += [f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
+        for scale in table.scales(row):
+            if reduction := about.scales[scale].reduction:  # type: ignore[index]
+                lines += [f"Scale {scale}: {reduction}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _headed(table: Table, title: str) -> Table:
+    """Without what the page has said already."""
+    return replace(table, title="Cells" if table.title == title else table.title, caption="")
+
+
+def _matrix(own: Results) -> Iterator[str]:
+    """The table as a paper prints it; a cell links to its runs."""
+    columns = {name: column.title or name for name, column in own.table.grid.columns.items()}
+    yield f"| | {' | '.join(columns.values())} |"
+    yield f"|:--|{'|'.join('--:' for _ in columns)}|"
+    for row, about in own.table.grid.rows.items():
+        if isinstance(about.columns, dict):
+            continue
+        there = {m.cell.column: m for m in own.of_row(row)}
+        cells = []
+        for name in columns:
+            measured = there.get(name)
+            if measured is None:
+                cells.append("")
+            elif not measured.runs:
+                cells.append("·")
+            else:
+                found, level = cell_estimate(own, measured), cell_floor(own, measured)
+                at = " at floor" if found and level is not None and against_floor(found, level) == "at" else ""
+                mark = {"paper": "", "laptop": " ᴸ", "smoke": " ˢ"}[measured.cell.scale]
+                cells.append(f"[{cell_text(own, measured).split(' [')[0]}](#{row}){at}{mark}")
+        yield f"| [{about.title}](#{row}) | {' | '.join(cells)} |"
+    yield ""
+    yield "ᴸ: laptop scale, a reduction of the paper's setting that the row names. ·: not run yet."
+
+
+def _repeat(own: Results, measured: CellRuns) -> Iterator[str]:
+    cell = measured.cell
+    command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
+    runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
+    if runs:
+        took = f"{len(runs)} seed{'s' * (len(runs) > 1)}, {format_duration(measured.seconds)} of training"
+        took += f"; {format_seeds(missing)} not run yet" if (missing := measured.missing()) else ""
+        yield f"- {cell.column}: `{command} --again` ({took}); {', '.join(runs)}"
+        return
+    cost = f", about {format_duration(cell.minutes * 60 * cell.seeds.first)} on one core" if cell.minutes else ""
+    yield f"- {cell.column}: `{command}` ({cell.seeds.first} seeds{cost}); not run yet"

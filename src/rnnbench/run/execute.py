@@ -1,0 +1,279 @@
+"""One run, from settings to record: the only place where the rooms meet.
+
+Starting a run is idempotent: recorded, it answers from the record; with a checkpoint, it goes on to the same numbers;
+held by a live process, it is left alone; else it trains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import io
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from rnnbench.tasks.task import Task
+
+from ..console import say
+from ..models.registry import MODELS
+from ..networks.instruments import forget_peak, multiply_adds, peak_memory, state_size
+from ..store.lease import Held, Lost
+from ..store.record import DamagedRecord
+from ..store.run_folder import RunFolder
+from ..tracking.make import make_tracker
+from ..tracking.tracker import SUMMARY, Run, Tracker, TrackerUnavailable
+from .failures import RunFailed, RunLost, Stopped
+from .imports import quick_imports
+from .journal import Journal, restore_checkpoint, trusted_checkpoint
+from .plan import Plan, new_network, plan_run
+from .process_settings import configure_process
+from .provenance import provenance, surroundings
+from .ranks import follow, following_ranks, launched_rank
+
+
+def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Runs `config` (as config.resolve gives it) to its record; None where another live process holds the run.
+
+    Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
+    """
+    settings = configure_process()
+    planned = plan_run(config)
+    name, folder = planned.name, planned.folder
+    if launched_rank():  # not the first
+        record = folder.record()
+        if record is None:
+            _, place = trusted_checkpoint(folder, planned.id)
+            follow(planned.config, str(place) if place else None)
+        return record
+    try:
+        record = folder.record()
+        if record is None:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with folder.lease(say) as folder:
+                record = folder.record()
+                if record is None:
+                    return _train(planned, make_tracker(planned.config["tracker"]), folder, settings)
+        say(f"{name}  recorded before: {result_text(record)}")
+        if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
+            tracker = make_tracker(planned.config["tracker"])
+            tracker.start(_shown(planned), folder.rows())
+            tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
+        return record
+    except Held as held:
+        say(f"{name}  left alone: {held}")
+        return None
+    except Lost as lost:
+        raise RunLost(f"{name}: {lost}") from None
+    except Stopped:
+        raise
+    except Exception as error:
+        message = f"{name}: {describe_error(error)}"
+        folder.fail(message)
+        raise RunFailed(message) from error
+
+
+def measure_cost(config: Mapping[str, Any], steps: int = 8) -> dict[str, float]:
+    """What a run like `config` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
+    rows = max(1, config["train"]["steps"] // config["train"]["log_every"])
+    with tempfile.TemporaryDirectory() as place:
+        train = {**config["train"], "steps": steps, "eval_every": steps, "log_every": steps // 2, "warmup": 0}
+        short = {**config, "runs": place, "sweep": None, "tracker": {"name": "none"}, "train": train}
+        with contextlib.redirect_stdout(io.StringIO()):
+            began = time.monotonic()
+            record = execute(short)
+            took = time.monotonic() - began
+        folder = plan_run(short).folder
+        assert record is not None
+        weights = folder.weights.stat().st_size if folder.weights.exists() else 0
+        logs = sum((folder.path / name).stat().st_size for name in ("metrics.jsonl", "timings.jsonl"))
+        logged = folder.rows() or [{"steps_per_second": math.nan}]
+        others = sum(path.stat().st_size for path in folder.path.glob("*.*")) - weights - logs
+    return {
+        "step": 1 / logged[-1]["steps_per_second"],
+        "evaluation": max(0.0, took - (record["speed"]["seconds"] or 0)) / 2,  # validation and test
+        "kept": weights + others + rows * logs / len(logged),
+        "checkpoint": 4.0 * weights,  # weights now and at their best, and two moments of each
+    }
+
+
+def describe_error(error: Exception) -> str:
+    """What went wrong, in one line; with a hint or a number where that helps."""
+    first = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        peak = peak_memory(torch.device("cpu")) / 2**20
+        return f"out of memory, after a peak of {peak:,.0f} MB: {first}"
+    if isinstance(error, OSError):
+        return f"{first}; what was written before is intact, and the same command goes on"
+    plain = isinstance(error, (RunFailed, DamagedRecord, TrackerUnavailable))
+    return first if plain else f"{type(error).__name__}: {first}"
+
+
+def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
+    with quick_imports():  # Lightning, which an answer from the record does not need
+        from ..training.learner import Diverged, Interrupted, Learner
+        from ..training.progress import Progress
+        from ..training.trainer import train
+    config, task, name = planned.config, planned.task, planned.name
+    identity = {"id": planned.id, "setting": planned.setting}
+    folder.start({**config, **identity})
+    folder.keep(task.keep())
+    network, pretrained = new_network(config, task)
+    parameters = sum(p.numel() for p in network.parameters())
+    started = now()
+    checkpoint, log, place = restore_checkpoint(folder, planned.id)
+    made_by, changes = provenance(config), []
+    if checkpoint:
+        changes = changes_since(checkpoint, made_by, config["accept_changes"])
+        started = datetime.datetime.fromisoformat(checkpoint["started"])
+    about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
+    journal = Journal(about, name, folder, log, tracker, task, config["train"]["steps"])
+    learner = Learner(network, task, journal, config["seed"], **config["train"])
+    if checkpoint:
+        learner.resume(checkpoint["learner"])
+    again = f"  goes on from step {learner.step}" if checkpoint else ""
+    floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
+    width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
+    say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
+    scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
+    status, diverged, ending = "finished", None, "failed"
+    shown = _shown(planned)
+    try:
+        tracker.start(shown, folder.rows())
+        progress = Progress(name, journal.shown) if sys.stdout.isatty() else None
+        weights = None
+        forget_peak()
+        try:
+            with following_ranks(config, place):
+                scores = train(learner, progress=progress, test=config["test"], **config["trainer"])
+            weights = safetensors.torch.save(learner.best["weights"])
+            folder.save_weights(weights)
+        except Diverged as error:
+            status, diverged = "diverged", error.step
+            scores["validation"] = learner.best.get("scores")
+        record = {
+            **identity,
+            "status": status,
+            "seed": config["seed"],
+            "sweep": config["sweep"],
+            "task": {
+                "name": config["task"]["name"],
+                "version": task.version,
+                "options": {key: value for key, value in config["task"].items() if key != "name"},
+                **{key: getattr(task, key) for key in ("structure", "headline", "direction", "unit", "fingerprint")},
+                "floor": floor,  # on the test split, against which scores are held
+                "expected_floor": task.floor,  # of sequences without end, where they are generated
+                "about": task.about(),
+                **({"vectors": pretrained} if pretrained else {}),  # how many of its symbols began with a pretrained one
+            },
+            "model": {
+                "name": config["model"]["name"],
+                "mechanism": config["model"]["mechanism"],
+                "version": MODELS[config["model"]["mechanism"]].version,
+                "options": {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")},
+                "parameters": parameters,
+                "state_size": state_size(network),
+                "multiply_adds": multiply_adds(network),
+            },
+            "network": config["network"],
+            "train": config["train"],
+            "config": shown.config,
+            "departures": planned.departures,
+            "steps": learner.step,
+            "best_step": learner.best.get("step"),
+            "diverged_step": diverged,
+            "scores": scores,
+            "weights": hashlib.sha256(weights).hexdigest() if weights else None,
+            "solved": None if never_solved(task) else learner.solved_step is not None,  # on validation
+            "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
+            "solved_step": learner.solved_step,
+            "seconds_to_solved": learner.seconds_to_solved,
+            "speed": speed(learner),
+            **surroundings(learner.trains_on),
+            "process": dict(settings),
+            "changes": changes,
+            "started": started.isoformat(timespec="seconds"),
+            "ended": now().isoformat(timespec="seconds"),
+        }
+        record = folder.finish(record)
+        folder.drop_checkpoints()
+        ending = status
+        say(f"{name}  {result_text(record)}")
+        return record
+    except Interrupted as error:
+        ending = "interrupted"
+        raise Stopped(f"{name}: {error}", error.signal) from None
+    except KeyboardInterrupt:
+        ending = "interrupted"
+        raise
+    finally:
+        log.close()
+        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+
+
+def _shown(planned: Plan) -> Run:
+    """A run as mirrors see it: where its folder lies is nobody else's, and what was accepted stands under `changes`."""
+    public = {key: value for key, value in planned.config.items() if key not in ("runs", "accept_changes")}
+    return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.config["sweep"])
+
+
+def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[dict[str, Any]]:
+    """What changed under a run since it began; RunFailed where its checkpoint was made by others, and that is not accepted."""
+    before = checkpoint["made_by"]
+    differing = [f"{name}: {before.get(name)} -> {present[name]}" for name in present if before.get(name) != present[name]]
+    if not differing:
+        return list(checkpoint["changes"])
+    step = checkpoint["learner"]["kept"]["step"]
+    if not accepted:
+        raise RunFailed(
+            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true goes on with that on "
+            "record, and without its checkpoints/ the run begins again"
+        )
+    say(f"goes on although changed since step {step}: {'; '.join(differing)}")
+    return [*checkpoint["changes"], {"step": step, "changed": differing}]
+
+
+def never_solved(task: Task) -> bool:
+    """Whether the task's bound on `solved` is one that nothing passes, as where there is no solution."""
+    return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
+
+
+def speed(learner: Any) -> dict[str, float | None]:
+    """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
+    seconds = learner.seconds or math.nan
+    sequences, tokens = learner.totals
+    return {
+        "seconds": learner.seconds,
+        "steps_per_second": learner.pace,
+        "sequences_per_second": sequences / seconds,
+        "tokens_per_second": tokens / seconds,
+        "peak_memory_bytes": peak_memory(learner.trains_on),
+        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
+    }
+
+
+def result_text(record: Mapping[str, Any]) -> str:
+    """The result in a few words."""
+    task, speed = record["task"], record["speed"]
+    if record["status"] == "diverged":
+        return f"diverged at step {record['diverged_step']}"
+    if record["scores"]["test"] is None:
+        return f"validation {task['headline']} {record['scores']['validation'][task['headline']]:.4g}, test not read"
+    score = record["scores"]["test"][task["headline"]]
+    solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
+    return (
+        f"test {task['headline']} {score:.4g} (floor {task['floor']:.4g}){solved}; "
+        f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
+    )
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

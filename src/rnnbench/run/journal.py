@@ -1,0 +1,96 @@
+"""Where training reports to: the local log, its mirror and the checkpoints; and how a checkpoint is found again."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rnnbench.tasks.task import Task
+
+from ..console import say
+from ..store.run_folder import Log, RunFolder
+from ..tracking.tracker import Tracker
+
+
+class Journal:
+    """Where training reports to: the local log first, then its mirror; and the checkpoints."""
+
+    def __init__(
+        self,
+        about: Mapping[str, Any],  # stands in every checkpoint
+        name: str,
+        folder: RunFolder,
+        log: Log,
+        tracker: Tracker,
+        task: Task,
+        steps: int,
+    ):
+        self.about, self.name, self.folder, self.log, self.tracker = about, name, folder, log, tracker
+        self.task, self.steps = task, steps
+        self.shown: dict[str, float] = {}  # what the progress bar shows
+        self._said_at = time.monotonic()
+
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
+        self.log.append(step, metrics, timings)
+        self.tracker.row({"step": step, **metrics, **timings})
+        score = f"validation/{self.task.headline}"
+        self.shown |= {key: metrics[key] for key in ("train/loss", score) if key in metrics}
+        if score in metrics and not sys.stdout.isatty() and time.monotonic() - self._said_at > 10:  # seconds
+            self._said_at = time.monotonic()
+            say(
+                f"{self.name}  step {step}/{self.steps}  loss {metrics['train/loss']:.4g}  validation {self.task.headline} "
+                f"{metrics[score]:.4g}  {timings['steps_per_second']:.3g} steps/s"
+            )
+
+    def save(self, step: int, checkpoint: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save({**self.about, "offsets": self.log.offsets(), "learner": checkpoint}, buffer)
+        self.folder.save_checkpoint(step, buffer.getvalue())
+
+
+class SilentRecorder:
+    """A journal that keeps nothing."""
+
+    def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
+        pass
+
+    def save(self, step: int, checkpoint: dict[str, Any]) -> None:
+        pass
+
+
+def restore_checkpoint(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
+    """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
+    checkpoint, path = trusted_checkpoint(folder, run, folder.set_aside)
+    return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
+
+
+def trusted_checkpoint(
+    folder: RunFolder, run: str, leave_out: Callable[[Path], None] = lambda _: None
+) -> tuple[dict[str, Any] | None, Path | None]:
+    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file.
+
+    Those before it go to `leave_out`. What the machine cannot do just now (memory, disk) is no reason to leave one out.
+    """
+    for path, data in folder.checkpoints():
+        if data is None:
+            say(f"{path}: left out: its content does not fit its checksum")
+            leave_out(path)
+            continue
+        try:
+            checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            if checkpoint["run"] != run or "made_by" not in checkpoint:
+                raise ValueError("it belongs to another run, or version")
+            folder.check_log(tuple(checkpoint["offsets"]))
+            return checkpoint, path
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
+            say(f"{path}: left out: {(str(error).splitlines() or [type(error).__name__])[0]}")
+            leave_out(path)
+    return None, None

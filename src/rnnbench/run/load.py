@@ -1,0 +1,80 @@
+"""Loads the trained network of a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from rnnbench.tasks.task import Task
+
+from ..config.checks import resolve
+from ..config.identity import versions
+from ..store.run_folder import LogRow, RunFolder
+from .plan import make_network, make_task, new_network
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: the network with the weights that validation chose, its task, record and logged rows."""
+
+    network: Any  # a Network or an EncoderDecoder
+    task: Task
+    record: dict[str, Any]
+    rows: list[LogRow]
+    at_hand: bool = True  # its data; without them the task has no batches
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The scores on the test split."""
+        return self.record["scores"]["test"]
+
+
+def load_run(run: str | Path) -> Trained:
+    """The trained network of the run folder `run`.
+
+    Where its data cannot be had, the task is what the run kept of it: enough to encode, decode and predict, without batches.
+    FileNotFoundError where no finished run is; ValueError where data, code or weights are no longer those of its record.
+    """
+    folder = RunFolder(Path(run))
+    record = folder.record()
+    if record is None or not folder.weights.exists():
+        raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
+    config = resolve({**record["config"], "runs": "."})
+    task, kept = make_task(config), folder.kept()
+    recorded_data = record["task"]["fingerprint"]
+    try:
+        task.prepare()
+        data, at_hand = task.fingerprint, True
+    except (ValueError, OSError):
+        if kept is None:
+            raise
+        task.restore(kept)
+        data, at_hand = recorded_data, False
+    weights = folder.weights.read_bytes()
+    now_there = {
+        "data": (data, recorded_data),
+        "version of the task": (task.version, record["task"]["version"]),
+        "version of the model": (versions(config)["model"], record["model"]["version"]),
+        "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
+    }
+    for what, (found, recorded) in now_there.items():
+        if found != recorded:
+            raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn are not those that stay
+        network = make_network(config, task)
+    network.load_state_dict(safetensors.torch.load(weights))
+    return Trained(network.eval(), task, record, folder.rows(), at_hand)
+
+
+def initial_network(trained: Trained) -> Any:
+    """The network as it was before its first training step, in evaluation mode."""
+    config = resolve({**trained.record["config"], "runs": "."})
+    before = torch.get_rng_state()
+    network, _ = new_network(config, trained.task)
+    torch.set_rng_state(before)
+    return network.eval()

@@ -1,0 +1,93 @@
+"""Finds runs below folders and in results.jsonl files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .record import DamagedRecord, verified
+from .run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that was found: its folder, its settings, and its record unless it is unfinished."""
+
+    path: Path
+    config: dict[str, Any]
+    record: dict[str, Any] | None
+
+
+def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
+    """(runs, complaints) under `paths`: run folders, folders that hold them, results.jsonl files.
+
+    FileNotFoundError for a path that is not there. A damaged record is a complaint, never a row.
+    """
+    runs: list[FoundRun] = []
+    complaints: list[str] = []
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"no run, folder or results file at {path}")
+        if path.is_file() and path.name == "record.json":
+            path = path.parent
+        if path.is_file():
+            _read_results(path, runs, complaints)
+            continue
+        for folder in run_folders(path, complaints):
+            try:
+                record = RunFolder(folder).record()
+                config = record["config"] if record else RunFolder(folder).config()
+            except (DamagedRecord, OSError, UnicodeDecodeError, KeyError) as error:
+                missing = f"{folder / 'record.json'}: it lacks " * isinstance(error, KeyError)
+                complaints.append(missing + " ".join(str(error).split()))
+                continue
+            runs.append(FoundRun(folder, config, record))
+    return runs, complaints
+
+
+def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> None:
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            record = verified(line, f"{path}:{number}")
+            runs.append(FoundRun(path, record["config"], record))
+        except DamagedRecord as error:
+            complaints.append(str(error))
+        except KeyError as error:
+            complaints.append(f"{path}:{number}: it lacks {error}")
+
+
+def run_folders(
+    path: Path, complaints: list[str] | None = None, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[Path]:
+    """Run folders at or below `path`, in order of their names; a link back to a folder above is not followed.
+
+    A folder that may not be read is a complaint.
+    """
+    try:
+        place = path.stat()
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+    except PermissionError as error:
+        if complaints is None:
+            raise
+        complaints.append(f"{path}: {error.strerror}")
+        return
+    names = {entry.name for entry in entries}
+    within = any(entry.is_dir() and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's
+    if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
+        yield path
+        return
+    here = (place.st_dev, place.st_ino)
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith(".") and here not in above:
+            yield from run_folders(Path(entry.path), complaints, above | {here})
+
+
+def _foreign(path: Path) -> bool:
+    """Whether a config.yaml is not that of a run, which names its run's id."""
+    try:
+        return not any(line.startswith("id:") for line in path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        return True

@@ -1,0 +1,67 @@
+"""The batches that a run trains on and is evaluated on, in order, and the share of each that a device takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from rnnbench.tasks.task import Batch, Split, Task
+
+EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
+
+
+class EvaluationBatches(IterableDataset):
+    """All batches of a split, once; of each what device `share[0]` of `share[1]` takes."""
+
+    def __init__(self, task: Task, split: Split, batch_size: int, share: tuple[int, int], seed: int = 0):
+        self.task, self.split, self.batch_size, self.share, self.seed = task, split, batch_size, share, seed
+
+    def numbers(self) -> range:
+        return range(self.task.batches(self.split, self.batch_size))
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for number in self.numbers()[first::stride]:
+            yield shard(self.task.batch(self.split, number, self.batch_size, self.seed), *self.share)
+
+
+class TrainingBatches(EvaluationBatches):
+    """The training batches from `step` to the next evaluation; iterating again goes on from there."""
+
+    def __init__(self, task: Task, batch_size: int, share: tuple[int, int], seed: int, step: int, steps: int, eval_every: int):
+        super().__init__(task, "train", batch_size, share, seed)
+        self.step, self.steps, self.eval_every = step, steps, eval_every
+
+    def numbers(self) -> range:
+        begin = self.step
+        self.step = min((begin // self.eval_every + 1) * self.eval_every, self.steps)
+        return range(begin, self.step)
+
+
+def loader(batches: EvaluationBatches, workers: int) -> DataLoader:
+    """Batches as they are, in order. The generator is the loader's own, so that making one draws nothing from training's."""
+    return DataLoader(
+        batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=torch.Generator()
+    )
+
+
+def shard(batch: Batch, rank: int, world: int) -> Batch:
+    """The rows of `batch` that device `rank` of `world` takes; one row that does not count where there are too few."""
+    if world == 1:
+        return batch
+    if rank < len(batch.lengths):
+        return batch.map(lambda part: part[rank::world])
+    row = batch.map(lambda part: part[:1])
+    return row._replace(scored=torch.zeros_like(row.scored))
+
+
+def interleave(*parts: Tensor) -> Tensor:
+    """The rows that `shard` dealt out, together again."""
+    whole = torch.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype)
+    for rank, part in enumerate(parts):
+        whole[rank :: len(parts)] = part.cpu()
+    return whole
