@@ -103,7 +103,10 @@ class SequentialDigits(Task):
         self._parts = {split: slice(ends[i], ends[i + 1]) for i, split in enumerate(SPLITS)}
         self._pixels, self._labels = pixels, labels.astype(numpy.int64)
         self._common = int(numpy.bincount(self._labels[self._parts["train"]]).argmax())
-        self._epoch: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # the order of the last epoch, with its key
+        self._epoch: tuple[tuple[object, ...], numpy.ndarray] = (
+            (),
+            numpy.empty(0),
+        )  # the order of the last epoch, with its key
 
     @property
     def fingerprint(self) -> str:

@@ -75,7 +75,9 @@ def completed(published: Mapping[Split, Texts]) -> dict[Split, Texts]:
     return {split: parts[split] for split in SPLITS}
 
 
-def numbered(labels: Mapping[Split, Sequence[int | str]], where: str, strangers: bool = False) -> tuple[list[str], dict]:
+def numbered(
+    labels: Mapping[Split, Sequence[int | str]], where: str, strangers: bool = False
+) -> tuple[list[str], dict[Split, numpy.ndarray]]:
     """(names of the classes, in order, and the labels of each split as their numbers, (texts,) int64).
 
     Raises DataError, one line, for a label that is missing (-1), and for one that training texts lack, unless `strangers`:

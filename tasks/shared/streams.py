@@ -128,7 +128,7 @@ class Drawn:
     def __init__(self, draw: Callable[[numpy.random.Generator, int], numpy.ndarray], window: int, windows: int, streams: int):
         """`draw` gives so many rows, each one token longer than what is read of it."""
         self.draw, self.window, self.windows, self.streams = draw, window, windows, streams
-        self._made: tuple[tuple, numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+        self._made: tuple[tuple[object, ...], numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         epoch, place = divmod(index, self.windows)

@@ -11,6 +11,7 @@ arXiv:1409.0473; Luong, Pham & Manning 2015, arXiv:1508.04025 (its "general" sco
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -144,6 +145,6 @@ def _context(scores: Tensor, read: Tensor, valid: Tensor) -> Tensor:
     return (weights.unsqueeze(1) @ read).squeeze(1)
 
 
-def _form(state: State) -> tuple:
+def _form(state: State) -> tuple[Any, ...]:
     """How a state is built: the shapes of its tensors, nested as they are."""
     return tuple(state.shape) if isinstance(state, Tensor) else tuple(map(_form, state))

@@ -13,7 +13,7 @@ from rnnbench.tasks.task import Batch, Split, Task
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
 
 
-class EvaluationBatches(IterableDataset):
+class EvaluationBatches(IterableDataset[Batch]):
     """All batches of a split, once; of each what device `share[0]` of `share[1]` takes."""
 
     def __init__(self, task: Task, split: Split, batch_size: int, share: tuple[int, int], seed: int = 0):
@@ -42,7 +42,7 @@ class TrainingBatches(EvaluationBatches):
         return range(begin, self.step)
 
 
-def loader(batches: EvaluationBatches, workers: int) -> DataLoader:
+def loader(batches: EvaluationBatches, workers: int) -> DataLoader[Batch]:
     """Batches as they are, in order. The generator is the loader's own, so that making one draws nothing from training's."""
     return DataLoader(
         batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=torch.Generator()
