@@ -137,7 +137,7 @@ CASES = {
     "a sweep of broken YAML": (["sweep", "broken.yaml"], "broken.yaml: "),
     "a sweep not UTF-8": (["sweep", "latin.txt"], "latin.txt: 'utf-8'"),
     "a sweep within itself": (["sweep", "itself.yaml"], "itself.yaml: "),
-    "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key runs"),
+    "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key 'runs'"),
     "a flag with a typo": (["reproduce", "demo", "--rowz", "a"], "arguments: --rowz a; did you mean '--rows'?"),
     "a flag and its value": (["prune", "--dayz=3"], "arguments: --dayz=3; did you mean '--days'?"),
     "a flag like no other": (["prune", "--xyzzy"], "arguments: --xyzzy (try rnnbench prune --help)"),

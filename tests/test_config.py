@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from rnnbench.cli.main import main
 from rnnbench.config.checks import refuse_code, resolve
-from rnnbench.config.compose import compose_jobs
-from rnnbench.config.identity import departures, setting_identity
+from rnnbench.config.compose import _composed, compose_jobs
+from rnnbench.config.hydra_store import register_config
+from rnnbench.config.overrides import hydra_words
 from rnnbench.config.schema import choice_names, group_options
+from rnnbench.config.settings import Settings
+from rnnbench.config.words import compose_plainly, plain_words
 from rnnbench.options import BadOption
 from rnnbench.store.record import digest
 from rnnbench.tasks import NAMES
@@ -23,7 +28,7 @@ def one(*overrides):
 
 
 def identity(*overrides, seed=0):
-    return digest([setting_identity(one(*overrides), ""), seed])
+    return digest([one(*overrides).identity(""), seed])
 
 
 # A task's options and a model's do not touch, so each with one of the other kind says what all pairs would.
@@ -33,21 +38,21 @@ PAIRS = [(task, "lstm") for task in choice_names("task")] + [("adding", model) f
 @pytest.mark.parametrize(("task", "model"), PAIRS)
 def test_every_task_goes_with_every_model_that_fits(task, model):
     job = one(f"task={task}", f"model={model}")
-    assert job["task"]["name"] in NAMES
-    assert job["model"]["name"] == model
-    assert resolve(job) == job
+    assert job.task.name in NAMES
+    assert job.setting == model
+    assert resolve(job.plain()) == job
 
 
 def test_settings_are_the_signatures_then_the_file_then_the_command_line():
     job = one("task=adding", "model=irnn", "model.hidden_size=9", "train.clip=null")
     from_file = {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True}
     defaults = {name: option.default for name, option in group_options("model", {"mechanism": "rnn"}).items()}
-    assert job["model"] == {"name": "irnn", "mechanism": "rnn", **defaults, **from_file, "hidden_size": 9}
-    assert job["train"]["clip"] is None
+    assert job.plain()["model"] == {"name": "irnn", "mechanism": "rnn", **defaults, **from_file, "hidden_size": 9}
+    assert job.train.clip is None
 
 
 def test_departures_are_from_the_signatures():
-    found = departures(one("task=adding", "model=irnn", "task.length=200", "train.precision='64'"))
+    found = one("task=adding", "model=irnn", "task.length=200", "train.precision='64'").departures
     assert found["task.length"] == 200
     assert found["model.nonlinearity"] == "relu"
     assert found["train.precision"] == "64"
@@ -71,14 +76,14 @@ def test_what_changes_the_identity_and_what_does_not():
 
 
 def test_a_named_setting_is_the_same_run_as_its_departures_spelt_out():
-    named = setting_identity(one("task=adding", "model=deep_bilstm"), "")
-    spelt = setting_identity(one("task=adding", "model=lstm", "model.layers=2", "model.bidirectional=true"), "")
+    named = one("task=adding", "model=deep_bilstm").identity("")
+    spelt = one("task=adding", "model=lstm", "model.layers=2", "model.bidirectional=true").identity("")
     assert named == spelt
 
 
 def test_golden_identity():
     """The id of one run of old: if this changes, records of users are orphaned. Raise a version instead, and say so."""
-    setting = setting_identity(one("task=adding", "model=lstm"), "")
+    setting = one("task=adding", "model=lstm").identity("")
     assert (
         digest({**setting, "departures": {"task.length": 200}})
         == "ec6b9036264aa4050f877de32c41060c97ae510dfdc3e29f67a0a72532e2dae1"
@@ -88,7 +93,7 @@ def test_golden_identity():
 def test_a_sweep_is_every_combination():
     jobs = compose_jobs(["task=adding,copy_memory", "model=rnn,gru", "seed=0,1,2", "train.steps=5"], sweep=True)
     assert len(jobs) == 12
-    assert len({(j["task"]["name"], j["model"]["name"], j["seed"]) for j in jobs}) == 12
+    assert len({(j.task.name, j.setting, j.seed) for j in jobs}) == 12
     assert {j["train"]["steps"] for j in jobs} == {5}
 
 
@@ -97,8 +102,8 @@ def test_a_users_folder_adds_settings(tmp_path):
     folder.mkdir(parents=True)
     (folder / "long_adding.yaml").write_text("# @package _global_\ndefaults: [adding]\ntask: {length: 400}\n")
     (job,) = compose_jobs(["task=long_adding", "model=lstm", "train.steps=3"], sweep=False, config_dir=str(folder.parent))
-    assert job["task"]["length"] == 400
-    assert job["train"]["steps"] == 3
+    assert job.task.options["length"] == 400
+    assert job.train.steps == 3
 
 
 @pytest.mark.parametrize("value", ["${oc.env:HOME}", "${oc.decode:x}", "{_target_:os.system}", "${ oc.env:HOME }"])
@@ -175,3 +180,79 @@ def test_help_and_cfg_are_hydras(words, said):
     done = subprocess.run([sys.executable, "-m", "rnnbench", "train", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
+
+
+# Composition without Hydra
+
+
+def by_hydra(*overrides: str) -> Settings:
+    """As Hydra composes it, whether or not it could be done without."""
+    register_config()
+    return resolve(_composed(overrides, None))
+
+
+def same_by_both(overrides: Sequence[str]) -> None:
+    words = plain_words(overrides)
+    assert words is not None, overrides
+    plainly, hydras = [], []
+    for found, compose in ((plainly, lambda: resolve(compose_plainly(words))), (hydras, lambda: by_hydra(*overrides))):
+        try:
+            found.append(compose())
+        except BadOption as error:  # the two exclude each other, by both in the same words
+            found.append(str(error))
+    assert plainly == hydras
+
+
+def test_each_task_and_each_model_is_composed_as_by_hydra() -> None:
+    for task, model in PAIRS:
+        same_by_both([f"task={task}", f"model={model}"])
+
+
+def test_pairs_with_values_are_composed_as_by_hydra() -> None:
+    draw = random.Random(0)
+    values = ["train.steps=7", "train.clip=null", "train.learning_rate=1e-4", "trainer=ddp", "tracker=none", "seed=3"]
+    values += ["network.tied=true", "model.hidden_size=9", "runs=some/where", "train.learning_rate=.5", "sweep=a-b"]
+    for _ in range(100):
+        pair = [f"task={draw.choice(choice_names('task'))}", f"model={draw.choice(choice_names('model'))}"]
+        chosen = draw.sample(values, 3)
+        if len({word.partition("=")[0] for word in chosen}) == 3 and "model.hidden_size=9" not in chosen:
+            same_by_both(pair + chosen)
+
+
+@pytest.mark.slow
+def test_all_pairs_are_composed_as_by_hydra() -> None:
+    for task in choice_names("task"):
+        for model in choice_names("model"):
+            same_by_both([f"task={task}", f"model={model}"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train.steps='5'", "+train.steps=5", "~train.clip", "task.file=a b", "seed=1,2", "runs=${seed}", "model=[x", "a", "x=-"],
+)
+def test_what_is_not_plain_is_left_to_hydra(line: str) -> None:
+    assert plain_words([line]) is None
+
+
+def test_plain_values_are_read_as_by_hydra() -> None:
+    texts = [
+        "0",
+        "-3",
+        "1.5",
+        ".5",
+        "-2.",
+        "1e-4",
+        "-1E+3",
+        "true",
+        "false",
+        "null",
+        "abc",
+        "a-b.c/d",
+        "/x/y",
+        "[1,2]",
+        "[a,.5]",
+        "[]",
+    ]
+    for text in texts:
+        (ours,), (theirs,) = plain_words([f"x={text}"]), hydra_words([f"x={text}"])
+        assert (ours.value, type(ours.value)) == (theirs.value, type(theirs.value)), text

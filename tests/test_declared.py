@@ -71,7 +71,7 @@ def test_a_table_that_comes_with_the_program(name):
         for scale in table.scales(row):
             for cell in [*table.cells(row, scale), *(cell for rungs in table.rungs(row) for cell in rungs)]:
                 settings = cell_settings(cell.words)
-                assert settings["seed"] == 0 and settings["test"], cell.name
+                assert settings.seed == 0 and settings.test, cell.name
                 assert cell.minutes is not None, f"{cell.name}: what a run costs"
         assert all(len(values) for values in table.reports.values.values())
         assert about.claim is None or (about.says and about.refuted_by and about.contrasts)
@@ -89,7 +89,7 @@ def test_rungs_take_quirks_away_one_by_one(tmp_path):
 
 def test_smoke_is_two_steps_and_one_seed(tmp_path):
     cell = load_declaration(str(write(tmp_path / "t"))).cell("adding", "gru", "smoke")
-    assert cell_settings(cell.words)["train"]["steps"] == 2 and cell.seeds.looks == [1]
+    assert cell_settings(cell.words).train.steps == 2 and cell.seeds.looks == [1]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("title: t\nabout: a\ntitle: u\n", "line 3: 'title' stands there twice"),
+        ("title: t\nabout: a\ntitle: u\n", "line 3: duplicate key 'title'"),
         ("rows: [\n", "while parsing"),
         ("? [a, b]\n: c\n", "a key is one word"),
         ("- a\n", "name: value"),

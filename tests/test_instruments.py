@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_update_ratio_state_size_and_multiply_adds():
     (job,) = compose_jobs(["task=char_lm", "model=gru", "model.hidden_size=6", "network.embedding=3"], sweep=False)
     task = make_task(job)
     task.prepare()
-    tied = make_network({**job, "network": {**job["network"], "tied": True, "embedding": 6}}, task)
+    tied = make_network(replace(job, network=replace(job.network, tied=True, embedding=6)), task)
     assert multiply_adds(tied) == 2 * 3 * 6 * 6 + 6 * task.targets.size, "the read-out's products are there, tied or not"
     network = make_network(job, task)
     assert multiply_adds(network) == 3 * 6 * (3 + 6) + 6 * task.targets.size
@@ -145,7 +146,7 @@ def test_everything_is_logged_and_nothing_without():
 def test_a_reader_and_a_writer_are_both_measured():
     task = load("reverse", length=4, shortest=3, symbols=3)
     (job,) = compose_jobs(["task=reverse", "model=lstm", "model.hidden_size=5", "network.embedding=0"], sweep=False)
-    network = make_network({**job, "task": {"name": "reverse"}}, task)
+    network = make_network(job, task)
     measured, batch = StateGradients(), task.batch("train", 0, 4, 0)
     measured.begin(network)
     total, _ = task.loss(network(batch)[0], batch)

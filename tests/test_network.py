@@ -11,6 +11,7 @@ import torch
 from rnnbench.config.budget import parse_count, solve_width
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_names
+from rnnbench.groups import NetworkSettings
 from rnnbench.models.registry import MODELS
 from rnnbench.models.stack import Stack
 from rnnbench.networks.build_network import build_network
@@ -36,7 +37,7 @@ def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
     def other(size):
         return Stack(lambda inner: MODELS[writer or mechanism](inner, hidden_size=6), size, 1, False)
 
-    return build_network(task, core, other, **options).double().eval()
+    return build_network(task, core, other, NetworkSettings(**options)).double().eval()
 
 
 @pytest.mark.parametrize(("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("doubling", "loop"))])

@@ -225,17 +225,17 @@ def test_the_key_and_the_machine_stay_here(tmp_path: Path, server: Server) -> No
 
 
 def test_auto_without_a_key_is_no_tracker(capfd: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(make_tracker({"name": "auto", "mode": "auto"}), NoTracker)
+    assert isinstance(make_tracker("auto", {"mode": "auto"}), NoTracker)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_mode_asked_for_is_not_ignored_by_auto() -> None:
-    tracker = make_tracker({"name": "auto", "mode": "offline", "project": "mine"})
+    tracker = make_tracker("auto", {"mode": "offline", "project": "mine"})
     assert isinstance(tracker, WandbTracker) and tracker.mode == "offline"
 
 
 def test_auto_with_a_key_and_a_server_is_online(server: Server) -> None:
-    tracker = make_tracker({"name": "auto"})
+    tracker = make_tracker("auto", {})
     assert isinstance(tracker, WandbTracker) and tracker.mode == "online"
 
 
@@ -247,7 +247,7 @@ def test_auto_with_a_key_and_no_server_is_offline_and_says_so(
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     server.status, server.delay = (500 if dead == "500" else 200), (4.0 if dead == "silent" else 0.0)
     begin = time.monotonic()
-    tracker = make_tracker({"name": "auto"})
+    tracker = make_tracker("auto", {})
     assert time.monotonic() - begin < 2.5
     assert isinstance(tracker, WandbTracker) and tracker.mode == "offline"
     (line,) = capfd.readouterr().err.splitlines()
@@ -256,17 +256,17 @@ def test_auto_with_a_key_and_no_server_is_offline_and_says_so(
 
 
 def test_wandb_without_a_key_is_offline_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    assert make_tracker({"name": "wandb"}).mode == "offline"  # type: ignore[attr-defined]
+    assert make_tracker("wandb", {}).mode == "offline"  # type: ignore[attr-defined]
     assert capfd.readouterr().err == "W&B offline: no API key (`wandb login`, or WANDB_API_KEY)\n"
 
 
 def test_online_that_cannot_be_is_an_error_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrackerUnavailable, match="no API key"):
-        make_tracker({"name": "wandb", "mode": "online"})
+        make_tracker("wandb", {"mode": "online"})
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
     begin = time.monotonic()
     with pytest.raises(TrackerUnavailable, match="does not answer") as error:
-        make_tracker({"name": "wandb", "mode": "online"})
+        make_tracker("wandb", {"mode": "online"})
     assert time.monotonic() - begin < 2.5
     assert "\n" not in str(error.value) and CANARY not in str(error.value)
     assert not list(place.iterdir())
@@ -317,8 +317,8 @@ def test_where_a_key_may_be(where: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_wandb_offline_of_the_user_is_heeded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert make_tracker({"name": "auto"}).mode == "offline"  # type: ignore[attr-defined]
-    assert make_tracker({"name": "wandb", "mode": "online"}).mode == "online"  # type: ignore[attr-defined]
+    assert make_tracker("auto", {}).mode == "offline"  # type: ignore[attr-defined]
+    assert make_tracker("wandb", {"mode": "online"}).mode == "online"  # type: ignore[attr-defined]
 
 
 def test_disabled_does_nothing(place: Path) -> None:
@@ -329,21 +329,21 @@ def test_disabled_does_nothing(place: Path) -> None:
 def test_without_the_package(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     for name in ("none", "auto"):
-        tracker = make_tracker({"name": name})
+        tracker = make_tracker(name, {})
         tracker.start(about(place), log(3))
         tracker.row({"step": 1})
         tracker.finish({}, "completed")
     assert capfd.readouterr() == ("", "") and not list(place.iterdir())
     with pytest.raises(TrackerUnavailable, match="pip install 'wandb"):
-        make_tracker({"name": "wandb"})
+        make_tracker("wandb", {})
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
-    assert isinstance(make_tracker({"name": "auto"}), NoTracker)
+    assert isinstance(make_tracker("auto", {}), NoTracker)
     assert "pip install 'wandb" in capfd.readouterr().err
 
 
 def test_choosing_imports_nothing_heavy() -> None:
     code = "import sys, json; from rnnbench.tracking.make import make_tracker; "
-    code += "make_tracker({'name': 'auto'}); print(json.dumps(list(sys.modules)))"
+    code += "make_tracker('auto', {}); print(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"wandb", "torch", "urllib.request", "ssl"} & set(json.loads(done.stdout))
 

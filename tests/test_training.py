@@ -30,8 +30,8 @@ def learner(*overrides: str, model: str = "lstm") -> tuple[Learner, list]:
             rows.append({"step": step, **metrics, **timings})
 
     task = make_task(job)
-    torch.manual_seed(job["seed"])
-    return Learner(make_network(job, task), task, Journal(), job["seed"], **job["train"]), rows
+    torch.manual_seed(job.seed)
+    return Learner(make_network(job, task), task, Journal(), job.seed, **job.plain()["train"]), rows
 
 
 def plain_loop(made: Learner, steps: int, clip) -> list[torch.Tensor]:

@@ -121,6 +121,6 @@ def test_every_combination_is_one_that_train_takes(path: Path, clean: None) -> N
         high.append(f"{key}={values[-1]}")
     for words in (low, high):
         (job,) = compose_jobs([*fixed, *words], sweep=False)
-    headline = read_signature("task", job["task"]["name"]).constants["headline"]
+    headline = read_signature("task", job.task.name).constants["headline"]
     assert sweep["metric"]["name"] == f"validation/{headline}"
-    assert job["tracker"]["name"] in TRACKERS
+    assert job.tracker.name in TRACKERS

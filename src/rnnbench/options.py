@@ -12,10 +12,13 @@ cost milliseconds; importing the same file would import torch.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import functools
+import inspect
 import io
 import math
+import textwrap
 import tokenize
 import types
 import typing
@@ -252,3 +255,20 @@ def _comments(source: str, first: int, arguments: ast.arguments) -> dict[int, st
     lines = source.splitlines(keepends=True)[first - 1 : last]
     tokens = tokenize.generate_tokens(io.StringIO("(" + "".join(lines) + ")").readline)
     return {token.start[0] + first - 1: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+@functools.cache
+def dataclass_options(kind: type) -> Mapping[str, Option]:
+    """The fields of a dataclass as options, each with the comment on its line, or on the last where it takes several."""
+    source = textwrap.dedent(inspect.getsource(kind))
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.ClassDef)
+    said = {
+        ast.unparse(item.target): next((comments[line] for line in range(item.lineno, last + 1) if line in comments), "")
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and (last := item.end_lineno or item.lineno)
+    }
+    types_ = typing.get_type_hints(kind, include_extras=True)
+    return {one.name: Option(one.name, types_[one.name], one.default, said[one.name]) for one in dataclasses.fields(kind)}

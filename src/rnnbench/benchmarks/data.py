@@ -26,7 +26,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
         if not words:
             words = [f"task.file={_texts(Path(place))}", "task=text_classification", "model=lstm"]
         (settings,) = compose_jobs([*words, "tracker=none"], sweep=False)
-        task, rows = make_task(settings), settings["train"]["batch_size"]
+        task, rows = make_task(settings), settings.train.batch_size
         task.prepare()
         steps, count = (40, 200) if quick else (200, 1000)
         batches = range(min(task.batches("train", rows), count))
@@ -41,7 +41,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
     real, unsorted = (tokens / sum(len(part) * int(part.max()) for part in parts) for parts in (read, mixed))
     torch.manual_seed(0)
     network = make_network(settings, task)
-    optimizer = torch.optim.Adam(network.parameters(), settings["train"]["learning_rate"])
+    optimizer = torch.optim.Adam(network.parameters(), settings.train.learning_rate)
     times = []
     for batch in (made[index % len(made)] for index in range(steps)):
         began = time.perf_counter()
@@ -53,7 +53,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
         times.append(time.perf_counter() - began)
     step = statistics.mean(times)
     each = tokens / len(made)  # tokens of a batch
-    print(f"{settings['task']['name']}, {settings['model']['name']} {settings['model']['hidden_size']}, batches of {rows}:")
+    print(f"{settings.task.name}, {settings.setting} {settings.model.options['hidden_size']}, batches of {rows}:")
     print(f"real tokens: {real:.1%} with buckets (at least 95 % wanted), {unsorted:.1%} without")
     print(f"pipeline {each / seconds:,.0f} tokens/s, {1e3 * seconds:.2f} ms a batch")
     print(f"model {each / step:,.0f} tokens/s, {1e3 * step:.2f} ms a step")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..config.compose import compose_jobs
+from ..config.settings import Settings
 from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
@@ -47,14 +48,14 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> float:
     return ratio
 
 
-def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
+def _bare(settings: Settings, task: Any, steps: int) -> float:
     """Steps a second of the plainest loop."""
     torch.manual_seed(0)
     network = make_network(settings, task)
-    optimizer = torch.optim.Adam(network.parameters(), settings["train"]["learning_rate"])
+    optimizer = torch.optim.Adam(network.parameters(), settings.train.learning_rate)
     started = time.perf_counter()
     for step in range(steps):
-        batch = task.batch("train", step, settings["train"]["batch_size"], 0)
+        batch = task.batch("train", step, settings.train.batch_size, 0)
         outputs, _ = network(batch)
         total, count = task.loss(outputs, batch)
         optimizer.zero_grad()
@@ -64,19 +65,19 @@ def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
     return steps / (time.perf_counter() - started)
 
 
-def _ours(settings: dict[str, Any], task: Any) -> float:
+def _ours(settings: Settings, task: Any) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
     learner = trained(Learner, settings, task)
     return learner.step / learner.seconds
 
 
-def trained(kind: type[Learner], settings: dict[str, Any], task: Any) -> Learner:
+def trained(kind: type[Learner], settings: Settings, task: Any) -> Learner:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(Path(place) / "run")
-        folder.start(settings)
-        journal = Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings["train"]["steps"])
-        learner = kind(make_network(settings, task), task, journal, 0, **settings["train"])
-        train(learner, **settings["trainer"])
+        folder.start(settings.plain())
+        journal = Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings.train.steps)
+        learner = kind(make_network(settings, task), task, journal, 0, **settings.plain()["train"])
+        train(learner, **settings.plain()["trainer"])
         journal.log.close()
     return learner

@@ -48,7 +48,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
                 best = (max if about["direction"] == "max" else min)(found, key=lambda one: one.validation)
                 baseline = f"{best.test:.4g} ({best.name})"
         score, seconds = record["scores"]["test"][about["headline"]], record["speed"]["seconds"]
-        model = f"{record['model']['name']} {settings['model']['hidden_size']}"
+        model = f"{record['model']['name']} {settings.model.options['hidden_size']}"
         row = (label, model, about["headline"], f"{about['floor']:.4g}", baseline, f"{score:.4g}", f"{seconds:.0f}")
         print(f"| {' | '.join(row)} |", flush=True)
 

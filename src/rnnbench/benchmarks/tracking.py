@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from ..config.compose import compose_jobs
+from ..config.settings import Settings
 from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
@@ -142,7 +143,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
                 if number:  # the first round warms up
                     measured[state].append(cost)
     server.http.shutdown()
-    print(f"a row every {settings['train']['log_every']} steps; medians of {rounds} rounds; slow is {SLOW:g} s an answer")
+    print(f"a row every {settings.train.log_every} steps; medians of {rounds} rounds; slow is {SLOW:g} s an answer")
     print(f"{'server':10} {'ms a step':>10} {'slower by':>10} {'inside the mirror':>18} {'end takes':>10} {'at most':>9}")
     for state, costs in measured.items():
         ratio = statistics.median(cost.step / none.step for cost, none in zip(costs, measured["no mirror"], strict=True))
@@ -153,18 +154,18 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
     return measured
 
 
-def one_round(settings: dict[str, Any], task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
+def one_round(settings: Settings, task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
     """What one training cost."""
     server.state = "well"
     folder = RunFolder(place / name)
-    folder.start(settings)
+    folder.start(settings.plain())
     tracker = Timed(NoTracker() if state == "no mirror" else WandbTracker("online"))
     tracker.start(Run(name, name, folder.path, {}))
     server.state = state
     torch.manual_seed(0)
-    journal = Journal({}, "benchmark", folder, Log(folder), tracker, task, settings["train"]["steps"])
-    learner = Learner(make_network(settings, task), task, journal, 0, **settings["train"])
-    train(learner, **settings["trainer"])
+    journal = Journal({}, "benchmark", folder, Log(folder), tracker, task, settings.train.steps)
+    learner = Learner(make_network(settings, task), task, journal, 0, **settings.plain()["train"])
+    train(learner, **settings.plain()["trainer"])
     journal.log.close()
     began = time.perf_counter()
     tracker.finish({}, "finished")

@@ -92,7 +92,7 @@ def train_help(overrides: Sequence[str], config_dir: str | None) -> str:
             *groups,
             "",
             f"== The settings of {' '.join(chosen)} (OPTION=VALUE changes one) ==",
-            dump_yaml(compose_jobs(chosen, sweep=False, config_dir=config_dir)[0]),
+            dump_yaml(compose_jobs(chosen, sweep=False, config_dir=config_dir)[0].plain()),
             "Options of one task or model, with ranges and units: rnnbench list tasks NAME, rnnbench list models NAME.",
             "--cfg job, --info, --hydra-help, --config-dir DIR and -m are Hydra's.",
         ]

@@ -22,6 +22,7 @@ from ..launch.sweep import (
     sweep_words,
 )
 from ..options import BadOption
+from ..run.failures import RunFailed
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from .listing import train_help
@@ -75,7 +76,7 @@ def train_command(words: list[str]) -> int:
 def train_again(words: list[str]) -> int:
     """`train --again RUN`: the run with the settings in its folder; where and how it is watched may be changed."""
     place = words.index("--again")
-    path, overrides = "".join(words[place + 1 : place + 2]), words[:place] + words[place + 2 :]
+    path, overrides = words[place + 1] if len(words) > place + 1 else "", words[:place] + words[place + 2 :]
     if not path:
         raise BadOption("missing value: --again RUN, a run folder")
     for word in overrides:
@@ -84,18 +85,16 @@ def train_again(words: list[str]) -> int:
                 f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes"
             )
     try:
-        settings = RunFolder(Path(path)).config()
+        kept = RunFolder(Path(path)).config()
     except (DamagedRecord, OSError) as error:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
-    settings = with_overrides({key: value for key, value in settings.items() if key not in ("id", "setting")}, overrides)
-    settings = resolve({**settings, "runs": str([*Path(path).absolute().parents, Path("/")][:3][-1])})
+    given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
+    settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
     check_locks([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
-    if Path(found["folder"]).resolve() != Path(path).resolve():
-        raise BadOption(f"--again {path}: the run of its settings lies in {found['folder']}; a copy is not gone on with")
-    from ..run.failures import RunFailed
-
+    if Path(found.folder).resolve() != Path(path).resolve():
+        raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
     try:
         execute_or_exit(settings)
     except RunFailed as error:

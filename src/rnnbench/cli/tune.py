@@ -44,7 +44,7 @@ def tune_command(options: argparse.Namespace) -> int:
     if options.storage:
         check_storage(options.storage)
     call_in_process(look_up, jobs)  # prepares the data
-    direction = read_signature("task", jobs[0]["task"]["name"]).constants["direction"]
+    direction = read_signature("task", jobs[0].task.name).constants["direction"]
     code = 0
     for model in models:
         how = [words[model], rules, options.sampler, options.seed, not options.no_prune]

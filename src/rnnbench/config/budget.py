@@ -5,18 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..options import BadOption, Count
+from ..options import BadOption
 
 TOLERANCE = 0.01  # share by which the count may miss the budget
-
-
-def budget_options(
-    params: str = "",  # parameters wanted: 70000, 70k, 1.5M; the width is solved for
-    match: str = "",  # or: as many as this model has ...
-    width: Count = 0,  # ... at this hidden_size
-    embeddings: bool = True,  # embedding tables count
-) -> None:
-    """The settings `budget.*`: names, types and defaults."""
 
 
 def parse_count(text: str) -> int:

@@ -10,11 +10,13 @@ from typing import Any
 
 from rnnbench.tasks import NAMES
 
+from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
 from ..options import BadOption, unknown
 from ..tracking.make import TRACKERS
 from .budget import parse_count
 from .schema import LAUNCHERS, NAMING, SINGLE, SWEEPER, TUNING, choice_names, choice_settings, group_options, read_signature
+from .settings import Choice, Settings
 
 CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
 LAUNCHING = (
@@ -26,9 +28,9 @@ LAUNCHING = (
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
-def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(composed: Mapping[str, Any]) -> Settings:
     """Composed settings, checked against the signatures; BadOption for what is unknown, missing, mistyped or out of range."""
-    config: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for group in ("task", "model", "network", "train", "budget", "trainer", "tracker"):
         given = dict(composed.get(group) or {})
         naming = {key: given.pop(key) for key in NAMING.get(group, ()) if key in given}
@@ -37,15 +39,40 @@ def resolve(composed: Mapping[str, Any]) -> dict[str, Any]:
         for key in given:
             if key not in known:
                 raise unknown("option", f"{group}.{key}", [f"{group}.{name}" for name in known])
-        checked = {name: option.check(given.get(name, option.default), f"{group}.{name}") for name, option in known.items()}
-        config[group] = {**naming, **checked}
-    extra = set(composed) - set(config) - {*SINGLE, "hydra"}
+        values = {name: option.check(given.get(name, option.default), f"{group}.{name}") for name, option in known.items()}
+        checked[group] = {**naming, **values}
+    extra = set(composed) - set(checked) - {*SINGLE, "hydra"}
     if extra:
-        raise unknown("option", sorted(extra)[0], [*config, *SINGLE])
+        raise unknown("option", sorted(extra)[0], [*checked, *SINGLE])
     for name, option in SINGLE.items():
-        config[name] = option.check(composed.get(name, option.default), name)
-    _check_together(config)
-    return config
+        checked[name] = option.check(composed.get(name, option.default), name)
+    settings = settings_of(checked)
+    check_together(settings)
+    return settings
+
+
+def with_model(settings: Settings, model: Mapping[str, Any]) -> Settings:
+    """The same settings with another model, as conf/model holds it."""
+    return settings_of({**settings.plain(), "model": model})
+
+
+def settings_of(checked: Mapping[str, Any]) -> Settings:
+    """Checked values as settings."""
+    task, model, tracker = (dict(checked[group]) for group in ("task", "model", "tracker"))
+    setting, mechanism = model.pop("name"), model.pop("mechanism")
+    stack = {name: model.pop(name) for name in read_signature("stack", "").options if name in model}
+    return Settings(
+        Choice(task.pop("name"), task),
+        setting,
+        Choice(mechanism, model),
+        stack,
+        NetworkSettings(**checked["network"]),
+        TrainSettings(**checked["train"]),
+        BudgetSettings(**checked["budget"]),
+        TrainerSettings(**checked["trainer"]),
+        Choice(tracker.pop("name"), tracker),
+        **{name: checked[name] for name in SINGLE},
+    )
 
 
 def _check_names(group: str, naming: Mapping[str, Any]) -> None:
@@ -60,72 +87,86 @@ def _check_names(group: str, naming: Mapping[str, Any]) -> None:
         raise unknown("tracker", str(naming.get("name")), TRACKERS)
 
 
-def _check_together(config: Mapping[str, Any]) -> None:
-    """What each option allows by itself but not beside the others."""
-    task, model = config["task"], config["model"]
-    about = read_signature("task", task["name"]).constants
-    writes = about["structure"] in ("N->M", "1->N")
-    if config["network"]["kind"] == "encoder_decoder" and not writes:
+def check_together(settings: Settings) -> None:
+    """BadOption for what each option allows by itself but not beside the others."""
+    _check_writing(settings)
+    _check_directions(settings)
+    _check_budget(settings.budget)
+    network, train, writer = settings.network, settings.train, settings.network.writer
+    if network.backend == "library" and train.instruments:
         raise BadOption(
-            f"network.kind=encoder_decoder needs a task with a source, and task={task['name']} has none; allowed: plain"
+            "network.backend=library does not show the gradient of every step; allowed: train.instruments=false beside it"
         )
+    if writer and writer not in mechanism_files():
+        raise unknown("mechanism", writer, mechanism_files())
+    if train.batch_size < settings.trainer.devices:
+        raise BadOption(
+            f"train.batch_size={train.batch_size} is less than trainer.devices={settings.trainer.devices}; "
+            "every device needs a row"
+        )
+    _check_run(settings)
+
+
+def _check_writing(settings: Settings) -> None:
+    """What only a task that writes from a source, or only an encoder-decoder, has."""
+    network, train, stack, task = settings.network, settings.train, settings.stack, settings.task.name
+    writes = read_signature("task", task).constants["structure"] in ("N->M", "1->N")
+    if network.kind == "encoder_decoder" and not writes:
+        raise BadOption(f"network.kind=encoder_decoder needs a task with a source, and task={task} has none; allowed: plain")
     for name, neutral in (("attention", "none"), ("writer", "")):
-        if config["network"][name] != neutral and config["network"]["kind"] == "plain":
+        value = getattr(network, name)
+        if value != neutral and network.kind == "plain":
             raise BadOption(
-                f"network.{name}={config['network'][name]} needs network.kind=encoder_decoder; a plain network has "
-                f"network.{name}={neutral}"
+                f"network.{name}={value} needs network.kind=encoder_decoder; a plain network has network.{name}={neutral}"
             )
-    forced = config["train"]["forcing"] == config["train"]["forcing_end"] == 1
-    if config["network"]["kind"] == "plain" and not forced:
+    forced = train.forcing == train.forcing_end == 1
+    if network.kind == "plain" and not forced:
         raise BadOption("train.forcing below 1 needs network.kind=encoder_decoder; a plain network reads what was written")
-    if config["train"]["beam"] > 1 and not writes:
-        raise BadOption(f"train.beam={config['train']['beam']}: task={task['name']} writes no answer; allowed: 1")
-    by_step = config["network"]["attention"] == "additive" or not forced
-    if by_step and (model["recurrent_dropout"] or (model["dropout"] and model["dropout_mask"] == "sequence")):
+    if train.beam > 1 and not writes:
+        raise BadOption(f"train.beam={train.beam}: task={task} writes no answer; allowed: 1")
+    by_step = network.attention == "additive" or not forced
+    if by_step and (stack["recurrent_dropout"] or (stack["dropout"] and stack["dropout_mask"] == "sequence")):
         raise BadOption(
             "one dropout mask a row (model.recurrent_dropout, model.dropout_mask=sequence) needs a writer that goes through "
             "the row at once: not network.attention=additive, and not train.forcing below 1"
         )
-    if model["bidirectional"] and writes and config["network"]["kind"] == "plain":
+    if stack["bidirectional"] and writes and network.kind == "plain":
         raise BadOption(
-            f"model={model['name']} reads both directions, and a plain network writes with the same core; "
+            f"model={settings.setting} reads both directions, and a plain network writes with the same core; "
             "allowed: network.kind=encoder_decoder, or model.bidirectional=false"
         )
-    if model["bidirectional"] and about["causal"]:
+
+
+def _check_directions(settings: Settings) -> None:
+    if settings.stack["bidirectional"] and read_signature("task", settings.task.name).constants["causal"]:
         fitting = [name for name in choice_names("model") if not choice_settings("model", name)["bidirectional"]]
         raise BadOption(
-            f"model={model['name']} reads both directions, and task={task['name']} is causal (a step may not see later ones); "
-            f"models that fit: {', '.join(fitting)}"
+            f"model={settings.setting} reads both directions, and task={settings.task.name} is causal (a step may not see "
+            f"later ones); models that fit: {', '.join(fitting)}"
         )
-    budget = config["budget"]
-    if budget["params"]:
-        parse_count(budget["params"])
-    if budget["match"] and budget["match"] not in choice_names("model"):
-        raise unknown("model", budget["match"], choice_names("model"))
-    if bool(budget["match"]) != bool(budget["width"]) or (budget["params"] and budget["match"]):
+
+
+def _check_budget(budget: BudgetSettings) -> None:
+    if budget.params:
+        parse_count(budget.params)
+    if budget.match and budget.match not in choice_names("model"):
+        raise unknown("model", budget.match, choice_names("model"))
+    if bool(budget.match) != bool(budget.width) or (budget.params and budget.match):
         raise BadOption("a budget is budget.params=COUNT, or budget.match=MODEL with budget.width=HIDDEN_SIZE")
-    if config["network"]["backend"] == "library" and config["train"]["instruments"]:
+
+
+def _check_run(settings: Settings) -> None:
+    """Its seed, and the names of its sweep and folder."""
+    seed, sweep, runs = settings.seed, settings.sweep, settings.runs
+    if settings.test == (seed >= TUNING):
         raise BadOption(
-            "network.backend=library does not show the gradient of every step; allowed: train.instruments=false beside it"
-        )
-    writer = config["network"]["writer"]
-    if writer and writer not in mechanism_files():
-        raise unknown("mechanism", writer, mechanism_files())
-    if config["train"]["batch_size"] < config["trainer"]["devices"]:
-        raise BadOption(
-            f"train.batch_size={config['train']['batch_size']} is less than trainer.devices={config['trainer']['devices']}; "
-            "every device needs a row"
-        )
-    if config["test"] == (config["seed"] >= TUNING):
-        raise BadOption(
-            f"seed={config['seed']} with test={str(config['test']).lower()}: seeds from {TUNING} on are those of searches "
+            f"seed={seed} with test={str(settings.test).lower()}: seeds from {TUNING} on are those of searches "
             "(`rnnbench tune`), which never read the test split; a run that does takes one below"
         )
-    sweep = config["sweep"]
     if sweep is not None and not re.fullmatch(r"\w[\w.-]{0,99}", sweep, re.ASCII):
         raise BadOption(f"sweep={sweep!r} is not allowed; allowed: letters, digits, _, - and ., the first no sign")
-    if "\0" in config["runs"] or any(len(os.fsencode(part)) > 255 for part in Path(config["runs"]).parts):
-        raise BadOption(f"runs={config['runs'][:50]!r}: no folder can have that name")
+    if "\0" in runs or any(len(os.fsencode(part)) > 255 for part in Path(runs).parts):
+        raise BadOption(f"runs={runs[:50]!r}: no folder can have that name")
 
 
 def writable_folder(folder: str, option: str = "runs=") -> Path:

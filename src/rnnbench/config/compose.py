@@ -1,8 +1,7 @@
-"""From words to settings: the schema, composition, validation, and what makes two runs the same run.
+"""From the words of a command line to the checked settings of every job that they ask for.
 
-The schema is read from the signatures (options.py); the files of conf/ are departures from it. Both go into Hydra's
-ConfigStore, so that help, `--cfg`, completion and overrides know every option, and a user's own `--config-dir` can
-build on any of them. Neither a file nor an override may name code. Nothing here imports torch.
+Hydra is the front end: its grammar, its sweeps, its launchers, a user's own files of --config-dir. Overrides that are plain are
+composed from our own files without it (words.py), to the same settings. Neither a file nor an override may name code.
 """
 
 from __future__ import annotations
@@ -22,8 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 from ..options import BadOption
 from .checks import refuse_code, resolve
 from .hydra_store import register_config
-from .overrides import HYDRA_GROUPS, check_override, parse_overrides, split_sweep
+from .overrides import hydra_words, parse_overrides, split_sweep
 from .schema import CHOICES, choice_names
+from .settings import Settings
+from .words import HYDRA_GROUPS, check_word, compose_plainly, plain_words, require_choices
 
 OURS_ONLY = (
     "run",
@@ -61,22 +62,25 @@ def refuse_changed_hydra(cfg: Any, choices: tuple[str, ...]) -> None:
             )
 
 
-# Refusals
-
-
-def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -> list[dict[str, Any]]:
+def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -> list[Settings]:
     """The checked settings of every job that `overrides` ask for; BadOption at the first that cannot be.
 
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
     """
+    return [_job(job, config_dir) for job in split_sweep(overrides, sweep)]
+
+
+def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:
+    words = None if config_dir else plain_words(overrides)
+    if words is not None:
+        for word in words:
+            check_word(word, words, own_files=False)
+        return resolve(compose_plainly(words))
     register_config()
-    found = []
-    for job in split_sweep(overrides, sweep):
-        parsed = parse_overrides(job)
-        for override in parsed:
-            check_override(override, parsed, own_files=config_dir is not None)
-        found.append(resolve(_composed(job, config_dir)))
-    return found
+    words = hydra_words(overrides)
+    for word in words:
+        check_word(word, words, own_files=config_dir is not None)
+    return resolve(_composed(overrides, config_dir))
 
 
 def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
@@ -91,14 +95,12 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any
     except OmegaConfBaseException as error:
         raise BadOption(str(error).splitlines()[0]) from None
     assert isinstance(composed, dict)
-    return composed  # type: ignore[return-value]
+    return {str(key): value for key, value in composed.items()}
 
 
 @functools.cache
 def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
-    for group in ("task", "model"):
-        if not any(line.partition("=")[0].lstrip("+") == group for line in choices):
-            raise BadOption(f"missing value: {group}=...; there are: {', '.join(choice_names(group))}")
+    require_choices({line.partition("=")[0].lstrip("+") for line in choices})
     GlobalHydra.instance().clear()
     place = initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3") if config_dir else None
     try:

@@ -1,15 +1,16 @@
-"""What makes two runs the same run: departures from the defaults, versions, data; their digest is the id."""
+"""What makes two runs the same run: departures from the defaults, versions, data; their digest is the id.
+
+Functions of plain settings, as config.yaml and records hold them, those of earlier versions and scrubbed ones too: an option
+that is absent is as by default, one that is not known here makes no difference.
+"""
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from .schema import HASHED, HERE, NAMING, group_options, read_signature
-
-# What makes two runs the same run
+from ..groups import NetworkSettings, TrainSettings
+from .schema import HASHED, NAMING, group_options, read_signature
 
 
 def departures(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,16 +30,9 @@ def versions(config: Mapping[str, Any]) -> dict[str, int]:
     return {
         "task": read_signature("task", config["task"]["name"]).constants["version"],
         "model": read_signature("mechanism", config["model"]["mechanism"]).constants["version"],
-        "network": _version("networks/build_network.py"),
-        "train": _version("training/learner.py"),
+        "network": NetworkSettings.version,
+        "train": TrainSettings.version,
     }
-
-
-@functools.cache
-def _version(file: str) -> int:
-    found = re.search(r"^VERSION = (\d+)", (HERE / file).read_text(encoding="utf-8"), re.MULTILINE)
-    assert found, file
-    return int(found[1])
 
 
 def setting_identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:

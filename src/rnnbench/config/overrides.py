@@ -1,8 +1,7 @@
-"""Overrides of the command line: parsed by Hydra's grammar, split into the jobs of a sweep, and checked."""
+"""Overrides of the command line by Hydra's grammar: parsed, and split into the jobs of a sweep."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,54 +10,10 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from ..options import BadOption, unknown
-from .checks import CODE, PLAIN
-from .schema import CHOICES, LAUNCHERS, choice_names, group_options, launcher_keys, option_keys
-
-# Parts of Hydra's own settings that a command line may change, and values that may not stand anywhere.
-HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode)")
-HYDRA_GROUPS = ("hydra/launcher",)
-
-
-def check_override(override: Override, job: Sequence[Override], own_files: bool) -> None:
-    """Refuses what names code, and what is no option; says which is near."""
-    line, key = override.input_line or "", override.key_or_group
-    if CODE.search(line) or "${" in PLAIN.sub("", line):
-        raise BadOption(f"{line}: settings are words and numbers; code and resolvers are not allowed")
-    if "@" in key or override.package:
-        raise BadOption(f"{line}: a choice stands in its own group; packages (@) are not allowed")
-    if key.startswith("hydra"):
-        if not HYDRA_KEYS.fullmatch(key) and key not in HYDRA_GROUPS:
-            raise BadOption(
-                f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
-                "hydra.launcher.*, hydra.verbose, hydra/launcher"
-            )
-        if key == "hydra/launcher" and not own_files and str(override.value()) not in (allowed := [*LAUNCHERS, "basic"]):
-            raise unknown("launcher", str(override.value()), allowed)
-        if key.startswith("hydra.launcher."):
-            chosen = str(next((o.value() for o in reversed(job) if o.key_or_group == "hydra/launcher"), "processes"))
-            known = launcher_keys(chosen)
-            if key not in known:
-                raise unknown("option", key, known)
-            if chosen == "processes":
-                group_options("launcher", {})[key.removeprefix("hydra.launcher.")].check(override.value(), key)
-        return
-    if own_files:
-        return  # names may come from the user's files; what they make is checked when composed
-    if key in CHOICES:
-        value = override.value()
-        if value is None or value == "":
-            raise BadOption(f"missing value: {key}=...; there are: {', '.join(choice_names(key))}")
-        if value not in choice_names(key):
-            raise unknown(key, str(value), choice_names(key))
-        return
-    known = option_keys({o.key_or_group: o.value() for o in job if o.key_or_group in CHOICES})
-    if key not in known:
-        group = key.partition(".")[0] + "."
-        near = [name for name in known if name.startswith(group)]
-        raise unknown("option", key, near or {name.partition(".")[0] + ".*" * ("." in name) for name in known})
-    if line.endswith("="):
-        raise BadOption(f"missing value: {key}")
+from ..options import BadOption
+from .checks import CODE
+from .schema import CHOICES, choice_names
+from .words import HYDRA_GROUPS, Word, plain_words
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
@@ -75,8 +30,19 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     return found
 
 
+def hydra_words(lines: Sequence[str]) -> list[Word]:
+    """The overrides of one job, as Hydra reads them."""
+    return [
+        Word(override.input_line or "", override.key_or_group, override.value(), override.package)
+        for override in parse_overrides(lines)
+    ]
+
+
 def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
     """The overrides of each job of a sweep, by Hydra's own rules."""
+    if not sweep and plain_words(overrides) is not None:
+        yield list(overrides)
+        return
     parsed = parse_overrides(overrides)
     if not sweep:
         for override in parsed:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rnnbench.tasks import NAMES, task_files
 
 from .. import conf  # type: ignore[attr-defined]  # lies beside src
+from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
-from ..options import BadOption, Option, Seed, Signature, read
+from ..options import MISSING, BadOption, Option, Seed, Signature, dataclass_options, read
 from ..tracking.make import TRACKERS
+from .yaml_files import read_yaml
 
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
@@ -36,8 +36,16 @@ UNNAMED = ("network", "train", "budget")  # groups of which there is one setting
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
 
 
+GROUPS: dict[str, type] = {
+    "network": NetworkSettings,
+    "train": TrainSettings,
+    "trainer": TrainerSettings,
+    "budget": BudgetSettings,
+}
+
+
 def read_signature(group: str, name: str) -> Signature:
-    """The options of a setting, read from the class that it configures."""
+    """The signature of the class that a group configures; nothing heavy is imported for it."""
     if group == "task":
         return read(task_files()[name], base="Task")
     if group == "mechanism":
@@ -45,14 +53,7 @@ def read_signature(group: str, name: str) -> Signature:
     if group == "tracker":
         tracker = TRACKERS[name]
         return read(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
-    place = {"stack": ("models/stack.py", "Stack"), "network": ("networks/build_network.py", "build_network")}
-    place |= {
-        "train": ("training/learner.py", "Learner"),
-        "trainer": ("training/trainer.py", "train"),
-        "budget": ("config/budget.py", "budget_options"),
-    }
-    place |= {"launcher": ("launch/launcher.py", "Processes")}
-    file, class_name = place[group]
+    file, class_name = {"stack": ("models/stack.py", "Stack"), "launcher": ("launch/launcher.py", "Processes")}[group]
     return read(HERE / file, name=class_name)
 
 
@@ -66,31 +67,18 @@ SINGLE = {
 }
 TUNING = 2**31  # seeds from here on are for searches, and for them only
 
-# Constructor parameters that the program fills in.
-FILLED = {
-    "input_size",
-    "build",
-    "task",
-    "build_core",
-    "build_writer",
-    "network",
-    "journal",
-    "seed",
-    "learner",
-    "progress",
-    "test",
-}
-
 
 def group_options(group: str, settings: Mapping[str, Any]) -> dict[str, Option]:
-    """The options of one part of the settings; which, depends on the name or mechanism that stands there."""
+    """The options of one part of the settings; which, depends on the name or mechanism that stands there.
+
+    Parameters of a stack or mechanism without a default are no options: the program fills them in.
+    """
+    if group in GROUPS:
+        return dict(dataclass_options(GROUPS[group]))
     if group == "model":
         merged = {**read_signature("stack", "").options, **read_signature("mechanism", settings["mechanism"]).options}
-    elif group in ("task", "tracker"):
-        merged = dict(read_signature(group, settings["name"]).options)
-    else:
-        merged = dict(read_signature(group, "").options)
-    return {name: option for name, option in merged.items() if name not in FILLED}
+        return {name: option for name, option in merged.items() if option.default != MISSING}
+    return dict(read_signature(group, settings.get("name", "")).options)
 
 
 NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",)}
@@ -105,10 +93,9 @@ def file_departures(group: str, name: str) -> Mapping[str, Any]:
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """The settings in a file; BadOption, in one line, where it cannot be read or a key stands twice."""
-    try:
-        loaded = OmegaConf.to_container(OmegaConf.load(path))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError, RecursionError) as error:
-        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
+    loaded = read_yaml(path)
+    if loaded is None:  # comments only
+        return {}
     if not isinstance(loaded, dict):
         raise BadOption(f"{path}: settings expected, `name: value` a line")
     return {str(key): value for key, value in loaded.items()}

@@ -32,7 +32,7 @@ def expect_costs(jobs: Sequence[Job]) -> int:
         if seconds := by_setting.get(job.setting):
             job.expected = statistics.median(seconds)
         elif rate := by_place.get(job.folder.path.parent):
-            job.expected = statistics.median(rate) * job.config["train"]["steps"]
+            job.expected = statistics.median(rate) * job.settings.train.steps
     known = [job for job in jobs if job.expected]
     a_step = (
         statistics.median(job.expected / sequence_steps(job) for job in known) if known else 1e-4
@@ -51,7 +51,7 @@ def gpu_need(record: Mapping[str, Any]) -> int:
 
 def sequence_steps(job: Job) -> int:
     """Steps of sequences that a job has to go through, one after another."""
-    return int(job.config["train"]["steps"]) * max(1, job.length)
+    return job.settings.train.steps * max(1, job.length)
 
 
 def recorded_costs(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path, list[float]], dict[str, int]]:

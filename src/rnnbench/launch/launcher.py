@@ -51,9 +51,9 @@ class Processes(Launcher):
         setup_globals()
         jobs = list(CHECKED)
         assert len(jobs) == len(job_overrides), "prepare() was called for another sweep"
-        config = jobs[0].config
+        settings = jobs[0].settings
         try:
-            write_manifest(Path(config["runs"]), config["sweep"], jobs)
+            write_manifest(Path(settings.runs), settings.sweep, jobs)
         except OSError as error:
             print(f"rnnbench: {error}; nothing was started, and what was recorded is intact", file=sys.stderr)
             sys.exit(1)
@@ -88,11 +88,11 @@ class Checked(BasicSweeper):
 
 def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed or has no record."""
-    config = CHECKED[0].config
-    write_manifest(Path(config["runs"]), config["sweep"], CHECKED)
+    settings = CHECKED[0].settings
+    write_manifest(Path(settings.runs), settings.sweep, CHECKED)
     recorded, failed = recorded_and_damaged()
     todo = [job for job in CHECKED if job.id not in recorded | failed.keys()]
-    print(f"sweep {config['sweep']}: {len(CHECKED)} runs, {len(recorded)} recorded before", flush=True)
+    print(f"sweep {settings.sweep}: {len(CHECKED)} runs, {len(recorded)} recorded before", flush=True)
     results: Sequence[JobReturn] = []
     if todo:
         forget_plugins()
@@ -100,7 +100,7 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
             results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
         finally:
             recorded, failed = recorded_and_damaged()
-            print(f"sweep {config['sweep']}: {len(recorded)} of {len(CHECKED)} runs recorded", flush=True)
+            print(f"sweep {settings.sweep}: {len(recorded)} of {len(CHECKED)} runs recorded", flush=True)
     for job, result in zip(todo, results, strict=False):
         if result.status is JobStatus.FAILED:
             failed[job.id] = str(result._return_value)

@@ -9,11 +9,12 @@ The cost of every question grows with the sweep that is asked about, not with th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ..config.settings import Settings
+from ..run.survey import Survey
 from ..store.find import run_folders
 from ..store.lease import locked
 from ..store.record import DamagedRecord, write_atomically
@@ -24,7 +25,7 @@ from ..store.run_folder import RunFolder
 class Job:
     """One run of a sweep, before it is run."""
 
-    config: dict[str, Any]
+    settings: Settings
     words: str  # the overrides that tell it from the others
     folder: RunFolder
     id: str
@@ -34,6 +35,12 @@ class Job:
     needed: int = 0  # bytes on a GPU; 0 where nothing is known
     overrides: list[str] = field(default_factory=list)  # all, for a launcher that is not ours
 
+    @classmethod
+    def of(cls, settings: Settings, words: str, survey: Survey, overrides: Sequence[str] = ()) -> Job:
+        """The job of a run that was surveyed."""
+        folder = RunFolder(Path(survey.folder))
+        return cls(settings, words, folder, survey.id, survey.setting, survey.length, overrides=list(overrides))
+
     @property
     def name(self) -> str:
         return "/".join(self.folder.path.parts[-3:])
@@ -42,8 +49,9 @@ class Job:
 # The manifest
 
 
-def write_manifest(runs: Path, sweep: str, jobs: Iterable[Job]) -> None:
+def write_manifest(runs: Path, sweep: str | None, jobs: Iterable[Job]) -> None:
     """Adds `jobs` to the manifest of `sweep`; two commands that name one sweep make one sweep of their runs."""
+    assert sweep
     folder = runs / "sweeps" / sweep
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):

@@ -107,7 +107,7 @@ class Pool:
             watch = Watch(job.folder.path)
             if not self.answered(job) and not (watch.holder() and watch.sure):
                 only = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
-                self.running[job.id] = job, WorkerProcess(run_job, job.config, only)
+                self.running[job.id] = job, WorkerProcess(run_job, job.settings, only)
                 continue
             self.packing.give(self.gpus.pop(job.id), job.needed)
             if job.id not in self.recorded and job.id not in self.failed:
@@ -224,7 +224,7 @@ class Pool:
     # what is seen
 
     def say(self, line: str) -> None:
-        sweep = self.jobs[0].config["sweep"] if self.jobs else ""
+        sweep = self.jobs[0].settings.sweep if self.jobs else ""
         self.print(f"sweep {sweep}: {line}")
 
     def print(self, line: str, file: Any = None) -> None:
@@ -262,11 +262,11 @@ class Pool:
 
 def free_slots(job: Job) -> int:
     """How many of the pool's places a job takes: one a process of its own."""
-    return int(job.config["trainer"]["devices"])
+    return job.settings.trainer.devices
 
 
 def on_gpus(job: Job) -> bool:
-    return job.config["trainer"]["accelerator"] != "cpu"
+    return job.settings.trainer.accelerator != "cpu"
 
 
 def run_ended(code: int | None) -> str:

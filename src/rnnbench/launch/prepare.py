@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
+from ..config.settings import Settings
 from ..store.record import digest
-from ..store.run_folder import RunFolder
 from .costs import format_clock, recorded_costs
 from .manifest import Job
 from .pool import usable_cores
@@ -19,18 +18,18 @@ CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, i
 # Before Hydra starts
 
 
-def prepare_sweep(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], sweep: str) -> None:
+def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> None:
     """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
 
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
     imported by a process of its own.
     """
-    found = call_in_process(look_up, list(configs))
+    found = call_in_process(look_up, list(every))
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
-    for config, words, given, facts in zip(configs, shown, overrides, found, strict=True):
-        folder = RunFolder(Path(facts.pop("folder")))
-        jobs.setdefault(facts["id"], Job({**config, "sweep": sweep}, words, folder, **facts, overrides=list(given)))
+    for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
+        job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
+        jobs.setdefault(survey.id, job)
     CHECKED[:] = jobs.values()
 
 
@@ -41,14 +40,14 @@ def estimate_lines(workers: int) -> Iterator[str]:
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
     for job in todo:
-        train = job.config["train"]
-        parts = {name: job.config[name] for name in ("task", "model", "network", "budget", "trainer")}
-        like = digest({**parts, "rows": train["batch_size"], "precision": train["precision"]})
+        train, plain = job.settings.train, job.settings.plain()
+        parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
+        like = digest({**parts, "rows": train.batch_size, "precision": train.precision})
         if like not in costs:
-            costs[like] = call_in_process(try_out, job.config)
+            costs[like] = call_in_process(try_out, job.settings)
         cost = costs[like]
-        evaluations = -(-train["steps"] // train["eval_every"]) + 1
-        job.expected = train["steps"] * cost["step"] + evaluations * cost["evaluation"]
+        evaluations = -(-train.steps // train.eval_every) + 1
+        job.expected = train.steps * cost["step"] + evaluations * cost["evaluation"]
         if seconds := by_setting.get(job.setting):
             job.expected = statistics.median(seconds) + evaluations * cost["evaluation"]
     if not todo:
@@ -61,7 +60,7 @@ def estimate_lines(workers: int) -> Iterator[str]:
     whole = format_clock(sum(job.expected for job in todo))
     yield f"  time  about {format_clock(max(ends))} with {workers} at a time, {whole} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
-    gpu = [job.expected * job.config["trainer"]["devices"] for job in todo if job.config["trainer"]["accelerator"] != "cpu"]
+    gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
     kept = sum(cost["kept"] for cost in costs.values()) / len(costs) * len(todo)

@@ -13,7 +13,10 @@ from typing import Any
 from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
+from ..config.settings import Settings
 from ..options import BadOption
+from ..run.failures import RunFailed, Stopped
+from ..run.survey import Survey
 from ..store.lease import try_locks
 from ..store.record import digest
 from ..tracking.make import make_tracker
@@ -29,10 +32,10 @@ def check_launcher(words: Sequence[str]) -> None:
     check_extra(asked[-1] if asked else "processes")
 
 
-def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def check_data(jobs: Sequence[Settings]) -> list[Survey]:
     """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had.
 
-    Returns run.survey of them.
+    Returns their surveys.
     """
     from ..run.plan import survey_runs
 
@@ -42,19 +45,19 @@ def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         raise BadOption(str(error)) from None
 
 
-def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
+def check_tracker(jobs: Sequence[Settings]) -> None:
     """BadOption where W&B is asked to be online and cannot be."""
-    for options in {str(job["tracker"]): job["tracker"] for job in jobs}.values():
-        if options.get("mode") == "online":
+    for tracker in {str(job.tracker): job.tracker for job in jobs}.values():
+        if tracker.options.get("mode") == "online":
             try:
-                make_tracker(options)
+                make_tracker(tracker.name, tracker.options)
             except TrackerUnavailable as error:
                 raise BadOption(str(error)) from None
 
 
-def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
+def check_locks(jobs: Sequence[Settings]) -> None:
     """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
-    for place in {Path(job["runs"]).absolute() for job in jobs}:
+    for place in {Path(job.runs).absolute() for job in jobs}:
         there = writable_folder(str(place))
         try:
             try_locks(there)
@@ -62,20 +65,26 @@ def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
             raise BadOption(str(error)) from None
 
 
-def sweep_name(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> str:
+def sweep_name(overrides: Sequence[str], jobs: Sequence[Settings]) -> str:
     """What the user called it, or a name that is the same when the same command is given again."""
     settings = sorted(word for word in overrides if not word.startswith("hydra"))
-    return str(jobs[0]["sweep"] or f"sweep-{digest(settings)[:8]}")
+    return str(jobs[0].sweep or f"sweep-{digest(settings)[:8]}")
 
 
-def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+def sweep_words(overrides: Sequence[str], jobs: Sequence[Settings]) -> list[str]:
     """The sweep's name and Hydra's folder for it, where the user has not said them."""
     name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
     placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
-    runs = Path(jobs[0]["runs"]).absolute()  # a job may be run from another folder
-    words = [f"++runs='{runs}'"] * (len({job["runs"] for job in jobs}) == 1) + [f"sweep={name}"] * (not named)
-    return words + [f"hydra.sweep.dir='{runs / 'sweeps' / name}'"] * (not placed)
+    runs = Path(jobs[0].runs).absolute()  # a job may be run from another folder
+    words = []
+    if len({job.runs for job in jobs}) == 1:
+        words.append(f"++runs='{runs}'")
+    if not named:
+        words.append(f"sweep={name}")
+    if not placed:
+        words.append(f"hydra.sweep.dir='{runs / 'sweeps' / name}'")
+    return words
 
 
 def run_by_hydra(words: list[str], sweep: bool) -> int:
@@ -85,8 +94,6 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
     def job(cfg: Any) -> float | None:
         from hydra.errors import CompactHydraException
         from omegaconf import OmegaConf
-
-        from ..run.failures import RunFailed
 
         try:
             record = execute_or_exit(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
@@ -107,13 +114,12 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
     return 0
 
 
-def execute_or_exit(config: dict[str, Any]) -> dict[str, Any] | None:
+def execute_or_exit(settings: Settings) -> dict[str, Any] | None:
     """The run's record; ends the program where a signal asked for that."""
     from ..run.execute import execute
-    from ..run.failures import Stopped
 
     try:
-        return execute(config)
+        return execute(settings)
     except Stopped as error:
         print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
         if os.environ.get("SUBMITIT_EXECUTOR"):

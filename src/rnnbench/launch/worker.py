@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from ..config.settings import Settings
 from ..options import BadOption
 
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
@@ -54,14 +55,14 @@ def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Outlet()), "utf-8", "backslashreplace", line_buffering=True)
 
 
-def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
+def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], settings: Settings) -> None:
     """Runs one job and sends (how it ended, what there is to say)."""
     settle_worker(environment, output)
     from ..run.execute import describe_error, execute
     from ..run.failures import RunLost, Stopped
 
     try:
-        record = execute(config)
+        record = execute(settings)
         outcome: tuple[str, Any] = ("recorded" if record else "held", job_score(record))
     except Stopped as error:
         outcome = ("stopped", str(error))
@@ -75,26 +76,26 @@ def run_job(answer: Connection, output: Connection, environment: Mapping[str, st
         answer.send(outcome)
 
 
-def look_up(answer: Connection, output: Connection, environment: Mapping[str, str], configs: Sequence[Any]) -> None:
-    """Prepares the data of the jobs' tasks and sends run.survey(configs), or one line that says why it cannot be."""
+def look_up(answer: Connection, output: Connection, environment: Mapping[str, str], every: Sequence[Settings]) -> None:
+    """Prepares the data of the jobs' tasks and sends their surveys, or one line that says why it cannot be."""
     settle_worker(environment, output)
     from ..run.execute import describe_error
     from ..run.plan import survey_runs
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the jobs will say it again
-            answer.send(survey_runs(configs))
+            answer.send(survey_runs(every))
     except Exception as error:
         answer.send(str(error) if isinstance(error, ValueError | OSError) else describe_error(error))
 
 
-def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
-    """Sends run.measure(config), or one line that says why it cannot be."""
+def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], settings: Settings) -> None:
+    """Sends what a run takes, or one line that says why it cannot be."""
     settle_worker(environment, output)
     from ..run.execute import describe_error, measure_cost
 
     try:
-        answer.send(measure_cost(config))
+        answer.send(measure_cost(settings))
     except Exception as error:
         answer.send(describe_error(error))
 

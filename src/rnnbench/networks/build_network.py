@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
 from rnnbench.tasks.task import Task
 
+from ..groups import NetworkSettings
 from ..models.mechanism import Mechanism
 from ..models.stack import Stack
-from ..options import Count, Rate
 from .encoder_decoder import EncoderDecoder
 from .plain import Network
 
-VERSION = 1  # raised when the numbers that a network makes change
-
 
 def build_network(
-    task: Task,
-    build_core: Callable[[int], Stack],
-    build_writer: Callable[[int], Stack],
-    kind: Literal["plain", "encoder_decoder"] = "plain",  # one core; or one that reads the source and one that writes
-    embedding: Count = 0,  # width of the token embedding; 0 feeds one-hot vectors
-    read: Literal["last", "mean", "max"] = "last",  # the summary where a task answers once
-    dropout: Rate = 0.0,  # share zeroed on the embedded inputs and on what the read-out sees
-    tied: bool = False,  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
-    attention: Literal[
-        "none", "additive", "multiplicative"
-    ] = "none",  # encoder_decoder: Bahdanau et al. 2015; Luong et al. 2015
-    writer: str = "",  # encoder_decoder: the mechanism that writes; empty: the one that reads
-    backend: Literal[
-        "auto", "library", "fused", "doubling", "loop"
-    ] = "auto",  # what computes the recurrences, for comparisons of time; auto: the fastest; a scan has doubling and loop
+    task: Task, build_core: Callable[[int], Stack], build_writer: Callable[[int], Stack], settings: NetworkSettings
 ) -> Any:
-    """The network that the options describe; its weights are drawn from torch's generator.
+    """The network that the settings describe; its weights are drawn from torch's generator.
 
+    `build_core` and `build_writer` make the core and, for an encoder-decoder, the core that writes, of an input size.
     ValueError where options exclude each other.
     """
     network: Any
-    if kind == "plain":
-        network = Network(task, build_core, embedding, read, dropout, tied)
+    if settings.kind == "plain":
+        network = Network(task, build_core, settings.embedding, settings.read, settings.dropout, settings.tied)
     else:
-        network = EncoderDecoder(task, build_core, build_writer, embedding, dropout, tied, attention)
-    compute_by(network, backend)
+        network = EncoderDecoder(
+            task, build_core, build_writer, settings.embedding, settings.dropout, settings.tied, settings.attention
+        )
+    compute_by(network, settings.backend)
     return network
 
 

@@ -17,13 +17,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
 from ..config.compose import compose_jobs
+from ..config.settings import Settings
+from ..config.yaml_files import read_yaml
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
@@ -133,29 +134,12 @@ def load_declaration(name_or_folder: str) -> Declaration:
     return table
 
 
-class _Loader(yaml.CSafeLoader):
-    """Refuses a key that stands twice: YAML says that keys are unique, the library takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, f"line {key.start_mark.line + 1}: a key is one word")
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise yaml.constructor.ConstructorError(None, None, f"line {line}: {key.value!r} stands there twice")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
     try:
-        return kind.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadOption(f"{path}: {' '.join(str(error).split())}") from None
+        return kind.model_validate(read_yaml(path))
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo before what it leaves missing
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
@@ -264,7 +248,7 @@ def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
 
 
 @functools.cache
-def cell_settings(words: tuple[str, ...]) -> Mapping[str, Any]:
+def cell_settings(words: tuple[str, ...]) -> Settings:
     """The checked settings that a cell's words ask for, seed 0."""
     (found,) = compose_jobs([*words, "tracker=none"], sweep=False)
     return found

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..analysis.formatting import format_seeds
 from ..analysis.grouping import PARTS, result_key, trained_with
 from ..config.budget import TOLERANCE, parse_count
-from ..config.identity import departures, setting_identity
+from ..config.identity import setting_identity
+from ..groups import BudgetSettings
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import DamagedRecord, canonical, digest
@@ -113,14 +114,14 @@ class CellRuns:
 # Whose record is it?
 
 
-def setting_keys(cell: CellSpec) -> tuple[str, str, Mapping[str, Any]]:
+def setting_keys(cell: CellSpec) -> tuple[str, str, BudgetSettings]:
     """(with the width, without it, the budget) of what the cell's words ask for."""
     try:
         wanted = cell_settings(cell.words)
     except BadOption as error:
         raise BadOption(f"{cell.name}: {error}") from None
-    parts = [wanted["task"]["name"], wanted["model"]["mechanism"], departures(wanted)]
-    return canonical(parts), canonical(_without_width(parts)), wanted["budget"]
+    parts = [wanted.task.name, wanted.model.name, wanted.departures]
+    return canonical(parts), canonical(_without_width(parts)), wanted.budget
 
 
 def _without_width(parts: Sequence[Any]) -> list[Any]:
@@ -149,7 +150,7 @@ def match_runs(
     for cell in cells:
         with_width, without, budget_asked = setting_keys(cell)
         measured = found[cell.place] = CellRuns(cell)
-        budgeted = bool(budget_asked["params"] or budget_asked["match"])
+        budgeted = budget_asked.set
         candidates = by_setting.get(("any width", without) if budgeted else ("width", with_width), [])
         same: dict[int, list[FoundRun]] = {}
         for run in candidates:
@@ -204,14 +205,14 @@ def _lacking(record: Mapping[str, Any]) -> list[str]:
     return sorted(lacking)
 
 
-def _within(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+def _within(wanted: BudgetSettings, record: Mapping[str, Any]) -> bool:
     """Whether a run's width is the one that the budget gives."""
-    if record["config"]["budget"] == wanted:
+    if record["config"]["budget"] == asdict(wanted):
         return True
-    if wanted["match"]:
+    if wanted.match:
         return False
-    target = parse_count(wanted["params"])
-    return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted["embeddings"]
+    target = parse_count(wanted.params)
+    return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted.embeddings
 
 
 def _wrong(record: Mapping[str, Any], data: str) -> str:

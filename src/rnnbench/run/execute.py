@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import safetensors.torch
@@ -23,6 +24,7 @@ import torch
 
 from rnnbench.tasks.task import Task
 
+from ..config.settings import Choice, Settings
 from ..console import say
 from ..models.registry import MODELS
 from ..networks.instruments import forget_peak, multiply_adds, peak_memory, state_size
@@ -40,19 +42,19 @@ from .provenance import provenance, surroundings
 from .ranks import follow, following_ranks, launched_rank
 
 
-def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Runs `config` (as config.resolve gives it) to its record; None where another live process holds the run.
+def execute(settings: Settings) -> dict[str, Any] | None:
+    """Runs `settings` to their record; None where another live process holds the run.
 
     Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
     """
-    settings = configure_process()
-    planned = plan_run(config)
+    process = configure_process()
+    planned = plan_run(settings)
     name, folder = planned.name, planned.folder
     if launched_rank():  # not the first
         record = folder.record()
         if record is None:
             _, place = trusted_checkpoint(folder, planned.id)
-            follow(planned.config, str(place) if place else None)
+            follow(planned.settings, str(place) if place else None)
         return record
     try:
         record = folder.record()
@@ -61,10 +63,10 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
             with folder.lease(say) as folder:
                 record = folder.record()
                 if record is None:
-                    return _train(planned, make_tracker(planned.config["tracker"]), folder, settings)
+                    return _train(planned, tracker_of(planned), folder, process)
         say(f"{name}  recorded before: {result_text(record)}")
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
-            tracker = make_tracker(planned.config["tracker"])
+            tracker = tracker_of(planned)
             tracker.start(_shown(planned), folder.rows())
             tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
         return record
@@ -81,12 +83,12 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
         raise RunFailed(message) from error
 
 
-def measure_cost(config: Mapping[str, Any], steps: int = 8) -> dict[str, float]:
-    """What a run like `config` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
-    rows = max(1, config["train"]["steps"] // config["train"]["log_every"])
+def measure_cost(settings: Settings, steps: int = 8) -> dict[str, float]:
+    """What a run of `settings` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
+    rows = max(1, settings.train.steps // settings.train.log_every)
     with tempfile.TemporaryDirectory() as place:
-        train = {**config["train"], "steps": steps, "eval_every": steps, "log_every": steps // 2, "warmup": 0}
-        short = {**config, "runs": place, "sweep": None, "tracker": {"name": "none"}, "train": train}
+        train = replace(settings.train, steps=steps, eval_every=steps, log_every=steps // 2, warmup=0)
+        short = replace(settings, runs=place, sweep=None, tracker=Choice("none", {}), train=train)
         with contextlib.redirect_stdout(io.StringIO()):
             began = time.monotonic()
             record = execute(short)
@@ -117,31 +119,32 @@ def describe_error(error: Exception) -> str:
     return first if plain else f"{type(error).__name__}: {first}"
 
 
-def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> dict[str, Any]:
     with quick_imports():  # Lightning, which an answer from the record does not need
         from ..training.learner import Diverged, Interrupted, Learner
         from ..training.progress import Progress
         from ..training.trainer import train
-    config, task, name = planned.config, planned.task, planned.name
+    settings, task, name = planned.settings, planned.task, planned.name
+    config = settings.plain()
     identity = {"id": planned.id, "setting": planned.setting}
     folder.start({**config, **identity})
     folder.keep(task.keep())
-    network, pretrained = new_network(config, task)
+    network, pretrained = new_network(settings, task)
     parameters = sum(p.numel() for p in network.parameters())
     started = now()
     checkpoint, log, place = restore_checkpoint(folder, planned.id)
-    made_by, changes = provenance(config), []
+    made_by, changes = provenance(settings), []
     if checkpoint:
-        changes = changes_since(checkpoint, made_by, config["accept_changes"])
+        changes = changes_since(checkpoint, made_by, settings.accept_changes)
         started = datetime.datetime.fromisoformat(checkpoint["started"])
     about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
-    journal = Journal(about, name, folder, log, tracker, task, config["train"]["steps"])
-    learner = Learner(network, task, journal, config["seed"], **config["train"])
+    journal = Journal(about, name, folder, log, tracker, task, settings.train.steps)
+    learner = Learner(network, task, journal, settings.seed, **config["train"])
     if checkpoint:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
-    width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
+    width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.set else ""
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
@@ -152,8 +155,8 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
         weights = None
         forget_peak()
         try:
-            with following_ranks(config, place):
-                scores = train(learner, progress=progress, test=config["test"], **config["trainer"])
+            with following_ranks(settings, place):
+                scores = train(learner, progress=progress, test=settings.test, **config["trainer"])
             weights = safetensors.torch.save(learner.best["weights"])
             folder.save_weights(weights)
         except Diverged as error:
@@ -186,7 +189,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
             "network": config["network"],
             "train": config["train"],
             "config": shown.config,
-            "departures": planned.departures,
+            "departures": settings.departures,
             "steps": learner.step,
             "best_step": learner.best.get("step"),
             "diverged_step": diverged,
@@ -198,7 +201,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
             "seconds_to_solved": learner.seconds_to_solved,
             "speed": speed(learner),
             **surroundings(learner.trains_on),
-            "process": dict(settings),
+            "process": dict(process),
             "changes": changes,
             "started": started.isoformat(timespec="seconds"),
             "ended": now().isoformat(timespec="seconds"),
@@ -219,10 +222,15 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
 
 
+def tracker_of(planned: Plan) -> Tracker:
+    """The tracker that a run's settings name; TrackerUnavailable where it cannot be had."""
+    return make_tracker(planned.settings.tracker.name, planned.settings.tracker.options)
+
+
 def _shown(planned: Plan) -> Run:
     """A run as mirrors see it: where its folder lies is nobody else's, and what was accepted stands under `changes`."""
-    public = {key: value for key, value in planned.config.items() if key not in ("runs", "accept_changes")}
-    return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.config["sweep"])
+    public = {key: value for key, value in planned.settings.plain().items() if key not in ("runs", "accept_changes")}
+    return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.settings.sweep)
 
 
 def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[dict[str, Any]]:

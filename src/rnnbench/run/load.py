@@ -44,8 +44,8 @@ def load_run(run: str | Path) -> Trained:
     record = folder.record()
     if record is None or not folder.weights.exists():
         raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
-    config = resolve({**record["config"], "runs": "."})
-    task, kept = make_task(config), folder.kept()
+    settings = resolve({**record["config"], "runs": "."})
+    task, kept = make_task(settings), folder.kept()
     recorded_data = record["task"]["fingerprint"]
     try:
         task.prepare()
@@ -59,22 +59,22 @@ def load_run(run: str | Path) -> Trained:
     now_there = {
         "data": (data, recorded_data),
         "version of the task": (task.version, record["task"]["version"]),
-        "version of the model": (versions(config)["model"], record["model"]["version"]),
+        "version of the model": (versions(settings.plain())["model"], record["model"]["version"]),
         "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
     }
     for what, (found, recorded) in now_there.items():
         if found != recorded:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are not those that stay
-        network = make_network(config, task)
+        network = make_network(settings, task)
     network.load_state_dict(safetensors.torch.load(weights))
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 
 def initial_network(trained: Trained) -> Any:
     """The network as it was before its first training step, in evaluation mode."""
-    config = resolve({**trained.record["config"], "runs": "."})
+    settings = resolve({**trained.record["config"], "runs": "."})
     before = torch.get_rng_state()
-    network, _ = new_network(config, trained.task)
+    network, _ = new_network(settings, trained.task)
     torch.set_rng_state(before)
     return network.eval()

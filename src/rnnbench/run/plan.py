@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,48 +14,46 @@ from rnnbench.tasks import load
 from rnnbench.tasks.task import Task, Tokens
 
 from ..config.budget import parse_count, solve_width
-from ..config.identity import departures, setting_identity
-from ..config.schema import choice_settings, group_options, read_signature
+from ..config.checks import with_model
+from ..config.schema import choice_settings, read_signature
+from ..config.settings import Settings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..store.record import digest
 from ..store.run_folder import RunFolder
+from .survey import Survey
 
 
-def make_task(config: Mapping[str, Any]) -> Task:
+def make_task(settings: Settings) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
-    options = dict(config["task"])
-    return load(options.pop("name"), **options)
+    return load(settings.task.name, **settings.task.options)
 
 
-def make_network(config: Mapping[str, Any], task: Task) -> Any:
+def make_network(settings: Settings, task: Task) -> Any:
     """The network that the settings describe, its weights drawn from torch's generator."""
-    model = {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")}
-    around = {key: model.pop(key) for key in group_options("stack", {})}
-    mechanism = MODELS[config["model"]["mechanism"]]
+    mechanism, options, stack = MODELS[settings.model.name], settings.model.options, settings.stack
 
     def build_core(input_size: int) -> Stack:
-        return Stack(lambda size: mechanism(size, **model), input_size, **around)
+        return Stack(lambda size: mechanism(size, **options), input_size, **stack)
 
-    writer = config["network"]["writer"] or config["model"]["mechanism"]
+    writer = settings.network.writer or settings.model.name
     known = read_signature("mechanism", writer).options
 
     def build_writer(input_size: int) -> Stack:
-        options = {key: value for key, value in model.items() if key in known}
-        one_way = {**around, "bidirectional": False, "two_forward": False, "tied_directions": False}
-        return Stack(lambda size: MODELS[writer](size, **options), input_size, **one_way)
+        shared = {key: value for key, value in options.items() if key in known}
+        one_way = {**stack, "bidirectional": False, "two_forward": False, "tied_directions": False}
+        return Stack(lambda size: MODELS[writer](size, **shared), input_size, **one_way)
 
-    options = {key: value for key, value in config["network"].items() if key != "writer"}
-    network = build_network(task, build_core, build_writer, **options)
-    return network.double() if config["train"]["precision"] == "64" else network
+    network = build_network(task, build_core, build_writer, settings.network)
+    return network.double() if settings.train.precision == "64" else network
 
 
-def new_network(config: Mapping[str, Any], task: Task) -> tuple[Any, dict[str, int] | None]:
+def new_network(settings: Settings, task: Task) -> tuple[Any, dict[str, int] | None]:
     """(the network that training begins with, of its embedding: the symbols, and those that have a pretrained vector)."""
-    torch.manual_seed(config["seed"])
-    network = make_network(config, task)
-    pretrained = task.pretrained(config["network"]["embedding"])
+    torch.manual_seed(settings.seed)
+    network = make_network(settings, task)
+    pretrained = task.pretrained(settings.network.embedding)
     if pretrained is None:
         return network, None
     vectors, found = map(torch.tensor, pretrained)
@@ -63,96 +61,93 @@ def new_network(config: Mapping[str, Any], task: Task) -> tuple[Any, dict[str, i
     return network, {"symbols": len(found), "found": int(found.sum())}
 
 
-def within_budget(config: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
-    """`config` with the width that its budget asks for; as it is where there is no budget."""
-    wanted = config["budget"]
-    if not wanted["params"] and not wanted["match"]:
-        return config
-
-    if wanted["match"]:
-        matched = choice_settings("model", wanted["match"])
-        target = parameter_counter({**config, "model": matched}, task)(wanted["width"])
+def within_budget(settings: Settings, task: Task) -> Settings:
+    """`settings` with the width that its budget asks for; as they are where there is no budget."""
+    budget = settings.budget
+    if not budget.set:
+        return settings
+    if budget.match:
+        matched = with_model(settings, choice_settings("model", budget.match))
+        target = parameter_counter(matched, task)(budget.width)
     else:
-        target = parse_count(wanted["params"])
-    return {**config, "model": {**config["model"], "hidden_size": solve_width(parameter_counter(config, task), target)}}
+        target = parse_count(budget.params)
+    return settings.with_width(solve_width(parameter_counter(settings, task), target))
 
 
-def parameter_counter(config: Mapping[str, Any], task: Task) -> Callable[[int], int]:
+def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
     """A function of the width that counts the network's parameters as the budget counts them; none is given numbers."""
 
     def count(width: int) -> int:
         with torch.device("meta"):
-            network = make_network({**config, "model": {**config["model"], "hidden_size": width}}, task)
+            network = make_network(settings.with_width(width), task)
         embeddings = (m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding))
-        tables = set() if config["budget"]["embeddings"] else set(map(id, embeddings))
+        tables = set() if settings.budget.embeddings else set(map(id, embeddings))
         return sum(p.numel() for p in network.parameters() if id(p) not in tables)
 
     return count
 
 
-def check_network(config: Mapping[str, Any], task: Task) -> None:
+def check_network(settings: Settings, task: Task) -> None:
     """ValueError where options of the network exclude each other."""
     with contextlib.suppress(RuntimeError), torch.device("meta"):  # what cannot be made without numbers is made when it trains
-        make_network(config, task)
+        make_network(settings, task)
 
 
 @dataclass(frozen=True)
 class Plan:
     """A run before it starts: its settings with the width solved, its task prepared, and what makes it this run."""
 
-    config: Mapping[str, Any]
+    settings: Settings
     task: Task
     setting: str  # the id that it shares with other seeds
     id: str
-    departures: dict[str, Any]
 
     @property
     def name(self) -> str:
-        return f"{self.task_and_model}/s{self.config['seed']}-{self.id[:8]}"
+        return f"{self.task_and_model}/s{self.settings.seed}-{self.id[:8]}"
 
     @property
     def task_and_model(self) -> str:
-        return f"{self.config['task']['name']}/{self.config['model']['name']}"
+        return f"{self.settings.task.name}/{self.settings.setting}"
 
     @property
     def folder(self) -> RunFolder:
-        return RunFolder(Path(self.config["runs"]) / self.name)
+        return RunFolder(Path(self.settings.runs) / self.name)
 
 
-def plan_run(config: Mapping[str, Any], task: Task | None = None) -> Plan:
-    """What `config` asks for. ValueError where options exclude each other; it or OSError where the data cannot be had."""
+def plan_run(settings: Settings, task: Task | None = None) -> Plan:
+    """What `settings` ask for. ValueError where options exclude each other; it or OSError where the data cannot be had."""
     if task is None:
-        task = make_task(config)
+        task = make_task(settings)
         task.prepare()
-    config = within_budget(config, task)
-    check_network(config, task)
-    setting = setting_identity(config, task.fingerprint)
-    return Plan(config, task, digest(setting)[:32], digest([setting, config["seed"]])[:32], setting["departures"])
+    settings = within_budget(settings, task)
+    check_network(settings, task)
+    identity = settings.identity(task.fingerprint)
+    return Plan(settings, task, digest(identity)[:32], digest([identity, settings.seed])[:32])
 
 
-def survey_runs(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each of `configs`: its run's folder and ids, and the steps of a sequence. Prepares the data of their tasks, each once.
+def survey_runs(every: Sequence[Settings]) -> list[Survey]:
+    """The survey of each of `every`. Prepares the data of their tasks, each once.
 
-    ValueError or OSError where something that it asks for cannot be had.
+    ValueError or OSError where something that they ask for cannot be had.
     """
     found = []
     prepared: dict[str, tuple[Task, int]] = {}
-    for config in configs:
-        if config["trainer"]["accelerator"] == "gpu" and not torch.cuda.is_available():
+    for settings in every:
+        if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        key = digest(config["task"])
+        key = digest([settings.task.name, settings.task.options])
         if key not in prepared:
-            task = make_task(config)
+            task = make_task(settings)
             task.prepare()
             prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
         task, length = prepared[key]
-        task.batches("train", config["train"]["batch_size"])  # may say that there are too few rows
-        task.pretrained(config["network"]["embedding"])
+        task.batches("train", settings.train.batch_size)  # may say that there are too few rows
+        embedding = settings.network.embedding
+        task.pretrained(embedding)
         reads_tokens = any(isinstance(stream, Tokens) for stream in (task.inputs, task.source))
-        if not reads_tokens and (embedding := departures(config).get("network.embedding")):
-            raise ValueError(
-                f"network.embedding={embedding}: task={config['task']['name']} reads numbers, which have no embedding"
-            )
-        planned = plan_run(config, task)
-        found.append({"folder": str(planned.folder.path), "id": planned.id, "setting": planned.setting, "length": length})
+        if embedding and not reads_tokens:
+            raise ValueError(f"network.embedding={embedding}: task={settings.task.name} reads numbers, which have no embedding")
+        planned = plan_run(settings, task)
+        found.append(Survey(str(planned.folder.path), planned.id, planned.setting, length))
     return found

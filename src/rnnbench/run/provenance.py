@@ -7,7 +7,7 @@ import contextlib
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from rnnbench import tasks
 from rnnbench.tasks import task_files
 
+from ..config.settings import Settings
 from ..kernels.recurrence import steps_are_compiled
 from ..models.registry import mechanism_files
 from ..store.record import digest
@@ -26,13 +27,13 @@ PACKAGES = ("models", "kernels", "networks", "training", "data")  # of ours, wha
 FILES = ("run/plan.py", "run/process_settings.py")  # and these
 
 
-def provenance(config: Mapping[str, Any]) -> dict[str, str]:
+def provenance(settings: Settings) -> dict[str, str]:
     """What the numbers of a run depend on besides its settings: code, libraries, kind of device."""
     ours = [HERE / file for file in FILES] + [path for package in PACKAGES for path in sorted((HERE / package).rglob("*.py"))]
     shared = Path(str(tasks.__file__)).parent
     ours += [shared / "task.py", *sorted((shared / "shared").glob("*.py"))]
-    named = task_files()[config["task"]["name"]], mechanism_files()[config["model"]["mechanism"]]  # of other packages, too
-    gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    named = task_files()[settings.task.name], mechanism_files()[settings.model.name]  # of other packages, too
+    gpu = settings.trainer.accelerator != "cpu" and torch.cuda.is_available()
     return {
         "rnnbench": f"{__version__}, code {code_digest([*ours, *named])[:12]}",
         **{package: importlib.metadata.version(package) for package in ("torch", "numpy", "pytorch-lightning")},

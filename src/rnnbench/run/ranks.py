@@ -13,41 +13,42 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from ..config.checks import resolve
+from ..config.settings import Settings
 from .journal import SilentRecorder
 from .plan import make_task, new_network
 from .process_settings import configure_process
 
 
-def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
+def follow(settings: Settings, checkpoint: str | None) -> None:
     """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
     from ..training.learner import Diverged, Interrupted, Learner
     from ..training.trainer import train
 
     configure_process()
-    task = make_task(config)
+    task = make_task(settings)
     task.prepare()
-    learner = Learner(new_network(config, task)[0], task, SilentRecorder(), config["seed"], **config["train"])
+    learner = Learner(new_network(settings, task)[0], task, SilentRecorder(), settings.seed, **settings.plain()["train"])
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(Diverged, Interrupted):
-        train(learner, test=config["test"], **config["trainer"])
+        train(learner, test=settings.test, **settings.plain()["trainer"])
 
 
 @contextlib.contextmanager
-def following_ranks(config: Mapping[str, Any], checkpoint: Path | None) -> Iterator[None]:
+def following_ranks(settings: Settings, checkpoint: Path | None) -> Iterator[None]:
     """Runs ranks 1 to trainer.devices - 1 beside this process while the context lasts, from the same checkpoint."""
-    count = config["trainer"]["devices"]
+    count = settings.trainer.devices
     if count == 1 or launched_rank() is not None:
         yield
         return
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "WORLD_SIZE": str(count)}
-    told = json.dumps({"config": config, "checkpoint": str(checkpoint) if checkpoint else None}).encode()
+    told = json.dumps({"settings": settings.plain(), "checkpoint": str(checkpoint) if checkpoint else None}).encode()
     before = {name: os.environ.get(name) for name in (*shared, "LOCAL_RANK")}
     processes = []
     try:
@@ -93,4 +94,4 @@ def free_port() -> int:
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
-    follow(request["config"], request["checkpoint"])
+    follow(resolve(request["settings"]), request["checkpoint"])

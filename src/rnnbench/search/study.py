@@ -21,7 +21,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ from ..launch.worker import WorkerProcess, call_in_process, look_up, run_job
 from ..options import BadOption
 from ..store.lease import Lease, Watch, take
 from ..store.record import digest, write_atomically
-from ..store.run_folder import RunFolder
 from ..version import __version__
 from .space import Dimension
 
@@ -105,7 +104,7 @@ class Study:
         self.lock = FileLock(self.folder / ".lock")
         self.running: dict[int, Running] = {}
         self.watches: dict[int, Watch] = {}
-        steps = compose_jobs(self.words, sweep=False)[0]["train"]["steps"]
+        steps = compose_jobs(self.words, sweep=False)[0].train.steps
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=steps // 4)
         with self.lock:
             storage: Any = self.storage
@@ -190,11 +189,10 @@ class Study:
         """The run of a trial, and the name of its validation score."""
         given = [f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in values.items()]
         (settings,) = compose_jobs([*self.words, *given], sweep=False)
-        settings |= {"runs": str(self.folder), "sweep": self.folder.name}
-        (facts,) = call_in_process(look_up, [settings])
-        folder = RunFolder(Path(facts.pop("folder")))
-        headline = read_signature("task", settings["task"]["name"]).constants["headline"]
-        return Job(settings, " ".join(given), folder, **facts), f"validation/{headline}"
+        settings = replace(settings, runs=str(self.folder), sweep=self.folder.name)
+        (survey,) = call_in_process(look_up, [settings])
+        headline = read_signature("task", settings.task.name).constants["headline"]
+        return Job.of(settings, " ".join(given), survey), f"validation/{headline}"
 
     def look(self, running: Running) -> None:
         """Starts, hears, prunes and takes leave of a trial's job."""
@@ -207,7 +205,7 @@ class Study:
             elif running.pruned:
                 self.end(running, TrialState.PRUNED, "pruned")
             elif not (running.watch and running.watch.holder()):
-                running.process, running.watch = WorkerProcess(run_job, running.job.config), None
+                running.process, running.watch = WorkerProcess(run_job, running.job.settings), None
             return
         for _ in running.process.lines():
             pass

@@ -1,0 +1,81 @@
+"""The settings of a run, checked: what is trained, how, where, and how it is watched.
+
+settings = resolve({"task": {"name": "adding"}, "model": {"name": "gru", "mechanism": "gru"}, "seed": 1})
+settings.train.steps, settings.model.options["hidden_size"]     # typed groups; options of chosen classes by name
+settings.departures, settings.identity("")                      # what differs from the defaults; what makes the run's id
+settings.plain()                                                # as config.yaml and a record hold it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
+from .identity import departures, setting_identity
+
+Value = str | int | float | bool | list[Any] | None
+Options = Mapping[str, Any]  # checked values of the options of one signature
+Plain = dict[str, Any]  # nested: strings, numbers, lists and dicts
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class that was chosen by name, and the options of its constructor, in whose signature their defaults stand."""
+
+    name: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one run."""
+
+    task: Choice
+    setting: str  # model.name: the file in conf/model, or the mechanism; its folder and label, no part of its id
+    model: Choice  # the mechanism of one layer and direction
+    stack: Options  # layers, directions and dropout around it
+    network: NetworkSettings
+    train: TrainSettings
+    budget: BudgetSettings
+    trainer: TrainerSettings
+    tracker: Choice
+    seed: int = 0
+    runs: str = "runs"
+    sweep: str | None = None
+    accept_changes: bool = False
+    test: bool = True
+
+    @property
+    def departures(self) -> dict[str, Value]:
+        """What differs from the defaults and changes numbers, by dotted name. A new option with a neutral default is none."""
+        return departures(self.plain())
+
+    def identity(self, data: str) -> dict[str, Any]:
+        """All that determines a run's numbers but the seed, `data` being their fingerprint; its digest is the setting's id."""
+        return setting_identity(self.plain(), data)
+
+    def plain(self) -> Plain:
+        """As nested dicts, from which `resolve` makes the same settings."""
+        return {
+            "task": {"name": self.task.name, **self.task.options},
+            "model": {"name": self.setting, "mechanism": self.model.name, **self.stack, **self.model.options},
+            "network": dataclasses.asdict(self.network),
+            "train": dataclasses.asdict(self.train),
+            "budget": dataclasses.asdict(self.budget),
+            "trainer": dataclasses.asdict(self.trainer),
+            "tracker": {"name": self.tracker.name, **self.tracker.options},
+            "seed": self.seed,
+            "runs": self.runs,
+            "sweep": self.sweep,
+            "accept_changes": self.accept_changes,
+            "test": self.test,
+        }
+
+    def with_width(self, hidden_size: int) -> Settings:
+        """The same with another number of units."""
+        return dataclasses.replace(
+            self, model=dataclasses.replace(self.model, options={**self.model.options, "hidden_size": hidden_size})
+        )
