@@ -94,7 +94,7 @@ def test_a_sweep_is_every_combination():
     jobs = compose_jobs(["task=adding,copy_memory", "model=rnn,gru", "seed=0,1,2", "train.steps=5"], sweep=True)
     assert len(jobs) == 12
     assert len({(j.task.name, j.setting, j.seed) for j in jobs}) == 12
-    assert {j["train"]["steps"] for j in jobs} == {5}
+    assert {j.train.steps for j in jobs} == {5}
 
 
 def test_a_users_folder_adds_settings(tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.identity import departures, versions
-from ..config.schema import read_signature
+from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import canonical
@@ -151,7 +151,7 @@ def stopped_when_solved(record: Mapping[str, Any]) -> bool:
 
 def trained_with(record: Mapping[str, Any], name: str) -> Any:
     """train.`name` of a record, whose config may lack what is as it is by default."""
-    return record["departures"].get(f"train.{name}", read_signature("train", "").options[name].default)
+    return record["departures"].get(f"train.{name}", group_options("train", {})[name].default)
 
 
 def result_key(record: Mapping[str, Any]) -> str:
