@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .version import __version__ as __version__
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .run.load import Trained
 
-__all__ = ["__version__", "load"]
+__all__ = ["MODELS", "__version__", "load"]
 
 
 def load(run: str | Path) -> Trained:
@@ -19,3 +19,12 @@ def load(run: str | Path) -> Trained:
     from .run.load import load_run  # torch is imported only now
 
     return load_run(run)
+
+
+def __getattr__(name: str) -> Any:
+    """MODELS: the class of each cell by its name."""
+    if name == "MODELS":
+        from .models.registry import MODELS  # torch is imported only now
+
+        return MODELS
+    raise AttributeError(f"module 'rnnbench' has no attribute {name!r}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
-from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
 from ..baselines import run_baselines
 from ..config.compose import compose_jobs
 from ..config.schema import load_yaml
+from ..reproduction.declaration import SWEEPS
 from ..run.execute import execute
 from ..run.failures import RunFailed
 from ..run.plan import make_task
@@ -55,5 +54,5 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
 
 def small_runs() -> list[str]:
     """The command lines of sweeps/tasks/runs.yaml."""
-    listed = load_yaml(Path(str(sweeps.__file__)).parent / "tasks/runs.yaml")
+    listed = load_yaml(SWEEPS / "tasks/runs.yaml")
     return [f"{line} {listed['shared']}" for line in listed["generated"]] + listed["real"]

@@ -6,6 +6,7 @@ import copy
 import functools
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import yaml
 
 from rnnbench.tasks import NAMES, task_files
 
-from .. import conf  # type: ignore[attr-defined]  # lies beside src
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
 from ..options import MISSING, BadOption, Option, Seed, Signature, dataclass_options, read
@@ -30,7 +30,7 @@ LAUNCHERS = {
 }
 
 HERE = Path(__file__).parents[1]
-CONF = Path(str(conf.__file__)).parent
+CONF = Path(str(files("rnnbench.conf")))
 CHOICES = ("task", "model", "trainer", "tracker")  # groups a user picks one of
 UNNAMED = ("network", "train", "budget")  # groups of which there is one setting only
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed

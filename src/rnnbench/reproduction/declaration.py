@@ -16,12 +16,12 @@ import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
 from ..config.yaml_files import read_yaml
@@ -29,7 +29,7 @@ from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
 
-SWEEPS = Path(str(sweeps.__file__)).parent
+SWEEPS = Path(str(files("rnnbench.sweeps")))
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
 DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")
 
