@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier, steps
-from .lengths import outputs, outside
+from .lengths import outside
 from .products import InputGradients, add_outer, adding, multiplying, read_input, stepping
-from .recurrence import Context, Request, only_once, sigmoid_backward
+from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward
 
 
 class ResetAfter(torch.autograd.Function):
@@ -37,10 +37,7 @@ class ResetAfter(torch.autograd.Function):
                     torch.add(minus, n, alpha=2, out=n)
                     torch.lerp(n, h, z, out=h_t)
                     h = h_t
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, qs, request.lengths)
-            ctx.request = request
-        return outputs(hs, request.lengths)
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
 
     @staticmethod
     @only_once

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from .chunks import backwards, before, chunks, steps
 from .gru_reset_after import double_n
-from .lengths import outputs, outside
+from .lengths import outside
 from .products import InputGradients, add_outer, adding, multiplying, read_input, stepping
-from .recurrence import Context, Request, only_once, sigmoid_backward, tanh_backward
+from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward, tanh_backward
 
 
 class ResetBefore(torch.autograd.Function):
@@ -39,10 +39,7 @@ class ResetBefore(torch.autograd.Function):
                     torch.add(minus, n, alpha=2, out=n)
                     torch.lerp(n, h, z, out=h_t)
                     h = h_t
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, request.lengths)
-            ctx.request = request
-        return outputs(hs, request.lengths)
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates)
 
     @staticmethod
     @only_once

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from .chunks import backwards, chunks
 from .gru_reset_after import input_share
-from .lengths import outputs, outside
+from .lengths import outside
 from .products import InputGradients, add_outer, multiplying, read_input, stepping
-from .recurrence import Context, Request, only_once
+from .recurrence import Context, Request, finish_forward, only_once
 
 
 class GRUSteps(torch.autograd.Function):
@@ -46,10 +46,7 @@ class GRUSteps(torch.autograd.Function):
             with stepping(R, B):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, qs, request.lengths)
-            ctx.request = request
-        return outputs(hs, request.lengths)
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
 
     @staticmethod
     @only_once

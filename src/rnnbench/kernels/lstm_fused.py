@@ -16,15 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier, steps
-from .lengths import final, last, outputs, outside
+from .lengths import final, last, outside
 from .products import InputGradients, add_outer, adding, read_input, stepping
-from .recurrence import Context, Request, only_once, sigmoid_backward, tanh_backward
+from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward, tanh_backward
+
+Pair = tuple[Tensor, Tensor]  # of h and of c
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class Form:
         factor = like.new_ones(len(self.gates), like.shape[1])
         factor[self.gates.index("g")] += self.squash_input
         return factor.flatten()
+
+
+class Weights(NamedTuple):
+    """What a step reads of weights besides W and b; None for one that the form does not have."""
+
+    R: Tensor
+    p: Tensor | None
+    V: Tensor | None
+    M: Tensor | None
+    Q: Tensor | None
 
 
 class FormContext(Context, Protocol):
@@ -102,7 +114,8 @@ class FusedLSTM(torch.autograd.Function):
         if e is not None:
             gates[0] = e
         inner = form.inner(cs[0])
-        W_t, b, make_steps = W.t() * inner, b * inner, forward_steps(form, R.t() * inner, p, V, M, Q, like=cs[0])
+        W_t, b, weights = W.t() * inner, b * inner, Weights(R, p, V, M, Q)
+        make_steps = forward_steps(form, R.t() * inner, weights, like=cs[0])
         h, c, e = hs[0], cs[0], gates[0]
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
@@ -112,23 +125,22 @@ class FusedLSTM(torch.autograd.Function):
                 h, c, e = make_steps(h, c, e, a, cs[s + 1 : t + 1], tanh_cs[s:t], hs[start + 1 : stop + 1])
             if Q is not None and not keep:
                 e = e.clone()  # the next chunk writes there
-        if keep:
-            ctx.save_for_backward(x, W, R, p, V, M, Q, hs, cs, tanh_cs, gates, lengths)
-            ctx.form, ctx.request = form, request
+        ctx.form = form
         c_T, e_T = (final(cs, lengths), final(gates, lengths)) if keep else (c.clone(), e)
-        return *outputs(hs, lengths), c_T, None if Q is None else e_T
+        y, h_T = finish_forward(ctx, request, hs, x, W, *weights, hs, cs, tanh_cs, gates)
+        return y, h_T, c_T, None if Q is None else e_T
 
     @staticmethod
     @only_once
     def backward(ctx: FormContext, gy: Tensor, gh: Tensor, gc: Tensor, ge: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, W, R, p, V, M, Q, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
-        form, sink = ctx.form, ctx.request.sink
+        x, W, *others, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
+        weights, form, sink = Weights(*others), ctx.form, ctx.request.sink
         (T, B, P), H, G = gy.shape, gc.shape[1], len(form.gates)
         gy, dh, g0 = outside(gy, gh, lengths)
         dc, de = (gc.clone(), copy(ge)) if lengths is None else (torch.zeros_like(gc), zeros(ge))
         ends = None if lengths is None else last(lengths, T, gy)  # where the final state's gradient comes in
-        of_input, of_weights = InputGradients(x, W, ctx.needs_input_grad[0]), WeightGradients(form, R, p, V, M, Q)
-        make_steps = backward_steps(form, R, p, V, M, Q, gc, ge, ends, de)
+        of_input, of_weights = InputGradients(x, W, ctx.needs_input_grad[0]), WeightGradients(form, weights)
+        make_steps = backward_steps(form, weights, gc, ge, ends, de)
         pieces = chunks(T, B, G, x)
         every_d = gy.new_empty(pieces[0][1], B, G * H)
         every_dh, every_dc = gy.new_empty(pieces[0][1], B, P), gy.new_empty(pieces[0][1], B, H)  # totals
@@ -136,10 +148,10 @@ class FusedLSTM(torch.autograd.Function):
         for start, stop in reversed(pieces):
             d, dhs, dcs = every_d[: stop - start], every_dh[: stop - start], every_dc[: stop - start]
             c, tanh_c, gate = cs[start : stop + 1], tanh_cs[start:stop], gates[start : stop + 1]
-            to_cell, decay = factors(form, gate[1:], c[:-1], tanh_c, p, d)
+            known = factors(form, gate[1:], c[:-1], tanh_c, weights.p, d)
             dhs[-1], dcs[-1] = dh, dc
-            with stepping(R, B):
-                make_steps(start, gate[1:], to_cell, decay, before(gy, g0, start, stop), d, dhs, dcs, dh, dc)
+            with stepping(weights.R, B):
+                make_steps(start, gate[1:], known, before(gy, g0, start, stop), d, (dhs, dcs), (dh, dc))
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[0, start:stop])
                 torch.linalg.vector_norm(dcs, dim=(1, 2), out=norms[1, start:stop])
@@ -155,15 +167,13 @@ class FusedLSTM(torch.autograd.Function):
         return of_input.dx, dh, dc, de, of_input.dW, of_weights.dR, of_input.db, *of_weights.others(), None, None
 
 
-def forward_steps(
-    form: Form, R_t: Tensor, p: Tensor | None, V: Tensor | None, M: Tensor | None, Q: Tensor | None, like: Tensor
-) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+def forward_steps(form: Form, R_t: Tensor, weights: Weights, like: Tensor) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
     """A function (h, c, e, a, cs, tanh_cs, hs) that makes the steps of a chunk, and returns the last h, c and e.
 
     a (steps, B, G H), the input's share of the pre-activations, becomes the gates; cs, tanh_cs and hs (steps, B, ...) are
-    written. `like` is (B, H).
+    written. R_t (P, G H) is Rᵀ with the columns of g doubled, `like` is (B, H).
     """
-    B, H = like.shape
+    (B, H), (_, p, V, M, Q) = like.shape, weights
     squashed = (form.gates.index("g") + form.squash_input) * H  # columns of the gates that one sigmoid serves
     one, minus, m = like.new_ones(B, H), like.new_full((B, H), -1), like.new_empty(B, H)
     p_i, p_f, p_o = form.peepholes(p)
@@ -211,47 +221,30 @@ def forward_steps(
 
 
 def backward_steps(
-    form: Form,
-    R: Tensor,
-    p: Tensor | None,
-    V: Tensor | None,
-    M: Tensor | None,
-    Q: Tensor | None,
-    gc: Tensor,
-    ge: Tensor | None,
-    ends: Tensor | None,
-    de: Tensor | None,
+    form: Form, weights: Weights, gc: Tensor, ge: Tensor | None, ends: Tensor | None, de: Tensor | None
 ) -> Callable[..., None]:
-    """A function (start, gate, to_cell, decay, g_before, d, dhs, dcs, dh, dc) that makes the steps of a chunk, last first.
+    """A function (start, gate, known, g_before, d, totals, first) that makes the steps of a chunk, last step first.
 
-    d (steps, B, G H), which holds the factors of δm and δc, becomes ∂L/∂a. The last of dhs and dcs (steps, B, ...) hold what
-    reaches h_t and c_t from later steps and from outside; all become totals. dh, dc and de receive that of the state before
-    the chunk; `g_before` gives what comes from outside. The gradients gc and ge of the final state come in where `ends`
-    (T, B, 1) is 1, unless it is None: then dc and de have them from the start.
+    `known` and d (steps, B, G H) are those of `factors`; d becomes ∂L/∂a. The last steps of `totals`, ∂L/∂h_t and ∂L/∂c_t
+    (steps, B, ...), hold what comes from later steps and from outside; all become total gradients. `first`, and de, receive
+    those of the state before the chunk; `g_before` gives the outside gradient at the state before each step. The gradients gc
+    and ge of the final state come in where `ends` (T, B, 1) is 1; where it is None, totals and de have them already.
     """
-    (B, H), G, has_o = gc.shape, len(form.gates), "o" in form.gates
+    (B, H), G, has_o, (R, p, V, M, Q) = gc.shape, len(form.gates), "o" in form.gates, weights
     p_i, p_f, p_o = form.peepholes(p)
     add_R, add_V, through_M = adding(R, B), None if V is None else adding(V, B), gc.new_empty(B, H)
 
     def make_steps(
-        start: int,
-        gate: Tensor,
-        to_cell: Tensor,
-        decay: Tensor,
-        g_before: Iterator[Tensor],
-        d: Tensor,
-        dhs: Tensor,
-        dcs: Tensor,
-        dh: Tensor,
-        dc: Tensor,
+        start: int, gate: Tensor, known: Pair, g_before: Iterator[Tensor], d: Tensor, totals: Pair, first: Pair
     ) -> None:
+        dhs, dcs = totals
         d_o, d_rest = form.split(d, missing=d)[3], d[..., : (G - has_o) * H].unflatten(2, (-1, H))
         slope = None if Q is None else torch.ops.aten.sigmoid_backward(torch.ones_like(gate), gate)
         for t, (d_t, d_ifg, d_o_t, to_cell_t, decay_t, dh_t, dc_t, dc_rows), dh_before, dc_before, g in zip(
             reversed(range(len(d))),
-            backwards(d, d_rest, d_o, to_cell, decay, dhs, dcs, dcs.unsqueeze(2)),
-            earlier(dhs, dh),
-            earlier(dcs, dc),
+            backwards(d, d_rest, d_o, *known, dhs, dcs, dcs.unsqueeze(2)),
+            earlier(dhs, first[0]),
+            earlier(dcs, first[1]),
             g_before,
             strict=True,
         ):
@@ -285,9 +278,9 @@ def backward_steps(
 class WeightGradients:
     """The gradients of R, p, V, M and Q, summed over chunks; None where there is no such weight."""
 
-    def __init__(self, form: Form, R: Tensor, p: Tensor | None, V: Tensor | None, M: Tensor | None, Q: Tensor | None):
-        self.form, self.dR = form, torch.zeros_like(R)
-        self.dp, self.dV, self.dM, self.dQ = zeros(p), zeros(V), zeros(M), zeros(Q)
+    def __init__(self, form: Form, weights: Weights):
+        self.form, self.dR = form, torch.zeros_like(weights.R)
+        self.dp, self.dV, self.dM, self.dQ = (zeros(weight) for weight in weights[1:])
 
     def add(self, d: Tensor, dhs: Tensor, h: Tensor, c: Tensor, tanh_c: Tensor, gates: Tensor) -> None:
         """The steps of a chunk, from d = ∂L/∂a and dhs = ∂L/∂h_t; h are the states before its steps; c and gates (steps + 1)
@@ -319,7 +312,7 @@ def copy(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.clone()
 
 
-def factors(form: Form, gate: Tensor, c: Tensor, tanh_c: Tensor, p: Tensor | None, d: Tensor) -> tuple[Tensor, Tensor]:
+def factors(form: Form, gate: Tensor, c: Tensor, tanh_c: Tensor, p: Tensor | None, d: Tensor) -> Pair:
     """What multiplies δm to give δc_t, and δc_t to give its share of δc_{t-1}, for the steps of a chunk; c is c_{t-1}.
 
     d receives what multiplies δc_t to give δi, δf, δg, and δm to give δo.

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from .chunks import backwards, chunks
-from .lengths import final, last, outputs, outside
+from .lengths import final, last, outside
 from .products import InputGradients, add_outer, multiplying, read_input, stepping
-from .recurrence import Context, Request, machine_code, only_once
+from .recurrence import Context, Request, finish_forward, machine_code, only_once
 
 
 def kernels(x: Tensor) -> ModuleType | None:
@@ -64,10 +64,8 @@ class LSTMSteps(torch.autograd.Function):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))
             c = cs[t]
-        if keep:
-            ctx.save_for_backward(x, W, R, p, hs, cs, tanh_cs, gates, lengths)
-            ctx.request = request
-        return *outputs(hs, lengths), final(cs, lengths) if keep else c.clone()
+        c_T = final(cs, lengths) if keep else c.clone()
+        return *finish_forward(ctx, request, hs, x, W, R, p, hs, cs, tanh_cs, gates), c_T
 
     @staticmethod
     @only_once

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from .lengths import outputs
+
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (d, y): d y (1 - y)
 tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (d, y): d (1 - y²)
 
@@ -63,6 +65,14 @@ class Context(Protocol):
     request: Request
 
     def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+
+
+def finish_forward(ctx: Context, request: Request, hs: Tensor, *saved: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(y (T, B, H), the final state (B, H)) from all states hs (T + 1, B, H); keeps `saved` and the lengths where asked to."""
+    if request.keep:
+        ctx.save_for_backward(*saved, request.lengths)
+        ctx.request = request
+    return outputs(hs, request.lengths)
 
 
 def choose_backend(backend: str, in_library: bool, library_is_faster: bool, sink: GradientSink | None) -> str:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier
-from .lengths import cut, enter, outputs, outside, ragged
+from .lengths import cut, enter, outside, ragged
 from .products import InputGradients, add_outer, adding, biases, read_input, stepping
-from .recurrence import Context, GradientSink, Request, choose_backend, library_is_faster, only_once
+from .recurrence import Context, GradientSink, Request, choose_backend, finish_forward, library_is_faster, only_once
 
 
 class Sigmoid(NamedTuple):
@@ -117,10 +117,8 @@ class FusedRNN(torch.autograd.Function):
                         if centred:
                             torch.add(centre, h_t, alpha=scale, out=h_t)
                     h = h_t
-        if request.keep:
-            ctx.save_for_backward(x, W, R, hs, request.lengths)
-            ctx.activation, ctx.request = activation, request
-        return outputs(hs, request.lengths)
+        ctx.activation = activation
+        return finish_forward(ctx, request, hs, x, W, R, hs)
 
     @staticmethod
     @only_once
