@@ -24,6 +24,8 @@ RULES = {
     "options": (set(), HEAVY | {"numpy"}),
     "kernels": (set(), HEAVY - {"torch"}),
     "data": ({"options"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
+    "hub": ({"data", "options"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
+    "text": ({"data", "options"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
     "store": (set(), HEAVY | {"numpy"}),
     "tasks": ({"data", "options"}, HEAVY - {"torch"}),
     "baselines": ({"tasks", "data", "options"}, (HEAVY - {"torch"}) | {"sklearn", "scipy"}),

@@ -196,7 +196,7 @@ def test_the_benchmark_measures_every_row(monkeypatch):
 def test_the_rows_of_two_directions():
     rows = list(bidirectional((6, 4, 8), rounds=1))
     assert [row.name.rpartition("/ ")[2] for row in rows] == ["padded", "packed"]
-    assert [row.must for row in rows] == [1.15, 0.2] and all(row.ratio > 0 for row in rows)
+    assert [row.bounds[0] for row in rows] == [1.15, 0.2] and all(row.ratio > 0 for row in rows)
 
 
 @laws

@@ -30,6 +30,8 @@ ORDER = [
     "options",
     "kernels",
     "data",
+    "hub",
+    "text",
     "store",
     "tasks",
     "baselines",
