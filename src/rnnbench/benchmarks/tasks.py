@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
-from ..baselines import run_baselines
+from ..baselines.fit import run_baselines
 from ..config.compose import compose_jobs
 from ..config.schema import load_yaml
 from ..run.execute import execute
