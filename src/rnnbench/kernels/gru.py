@@ -20,7 +20,7 @@ from torch import Tensor
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
 from .gru_steps import GRUSteps
-from .lengths import cut, enter, ragged
+from .lengths import cut_to_lengths, enter, ragged
 from .products import biases
 from .recurrence import GradientSink, Request, choose_backend, library_is_faster, machine_code
 
@@ -63,4 +63,4 @@ def library_gru(
     x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     y, h_T = torch.gru(x, h.unsqueeze(0), (W, R, b_i, b_h), True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    return (y, h_T[0]) if lengths is None else cut(y, h, lengths)
+    return (y, h_T[0]) if lengths is None else cut_to_lengths(y, h, lengths)

@@ -45,7 +45,7 @@ def outputs(hs: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     return hs[1:], h_T
 
 
-def cut(y: Tensor, h: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def cut_to_lengths(y: Tensor, h: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """(y with zeros at padding, the final state (B, H)) from outputs y (T, B, H) that went on, and the initial h (B, H)."""
     return y.masked_fill(padding(lengths, len(y)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .lengths import cut, enter, padding, ragged
+from .lengths import cut_to_lengths, enter, padding, ragged
 from .lstm_fused import Form, FusedLSTM
 from .lstm_steps import LSTMSteps, kernels
 from .products import biases
@@ -96,7 +96,7 @@ def library_lstm(
         x, W = torch.cat([x, padding(lengths, len(x)).to(x.dtype)], 2), torch.cat([W, shut.unsqueeze(1)], 1)
     weights = (W, R, *b) if M is None else (W, R, *b, M)
     y, h_T, c_T = torch.lstm(x, (h, c), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    y, h = (y, h_T[0]) if lengths is None else cut(y, h[0], lengths)
+    y, h = (y, h_T[0]) if lengths is None else cut_to_lengths(y, h[0], lengths)
     return y, (h, c_T[0])
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier
-from .lengths import cut, enter, outside, ragged
+from .lengths import cut_to_lengths, enter, outside, ragged
 from .products import InputGradients, add_outer, adding, biases, read_input, stepping
 from .recurrence import Context, GradientSink, Request, choose_backend, finish_forward, library_is_faster, only_once
 
@@ -82,7 +82,7 @@ def library_rnn(
 ) -> tuple[Tensor, Tensor]:
     weights = (W, R, *biases(R, b_i, b_h))
     y, h_T = LIBRARY[activation](x, h.unsqueeze(0), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    return (y, h_T[0]) if lengths is None else cut(y, h, lengths)
+    return (y, h_T[0]) if lengths is None else cut_to_lengths(y, h, lengths)
 
 
 class ActivationContext(Context, Protocol):
