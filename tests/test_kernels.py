@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rnnbench.benchmarks import kernels as benchmark
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
-from rnnbench.kernels import recurrence
+from rnnbench.kernels import chunks
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.recurrence import GradientSink, choose_backend, compile_steps, machine_code
@@ -164,7 +164,7 @@ def agree(ours, theirs, tolerance):
 @pytest.mark.parametrize("chunked", [False, True], ids=["one chunk", "chunks"])
 def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, dtype, tolerance, lengths, chunked, monkeypatch):
     if chunked and backend != "library":
-        monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+        monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
     x, state, weights = make(mechanism, options, extra, dtype)
     lengths = None if lengths is None else torch.tensor(lengths)
     y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, **options)
@@ -196,14 +196,14 @@ def test_the_benchmark_measures_every_row(monkeypatch):
 def test_the_rows_of_two_directions():
     rows = list(bidirectional((6, 4, 8), rounds=1))
     assert [row.name.rpartition("/ ")[2] for row in rows] == ["padded", "packed"]
-    assert [row.must for row in rows] == [1.15, 0.2] and all(row.ratio > 0 for row in rows)
+    assert [row.bounds[0] for row in rows] == [1.15, 0.2] and all(row.ratio > 0 for row in rows)
 
 
 @laws
 def test_without_gradients_the_values_are_the_same(mechanism, options, extra, backend, monkeypatch):
     x, state, weights = make(mechanism, options, extra)
     y, final = run(mechanism, x, state, weights, backend=backend, **options)
-    monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+    monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
     with torch.no_grad():
         again = run(mechanism, x, state, weights, backend=backend, **options)
     agree([again[0], *again[1]], [y, *final], 1e-13)
@@ -434,7 +434,7 @@ def test_machine_code_is_what_runs_in_one_form_a_type(mechanism, lengths, monkey
     y, final = run(mechanism, x, state, weights, backend="fused", lengths=lengths)
     assert "Steps" in type(y.grad_fn).__name__
     (y.sum() + final[0].sum()).backward()
-    monkeypatch.setattr(recurrence, "chunk_length", lambda rows, units: 2)
+    monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
     with torch.no_grad():
         run(mechanism, x, state, weights, backend="fused", lengths=lengths)
     for name in (f"{mechanism}_forward", f"{mechanism}_backward"):
@@ -527,7 +527,7 @@ for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
     if device == "cpu":
         padded = at is not None and torch.arange(T).view(-1, 1, 1) >= at.view(1, -1, 1)
         inputs = [ours[0].masked_fill(padded, 0) if at is not None else ours[0], *ours[1:]]
-        results = LSTMSteps.apply(*inputs, at, True, sink, lstm_triton)
+        results = LSTMSteps.apply(*inputs, recurrence.Request(at, True, sink, lstm_triton))
     else:
         x_, h_, c_, W_, R_, b_, p_ = ours
         y_, (h_, c_) = lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at, sink=sink)

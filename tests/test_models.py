@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rnnbench.config.schema import CONF, choice_names, choice_settings, file_departures, read_signature
-from rnnbench.kernels import StateGradients
+from rnnbench.kernels.recurrence import GradientSink
 from rnnbench.models import registry
 from rnnbench.models.cells.rnn import RNN
 from rnnbench.models.cells.transformer import rotate
@@ -215,7 +215,7 @@ def test_recording_changes_nothing_and_ends(cell, x):
     close([recorded, end], [y, state])
     with torch.no_grad():
         cell(x)
-    assert len(sinks) == cell.recurrent and all(isinstance(sink, StateGradients) for sink in sinks)
+    assert len(sinks) == cell.recurrent and all(isinstance(sink, GradientSink) for sink in sinks)
 
 
 @laws

@@ -11,7 +11,7 @@ import pytest
 
 from rnnbench.config.schema import read_signature
 from rnnbench.models.registry import MODELS
-from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe, read
 from rnnbench.tasks import NAMES
 
 
@@ -89,3 +89,41 @@ def test_every_option_says_what_it_is():
     for group, name in [("task", n) for n in NAMES] + [("mechanism", n) for n in MODELS]:
         for option in read_signature(group, name).options.values():
             assert option.comment or option.name == "input_size", f"{name}.{option.name}"
+
+
+ANNOTATED = """
+class Plugged(Task):
+    def __init__(
+        self,
+        a: Annotated[int, Range(-1, 2**8 - 1)] = 1,
+        b: Annotated[float, Range(0, open_low=True)] | None = None,
+        c: Optional[Positive] = None,
+        d: tuple[Literal["x", 2], ...] = (),
+        e: Union[int, str] = 3,
+        f: list[int] = [],
+        *,
+        g: Share,
+        h: Task = None,
+        i: Literal[choices()] = None,
+        j: Annotated[int, print("run")] = 1,
+    ): ...
+"""
+
+
+def test_annotations_are_read_and_never_run(tmp_path, capsys):
+    path = tmp_path / "plugged.py"
+    path.write_text(ANNOTATED, encoding="utf-8")
+    options = read(path, base="Task").options
+    assert {name: option.annotation for name, option in options.items()} == {
+        "a": Annotated[int, Range(-1, 255)],
+        "b": AboveZero | None,
+        "c": Positive | None,
+        "d": tuple[Literal["x", 2], ...],
+        "e": int | str,
+        "f": list[int],
+        "g": Annotated[float, Range(0, 1)],
+        "h": "Task",
+        "i": "Literal[choices()]",
+        "j": "Annotated[int, print('run')]",
+    }
+    assert options["g"].default == MISSING and capsys.readouterr().out == ""

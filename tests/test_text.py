@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -362,3 +364,35 @@ def test_arrays_are_mapped_not_copied(tmp_path: Path):
 def test_keys_are_plain_values():
     with pytest.raises(TypeError):
         cache_entry("kind", {"path": Path("x")}, fill)
+
+
+# --- the places of version 0.1
+
+
+@pytest.mark.parametrize("name", ["hub", "text"])
+def test_names_of_version_0_1_can_be_imported_and_warn(name: str):
+    """Each public name that a module of version 0.1 defined."""
+    sys.modules.pop(f"rnnbench.{name}", None)
+    with pytest.warns(DeprecationWarning, match=f"rnnbench.{name} is now rnnbench.data.{name}"):
+        old = importlib.import_module(f"rnnbench.{name}")
+    new = importlib.import_module(f"rnnbench.data.{name}")
+    assert set(old.__all__) == set(OLD_NAMES[name].split())
+    for each in old.__all__:
+        assert getattr(old, each) is getattr(new, RENAMED.get(each, each))
+
+
+OLD_NAMES = {
+    "hub": "PATIENCE STALE DataError FILES Column cache look splits table file_table digest entry complete write_arrays "
+    "write_stream read_arrays",
+    "text": "PAD UNKNOWN POOL characters whitespace basic_english Tokenizer TOKENIZERS utf8_bytes tokenizer need byte_pairs "
+    "Vocabulary read_vectors torchtext_vectors count_characters encode_characters Ragged training_batches training_rows "
+    "evaluation_rows batches_of rows_of",
+}
+RENAMED = {
+    "cache": "cache_folder",
+    "look": "check_columns",
+    "table": "read_split",
+    "digest": "table_digest",
+    "entry": "cache_entry",
+    "complete": "complete_entry",
+}

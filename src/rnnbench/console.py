@@ -1,14 +1,14 @@
-"""TODO doc."""
+"""Lines on the terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TextIO
 
 
-def say(line: str, file: Any = None) -> None:
-    """A line for whoever listens; that nobody does (`| head` has had enough) is no reason to stop what is under way."""
+def say(line: str, file: TextIO | None = None) -> None:
+    """Prints a line to `file`, by default standard output. A reader that has gone away, as in `| head`, is no error."""
     file = file or sys.stdout
     try:
         print(line, file=file, flush=True)

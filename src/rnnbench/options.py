@@ -12,17 +12,19 @@ cost milliseconds; importing the same file would import torch.
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 import difflib
 import functools
 import inspect
 import io
 import math
+import operator
 import textwrap
 import tokenize
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -72,7 +74,7 @@ class Option:
     default: Any
     comment: str = ""
 
-    def check(self, value: Any, key: str) -> Any:
+    def check(self, value: object, key: str) -> Any:
         """`value`, as the annotated type; raises BadOption naming `key`, what was got and what is allowed."""
         if value == MISSING and self.default == MISSING:
             raise BadOption(f"missing value: {key} ({describe(self.annotation)})")
@@ -103,7 +105,7 @@ class Signature:
         return ""
 
 
-def convert(value: Any, annotation: Any) -> Any:
+def convert(value: object, annotation: object) -> Any:
     """`value` as `annotation` asks; ValueError where it cannot be. A whole float is no int, a bool no number."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
@@ -137,19 +139,19 @@ def convert(value: Any, annotation: Any) -> Any:
         if value is None:
             return None
         raise ValueError
-    if type(value) is not annotation or (annotation is float and not math.isfinite(value)):
+    if type(value) is not annotation or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError
     return value
 
 
-def takes_fractions(annotation: Any) -> bool:
+def takes_fractions(annotation: object) -> bool:
     """Whether a number that is not whole may stand there."""
     if typing.get_origin(annotation) in (Annotated, typing.Union, types.UnionType):
         return any(map(takes_fractions, typing.get_args(annotation)))
     return annotation is float
 
 
-def describe(annotation: Any) -> str:
+def describe(annotation: object) -> str:
     """The annotation in a user's words: `whole number, at least 1`."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
@@ -160,7 +162,7 @@ def describe(annotation: Any) -> str:
         return ", ".join(str(part) for part in parts)
     if origin in (list, tuple):
         return f"list of: {describe(parts[0])}"
-    names = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
+    names: dict[object, str] = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
     return names.get(annotation, str(annotation))
 
 
@@ -173,7 +175,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:
     """The error for a name that is none of `words`, with the nearest of them and the whole list."""
     words = sorted(words)
-    return BadOption(f"no {kind} {word!r}{nearest(word, words)} there are: {', '.join(words)}".replace("' there", "'; there"))
+    return BadOption(f"no {kind} {word!r}{nearest(word, words) or ';'} there are: {', '.join(words)}")
 
 
 def named(kind: str, words: str | None, there: Iterable[str]) -> list[str]:
@@ -198,7 +200,8 @@ def read(path: Path, base: str | None = None, name: str | None = None) -> Signat
         if isinstance(node, ast.ClassDef) and (node.name == name or (base and base in map(ast.unparse, node.bases))):
             return _signature(node.name, node.body, source, ast.get_docstring(tree) or "")
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return Signature(_options(node.args, source), {}, ast.get_docstring(node) or "", name)
+            parameters = [*node.args.args, *node.args.kwonlyargs]
+            return Signature(_options(parameters, node.args, source), {}, ast.get_docstring(node) or "", name)
     raise LookupError(f"{path}: no class {name or 'of ' + str(base)}")
 
 
@@ -213,45 +216,45 @@ def _signature(name: str, body: list[ast.stmt], source: str, doc: str) -> Signat
             except ValueError:
                 continue  # computed, so not a plain constant
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            item.args.args.pop(0)  # self
-            options = _options(item.args, source)
+            parameters = [*item.args.args[1:], *item.args.kwonlyargs]  # without self
+            options = _options(parameters, item.args, source)
     return Signature(options, constants, doc, name)
 
 
-def _options(arguments: ast.arguments, source: str) -> dict[str, Option]:
-    """The parameters; an annotation may stand on several lines, its comment on the first or the last."""
-    everything = [*arguments.args, *arguments.kwonlyargs]
-    comments = _comments(source, everything[0].lineno, arguments) if everything else {}
-    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
-    pairs = [*zip(arguments.args, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+def _options(parameters: list[ast.arg], arguments: ast.arguments, source: str) -> dict[str, Option]:
+    """The options that `parameters`, of all `arguments` of a function, stand for.
+
+    An annotation may stand on several lines, its comment on the first or the last.
+    """
+    comments = _comments(source, parameters, arguments)
+    first = len(arguments.args) - len(arguments.defaults)  # defaults belong to the last arguments
+    defaults: dict[str, ast.expr | None] = {
+        argument.arg: default for argument, default in zip(arguments.args[first:], arguments.defaults, strict=True)
+    }
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        defaults[argument.arg] = default
     options = {}
-    for argument, default in pairs:
+    for argument in parameters:
         if argument.annotation is None:
             raise LookupError(f"{argument.arg} has no annotation")
+        default = defaults.get(argument.arg)
         last = (default or argument).end_lineno or argument.lineno
         options[argument.arg] = Option(
             argument.arg,
-            _evaluate(argument.annotation),
+            _annotated_type(argument.annotation),
             MISSING if default is None else ast.literal_eval(default),
             comments.get(argument.lineno) or comments.get(last, ""),
         )
     return options
 
 
-def _evaluate(annotation: ast.expr) -> Any:
-    """The type that an annotation in our own source writes; a class of ours that is no option stays a string."""
-    names = {**vars(typing), **{k: v for k, v in globals().items() if k[0].isupper()}}
-    try:
-        return eval(compile(ast.Expression(annotation), "<annotation>", "eval"), names)  # noqa: S307
-    except NameError:
-        return ast.unparse(annotation)
-
-
-def _comments(source: str, first: int, arguments: ast.arguments) -> dict[int, str]:
-    """The comments on the lines of a signature, by line; the rest of the file is not gone through."""
+def _comments(source: str, parameters: list[ast.arg], arguments: ast.arguments) -> dict[int, str]:
+    """The comments on the lines of the parameters, by line; the rest of the file is not gone through."""
+    if not parameters:
+        return {}
+    first = parameters[0].lineno
     defaults = [default for default in (*arguments.defaults, *arguments.kw_defaults) if default]
-    ends = [node.end_lineno for node in (*arguments.args, *arguments.kwonlyargs)] + [node.end_lineno for node in defaults]
-    last = max(end or first for end in ends)
+    last = max(end or first for end in [*(node.end_lineno for node in parameters), *(node.end_lineno for node in defaults)])
     lines = source.splitlines(keepends=True)[first - 1 : last]
     tokens = tokenize.generate_tokens(io.StringIO("(" + "".join(lines) + ")").readline)
     return {token.start[0] + first - 1: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
@@ -272,3 +275,90 @@ def dataclass_options(kind: type) -> Mapping[str, Option]:
     }
     types_ = typing.get_type_hints(kind, include_extras=True)
     return {one.name: Option(one.name, types_[one.name], one.default, said[one.name]) for one in dataclasses.fields(kind)}
+
+
+# Annotations: what may stand in them
+
+TYPES: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "list": list,
+    "tuple": tuple,
+    "dict": dict,
+    "Any": Any,
+    "Count": Count,
+    "Seed": Seed,
+    "Positive": Positive,
+    "Rate": Rate,
+    "Share": Share,
+    "AtLeastZero": AtLeastZero,
+    "AboveZero": AboveZero,
+}
+ARITHMETIC: dict[type, Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+}
+
+
+def _annotated_type(annotation: ast.expr) -> Any:
+    """The type that an annotation writes; its source where it is not that of an option, such as `Task`."""
+    try:
+        return _type(annotation)
+    except LookupError:
+        return ast.unparse(annotation)
+
+
+def _type(node: ast.expr) -> Any:
+    """A name of TYPES, unions, Literal, list, tuple, and Annotated with ranges; LookupError for anything else."""
+    match node:
+        case ast.Constant(None):
+            return None
+        case ast.Constant(builtins.Ellipsis):
+            return ...
+        case ast.Name(name) if name in TYPES:
+            return TYPES[name]
+        case ast.BinOp(left, ast.BitOr(), right):
+            return _type(left) | _type(right)
+        case ast.Subscript(ast.Name("Optional"), part):
+            return _type(part) | None
+        case ast.Subscript(ast.Name("Union"), ast.Tuple(parts)):
+            return functools.reduce(operator.or_, map(_type, parts))
+        case ast.Subscript(ast.Name("Literal"), choices):
+            return Literal[_values(choices)]
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([base, *ranges])):
+            return Annotated[_type(base), *map(_range, ranges)]
+        case ast.Subscript(ast.Name("list" | "tuple" as name), items):
+            each = items.elts if isinstance(items, ast.Tuple) else [items]
+            return TYPES[name][tuple(map(_type, each))]
+    raise LookupError(ast.unparse(node))
+
+
+def _values(node: ast.expr) -> Any:
+    """The choices of a Literal; LookupError where they are computed."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise LookupError(ast.unparse(node)) from None
+
+
+def _range(node: ast.expr) -> Range:
+    match node:
+        case ast.Call(ast.Name("Range"), numbers, named):
+            return Range(*map(_number, numbers), **{str(one.arg): _number(one.value) for one in named})
+    raise LookupError(ast.unparse(node))
+
+
+def _number(node: ast.expr) -> Any:
+    """A number, or true or false; sums, products and powers of numbers."""
+    match node:
+        case ast.Constant(int() | float() as number):
+            return number
+        case ast.UnaryOp(ast.USub(), operand):
+            return -_number(operand)
+        case ast.BinOp(left, operation, right) if type(operation) in ARITHMETIC:
+            return ARITHMETIC[type(operation)](_number(left), _number(right))
+    raise LookupError(ast.unparse(node))

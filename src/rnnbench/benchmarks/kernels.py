@@ -4,7 +4,8 @@ Every comparison runs both sides in turn in one process, on one thread, and take
 (forward and backward), which a neighbour on the same core does not enter. Both sides have the process settings. Where oneDNN's
 products are one of them, RNN and GRU are timed with these and with PyTorch's default products, on both sides each time, and
 with ours as it is set against the library's as it comes. `GEMM` is the share of our time that the matrix products take on their
-own, each at the faster of the two ways to multiply; `least` is the ratio if there were nothing else in it.
+own, each at the faster of the two ways to multiply; `least` is the ratio if there were nothing else in it. `must` and `aim` are
+upper bounds on the ratio.
 """
 
 from __future__ import annotations
@@ -31,92 +32,115 @@ from ..models.stack import Stack
 from ..run.process_settings import configure_process
 
 Shape = tuple[int, int, int]
-Closure = Callable[[], Any]
+Closure = Callable[[], object]
+Pair = tuple[float, float]  # of ours and theirs
+Bounds = tuple[float | None, float | None]  # must, aim
 
 SHAPES: list[Shape] = [(100, 64, 128), (600, 32, 128), (256, 64, 512)]  # T steps, B rows, H units and inputs
+# Bounds by shape.
+PEEPHOLES: list[Bounds] = [(1.6, 1.3), (1.9, 1.5), (1.25, 1.15)]
+GRUS: list[Bounds] = [(0.65, 0.45), (0.65, 0.45), (0.55, 0.45)]
+RNNS: list[Bounds] = [(0.75, 0.5), (0.8, 0.5), (0.6, 0.5)]
+SETTINGS: list[Bounds] = [(0.75, None), (0.75, None), (0.85, None)]
+BF16: Bounds = (0.65, None)
 
 
 class KernelRow(NamedTuple):
+    """One comparison: ours over theirs."""
+
     name: str
     shape: Shape
     ratio: float
-    must: float | None = None
-    aim: float | None = None
-    ours: float | None = None  # seconds
-    theirs: float | None = None
+    bounds: Bounds
+    seconds: Pair | None = None  # None where it is not time that is compared
     limit: float | None = None  # seconds of its matrix products
 
     def __str__(self) -> str:
-        seconds = " ".join(" " * 9 if part is None else f"{1e3 * part:9.1f}" for part in (self.ours, self.theirs))
-        bounds = " ".join("     " if part is None else f"{part:5.2f}" for part in (self.must, self.aim))
-        share = (
-            ""
-            if self.limit is None or self.ours is None or self.theirs is None
-            else (f"{self.limit / self.ours:6.0%} {self.limit / self.theirs:6.2f}")
-        )
+        seconds = " ".join(" " * 9 if part is None else f"{1e3 * part:9.1f}" for part in self.seconds or (None, None))
+        bounds = " ".join("     " if part is None else f"{part:5.2f}" for part in self.bounds)
+        share = ""
+        if self.limit is not None and self.seconds is not None:
+            ours, theirs = self.seconds
+            share = f"{self.limit / ours:6.0%} {self.limit / theirs:6.2f}"
         shape = ",".join(map(str, self.shape))
         return f"{self.name:44s} {shape:>11s} {seconds} {self.ratio:7.3f}  {bounds}  {share}"
 
 
-def kernel_table(quick: bool = False) -> list[KernelRow]:
-    """Measures and prints; `quick` takes fewer rounds and leaves the largest shape out. Returns what was printed."""
+def timed_row(name: str, shape: Shape, seconds: Pair, limit: float, bounds: Bounds = (None, None)) -> KernelRow:
+    ours, theirs = seconds
+    return KernelRow(name, shape, ours / theirs, bounds, seconds, limit)
+
+
+def main(quick: bool = False, words: Sequence[str] = ()) -> None:
+    """Prints each kernel's time against the library's, and against what this machine's matrix products allow.
+
+    `quick` takes fewer rounds and leaves the largest shapes out.
+    """
     settings = configure_process()
     print("settings:", ", ".join(f"{name} {value}" for name, value in settings.items()))
     times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
     print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
-    rows = []
     for row in measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"]):
         print(row, flush=True)
-        rows.append(row)
-    return rows
+    for shape in SHAPES[:1] if quick else SHAPES:
+        for row in bidirectional(shape, 3 if quick or shape[2] > 128 else 7):
+            print(row, flush=True)
+
+
+# The comparisons
 
 
 def measurements(shapes: list[Shape], rounds: int, fast: bool) -> Iterator[KernelRow]:
+    """The rows of one direction; `fast` says whether oneDNN's products are among the process settings."""
     for k, shape in enumerate(shapes):
         few = rounds if shape[2] < 512 else max(3, rounds // 3)
         of_lstm = product_seconds(shape, 4)
-        ours, theirs = passes("lstm", shape, peepholes=True)
-        times = interleaved({"ours": ours, "theirs": theirs}, few)
-        must, aim = [(1.6, 1.3), (1.9, 1.5), (1.25, 1.15)][k]
-        yield kernel_row("peephole LSTM / nn.LSTM", shape, times["ours"], times["theirs"], must, aim, of_lstm)
-        memory = saved_bytes(ours) / saved_bytes(theirs)
-        yield KernelRow("  its memory kept for the backward pass", shape, memory, must=1.3, aim=1.0)
-        yield from steps_compiled(shape, ours, few, of_lstm)
-        for name, gates, must, aim in (("GRU", 3, [0.65, 0.65, 0.55][k], 0.45), ("RNN", 1, [0.75, 0.8, 0.6][k], 0.5)):
-            ours, theirs = passes(name.lower(), shape)
-            sides = {"ours, default": with_default_products(ours), "theirs, default": with_default_products(theirs)}
-            times = interleaved(sides | ({"ours": ours, "theirs": theirs} if fast else {}), few)
-            least = product_seconds(shape, gates)
-            both = times["ours, default"], times["theirs, default"]
-            yield kernel_row(f"{name} / nn.{name}, default products", shape, *both, must, aim, least)
-            if fast:
-                yield kernel_row(
-                    f"{name} / nn.{name}, oneDNN's products", shape, times["ours"], times["theirs"], must, aim, least
-                )
-                yield kernel_row(
-                    f"  {name} so / nn.{name} as it comes", shape, times["ours"], times["theirs, default"], limit=least
-                )
-            if name == "GRU":
-                yield from steps_compiled(shape, ours, few, least)
-                times = interleaved({"bf16": autocast(theirs), "fp32": ours}, few)
-                yield kernel_row(
-                    "GRU in bf16 / fp32",
-                    shape,
-                    times["bf16"],
-                    times["fp32"],
-                    limit=product_seconds(shape, gates, torch.bfloat16),
-                )
+        yield from of_peepholes(shape, few, of_lstm, PEEPHOLES[k])
+        yield from of_gru_or_rnn("GRU", shape, few, product_seconds(shape, 3), GRUS[k], fast)
+        yield from of_gru_or_rnn("RNN", shape, few, product_seconds(shape, 1), RNNS[k], fast)
         _, theirs = passes("lstm", shape)
-        times = interleaved({"bf16": autocast(theirs), "fp32": theirs}, few)
-        least = product_seconds(shape, 4, torch.bfloat16)
-        yield kernel_row("LSTM in bf16 / fp32", shape, times["bf16"], times["fp32"], must=0.65, limit=least)
+        yield in_bf16("LSTM in bf16 / fp32", shape, theirs, theirs, few, 4, BF16)
         pairs = [(fresh(shape, settled=True), fresh(shape, settled=False)) for _ in range(max(1, few // 3))]
-        with_, without = (statistics.median(side) for side in zip(*pairs, strict=True))
-        must = [0.75, 0.75, 0.85][k]
-        yield kernel_row("nn.LSTM with process settings / without", shape, with_, without, must, limit=of_lstm)
+        settled, as_it_comes = (statistics.median(side) for side in zip(*pairs, strict=True))
+        yield timed_row("nn.LSTM with process settings / without", shape, (settled, as_it_comes), of_lstm, SETTINGS[k])
 
 
-def steps_compiled(shape: Shape, side: Closure, rounds: int, least: float) -> Iterator[KernelRow]:
+def of_peepholes(shape: Shape, rounds: int, limit: float, bounds: Bounds) -> Iterator[KernelRow]:
+    """The LSTM with peepholes against the library's without."""
+    ours, theirs = passes("lstm", shape, peepholes=True)
+    times = interleaved({"ours": ours, "theirs": theirs}, rounds)
+    yield timed_row("peephole LSTM / nn.LSTM", shape, (times["ours"], times["theirs"]), limit, bounds)
+    memory = saved_bytes(ours) / saved_bytes(theirs)
+    yield KernelRow("  its memory kept for the backward pass", shape, memory, (1.3, 1.0))
+    yield from steps_compiled(shape, ours, rounds, limit)
+
+
+def of_gru_or_rnn(name: str, shape: Shape, rounds: int, limit: float, bounds: Bounds, fast: bool) -> Iterator[KernelRow]:
+    ours, theirs = passes(name.lower(), shape)
+    sides = {"ours, default": with_default_products(ours), "theirs, default": with_default_products(theirs)}
+    if fast:
+        sides |= {"ours": ours, "theirs": theirs}
+    times = interleaved(sides, rounds)
+    both = times["ours, default"], times["theirs, default"]
+    yield timed_row(f"{name} / nn.{name}, default products", shape, both, limit, bounds)
+    if fast:
+        yield timed_row(f"{name} / nn.{name}, oneDNN's products", shape, (times["ours"], times["theirs"]), limit, bounds)
+        so = times["ours"], times["theirs, default"]
+        yield timed_row(f"  {name} so / nn.{name} as it comes", shape, so, limit)
+    if name == "GRU":
+        yield from steps_compiled(shape, ours, rounds, limit)
+        yield in_bf16("GRU in bf16 / fp32", shape, theirs, ours, rounds, 3)
+
+
+def in_bf16(
+    name: str, shape: Shape, side: Closure, against: Closure, rounds: int, gates: int, bounds: Bounds = (None, None)
+) -> KernelRow:
+    """`side` under autocast to bf16 over `against` in fp32."""
+    times = interleaved({"bf16": autocast(side), "fp32": against}, rounds)
+    return timed_row(name, shape, (times["bf16"], times["fp32"]), product_seconds(shape, gates, torch.bfloat16), bounds)
+
+
+def steps_compiled(shape: Shape, side: Closure, rounds: int, limit: float) -> Iterator[KernelRow]:
     """What machine code saves of `side`, where it is in force."""
 
     def by_operations() -> None:
@@ -128,19 +152,42 @@ def steps_compiled(shape: Shape, side: Closure, rounds: int, least: float) -> It
 
     if compile_steps(True):
         times = interleaved({"compiled": side, "operations": by_operations}, rounds)
-        yield kernel_row("  its steps as machine code / operations", shape, times["compiled"], times["operations"], limit=least)
+        both = times["compiled"], times["operations"]
+        yield timed_row("  its steps as machine code / operations", shape, both, limit)
 
 
-def kernel_row(
-    name: str,
-    shape: Shape,
-    ours: float,
-    theirs: float,
-    must: float | None = None,
-    aim: float | None = None,
-    limit: float | None = None,
-) -> KernelRow:
-    return KernelRow(name, shape, ours / theirs, must, aim, ours, theirs, limit)
+def bidirectional(shape: Shape, rounds: int) -> Iterator[KernelRow]:
+    """A bidirectional LSTM of lengths from T / 2 to T, exact.
+
+    Against the same without lengths, which reads padding and is wrong, and against the library's packed sequences.
+    """
+    T, B, H = shape
+    lengths = torch.linspace(T // 2, T, B).long()
+    ours, theirs = Stack(lambda size: MODELS["lstm"](size, H), H, bidirectional=True), nn.LSTM(H, H, bidirectional=True)
+    x, weights = torch.randn(B, T, H), torch.randn(B, T, 2 * H)
+    valid = (torch.arange(T) < lengths.unsqueeze(1)).unsqueeze(2)
+
+    def packed() -> Tensor:
+        y, _ = theirs(pack_padded_sequence(x.transpose(0, 1), lengths, enforce_sorted=False))
+        return pad_packed_sequence(y, total_length=T)[0].transpose(0, 1)
+
+    def trained(output: Callable[[], Tensor]) -> Closure:
+        def one_pass() -> None:
+            for parameter in (*ours.parameters(), *theirs.parameters()):
+                parameter.grad = None
+            (output() * weights).masked_fill(~valid, 0).sum().backward()
+
+        return one_pass
+
+    sides = {"exact": trained(lambda: ours(x, None, lengths)[0]), "padded": trained(lambda: ours(x)[0])}
+    times = interleaved(sides, rounds)
+    name, limit = "bidirectional LSTM with lengths", 2 * product_seconds(shape, 4)
+    yield timed_row(f"{name} / padded", shape, (times["exact"], times["padded"]), limit, (1.15, 1.0))
+    times = interleaved({"exact": sides["exact"], "packed": trained(packed)}, min(rounds, 3))
+    yield timed_row(f"{name} / packed", shape, (times["exact"], times["packed"]), limit, (0.2, None))
+
+
+# What is timed
 
 
 def passes(name: str, shape: Shape, peepholes: bool = False) -> tuple[Closure, Closure]:
@@ -167,17 +214,6 @@ def passes(name: str, shape: Shape, peepholes: bool = False) -> tuple[Closure, C
         return one_pass
 
     return trained(forward), trained(lambda: module(x)[0])
-
-
-def interleaved(sides: dict[str, Closure], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each, taken in turn after two rounds to warm up, in which memory still grows."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds + 2):
-        for name, side in sides.items():
-            start = time.process_time()
-            side()
-            times[name].append(time.process_time() - start)
-    return {name: statistics.median(taken[2:]) for name, taken in times.items()}
 
 
 @contextmanager
@@ -208,6 +244,34 @@ def autocast(side: Closure) -> Closure:
             side()
 
     return run
+
+
+# How it is measured
+
+
+def interleaved(sides: dict[str, Closure], rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each, taken in turn after two rounds to warm up, in which memory still grows."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds + 2):
+        for name, side in sides.items():
+            start = time.process_time()
+            side()
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(taken[2:]) for name, taken in times.items()}
+
+
+def fresh(shape: Shape, settled: bool) -> float:
+    """Seconds of a pass of nn.LSTM in a process of its own, on one thread."""
+    arguments = {"threads": 1} if settled else {"threads": 1, "allocator": False, "fast_matmul": False}
+    code = (
+        "import json, sys\n"
+        "from rnnbench.benchmarks.kernels import interleaved, passes\n"
+        "from rnnbench.run.process_settings import configure_process\n"
+        "shape, arguments = json.loads(sys.argv[1]); configure_process(**arguments)\n"
+        "print(interleaved({'lstm': passes('lstm', shape)[1]}, 7)['lstm'])"
+    )
+    command = [sys.executable, "-c", code, json.dumps([shape, arguments])]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def saved_bytes(side: Closure) -> int:
@@ -248,52 +312,3 @@ def fastest(product: Closure, times: int) -> float:
             product()
 
     return min(interleaved({"fast": repeated, "plain": with_default_products(repeated)}, 3).values()) / times
-
-
-def fresh(shape: Shape, settled: bool) -> float:
-    """Seconds of a pass of nn.LSTM in a process of its own, on one thread."""
-    arguments = {"threads": 1} if settled else {"threads": 1, "allocator": False, "fast_matmul": False}
-    code = (
-        "import json, sys; from rnnbench import process; from rnnbench.kernels import benchmark\n"
-        "shape, arguments = json.loads(sys.argv[1]); process.settle(**arguments)\n"
-        "print(benchmark.interleaved({'lstm': benchmark.passes('lstm', shape)[1]}, 7)['lstm'])"
-    )
-    command = [sys.executable, "-c", code, json.dumps([shape, arguments])]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def main(quick: bool = False, words: Sequence[str] = ()) -> None:
-    """Prints each kernel's time against the library's, and against what this machine's matrix products allow."""
-    kernel_table(quick=quick)
-    for shape in SHAPES[:1] if quick else SHAPES:
-        for row in bidirectional(shape, 3 if quick or shape[2] > 128 else 7):
-            print(row, flush=True)
-
-
-def bidirectional(shape: tuple[int, int, int], rounds: int) -> Iterator[KernelRow]:
-    """A bidirectional LSTM of lengths from T / 2 to T, exact: against the same without lengths, which reads padding and is
-    wrong, and against packed sequences, as the library has it."""
-    T, B, H = shape
-    lengths = torch.linspace(T // 2, T, B).long()
-    ours, theirs = Stack(lambda size: MODELS["lstm"](size, H), H, bidirectional=True), nn.LSTM(H, H, bidirectional=True)
-    x, weights = torch.randn(B, T, H), torch.randn(B, T, 2 * H)
-    valid = (torch.arange(T) < lengths.unsqueeze(1)).unsqueeze(2)
-
-    def packed() -> Tensor:
-        y, _ = theirs(pack_padded_sequence(x.transpose(0, 1), lengths, enforce_sorted=False))
-        return pad_packed_sequence(y, total_length=T)[0].transpose(0, 1)
-
-    def trained(output: Callable[[], Tensor]) -> Callable[[], None]:
-        def one_pass() -> None:
-            for parameter in (*ours.parameters(), *theirs.parameters()):
-                parameter.grad = None
-            (output() * weights).masked_fill(~valid, 0).sum().backward()
-
-        return one_pass
-
-    sides = {"exact": trained(lambda: ours(x, None, lengths)[0]), "padded": trained(lambda: ours(x)[0])}
-    times = interleaved(sides, rounds)
-    name, least = "bidirectional LSTM with lengths", 2 * product_seconds(shape, 4)
-    yield kernel_row(f"{name} / padded", shape, times["exact"], times["padded"], 1.15, 1.0, least)
-    times = interleaved({"exact": sides["exact"], "packed": trained(packed)}, min(rounds, 3))
-    yield kernel_row(f"{name} / packed", shape, times["exact"], times["packed"], 0.2, limit=least)

@@ -28,7 +28,9 @@ STORE = 100_000  # runs
 # and a loader that collates them, Lightning and PyTorch as they come.
 DEFAULT = """
 import hydra, torch, pytorch_lightning as lightning
-from rnnbench import config, run
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.hydra_store import register_config
+from rnnbench.run.plan import make_task
 
 class Script(lightning.LightningModule):
     def __init__(self, kind, width):
@@ -47,9 +49,9 @@ class Script(lightning.LightningModule):
 
 @hydra.main(version_base="1.3", config_path=None)
 def main(cfg):
-    config.register.cache_clear()
-    (settings,) = config.jobs([f"model={cfg.kind}", f"seed={cfg.seed}", *{words!r}], sweep=False)
-    task, train = run.make_task(settings), settings["train"]
+    register_config.cache_clear()
+    (settings,) = compose_jobs([f"model={cfg.kind}", f"seed={cfg.seed}", *{words!r}], sweep=False)
+    task, train = make_task(settings), settings["train"]
     made = [task.batch("train", step, train["batch_size"], cfg.seed) for step in range(train["steps"])]
     rows = torch.utils.data.TensorDataset(torch.cat([b.inputs for b in made]), torch.cat([b.targets[:, 0] for b in made]))
     loader = torch.utils.data.DataLoader(rows, batch_size=train["batch_size"], shuffle=True)
@@ -138,7 +140,8 @@ def throughput(counts: tuple[int, int], steps: int) -> None:
             ways["a default script, joblib"] = [*script, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
         for count in counts:
             for name, words in ways.items():
-                seeds = f"{'+' * (words[1] == 'script.py')}seed=range({count // 2})"
+                plus = "+" if words[1] == "script.py" else ""  # Hydra's sign for a key that the script's config lacks
+                seeds = f"{plus}seed=range({count // 2})"
                 places = [f"{word}_{count}" if word.startswith("runs=") else word for word in words]
                 took.setdefault(name, []).append(timed([*places, seeds], place)[0])
     few, many = counts
@@ -160,17 +163,19 @@ def throughput(counts: tuple[int, int], steps: int) -> None:
 # The same training with nothing around it, each time that a line comes in.
 BARE = """
 import sys, time
-from rnnbench import config, process
 from rnnbench.benchmarks.overhead import trained
-from rnnbench import run, training
+from rnnbench.config.compose import compose_jobs
+from rnnbench.run.plan import make_task
+from rnnbench.run.process_settings import configure_process
+from rnnbench.training.learner import Learner
 
-process.settle()
-(settings,) = config.jobs([*sys.argv[1:], "model=lstm"], sweep=False)
-task = run.make_task(settings)
-trained(training.Learner, settings, task)
+configure_process()
+(settings,) = compose_jobs([*sys.argv[1:], "model=lstm"], sweep=False)
+task = make_task(settings)
+trained(Learner, settings, task)
 for line in sys.stdin:
     began = time.perf_counter()
-    trained(training.Learner, settings, task)
+    trained(Learner, settings, task)
     print(time.perf_counter() - began, flush=True)
 """
 

@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from rnnbench.tasks.task import Task
 
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
@@ -48,7 +49,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> float:
     return ratio
 
 
-def _bare(settings: Settings, task: Any, steps: int) -> float:
+def _bare(settings: Settings, task: Task, steps: int) -> float:
     """Steps a second of the plainest loop."""
     torch.manual_seed(0)
     network = make_network(settings, task)
@@ -65,13 +66,13 @@ def _bare(settings: Settings, task: Any, steps: int) -> float:
     return steps / (time.perf_counter() - started)
 
 
-def _ours(settings: Settings, task: Any) -> float:
+def _ours(settings: Settings, task: Task) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
     learner = trained(Learner, settings, task)
     return learner.step / learner.seconds
 
 
-def trained(kind: type[Learner], settings: Settings, task: Any) -> Learner:
+def trained(kind: type[Learner], settings: Settings, task: Task) -> Learner:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(Path(place) / "run")

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 
-from ..baselines import run_baselines
+from ..baselines.fit import run_baselines
 from ..config.compose import compose_jobs
 from ..config.schema import load_yaml
 from ..reproduction.declaration import SWEEPS

@@ -23,6 +23,8 @@ from typing import Any
 
 import torch
 
+from rnnbench.tasks.task import Task
+
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
 from ..run.journal import Journal
@@ -49,7 +51,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
-    def answer(self, path: str, body: bytes) -> Any:
+    def answer(self, path: str, body: bytes) -> dict[str, object]:
         if path != "/graphql":
             return {"exitcode": None, "limits": {}}
         asked = json.loads(body)
@@ -154,7 +156,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
     return measured
 
 
-def one_round(settings: Settings, task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
+def one_round(settings: Settings, task: Task, server: Server, state: str, name: str, place: Path) -> Cost:
     """What one training cost."""
     server.state = "well"
     folder = RunFolder(place / name)

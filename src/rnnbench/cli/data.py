@@ -36,7 +36,7 @@ def prepare_command(options: argparse.Namespace) -> int:
 
 def baseline_command(options: argparse.Namespace) -> int:
     task = prepared_task(options)
-    from ..baselines import baseline_lines, run_baselines
+    from ..baselines.fit import baseline_lines, run_baselines
 
     try:
         for line in baseline_lines(task, run_baselines(task)):

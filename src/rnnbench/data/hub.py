@@ -26,7 +26,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 
@@ -251,7 +251,7 @@ def _unavailable(name: str, config: str | None, reason: str) -> str:
     )
 
 
-def cache_entry(kind: str, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+def cache_entry(kind: str, key: Mapping[str, object], make: Callable[[Path], None]) -> Path:
     """The cache folder of what `key` describes; `make(folder)` fills it the first time.
 
     `key` holds all that the content depends on: hash of the data, options, version.

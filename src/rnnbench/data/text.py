@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy
 
@@ -64,7 +64,7 @@ def tokenizer(name: str, texts: Iterable[str] = (), size: int = 0) -> Tokenizer:
     return TOKENIZERS[name]
 
 
-def need(module: str, extra: str) -> Any:
+def need(module: str, extra: str) -> ModuleType:
     """The module of a package that only the extra `extra` installs; ValueError gives the line that installs it."""
     try:
         return import_module(module)

@@ -105,11 +105,11 @@ class RegexTokenizer:
 
 
 class Absent:
-    def __init__(self, *_: Any, **__: Any):
+    def __init__(self, *_: object, **__: object):
         raise NotImplementedError("this operation of torchtext is compiled, and does not load on this torch")
 
 
-def load_torchtext() -> Any:
+def load_torchtext() -> ModuleType:
     """The module torchtext, imported; ValueError where it is not installed."""
     try:
         import torchtext

@@ -29,6 +29,7 @@ if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set")
 
 OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # a multiplication and an addition may be one
+Array = numpy.ndarray
 F = numpy.float32
 PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
@@ -36,7 +37,7 @@ LARGEST = F(87)  # e^87 and e^-87 are normal numbers
 
 
 @intrinsic
-def power_of_two(context: Any, n: Any) -> Any:
+def _power_of_two(context: Any, n: Any) -> Any:
     """2^n as float32 from an int32 between -126 and 127: the bits of its exponent."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -47,12 +48,12 @@ def power_of_two(context: Any, n: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Any) -> Any:  # the annotation of x that Numba compares with those below
     """1 / (1 + e^-x); compiled as one of the two below."""
     raise NotImplementedError
 
 
-def sigmoid_float32(x: Any) -> Any:
+def _sigmoid_float32(x: Any) -> Any:
     y = min(max(-x, -LARGEST), LARGEST)
     n = numpy.floor(y * PER_LN_2 + F(0.5))
     r = (y - n * LN_2_HIGH) - n * LN_2_LOW
@@ -64,19 +65,19 @@ def sigmoid_float32(x: Any) -> Any:
     e = e * r + TAYLOR[2]
     e = e * r + TAYLOR[1]
     e = e * r + TAYLOR[0]
-    return F(1) / (F(1) + e * power_of_two(numpy.int32(n)))  # type: ignore[call-arg]
+    return F(1) / (F(1) + e * _power_of_two(numpy.int32(n)))  # type: ignore[call-arg]
 
 
-def sigmoid_float64(x: Any) -> Any:
+def _sigmoid_float64(x: Any) -> Any:
     return 1 / (1 + math.exp(-x))
 
 
 @overload(sigmoid, jit_options=OPTIONS)  # type: ignore[arg-type]
-def choose_sigmoid(x: Any) -> Any:
-    return sigmoid_float32 if x == types.float32 else sigmoid_float64
+def _choose_sigmoid(x: Any) -> Any:
+    return _sigmoid_float32 if x == types.float32 else _sigmoid_float64
 
 
-def lstm_forward_step(t: int, product: Any, p: Any, a: Any, cs: Any, tanh_cs: Any, hs: Any) -> None:
+def lstm_forward_step(t: int, product: Array, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
     H, one, two = cs.shape[2], a.dtype.type(1), a.dtype.type(2)
     p_i, p_f, p_o = p[0], p[1], p[2]
     for b in range(a.shape[1]):
@@ -96,7 +97,17 @@ def lstm_forward_step(t: int, product: Any, p: Any, a: Any, cs: Any, tanh_cs: An
 
 
 def lstm_backward_step(
-    t: int, product: Any, p: Any, gates: Any, cs: Any, tanh_cs: Any, gy: Any, dc: Any, dhs: Any, dcs: Any, d: Any
+    t: int,
+    product: Array,
+    p: Array,
+    gates: Array,
+    cs: Array,
+    tanh_cs: Array,
+    gy: Array,
+    dc: Array,
+    dhs: Array,
+    dcs: Array,
+    d: Array,
 ) -> None:
     H, one, k = cs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
     p_i, p_f, p_o = p[0], p[1], p[2]
@@ -120,7 +131,7 @@ def lstm_backward_step(
             later[j] = total * f[j] + to_i * p_i[j] + to_f * p_f[j]
 
 
-def gru_forward_step(t: int, product: Any, b_n: Any, a: Any, qs: Any, hs: Any) -> None:
+def gru_forward_step(t: int, product: Array, b_n: Array, a: Array, qs: Array, hs: Array) -> None:
     H, one, two, k = hs.shape[2], a.dtype.type(1), a.dtype.type(2), min(t, len(qs) - 1)
     for b in range(a.shape[1]):
         r, z, n = a[t, b, :H], a[t, b, H : 2 * H], a[t, b, 2 * H :]
@@ -134,7 +145,9 @@ def gru_forward_step(t: int, product: Any, b_n: Any, a: Any, qs: Any, hs: Any) -
             h[j] = n[j] + z[j] * (before[j] - n[j])
 
 
-def gru_backward_step(t: int, product: Any, gates: Any, qs: Any, hs: Any, gy: Any, dh: Any, dhs: Any, d: Any, d_n: Any) -> None:
+def gru_backward_step(
+    t: int, product: Array, gates: Array, qs: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, d_n: Array
+) -> None:
     H, one, k = hs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
     for b in range(d.shape[1]):
         r, z, n = gates[t, b, :H], gates[t, b, H : 2 * H], gates[t, b, 2 * H :]
@@ -151,7 +164,7 @@ def gru_backward_step(t: int, product: Any, gates: Any, qs: Any, hs: Any, gy: An
             later[j] = dh_t * z[j]
 
 
-def kernel(step: Any) -> Callable[..., Callable[[int, Tensor], None]]:
+def kernel(step: Callable[..., None]) -> Callable[..., Callable[[int, Tensor], None]]:
     """`step` (t, product, *arrays) as a function of a chunk's tensors, all contiguous, that returns a function (t, product)."""
     try:
         compiled = numba.njit(cache=True, **OPTIONS)(step)

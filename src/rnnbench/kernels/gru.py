@@ -20,7 +20,9 @@ from torch import Tensor
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
 from .gru_steps import GRUSteps
-from .recurrence import GradientSink, biases, choose_backend, enter, final, library_is_faster, machine_code, padding, ragged
+from .lengths import cut_to_lengths, enter, ragged
+from .products import biases
+from .recurrence import GradientSink, Request, choose_backend, library_is_faster, machine_code
 
 
 def gru(
@@ -49,17 +51,16 @@ def gru(
     b_i, b_h = biases(R, b_i, b_h)
     if choose_backend(backend, reset == "after", library_is_faster(x, R), sink) == "library":
         return library_gru(x, h, W, R, b_i, b_h, lengths)
-    arguments = (x, h.to(R.dtype), W, R, b_i, b_h, lengths, torch.is_grad_enabled(), sink)
+    kernel = machine_code(x) if reset == "after" else None
     if reset == "before":
-        return ResetBefore.apply(*arguments)
-    kernel = machine_code(x)
-    return ResetAfter.apply(*arguments) if kernel is None else GRUSteps.apply(*arguments, kernel)
+        fused: type[torch.autograd.Function] = ResetBefore
+    else:
+        fused = ResetAfter if kernel is None else GRUSteps
+    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, Request(lengths, torch.is_grad_enabled(), sink, kernel))
 
 
 def library_gru(
     x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     y, h_T = torch.gru(x, h.unsqueeze(0), (W, R, b_i, b_h), True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    if lengths is None:
-        return y, h_T[0]
-    return y.masked_fill(padding(lengths, len(x)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
+    return (y, h_T[0]) if lengths is None else cut_to_lengths(y, h, lengths)

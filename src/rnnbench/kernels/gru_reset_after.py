@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from .recurrence import (
-    GradientSink,
-    add_gradients,
-    adding,
-    backwards,
-    before,
-    chunks,
-    earlier,
-    final,
-    multiplying,
-    only_once,
-    outside,
-    padding,
-    sigmoid_backward,
-    stepping,
-    steps,
-)
+from .chunks import backwards, before, chunks, earlier, steps
+from .lengths import outside
+from .products import InputGradients, add_outer, adding, multiplying, read_input, stepping
+from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward
 
 
 class ResetAfter(torch.autograd.Function):
@@ -31,27 +16,17 @@ class ResetAfter(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        h: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b_i: Tensor,
-        b_h: Tensor,
-        lengths: Tensor | None,
-        keep: bool,
-        sink: GradientSink | None,
+        ctx: Context, x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        (T, B, _), H = x.shape, R.shape[1]
+        (T, B, _), H, keep = x.shape, R.shape[1], request.keep
         W_t, b, b_hn = input_share(W, b_i, b_h)
-        hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
+        hs, qs, pieces = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H), chunks(T, B, 3, x)
         hs[0] = h
-        pieces = chunks(T, B, 3, x)
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
         minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B), hs[0]
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
-            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            read_input(x[start:stop], W_t, b, out=a)
             q_s = qs[start:stop] if keep else qs.expand(stop - start, B, H)
             with stepping(R, B):
                 for rz, r, z, n, q, h_t in steps(a[..., : 2 * H], *a.split(H, 2), q_s, hs[start + 1 : stop + 1]):
@@ -62,25 +37,18 @@ class ResetAfter(torch.autograd.Function):
                     torch.add(minus, n, alpha=2, out=n)
                     torch.lerp(n, h, z, out=h_t)
                     h = h_t
-        h_T = final(hs, lengths)
-        if lengths is not None:
-            hs[1:].masked_fill_(padding(lengths, T), 0)
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, qs, lengths)
-            ctx.sink = sink
-        return hs[1:], h_T
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
 
     @staticmethod
     @only_once
-    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
-        T, B, H = gy.shape
+        (T, B, H), sink = gy.shape, ctx.request.sink
         gy, dh, g0 = outside(gy, gh, lengths)
-        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        dW, dR, db_i, db_h = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H), R.new_zeros(3 * H)
+        of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
         pieces = chunks(T, B, 3, x)
         ds, all_totals = gates.new_empty(pieces[0][1], B, 3 * H), gates.new_empty(pieces[0][1], B, H)
-        add_product, norms = adding(R, B), None if ctx.sink is None else gy.new_empty(T)
+        add_product, norms = adding(R, B), None if sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):
             d, totals = ds[: stop - start], all_totals[: stop - start]
             (r, z, n), q = gates[start:stop].split(H, 2), qs[start:stop]
@@ -102,13 +70,13 @@ class ResetAfter(torch.autograd.Function):
                     add_product(dh_before, d_t, dh_before)
             if norms is not None:
                 torch.linalg.vector_norm(totals, dim=(1, 2), out=norms[start:stop])
-            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
+            add_outer(dR, d, hs[start:stop])
             db_h.add_(d.sum((0, 1)))
             torch.mul(d_n, totals, out=d_q)
-            add_gradients(d, x, W, dx, dW, db_i, start, stop)
-        if norms is not None:
-            ctx.sink.h = norms
-        return dx, dh, dW, dR, db_i, db_h, None, None, None
+            of_input.add(d, start, stop)
+        if sink is not None:
+            sink.h = norms
+        return of_input.dx, dh, of_input.dW, dR, of_input.db, db_h, None
 
 
 def input_share(W: Tensor, b_i: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from .chunks import backwards, before, chunks, steps
 from .gru_reset_after import double_n
-from .recurrence import (
-    GradientSink,
-    add_gradients,
-    adding,
-    backwards,
-    before,
-    chunks,
-    final,
-    multiplying,
-    only_once,
-    outside,
-    padding,
-    sigmoid_backward,
-    stepping,
-    steps,
-    tanh_backward,
-)
+from .lengths import outside
+from .products import InputGradients, add_outer, adding, multiplying, read_input, stepping
+from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward, tanh_backward
 
 
 class ResetBefore(torch.autograd.Function):
@@ -32,29 +17,19 @@ class ResetBefore(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        h: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b_i: Tensor,
-        b_h: Tensor,
-        lengths: Tensor | None,
-        keep: bool,
-        sink: GradientSink | None,
+        ctx: Context, x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        (T, B, _), H = x.shape, R.shape[1]
+        (T, B, _), H, keep = x.shape, R.shape[1], request.keep
         W_t, b = double_n(W, H).t(), double_n(b_i + b_h, H)
         R_rz, R_n = double_n(R, H).split((2 * H, H))
-        hs = x.new_empty(T + 1, B, H)
+        hs, pieces = x.new_empty(T + 1, B, H), chunks(T, B, 3, x)
         hs[0] = h
-        pieces = chunks(T, B, 3, x)
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
         minus, rh, h = x.new_full((B, H), -1), x.new_empty(B, H), hs[0]
         add_rz, add_n = adding(R_rz.t(), B), adding(R_n.t(), B)
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
-            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            read_input(x[start:stop], W_t, b, out=a)
             with stepping(R, B):
                 for rz, r, z, n, h_t in steps(a[..., : 2 * H], *a.split(H, 2), hs[start + 1 : stop + 1]):
                     add_rz(rz, h, rz)
@@ -64,26 +39,19 @@ class ResetBefore(torch.autograd.Function):
                     torch.add(minus, n, alpha=2, out=n)
                     torch.lerp(n, h, z, out=h_t)
                     h = h_t
-        h_T = final(hs, lengths)
-        if lengths is not None:
-            hs[1:].masked_fill_(padding(lengths, T), 0)
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, lengths)
-            ctx.sink = sink
-        return hs[1:], h_T
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates)
 
     @staticmethod
     @only_once
-    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, lengths = ctx.saved_tensors
-        T, B, H = gy.shape
+        (T, B, H), sink = gy.shape, ctx.request.sink
         gy, dh, g0 = outside(gy, gh, lengths)
-        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H)
+        of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
         (R_rz, R_n), (dR_rz, dR_n) = R.split((2 * H, H)), dR.split((2 * H, H))
         add_rz, multiply_n = adding(R_rz, B), multiplying(R_n, B)
         pieces = chunks(T, B, 3, x)
-        every_d, norms = gates.new_empty(pieces[0][1], B, 3 * H), None if ctx.sink is None else gy.new_empty(T)
+        every_d, norms = gates.new_empty(pieces[0][1], B, 3 * H), None if sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):
             d, h = every_d[: stop - start], hs[start:stop]
             (r, z, n), (d_r, d_z, d_n) = gates[start:stop].split(H, 2), d.split(H, 2)
@@ -104,9 +72,9 @@ class ResetBefore(torch.autograd.Function):
                     d_r_t.mul_(d_rh)
                     torch.addcmul(g, dh, z_t, out=dh).addcmul_(d_rh, r_t)
                     add_rz(dh, d_rz, dh)
-            add_gradients(d, x, W, dx, dW, db, start, stop)
-            dR_rz.addmm_(d[..., : 2 * H].flatten(0, 1).t(), h.flatten(0, 1))
-            dR_n.addmm_(d_n.flatten(0, 1).t(), (r * h).flatten(0, 1))
-        if norms is not None:
-            ctx.sink.h = norms
-        return dx, dh, dW, dR, db, db.clone(), None, None, None
+            of_input.add(d, start, stop)
+            add_outer(dR_rz, d[..., : 2 * H], h)
+            add_outer(dR_n, d_n, r * h)
+        if sink is not None:
+            sink.h = norms
+        return of_input.dx, dh, of_input.dW, dR, of_input.db, of_input.db.clone(), None

@@ -15,44 +15,25 @@ becomes ∂L/∂(R h), d_n[t] (B, H) ∂L/∂a_n, and dhs[t] the whole ∂L/∂h
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from .chunks import backwards, chunks
 from .gru_reset_after import input_share
-from .recurrence import (
-    GradientSink,
-    add_gradients,
-    backwards,
-    chunks,
-    final,
-    multiplying,
-    only_once,
-    outside,
-    padding,
-    stepping,
-)
+from .lengths import outside
+from .products import InputGradients, add_outer, multiplying, read_input, stepping
+from .recurrence import Context, Request, finish_forward, only_once
 
 
 class GRUSteps(torch.autograd.Function):
-    """y (T, B, H) and the final h; arguments as `ResetAfter`'s, and `kernel`, a set of kernels."""
+    """y (T, B, H) and the final h; arguments as `ResetAfter`'s, with a set of kernels in the request."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        h: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b_i: Tensor,
-        b_h: Tensor,
-        lengths: Tensor | None,
-        keep: bool,
-        sink: GradientSink | None,
-        kernel: Any,
+        ctx: Context, x: Tensor, h: Tensor, W: Tensor, R: Tensor, b_i: Tensor, b_h: Tensor, request: Request
     ) -> tuple[Tensor, Tensor]:
-        (T, B, _), H = x.shape, R.shape[1]
+        (T, B, _), H, keep, kernel = x.shape, R.shape[1], request.keep, request.kernel
+        assert kernel is not None
         W_t, b, b_n = input_share(W, b_i, b_h)
         pieces = chunks(T, B, 3, x)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
@@ -60,48 +41,42 @@ class GRUSteps(torch.autograd.Function):
         hs[0] = h
         for start, stop in pieces:
             a, q = (gates[start:stop], qs[start:stop]) if keep else (gates[: stop - start], qs)
-            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            read_input(x[start:stop], W_t, b, out=a)
             step = kernel.gru_forward(b_n.detach(), a, q, hs[start : stop + 1])
             with stepping(R, B):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))
-        h_T = final(hs, lengths)
-        if lengths is not None:
-            hs[1:].masked_fill_(padding(lengths, T), 0)
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, gates, qs, lengths)
-            ctx.sink, ctx.kernel = sink, kernel
-        return hs[1:], h_T
+        return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
 
     @staticmethod
     @only_once
-    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, gates, qs, lengths = ctx.saved_tensors
-        T, B, H = gy.shape
+        (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
+        assert kernel is not None
         gy, _, g0 = outside(gy, gh, lengths)
         dh, product = torch.zeros(2, B, H, dtype=gh.dtype, device=gh.device)
         if lengths is None:
             product.copy_(gh)
-        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        dW, dR, db_i, db_h = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(3 * H), R.new_zeros(3 * H)
+        of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
         multiply, pieces = multiplying(R, B), chunks(T, B, 3, x)
-        norms = None if ctx.sink is None else gy.new_empty(T)
+        norms = None if sink is None else gy.new_empty(T)
         every_d, every_d_n = gy.new_empty(pieces[0][1], B, 3 * H), gy.new_empty(pieces[0][1], B, H)
         totals = gy.new_empty(1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, d_n, dhs = every_d[: stop - start], every_d_n[: stop - start], totals[: stop - start]
             saved = gates[start:stop], qs[start:stop], hs[start : stop + 1]
-            step = ctx.kernel.gru_backward(*saved, gy[start:stop].contiguous(), dh, dhs, d, d_n)
+            step = kernel.gru_backward(*saved, gy[start:stop].contiguous(), dh, dhs, d, d_n)
             with stepping(R, B):
                 for k, (d_t,) in zip(reversed(range(stop - start)), backwards(d), strict=True):
                     step(k, product)
                     product = multiply(d_t)
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
-            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
+            add_outer(dR, d, hs[start:stop])
             db_h.add_(d.sum((0, 1)))
             d[..., 2 * H :] = d_n  # the input's share of n is not multiplied by r
-            add_gradients(d, x, W, dx, dW, db_i, start, stop)
-        if norms is not None:
-            ctx.sink.h = norms
-        return dx, g0 + dh + product, dW, dR, db_i, db_h, None, None, None, None
+            of_input.add(d, start, stop)
+        if sink is not None:
+            sink.h = norms
+        return of_input.dx, g0 + dh + product, of_input.dW, dR, of_input.db, db_h, None

@@ -1,13 +1,14 @@
 """Long short-term memory and its relatives: peepholes, missing gates, coupled gates, projection.
 
-    i = σ(W_i x_t + R_i h_{t-1} + p_i * c_{t-1} + b_i)
-    f = σ(W_f x_t + R_f h_{t-1} + p_f * c_{t-1} + b_f)
-    g = tanh(W_g x_t + R_g h_{t-1} + b_g)
+    (a_i, a_f, a_g, a_o) = W x_t + R h_{t-1} + b        rows of W, R and b stand in the order i, f, g, o
+    i = σ(a_i + p_i * c_{t-1})                          those of p in the order i, f, o
+    f = σ(a_f + p_f * c_{t-1})
+    g = tanh(a_g)
     c_t = f * c_{t-1} + i * g
-    o = σ(W_o x_t + R_o h_{t-1} + p_o * c_t + b_o)      the output gate sees the new cell
+    o = σ(a_o + p_o * c_t)                              the output gate sees the new cell
     h_t = o * tanh(c_t)
 
-Rows of W, R and the biases stand in the order i, f, g, o, those of p in the order i, f, o. Departures, each an argument:
+Departures, each an argument:
 
     gates               those of i, f, o that exist, and g; a gate that is missing is 1, and has no rows in W, R, b and p
     coupled             f = 1 - i, and f has no rows
@@ -29,9 +30,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .lengths import cut_to_lengths, enter, padding, ragged
 from .lstm_fused import Form, FusedLSTM
 from .lstm_steps import LSTMSteps, kernels
-from .recurrence import GradientSink, biases, choose_backend, enter, final, padding, ragged
+from .products import biases
+from .recurrence import GradientSink, Request, choose_backend
 
 SHUT = 1e4  # a gate's pre-activation whose sigmoid is exactly 0 or 1
 
@@ -74,11 +77,12 @@ def lstm(
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
     kernel = kernels(x) if own and projection is None and not e else None
+    request = Request(lengths, torch.is_grad_enabled(), sink, kernel)
     if kernel is not None:
-        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, lengths, torch.is_grad_enabled(), sink, kernel)
+        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, request)
         return y, (h, c)
     tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
-    y, h, c, e_T = FusedLSTM.apply(*tensors, form, lengths, torch.is_grad_enabled(), sink)
+    y, h, c, e_T = FusedLSTM.apply(*tensors, form, request)
     return y, (h, c) if e_T is None else (h, c, torch.cat([e_T[:, : 2 * c.shape[1]], e_T[:, 3 * c.shape[1] :]], 1))
 
 
@@ -92,9 +96,8 @@ def library_lstm(
         x, W = torch.cat([x, padding(lengths, len(x)).to(x.dtype)], 2), torch.cat([W, shut.unsqueeze(1)], 1)
     weights = (W, R, *b) if M is None else (W, R, *b, M)
     y, h_T, c_T = torch.lstm(x, (h, c), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    if lengths is None:
-        return y, (h_T[0], c_T[0])
-    return y.masked_fill(padding(lengths, len(x)), 0), (final(torch.cat([h.to(y.dtype), y]), lengths), c_T[0])
+    y, h = (y, h_T[0]) if lengths is None else cut_to_lengths(y, h[0], lengths)
+    return y, (h, c_T[0])
 
 
 def spread(gates: Tensor) -> Tensor:

@@ -16,28 +16,18 @@ and dhs[t] and dcs[t] the whole gradients of the states (dhs[0] and dcs[0] alway
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from .recurrence import (
-    GradientSink,
-    add_gradients,
-    backwards,
-    chunks,
-    final,
-    last,
-    machine_code,
-    multiplying,
-    only_once,
-    outside,
-    padding,
-    stepping,
-)
+from .chunks import backwards, chunks
+from .lengths import final, last, outside
+from .products import InputGradients, add_outer, multiplying, read_input, stepping
+from .recurrence import Context, Request, finish_forward, machine_code, only_once
 
 
-def kernels(x: Tensor) -> Any:
+def kernels(x: Tensor) -> ModuleType | None:
     """The set of kernels for x's device and type, or None where there is none."""
     if x.is_cuda and x.dtype == torch.float32 and importlib.util.find_spec("triton") is not None:
         from . import lstm_triton  # compiles for a GPU, so it is imported where there is one
@@ -49,27 +39,17 @@ def kernels(x: Tensor) -> Any:
 class LSTMSteps(torch.autograd.Function):
     """y (T, B, H) and the final h, c from x (T, B, I), h and c (B, H), W (4H, I), R (4H, H), b (4H), p (3, H) or None.
 
-    `keep` is false where no gradient will be asked for; `kernel` is a set of kernels.
+    The request names a set of kernels.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        h: Tensor,
-        c: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        p: Tensor | None,
-        lengths: Tensor | None,
-        keep: bool,
-        sink: GradientSink | None,
-        kernel: Any,
+        ctx: Context, x: Tensor, h: Tensor, c: Tensor, W: Tensor, R: Tensor, b: Tensor, p: Tensor | None, request: Request
     ) -> tuple[Tensor, Tensor, Tensor]:
-        (T, B, _), H = x.shape, R.shape[1]
+        (T, B, _), H, lengths, kernel = x.shape, R.shape[1], request.lengths, request.kernel
+        assert kernel is not None
         pieces = chunks(T, B, 4, x)
-        keep = keep or lengths is not None  # where rows end early, their last states are looked up
+        keep = request.keep or lengths is not None  # where rows end early, their last states are looked up
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, H), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
         gates, W_t, multiply = x.new_empty(room, B, 4 * H), W.t(), multiplying(R.t(), B)
@@ -77,42 +57,37 @@ class LSTMSteps(torch.autograd.Function):
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
             a = gates[s:t]
-            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            read_input(x[start:stop], W_t, b, out=a)
             cs[s] = c
             step = kernel.lstm_forward(p_ifo, a, cs[s : t + 1], tanh_cs[s:t], hs[start : stop + 1])
             with stepping(R, B), torch.cuda.device_of(x):
                 for k, h_t in enumerate(hs[start:stop].unbind(0)):
                     step(k, multiply(h_t))
             c = cs[t]
-        h_T, c_T = final(hs, lengths), final(cs, lengths) if keep else c.clone()
-        if lengths is not None:
-            hs[1:].masked_fill_(padding(lengths, T), 0)
-        if keep:
-            ctx.save_for_backward(x, W, R, p, hs, cs, tanh_cs, gates, lengths)
-            ctx.sink, ctx.kernel = sink, kernel
-        return hs[1:], h_T, c_T
+        c_T = final(cs, lengths) if keep else c.clone()
+        return *finish_forward(ctx, request, hs, x, W, R, p, hs, cs, tanh_cs, gates), c_T
 
     @staticmethod
     @only_once
-    def backward(ctx: Any, gy: Tensor, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gy: Tensor, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, p, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
-        T, B, H = gy.shape
+        (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
+        assert kernel is not None
         gy, _, g0 = outside(gy, gh, lengths)
         dc, product = (torch.zeros(B, H, dtype=g.dtype, device=g.device) for g in (gc, gh))
         ends = None if lengths is None else last(lengths, T, gy)  # where the final state's gradient comes in
         if ends is None:
             dc.copy_(gc)
             product.copy_(gh)
-        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(4 * H)
+        of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
         dp = None if p is None else torch.zeros_like(p)
         multiply, pieces, p_ifo = multiplying(R, B), chunks(T, B, 4, x), diagonals(p, dc)
-        every_d, norms = gy.new_empty(pieces[0][1], B, 4 * H), None if ctx.sink is None else gy.new_empty(2, T)
+        every_d, norms = gy.new_empty(pieces[0][1], B, 4 * H), None if sink is None else gy.new_empty(2, T)
         totals = gy.new_empty(2, 1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, c, (dhs, dcs) = every_d[: stop - start], cs[start : stop + 1], totals[:, : stop - start]
             saved = gates[start:stop], c, tanh_cs[start:stop]
-            step = ctx.kernel.lstm_backward(p_ifo, *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d)
+            step = kernel.lstm_backward(p_ifo, *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d)
             with stepping(R, B), torch.cuda.device_of(x):
                 for t, (d_t,) in zip(reversed(range(start, stop)), backwards(d), strict=True):
                     if ends is not None:
@@ -121,17 +96,17 @@ class LSTMSteps(torch.autograd.Function):
                     product = multiply(d_t)
             if norms is not None:
                 torch.linalg.vector_norm(totals[:, : stop - start], dim=(2, 3), out=norms[:, start:stop])
-            add_gradients(d, x, W, dx, dW, db, start, stop)
-            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
+            of_input.add(d, start, stop)
+            add_outer(dR, d, hs[start:stop])
             if dp is not None:
                 d_i, d_f, _, d_o = d.chunk(4, 2)
                 for dp_gate, d_gate, seen in zip(dp, (d_i, d_f, d_o), (c[:-1], c[:-1], c[1:]), strict=True):
                     dp_gate.add_((d_gate * seen).sum((0, 1)))
         if lengths is not None:  # rows without a step: their final state is the initial one
             dc.addcmul_(gc, (lengths == 0).unsqueeze(1))
-        if norms is not None:
-            ctx.sink.h, ctx.sink.c = norms
-        return dx, g0 + product, dc, dW, dR, db, dp, None, None, None, None
+        if sink is not None and norms is not None:
+            sink.h, sink.c = norms
+        return of_input.dx, g0 + product, dc, of_input.dW, dR, of_input.db, dp, None
 
 
 def diagonals(p: Tensor | None, like: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
-"""What the fused recurrences share: the choice of a back end, chunks of steps, products, lengths, gradients of the state.
+"""What the fused recurrences share: the choice of a back end, what is asked of one, compiled steps, gradients of the state.
 
 A fused recurrence is an autograd function written by hand. It goes through time in chunks of steps. For a chunk, one product
 makes the input's share of all pre-activations; each step then costs one product with R and a few operations in place. The
 backward pass computes for a chunk, at once, every factor that does not depend on the recurrence, which leaves two to five
-operations a step; the gradients of the weights are one product a chunk. Chunks keep what the backward pass needs besides small.
-The total gradient of the loss with respect to the state is at hand at every step. Where a kernel makes all of a step but its
+operations a step; the gradients of the weights are one product a chunk. Chunks keep the buffers of the backward pass small.
+The total gradient of the loss with respect to the state is known at every step. Where a kernel makes all of a step but its
 product (`lstm_steps`, `gru_steps`), such factors are made with the step: it is one pass through memory either way.
 
-Products are written in their out= form only: autocast leaves that alone, so a fused recurrence computes in the type of R.
 tanh(x) is written 2 sigmoid(2x) - 1, at a third of the time of PyTorch's tanh on a CPU; the error is absolute, half a unit
 in the last place of 1, as that of any value near 1.
 
@@ -18,22 +17,23 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from .lengths import outputs
+
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (d, y): d y (1 - y)
 tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (d, y): d (1 - y²)
 
-SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
-LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
-
-
 _compiled = True  # the process setting: whether Numba, where it is installed, compiles what a step does besides its product
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -46,6 +46,33 @@ class GradientSink:
 
     h: Tensor | None = None  # (T,)
     c: Tensor | None = None  # (T,), where the mechanism has a cell
+
+
+class Request(NamedTuple):
+    """What a fused recurrence is asked for, besides its tensors."""
+
+    lengths: Tensor | None  # (B,) valid steps; None where every row has all T
+    keep: bool  # whether a backward pass may follow
+    sink: GradientSink | None = None
+    kernel: ModuleType | None = None  # the set of kernels that makes the steps, where it is not tensor operations
+
+
+class Context(Protocol):
+    """What PyTorch gives to both passes of an autograd function, with the attribute that ours leave there."""
+
+    saved_tensors: tuple[Any, ...]  # what `save_for_backward` got: tensors, and None
+    needs_input_grad: tuple[bool, ...]
+    request: Request
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+
+
+def finish_forward(ctx: Context, request: Request, hs: Tensor, *saved: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(y (T, B, H), the final state (B, H)) from all states hs (T + 1, B, H); keeps `saved` and the lengths where asked to."""
+    if request.keep:
+        ctx.save_for_backward(*saved, request.lengths)
+        ctx.request = request
+    return outputs(hs, request.lengths)
 
 
 def choose_backend(backend: str, in_library: bool, library_is_faster: bool, sink: GradientSink | None) -> str:
@@ -80,7 +107,7 @@ def steps_are_compiled() -> bool:
     return _compiled and _by_numba() is not None
 
 
-def machine_code(x: Tensor) -> Any:
+def machine_code(x: Tensor) -> ModuleType | None:
     """The module `compiled`, or None where its kernels are switched off, cannot be, or are not for such an x."""
     return _by_numba() if _compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else None
 
@@ -93,175 +120,20 @@ def load_kernels() -> None:
 
 
 @functools.cache
-def _by_numba() -> Any:
+def _by_numba() -> ModuleType | None:
     try:
         return importlib.import_module(".compiled", __package__)
     except Exception:  # Numba is missing, refuses this NumPy, is told not to compile, or its library does not load
         return None
 
 
-def only_once(backward: Callable[..., Any]) -> Callable[..., Any]:
+def only_once(backward: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """A backward pass that refuses to be differentiated itself, instead of leaving itself out of the second gradient."""
 
     @functools.wraps(backward)
-    def first(ctx: Any, *gradients: Tensor | None) -> Any:
+    def first(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         if torch.is_grad_enabled():
             raise RuntimeError("a fused recurrence can be differentiated once; create_graph=True asks for more")
-        return backward(ctx, *gradients)
+        return backward(*arguments, **named)
 
     return first
-
-
-# Chunks and products
-
-
-def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, int]]:
-    """(start, stop) of consecutive chunks; on a GPU, where launches are what costs, there is one."""
-    length = steps if like.is_cuda else chunk_length(rows, gates)
-    return [(start, min(start + length, steps)) for start in range(0, steps, length)]
-
-
-def chunk_length(rows: int, gates: int) -> int:
-    """Steps in a chunk: enough rows for a fast product; what a chunk of gates holds besides should stay near the cache."""
-    return max(1, (2**15 if gates == 1 else 2**12) // rows)
-
-
-def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """A function (a) that returns a M, valid until its next call; a is (rows, K), M (K, N)."""
-    if _onednn(M) and M.numel() >= LARGE_MATRIX and _can_pack():  # else oneDNN would rearrange M at every step
-        packed = torch.ops.mkldnn._reorder_linear_weight(M.t().contiguous(), rows)
-        linear = torch.ops.mkldnn._linear_pointwise
-        return lambda a: linear(a, packed, None, "none", [], "")
-    product = M.new_empty(rows, M.shape[1])
-    return lambda a: torch.mm(a, M, out=product)
-
-
-def adding(M: Tensor, rows: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """A function (base, a, out) that writes base + a M to `out`; a is (rows, K), M (K, N)."""
-    if not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT:
-        return lambda base, a, out: torch.addmm(base, a, M, out=out)
-    # oneDNN is faster at a product into a small buffer and an addition than at a product that adds to memory out of cache.
-    multiply = multiplying(M, rows)
-    return lambda base, a, out: torch.add(base, multiply(a), out=out)
-
-
-@functools.cache
-def _can_pack() -> bool:
-    """Whether this PyTorch has the products with packed weights that its compiler uses, in the form known here."""
-    a, M = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(0))
-    try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(M.t().contiguous(), 4)
-        product = torch.ops.mkldnn._linear_pointwise(a, packed, None, "none", [], "")
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    return torch.allclose(product, a @ M, atol=1e-5)
-
-
-@contextmanager
-def stepping(R: Tensor, rows: int) -> Iterator[None]:
-    """Around the steps of a chunk: keeps products with R that are small off oneDNN."""
-    if not _onednn(R) or _flops(R, rows) >= SMALL_PRODUCT:
-        yield
-        return
-    products: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    products.fp32_precision = "none"
-    try:
-        yield
-    finally:
-        products.fp32_precision = "bf16"
-
-
-def _onednn(M: Tensor) -> bool:
-    """Whether products with M go to oneDNN by the process setting `fast_matmul`."""
-    products = getattr(torch.backends.mkldnn, "matmul", None)
-    return M.dtype == torch.float32 and M.device.type == "cpu" and products is not None and products.fp32_precision == "bf16"
-
-
-def _flops(M: Tensor, rows: int) -> int:
-    return 2 * rows * M.numel()
-
-
-def biases(R: Tensor, b_i: Tensor | None, b_h: Tensor | None) -> Tensor:
-    """(2, G H): the bias of the input's and of the state's product, zero where there is none."""
-    both = torch.stack([R.new_zeros(len(R)) if b is None else b for b in (b_i, b_h)])
-    # The product gives each bias a gradient of its own: through the sum alone, both would get one tensor, and whoever scales
-    # gradients in place (clipping does) would scale it twice.
-    return both * 1
-
-
-def add_gradients(d: Tensor, x: Tensor, W: Tensor, dx: Tensor | None, dW: Tensor, db: Tensor, start: int, stop: int) -> None:
-    """The gradients of a = W x + b over the steps of a chunk, from d = ∂L/∂a there: dx is written, dW and db grow."""
-    d = d.flatten(0, 1)
-    dW.addmm_(d.t(), x[start:stop].flatten(0, 1))
-    db.add_(d.sum(0))
-    if dx is not None:
-        torch.mm(d, W, out=dx[start:stop].flatten(0, 1))
-
-
-def before(gy: Tensor, g0: Tensor, start: int, stop: int) -> Iterator[Tensor]:
-    """What reaches the state before each step of a chunk from outside, last step first: gy of the step before, at last g0."""
-    yield from reversed(gy[max(start - 1, 0) : stop - 1].contiguous().unbind(0))
-    if start == 0:
-        yield g0
-
-
-def steps(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The steps of several (steps, ...) tensors. Made for a chunk at a time: thousands of views at once wake the collector."""
-    return zip(*(tensor.unbind(0) for tensor in chunked), strict=True)
-
-
-def backwards(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The steps of several (steps, ...) tensors, last step first."""
-    return zip(*(reversed(tensor.unbind(0)) for tensor in chunked), strict=True)
-
-
-def earlier(totals: Tensor, first: Tensor) -> Iterator[Tensor]:
-    """For each step of a chunk, last step first, where the step before has its total gradient: at last `first`."""
-    yield from reversed(totals[:-1].unbind(0))
-    yield first
-
-
-# Lengths
-
-
-def ragged(lengths: Tensor | None, steps: int) -> Tensor | None:
-    """`lengths` where some row ends early, else None. On a GPU always `lengths`: to look would wait for the device."""
-    if lengths is None or (lengths.device.type == "cpu" and bool((lengths >= steps).all())):
-        return None
-    return lengths
-
-
-def enter(x: Tensor, R: Tensor, lengths: Tensor | None) -> Tensor:
-    """x as a recurrence reads it: of R's type, whatever stood at padding zero."""
-    x = x.to(R.dtype).contiguous()
-    return x if lengths is None else x.masked_fill(padding(lengths, len(x)), 0)
-
-
-def padding(lengths: Tensor, steps: int) -> Tensor:
-    """(T, B, 1) bool: the steps after a row's last."""
-    return torch.arange(steps, device=lengths.device).view(-1, 1, 1) >= lengths.view(1, -1, 1)
-
-
-def last(lengths: Tensor, steps: int, like: Tensor) -> Tensor:
-    """(T, B, 1): 1 at each row's last valid step, else 0."""
-    at = torch.arange(steps, device=lengths.device).view(-1, 1, 1) == lengths.view(1, -1, 1) - 1
-    return at.to(like.dtype)
-
-
-def final(states: Tensor, lengths: Tensor | None) -> Tensor:
-    """(B, H) out of (T + 1, B, H): the state after each row's last valid step; the initial one where there is none."""
-    if lengths is None:
-        return states[-1].clone()
-    return states[lengths, torch.arange(len(lengths), device=lengths.device)]
-
-
-def outside(gy: Tensor, gh: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """What reaches the states from outside the recurrence: (gy (T, B, H), all of it at the last step, at the initial state).
-
-    The final state's gradient gh joins the step that made that state; what stands at padding is dropped.
-    """
-    if lengths is None:
-        return gy, gy[-1] + gh, torch.zeros_like(gh)
-    gy = gy.masked_fill(padding(lengths, len(gy)), 0)
-    gy.addcmul_(last(lengths, len(gy), gy), gh)
-    return gy, gy[-1].clone(), gh * (lengths == 0).unsqueeze(1)

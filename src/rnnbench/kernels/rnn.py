@@ -10,30 +10,15 @@ Source: Elman 1990, Finding structure in time; by hand after Werbos 1990, Backpr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from .recurrence import (
-    GradientSink,
-    add_gradients,
-    adding,
-    backwards,
-    before,
-    biases,
-    choose_backend,
-    chunks,
-    earlier,
-    enter,
-    final,
-    library_is_faster,
-    only_once,
-    outside,
-    padding,
-    ragged,
-    stepping,
-)
+from .chunks import backwards, before, chunks, earlier
+from .lengths import cut_to_lengths, enter, outside, ragged
+from .products import InputGradients, add_outer, adding, biases, read_input, stepping
+from .recurrence import Context, GradientSink, Request, choose_backend, finish_forward, library_is_faster, only_once
 
 
 class Sigmoid(NamedTuple):
@@ -50,7 +35,8 @@ class Straight(NamedTuple):
     rectified: bool
 
 
-ACTIVATIONS: dict[str, Sigmoid | Straight] = {
+Activation = Sigmoid | Straight
+ACTIVATIONS: dict[str, Activation] = {
     "tanh": Sigmoid(2, 2, True),
     "relu": Straight(rectified=True),
     "linear": Straight(rectified=False),
@@ -87,9 +73,8 @@ def rnn(
     x = enter(x, R, lengths)
     if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
-    return FusedRNN.apply(
-        x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], lengths, torch.is_grad_enabled(), sink
-    )
+    request = Request(lengths, torch.is_grad_enabled(), sink)
+    return FusedRNN.apply(x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], request)
 
 
 def library_rnn(
@@ -97,9 +82,11 @@ def library_rnn(
 ) -> tuple[Tensor, Tensor]:
     weights = (W, R, *biases(R, b_i, b_h))
     y, h_T = LIBRARY[activation](x, h.unsqueeze(0), weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)
-    if lengths is None:
-        return y, h_T[0]
-    return y.masked_fill(padding(lengths, len(x)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
+    return (y, h_T[0]) if lengths is None else cut_to_lengths(y, h, lengths)
+
+
+class ActivationContext(Context, Protocol):
+    activation: Activation
 
 
 class FusedRNN(torch.autograd.Function):
@@ -107,16 +94,7 @@ class FusedRNN(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        h: Tensor,
-        W: Tensor,
-        R: Tensor,
-        b: Tensor,
-        activation: Sigmoid | Straight,
-        lengths: Tensor | None,
-        keep: bool,
-        sink: GradientSink | None,
+        ctx: ActivationContext, x: Tensor, h: Tensor, W: Tensor, R: Tensor, b: Tensor, activation: Activation, request: Request
     ) -> tuple[Tensor, Tensor]:
         (T, B, _), H = x.shape, len(R)
         gain, scale, centred = activation if isinstance(activation, Sigmoid) else (1, 1, False)
@@ -127,7 +105,7 @@ class FusedRNN(torch.autograd.Function):
         h, add_product = hs[0], adding(R_t, B)
         for start, stop in chunks(T, B, 1, x):
             a = hs[start + 1 : stop + 1]
-            torch.mm(x[start:stop].flatten(0, 1), W_t, out=a.flatten(0, 1)).add_(b)
+            read_input(x[start:stop], W_t, b, out=a)
             with stepping(R, B):
                 for h_t in a.unbind(0):
                     add_product(h_t, h, h_t)
@@ -139,23 +117,18 @@ class FusedRNN(torch.autograd.Function):
                         if centred:
                             torch.add(centre, h_t, alpha=scale, out=h_t)
                     h = h_t
-        h_T = final(hs, lengths)
-        if lengths is not None:
-            hs[1:].masked_fill_(padding(lengths, T), 0)
-        if keep:
-            ctx.save_for_backward(x, W, R, hs, lengths)
-            ctx.activation, ctx.sink = activation, sink
-        return hs[1:], h_T
+        ctx.activation = activation
+        return finish_forward(ctx, request, hs, x, W, R, hs)
 
     @staticmethod
     @only_once
-    def backward(ctx: Any, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: ActivationContext, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, hs, lengths = ctx.saved_tensors
         T, B, H = gy.shape
         gy, dh, g0 = outside(gy, gh, lengths)
-        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), R.new_zeros(H)
-        norms = None if ctx.sink is None else gy.new_empty(T)
+        of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
+        sink = ctx.request.sink
+        norms = None if sink is None else gy.new_empty(T)
         pieces, add_product = chunks(T, B, 1, x), adding(R, B)
         every_total = gy.new_empty(pieces[0][1], B, H)  # ∂L/∂h_t
         for start, stop in reversed(pieces):
@@ -169,14 +142,14 @@ class FusedRNN(torch.autograd.Function):
                     add_product(g, d_t, total_before)
             if norms is not None:
                 torch.linalg.vector_norm(totals, dim=(1, 2), out=norms[start:stop])
-            add_gradients(d, x, W, dx, dW, db, start, stop)
-            dR.addmm_(d.flatten(0, 1).t(), hs[start:stop].flatten(0, 1))
-        if norms is not None:
-            ctx.sink.h = norms
-        return dx, dh, dW, dR, db, None, None, None, None
+            of_input.add(d, start, stop)
+            add_outer(dR, d, hs[start:stop])
+        if sink is not None:
+            sink.h = norms
+        return of_input.dx, dh, of_input.dW, dR, of_input.db, None, None
 
 
-def slope(y: Tensor, activation: Sigmoid | Straight) -> Tensor:
+def slope(y: Tensor, activation: Activation) -> Tensor:
     """φ'(a), from y = φ(a)."""
     if isinstance(activation, Straight):
         return (y > 0).to(y.dtype) if activation.rectified else torch.ones_like(y)

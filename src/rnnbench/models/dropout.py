@@ -10,6 +10,8 @@ Source: Gal & Ghahramani 2016, arXiv:1512.05287; Krueger et al. 2017, arXiv:1606
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -56,7 +58,7 @@ class Zoneout(Mechanism):
 
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
         _, new, gates = self.cell.step(x, state, seen)
-        rates = iter((*self.rates, *[0.0] * len(leaves(state))))
+        rates = itertools.chain(self.rates, itertools.repeat(0.0))
         new = tree_map(lambda before, after: self._mix(before, after, next(rates)), state, new)
         return leaves(new)[0], new, gates
 

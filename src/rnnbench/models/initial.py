@@ -33,6 +33,13 @@ def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1) -> None:
         block.mul_(gain)
 
 
+def make_weight(gates: int, size: int, columns: int, how: str = "uniform", gain: float = 1.0) -> nn.Parameter:
+    """A weight (gates * size, columns), filled by `fill`."""
+    weight = nn.Parameter(torch.empty(gates * size, columns))
+    fill(weight, how, gain, gates)
+    return weight
+
+
 def make_biases(size: int, number: int, bound: float) -> tuple[nn.Parameter, nn.Parameter | None]:
     """b_i and b_h (size), uniform in ±bound; None for b_h where the `number` is 1."""
     b_i, b_h = (torch.zeros(size) for _ in range(2))

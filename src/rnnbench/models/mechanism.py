@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..kernels.recurrence import GradientSink
+from ..kernels.recurrence import Context, GradientSink
 
 State = Any  # a tensor, or a tuple of states; every tensor's first axis is the batch
 Step = tuple[Tensor, State, dict[str, Tensor]]  # y (B, D), the state after the step, its gates (B, H) by name
@@ -185,10 +185,10 @@ class Rearranged(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
         return x.flatten(0, 1).index_select(0, rows).view(x.shape)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor, None]:
         return Rearranged.apply(gradient, *ctx.saved_tensors), None

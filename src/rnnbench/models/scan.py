@@ -10,13 +10,13 @@ Source: Hillis & Steele 1986, Data parallel algorithms; Martin & Cundy 2018, arX
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..kernels.recurrence import GradientSink
+from ..kernels.recurrence import Context, GradientSink
 
 
 def scan(
@@ -38,10 +38,15 @@ def scan(
     return states, states[-1]
 
 
+class ScanContext(Context, Protocol):
+    doubling: bool
+    sink: GradientSink | None
+
+
 class Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, a: Tensor, b: Tensor, h: Tensor, ended: Tensor | None, doubling: bool, sink: GradientSink | None
+        ctx: ScanContext, a: Tensor, b: Tensor, h: Tensor, ended: Tensor | None, doubling: bool, sink: GradientSink | None
     ) -> Tensor:
         states = (by_doubling if doubling else by_steps)(a, b, h)
         ctx.save_for_backward(a, h, states, ended)
@@ -50,7 +55,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: ScanContext, gy: Tensor) -> tuple[Tensor | None, ...]:
         a, h, states, ended = ctx.saved_tensors
         later = torch.cat([a[1:], torch.zeros_like(a[:1])]).flip(0)  # what carries a gradient one step back
         totals = (by_doubling if ctx.doubling else by_steps)(later, gy.flip(0), torch.zeros_like(h)).flip(0)

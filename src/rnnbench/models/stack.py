@@ -49,7 +49,7 @@ class Stack(nn.Module):
             raise ValueError("model.bidirectional and model.two_forward exclude each other")
         if tied_directions and not bidirectional:
             raise ValueError("model.tied_directions=true needs model.bidirectional=true")
-        self.bidirectional, self.directions = bidirectional, 1 + (bidirectional or two_forward)
+        self.bidirectional, self.directions = bidirectional, 2 if bidirectional or two_forward else 1
         self.separate, self.dropout, self.mask = depth_form == "separate", dropout, dropout_mask
         self.layers: Any = nn.ModuleList()  # of one list of cells a layer; tied directions have one cell
         for _ in range(layers):

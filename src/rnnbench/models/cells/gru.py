@@ -17,11 +17,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...kernels.gru import gru
 from ...options import Count, Positive
-from ..initial import fill, make_biases, remembering
+from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
 
@@ -41,10 +41,8 @@ class GRU(Mechanism):
     ):
         super().__init__()
         self.input_size, self.output_size, self.reset = input_size, hidden_size, reset
-        self.W = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.R = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        fill(self.W, "uniform", gates=3)
-        fill(self.R, recurrent_init, gates=3)
+        self.W = make_weight(3, hidden_size, input_size)
+        self.R = make_weight(3, hidden_size, hidden_size, recurrent_init)
         self.b_i, self.b_h = make_biases(3 * hidden_size, biases, hidden_size**-0.5)
         with torch.no_grad():
             z = slice(hidden_size, 2 * hidden_size)

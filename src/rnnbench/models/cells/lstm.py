@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from ...kernels.lstm import lstm
 from ...options import AboveZero, Count, Positive
-from ..initial import fill, make_biases, remembering
+from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
 
@@ -61,16 +61,15 @@ class LSTM(Mechanism):
         FGR: bool = False,  # full gate recurrence: the gates of the step before act on the gates
     ):
         super().__init__()
-        self.gate_order = "i" * (not NIG) + "f" * (not (NFG or CIFG)) + "g" + "o" * (not NOG)
+        left_out = {"i": NIG, "f": NFG or CIFG, "g": False, "o": NOG}
+        self.gate_order = "".join(gate for gate in "ifgo" if not left_out[gate])
         if (CIFG and (NIG or NFG)) or (FGR and len(self.gate_order) < 4) or (NOG and peepholes == "output_matrix"):
             raise ValueError("CIFG excludes NIG and NFG; FGR needs all three gates; peepholes=output_matrix excludes NOG")
         self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, hidden_size
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
-        self.W = nn.Parameter(torch.empty(G * H, input_size))
-        self.R = nn.Parameter(torch.empty(G * H, self.output_size))
-        fill(self.W, input_init, gates=G)
-        fill(self.R, recurrent_init, gain, gates=G)
+        self.W = make_weight(G, H, input_size, input_init)
+        self.R = make_weight(G, H, self.output_size, recurrent_init, gain)
         self.b_i, self.b_h = make_biases(G * H, biases, 0 if zero_bias else bound)
         self.set_bias("f", torch.full((H,), forget_bias))
         if CIFG:
@@ -83,19 +82,18 @@ class LSTM(Mechanism):
         if peepholes == "diagonal":
             self.p = nn.Parameter(torch.empty(G - 1, H).uniform_(-bound, bound))
         if peepholes == "output_matrix":
-            self.V = nn.Parameter(torch.empty(H, H))
-            fill(self.V, recurrent_init)
+            self.V = make_weight(1, H, H, recurrent_init)
         if proj_size:
             self.M = nn.Parameter(torch.empty(proj_size, H).uniform_(-bound, bound))
         if FGR:
-            self.Q = nn.Parameter(torch.empty(3 * H, 3 * H))
-            fill(self.Q, recurrent_init, gates=3)
+            self.Q = make_weight(3, H, 3 * H, recurrent_init)
 
     @torch.no_grad()
     def set_bias(self, gate: str, value: Tensor) -> None:
         """The initial bias of a gate, where there is that gate: the two of the library add up, so the second is zero."""
         if gate in self.gate_order:
-            rows = slice(at := self.gate_order.index(gate) * self.cells, at + self.cells)
+            start = self.gate_order.index(gate) * self.cells
+            rows = slice(start, start + self.cells)
             self.b_i[rows] = value
             if self.b_h is not None:
                 self.b_h[rows] = 0
@@ -113,8 +111,8 @@ class LSTM(Mechanism):
         h, c, *e = state
         b = self.b_i if self.b_h is None else self.b_i + self.b_h
         a = x @ self.W.t() + (h if seen is None else seen) @ self.R.t() + b
-        a_i, a_f, a_g, a_o = self.per_gate(a.chunk(len(self.gate_order), 1), "ifgo")
-        p_i, p_f, p_o = self.per_gate(() if self.p is None else self.p, "ifo")
+        a_i, a_f, a_g, a_o = self._per_gate(a.chunk(len(self.gate_order), 1), "ifgo")
+        p_i, p_f, p_o = self._per_gate(() if self.p is None else self.p, "ifo")
         q_i, q_f, q_o = (e[0] @ self.Q.t()).chunk(3, 1) if self.Q is not None else (0, 0, 0)
         one = torch.ones_like(c)
         i = torch.sigmoid(a_i + p_i * c + q_i) if "i" in self.gate_order else one
@@ -128,7 +126,7 @@ class LSTM(Mechanism):
         state = (h, c) if self.Q is None else (h, c, torch.cat([i, f, o], 1))
         return h, state, {name: gate for name, gate in zip("ifo", (i, f, o), strict=True) if gate is not one}
 
-    def per_gate(self, rows: tuple[Tensor, ...] | Tensor, wanted: str) -> list[Any]:
+    def _per_gate(self, rows: tuple[Tensor, ...] | Tensor, wanted: str) -> list[Any]:
         """`rows`, which stand for the gates that exist, for each gate that is wanted; 0 for one without."""
         known = dict(zip((gate for gate in self.gate_order if gate in wanted), rows, strict=False))
         return [known.get(gate, 0) for gate in wanted]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...options import Positive
-from ..initial import fill
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
 
@@ -34,10 +34,8 @@ class MinGRU(Mechanism):
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
-        self.W = nn.Parameter(torch.empty(2 * hidden_size, input_size))
-        fill(self.W, "uniform", gates=2)
-        bound = hidden_size**-0.5
-        self.b = nn.Parameter(torch.empty(2 * hidden_size).uniform_(-bound, bound))
+        self.W = make_weight(2, hidden_size, input_size)
+        self.b, _ = make_biases(2 * hidden_size, 1, hidden_size**-0.5)
         with torch.no_grad():
             self.b[:hidden_size] -= update_bias
 

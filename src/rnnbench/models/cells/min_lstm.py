@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from ...options import Positive
-from ..initial import fill
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
 from .min_gru import positive
@@ -31,16 +31,14 @@ class MinLSTM(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # units
+        hidden_size: Positive = 128,  # units; there is no cell beside h
         positive: bool = False,  # the candidate is kept above zero
         forget_bias: float = 0.0,  # added to the initial bias of f
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
-        self.W = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        fill(self.W, "uniform", gates=3)
-        bound = hidden_size**-0.5
-        self.b = nn.Parameter(torch.empty(3 * hidden_size).uniform_(-bound, bound))
+        self.W = make_weight(3, hidden_size, input_size)
+        self.b, _ = make_biases(3 * hidden_size, 1, hidden_size**-0.5)
         with torch.no_grad():
             self.b[:hidden_size] += forget_bias
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...kernels.rnn import rnn
 from ...options import AboveZero, Positive
-from ..initial import fill, make_biases
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 
 SQUASH = {
@@ -50,10 +50,8 @@ class RNN(Mechanism):
     ):
         super().__init__()
         self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
-        self.W = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.R = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        fill(self.W, input_init)
-        fill(self.R, recurrent_init, gain)
+        self.W = make_weight(1, hidden_size, input_size, input_init)
+        self.R = make_weight(1, hidden_size, hidden_size, recurrent_init, gain)
         self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
 
     def initial_state(self, batch_size: int) -> Tensor:

@@ -1,0 +1,161 @@
+"""Baselines by linear models: of words, of all steps at once, of the mean of word vectors, of the keys of the step before."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from rnnbench.tasks.task import Batch, Task
+
+from ..data.text import need
+from .scoring import ROWS, Outputs, Result, evaluate, walk
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EPOCHS, WAIT = 30, 3  # of the mean of embeddings: at most, and without a better validation score
+
+
+def linear(task: Task, orders: int, weighted: bool) -> Callable[[float], Outputs]:
+    """Support vectors over the words (and pairs of neighbours) of a text, counted once or by tf-idf; `fit(C)` fits them."""
+    need("sklearn", "baselines")
+    import torch
+    from scipy import sparse
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.svm import LinearSVC
+
+    size = int(task.inputs.size)
+
+    def features(batch: Batch) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """(row, feature) of each word, and of each pair, of a batch."""
+        tokens, lengths = batch.inputs.numpy(), batch.lengths.numpy()
+        found = []
+        for order in range(orders):
+            inside = numpy.arange(tokens.shape[1] - order) < lengths[:, None] - order
+            keys = tokens if not order else size + tokens[:, :-1] * size + tokens[:, 1:]
+            found.append(numpy.stack([inside.nonzero()[0], keys[inside]]))
+        rows, keys = numpy.concatenate(found, axis=1)
+        return rows, keys
+
+    parts = [(features(batch)[1], int(batch.targets[0, 0])) for batch in walk(task, "train")]
+    known = numpy.unique(numpy.concatenate([keys for keys, _ in parts]))
+
+    def matrix(rows: numpy.ndarray, keys: numpy.ndarray, count: int) -> Any:
+        columns = numpy.searchsorted(known, keys).clip(max=len(known) - 1)
+        new = known[columns] != keys
+        rows, columns = rows[~new], columns[~new]
+        counted = sparse.csr_matrix((numpy.ones(len(rows)), (rows, columns)), (count, len(known)))
+        counted.sum_duplicates()
+        if not weighted:
+            counted.data[:] = 1
+        return counted
+
+    rows = numpy.repeat(numpy.arange(len(parts)), [len(keys) for keys, _ in parts])
+    counted = matrix(rows, numpy.concatenate([keys for keys, _ in parts]), len(parts))
+    weigh = TfidfTransformer(sublinear_tf=True).fit(counted) if weighted else None
+    x, y = (weigh.transform(counted) if weigh else counted), numpy.array([label for _, label in parts])
+
+    def fit(penalty: float) -> Outputs:
+        model = LinearSVC(C=penalty, random_state=0).fit(x, y)
+
+        def outputs(batch: Batch) -> Tensor:
+            seen = matrix(*features(batch), len(batch.inputs))
+            guess = torch.from_numpy(model.predict(weigh.transform(seen) if weigh else seen))
+            return torch.nn.functional.one_hot(guess, task.targets.size).double().unsqueeze(1)
+
+        return outputs
+
+    return fit
+
+
+def linear_in_all(task: Task) -> Callable[[float], Outputs]:
+    """Support vectors over all steps of rows that are equally long; `fit(C)` fits them."""
+    need("sklearn", "baselines")
+    import torch
+    from sklearn.svm import LinearSVC
+
+    rows = [(batch.inputs.flatten(1).numpy(), batch.targets.numpy()) for batch in walk(task, "train")]
+    x, y = numpy.concatenate([one for one, _ in rows]), numpy.concatenate([label.ravel() for _, label in rows])
+
+    def fit(penalty: float) -> Outputs:
+        model = LinearSVC(C=penalty, random_state=0).fit(x, y)
+
+        def outputs(batch: Batch) -> Tensor:
+            guess = torch.from_numpy(model.predict(batch.inputs.flatten(1).numpy()))
+            return torch.nn.functional.one_hot(guess, task.targets.size).double().unsqueeze(1)
+
+        return outputs
+
+    return fit
+
+
+def mean_of_embeddings(task: Task) -> Result:
+    """The mean of learned word vectors, and a linear layer; validation says after which pass to stop (Iyyer et al. 2015)."""
+    import copy
+
+    import torch
+    from torch import nn
+
+    began = time.perf_counter()
+    torch.manual_seed(0)
+    vectors, readout = nn.Embedding(int(task.inputs.size), 100), nn.Linear(100, int(task.targets.size))
+    network = nn.ModuleList([vectors, readout])
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
+
+    def outputs(batch: Batch) -> Tensor:
+        valid = (torch.arange(batch.inputs.shape[1]) < batch.lengths.unsqueeze(1)).unsqueeze(-1)
+        return readout((vectors(batch.inputs) * valid).sum(1) / batch.lengths.unsqueeze(1)).unsqueeze(1)
+
+    best, epoch_of_best, weights = -math.inf, 0, copy.deepcopy(network.state_dict())
+    epoch_size = task.batches("train", ROWS)
+    for epoch in range(EPOCHS):
+        for index in range(epoch * epoch_size, (epoch + 1) * epoch_size):
+            batch = task.batch("train", index, ROWS, 0)
+            total, count = task.loss(outputs(batch), batch)
+            optimizer.zero_grad()
+            (total / count).backward()
+            optimizer.step()
+        with torch.inference_mode():
+            score = evaluate(task, outputs, "validation")
+        signed = score if task.direction == "max" else -score
+        if signed > best:
+            best, epoch_of_best, weights = signed, epoch, copy.deepcopy(network.state_dict())
+        if epoch - epoch_of_best >= WAIT:
+            break
+    network.load_state_dict(weights)
+    with torch.inference_mode():
+        test = evaluate(task, outputs, "test")
+    validation = best if task.direction == "max" else -best
+    return Result("mean of embeddings", f"{epoch_of_best + 1} passes", validation, test, time.perf_counter() - began)
+
+
+def all_keys(task: Task, decay: float) -> Outputs:
+    """Logistic regressions of every key on all keys of the step before, with the squares of their weights held down."""
+    import torch
+
+    x, y = (
+        torch.cat([part[batch.scored] for batch, part in ((b, getattr(b, side)) for b in walk(task, "train"))])
+        for side in ("inputs", "targets")
+    )
+    torch.manual_seed(0)
+    model = torch.nn.Linear(task.inputs.size, task.targets.size)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        total = torch.nn.functional.binary_cross_entropy_with_logits(model(x), y, reduction="sum") / len(x)
+        total = total + decay * model.weight.square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+
+    @torch.inference_mode()
+    def outputs(batch: Batch) -> Tensor:
+        return model(batch.inputs)
+
+    return outputs
