@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.options import read, unknown
+from rnnbench.options import unknown
+from rnnbench.signatures import read_class
 
 if TYPE_CHECKING:
     from .task import Task
@@ -35,7 +36,7 @@ def load(name: str, **options: Any) -> Task:
 
     if name not in NAMES:
         raise unknown("task", name, NAMES)
-    known = read(task_files()[name], base="Task").options
+    known = read_class(task_files()[name], base="Task").options
     for key, value in options.items():
         if key not in known:
             raise unknown("option", f"task.{key}", [f"task.{option}" for option in known])

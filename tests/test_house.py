@@ -17,7 +17,7 @@ ROOT = Path(rnnbench.__file__).parents[2]
 HOUSE = House(ROOT)
 HEAVY = {"torch", "pytorch_lightning", "wandb", "datasets", "hydra"}
 
-GROUND = {"options", "groups", "console", "version"}
+GROUND = {"options", "signatures", "groups", "console", "version"}
 MODELS = {"models", "kernels"}
 SETTINGS = {"config", "tasks", "models", "tracking", "store"}
 # package: (the packages of ours that importing all of it may pull in beside the ground, what of others it may not)

@@ -11,7 +11,8 @@ import pytest
 
 from rnnbench.config.schema import read_signature
 from rnnbench.models.registry import MODELS
-from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe, read
+from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES
 
 
@@ -113,7 +114,7 @@ class Plugged(Task):
 def test_annotations_are_read_and_never_run(tmp_path, capsys):
     path = tmp_path / "plugged.py"
     path.write_text(ANNOTATED, encoding="utf-8")
-    options = read(path, base="Task").options
+    options = read_class(path, base="Task").options
     assert {name: option.annotation for name, option in options.items()} == {
         "a": Annotated[int, Range(-1, 255)],
         "b": AboveZero | None,

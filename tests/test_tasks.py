@@ -26,19 +26,21 @@ from rnnbench.benchmarks.tasks import small_runs
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_settings
 from rnnbench.data.hub import DataError
-from rnnbench.options import read
 from rnnbench.run.execute import execute
+from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES, load, task_files
 from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
 
-from .text_sets import FORMS, SMALL, write_all
+from .text_sets import FORMS as TEXT_FORMS
+from .text_sets import SMALL as SMALL_TEXTS
+from .text_sets import write_all
 
 SMALL = {  # options that make a task quick; a task that is not named here is tested as it is
     "adding": {"length": 12, "sequences": 1000},
     "copy_memory": {"delay": 5, "symbols": 3, "sequences": 1000},
     "char_lm": {"window": 17},
     "sentiment": {"min_frequency": 1},
-    **SMALL,
+    **SMALL_TEXTS,
     "multiplication": {"length": 12},
     "selective_copy": {"length": 12, "symbols": 3, "vocabulary": 6},
     "temporal_order": {"length": 20},
@@ -68,7 +70,7 @@ FORMS = [  # what the laws are held against besides
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
     ("sequential_digits", {"order": "permuted"}),
     ("sequential_digits", {"pool": 2}),
-    *FORMS,
+    *TEXT_FORMS,
 ]
 KINDS = {Tokens: torch.int64, Reals: torch.float32, Bits: torch.float32}
 REAL = os.environ.get("RNNBENCH_DATA")  # a mirror of the real data sets; read here, as tests do not see it
@@ -302,7 +304,7 @@ def imports_of(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_source_says_it_all(name: str):
-    signature = read(task_files()[name], base="Task")
+    signature = read_class(task_files()[name], base="Task")
     assert signature.doc_line("Floor") and signature.doc_line("Source") and signature.doc_line("Best")
     if "hub" in imports_of(task_files()[name]):  # data that are not generated
         assert signature.doc_line("Data") and signature.doc_line("Licence") and signature.doc_line("Needs")
@@ -759,7 +761,7 @@ def test_learnt_below_the_floor(name: str):
 def test_every_generated_task_is_in_the_smoke_test():
     generated = set()
     for name in NAMES:
-        signature = read(task_files()[name], base="Task")
+        signature = read_class(task_files()[name], base="Task")
         made = getattr(importlib.import_module(f"rnnbench.tasks.{name}"), signature.class_name)
         if made.prepare is Task.prepare and signature.constants["structure"] in ("N->N", "N->1"):
             generated.add(name)

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from rnnbench.options import BadOption, read
+from rnnbench.options import BadOption
+from rnnbench.signatures import read_class
 from rnnbench.tracking import wandb_tracker
 from rnnbench.tracking.make import TRACKERS, make_tracker
 from rnnbench.tracking.tracker import NoTracker, Run, TrackerUnavailable
@@ -350,7 +351,7 @@ def test_choosing_imports_nothing_heavy() -> None:
 
 def test_the_options_stand_in_the_signature() -> None:
     source = Path(wandb_tracker.__file__)
-    signature = read(source, name="WandbTracker")
+    signature = read_class(source, name="WandbTracker")
     assert signature.options["tags"].check(["a", "b"], "tracker.tags") == ["a", "b"]
     with pytest.raises(BadOption, match="'onlin' is not allowed"):
         signature.options["mode"].check("onlin", "tracker.mode")

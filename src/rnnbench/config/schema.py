@@ -16,7 +16,8 @@ from rnnbench.tasks import NAMES, task_files
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
-from ..options import MISSING, BadOption, Option, Seed, Signature, dataclass_options, read
+from ..options import MISSING, BadOption, Option, Seed
+from ..signatures import Signature, dataclass_options, read_class
 from ..tracking.make import TRACKERS
 from .yaml_files import read_yaml
 
@@ -47,14 +48,14 @@ GROUPS: dict[str, type] = {
 def read_signature(group: str, name: str) -> Signature:
     """The signature of the class that a group configures; nothing heavy is imported for it."""
     if group == "task":
-        return read(task_files()[name], base="Task")
+        return read_class(task_files()[name], base="Task")
     if group == "mechanism":
-        return read(mechanism_files()[name], base="Mechanism")
+        return read_class(mechanism_files()[name], base="Mechanism")
     if group == "tracker":
         tracker = TRACKERS[name]
-        return read(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
+        return read_class(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
     file, class_name = {"stack": ("models/stack.py", "Stack"), "launcher": ("launch/launcher.py", "Processes")}[group]
-    return read(HERE / file, name=class_name)
+    return read_class(HERE / file, name=class_name)
 
 
 # Options that belong to no group; config.yaml says what they are.

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..options import read
+from ..signatures import read_class
 
 if TYPE_CHECKING:
     from .mechanism import Mechanism
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> dict[str, type[Mechanism]]:
 @functools.cache
 def _models() -> dict[str, type[Mechanism]]:
     ours = {
-        path.stem: getattr(import_module(f".cells.{path.stem}", __package__), read(path, base="Mechanism").class_name)
+        path.stem: getattr(import_module(f".cells.{path.stem}", __package__), read_class(path, base="Mechanism").class_name)
         for path in sorted(CELLS.glob("[a-z]*.py"))
     }
     theirs = {entry.name: entry.load() for entry in metadata.entry_points(group="rnnbench.models") if entry.name not in ours}
@@ -74,9 +74,9 @@ def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
 
     given.pop("name", None)
     mechanism = given.pop("mechanism", name)
-    known = read(Path(__file__).parent / "stack.py", name="Stack").options
+    known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
     around = {key: given.pop(key) for key in tuple(given) if key in known}
-    signature = read(mechanism_files()[mechanism], base="Mechanism")
+    signature = read_class(mechanism_files()[mechanism], base="Mechanism")
     if "hidden_size" in signature.options:
         given["hidden_size"] = width
     stack = Stack(lambda size: _models()[mechanism](size, **given), width, **around)
