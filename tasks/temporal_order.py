@@ -16,7 +16,6 @@ Source: Hochreiter & Schmidhuber 1997, experiment 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import CLASSIFICATION, Batch, Task, Tokens, certain
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -38,6 +37,7 @@ class TemporalOrder(Task):
     headline = "accuracy"
     direction = "max"
 
+    scoring = CLASSIFICATION
     inputs = Tokens(8)
 
     def __init__(
@@ -54,9 +54,6 @@ class TemporalOrder(Task):
     @property
     def floor(self) -> float:
         return 1 / self.targets.size
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
 
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         lengths = random.integers(self.length, self.length + self.length // 10 + 1, rows)
@@ -77,15 +74,6 @@ class TemporalOrder(Task):
             lengths=torch.from_numpy(lengths),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(0, self.targets.size, batch)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
+from rnnbench.tasks.task import Batch, Bits, Reals, Split, Sums, Task, Tokens, add_up
 
 from .data.text import need
 
@@ -81,11 +81,7 @@ def choose_best(task: Task, name: str, settings: Iterable[tuple[str, Callable[[]
 
 def evaluate(task: Task, outputs: Outputs, split: Split) -> float:
     """The headline over a split."""
-    sums: dict[str, float] = {}
-    for batch in walk(task, split):
-        for name, value in task.score(outputs(batch), batch).items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-    return task.finish(sums)[task.headline]
+    return task.finish(add_up(task.score(outputs(batch), batch) for batch in walk(task, split)))[task.headline]
 
 
 def walk(task: Task, split: Split, rows: int = ROWS) -> Iterator[Batch]:
@@ -288,7 +284,7 @@ def best_order(task: Task, name: str, longest: int) -> Result:
     alone = counts / counts.sum()
 
     def scores(split: Split, orders: Iterable[int]) -> dict[int, float]:
-        sums: dict[int, dict[str, float]] = {order: {} for order in orders}
+        sums: dict[int, list[Sums]] = {order: [] for order in orders}
         for batch, keys in contexts(task, walk(task, split), longest):
             scored = batch.scored.numpy()
             shares = numpy.broadcast_to(alone, (int(scored.sum()), classes))
@@ -297,9 +293,8 @@ def best_order(task: Task, name: str, longest: int) -> Result:
                 if order + 1 in sums:
                     outputs = torch.zeros(*scored.shape, classes, dtype=torch.float64)
                     outputs[batch.scored] = torch.from_numpy(shares).log()
-                    for key, value in task.score(outputs, batch).items():
-                        sums[order + 1][key] = sums[order + 1].get(key, 0.0) + float(value)
-        return {order: task.finish(one)[task.headline] for order, one in sums.items()}
+                    sums[order + 1].append(task.score(outputs, batch))
+        return {order: task.finish(add_up(each))[task.headline] for order, each in sums.items()}
 
     validation = scores("validation", range(1, longest + 1))
     best = (max if task.direction == "max" else min)(validation, key=lambda order: validation[order])
