@@ -28,7 +28,7 @@ from torch import Tensor
 
 from rnnbench.options import Count, Positive, Range, Share
 
-from .task import CLASSIFICATION, Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -44,7 +44,6 @@ class Arithmetic(Task):
     direction = "max"
     unit = "share of the answers' characters"
 
-    scoring = CLASSIFICATION
     inputs = Tokens(39)
     targets = Tokens(39)
 

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import CLASSIFICATION, Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain
 
 
 class AssociativeRecall(Task):
@@ -36,8 +36,6 @@ class AssociativeRecall(Task):
     headline = "accuracy"
     direction = "max"
     unit = "share of queries"
-
-    scoring = CLASSIFICATION
 
     def __init__(
         self,

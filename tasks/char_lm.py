@@ -49,7 +49,7 @@ from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_cha
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
-from .task import CLASSIFICATION, SPLITS, Facts, Split, Task, Tokens, Totals
+from .task import SPLITS, Facts, Split, Task, Tokens, Totals
 
 LICENCES = {
     "python_reference": "PSF-2.0",
@@ -81,7 +81,6 @@ class CharLM(Task):
     generates = True
     carries = True
 
-    scoring = CLASSIFICATION
     dataset: Streams
 
     def __init__(

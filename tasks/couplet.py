@@ -43,7 +43,7 @@ from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.options import AtLeastZero, Positive, nearest
 
 from .shared.facts import kept_words, load_facts, save_facts
-from .shared.rows import Cut, Rows, write_rows
+from .shared.rows import Cut, Rows, use_rows, write_rows
 from .task import LANGUAGE, SPLITS, Batch, Facts, Kept, Split, Sums, Task, Tokens, Totals
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class Couplet(Task):
     direction = "min"
 
     scoring = LANGUAGE
-    dataset: Rows
 
     def __init__(
         self,
@@ -91,15 +90,13 @@ class Couplet(Task):
         folder = cache_entry("couplet", key, lambda part: self._make(part, tables))
         facts = load_facts(folder)
         self.characters = Vocabulary(facts["characters"])  # of second lines
-        self.dataset = Rows(folder, len(self.characters))
         self._log_shares = numpy.log(numpy.array(facts["counts"]) / sum(facts["counts"]))
-        symbols = self.dataset.vocabulary.symbols
-        self._above = torch.tensor(
-            [self.characters.numbers.get(symbol, -1) for symbol in symbols]
-        )  # a first line's, as a second's
+        rows = Rows(folder, len(self.characters))
+        self.vocabulary = use_rows(self, rows)
+        numbers = [self.characters.numbers.get(symbol, -1) for symbol in self.vocabulary.symbols]
+        self._above = torch.tensor(numbers)  # a first line's, as a second's
+        self._floor = math.exp(-self._log_shares[rows.token_answers("test").values].mean())
         self._rhyme = torch.tensor(facts["rhymes"]) if self.rhymes else None
-        self.vocabulary = self.dataset.vocabulary
-        self.inputs, self.targets = Tokens(len(symbols)), Tokens(len(self.characters))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         lines = {split: [rows[column].to_pylist() for column in ("first", "second")] for split, rows in tables.items()}
@@ -120,9 +117,7 @@ class Couplet(Task):
 
     @property
     def floor(self) -> float:
-        characters = self.dataset.answers["test"]
-        assert isinstance(characters, Ragged)
-        return math.exp(-self._log_shares[characters.values].mean())
+        return self._floor
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.from_numpy(self._log_shares).to(batch.targets.device).expand(*batch.targets.shape, -1)

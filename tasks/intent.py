@@ -35,9 +35,9 @@ from rnnbench.data.hub import cache_entry, check_columns, read_split, table_dige
 from rnnbench.options import Positive, Share
 
 from .shared.facts import load_facts, save_facts
-from .shared.rows import Cut, Rows, Texts, completed, numbered, write_texts
+from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
 from .shared.vectors import Vectors
-from .task import CLASSIFICATION, SPLITS, Batch, Facts, Split, Sums, Task, Tokens, Totals, correct
+from .task import SPLITS, Batch, Facts, Split, Sums, Task, Totals, correct
 
 if TYPE_CHECKING:
     import pyarrow
@@ -65,9 +65,6 @@ class Intent(Task):
     causal = False
     headline = "accuracy"
     direction = "max"
-
-    scoring = CLASSIFICATION
-    dataset: Rows
 
     def __init__(
         self,
@@ -102,9 +99,7 @@ class Intent(Task):
         folder = cache_entry("intent", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
         self._outside = self.classes.index(source.outside) if source.outside in self.classes else -1
-        self.dataset = Rows(folder, len(self.classes), self.order == "shuffled")
-        self.vocabulary = self.dataset.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         columns = {split: rows[self._source.label].to_pylist() for split, rows in tables.items()}

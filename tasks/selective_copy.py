@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import CLASSIFICATION, Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain
 
 
 class SelectiveCopy(Task):
@@ -37,8 +37,6 @@ class SelectiveCopy(Task):
     headline = "accuracy"
     direction = "max"
     unit = "share of symbols"
-
-    scoring = CLASSIFICATION
 
     def __init__(
         self,

@@ -41,9 +41,9 @@ import numpy
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
 from rnnbench.options import Positive, Share
 
-from .shared.rows import Cut, Rows, Texts, completed, held_out, write_texts
+from .shared.rows import Cut, Rows, Texts, completed, held_out, use_rows, write_texts
 from .shared.vectors import Vectors
-from .task import CLASSIFICATION, SPLITS, Facts, Split, Task, Tokens
+from .task import SPLITS, Facts, Split, Task, Tokens
 
 if TYPE_CHECKING:
     import pyarrow
@@ -78,8 +78,6 @@ class Sentiment(Task):
     headline = "accuracy"
     direction = "max"
 
-    scoring = CLASSIFICATION
-    dataset: Rows
     targets = Tokens(2)
 
     def __init__(
@@ -124,9 +122,7 @@ class Sentiment(Task):
         self.sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
         folder = cache_entry("sentiment", key, lambda part: self._make(part, tables))
-        self.dataset = Rows(folder, 2, self.order == "shuffled")
-        self.vocabulary = self.dataset.vocabulary
-        self.inputs = Tokens(len(self.vocabulary))
+        self.vocabulary = use_rows(self, Rows(folder, 2, self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         columns = {split: [rows[name].to_pylist() for name in self._source[:2]] for split, rows in tables.items()}

@@ -41,7 +41,6 @@ from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays
 from rnnbench.options import Share
 
 from .task import (
-    CLASSIFICATION,
     SPLITS,
     Batch,
     Facts,
@@ -67,7 +66,6 @@ class SequentialDigits(Task):
     headline = "accuracy"
     direction = "max"
 
-    scoring = CLASSIFICATION
     inputs = Reals(1)
     targets = Tokens(10)
 

@@ -41,9 +41,9 @@ from rnnbench.data.text import Ragged
 from rnnbench.options import Positive, Share
 
 from .shared.facts import load_facts, save_facts
-from .shared.rows import HELD_OUT, Cut, Rows, held_out, write_rows
+from .shared.rows import HELD_OUT, Cut, Rows, held_out, use_rows, write_rows
 from .shared.vectors import Vectors
-from .task import CLASSIFICATION, SPLITS, Batch, Facts, Split, Sums, Task, Tokens, Totals, classification_sums
+from .task import SPLITS, Batch, Facts, Split, Sums, Task, Totals, classification_sums
 
 ATIS = "tuetschek/atis"
 LICENCES = {"pypinyin": "MIT", "atis": "LDC (distributed for research)"}
@@ -56,9 +56,6 @@ class Tagging(Task):
     causal = False
     headline = "accuracy"
     direction = "max"
-
-    scoring = CLASSIFICATION
-    dataset: Rows
 
     def __init__(
         self,
@@ -93,9 +90,7 @@ class Tagging(Task):
         folder = cache_entry("tagging", key, make)
         self._facts = load_facts(folder)
         self.tags = self._facts["tags"]
-        self.dataset = Rows(folder, len(self.tags))
-        self.vocabulary = self.dataset.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.tags))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.tags)))
 
     def _make(
         self, folder: Path, parts: dict[Split, Tagged], tags: list[str], ambiguous: set[str], facts: Mapping[str, Any]

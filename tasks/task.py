@@ -4,10 +4,10 @@ A task owns meaning. It says what it feeds and what it wants (`Tokens`, `Reals`,
 flow from here to the network, and no config repeats them. One task is one file: its docstring holds
 a worked example and the lines `Floor:` and `Source:`.
 
-A task is composed of two parts, and holds nothing but its own meaning besides:
+A task is composed of two parts:
 
-    scoring    a `Scoring`: what `loss`, `score` and `finish` do (shared/scoring.py)
-    dataset    a `Dataset`: what `batches` and `batch` do; where none is set, sequences by `draw` (shared/batch.py)
+    scoring    a `Scoring`: what `loss`, `score` and `finish` do; by default those of a classification (shared/scoring.py)
+    dataset    a `Dataset`: what `batches` and `batch` do; by default sequences by `draw` (shared/batch.py)
 
 Each method may be overridden instead; `super().score(outputs, batch) | {...}` adds to what the part gives.
 """
@@ -123,7 +123,7 @@ class Task(ABC):
 
     # Scores.
 
-    scoring: Scoring
+    scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better
     solved_below: float  # option: the same, where lower is better
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import CLASSIFICATION, Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -37,7 +37,6 @@ class TemporalOrder(Task):
     headline = "accuracy"
     direction = "max"
 
-    scoring = CLASSIFICATION
     inputs = Tokens(8)
 
     def __init__(

@@ -40,9 +40,9 @@ from rnnbench.data.hub import FILES, DataError, cache_entry, check_columns, file
 from rnnbench.options import Positive, Share
 
 from .shared.facts import load_facts, save_facts
-from .shared.rows import Cut, Rows, Texts, completed, numbered, write_texts
+from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
 from .shared.vectors import Vectors
-from .task import CLASSIFICATION, SPLITS, Facts, Split, Task, Tokens
+from .task import SPLITS, Facts, Split, Task
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,9 +54,6 @@ class TextClassification(Task):
     causal = False
     headline = "accuracy"
     direction = "max"
-
-    scoring = CLASSIFICATION
-    dataset: Rows
 
     def __init__(
         self,
@@ -123,9 +120,7 @@ class TextClassification(Task):
         key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
         folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
-        self.dataset = Rows(folder, len(self.classes), self.order == "shuffled")
-        self.vocabulary = self.dataset.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, self.name)

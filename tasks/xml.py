@@ -27,7 +27,7 @@ from torch import Tensor
 from rnnbench.options import Positive, Share
 
 from .shared.streams import Drawn
-from .task import CLASSIFICATION, Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -45,7 +45,6 @@ class Xml(Task):
     generates = True
     carries = True
 
-    scoring = CLASSIFICATION
     inputs = Tokens(29)
     targets = Tokens(29)
 

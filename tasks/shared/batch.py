@@ -10,6 +10,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from .facts import Facts
+
 
 class Tokens(NamedTuple):
     """A stream of whole numbers below `size`: (B, T) int64."""
@@ -91,6 +93,10 @@ class Dataset(ABC):
     def floor_guess(self, batch: Batch) -> Tensor:
         """See `Task.floor_guess`."""
         raise NotImplementedError(f"{type(self).__name__} has no guess; the task must define `floor_guess`")
+
+    def about(self) -> Facts:
+        """How much there is of what, for `Task.about`."""
+        return {}
 
 
 class Generated(Dataset):

@@ -14,7 +14,8 @@ from torch import Tensor
 from rnnbench.data.hub import DataError, read_arrays, write_arrays
 from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
-from .batch import SPLITS, Batch, Dataset, Split, generator
+from ..task import Task
+from .batch import SPLITS, Batch, Dataset, Split, Tokens, generator
 from .facts import Facts
 
 Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each token
@@ -176,6 +177,12 @@ class Rows(Dataset):
             return float(numpy.mean(self.guess[self.tokens["test"].values] == answers.values))
         return float(numpy.mean(answers == self.guess[0]))
 
+    def token_answers(self, split: Split) -> Ragged:
+        """The answers of a split, where each token has one."""
+        answers = self.answers[split]
+        assert isinstance(answers, Ragged)
+        return answers
+
     def floor_guess(self, batch: Batch) -> Tensor:
         """(B, S, classes) with one at the guess."""
         tokens = batch.inputs[:, : batch.targets.shape[1]]
@@ -199,3 +206,9 @@ class Rows(Dataset):
 
     def about(self) -> Facts:
         return {"vocabulary": len(self.vocabulary), **{f"{split}_texts": len(texts) for split, texts in self.tokens.items()}}
+
+
+def use_rows(task: Task, rows: Rows) -> Vocabulary:
+    """Makes `rows` the dataset of `task`, with the streams that go with them; their vocabulary."""
+    task.dataset, task.inputs, task.targets = rows, Tokens(len(rows.vocabulary)), Tokens(rows.classes)
+    return rows.vocabulary

@@ -1,11 +1,14 @@
-"""Losses and scores of the usual answers. A task holds a `Scoring`, and overrides `score` and `finish` for what it adds.
+"""Losses and scores of the usual answers, as parts that a task holds.
 
-scoring = CLASSIFICATION       the class of a row, or of each step: accuracy and loss
-scoring = LANGUAGE             the next word: perplexity, loss and accuracy
-scoring = WRITING              texts that are written: the loss; the task scores what was written
-scoring = REGRESSION           real numbers: mse
-scoring = regression(.04)      and the share within .04
-scoring = asked_steps(asked)   every step is trained on, `asked(batch)` are scored: accuracy and loss
+    scoring = CLASSIFICATION       the class of a row, or of each step: accuracy and loss; the default
+    scoring = LANGUAGE             the next word: perplexity, loss and accuracy
+    scoring = WRITING              texts that are written: the loss; the task scores what was written
+    scoring = REGRESSION           real numbers: mse
+    scoring = regression(.04)      and the share within .04
+    scoring = asked_steps(asked)   every step is trained on, `asked(batch)` are scored: accuracy and loss
+
+What a task counts besides, its own `score` and `finish` add to these. A scoring is made of module-level functions,
+so that a task can be pickled for the processes that load its batches.
 """
 
 from __future__ import annotations
