@@ -34,7 +34,7 @@ from torch import Tensor
 
 from rnnbench.options import AboveZero, Positive, Range, Share
 
-from .task import Batch, Reals, Sums, Task, squared_error
+from .task import REGRESSION, Batch, Reals, Task, regression
 
 TOLERANCE = {"hochreiter": 0.04, "pascanu": 0.2}  # errors below it are correct, as each paper counts
 
@@ -62,6 +62,7 @@ class Adding(Task):
             raise ValueError(f"task.form={form} places its own marks in at least 10 steps; got length={length}, marks={marks}")
         self.length, self.marks, self.sequences, self.solved_below = length, marks, sequences, solved_below
         self.form, self.solved_above = form, solved_above
+        self.scoring = regression(TOLERANCE[form]) if form in TOLERANCE else REGRESSION
         self.longest = {"arjovsky": length, "hochreiter": length + length // 10, "pascanu": length + length // 10 - 1}[form]
 
     @property
@@ -108,21 +109,6 @@ class Adding(Task):
             return random.integers(0, half, rows), random.integers(half, self.length, rows)
         first = random.integers(0, self.length, rows)
         return first, (first + random.integers(1, self.length, rows)) % self.length
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return squared_error(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = squared_error(outputs.double(), batch)
-        sums = {"squared_error": total, "answers": count.double()}
-        if self.form in TOLERANCE:
-            near = (outputs - batch.targets).abs().squeeze(-1) < TOLERANCE[self.form]
-            sums["correct"] = (near & batch.scored).sum().double()
-        return sums
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = {"mse": sums["squared_error"] / sums["answers"]}
-        return {**scores, "correct": sums["correct"] / sums["answers"]} if "correct" in sums else scores
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.full_like(batch.targets, 1 if self.form == "arjovsky" else 0.5)

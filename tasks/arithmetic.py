@@ -20,7 +20,6 @@ Source: Jozefowicz, Zaremba & Sutskever 2015, section 3.5.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from rnnbench.options import Count, Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -67,9 +66,6 @@ class Arithmetic(Task):
         test = self.batch("test", 0, self.sequences, 0)
         return float((test.targets[test.scored] == self._guess).double().mean())
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         digits = random.integers(1, self.digits + 1, (2, rows))
         first, second = random.integers(numpy.where(digits > 1, 10 ** (digits - 1), 0), 10**digits)
@@ -97,15 +93,6 @@ class Arithmetic(Task):
             lengths=torch.from_numpy(lengths - 1),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(self._guess, len(SYMBOLS), batch)

@@ -18,7 +18,6 @@ Source: Arora et al. 2023 (Zoology), arXiv:2312.04927, and its multiquery_ar.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import Batch, Task, Tokens, certain
 
 
 class AssociativeRecall(Task):
@@ -62,9 +61,6 @@ class AssociativeRecall(Task):
     def floor(self) -> float:
         return 1 / (self.vocabulary - self.first_value)
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         keys = 1 + distinct(random, rows, self.pairs, self.first_value - 1)
         values = self.first_value + distinct(random, rows, self.pairs, self.vocabulary - self.first_value)
@@ -87,15 +83,6 @@ class AssociativeRecall(Task):
             lengths=torch.full((rows,), self.length),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(self.first_value, self.vocabulary, batch)

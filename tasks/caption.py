@@ -27,9 +27,8 @@ Needs: the extra digits.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Literal
 
 import numpy
 import torch
@@ -40,15 +39,15 @@ from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of
 from rnnbench.options import Share
 
 from .sequential_digits import BRIGHTEST, HUB, LICENCES, NEEDS, SIDE, digits, mnist
-from .shared.pairs import END, PictureTask, always, asked_rows, cut_at_end, sums, to_write
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
+from .shared.pairs import END, NO_PICTURE, always, asked_rows, cut_at_end, show_pictures, sums, to_write
+from .task import SPLITS, WRITING, Batch, Facts, Reals, Split, Sums, Task, Tokens, Totals
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS = Vocabulary([END, *sorted(set("".join(NAMES)))])
 SPELLED = [LETTERS.encode(name) for name in NAMES]
 
 
-class Caption(PictureTask, Task):
+class Caption(Task):
     version = 2
     structure = "1->N"
     causal = False
@@ -57,6 +56,7 @@ class Caption(PictureTask, Task):
     direction = "max"
     unit = "share of names written without a mistake"
 
+    scoring = WRITING
     start = end = 0
     longest = 6
     inputs = targets = Tokens(len(LETTERS))
@@ -77,10 +77,10 @@ class Caption(PictureTask, Task):
         self.source = Reals(self._width)
 
     def prepare(self) -> None:
-        if hasattr(self, "_sha256"):
+        if self.sha256:
             return
         self._pixels, labels, sizes = digits() if self.data == "digits" else mnist()
-        self._sha256 = hashlib.sha256(self._pixels.tobytes() + labels.tobytes()).hexdigest()
+        self.sha256 = hashlib.sha256(self._pixels.tobytes() + labels.tobytes()).hexdigest()
         ends = numpy.cumsum((0, *sizes)).tolist()
         self._labels = {split: labels[ends[i] : ends[i + 1]].astype(numpy.int64) for i, split in enumerate(SPLITS)}
         self._names = {split: Ragged.of([SPELLED[label] for label in own]) for split, own in self._labels.items()}
@@ -96,9 +96,6 @@ class Caption(PictureTask, Task):
     def floor_guess(self, batch: Batch) -> Tensor:
         """What is written, (B, longest): one and the same name."""
         return always(SPELLED[self._common], self.longest, batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["exact"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
         return batches_of(self._pictures[split], split, batch_size)
@@ -116,13 +113,19 @@ class Caption(PictureTask, Task):
         right = [ours == theirs for ours, theirs, counts in found if counts]
         return sums({"exact": sum(right), "names": len(right)}, written)
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"exact": sums["exact"] / sums["names"], "loss": sums["nats"] / sums["symbols"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        return {"exact": sums["exact"] / sums["names"]} | super().finish(sums)
 
     def decode(self, tokens: list[int]) -> str:
         """The name that was written."""
         return "".join(LETTERS.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
 
-    def about(self) -> dict[str, Any]:
+    def ask(self, text: str) -> Batch:
+        raise ValueError(NO_PICTURE)
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        return show_pictures(batch, written, self.decode)
+
+    def about(self) -> Facts:
         sizes = {f"{split}_pictures": len(own) for split, own in self._labels.items()}
-        return {"sha256": self._sha256, "licence": LICENCES[self.data], **sizes}
+        return {"sha256": self.sha256, "licence": LICENCES[self.data], **sizes}

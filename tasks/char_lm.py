@@ -40,17 +40,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy
-from torch import Tensor
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 
-from .shared.streams import CHUNK, long_enough, read_streams, write_streams
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, correct, cross_entropy
+from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
+from .task import SPLITS, Facts, Split, Task, Tokens, Totals
 
 LICENCES = {
     "python_reference": "PSF-2.0",
@@ -82,6 +81,8 @@ class CharLM(Task):
     generates = True
     carries = True
 
+    dataset: Streams
+
     def __init__(
         self,
         text: str = "python_reference",  # or tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
@@ -94,15 +95,15 @@ class CharLM(Task):
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
     def prepare(self) -> None:
-        if hasattr(self, "streams"):
+        if hasattr(self, "inputs"):
             return
         texts = self._texts()
-        self._sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
-        key = {"version": self.version, "data": self._sha256, "held_out": None if self.text in PUBLISHED else self.held_out}
+        self.sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
+        key = {"version": self.version, "data": self.sha256, "held_out": None if self.text in PUBLISHED else self.held_out}
         folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.streams = read_streams(folder, self.window, f"text={self.text}", "characters")
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters")
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
@@ -143,42 +144,17 @@ class CharLM(Task):
         write_streams(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
     def floor(self) -> float:
-        return self.streams.floor / math.log(2)
+        return self.dataset.floor / math.log(2)
 
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.streams.floor_guess(batch)
+    def finish(self, sums: Totals) -> dict[str, float]:
+        scores = super().finish(sums)
+        return {"bpc": scores["loss"] / math.log(2), "accuracy": scores["accuracy"]}
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["bpc"] < self.solved_below
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.streams.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.streams.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "characters": count.double(), "correct": correct(outputs, batch).sum().double()}
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {
-            "bpc": sums["nats"] / sums["characters"] / math.log(2),
-            "accuracy": sums["correct"] / sums["characters"],
-        }
-
-    def about(self) -> dict[str, Any]:
-        facts = {f"{split}_characters": len(tokens) for split, tokens in self.streams.tokens.items()}
+    def about(self) -> Facts:
+        facts = {f"{split}_characters": len(tokens) for split, tokens in self.dataset.tokens.items()}
         licence = LICENCES.get(self.text, "that of your file")
-        return {"sha256": self._sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
+        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
 
     def encode(self, text: str) -> list[int]:
         return self.vocabulary.encode(text, strict=True)

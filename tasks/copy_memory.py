@@ -28,9 +28,14 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Share
 
-from .task import Batch, Reals, Stream, Sums, Task, Tokens, correct, cross_entropy
+from .task import Batch, Reals, Stream, Task, Tokens, Totals, asked_steps
 
 KINDS = 8  # symbols 1..8; 0 is the blank, 9 the cue
+
+
+def symbol(batch: Batch) -> Tensor:
+    """(B, S) bool: the steps that ask for a symbol; the blanks are 0."""
+    return batch.targets > 0
 
 
 class CopyMemory(Task):
@@ -41,6 +46,7 @@ class CopyMemory(Task):
     direction = "min"
     unit = "nats a step"
 
+    scoring = asked_steps(symbol)
     targets = Tokens(KINDS + 1)
 
     def __init__(
@@ -87,21 +93,9 @@ class CopyMemory(Task):
             fresh=torch.ones(rows, dtype=torch.bool),
         )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        asked = batch.targets > 0  # the blanks are 0
-        return {
-            "nats": total,
-            "steps": count.double(),
-            "recalled": (correct(outputs, batch) & asked).sum().double(),
-            "symbols": (batch.scored & asked).sum().double(),
-        }
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"loss": sums["nats"] / sums["steps"], "accuracy": sums["recalled"] / sums["symbols"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        scores = super().finish(sums)
+        return {"loss": scores["loss"], "accuracy": scores["accuracy"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
         certain = torch.full((*batch.targets.shape, KINDS + 1), -math.inf, device=batch.targets.device)

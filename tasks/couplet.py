@@ -32,7 +32,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 import torch
@@ -42,8 +42,9 @@ from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split,
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.options import AtLeastZero, Positive, nearest
 
-from .shared.rows import Cut, Rows, load_facts, save_facts, write_rows
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, classification_sums, cross_entropy
+from .shared.facts import kept_words, load_facts, save_facts
+from .shared.rows import Cut, Rows, use_rows, write_rows
+from .task import LANGUAGE, SPLITS, Batch, Facts, Kept, Split, Sums, Task, Tokens, Totals
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,6 +61,8 @@ class Couplet(Task):
     answers = True
     headline = "perplexity"
     direction = "min"
+
+    scoring = LANGUAGE
 
     def __init__(
         self,
@@ -82,20 +85,18 @@ class Couplet(Task):
         if hasattr(self, "inputs"):
             return
         tables = {split: read_split(self.name, split, ["first", "second"]) for split in SPLITS}
-        self._sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self._sha256, "cut": list(self.cut), "rhymes": self.rhymes}
+        self.sha256 = table_digest(*tables.values())
+        key = {"version": self.version, "data": self.sha256, "cut": list(self.cut), "rhymes": self.rhymes}
         folder = cache_entry("couplet", key, lambda part: self._make(part, tables))
         facts = load_facts(folder)
         self.characters = Vocabulary(facts["characters"])  # of second lines
-        self.rows = Rows(folder, len(self.characters))
         self._log_shares = numpy.log(numpy.array(facts["counts"]) / sum(facts["counts"]))
-        symbols = self.rows.vocabulary.symbols
-        self._above = torch.tensor(
-            [self.characters.numbers.get(symbol, -1) for symbol in symbols]
-        )  # a first line's, as a second's
+        rows = Rows(folder, len(self.characters))
+        self.vocabulary = use_rows(self, rows)
+        numbers = [self.characters.numbers.get(symbol, -1) for symbol in self.vocabulary.symbols]
+        self._above = torch.tensor(numbers)  # a first line's, as a second's
+        self._floor = math.exp(-self._log_shares[rows.token_answers("test").values].mean())
         self._rhyme = torch.tensor(facts["rhymes"]) if self.rhymes else None
-        self.vocabulary = self.rows.vocabulary
-        self.inputs, self.targets = Tokens(len(symbols)), Tokens(len(self.characters))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         lines = {split: [rows[column].to_pylist() for column in ("first", "second")] for split, rows in tables.items()}
@@ -115,27 +116,11 @@ class Couplet(Task):
         save_facts(folder, {"characters": kept.symbols, "counts": seen.tolist(), "rhymes": rhymes})
 
     @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
     def floor(self) -> float:
-        return math.exp(-self._log_shares[self.rows.answers["test"].values].mean())
+        return self._floor
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.from_numpy(self._log_shares).to(batch.targets.device).expand(*batch.targets.shape, -1)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["perplexity"] < self.solved_below
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.rows.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.rows.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         guessed, scored = outputs.argmax(-1), batch.scored
@@ -151,18 +136,17 @@ class Couplet(Task):
             last = (batch.lengths - 1).unsqueeze(1)
             ours, theirs = (rhyme[line.gather(1, last)] for line in (guessed, batch.targets))
             sums["rhymes"] = ((ours == theirs) & (theirs >= 0) & scored.gather(1, last)).sum()
-        return classification_sums(outputs, batch) | {name: count.double() for name, count in sums.items()}
+        return super().score(outputs, batch) | {name: count.double() for name, count in sums.items()}
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        nats = sums["nats"] / sums["answers"]
-        scores = {"perplexity": math.exp(min(nats, 700)), "loss": nats, "accuracy": sums["correct"] / sums["answers"]}
-        return scores | {name: sums[name] / sums["lines"] for name in ("repeats", "borrows", "rhymes") if name in sums}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        shares = {name: sums[name] / sums["lines"] for name in ("repeats", "borrows", "rhymes") if name in sums}
+        return super().finish(sums) | shares
 
-    def keep(self) -> dict[str, Any]:
+    def keep(self) -> Kept:
         return {"above": self.vocabulary.symbols, "below": self.characters.symbols}
 
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        self.vocabulary, self.characters = Vocabulary(kept["above"]), Vocabulary(kept["below"])
+    def restore(self, kept: Kept) -> None:
+        self.vocabulary, self.characters = kept_words(kept, "above"), kept_words(kept, "below")
         self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.characters))
 
     def ask(self, text: str) -> Batch:
@@ -181,9 +165,9 @@ class Couplet(Task):
             found.append({"read": "".join(read), "written": "".join(wrote), "wanted": "".join(wanted)})
         return found
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Facts:
         licence = LICENCE if self.data in NAMES else "that of your data"
-        return {"sha256": self._sha256, "licence": licence, "characters": len(self.characters), **self.rows.about()}
+        return {"sha256": self.sha256, "licence": licence, "characters": len(self.characters), **self.dataset.about()}
 
 
 def _repeats(lines: Tensor, scored: Tensor) -> Tensor:

@@ -23,7 +23,6 @@ Source: Hochreiter & Schmidhuber 1997, experiment 1; Gers, Schmidhuber & Cummins
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy
@@ -33,12 +32,17 @@ from torch import Tensor
 from rnnbench.options import Positive, Share
 
 from .shared.streams import Drawn
-from .task import Batch, Split, Sums, Task, Tokens, certain, correct, cross_entropy
+from .task import Batch, Task, Tokens, asked_steps, certain
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
 NEXT = ((1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7))  # and where it goes; 7 is the end
 T, P, E = (SYMBOLS.index(symbol) for symbol in "TPE")
+
+
+def second_outer(batch: Batch) -> Tensor:
+    """(B, S) bool: the steps that ask for the second outer symbol."""
+    return (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P))
 
 
 class EmbeddedReber(Task):
@@ -50,6 +54,7 @@ class EmbeddedReber(Task):
     unit = "share of second outer symbols"
     carries = True
 
+    scoring = asked_steps(second_outer)
     inputs = Tokens(7)
     targets = Tokens(7)
     floor = 1 / 2
@@ -66,18 +71,8 @@ class EmbeddedReber(Task):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
-        self._rows = Drawn(self._make_streams, window, windows, streams)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.windows if self.carries else super().batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        if not self.carries:
-            return super().batch(split, index, batch_size, seed)
-        return self._rows.batch(split, index, batch_size, seed)
+        if self.carries:
+            self.dataset = Drawn(self._make_streams, window, windows, streams)
 
     def _make_streams(self, random: numpy.random.Generator, rows: int) -> numpy.ndarray:
         """(rows, symbols): each begins with a string and goes on with whole ones until it is cut."""
@@ -98,22 +93,6 @@ class EmbeddedReber(Task):
             lengths=torch.from_numpy(lengths - 1),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        asked = (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P)) & batch.scored
-        return {
-            "nats": total,
-            "steps": count.double(),
-            "correct": (correct(outputs, batch) & asked).sum().double(),
-            "answers": asked.sum().double(),
-        }
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(T, 7, batch)

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy
@@ -37,7 +36,21 @@ from torch.nn import functional
 
 from rnnbench.options import Positive, Share
 
-from .task import SPLITS, Batch, Bits, Split, Stream, Sums, Task, Tokens, correct, cross_entropy, generator
+from .task import (
+    SPLITS,
+    Batch,
+    Bits,
+    Generated,
+    Split,
+    Stream,
+    Sums,
+    Task,
+    Tokens,
+    Totals,
+    bits_cross_entropy,
+    correct,
+    cross_entropy,
+)
 
 MODULUS = 5
 PLUS, MINUS, TIMES = 5, 6, 7  # tokens after the digits
@@ -73,6 +86,7 @@ class FormalLanguage(Task):
             "anbncn": (Tokens(4), Bits(4)),
         }
         self.inputs, self.targets = streams[language]
+        self.dataset = Generated(self._draw, sequences)
 
     @functools.cached_property
     def floor(self) -> float:
@@ -86,18 +100,6 @@ class FormalLanguage(Task):
         if self.language == "dyck":
             return sum((n + 1) / math.comb(2 * n, n) for n in repeats) / len(repeats)
         return sum(n == 1 for n in repeats) / len(repeats)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        if split == "train":
-            return self._draw(generator(SPLITS.index(split), index, seed), batch_size, split)
-        if split not in self._sets:
-            self._sets[split] = self._draw(generator(SPLITS.index(split)), self.sequences, split)
-        rows = self._sets[split].map(lambda part: part[index * batch_size : (index + 1) * batch_size])
-        steps = int(rows.lengths.max())
-        return rows._replace(**{name: getattr(rows, name)[:, :steps] for name in ("inputs", "targets", "scored")})
 
     def _draw(self, random: numpy.random.Generator, rows: int, split: Split) -> Batch:
         shortest, longest = self.lengths[split]
@@ -128,10 +130,7 @@ class FormalLanguage(Task):
         )
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        if isinstance(self.targets, Tokens):
-            return cross_entropy(outputs, batch)
-        losses = functional.binary_cross_entropy_with_logits(outputs, batch.targets.to(outputs.dtype), reduction="none")
-        return torch.where(batch.scored, losses.sum(-1), 0.0).sum(), batch.scored.sum()
+        return (cross_entropy if isinstance(self.targets, Tokens) else bits_cross_entropy)(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         total, count = self.loss(outputs.double(), batch)
@@ -148,7 +147,7 @@ class FormalLanguage(Task):
             "strings": asked.sum().double(),
         }
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+    def finish(self, sums: Totals) -> dict[str, float]:
         scores = {"accuracy": sums["correct"] / sums["strings"], "loss": sums["nats"] / sums["steps"]}
         return {**scores, "steps_right": sums["right"] / sums["steps"]}
 

@@ -27,17 +27,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from rnnbench.data.hub import cache_entry, check_columns, read_split, table_digest
 from rnnbench.options import Positive, Share
 
-from .shared.rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write_rows
-from .shared.vectors import Vectors, joined
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, correct, cross_entropy
+from .shared.facts import load_facts, save_facts
+from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
+from .shared.vectors import Vectors
+from .task import SPLITS, Batch, Facts, Split, Sums, Task, Totals, correct
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,63 +94,34 @@ class Intent(Task):
             return
         source = self._source
         tables = {split: read_split(self.hub, split, ["text", source.label], source.config) for split in source.published}
-        self._sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
+        self.sha256 = table_digest(*tables.values())
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
         folder = cache_entry("intent", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
         self._outside = self.classes.index(source.outside) if source.outside in self.classes else -1
-        self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
-        self.vocabulary = self.rows.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         columns = {split: rows[self._source.label].to_pylist() for split, rows in tables.items()}
         classes, labels = numbered(columns, self.hub, strangers=True)
         parts = completed({split: Texts(rows["text"].to_pylist(), labels[split]) for split, rows in tables.items()})
-        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
-        none_empty(tokens, self.hub)
-        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_texts(folder, self.cut, parts, self.hub)
         save_facts(folder, {"classes": classes})
-
-    @property
-    def fingerprint(self) -> str:
-        return joined(self._sha256, self.vectors)
-
-    @property
-    def floor(self) -> float:
-        return self.rows.floor
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.rows.floor_guess(batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.rows.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.rows.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         outside = (batch.targets == self._outside) & batch.scored
         found = (outside & correct(outputs, batch)).sum()
-        return classification_sums(outputs, batch) | {
-            "outside": outside.sum().double(),
-            "outside_correct": found.to(torch.float64),
-        }
+        counts = {"outside": outside.sum().double(), "outside_correct": found.double()}
+        return super().score(outputs, batch) | counts
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = accuracy(sums)
+    def finish(self, sums: Totals) -> dict[str, float]:
+        scores = super().finish(sums)
         if sums["outside"]:
             inside = sums["answers"] - sums["outside"]
             scores["in_scope_accuracy"] = (sums["correct"] - sums["outside_correct"]) / inside if inside else 0.0
             scores["oos_recall"] = sums["outside_correct"] / sums["outside"]
         return scores
 
-    def about(self) -> dict[str, Any]:
-        facts = {"sha256": self._sha256, "licence": self._source.licence, "classes": len(self.classes)}
-        return facts | self.rows.about()
+    def about(self) -> Facts:
+        facts = {"sha256": self.sha256, "licence": self._source.licence, "classes": len(self.classes)}
+        return {**facts, **self.dataset.about()}

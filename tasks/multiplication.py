@@ -32,7 +32,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Reals, Sums, Task, squared_error
+from .task import Batch, Reals, Task, regression
 
 TOLERANCE = {"hochreiter": 0.04, "pascanu": 0.2}  # errors below it are correct, as each paper counts
 
@@ -55,6 +55,7 @@ class Multiplication(Task):
         solved_above: Share = 0.99,  # share of correct answers that counts as solved
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
+        self.scoring = regression(TOLERANCE[form])
         self.longest = length + length // 10 - (form == "pascanu")
         first = 1 / 10 + 9 / 10 / (length // 2 - 1) if form == "hochreiter" else 0  # share of rows marked at the first step
         self.mean = (1 + first) / 4
@@ -88,17 +89,6 @@ class Multiplication(Task):
             lengths=torch.from_numpy(lengths),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return squared_error(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = squared_error(outputs.double(), batch)
-        near = (outputs - batch.targets).abs().squeeze(-1) < TOLERANCE[self.form]
-        return {"squared_error": total, "correct": (near & batch.scored).sum().double(), "answers": count.double()}
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"mse": sums["squared_error"] / sums["answers"], "correct": sums["correct"] / sums["answers"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.full_like(batch.targets, self.mean)

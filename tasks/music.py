@@ -38,14 +38,13 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
 from rnnbench.data.text import Ragged, batches_of, rows_of
 from rnnbench.options import AtLeastZero, nearest
 
 from .shared.chorales import KEYS, LOWEST, look_for_chorales, rolls
-from .task import SPLITS, Batch, Bits, Split, Sums, Task
+from .task import SPLITS, Batch, Bits, Facts, Split, Sums, Task, Totals, bits_cross_entropy
 
 if TYPE_CHECKING:
     import pyarrow
@@ -96,9 +95,9 @@ class Music(Task):
         total = hashlib.sha256()
         for on, lengths in rolls.values():
             total.update(numpy.packbits(on, axis=1).tobytes() + lengths.astype("<i8").tobytes())
-        self._sha256 = total.hexdigest()
+        self.sha256 = total.hexdigest()
         folder = cache_entry(
-            "music", {"version": self.version, "data": self._sha256, "kept": "ends"}, lambda part: _make(part, rolls)
+            "music", {"version": self.version, "data": self.sha256, "kept": "ends"}, lambda part: _make(part, rolls)
         )
         self._on, self._pieces = {}, {}
         for split in SPLITS:
@@ -128,10 +127,6 @@ class Music(Task):
         return {split: (numpy.concatenate(rows) > 0, numpy.array([len(row) for row in rows])) for split, rows in pieces.items()}
 
     @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
     def floor(self) -> float:
         pieces = self._pieces["test"]
         first = numpy.zeros(len(self._on["test"]), bool)
@@ -142,9 +137,6 @@ class Music(Task):
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.from_numpy(self._log_odds).to(batch.targets.device).expand(batch.targets.shape)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["nll"] < self.solved_below
 
     def batches(self, split: Split, batch_size: int) -> int:
         return batches_of(self._pieces[split], split, batch_size)
@@ -166,8 +158,7 @@ class Music(Task):
         )
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        losses = functional.binary_cross_entropy_with_logits(outputs, batch.targets.to(outputs.dtype), reduction="none").sum(-1)
-        return torch.where(batch.scored, losses, 0.0).sum(), batch.scored.sum()
+        return bits_cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         total, count = self.loss(outputs.double(), batch)
@@ -175,14 +166,14 @@ class Music(Task):
         hits, either = (on & wanted & scored).sum(), ((on | wanted) & scored).sum()
         return {"nats": total, "steps": count.double(), "hits": hits.double(), "either": either.double()}
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+    def finish(self, sums: Totals) -> dict[str, float]:
         return {"nll": sums["nats"] / sums["steps"], "accuracy": sums["hits"] / sums["either"] if sums["either"] else 1.0}
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Facts:
         facts = {f"{split}_pieces": len(pieces) for split, pieces in self._pieces.items()}
         steps = {f"{split}_steps": len(on) for split, on in self._on.items()}
         licence = "BSD-3-Clause (music21)" if self.data == BACH else "none stated (Boulanger-Lewandowski et al. 2012)"
-        return {"sha256": self._sha256, "licence": licence, **facts, **steps}
+        return {"sha256": self.sha256, "licence": licence, **facts, **steps}
 
 
 def _roll(rows: pyarrow.Table, where: str) -> Rolls:

@@ -18,7 +18,6 @@ Source: Hochreiter & Schmidhuber 1997, experiment 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, certain, correct, cross_entropy
+from .task import Batch, Task, Tokens, asked_steps, certain
 
 
 class NoiseFreeLag(Task):
@@ -53,11 +52,9 @@ class NoiseFreeLag(Task):
         self.x = self.distractors  # the token of x; y is the next, then b and e
         self.inputs = Tokens(self.distractors + (4 if form == "2c" else 2))
         self.targets = Tokens(self.distractors + 2)
+        self.scoring = asked_steps(self._last)
 
     floor = 1 / 2
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
 
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         kept = self.x + random.integers(0, 2, rows)
@@ -85,21 +82,9 @@ class NoiseFreeLag(Task):
             fresh=torch.ones(rows, dtype=torch.bool),
         )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        asked = (batch.targets >= self.x) & batch.scored
-        return {
-            "nats": total,
-            "steps": count.double(),
-            "correct": (correct(outputs, batch) & asked).sum().double(),
-            "answers": asked.sum().double(),
-        }
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
+    def _last(self, batch: Batch) -> Tensor:
+        """(B, S) bool: the steps that ask for the last symbol."""
+        return batch.targets >= self.x
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(self.x, self.targets.size, batch)

@@ -41,10 +41,10 @@ from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, basic_english, batch
 from rnnbench.options import AtLeastZero, Positive
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
+from .shared.facts import load_facts, save_facts
 from .shared.floors import most_bleu
-from .shared.pairs import END, PictureTask, asked_rows, cut_at_end, sums, to_write
-from .shared.rows import load_facts, save_facts
-from .task import SPLITS, Batch, Reals, Split, Sums, Task, Tokens
+from .shared.pairs import END, NO_PICTURE, always, asked_rows, cut_at_end, show_pictures, sums, to_write
+from .task import SPLITS, WRITING, Batch, Facts, Reals, Split, Sums, Task, Tokens, Totals
 
 if TYPE_CHECKING:
     import pyarrow
@@ -54,7 +54,7 @@ CAPTIONS = tuple(f"caption_{number}" for number in range(5))  # columns
 COLUMNS = ["image", *CAPTIONS]
 
 
-class PhotoCaption(PictureTask, Task):
+class PhotoCaption(Task):
     version = 2
     structure = "1->N"
     causal = False
@@ -63,6 +63,8 @@ class PhotoCaption(PictureTask, Task):
     direction = "max"
     most = 100.0
     unit = "of 100"
+
+    scoring = WRITING
 
     def __init__(
         self,
@@ -87,9 +89,9 @@ class PhotoCaption(PictureTask, Task):
         for photographs in tables.values():
             for image, *five in zip(*(photographs[column].to_pylist() for column in COLUMNS), strict=True):
                 total.update(image["bytes"] + json.dumps(five).encode())
-        self._sha256 = total.hexdigest()
+        self.sha256 = total.hexdigest()
         cut = [self.side, self.min_frequency, self.max_length]
-        key = {"version": self.version, "data": self._sha256, "cut": cut}
+        key = {"version": self.version, "data": self.sha256, "cut": cut}
         folder = cache_entry("photo_caption", key, lambda part: self._make(part, tables))
         self._use(Vocabulary.load(folder / "written.json"))
         self._pixels, self._captions = {}, {}
@@ -145,8 +147,13 @@ class PhotoCaption(PictureTask, Task):
             raise DataError(f"{self.hub}: split {split!r} has a picture that cannot be read") from None
         return numpy.asarray(picture).reshape(self.side, -1)
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["bleu"] > self.solved_above
+    @property
+    def floor(self) -> float:
+        return self._facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same caption."""
+        return always(self._facts["guess"], self.longest, batch)
 
     def batches(self, split: Split, batch_size: int) -> int:
         return batches_of(self._captions[split], split, batch_size)
@@ -168,16 +175,22 @@ class PhotoCaption(PictureTask, Task):
     def _texts(self, symbols: Tensor) -> list[str]:
         return [" ".join(self.written.decode(row)) for row in cut_at_end(symbols)]
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {**bleu_scores(sums), "loss": sums["nats"] / sums["symbols"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        return bleu_scores(sums) | super().finish(sums)
 
     def decode(self, tokens: list[int]) -> str:
         return self._texts(torch.tensor([tokens]))[0]
 
-    def about(self) -> dict[str, Any]:
+    def ask(self, text: str) -> Batch:
+        raise ValueError(NO_PICTURE)
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        return show_pictures(batch, written, self.decode)
+
+    def about(self) -> Facts:
         sizes = {f"{split}_captions": len(captions) for split, captions in self._captions.items()}
         return {
-            "sha256": self._sha256,
+            "sha256": self.sha256,
             "licence": "none stated (Flickr8k: research use)",
             "vocabulary": len(self.written),
             **sizes,

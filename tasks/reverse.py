@@ -15,7 +15,6 @@ Source: the probe of Grefenstette et al. 2015, arXiv:1506.02516 (reversal); Suts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy
@@ -25,7 +24,7 @@ from torch.nn import functional
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, cross_entropy
+from .task import WRITING, Batch, Sums, Task, Tokens, Totals
 
 
 class Reverse(Task):
@@ -35,6 +34,8 @@ class Reverse(Task):
     headline = "exact"
     direction = "max"
     unit = "share of rows written without a mistake"
+
+    scoring = WRITING
 
     def __init__(
         self,
@@ -56,9 +57,6 @@ class Reverse(Task):
         """Always writing one string of `shortest` symbols; any other guess is right less often."""
         return self.symbols**-self.shortest / (self.length - self.shortest + 1)
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["exact"] > self.solved_above
-
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         lengths = torch.from_numpy(random.integers(self.shortest, self.length + 1, rows))
         steps = torch.arange(self.length)
@@ -77,21 +75,14 @@ class Reverse(Task):
             source_lengths=lengths,
         )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = cross_entropy(outputs.double(), batch)
-        return {"nats": total, "symbols": count.double()}
-
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
         wanted = torch.where(batch.scored, batch.targets, self.end)
         wanted = functional.pad(wanted, (0, self.longest - wanted.shape[1]), value=self.end)
         asked = batch.scored.any(1)
         return {"exact": ((written == wanted).all(1) & asked).sum().double(), "rows": asked.sum().double()}
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"exact": sums["exact"] / sums["rows"], "loss": sums["nats"] / sums["symbols"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        return {"exact": sums["exact"] / sums["rows"]} | super().finish(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         """What is written, (B, longest): the same symbol `shortest` times."""

@@ -19,7 +19,6 @@ arXiv:1706.02761.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import Batch, Task, Tokens, certain
 
 
 class SelectiveCopy(Task):
@@ -57,9 +56,6 @@ class SelectiveCopy(Task):
     def floor(self) -> float:
         return 1 / (self.vocabulary - 2)
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         symbols = random.integers(1, self.vocabulary - 1, (rows, self.symbols))
         places = random.random((rows, self.length), dtype="float32").argpartition(self.symbols - 1, 1)[:, : self.symbols]
@@ -76,15 +72,6 @@ class SelectiveCopy(Task):
             lengths=torch.full((rows,), len(steps)),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(1, self.vocabulary, batch)  # any one kind

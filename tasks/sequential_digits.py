@@ -30,7 +30,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import io
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -44,15 +43,12 @@ from rnnbench.options import Share
 from .task import (
     SPLITS,
     Batch,
+    Facts,
     Reals,
     Split,
-    Sums,
     Task,
     Tokens,
-    accuracy,
     certain,
-    classification_sums,
-    cross_entropy,
     generator,
 )
 
@@ -88,10 +84,10 @@ class SequentialDigits(Task):
             check_columns(HUB, ["train", "test"], ["image", "label"], "mnist")
 
     def prepare(self) -> None:
-        if hasattr(self, "_sha256"):
+        if self.sha256:
             return
         pixels, labels, sizes = digits() if self.data == "digits" else mnist()
-        self._sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+        self.sha256 = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
         if self.pool > 1:
             side = SIDE[self.data] // self.pool
             squares = pixels.reshape(-1, side, self.pool, side, self.pool)
@@ -109,15 +105,8 @@ class SequentialDigits(Task):
         )  # the order of the last epoch, with its key
 
     @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
     def floor(self) -> float:
         return float((self._labels[self._parts["test"]] == self._common).mean())
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
 
     def batches(self, split: Split, batch_size: int) -> int:
         pictures = self._parts[split].stop - self._parts[split].start
@@ -145,21 +134,12 @@ class SequentialDigits(Task):
             fresh=torch.ones(len(rows), dtype=torch.bool),
         )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
-
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(self._common, 10, batch)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Facts:
         sizes = {f"{split}_pictures": part.stop - part.start for split, part in self._parts.items()}
-        return {"sha256": self._sha256, "licence": LICENCES[self.data], **{key: int(size) for key, size in sizes.items()}}
+        return {"sha256": self.sha256, "licence": LICENCES[self.data], **{key: int(size) for key, size in sizes.items()}}
 
 
 def digits() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:

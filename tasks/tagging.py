@@ -40,9 +40,10 @@ from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split,
 from rnnbench.data.text import Ragged
 from rnnbench.options import Positive, Share
 
-from .shared.rows import HELD_OUT, Cut, Rows, held_out, load_facts, save_facts, write_rows
-from .shared.vectors import Vectors, joined
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
+from .shared.facts import load_facts, save_facts
+from .shared.rows import HELD_OUT, Cut, Rows, held_out, use_rows, write_rows
+from .shared.vectors import Vectors
+from .task import SPLITS, Batch, Facts, Split, Sums, Task, Totals, classification_sums
 
 ATIS = "tuetschek/atis"
 LICENCES = {"pypinyin": "MIT", "atis": "LDC (distributed for research)"}
@@ -76,22 +77,20 @@ class Tagging(Task):
         tables, content = {}, []
         if self.data == "atis":
             tables = {split: read_split(ATIS, split, ["text", "slots"]) for split in ("train", "test")}
-            self._sha256 = table_digest(*tables.values())
+            self.sha256 = table_digest(*tables.values())
         else:
             content = [_inside(name) for name in ("phrases_dict", "pinyin_dict")]
-            self._sha256 = hashlib.sha256(b"".join(content)).hexdigest()
+            self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()
 
         def make(part: Path) -> None:
             columns = {split: rows.to_pydict() for split, rows in tables.items()} if self.data == "atis" else {}
             self._make(part, *(_atis(columns) if columns else _pypinyin(*map(json.loads, content))))
 
-        key = {"version": self.version, "data": self._sha256, "of": self.data, "cut": list(self.cut)}
+        key = {"version": self.version, "data": self.sha256, "of": self.data, "cut": list(self.cut)}
         folder = cache_entry("tagging", key, make)
         self._facts = load_facts(folder)
         self.tags = self._facts["tags"]
-        self.rows = Rows(folder, len(self.tags))
-        self.vocabulary = self.rows.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.tags))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.tags)))
 
     def _make(
         self, folder: Path, parts: dict[Split, Tagged], tags: list[str], ambiguous: set[str], facts: Mapping[str, Any]
@@ -102,29 +101,6 @@ class Tagging(Task):
         marks = {split: Ragged.of([[token in ambiguous for token in row] for row in rows]) for split, rows in texts.items()}
         write_rows(folder, self.cut, texts, answers, marks)
         save_facts(folder, {"tags": tags, **facts})
-
-    @property
-    def fingerprint(self) -> str:
-        return joined(self._sha256, self.vectors)
-
-    @property
-    def floor(self) -> float:
-        return self.rows.floor
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.rows.floor_guess(batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.rows.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.rows.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
         sums = classification_sums(outputs, batch)
@@ -145,18 +121,18 @@ class Tagging(Task):
             name: torch.tensor(float(count), dtype=torch.float64, device=outputs.device) for name, count in counts.items()
         }
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        scores = accuracy(sums)
+    def finish(self, sums: Totals) -> dict[str, float]:
+        scores = super().finish(sums)
         if self.data == "atis":
             total = sums["found"] + sums["wanted"]
             return scores | {"f1": 2 * sums["both"] / total if total else 1.0}
         return scores | {"accuracy_ambiguous": sums["ambiguous_correct"] / sums["ambiguous"] if sums["ambiguous"] else 1.0}
 
-    def about(self) -> dict[str, Any]:
-        facts = {"sha256": self._sha256, "licence": LICENCES[self.data], "tags": len(self.tags)}
+    def about(self) -> Facts:
+        facts = {"sha256": self.sha256, "licence": LICENCES[self.data], "tags": len(self.tags)}
         if self.data == "pypinyin":
             facts["default_reading"] = self._facts["default_reading"]
-        return facts | self.rows.about()
+        return {**facts, **self.dataset.about()}
 
 
 def slots(tags: Sequence[str]) -> set[tuple[int, int, str]]:

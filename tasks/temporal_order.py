@@ -16,7 +16,6 @@ Source: Hochreiter & Schmidhuber 1997, experiment 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -55,9 +54,6 @@ class TemporalOrder(Task):
     def floor(self) -> float:
         return 1 / self.targets.size
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         lengths = random.integers(self.length, self.length + self.length // 10 + 1, rows)
         steps, row = numpy.arange(lengths.max()), numpy.arange(rows)
@@ -77,15 +73,6 @@ class TemporalOrder(Task):
             lengths=torch.from_numpy(lengths),
             fresh=torch.ones(rows, dtype=torch.bool),
         )
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(0, self.targets.size, batch)

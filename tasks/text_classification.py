@@ -34,16 +34,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from rnnbench.data.hub import FILES, DataError, cache_entry, check_columns, file_table, read_split, splits, table_digest
 from rnnbench.options import Positive, Share
 
-from .shared.rows import Cut, Rows, Texts, completed, load_facts, none_empty, numbered, save_facts, write_rows
-from .shared.vectors import Vectors, joined
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, accuracy, classification_sums, cross_entropy
+from .shared.facts import load_facts, save_facts
+from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
+from .shared.vectors import Vectors
+from .task import SPLITS, Facts, Split, Task
 
 if TYPE_CHECKING:
     import pyarrow
@@ -117,53 +116,20 @@ class TextClassification(Task):
         if hasattr(self, "inputs"):
             return
         tables = {split: _plain(rows, f"{self.name}: split {split!r}") for split, rows in self._published().items()}
-        self._sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self._sha256, "published": list(tables), "cut": list(self.cut)}
+        self.sha256 = table_digest(*tables.values())
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
         folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
         self.classes = load_facts(folder)["classes"]
-        self.rows = Rows(folder, len(self.classes), self.order == "shuffled")
-        self.vocabulary = self.rows.vocabulary
-        self.inputs, self.targets = Tokens(len(self.vocabulary)), Tokens(len(self.classes))
+        self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, self.name)
         parts = completed({split: Texts(rows.column(0).to_pylist(), labels[split]) for split, rows in tables.items()})
-        tokens = self.cut.tokens({split: part.texts for split, part in parts.items()})
-        none_empty(tokens, self.name)
-        write_rows(folder, self.cut, tokens, {split: part.labels for split, part in parts.items()})
+        write_texts(folder, self.cut, parts, self.name)
         save_facts(folder, {"classes": classes})
 
-    @property
-    def fingerprint(self) -> str:
-        return joined(self._sha256, self.vectors)
-
-    @property
-    def floor(self) -> float:
-        return self.rows.floor
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.rows.floor_guess(batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.rows.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.rows.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
-
-    def about(self) -> dict[str, Any]:
-        return {"sha256": self._sha256, "licence": "that of your data", "classes": len(self.classes), **self.rows.about()}
+    def about(self) -> Facts:
+        return {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}
 
 
 def _plain(rows: pyarrow.Table, where: str) -> pyarrow.Table:

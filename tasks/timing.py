@@ -32,7 +32,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Reals, Sums, Task, squared_error
+from .task import REGRESSION, Batch, Reals, Sums, Task, Totals
 
 
 class Timing(Task):
@@ -42,6 +42,7 @@ class Timing(Task):
     headline = "mse"
     direction = "min"
 
+    scoring = REGRESSION
     inputs = Reals(1)
     targets = Reals(1)
 
@@ -103,22 +104,14 @@ class Timing(Task):
             fresh=torch.ones(rows, dtype=torch.bool),
         )
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return squared_error(outputs, batch)
-
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        total, count = squared_error(outputs.double(), batch)
         near = (outputs - batch.targets).abs().squeeze(-1) < self.tolerance
         asked = batch.scored.any(1)
-        return {
-            "squared_error": total,
-            "correct": ((near | ~batch.scored).all(1) & asked).sum().double(),
-            "answers": count.double(),
-            "rows": asked.sum().double(),
-        }
+        right = (near | ~batch.scored).all(1) & asked
+        return super().score(outputs, batch) | {"right": right.sum().double(), "rows": asked.sum().double()}
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {"mse": sums["squared_error"] / sums["answers"], "correct": sums["correct"] / sums["rows"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        return super().finish(sums) | {"correct": sums["right"] / sums["rows"]}
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.full_like(batch.targets, float(self.mean))

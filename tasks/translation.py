@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy
 from torch import Tensor
@@ -42,10 +42,11 @@ from rnnbench.data.text import characters, need
 from rnnbench.options import AtLeastZero, Positive
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
+from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
-from .shared.pairs import PairPart, Pairs, PairTask, asked_rows, sums, write_pairs
-from .shared.rows import load_facts, none_empty, save_facts
-from .task import SPLITS, Batch, Split, Sums, Task
+from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
+from .shared.rows import none_empty
+from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
 
 if TYPE_CHECKING:
     import pyarrow
@@ -55,7 +56,7 @@ NOT_KNOWN = "\u2047"  # how `<unk>` is written; no text has it
 LICENCES = {"bentrevett/multi30k": "CC BY-NC-SA 4.0", "local/tatoeba_en_zh": "CC BY 2.0 FR"}
 
 
-class Translation(PairTask, Task):
+class Translation(Task):
     version = 1
     structure = "N->M"
     causal = False
@@ -64,6 +65,9 @@ class Translation(PairTask, Task):
     direction = "max"
     most = 100.0
     unit = "of 100"
+
+    scoring = WRITING
+    dataset: Pairs
 
     def __init__(
         self,
@@ -81,7 +85,6 @@ class Translation(PairTask, Task):
     ):
         self.hub, self.columns, self.kinds = hub, (source_column, target_column), (source_symbols, target_symbols)
         self.tokenizer, self.lowercase, self.solved_above = bleu, lowercase, solved_above
-        self.between = " " if source_symbols == "words" else ""
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         need("sacrebleu", "translation")
         if source_column == target_column:
@@ -100,7 +103,7 @@ class Translation(PairTask, Task):
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
             tables = {split: read_split(self.hub, split, self.columns) for split in SPLITS}
-        self._sha256 = table_digest(*tables.values())
+        self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
             *self.kinds,
@@ -110,10 +113,9 @@ class Translation(PairTask, Task):
             self.max_vocabulary,
             self.max_length,
         ]
-        key = {"version": self.version, "data": self._sha256, "cut": cut}
+        key = {"version": self.version, "data": self.sha256, "cut": cut}
         folder = cache_entry("translation", key, lambda part: self._make(part, tables))
-        self._facts = load_facts(folder)
-        self._use(Pairs(folder))
+        use_pairs(self, Pairs(folder, load_facts(folder)))
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}
@@ -149,32 +151,41 @@ class Translation(PairTask, Task):
         rows = [(text, [one]) for text, one in zip(texts, pairs.references["test"], strict=True)]
         return bleu_scores(dict(zip(COUNTED, bleu_counts(rows, self.tokenizer).tolist(), strict=True)))["bleu"]
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["bleu"] > self.solved_above
-
     def score_written(self, written: Tensor, batch: Batch) -> Sums:
-        texts = map(self._joined, self.pairs.symbols(written))
-        own = map(self._joined, self.pairs.symbols(batch.targets))  # for training rows, whose texts are not kept
-        found = zip(texts, self.pairs.references_of(batch), own, asked_rows(batch), strict=True)
+        texts = map(self._joined, self.dataset.symbols(written))
+        own = map(self._joined, self.dataset.symbols(batch.targets))  # for training rows, whose texts are not kept
+        found = zip(texts, self.dataset.references_of(batch), own, asked_rows(batch), strict=True)
         counted = [(text, known or [target]) for text, known, target, counts in found if counts]
         return sums(dict(zip(COUNTED, bleu_counts(counted, self.tokenizer).tolist(), strict=True)), written)
 
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return {**bleu_scores(sums), "loss": sums["nats"] / sums["symbols"]}
+    def finish(self, sums: Totals) -> dict[str, float]:
+        return bleu_scores(sums) | super().finish(sums)
 
     def encode(self, text: str) -> list[int]:
         """The numbers that are read for a text to translate."""
-        return self.pairs.read.encode(cut(self._cased(text), self.kinds[0])[: self.max_length])
+        return self.dataset.read.encode(cut(self._cased(text), self.kinds[0])[: self.max_length])
 
     def decode(self, tokens: list[int]) -> str:
         """The text that was written."""
-        return self._joined(self.pairs.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
+        return self._joined(self.dataset.written.decode(tokens[: tokens.index(0)] if 0 in tokens else tokens))
 
-    def about(self) -> dict[str, Any]:
-        baseline = {name: value for name, value in self._facts.items() if name == "word_by_word_bleu"}
+    def keep(self) -> Kept:
+        return self.dataset.keep()
+
+    def restore(self, kept: Kept) -> None:
+        use_pairs(self, Pairs.restored(kept))
+
+    def ask(self, text: str) -> Batch:
+        return self.dataset.ask(self.encode(text))
+
+    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+        return self.dataset.answered(batch, written, self.decode, " " if self.kinds[0] == "words" else "")
+
+    def about(self) -> Facts:
+        baseline = {name: value for name, value in self.dataset.facts.items() if name == "word_by_word_bleu"}
         signature = f"tokenize {self.tokenizer}, {'lower case' if self.lowercase else 'cased'}"
         licence = LICENCES.get(self.hub, "that of your data")
-        return {"sha256": self._sha256, "licence": licence, "bleu_of": signature, **baseline, **self.pairs.about()}
+        return {"sha256": self.sha256, "licence": licence, "bleu_of": signature, **baseline, **self.dataset.about()}
 
 
 def cut(text: str, kind: str) -> list[str]:

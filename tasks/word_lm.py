@@ -36,18 +36,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy
-from torch import Tensor
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.options import AtLeastZero, Positive, Range, nearest
 
-from .shared.streams import CHUNK, long_enough, read_streams, write_streams
-from .shared.vectors import Vectors, joined
-from .task import SPLITS, Batch, Split, Sums, Task, Tokens, classification_sums, cross_entropy
+from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
+from .shared.vectors import Vectors
+from .task import LANGUAGE, SPLITS, Facts, Split, Task, Tokens
 
 END = "<eos>"
 
@@ -81,6 +80,9 @@ class WordLM(Task):
     generates = True
     carries = True
 
+    scoring = LANGUAGE
+    dataset: Streams
+
     def __init__(
         self,
         text: str = "ptb",  # or wikitext2 (both from the hub), or the path of a UTF-8 file
@@ -103,20 +105,20 @@ class WordLM(Task):
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
     def prepare(self) -> None:
-        if hasattr(self, "streams"):
+        if hasattr(self, "inputs"):
             return
         published = self._published()
         if published:
             texts = "\0".join("\n".join(rows) for rows in published.values())
-            self._sha256 = hashlib.sha256(texts.encode()).hexdigest()
+            self.sha256 = hashlib.sha256(texts.encode()).hexdigest()
         else:
-            self._sha256 = self._digest()
-        key = {"version": self.version, "data": self._sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
+            self.sha256 = self._digest()
+        key = {"version": self.version, "data": self.sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
         key |= {"held_out": None if published else self.held_out}
         folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.streams = read_streams(folder, self.window, f"text={self.text}", "words")
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words")
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""
@@ -176,39 +178,13 @@ class WordLM(Task):
         write_streams(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
-    def fingerprint(self) -> str:
-        return joined(self._sha256, self.vectors)
-
-    @property
     def floor(self) -> float:
-        return math.exp(self.streams.floor)
+        return math.exp(self.dataset.floor)
 
-    def floor_guess(self, batch: Batch) -> Tensor:
-        return self.streams.floor_guess(batch)
-
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["perplexity"] < self.solved_below
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.streams.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.streams.batch(split, index, batch_size, seed)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        nats = sums["nats"] / sums["answers"]
-        return {"perplexity": math.exp(min(nats, 700)), "loss": nats, "accuracy": sums["correct"] / sums["answers"]}
-
-    def about(self) -> dict[str, Any]:
-        facts = {f"{split}_words": len(tokens) for split, tokens in self.streams.tokens.items()}
+    def about(self) -> Facts:
+        facts = {f"{split}_words": len(tokens) for split, tokens in self.dataset.tokens.items()}
         licence = PUBLISHED[self.text].licence if self.text in PUBLISHED else "that of your file"
-        return {"sha256": self._sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
+        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
 
     def encode(self, text: str) -> list[int]:
         return self.vocabulary.encode(tokenizer(self.tokenizer)(text), strict=True)

@@ -19,7 +19,6 @@ Source: Jozefowicz, Zaremba & Sutskever 2015, section 3.5.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 import numpy
 import torch
@@ -28,7 +27,7 @@ from torch import Tensor
 from rnnbench.options import Positive, Share
 
 from .shared.streams import Drawn
-from .task import Batch, Split, Sums, Task, Tokens, accuracy, certain, classification_sums, cross_entropy
+from .task import Batch, Task, Tokens, certain
 
 SYMBOLS = "<>/abcdefghijklmnopqrstuvwxyz"
 CODES = numpy.zeros(128, int)
@@ -57,36 +56,18 @@ class Xml(Task):
         solved_above: Share = 0.64,  # accuracy that counts as solved; .65 is about the most there is
     ):
         self.window, self.windows, self.streams, self.solved_above = window, windows, streams, solved_above
-        self._rows = Drawn(self._make_streams, window, windows, streams)
+        self.dataset = Drawn(self._make_streams, window, windows, streams)
 
     @functools.cached_property
     def floor(self) -> float:
         batches = [self.batch("test", index, self.streams, 0) for index in range(self.windows)]
         return float(torch.cat([batch.targets == SYMBOLS.index(">") for batch in batches]).double().mean())
 
-    def solved(self, scores: Mapping[str, float]) -> bool:
-        return scores["accuracy"] > self.solved_above
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.windows
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self._rows.batch(split, index, batch_size, seed)
-
     def _make_streams(self, random: numpy.random.Generator, rows: int) -> numpy.ndarray:
         """(rows, characters)."""
         characters = self.windows * self.window + 1
         text = "".join(document_stream(random, characters) for _ in range(rows))
         return CODES[numpy.frombuffer(text.encode(), numpy.uint8)].reshape(rows, characters)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return classification_sums(outputs, batch)
-
-    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
-        return accuracy(sums)
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return certain(SYMBOLS.index(">"), len(SYMBOLS), batch)

@@ -99,7 +99,7 @@ def test_a_batch_starts_and_ends_what_is_written(data: Path):
     hub(data, dict.fromkeys(SPLITS, rows))
     task = made("translation", min_frequency=1)
     batch = task.batch("test", 0, 5, 0)
-    read, written = task.pairs.read, task.pairs.written
+    read, written = task.dataset.read, task.dataset.written
     assert read.symbols[:2] == ("<pad>", "<unk>") and written.symbols[:2] == ("<end>", "<unk>")
     assert read.decode(batch.source[0].tolist()) == ["ein", "hund", "<pad>", "<pad>", "<pad>"]
     assert batch.source_lengths.tolist() == [2, 5] and batch.lengths.tolist() == [4, 4]
@@ -116,7 +116,7 @@ def test_rare_words_and_long_texts_are_cut_but_not_in_references(data: Path):
     hub(data, splits, "some/set")
     task = made("translation", hub="some/set", min_frequency=1, max_length=3)
     batch = task.batch("test", 0, 5, 0)
-    assert task.pairs.written.decode(batch.targets[0].tolist()) == ["a", "<unk>", "runs", "<end>"] and task.longest == 4
+    assert task.dataset.written.decode(batch.targets[0].tolist()) == ["a", "<unk>", "runs", "<end>"] and task.longest == 4
     found = scores(task, "test", 1, truth(task))
     texts = ["a \u2047 runs"] * 2
     assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(texts, [splits["test"]["en"]]).score)
@@ -158,7 +158,7 @@ def test_chinese_is_cut_by_sacrebleu(data: Path):
     hub(data, dict.fromkeys(SPLITS, rows), "local/tatoeba_en_zh")
     options = {"source_column": "en", "target_column": "zh", "target_symbols": "characters", "bleu": "zh", "min_frequency": 1}
     task = made("translation", hub="local/tatoeba_en_zh", **options)
-    assert task.pairs.written.decode(task.batch("test", 0, 1, 0).targets[0].tolist()) == [*"我在这里。", "<end>"]
+    assert task.dataset.written.decode(task.batch("test", 0, 1, 0).targets[0].tolist()) == [*"我在这里。", "<end>"]
     assert scores(task, "test", 2, truth(task))["bleu"] == pytest.approx(100)
     half = scores(task, "test", 2, lambda batch: truth(task)(batch)[:, [*range(4), *[-1] * (task.longest - 4)]])
     assert half["bleu"] == pytest.approx(sacrebleu.corpus_bleu(["我在这里", "他现在在"], [rows["zh"]], tokenize="zh").score)
@@ -195,9 +195,9 @@ def test_the_constant_of_most_bleu_is_found():
 def test_word_by_word_is_right_where_words_stand_in_order(data: Path):
     small(data, 200)
     task = made("translation")
-    likeliest = dictionary(task.pairs)
+    likeliest = dictionary(task.dataset)
     for german, english in GERMAN.items():
-        assert task.pairs.written.symbols[likeliest[task.pairs.read.numbers[german]]] == english
+        assert task.dataset.written.symbols[likeliest[task.dataset.read.numbers[german]]] == english
     assert task.about()["word_by_word_bleu"] == pytest.approx(100)
     assert scores(task, "test", 9, task.floor_guess)["bleu"] == pytest.approx(task.floor) and 0 < task.floor < 60
 
@@ -245,14 +245,14 @@ def spoken(path: Path) -> Path:
 def test_words_and_their_pronunciations(tmp_path: Path):
     path = spoken(tmp_path / "some.dict")
     task, with_stress = made("pronunciation", data=str(path)), made("pronunciation", data=str(path), stress=True)
-    assert {"A", "T"} <= set(task.pairs.written.symbols) and "A1" not in task.pairs.written.symbols
-    assert {"A1", "A0"} <= set(with_stress.pairs.written.symbols)
+    assert {"A", "T"} <= set(task.dataset.written.symbols) and "A1" not in task.dataset.written.symbols
+    assert {"A1", "A0"} <= set(with_stress.dataset.written.symbols)
     lines = [line.split()[0] for line in path.read_text().splitlines()]
     words = {line.split("(")[0] for line in lines}
     seen: dict[str, list[str]] = {}
     for split in SPLITS:
-        rows = task.pairs.sources[split]
-        seen[split] = ["".join(task.pairs.read.decode(rows.values[a:b])) for a, b in itertools.pairwise(rows.offsets)]
+        rows = task.dataset.sources[split]
+        seen[split] = ["".join(task.dataset.read.decode(rows.values[a:b])) for a, b in itertools.pairwise(rows.offsets)]
     assert sorted({word for split in SPLITS for word in seen[split]}) == sorted(words)
     assert not any(set(seen[a]) & set(seen[b]) for a, b in itertools.combinations(SPLITS, 2))
     assert len(seen["train"]) == sum(line.split("(")[0] in seen["train"] for line in lines)
@@ -279,7 +279,7 @@ def test_another_pronunciation_is_right_too(tmp_path: Path):
     task = made("pronunciation", data=str(tmp_path / "some.dict"))
 
     def second(batch: Batch) -> torch.Tensor:
-        last = [task.pairs.written.numbers[task.pairs.read.symbols[row[2]]] for row in batch.source.tolist()]
+        last = [task.dataset.written.numbers[task.dataset.read.symbols[row[2]]] for row in batch.source.tolist()]
         return filled(task, [[symbol, symbol] for symbol in last])
 
     assert scores(task, "test", 4, second) == {"phoneme_error_rate": 0, "word_error_rate": 0, "loss": 0}
@@ -294,7 +294,7 @@ def test_phrases_are_spelt_with_tones():
             batch.source.tolist(), batch.targets.tolist(), batch.source_lengths.tolist(), strict=True
         ):
             assert task.decode(target).count(" ") == length - 1 and 0 not in row[:length]
-    assert {"ǎ", "ǚ", " "} <= set(task.pairs.written.symbols) and 0.5 < task.floor < 0.9
+    assert {"ǎ", "ǚ", " "} <= set(task.dataset.written.symbols) and 0.5 < task.floor < 0.9
 
 
 # --- caption

@@ -54,7 +54,7 @@ def texts_of(task: Task, split: str) -> Counter:
     found = Counter()
     for index in range(task.batches(split, 1)):
         batch = task.batch(split, index, 1, 0)
-        words = task.rows.vocabulary.decode(batch.inputs[0, : batch.lengths[0]].tolist())
+        words = task.dataset.vocabulary.decode(batch.inputs[0, : batch.lengths[0]].tolist())
         found[" ".join(words), int(batch.targets[0, 0])] += 1
     return found
 
@@ -84,13 +84,13 @@ def test_a_file_is_cut_in_three(tmp_path: Path):
     rows += [(line.upper(), label) for line, label in rows[:30]]  # equal but for their case
     task = made("text_classification", file=csv(tmp_path / "a.csv", rows), min_frequency=1, tokenizer="whitespace")
     assert task.classes == ["no", "perhaps", "yes"]
-    sizes = {split: len(task.rows.tokens[split]) for split in SPLITS}
+    sizes = {split: len(task.dataset.tokens[split]) for split in SPLITS}
     assert sum(sizes.values()) == 130 and 8 <= sizes["test"] <= 20 and 8 <= sizes["validation"] <= 20
     labels = {line.casefold().split()[0]: task.classes.index(label) for line, label in rows}
     for (line, label), count in texts_of(task, "train").items():
         assert labels[line.casefold().split()[0]] == label and count == 1
     train_words = {line.split()[0].casefold() for line, _ in texts_of(task, "train")}
-    test_words = {str(symbol).casefold() for symbol in task.rows.vocabulary.symbols}
+    test_words = {str(symbol).casefold() for symbol in task.dataset.vocabulary.symbols}
     assert train_words <= test_words
     again = made("text_classification", file=csv(tmp_path / "b.csv", rows), min_frequency=1, tokenizer="whitespace")
     assert again.fingerprint == task.fingerprint and texts_of(again, "test") == texts_of(task, "test")
@@ -116,7 +116,7 @@ def test_a_folder_of_files_has_its_own_splits(tmp_path: Path):
     csv(folder / "test.csv", [("good film", 1), ("bad film", 0), ("bad day", 0)])
     task = made("text_classification", file=str(folder))
     assert task.about()["test_texts"] == 3 and task.about()["validation_texts"] == 3 and task.about()["train_texts"] == 57
-    assert task.floor == pytest.approx(2 / 3 if task.rows.guess[0] == 0 else 1 / 3)
+    assert task.floor == pytest.approx(2 / 3 if task.dataset.guess[0] == 0 else 1 / 3)
     assert "no train" in refusal(load, "text_classification", file=str(tmp_path / "data"))
 
 
@@ -125,7 +125,7 @@ def test_a_hub_folder_needs_no_code(data: Path):
     named = made("text_classification", hub="someone/reviews", text_column="body", label_column="stars")
     by_path = made("text_classification", hub=str(data / "someone/reviews"), text_column="body", label_column="stars")
     assert named.fingerprint == by_path.fingerprint and named.classes == ["one", "three", "two"]
-    assert [len(named.rows.tokens[split]) for split in SPLITS] == [40, 17, 20]
+    assert [len(named.dataset.tokens[split]) for split in SPLITS] == [40, 17, 20]
 
 
 GOOD = [("a good film", 1), ("a bad film", 0)] * 10
@@ -471,11 +471,11 @@ def test_syllables_of_phrases():
     assert sum(facts[f"{split}_texts"] for split in SPLITS) == 47111 and 0.92 < facts["default_reading"] < task.floor < 0.96
     readings = {}
     for split in SPLITS:
-        tokens, answers = task.rows.tokens[split], task.rows.answers[split]
+        tokens, answers = task.dataset.tokens[split], task.dataset.answers[split]
         assert numpy.array_equal(tokens.offsets, answers.offsets)
         for row in range(len(tokens)):
             part = slice(tokens.offsets[row], tokens.offsets[row + 1])
-            phrase = "".join(task.rows.vocabulary.decode(tokens.values[part].tolist()))
+            phrase = "".join(task.dataset.vocabulary.decode(tokens.values[part].tolist()))
             readings[phrase] = [task.tags[tag] for tag in answers.values[part].tolist()]
     assert readings["不客气"] == ["bú", "kè", "qì"] and readings["一不小心"] == ["yí", "bù", "xiǎo", "xīn"]
 

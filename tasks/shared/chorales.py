@@ -20,7 +20,7 @@ import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
 
-from ..task import SPLITS, Split, generator
+from .batch import SPLITS, Split, generator
 
 KEYS, LOWEST = 88, 21
 VERSION = 1  # raised when other steps come of the same files

@@ -1,7 +1,7 @@
-"""Rows of something read and of something written from it: what the tasks N->M and 1->N share.
+"""Rows of something read and of something written from it: the dataset of tasks N->M, and what tasks 1->N share with them.
 
 Number 0 of the written symbols is the end; it is fed first, too, and fills up: one vocabulary is fed and wanted, so that the
-weights of both can be tied. `Writing` is a task, as far as it does not matter what they mean.
+weights of both can be tied.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,15 @@ from torch import Tensor
 from rnnbench.data.hub import read_arrays, write_arrays
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, rows_of
 
-from ..task import SPLITS, Batch, Split, Sums, Task, Tokens, cross_entropy
+from ..task import Task
+from .batch import SPLITS, Batch, Dataset, Split, Tokens
+from .facts import Facts, Kept, kept_size, kept_words
+from .scoring import Sums
 
 END = "<end>"
 Side = list[list[str]]  # the symbols of each row
+Decode = Callable[[list[int]], str]
+NO_PICTURE = "a picture cannot be typed; without --prompt some of the validation split are described"
 
 
 class PairPart(NamedTuple):
@@ -60,10 +65,15 @@ def always(symbols: Sequence[int], longest: int, batch: Batch) -> Tensor:
     return guess
 
 
-def nats(outputs: Tensor, batch: Batch) -> Sums:
-    """Of the true symbols, each given those before it."""
-    total, count = cross_entropy(outputs.double(), batch)
-    return {"nats": total, "symbols": count.double()}
+def show_answers(read: Sequence[str], batch: Batch, written: Tensor, decode: Decode) -> list[dict[str, str]]:
+    """See `Task.answered`; `read` is the source of each row, as text."""
+    sides = [list(map(decode, side.tolist())) for side in (written, batch.targets)]
+    return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(read, *sides, strict=True)]
+
+
+def show_pictures(batch: Batch, written: Tensor, decode: Decode) -> list[dict[str, str]]:
+    """`show_answers` where pictures are read."""
+    return show_answers(["(a picture)"] * len(batch.lengths), batch, written, decode)
 
 
 def sums(values: Mapping[str, float], like: Tensor) -> Sums:
@@ -86,11 +96,12 @@ def write_pairs(folder: Path, parts: Mapping[Split, PairPart], min_frequency: in
     (folder / "references.json").write_text(json.dumps(references, ensure_ascii=False), encoding="utf-8")
 
 
-class Pairs:
+class Pairs(Dataset):
     """Rows of a source and a target, as numbers below the sizes of the vocabularies `read` and `written`."""
 
-    def __init__(self, folder: Path):
-        """What `write` left in `folder`; the numbers are mapped, not read."""
+    def __init__(self, folder: Path, facts: Mapping[str, Any] | None = None):
+        """What `write_pairs` left in `folder`, mapped, not read. `facts` are the `floor`, and the `guess` that has it."""
+        self.facts = facts or {}
         self.read, self.written = Vocabulary.load(folder / "read.json"), Vocabulary.load(folder / "written.json")
         arrays = {split: read_arrays(folder / f"{split}.arrow") for split in SPLITS}
         self.sources = {split: Ragged(*arrays[split]["sources"]) for split in SPLITS}
@@ -98,15 +109,24 @@ class Pairs:
         self.references = json.loads((folder / "references.json").read_text(encoding="utf-8"))
         self.longest = 1 + max(int(self.targets[split].lengths.max()) for split in ("train", "validation"))
 
-    def keep(self) -> dict[str, Any]:
+    def keep(self) -> Kept:
         return {"read": self.read.symbols, "written": self.written.symbols, "longest": self.longest}
 
     @classmethod
-    def restored(cls, kept: Mapping[str, Any]) -> Pairs:
+    def restored(cls, kept: Kept) -> Pairs:
         """From what `keep` gave: the vocabularies, and no rows."""
         pairs = cls.__new__(cls)
-        pairs.read, pairs.written, pairs.longest = Vocabulary(kept["read"]), Vocabulary(kept["written"]), kept["longest"]
+        pairs.read, pairs.written = kept_words(kept, "read"), kept_words(kept, "written")
+        pairs.longest = kept_size(kept, "longest")
         return pairs
+
+    @property
+    def floor(self) -> float:
+        return self.facts["floor"]
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        """What is written, (B, longest): one and the same row."""
+        return always(self.facts["guess"], self.longest, batch)
 
     def batches(self, split: Split, batch_size: int) -> int:
         return batches_of(self.sources[split], split, batch_size)
@@ -147,82 +167,27 @@ class Pairs:
             known = own | known
         return known
 
-    def about(self) -> dict[str, Any]:
-        sizes = {f"{split}_rows": len(rows) for split, rows in self.sources.items()}
-        return {"source_vocabulary": len(self.read), "target_vocabulary": len(self.written), **sizes}
-
-
-class Writing(Task):
-    """What tasks that write have alike. They name `Task` as a base, too: their files are read, not imported."""
-
-    longest: int
-    _sha256: str
-    _facts: dict[str, Any]  # the floor, and the guess that has it
-
-    @property
-    def fingerprint(self) -> str:
-        return self._sha256
-
-    @property
-    def floor(self) -> float:
-        return self._facts["floor"]
-
-    def floor_guess(self, batch: Batch) -> Tensor:
-        """What is written, (B, longest): one and the same row."""
-        return always(self._facts["guess"], self.longest, batch)
-
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return cross_entropy(outputs, batch)
-
-    def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        return nats(outputs, batch)
-
-
-class PictureTask(Writing):
-    """What tasks that read a picture have alike."""
-
-    def ask(self, text: str) -> Batch:
-        raise ValueError("a picture cannot be typed; without --prompt some of the validation split are described")
-
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
-        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
-        return [{"read": "(a picture)", "written": ours, "wanted": theirs} for ours, theirs in zip(*sides, strict=True)]
-
-
-class PairTask(Writing):
-    """What tasks that read symbols have alike."""
-
-    between = ""  # symbols of a source, where it is shown
-
-    def _use(self, pairs: Pairs) -> None:
-        self.pairs, self.start, self.end, self.longest = pairs, 0, 0, pairs.longest
-        self.source, self.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
-        self.targets = self.inputs
-
-    def keep(self) -> dict[str, Any]:
-        return self.pairs.keep()
-
-    def restore(self, kept: Mapping[str, Any]) -> None:
-        self._use(Pairs.restored(kept))
-
-    def batches(self, split: Split, batch_size: int) -> int:
-        return self.pairs.batches(split, batch_size)
-
-    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
-        return self.pairs.batch(split, index, batch_size, seed)
-
-    def ask(self, text: str) -> Batch:
-        """One row that reads `text`; what it should write is not known. ValueError where there is none."""
-        tokens = self.encode(text)
+    def ask(self, tokens: list[int]) -> Batch:
+        """One row that reads `tokens`; what it should write is not known. ValueError where there is none."""
         if not tokens:
             raise ValueError("an empty prompt; there is nothing to read")
         one, true = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
         source, length = torch.tensor([tokens]), torch.tensor([len(tokens)])
         return Batch(one, one, true, torch.ones(1, dtype=torch.int64), true[0], source, length)
 
-    def answered(self, batch: Batch, written: Tensor) -> list[dict[str, str]]:
+    def answered(self, batch: Batch, written: Tensor, decode: Decode, between: str) -> list[dict[str, str]]:
+        """See `Task.answered`; `between` stands between the symbols of a source."""
         assert batch.source is not None and batch.source_lengths is not None
         read = [row[:length] for row, length in zip(batch.source.tolist(), batch.source_lengths.tolist(), strict=True)]
-        texts = [self.between.join(self.pairs.read.decode(row)) for row in read]
-        sides = [list(map(self.decode, side.tolist())) for side in (written, batch.targets)]
-        return [dict(zip(("read", "written", "wanted"), row, strict=True)) for row in zip(texts, *sides, strict=True)]
+        return show_answers([between.join(self.read.decode(row)) for row in read], batch, written, decode)
+
+    def about(self) -> Facts:
+        sizes = {f"{split}_rows": len(rows) for split, rows in self.sources.items()}
+        return {"source_vocabulary": len(self.read), "target_vocabulary": len(self.written), **sizes}
+
+
+def use_pairs(task: Task, pairs: Pairs) -> None:
+    """Makes `pairs` the dataset of `task`, with the streams and the end that go with them."""
+    task.dataset, task.start, task.end, task.longest = pairs, 0, 0, pairs.longest
+    task.source, task.inputs = Tokens(len(pairs.read)), Tokens(len(pairs.written))
+    task.targets = task.inputs

@@ -1,15 +1,11 @@
-"""Rows of tokens with an answer a row or an answer a token: what the tasks that read short texts share.
-
-A task holds them and says what they mean; none derives from them.
-"""
+"""Rows of tokens with an answer a row or an answer a token: the dataset of the tasks that read short texts."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy
 import torch
@@ -18,8 +14,11 @@ from torch import Tensor
 from rnnbench.data.hub import DataError, read_arrays, write_arrays
 from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
-from ..task import SPLITS, Batch, Split, generator
+from ..task import Task
+from .batch import SPLITS, Batch, Dataset, Split, Tokens, generator
+from .facts import Facts
 
+Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each token
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
 
 
@@ -109,7 +108,7 @@ def write_rows(
     folder: Path,
     kept: Cut,
     texts: Mapping[Split, Sequence[Sequence[str]]],
-    answers: Mapping[Split, Any],
+    answers: Mapping[Split, Answers],
     marks: Mapping[Split, Ragged] | None = None,
 ) -> None:
     """The vocabulary of the training rows, and each split's tokens and answers, into `folder`; `Rows(folder)` reads them.
@@ -127,12 +126,20 @@ def write_rows(
         write_arrays(folder / f"{split}.arrow", {"tokens": (tokens.values, tokens.offsets), "answers": column, **marked})
 
 
+def write_texts(folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: str | None = None) -> None:
+    """`write_rows` for texts with an answer each; DataError, naming `where`, for a text without a token, if that is given."""
+    tokens = kept.tokens({split: part.texts for split, part in parts.items()})
+    if where is not None:
+        none_empty(tokens, where)
+    write_rows(folder, kept, tokens, {split: part.labels for split, part in parts.items()})
+
+
 def _shuffled(tokens: Ragged, key: int) -> Ragged:
     row = numpy.repeat(numpy.arange(len(tokens)), tokens.lengths)
     return Ragged(tokens.values[numpy.lexsort((generator(1, key).random(len(row)), row))], tokens.offsets)
 
 
-class Rows:
+class Rows(Dataset):
     """Rows of tokens with their answers: a class for each row, or one for each token."""
 
     def __init__(self, folder: Path, classes: int, shuffled: bool = False):
@@ -141,7 +148,7 @@ class Rows:
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         arrays = {split: read_arrays(folder / f"{split}.arrow") for split in SPLITS}
         self.tokens = {split: Ragged(*arrays[split]["tokens"]) for split in SPLITS}
-        self.answers: dict[Split, Any] = {
+        self.answers: dict[Split, Answers] = {
             split: Ragged(*answers) if isinstance(answers := arrays[split]["answers"], tuple) else answers for split in SPLITS
         }
         self.marks = {split: Ragged(*arrays[split]["marks"]) for split in SPLITS if "marks" in arrays[split]}
@@ -170,6 +177,12 @@ class Rows:
             return float(numpy.mean(self.guess[self.tokens["test"].values] == answers.values))
         return float(numpy.mean(answers == self.guess[0]))
 
+    def token_answers(self, split: Split) -> Ragged:
+        """The answers of a split, where each token has one."""
+        answers = self.answers[split]
+        assert isinstance(answers, Ragged)
+        return answers
+
     def floor_guess(self, batch: Batch) -> Tensor:
         """(B, S, classes) with one at the guess."""
         tokens = batch.inputs[:, : batch.targets.shape[1]]
@@ -191,14 +204,11 @@ class Rows:
         batch = Batch(*map(torch.from_numpy, parts))
         return batch._replace(marked=torch.from_numpy(self.marks[split].padded(rows, pad=0)[0] > 0)) if self.marks else batch
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Facts:
         return {"vocabulary": len(self.vocabulary), **{f"{split}_texts": len(texts) for split, texts in self.tokens.items()}}
 
 
-def save_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Plain values of a preparation that a task wants back; `load_facts` reads them."""
-    (folder / "facts.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
-
-
-def load_facts(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+def use_rows(task: Task, rows: Rows) -> Vocabulary:
+    """Makes `rows` the dataset of `task`, with the streams that go with them; their vocabulary."""
+    task.dataset, task.inputs, task.targets = rows, Tokens(len(rows.vocabulary)), Tokens(rows.classes)
+    return rows.vocabulary

@@ -1,7 +1,4 @@
-"""One long text a split, cut into rows that go on from batch to batch: what the language models of characters and words share.
-
-`Drawn`: the same of rows that are made up. A task holds it and says what its tokens mean; none derives from it.
-"""
+"""Rows that go on from batch to batch: `Streams` of one long text a split, `Drawn` of rows that are generated."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from torch import Tensor
 
 from rnnbench.data.hub import DataError, read_arrays, write_arrays, write_stream
 
-from ..task import SPLITS, Batch, Split, generator
+from .batch import SPLITS, Batch, Dataset, Split, generator
 
 ROWS = 10  # that the validation and test parts are walked in
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer
@@ -54,7 +51,7 @@ def long_enough(lengths: Mapping[Split, int], window: int, name: str, unit: str)
             raise DataError(f"{name}: {length} {unit} for {split}; window={window} needs at least {needed}")
 
 
-class Streams:
+class Streams(Dataset):
     """Texts as numbers, in rows that are walked side by side, a window at a time, each row going on where it was left.
 
     Training cuts the text into as many rows as the batch has; where they begin moves with the seed and the epoch. An evaluation
@@ -122,13 +119,16 @@ class Streams:
         )
 
 
-class Drawn:
+class Drawn(Dataset):
     """Rows of windows * window steps that are drawn anew in each epoch; `streams` of them validate, and test."""
 
     def __init__(self, draw: Callable[[numpy.random.Generator, int], numpy.ndarray], window: int, windows: int, streams: int):
         """`draw` gives so many rows, each one token longer than what is read of it."""
         self.draw, self.window, self.windows, self.streams = draw, window, windows, streams
         self._made: tuple[tuple[object, ...], numpy.ndarray] = ((), numpy.empty(0))  # those made last, with their key
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return self.windows
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         epoch, place = divmod(index, self.windows)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy
 
-from rnnbench.tasks.task import Batch, Split, Task
+from rnnbench.tasks.task import Batch, Split, Sums, Task, add_up
 
 from .scoring import Outputs, Result, walk
 
@@ -86,7 +86,7 @@ def best_order(task: Task, name: str, longest: int) -> Result:
     alone = counts / counts.sum()
 
     def scores(split: Split, orders: Iterable[int]) -> dict[int, float]:
-        sums: dict[int, dict[str, float]] = {order: {} for order in orders}
+        sums: dict[int, list[Sums]] = {order: [] for order in orders}
         for batch, keys in contexts(task, walk(task, split), longest):
             scored = batch.scored.numpy()
             shares = numpy.broadcast_to(alone, (int(scored.sum()), classes))
@@ -95,9 +95,8 @@ def best_order(task: Task, name: str, longest: int) -> Result:
                 if order + 1 in sums:
                     outputs = torch.zeros(*scored.shape, classes, dtype=torch.float64)
                     outputs[batch.scored] = torch.from_numpy(shares).log()
-                    for key, value in task.score(outputs, batch).items():
-                        sums[order + 1][key] = sums[order + 1].get(key, 0.0) + float(value)
-        return {order: task.finish(one)[task.headline] for order, one in sums.items()}
+                    sums[order + 1].append(task.score(outputs, batch))
+        return {order: task.finish(add_up(each))[task.headline] for order, each in sums.items()}
 
     validation = scores("validation", range(1, longest + 1))
     best = (max if task.direction == "max" else min)(validation, key=lambda order: validation[order])

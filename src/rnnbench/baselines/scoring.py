@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnnbench.tasks.task import Batch, Split, Task
+from rnnbench.tasks.task import Batch, Split, Task, add_up
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,11 +38,7 @@ def choose_best(task: Task, name: str, settings: Iterable[tuple[str, Callable[[]
 
 def evaluate(task: Task, outputs: Outputs, split: Split) -> float:
     """The headline over a split."""
-    sums: dict[str, float] = {}
-    for batch in walk(task, split):
-        for name, value in task.score(outputs(batch), batch).items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-    return task.finish(sums)[task.headline]
+    return task.finish(add_up(task.score(outputs(batch), batch) for batch in walk(task, split)))[task.headline]
 
 
 def walk(task: Task, split: Split, rows: int = ROWS) -> Iterator[Batch]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-from rnnbench.tasks.task import Batch, Task
+from rnnbench.tasks.task import Batch, Task, totals
 
 from ..models.mechanism import State, detach, tree_map
 from ..networks.decoding import examples, write_greedily
@@ -307,7 +307,7 @@ class Learner(lightning.LightningModule):
             self._sums[name] = self._sums.get(name, 0) + value
 
     def _finish_scores(self) -> dict[str, float]:
-        return self.task.finish({name: self._over_devices(value).item() for name, value in sorted(self._sums.items())})
+        return self.task.finish(totals({name: self._over_devices(value) for name, value in sorted(self._sums.items())}))
 
     def on_validation_epoch_end(self) -> None:
         self.scores = self._finish_scores()

@@ -1,0 +1,156 @@
+"""Losses and scores of the usual answers, as parts that a task holds.
+
+    scoring = CLASSIFICATION       the class of a row, or of each step: accuracy and loss; the default
+    scoring = LANGUAGE             the next word: perplexity, loss and accuracy
+    scoring = WRITING              texts that are written: the loss; the task scores what was written
+    scoring = REGRESSION           real numbers: mse
+    scoring = regression(.04)      and the share within .04
+    scoring = asked_steps(asked)   every step is trained on, `asked(batch)` are scored: accuracy and loss
+
+What a task counts besides, its own `score` and `finish` add to these. A scoring is made of module-level functions,
+so that a task can be pickled for the processes that load its batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .batch import Batch
+
+Sums = dict[str, Tensor]  # float64, a scalar or of any shape; each adds up over batches and over devices
+Totals = Mapping[str, Any]  # sums of a whole split: a float where `Sums` has a scalar, else the tensor
+
+
+class Scoring(NamedTuple):
+    """What outputs cost and what they score; see the methods of `Task` with these names."""
+
+    loss: Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
+    score: Callable[[Tensor, Batch], Sums]
+    finish: Callable[[Totals], dict[str, float]]
+
+
+def totals(sums: Sums) -> Totals:
+    """What `Task.finish` gets, from sums that are added up."""
+    return {name: value.item() if value.dim() == 0 else value for name, value in sums.items()}
+
+
+def add_up(parts: Iterable[Sums]) -> Totals:
+    """What `Task.finish` gets, from the sums of each batch."""
+    found: Sums = {}
+    for part in parts:
+        for name, value in part.items():
+            found[name] = found[name] + value.double() if name in found else value.double()
+    return totals(found)
+
+
+def cross_entropy(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) of -log p(target) in nats over the scored steps; outputs (B, S, classes) are logits."""
+    losses = functional.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten(), reduction="none")
+    scored = batch.scored.flatten()
+    return torch.where(scored, losses, 0.0).sum(), scored.sum()
+
+
+def squared_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) of squared errors over the scored steps; outputs and targets are (B, S, D)."""
+    errors = (outputs - batch.targets).square().sum(-1)
+    return torch.where(batch.scored, errors, 0.0).sum(), batch.scored.sum()
+
+
+def bits_cross_entropy(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) of -log p(target) in nats over the scored steps; outputs (B, S, bits) are logits of independent bits."""
+    losses = functional.binary_cross_entropy_with_logits(outputs, batch.targets.to(outputs.dtype), reduction="none")
+    return torch.where(batch.scored, losses.sum(-1), 0.0).sum(), batch.scored.sum()
+
+
+def correct(outputs: Tensor, batch: Batch) -> Tensor:
+    """(B, S) bool: scored steps whose most likely class is the target."""
+    return (outputs.argmax(-1) == batch.targets) & batch.scored
+
+
+def certain(kind: int, kinds: int, batch: Batch) -> Tensor:
+    """(B, S, kinds) outputs: the same `kind` everywhere."""
+    guess = torch.zeros(*batch.targets.shape, kinds, device=batch.targets.device)
+    guess[..., kind] = 1
+    return guess
+
+
+def classification_sums(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the scored answers: nats, the right ones, and how many there are."""
+    total, count = cross_entropy(outputs.double(), batch)
+    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
+
+
+def accuracy(sums: Totals) -> dict[str, float]:
+    """The scores of `classification_sums`."""
+    return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
+
+
+def perplexity(sums: Totals) -> dict[str, float]:
+    """The scores of `classification_sums`, the loss also as a perplexity."""
+    nats = sums["nats"] / sums["answers"]
+    return {"perplexity": math.exp(min(nats, 700)), "loss": nats, "accuracy": sums["correct"] / sums["answers"]}
+
+
+def symbol_sums(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the true symbols, each given those before it."""
+    total, count = cross_entropy(outputs.double(), batch)
+    return {"nats": total, "symbols": count.double()}
+
+
+def symbol_loss(sums: Totals) -> dict[str, float]:
+    """The scores of `symbol_sums`."""
+    return {"loss": sums["nats"] / sums["symbols"]}
+
+
+def near_sums(outputs: Tensor, batch: Batch, tolerance: float) -> Sums:
+    """`error_sums`, and the answers whose one number is less than `tolerance` off."""
+    near = (outputs - batch.targets).abs().squeeze(-1) < tolerance
+    return error_sums(outputs, batch) | {"correct": (near & batch.scored).sum().double()}
+
+
+def error_sums(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the scored answers: squared errors, and how many answers there are."""
+    total, count = squared_error(outputs.double(), batch)
+    return {"squared_error": total, "answers": count.double()}
+
+
+def mean_squared_error(sums: Totals) -> dict[str, float]:
+    """The scores of `error_sums` and `near_sums`."""
+    scores = {"mse": sums["squared_error"] / sums["answers"]}
+    return {**scores, "correct": sums["correct"] / sums["answers"]} if "correct" in sums else scores
+
+
+def asked_sums(outputs: Tensor, batch: Batch, asked: Callable[[Batch], Tensor]) -> Sums:
+    """Sums over the scored steps, nats and steps, and over those that are asked for: the right ones, and how many there are."""
+    total, count = cross_entropy(outputs.double(), batch)
+    answers = asked(batch) & batch.scored
+    right = (correct(outputs, batch) & answers).sum()
+    return {"nats": total, "steps": count.double(), "correct": right.double(), "answers": answers.sum().double()}
+
+
+def asked_accuracy(sums: Totals) -> dict[str, float]:
+    """The scores of `asked_sums`."""
+    return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
+
+
+CLASSIFICATION = Scoring(cross_entropy, classification_sums, accuracy)
+LANGUAGE = Scoring(cross_entropy, classification_sums, perplexity)
+WRITING = Scoring(cross_entropy, symbol_sums, symbol_loss)
+REGRESSION = Scoring(squared_error, error_sums, mean_squared_error)
+
+
+def regression(tolerance: float) -> Scoring:
+    """The mean squared error, and the share of answers whose one number is less than `tolerance` off."""
+    return Scoring(squared_error, partial(near_sums, tolerance=tolerance), mean_squared_error)
+
+
+def asked_steps(asked: Callable[[Batch], Tensor]) -> Scoring:
+    """The accuracy of the scored steps that `asked` (B, S) picks, beside the loss of all scored steps."""
+    return Scoring(cross_entropy, partial(asked_sums, asked=asked), asked_accuracy)

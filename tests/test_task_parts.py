@@ -1,0 +1,119 @@
+"""What a task is composed of: a dataset, a scoring, and the methods that a task of another package writes by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy
+import pytest
+import torch
+from torch import Tensor
+
+from rnnbench.config.compose import compose_jobs
+from rnnbench.run.execute import execute
+from rnnbench.tasks import load
+from rnnbench.tasks.task import Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
+from rnnbench.tasks.temporal_order import TemporalOrder
+
+
+class Small(Task):
+    """Is the one token 0, 1 or 2? Nothing but what is its own."""
+
+    version = 1
+    structure = "N->1"
+    causal = False
+    headline = "accuracy"
+    direction = "max"
+
+    inputs = targets = Tokens(3)
+    floor = 1 / 3
+    sequences = 10
+    solved_above = 0.9
+
+    def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
+        tokens, ones = torch.from_numpy(random.integers(0, 3, (rows, 1))), torch.ones(rows, 1)
+        return Batch(tokens, tokens, ones.bool(), ones[:, 0].long(), ones[:, 0].bool())
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return torch.nn.functional.one_hot(torch.zeros_like(batch.targets), 3).float()
+
+
+def confusion(self: Task, outputs: Tensor, batch: Batch) -> Sums:
+    """The sums of a classification, and (wanted, given) how often each class was taken for each."""
+    size = self.targets.size
+    cells = (batch.targets * size + outputs.argmax(-1))[batch.scored]
+    return Task.score(self, outputs, batch) | {"confusion": cells.bincount(minlength=size**2).double().view(size, size)}
+
+
+def recall(self: Task, sums: Totals) -> dict[str, float]:
+    table = sums["confusion"]
+    return Task.finish(self, sums) | {"recall": (table.diag() / table.sum(1).clamp(min=1)).mean().item()}
+
+
+class Confused(Small):
+    score, finish = confusion, recall
+
+
+class Foreign(Small):
+    """As tasks were written before there were parts: every method its own, and sums are numbers."""
+
+    def batches(self, split, batch_size):
+        return 2
+
+    def batch(self, split, index, batch_size, seed):
+        tokens = torch.tensor([[index], [2]])
+        return Batch(tokens, tokens, tokens >= 0, torch.tensor([1, 1]), torch.tensor([True, True]))
+
+    def loss(self, outputs, batch):
+        return cross_entropy(outputs, batch)
+
+    def score(self, outputs, batch):
+        total, count = self.loss(outputs.double(), batch)
+        return {"nats": total, "right": correct(outputs, batch).sum(), "all": count}
+
+    def finish(self, sums: Mapping[str, float]) -> dict[str, float]:
+        assert all(isinstance(value, int | float) for value in sums.values())
+        return {"accuracy": round(sums["right"]) / max(1, sums["all"]), "perplexity": math.exp(sums["nats"] / sums["all"])}
+
+    def solved(self, scores):
+        return scores["accuracy"] == 1
+
+
+def test_sums_may_be_tables():
+    task = Confused()
+    batches = [task.batch("test", index, 5, 0) for index in range(task.batches("test", 5))]
+    assert len(batches) == 2
+    wrong = [torch.nn.functional.one_hot(batch.targets.clamp(min=1), 3).float() for batch in batches]  # 0 is taken for 1
+    sums = add_up(task.score(outputs, batch) for outputs, batch in zip(wrong, batches, strict=True))
+    counts = torch.cat([batch.targets for batch in batches]).flatten().bincount(minlength=3)
+    assert counts.min() > 0
+    table = torch.zeros(3, 3, dtype=torch.float64)
+    table[0, 1], table[1, 1], table[2, 2] = counts.double()
+    assert sums["confusion"].equal(table) and sums["answers"] == 10.0 and isinstance(sums["answers"], float)
+    scores = task.finish(sums)
+    assert scores["recall"] == pytest.approx(2 / 3) and scores["accuracy"] == 1 - counts[0].item() / 10
+    assert task.floor_on_test(3) == counts[0].item() / 10
+
+
+def test_tables_are_added_up_in_training(monkeypatch):
+    monkeypatch.setattr(TemporalOrder, "score", confusion)
+    monkeypatch.setattr(TemporalOrder, "finish", recall)
+    words = ["task=temporal_order", "task.length=10", "task.sequences=150", "model=gru", "model.hidden_size=4", "tracker=none"]
+    (job,) = compose_jobs([*words, "train.steps=2", "train.eval_every=2", "train.batch_size=8"], sweep=False)
+    scores = execute(job)["scores"]["test"]  # of two batches
+    assert set(scores) == {"accuracy", "loss", "recall"} and 0 <= scores["recall"] <= 1
+
+
+def test_a_task_may_write_its_methods_itself():
+    task = Foreign()
+    assert task.floor_on_test() == 0.25
+    assert task.solved({"accuracy": 1}) and not task.solved({"accuracy": 0.95})
+    assert task.fingerprint == ""
+
+
+def test_the_headline_is_held_against_the_bound():
+    assert Small().solved({"accuracy": 0.95}) and not Small().solved({"accuracy": 0.9})
+    higher = load("reverse")
+    assert higher.solved({"exact": 1.0}) and not higher.solved({"exact": higher.solved_above})
+    assert load("char_lm", solved_below=2.0).solved({"bpc": 1.9}) and not load("char_lm").solved({"bpc": 0.0})
