@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from rnnbench.tasks.task import Task
+
 from ..config.compose import compose_jobs
 from ..run.journal import Journal
 from ..run.plan import make_network, make_task
@@ -47,7 +49,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> float:
     return ratio
 
 
-def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
+def _bare(settings: dict[str, Any], task: Task, steps: int) -> float:
     """Steps a second of the plainest loop."""
     torch.manual_seed(0)
     network = make_network(settings, task)
@@ -64,13 +66,13 @@ def _bare(settings: dict[str, Any], task: Any, steps: int) -> float:
     return steps / (time.perf_counter() - started)
 
 
-def _ours(settings: dict[str, Any], task: Any) -> float:
+def _ours(settings: dict[str, Any], task: Task) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
     learner = trained(Learner, settings, task)
     return learner.step / learner.seconds
 
 
-def trained(kind: type[Learner], settings: dict[str, Any], task: Any) -> Learner:
+def trained(kind: type[Learner], settings: dict[str, Any], task: Task) -> Learner:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(Path(place) / "run")

@@ -23,6 +23,8 @@ from typing import Any
 
 import torch
 
+from rnnbench.tasks.task import Task
+
 from ..config.compose import compose_jobs
 from ..run.journal import Journal
 from ..run.plan import make_network, make_task
@@ -153,7 +155,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
     return measured
 
 
-def one_round(settings: dict[str, Any], task: Any, server: Server, state: str, name: str, place: Path) -> Cost:
+def one_round(settings: dict[str, Any], task: Task, server: Server, state: str, name: str, place: Path) -> Cost:
     """What one training cost."""
     server.state = "well"
     folder = RunFolder(place / name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from ..models.stack import Stack
 from ..options import Count, Rate
 from .encoder_decoder import EncoderDecoder
 from .plain import Network
+from .trainable import TrainableNetwork
 
 VERSION = 1  # raised when the numbers that a network makes change
 
@@ -35,12 +36,12 @@ def build_network(
     backend: Literal[
         "auto", "library", "fused", "doubling", "loop"
     ] = "auto",  # what computes the recurrences, for comparisons of time; auto: the fastest; a scan has doubling and loop
-) -> Any:
+) -> TrainableNetwork:
     """The network that the options describe; its weights are drawn from torch's generator.
 
     ValueError where options exclude each other.
     """
-    network: Any
+    network: TrainableNetwork
     if kind == "plain":
         network = Network(task, build_core, embedding, read, dropout, tied)
     else:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,9 @@ from rnnbench.tasks.task import Batch
 
 from ..models.mechanism import leaves
 from ..models.stack import Stack, recording
+from .trainable import TrainableNetwork
+
+Measured = float | list[float] | None  # a value of a logged row
 
 
 def layers(network: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -73,10 +75,10 @@ class StateGradients:
         self._open = ExitStack()
         self._found = {name: self._open.enter_context(recording(core)) for name, core in recurrent_cores(network).items()}
 
-    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Any]:
+    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Measured]:
         """`over_devices` sums a tensor over devices, each of which differentiates `devices` times its part of the loss."""
         self._open.close()
-        rows: dict[str, Any] = {}
+        rows: dict[str, Measured] = {}
         for core, layers_ in self._found.items():
             for layer, states in layers_.items():
                 for name, norms in (("h", states.h), ("c", states.c)):
@@ -105,7 +107,7 @@ PROBED = 16  # validation rows whose gates and states are looked at
 
 
 @torch.no_grad()
-def activity(network: Any, batch: Batch) -> dict[str, float]:
+def activity(network: TrainableNetwork, batch: Batch) -> dict[str, float]:
     """Of each layer and direction, reading `batch`: the mean of each gate, and its shares below .1 and above .9; the mean norm
     of h; the share of units that are zero throughout; and the spectral radius of each recurrent matrix."""
     found: dict[str, float] = {}
@@ -139,7 +141,7 @@ def spectral_radius(matrix: Tensor, squarings: int = 10) -> float:
     return math.exp((logarithm + math.log(norm)) / 2**squarings) if norm else 0.0
 
 
-def state_size(network: Any) -> int:
+def state_size(network: nn.Module) -> int:
     """Numbers that a row carries from step to step: of the core, or of the reader and the writer together."""
     states = (leaf for core in recurrent_cores(network).values() for leaf in leaves(core.initial_state(1)))
     return sum(leaf.numel() for leaf in states if leaf.is_floating_point())

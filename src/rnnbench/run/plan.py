@@ -19,6 +19,7 @@ from ..config.schema import choice_settings, group_options, read_signature
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
+from ..networks.trainable import TrainableNetwork
 from ..store.record import digest
 from ..store.run_folder import RunFolder
 
@@ -29,7 +30,7 @@ def make_task(config: Mapping[str, Any]) -> Task:
     return load(options.pop("name"), **options)
 
 
-def make_network(config: Mapping[str, Any], task: Task) -> Any:
+def make_network(config: Mapping[str, Any], task: Task) -> TrainableNetwork:
     """The network that the settings describe, its weights drawn from torch's generator."""
     model = {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")}
     around = {key: model.pop(key) for key in group_options("stack", {})}
@@ -51,7 +52,7 @@ def make_network(config: Mapping[str, Any], task: Task) -> Any:
     return network.double() if config["train"]["precision"] == "64" else network
 
 
-def new_network(config: Mapping[str, Any], task: Task) -> tuple[Any, dict[str, int] | None]:
+def new_network(config: Mapping[str, Any], task: Task) -> tuple[TrainableNetwork, dict[str, int] | None]:
     """(the network that training begins with, of its embedding: the symbols, and those that have a pretrained vector)."""
     torch.manual_seed(config["seed"])
     network = make_network(config, task)
