@@ -69,7 +69,7 @@ def _bare(settings: dict[str, Any], task: Task, steps: int) -> float:
 def _ours(settings: dict[str, Any], task: Task) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
     learner = trained(Learner, settings, task)
-    return learner.step / learner.seconds
+    return learner.step / learner.clock.seconds
 
 
 def trained(kind: type[Learner], settings: dict[str, Any], task: Task) -> Learner:

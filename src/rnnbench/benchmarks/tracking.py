@@ -170,7 +170,7 @@ def one_round(settings: dict[str, Any], task: Task, server: Server, state: str, 
     journal.log.close()
     began = time.perf_counter()
     tracker.finish({}, "finished")
-    return Cost(learner.seconds / learner.step, tracker.seconds / learner.seconds, time.perf_counter() - began)
+    return Cost(learner.clock.seconds / learner.step, tracker.seconds / learner.clock.seconds, time.perf_counter() - began)
 
 
 class Timed(Tracker):

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -38,6 +38,9 @@ from .plan import Plan, new_network, plan_run
 from .process_settings import configure_process
 from .provenance import provenance, surroundings
 from .ranks import follow, following_ranks, launched_rank
+
+if TYPE_CHECKING:
+    from ..training.learner import Learner
 
 
 def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -119,7 +122,8 @@ def describe_error(error: Exception) -> str:
 
 def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
     with quick_imports():  # Lightning, which an answer from the record does not need
-        from ..training.learner import Diverged, Interrupted, Learner
+        from ..training.endings import Diverged, Interrupted
+        from ..training.learner import Learner
         from ..training.progress import Progress
         from ..training.trainer import train
     config, task, name = planned.config, planned.task, planned.name
@@ -143,7 +147,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
+    scores: dict[str, Any] = {"validation": learner.selection.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     shown = _shown(planned)
     try:
@@ -154,11 +158,11 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
         try:
             with following_ranks(config, place):
                 scores = train(learner, progress=progress, test=config["test"], **config["trainer"])
-            weights = safetensors.torch.save(learner.best["weights"])
+            weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
         except Diverged as error:
             status, diverged = "diverged", error.step
-            scores["validation"] = learner.best.get("scores")
+            scores["validation"] = learner.selection.best.get("scores")
         record = {
             **identity,
             "status": status,
@@ -188,14 +192,14 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
             "config": shown.config,
             "departures": planned.departures,
             "steps": learner.step,
-            "best_step": learner.best.get("step"),
+            "best_step": learner.selection.best.get("step"),
             "diverged_step": diverged,
             "scores": scores,
             "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-            "solved": None if never_solved(task) else learner.solved_step is not None,  # on validation
+            "solved": None if never_solved(task) else learner.selection.solved_step is not None,  # on validation
             "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
-            "solved_step": learner.solved_step,
-            "seconds_to_solved": learner.seconds_to_solved,
+            "solved_step": learner.selection.solved_step,
+            "seconds_to_solved": learner.selection.seconds_to_solved,
             "speed": speed(learner),
             **surroundings(learner.trains_on),
             "process": dict(settings),
@@ -216,7 +220,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
         raise
     finally:
         log.close()
-        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
 
 
 def _shown(planned: Plan) -> Run:
@@ -246,17 +250,17 @@ def never_solved(task: Task) -> bool:
     return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
 
 
-def speed(learner: Any) -> dict[str, float | None]:
+def speed(learner: Learner) -> dict[str, float | None]:
     """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
-    seconds = learner.seconds or math.nan
-    sequences, tokens = learner.totals
+    seconds = learner.clock.seconds or math.nan
+    sequences, tokens = learner.clock.totals
     return {
-        "seconds": learner.seconds,
-        "steps_per_second": learner.pace,
+        "seconds": learner.clock.seconds,
+        "steps_per_second": learner.clock.pace,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": peak_memory(learner.trains_on),
-        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
+        **({"characters_per_second": written} if (written := learner.reports.characters_per_second) else {}),  # when it writes
     }
 
 

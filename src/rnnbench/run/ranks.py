@@ -26,7 +26,8 @@ from .process_settings import configure_process
 
 def follow(config: Mapping[str, Any], checkpoint: str | None) -> None:
     """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
-    from ..training.learner import Diverged, Interrupted, Learner
+    from ..training.endings import Diverged, Interrupted
+    from ..training.learner import Learner
     from ..training.trainer import train
 
     configure_process()
