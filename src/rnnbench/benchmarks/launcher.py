@@ -160,17 +160,19 @@ def throughput(counts: tuple[int, int], steps: int) -> None:
 # The same training with nothing around it, each time that a line comes in.
 BARE = """
 import sys, time
-from rnnbench import config, process
 from rnnbench.benchmarks.overhead import trained
-from rnnbench import run, training
+from rnnbench.config.compose import compose_jobs
+from rnnbench.run.plan import make_task
+from rnnbench.run.process_settings import configure_process
+from rnnbench.training.learner import Learner
 
-process.settle()
-(settings,) = config.jobs([*sys.argv[1:], "model=lstm"], sweep=False)
-task = run.make_task(settings)
-trained(training.Learner, settings, task)
+configure_process()
+(settings,) = compose_jobs([*sys.argv[1:], "model=lstm"], sweep=False)
+task = make_task(settings)
+trained(Learner, settings, task)
 for line in sys.stdin:
     began = time.perf_counter()
-    trained(training.Learner, settings, task)
+    trained(Learner, settings, task)
     print(time.perf_counter() - began, flush=True)
 """
 

@@ -25,7 +25,7 @@ from rnnbench.tasks.task import Task
 
 from ..console import say
 from ..models.registry import MODELS
-from ..networks.instruments import forget_peak, multiply_adds, peak_memory, state_size
+from ..networks.cost import forget_peak, multiply_adds, peak_memory, state_size
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
@@ -260,7 +260,7 @@ def speed(learner: Learner) -> dict[str, float | None]:
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": peak_memory(learner.trains_on),
-        **({"characters_per_second": written} if (written := learner.reports.characters_per_second) else {}),  # when it writes
+        **({"characters_per_second": written} if (written := learner.reporter.characters_per_second) else {}),  # when it writes
     }
 
 

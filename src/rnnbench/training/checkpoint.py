@@ -24,7 +24,7 @@ KEPT = {
     "seconds_to_solved": "selection.seconds_to_solved",
     "seconds": "clock.seconds",
     "scores": "scores",
-    "characters_per_second": "reports.characters_per_second",
+    "characters_per_second": "reporter.characters_per_second",
     "totals": "clock.totals",
     "_row_at": "clock.row_seconds",
     "_row_step": "clock.row_step",

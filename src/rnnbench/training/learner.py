@@ -29,7 +29,7 @@ from .evaluation import Evaluation
 from .measures import StepMeasures
 from .optimizer import make_optimizer
 from .options import TrainOptions
-from .recorder import Recorder, Reports
+from .recorder import Recorder, Reporter
 from .schedule import forcing_share, is_evaluated, is_logged, learning_rate
 from .selection import Selection
 from .signals import collect_signals
@@ -86,7 +86,7 @@ class Learner(lightning.LightningModule):
         )
         self.network, self.task, self.seed = network, task, seed
         self.clock, self.selection = Clock(), Selection(task, self.options)
-        self.measures, self.reports = StepMeasures(network, self.options), Reports(journal, self.clock)
+        self.measures, self.reporter = StepMeasures(network, self.options), Reporter(journal, self.clock)
         self.step = 0  # optimizer steps done, also before a restart
         self.scores: dict[str, float] = {}  # of the last evaluation
         self.asked: list[int] = []  # numbers of the signals that asked for an end
@@ -102,7 +102,7 @@ class Learner(lightning.LightningModule):
         """Goes on from `checkpoint`, to the same numbers."""
         restore_values(self, checkpoint["kept"])
         self.network.load_state_dict(checkpoint["network"])
-        self._resumed, self.reports.saved_step = checkpoint, self.step
+        self._resumed, self.reporter.saved_step = checkpoint, self.step
 
     # one step
 
@@ -114,7 +114,7 @@ class Learner(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         devices = self.devices
-        self.reports.start()
+        self.reporter.start()
         if devices.rank:
             torch.manual_seed(self.seed + (devices.rank << 32) + (self.step << 42))  # dropout differs from device to device
         if self._resumed:
@@ -148,24 +148,24 @@ class Learner(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
         """Measures and clips, between the backward pass and the optimizer's step."""
         logged = is_logged(self.options, self.step + 1)
-        self.reports.row |= self.measures.clip(logged)
+        self.reporter.row |= self.measures.clip(logged)
         if logged:
-            self.reports.row["train/learning_rate"] = learning_rate(self.options, self.step, self.selection.reductions)
-            self.reports.row |= self.measures.state_gradients(self.devices)
+            self.reporter.row["train/learning_rate"] = learning_rate(self.options, self.step, self.selection.reductions)
+            self.reporter.row |= self.measures.state_gradients(self.devices)
 
     def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int) -> None:
         self.step += 1
-        asked, overdue = self.devices.any(bool(self.asked), self.reports.is_overdue())
+        asked, overdue = self.devices.any(bool(self.asked), self.reporter.is_overdue())
         if is_logged(self.options, self.step):
-            self.reports.row |= self.measures.end_row(self.step, self.devices)
+            self.reporter.row |= self.measures.end_row(self.step, self.devices)
         if is_evaluated(self.options, self.step):
             return  # the row and the checkpoint wait for the evaluation
-        if self.reports.row:
-            self.reports.write(self.step, self.devices, evaluated=False)
+        if self.reporter.row:
+            self.reporter.write(self.step, self.devices, evaluated=False)
         if asked or overdue:
             self._save()
         if asked:
-            raise Interrupted(self.reports.saved_step, *self.asked[:1])
+            raise Interrupted(self.reporter.saved_step, *self.asked[:1])
 
     # evaluation
 
@@ -176,7 +176,7 @@ class Learner(lightning.LightningModule):
         self._evaluation = Evaluation(self.network, self.task, self.options)
         if not self.trainer.testing:
             found = self._evaluation.activity(self.device)
-            self.reports.row |= {f"validation/{name}": value for name, value in found.items()}
+            self.reporter.row |= {f"validation/{name}": value for name, value in found.items()}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluation.add(batch)
@@ -186,15 +186,15 @@ class Learner(lightning.LightningModule):
         if not math.isfinite(self.scores[self.task.headline]):
             raise Diverged(self.step)
         self.selection.consider(self.step, self.clock.seconds, self.scores, self.network.state_dict())
-        row = self.reports.row
+        row = self.reporter.row
         row |= {f"validation/{name}": value for name, value in self.scores.items()}
         if texts := self._evaluation.texts():
-            row["validation/samples"], self.reports.characters_per_second = texts
-        self.reports.write(self.step, self.devices, evaluated=True)
+            row["validation/samples"], self.reporter.characters_per_second = texts
+        self.reporter.write(self.step, self.devices, evaluated=True)
         self._save()
         self.trainer.should_stop = self.selection.stopped
         if self.devices.any(bool(self.asked))[0]:
-            raise Interrupted(self.reports.saved_step, *self.asked[:1])
+            raise Interrupted(self.reporter.saved_step, *self.asked[:1])
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -209,4 +209,4 @@ class Learner(lightning.LightningModule):
         self.clock.read()
         part = device_part(self._state, self.measures.window, self.clock.work, self.device)
         checkpoint = make_checkpoint(self, self.network, self._optimizer, self.devices.gather(part))
-        self.reports.save(self.step, checkpoint)
+        self.reporter.save(self.step, checkpoint)

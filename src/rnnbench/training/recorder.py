@@ -6,7 +6,8 @@ import math
 import time
 from typing import Protocol
 
-from ..networks.instruments import Measured, peak_memory
+from ..networks.cost import peak_memory
+from ..networks.instruments import Measured
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .devices import Devices
@@ -24,7 +25,7 @@ class Recorder(Protocol):
         """Takes a checkpoint after `step` steps."""
 
 
-class Reports:
+class Reporter:
     """The row being filled, and the time of the last checkpoint."""
 
     def __init__(self, journal: Recorder, clock: Clock):
@@ -44,7 +45,7 @@ class Reports:
         return time.monotonic() - self._saved_at > self.save_seconds
 
     def write(self, step: int, devices: Devices, evaluated: bool) -> None:
-        """Hands the row to the journal, with the speed since the last one, and peak memory where `evaluated`: reading it is slow."""
+        """Hands the row to the journal with the speed since the last one; where `evaluated`, also peak memory, slow to read."""
         timings = self._clock.end_row(step, devices)
         if evaluated:
             timings["peak_memory_bytes"] = peak_memory(devices.device)

@@ -36,7 +36,7 @@ def train(
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     task, options, selection = learner.task, learner.options, learner.selection
-    learner.reports.save_seconds = save_seconds
+    learner.reporter.save_seconds = save_seconds
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=devices,
