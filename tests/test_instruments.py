@@ -15,14 +15,13 @@ from rnnbench.config.compose import compose_jobs
 from rnnbench.models.mechanism import tree_map
 from rnnbench.models.registry import MODELS
 from rnnbench.models.stack import Stack, recording
+from rnnbench.networks.cost import multiply_adds, state_size
 from rnnbench.networks.instruments import (
     StateGradients,
     activity,
     horizon,
-    multiply_adds,
     recurrent_cores,
     spectral_radius,
-    state_size,
     update_ratio,
 )
 from rnnbench.run.execute import execute

@@ -31,15 +31,15 @@ def learner(*overrides: str, model: str = "lstm") -> tuple[Learner, list]:
 
     task = make_task(job)
     torch.manual_seed(job.seed)
-    return Learner(make_network(job, task), task, Journal(), job.seed, **job.plain()["train"]), rows
+    return Learner(make_network(job, task), task, Journal(), job.seed, job.train), rows
 
 
 def plain_loop(made: Learner, steps: int, clip) -> list[torch.Tensor]:
     """The same training by the plainest loop: its weights after `steps`."""
     network, task = made.network, made.task
-    optimizer = torch.optim.SGD(network.parameters(), made.learning_rate)
+    optimizer = torch.optim.SGD(network.parameters(), made.options.learning_rate)
     for step in range(steps):
-        batch = task.batch("train", step, made.batch_size, made.seed)
+        batch = task.batch("train", step, made.options.batch_size, made.seed)
         total, count = task.loss(network(batch)[0], batch)
         optimizer.zero_grad()
         (total / count).backward()
@@ -62,10 +62,10 @@ def test_the_step_is_that_of_the_plainest_loop(how):
     ours, rows = learner(*SGD, *overrides)
     train(ours)
     theirs, _ = learner(*SGD, *overrides)
-    trained = [ours.best["weights"][name] for name, _ in ours.network.named_parameters()]
-    if ours.best["step"] != 20:
+    trained = [ours.selection.best["weights"][name] for name, _ in ours.network.named_parameters()]
+    if ours.selection.best["step"] != 20:
         trained = [parameter.detach() for parameter in ours.network.parameters()]
-    for one, other in zip(trained, plain_loop(theirs, ours.best["step"], clip), strict=True):
+    for one, other in zip(trained, plain_loop(theirs, ours.selection.best["step"], clip), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
     if how == "norm":
         assert all(row["train/gradient_norm_clipped"] <= 0.05 * 1.0001 for row in rows)
@@ -106,11 +106,11 @@ def test_warm_up_and_plateau():
 def test_patience_and_solved_end_training():
     made, _ = learner("train.patience=2", "train.learning_rate=1e-30", "train.optimizer=sgd", "train.steps=1000")
     train(made)
-    assert made.step == 60 and made.stopped
+    assert made.step == 60 and made.selection.stopped
     made, rows = learner("task.solved_below=10", "train.steps=1000")
     train(made)
-    assert made.step == made.solved_step == 20
-    assert made.seconds_to_solved == rows[-1]["seconds"]
+    assert made.step == made.selection.solved_step == 20
+    assert made.selection.seconds_to_solved == rows[-1]["seconds"]
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
@@ -131,8 +131,8 @@ def test_precisions(precision):
 def test_speed_counts_valid_steps_and_not_evaluations():
     made, rows = learner("train.steps=40")
     train(made)
-    assert made.totals == [40 * 8, 40 * 8 * 6]
-    assert sum(made.totals) > 0 and made.seconds == rows[-1]["seconds"]
+    assert made.clock.totals == [40 * 8, 40 * 8 * 6]
+    assert sum(made.clock.totals) > 0 and made.clock.seconds == rows[-1]["seconds"]
     ratios = [row["tokens_per_second"] / row["steps_per_second"] for row in rows]
     assert ratios == pytest.approx([48] * len(ratios))
 

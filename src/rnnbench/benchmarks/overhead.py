@@ -69,7 +69,7 @@ def _bare(settings: Settings, task: Task, steps: int) -> float:
 def _ours(settings: Settings, task: Task) -> float:
     """Steps a second of the trainer that `rnnbench train` uses, its files written to a folder of its own."""
     learner = trained(Learner, settings, task)
-    return learner.step / learner.seconds
+    return learner.step / learner.clock.seconds
 
 
 def trained(kind: type[Learner], settings: Settings, task: Task) -> Learner:
@@ -78,7 +78,7 @@ def trained(kind: type[Learner], settings: Settings, task: Task) -> Learner:
         folder = RunFolder(Path(place) / "run")
         folder.start(settings.plain())
         journal = Journal({}, "benchmark", folder, Log(folder), NoTracker(), task, settings.train.steps)
-        learner = kind(make_network(settings, task), task, journal, 0, **settings.plain()["train"])
-        train(learner, **settings.plain()["trainer"])
+        learner = kind(make_network(settings, task), task, journal, 0, settings.train)
+        train(learner, settings.trainer)
         journal.log.close()
     return learner

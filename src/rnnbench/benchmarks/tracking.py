@@ -166,12 +166,12 @@ def one_round(settings: Settings, task: Task, server: Server, state: str, name: 
     server.state = state
     torch.manual_seed(0)
     journal = Journal({}, "benchmark", folder, Log(folder), tracker, task, settings.train.steps)
-    learner = Learner(make_network(settings, task), task, journal, 0, **settings.plain()["train"])
-    train(learner, **settings.plain()["trainer"])
+    learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
+    train(learner, settings.trainer)
     journal.log.close()
     began = time.perf_counter()
     tracker.finish({}, "finished")
-    return Cost(learner.seconds / learner.step, tracker.seconds / learner.seconds, time.perf_counter() - began)
+    return Cost(learner.clock.seconds / learner.step, tracker.seconds / learner.clock.seconds, time.perf_counter() - began)
 
 
 class Timed(Tracker):

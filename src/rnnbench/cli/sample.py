@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..options import BadOption
 from ..store.find import find_runs
+
+if TYPE_CHECKING:
+    from ..run.load import Trained
 
 
 def only_finished_run(path: Path) -> Path:
@@ -53,7 +56,7 @@ def sample_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def print_continuation(trained: Any, options: argparse.Namespace) -> None:
+def print_continuation(trained: Trained, options: argparse.Namespace) -> None:
     """Prints the prompt, and what follows it, symbol by symbol."""
     from ..networks.decoding import beginning, generate
 
@@ -69,7 +72,7 @@ def print_continuation(trained: Any, options: argparse.Namespace) -> None:
     print()
 
 
-def print_answer(trained: Any, options: argparse.Namespace) -> None:
+def print_answer(trained: Trained, options: argparse.Namespace) -> None:
     """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
     from ..networks.decoding import examples, written_answers
 

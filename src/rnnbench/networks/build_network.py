@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,17 +14,18 @@ from ..models.mechanism import Mechanism
 from ..models.stack import Stack
 from .encoder_decoder import EncoderDecoder
 from .plain import Network
+from .trainable import TrainableNetwork
 
 
 def build_network(
     task: Task, build_core: Callable[[int], Stack], build_writer: Callable[[int], Stack], settings: NetworkSettings
-) -> Any:
+) -> TrainableNetwork:
     """The network that the settings describe; its weights are drawn from torch's generator.
 
     `build_core` and `build_writer` make the core and, for an encoder-decoder, the core that writes, of an input size.
     ValueError where options exclude each other.
     """
-    network: Any
+    network: TrainableNetwork
     if settings.kind == "plain":
         network = Network(task, build_core, settings.embedding, settings.read, settings.dropout, settings.tied)
     else:

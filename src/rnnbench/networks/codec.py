@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -44,7 +42,7 @@ class Codec(nn.Module):
         return self.map(values) if self.map else values
 
 
-def tied_weight(codec: Codec, readout: nn.Linear) -> Any:
+def tied_weight(codec: Codec, readout: nn.Linear) -> Tensor:
     """The embedding's weights as the read-out's (Press & Wolf 2017); ValueError where their shapes differ."""
     if codec.embedding is None or codec.embedding.weight.shape != readout.weight.shape:
         got = "no embedding" if codec.embedding is None else f"an embedding of {tuple(codec.embedding.weight.shape)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Task
 
 from ..models.mechanism import State, tree_map
-from .plain import Network
+from .trainable import TrainableNetwork
 
 
 @torch.inference_mode()
 def generate(
-    network: Network,
+    network: TrainableNetwork,
     task: Task,
     prompt: list[int],
     length: int,
@@ -66,7 +65,7 @@ def beginning(task: Task) -> list[int]:
 
 @torch.no_grad()
 def examples(
-    network: Any, task: Task, count: int, beam: int = 1, penalty: float = 0.0
+    network: TrainableNetwork, task: Task, count: int, beam: int = 1, penalty: float = 0.0
 ) -> tuple[list[dict[str, str]], int, float]:
     """(`count` texts that the network writes on the validation split, their characters, seconds that writing them took).
 
@@ -85,7 +84,7 @@ def examples(
 
 
 @torch.no_grad()
-def written_answers(network: Any, task: Task, batch: Batch, beam: int = 1, penalty: float = 0.0) -> Tensor:
+def written_answers(network: TrainableNetwork, task: Task, batch: Batch, beam: int = 1, penalty: float = 0.0) -> Tensor:
     """(B, S) int64: what is written for each row, from its source, or else the likeliest symbol under each that is read."""
     if task.source is not None:
         return write_greedily(network, task, batch, beam, penalty)
@@ -93,7 +92,7 @@ def written_answers(network: Any, task: Task, batch: Batch, beam: int = 1, penal
 
 
 @torch.no_grad()
-def write_greedily(network: Any, task: Task, batch: Batch, beam: int = 1, penalty: float = 0.0) -> Tensor:
+def write_greedily(network: TrainableNetwork, task: Task, batch: Batch, beam: int = 1, penalty: float = 0.0) -> Tensor:
     """(B, task.longest) int64: what the network writes from each row's source; after `task.end` only `task.end`.
 
     Beam search keeps the `beam` likeliest beginnings; at the end the one with the best log p / ((5 + length) / 6) ** penalty
@@ -130,7 +129,7 @@ def write_greedily(network: Any, task: Task, batch: Batch, beam: int = 1, penalt
     return torch.cat([written, rest], 1)[choice]
 
 
-def _read(network: Network, tokens: list[int], state: State | None) -> tuple[Tensor, State]:
+def _read(network: TrainableNetwork, tokens: list[int], state: State | None) -> tuple[Tensor, State]:
     """(logits of the next token, state) after `tokens`."""
     inputs = torch.tensor([tokens])
     ones = torch.ones(1, dtype=torch.bool)
@@ -139,5 +138,5 @@ def _read(network: Network, tokens: list[int], state: State | None) -> tuple[Ten
     return outputs[0, -1], state
 
 
-def _device(network: Any) -> torch.device:
+def _device(network: TrainableNetwork) -> torch.device:
     return next(network.parameters()).device

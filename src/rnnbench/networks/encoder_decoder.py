@@ -11,7 +11,6 @@ arXiv:1409.0473; Luong, Pham & Manning 2015, arXiv:1508.04025 (its "general" sco
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +21,11 @@ from rnnbench.tasks.task import Batch, Task, Tokens
 from ..models.mechanism import State, leaves, tree_map
 from ..models.stack import Stack
 from .codec import Codec, tied_weight
+from .trainable import TrainableNetwork
 
 
-class EncoderDecoder(nn.Module):
-    """The interface of Network, for tasks that have a source. What it remembers while writing is a tree of tensors, too.
+class EncoderDecoder(TrainableNetwork):
+    """A reader and a writer, for tasks that have a source.
 
     The writer starts from the reader's states where the two are built alike; else from tanh of a linear map of the
     reader's summary, one map for each tensor of its state, as Bahdanau et al. have it.
@@ -45,7 +45,6 @@ class EncoderDecoder(nn.Module):
         if task.source is None:
             raise ValueError("network.kind=encoder_decoder needs a task with a source; use network.kind=plain")
         self.attention, self.dropout = attention, dropout
-        self.forcing = 1.0  # share of true symbols fed while training; set from outside as training goes on
         self.source = Codec(task.source, embedding)
         self.codec = Codec(task.inputs, embedding)
         self.reader = build_core(self.source.size)
@@ -70,8 +69,9 @@ class EncoderDecoder(nn.Module):
         self.bridges = nn.ModuleList(nn.Linear(self.reader.output_size, size) for size in sizes)
         self.feeds_back = isinstance(task.inputs, Tokens)
 
-    def carry(self, state: State | None, fresh: Tensor) -> None:
-        """Nothing is carried from batch to batch: each row has its own source."""
+    def carry(self, state: State | None, fresh: Tensor) -> State | None:
+        """None: each row has its own source."""
+        return None
 
     def read_by(self, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
         """What the reader reads of `batch`: its vectors (B, R, D) and lengths."""
@@ -145,6 +145,6 @@ def _context(scores: Tensor, read: Tensor, valid: Tensor) -> Tensor:
     return (weights.unsqueeze(1) @ read).squeeze(1)
 
 
-def _form(state: State) -> tuple[Any, ...]:
+def _form(state: State) -> tuple[object, ...]:
     """How a state is built: the shapes of its tensors, nested as they are."""
     return tuple(state.shape) if isinstance(state, Tensor) else tuple(map(_form, state))

@@ -1,24 +1,20 @@
-"""What is measured of a network while it trains: gradients, also through time; gates and states; cost, speed, memory."""
+"""What is measured of a network while it trains: gradients, also through time; gates and states."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import resource
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import ParametrizationList
 
 from rnnbench.tasks.task import Batch
 
-from ..models.mechanism import leaves
 from ..models.stack import Stack, recording
+from .trainable import TrainableNetwork
+
+Measured = float | list[float] | None  # a value of a logged row
 
 
 def layers(network: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -73,10 +69,10 @@ class StateGradients:
         self._open = ExitStack()
         self._found = {name: self._open.enter_context(recording(core)) for name, core in recurrent_cores(network).items()}
 
-    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Any]:
+    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Measured]:
         """`over_devices` sums a tensor over devices, each of which differentiates `devices` times its part of the loss."""
         self._open.close()
-        rows: dict[str, Any] = {}
+        rows: dict[str, Measured] = {}
         for core, layers_ in self._found.items():
             for layer, states in layers_.items():
                 for name, norms in (("h", states.h), ("c", states.c)):
@@ -105,7 +101,7 @@ PROBED = 16  # validation rows whose gates and states are looked at
 
 
 @torch.no_grad()
-def activity(network: Any, batch: Batch) -> dict[str, float]:
+def activity(network: TrainableNetwork, batch: Batch) -> dict[str, float]:
     """Of each layer and direction, reading `batch`: the mean of each gate, and its shares below .1 and above .9; the mean norm
     of h; the share of units that are zero throughout; and the spectral radius of each recurrent matrix."""
     found: dict[str, float] = {}
@@ -137,56 +133,3 @@ def spectral_radius(matrix: Tensor, squarings: int = 10) -> float:
         power, logarithm = power @ power, 2 * (logarithm + math.log(norm))
     norm = power.norm().item()
     return math.exp((logarithm + math.log(norm)) / 2**squarings) if norm else 0.0
-
-
-def state_size(network: Any) -> int:
-    """Numbers that a row carries from step to step: of the core, or of the reader and the writer together."""
-    states = (leaf for core in recurrent_cores(network).values() for leaf in leaves(core.initial_state(1)))
-    return sum(leaf.numel() for leaf in states if leaf.is_floating_point())
-
-
-def multiply_adds(network: nn.Module) -> int:
-    """Products a token: every weight matrix is used once a step, one that both directions share twice.
-
-    Not counted: looking up an embedding, pointwise work (peepholes, gains), and what grows with the length (attention). A
-    read-out that answers once is counted.
-    """
-    directions = {  # of tied directions one cell is called for each
-        id(part): stack.directions // len(layer)
-        for stack in network.modules()
-        if isinstance(stack, Stack)
-        for layer in stack.layers
-        for part in layer.modules()
-    }
-    return sum(directions.get(id(part), 1) * _products(part) for part in network.modules())
-
-
-def _products(module: nn.Module) -> int:
-    """Multiplications of a token with the matrices that `module` itself holds."""
-    if isinstance(module, nn.Embedding):
-        return 0
-    if isinstance(module, ParametrizationList):  # a gain and a direction; the matrix is what both make
-        return int(module().numel())
-    pointwise = getattr(module, "pointwise", ())
-    owned = module.named_parameters(recurse=False)
-    return sum(p.numel() for name, p in owned if p.dim() > 1 and name not in pointwise)
-
-
-def forget_peak() -> None:
-    """Lets `peak_memory` begin anew, where the system can: a process may run one job after another."""
-    if torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that this process has held since `forget_peak`, on the GPU if it trains there."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    with contextlib.suppress(OSError):
-        _, found, rest = Path("/proc/self/status").read_bytes().partition(b"VmHWM:")
-        if found:
-            return int(rest.split(maxsplit=1)[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB

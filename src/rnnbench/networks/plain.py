@@ -1,7 +1,7 @@
 """From a task's streams to its outputs: codec, core, read-out. The sizes come from the task.
 
-Two kinds share one interface. A plain network has one core: where there is a source, the core reads it first and writes from
-the state it then has. An encoder-decoder (encoder_decoder.py) has a core that reads and another that writes.
+A plain network has one core: where there is a source, the core reads it first and writes from the state it then has. An
+encoder-decoder (encoder_decoder.py) has a core that reads and another that writes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from rnnbench.tasks.task import Batch, Task
 from ..models.mechanism import State, detach, reset
 from ..models.stack import Stack
 from .codec import Codec, tied_weight
+from .trainable import TrainableNetwork
 
 
-class Network(nn.Module):
+class Network(TrainableNetwork):
     """A core between a codec and a linear read-out.
 
     Where the task answers once, the read-out sees one summary of the row: `last`, what each direction had when it had read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,12 +17,13 @@ from torch.nn import functional
 from rnnbench.tasks.task import Batch, Split, Task, Tokens
 
 from .instruments import StateGradients, recurrent_cores
+from .trainable import TrainableNetwork
 
 RIDGE = 1e-6  # share of the states' mean variance that is added to each of their variances
 READ = 100  # rows of a batch of sequences that are read
 
 
-def state_gradients(network: Any, task: Task, batch: Batch, step: int | None = None) -> dict[str, list[float]]:
+def state_gradients(network: TrainableNetwork, task: Task, batch: Batch, step: int | None = None) -> dict[str, list[float]]:
     """‖∂L/∂state_t‖ for t = 1, 2, ... by `core.0.0/h` and so on, of a network in evaluation mode, over the rows of `batch`.
 
     L is the loss as trained on, a mean over scored steps; with `step` (from 1), the mean over rows of that step's loss alone,
@@ -39,7 +40,7 @@ def state_gradients(network: Any, task: Task, batch: Batch, step: int | None = N
     (total / count).backward()
     rows = measured.end(lambda norms: norms, 1)
     network.zero_grad()
-    return {name.removeprefix("state_gradient/"): norms for name, norms in rows.items() if name.startswith("state_gradient/")}
+    return {name.removeprefix("state_gradient/"): norms for name, norms in rows.items() if isinstance(norms, list)}
 
 
 class Recalled(NamedTuple):
@@ -52,7 +53,7 @@ class Recalled(NamedTuple):
 
 
 @torch.no_grad()
-def recall(network: Any, task: Task, lags: Sequence[int], rows: int = 400, seed: int = 0) -> list[Recalled]:
+def recall(network: TrainableNetwork, task: Task, lags: Sequence[int], rows: int = 400, seed: int = 0) -> list[Recalled]:
     """A linear read-out of x_{t-lag} from h_t, for each of `lags`, by ridge regression.
 
     h_t is what the last layer gives at step t, in all its directions; symbols count as one-hot vectors. Fitted on the
@@ -63,7 +64,7 @@ def recall(network: Any, task: Task, lags: Sequence[int], rows: int = 400, seed:
     return [_recalled(fitted, held_out, lag, isinstance(task.inputs, Tokens)) for lag in lags]
 
 
-def gradient_by_lag(network: Any, task: Task, batch: Batch, lags: Sequence[int], step: int | None) -> list[float]:
+def gradient_by_lag(network: TrainableNetwork, task: Task, batch: Batch, lags: Sequence[int], step: int | None) -> list[float]:
     """‖∂L/∂h_{s-lag}‖ / ‖∂L/∂h_s‖ of the last layer, L being the loss of step s alone: `step` (from 1), or the last one.
 
     Rows shorter than the longest are left out, so that a lag means one step. Of a task that answers once, L is that answer's
@@ -85,7 +86,7 @@ def gradient_by_lag(network: Any, task: Task, batch: Batch, lags: Sequence[int],
 Reading = list[tuple[Tensor, Tensor, Tensor]]  # of each batch: inputs (B, T, D), states (B, T, H), lengths (B,)
 
 
-def _read(network: Any, task: Task, split: Split, rows: int, seed: int) -> Reading:
+def _read(network: TrainableNetwork, task: Task, split: Split, rows: int, seed: int) -> Reading:
     found: Reading = []
     size = min(READ, rows)
     for index in range(min(-(-rows // size), task.batches(split, size))):

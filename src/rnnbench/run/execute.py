@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -27,7 +27,7 @@ from rnnbench.tasks.task import Task
 from ..config.settings import Choice, Settings
 from ..console import say
 from ..models.registry import MODELS
-from ..networks.instruments import forget_peak, multiply_adds, peak_memory, state_size
+from ..networks.cost import forget_peak, multiply_adds, peak_memory, state_size
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
@@ -40,6 +40,9 @@ from .plan import Plan, new_network, plan_run
 from .process_settings import configure_process
 from .provenance import provenance, surroundings
 from .ranks import follow, following_ranks, launched_rank
+
+if TYPE_CHECKING:
+    from ..training.learner import Learner
 
 
 def execute(settings: Settings) -> dict[str, Any] | None:
@@ -121,7 +124,8 @@ def describe_error(error: Exception) -> str:
 
 def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> dict[str, Any]:
     with quick_imports():  # Lightning, which an answer from the record does not need
-        from ..training.learner import Diverged, Interrupted, Learner
+        from ..training.endings import Diverged, Interrupted
+        from ..training.learner import Learner
         from ..training.progress import Progress
         from ..training.trainer import train
     settings, task, name = planned.settings, planned.task, planned.name
@@ -139,14 +143,14 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
         started = datetime.datetime.fromisoformat(checkpoint["started"])
     about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
     journal = Journal(about, name, folder, log, tracker, task, settings.train.steps)
-    learner = Learner(network, task, journal, settings.seed, **config["train"])
+    learner = Learner(network, task, journal, settings.seed, settings.train)
     if checkpoint:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.set else ""
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
+    scores: dict[str, Any] = {"validation": learner.selection.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     shown = _shown(planned)
     try:
@@ -156,12 +160,12 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
         forget_peak()
         try:
             with following_ranks(settings, place):
-                scores = train(learner, progress=progress, test=settings.test, **config["trainer"])
-            weights = safetensors.torch.save(learner.best["weights"])
+                scores = train(learner, settings.trainer, progress, settings.test)
+            weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
         except Diverged as error:
             status, diverged = "diverged", error.step
-            scores["validation"] = learner.best.get("scores")
+            scores["validation"] = learner.selection.best.get("scores")
         record = {
             **identity,
             "status": status,
@@ -191,14 +195,14 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
             "config": shown.config,
             "departures": settings.departures,
             "steps": learner.step,
-            "best_step": learner.best.get("step"),
+            "best_step": learner.selection.best.get("step"),
             "diverged_step": diverged,
             "scores": scores,
             "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-            "solved": None if never_solved(task) else learner.solved_step is not None,  # on validation
+            "solved": None if never_solved(task) else learner.selection.solved_step is not None,  # on validation
             "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
-            "solved_step": learner.solved_step,
-            "seconds_to_solved": learner.seconds_to_solved,
+            "solved_step": learner.selection.solved_step,
+            "seconds_to_solved": learner.selection.seconds_to_solved,
             "speed": speed(learner),
             **surroundings(learner.trains_on),
             "process": dict(process),
@@ -219,7 +223,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
         raise
     finally:
         log.close()
-        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.solved_step}, ending)
+        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
 
 
 def tracker_of(planned: Plan) -> Tracker:
@@ -254,17 +258,17 @@ def never_solved(task: Task) -> bool:
     return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
 
 
-def speed(learner: Any) -> dict[str, float | None]:
+def speed(learner: Learner) -> dict[str, float | None]:
     """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
-    seconds = learner.seconds or math.nan
-    sequences, tokens = learner.totals
+    seconds = learner.clock.seconds or math.nan
+    sequences, tokens = learner.clock.totals
     return {
-        "seconds": learner.seconds,
-        "steps_per_second": learner.pace,
+        "seconds": learner.clock.seconds,
+        "steps_per_second": learner.clock.pace,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": peak_memory(learner.trains_on),
-        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
+        **({"characters_per_second": written} if (written := learner.reporter.characters_per_second) else {}),  # when it writes
     }
 
 

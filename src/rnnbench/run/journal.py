@@ -48,7 +48,7 @@ class Journal:
                 f"{metrics[score]:.4g}  {timings['steps_per_second']:.3g} steps/s"
             )
 
-    def save(self, step: int, checkpoint: dict[str, Any]) -> None:
+    def save(self, step: int, checkpoint: Mapping[str, object]) -> None:
         buffer = io.BytesIO()
         torch.save({**self.about, "offsets": self.log.offsets(), "learner": checkpoint}, buffer)
         self.folder.save_checkpoint(step, buffer.getvalue())
@@ -60,7 +60,7 @@ class SilentRecorder:
     def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         pass
 
-    def save(self, step: int, checkpoint: dict[str, Any]) -> None:
+    def save(self, step: int, checkpoint: Mapping[str, object]) -> None:
         pass
 
 

@@ -14,6 +14,7 @@ from rnnbench.tasks.task import Task
 
 from ..config.checks import resolve
 from ..config.identity import versions
+from ..networks.trainable import TrainableNetwork
 from ..store.run_folder import LogRow, RunFolder
 from .plan import make_network, make_task, new_network
 
@@ -22,7 +23,7 @@ from .plan import make_network, make_task, new_network
 class Trained:
     """A finished run: the network with the weights that validation chose, its task, record and logged rows."""
 
-    network: Any  # a Network or an EncoderDecoder
+    network: TrainableNetwork
     task: Task
     record: dict[str, Any]
     rows: list[LogRow]
@@ -71,7 +72,7 @@ def load_run(run: str | Path) -> Trained:
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 
-def initial_network(trained: Trained) -> Any:
+def initial_network(trained: Trained) -> TrainableNetwork:
     """The network as it was before its first training step, in evaluation mode."""
     settings = resolve({**trained.record["config"], "runs": "."})
     before = torch.get_rng_state()

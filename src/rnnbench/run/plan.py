@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,6 +19,7 @@ from ..config.settings import Settings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
+from ..networks.trainable import TrainableNetwork
 from ..store.record import digest
 from ..store.run_folder import RunFolder
 from .survey import Survey
@@ -30,7 +30,7 @@ def make_task(settings: Settings) -> Task:
     return load(settings.task.name, **settings.task.options)
 
 
-def make_network(settings: Settings, task: Task) -> Any:
+def make_network(settings: Settings, task: Task) -> TrainableNetwork:
     """The network that the settings describe, its weights drawn from torch's generator."""
     mechanism, options, stack = MODELS[settings.model.name], settings.model.options, settings.stack
 
@@ -49,7 +49,7 @@ def make_network(settings: Settings, task: Task) -> Any:
     return network.double() if settings.train.precision == "64" else network
 
 
-def new_network(settings: Settings, task: Task) -> tuple[Any, dict[str, int] | None]:
+def new_network(settings: Settings, task: Task) -> tuple[TrainableNetwork, dict[str, int] | None]:
     """(the network that training begins with, of its embedding: the symbols, and those that have a pretrained vector)."""
     torch.manual_seed(settings.seed)
     network = make_network(settings, task)

@@ -27,17 +27,18 @@ from .process_settings import configure_process
 
 def follow(settings: Settings, checkpoint: str | None) -> None:
     """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
-    from ..training.learner import Diverged, Interrupted, Learner
+    from ..training.endings import Diverged, Interrupted
+    from ..training.learner import Learner
     from ..training.trainer import train
 
     configure_process()
     task = make_task(settings)
     task.prepare()
-    learner = Learner(new_network(settings, task)[0], task, SilentRecorder(), settings.seed, **settings.plain()["train"])
+    learner = Learner(new_network(settings, task)[0], task, SilentRecorder(), settings.seed, settings.train)
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(Diverged, Interrupted):
-        train(learner, test=settings.test, **settings.plain()["trainer"])
+        train(learner, settings.trainer, test=settings.test)
 
 
 @contextlib.contextmanager

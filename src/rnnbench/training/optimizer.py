@@ -1,24 +1,23 @@
-"""The optimisers, by name."""
+"""The optimizers by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import torch
 
-if TYPE_CHECKING:
-    from .learner import Learner
+from ..groups import TrainSettings
 
 
-def make_optimizer(learner: Learner) -> torch.optim.Optimizer:
-    """The optimiser by its name, in its fused form where there is one."""
-    parameters, rate, decay = learner.network.parameters(), learner.learning_rate, learner.weight_decay
-    match learner.optimizer_name:
+def make_optimizer(parameters: Iterable[torch.nn.Parameter], options: TrainSettings) -> torch.optim.Optimizer:
+    """The optimizer that the options name, fused over all parameters where torch has such a form, else per list of tensors."""
+    rate, decay = options.learning_rate, options.weight_decay
+    match options.optimizer:
         case "adam":
             return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
         case "adamw":
             return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, rate, alpha=0.9, momentum=learner.momentum, weight_decay=decay, foreach=True)
+            return torch.optim.RMSprop(parameters, rate, alpha=0.9, momentum=options.momentum, weight_decay=decay, foreach=True)
         case _:
-            return torch.optim.SGD(parameters, rate, momentum=learner.momentum, weight_decay=decay, fused=True)
+            return torch.optim.SGD(parameters, rate, momentum=options.momentum, weight_decay=decay, fused=True)

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import datetime
-import signal
-import threading
-from typing import Any, Literal
+from typing import Literal
 
 import pytorch_lightning as lightning
 from pytorch_lightning.strategies import DDPStrategy
+from torch.utils.data import DataLoader
 
-from ..options import AboveZero, Count, Positive
-from .learner import SIGNALS, Learner
+from rnnbench.tasks.task import SPLITS, Batch, Split
+
+from ..groups import TrainerSettings
+from .learner import Learner
 from .loader import EVALUATED_ROWS, EvaluationBatches, TrainingBatches, loader
 from .progress import Progress
+from .signals import restored_signals
+
+JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
+PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
 
 def train(
     learner: Learner,
-    accelerator: Literal["cpu", "gpu", "auto"] = "cpu",
-    devices: Positive = 1,  # on each machine
-    nodes: Positive = 1,  # machines, whose processes torchrun or SLURM starts
-    workers: Count = 0,  # processes that make batches; 0 makes them between steps
-    save_seconds: AboveZero = 120.0,  # between checkpoints, where evaluations are rarer
+    settings: TrainerSettings = TrainerSettings(),
     progress: Progress | None = None,
     test: bool = True,
 ) -> dict[str, dict[str, float] | None]:
-    """Trains, then reads the test split once with the weights that validation chose, unless `test` says not to.
+    """Trains, then reads the test split once with the weights that validation chose, unless `test` is false.
 
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
-    learner.save_seconds = save_seconds
+    task, options, selection = learner.task, learner.options, learner.selection
+    learner.reporter.save_seconds = settings.save_seconds
     trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if devices * nodes > 1 else "auto",
-        precision=PRECISIONS[learner.precision],
-        max_steps=learner.steps - learner.step,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if settings.devices * settings.nodes > 1 else "auto",
+        precision=PRECISIONS[options.precision],
+        max_steps=options.steps - learner.step,
         max_epochs=-1,
         num_sanity_val_steps=0,
         logger=False,
@@ -49,27 +51,22 @@ def train(
     )
     learner.trains_on = trainer.strategy.root_device
     share = trainer.global_rank, trainer.world_size
-    on_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        if learner.step < learner.steps and not learner.stopped:
-            clock = learner.step, learner.steps, learner.eval_every
-            stretches = TrainingBatches(learner.task, learner.batch_size, share, learner.seed, *clock)
-            validation = EvaluationBatches(learner.task, "validation", EVALUATED_ROWS, share)
-            trainer.fit(learner, loader(stretches, workers), loader(validation, workers))
-        learner.network.load_state_dict(learner.best["weights"])
-        if test:
-            trainer.test(
-                learner, loader(EvaluationBatches(learner.task, "test", EVALUATED_ROWS, share), workers), verbose=False
-            )
-    except SystemExit:
-        raise KeyboardInterrupt from None  # that is what Lightning makes of one
-    finally:
-        if on_main:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    return {"validation": learner.best["scores"], "test": learner.scores if test else None}
+    if progress:
+        validation, held_out = (task.batches(split, EVALUATED_ROWS) for split in SPLITS[1:])
+        progress.begin(learner.step, options.steps, validation, held_out)
 
+    def evaluated(split: Split) -> DataLoader[Batch]:
+        return loader(EvaluationBatches(task, split, EVALUATED_ROWS, share), settings.workers)
 
-JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
-PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
+    with restored_signals():
+        try:
+            if learner.step < options.steps and not selection.stopped:
+                clock = learner.step, options.steps, options.eval_every
+                batches = TrainingBatches(task, options.batch_size, share, learner.seed, *clock)
+                trainer.fit(learner, loader(batches, settings.workers), evaluated("validation"))
+            learner.network.load_state_dict(selection.best["weights"])
+            if test:
+                trainer.test(learner, evaluated("test"), verbose=False)
+        except SystemExit:
+            raise KeyboardInterrupt from None  # Lightning turns a KeyboardInterrupt into one
+    return {"validation": selection.best["scores"], "test": learner.scores if test else None}
