@@ -77,7 +77,7 @@ def test_a_sweep_is_recorded_and_then_answered_without_a_process(capfd, monkeypa
         f"model={model} seed={seed}" for model in ("lstm", "gru") for seed in (0, 1)
     }
     assert set(manifest) == set(results("runs"))
-    monkeypatch.setattr(pool, "run_job", None)
+    monkeypatch.setattr(pool, "WorkerProcess", None)
     assert main(words) == 0
     assert "4 recorded before" in capfd.readouterr().out
     assert not holders()

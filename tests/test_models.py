@@ -11,8 +11,9 @@ from rnnbench.kernels.recurrence import GradientSink
 from rnnbench.models import registry
 from rnnbench.models.cells.rnn import RNN
 from rnnbench.models.cells.transformer import rotate
+from rnnbench.models.details import mechanism_details
 from rnnbench.models.mechanism import Mechanism, at_last, leaves, reset, tree_map
-from rnnbench.models.registry import mechanism_details, mechanism_files
+from rnnbench.models.registry import mechanism_files
 from rnnbench.models.scan import scan
 
 from .zoo import CASES, LENGTHS, MODELS, VALID, WITH_PLUGIN, B, D, H, T, close, count, make, real, states_of_a_loop

@@ -10,7 +10,8 @@ from rnnbench.cli.main import main
 from rnnbench.cli.sizes import widths_within
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_names
-from rnnbench.models.registry import MODELS, mechanism_details
+from rnnbench.models.details import mechanism_details
+from rnnbench.models.registry import MODELS
 from rnnbench.models.stack import Stack
 from rnnbench.run.plan import make_network, make_task
 

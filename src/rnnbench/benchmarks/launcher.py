@@ -51,12 +51,12 @@ class Script(lightning.LightningModule):
 def main(cfg):
     register_config.cache_clear()
     (settings,) = compose_jobs([f"model={cfg.kind}", f"seed={cfg.seed}", *{words!r}], sweep=False)
-    task, train = make_task(settings), settings["train"]
-    made = [task.batch("train", step, train["batch_size"], cfg.seed) for step in range(train["steps"])]
+    task, train = make_task(settings), settings.train
+    made = [task.batch("train", step, train.batch_size, cfg.seed) for step in range(train.steps)]
     rows = torch.utils.data.TensorDataset(torch.cat([b.inputs for b in made]), torch.cat([b.targets[:, 0] for b in made]))
-    loader = torch.utils.data.DataLoader(rows, batch_size=train["batch_size"], shuffle=True)
-    trainer = lightning.Trainer(accelerator="cpu", max_steps=train["steps"], gradient_clip_val=train["clip"])
-    trainer.fit(Script(cfg.kind, settings["model"]["hidden_size"]), loader)
+    loader = torch.utils.data.DataLoader(rows, batch_size=train.batch_size, shuffle=True)
+    trainer = lightning.Trainer(accelerator="cpu", max_steps=train.steps, gradient_clip_val=train.clip)
+    trainer.fit(Script(cfg.kind, settings.model.options["hidden_size"]), loader)
 
 main()
 """

@@ -10,7 +10,7 @@ from ..options import BadOption
 from ..store.find import find_runs
 
 if TYPE_CHECKING:
-    from ..run.load import Trained
+    pass
 
 
 def only_finished_run(path: Path) -> Path:
@@ -37,7 +37,7 @@ def sample_command(options: argparse.Namespace) -> int:
         if not good:
             raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
     path = only_finished_run(options.run)
-    from ..run.load import load_run
+    from .writing import load_run, print_answer, print_continuation  # imports torch
 
     try:
         trained = load_run(path)
@@ -54,35 +54,3 @@ def sample_command(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise BadOption(str(error)) from None
     return 0
-
-
-def print_continuation(trained: Trained, options: argparse.Namespace) -> None:
-    """Prints the prompt, and what follows it, symbol by symbol."""
-    from ..networks.decoding import beginning, generate
-
-    task = trained.task
-    tokens = beginning(task) if options.prompt is None else task.encode(options.prompt)
-    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
-    symbols = generate(trained.network, task, tokens, options.length, *drawn)
-    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
-    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
-    print(first, end="", flush=True)
-    for symbol in symbols:
-        print(symbol, end="", flush=True)
-    print()
-
-
-def print_answer(trained: Trained, options: argparse.Namespace) -> None:
-    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
-    from ..networks.decoding import examples, written_answers
-
-    trains = trained.record["train"]
-    beam = trains["beam"] if options.beam is None else options.beam
-    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
-    if options.prompt is None:
-        for row in examples(trained.network, trained.task, 5, beam, penalty)[0]:
-            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
-        return
-    batch = trained.task.ask(options.prompt)
-    (row,) = trained.task.answered(batch, written_answers(trained.network, trained.task, batch, beam, penalty))
-    print(row["written"])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..config.budget import TOLERANCE, nearest_width, parse_count
 from ..config.compose import compose_jobs
 from ..config.schema import CONF, choice_names, choice_settings
-from ..models.registry import MechanismDetails, mechanism_details
+from ..models.details import MechanismDetails, mechanism_details
 from ..options import BadOption, unknown
 from ..run.plan import make_task, parameter_counter
 

@@ -11,6 +11,7 @@ from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.overrides import split_sweep, sweep_overrides, with_overrides
+from ..launch.prepare import prepare_sweep, print_estimate
 from ..launch.sweep import (
     check_data,
     check_launcher,
@@ -21,6 +22,7 @@ from ..launch.sweep import (
     sweep_name,
     sweep_words,
 )
+from ..launch.worker import start_server
 from ..options import BadOption
 from ..run.failures import RunFailed
 from ..store.record import DamagedRecord
@@ -35,8 +37,6 @@ def train_command(words: list[str]) -> int:
     from hydra._internal.utils import get_args_parser
 
     from ..launch.launcher import register_plugins
-    from ..launch.prepare import prepare_sweep
-    from ..launch.worker import start_server
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -111,8 +111,6 @@ def hydra_parser_error(message: str) -> NoReturn:
 
 
 def estimate_command(words: list[str]) -> int:
-    from ..launch.prepare import prepare_sweep, print_estimate
-
     words = [word for word in words if word not in ("-m", "--multirun")]
     jobs = compose_jobs(words, sweep=True)
     prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs))

@@ -8,13 +8,13 @@ import sys
 from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
+from ..launch.worker import call_in_process
 from ..options import BadOption
+from ..search.space import load_space, search_dimensions
 from ..store.record import digest
 
 
 def tune_command(options: argparse.Namespace) -> int:
-    from ..search.space import load_space, search_dimensions
-
     models = [word for word in options.words if "=" not in word]
     shared = [word for word in options.words if "=" in word]
     if not models:
@@ -39,11 +39,9 @@ def tune_command(options: argparse.Namespace) -> int:
         if error.name != "optuna":
             raise
         raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
-    from ..launch.worker import call_in_process, look_up
-
     if options.storage:
         check_storage(options.storage)
-    call_in_process(look_up, jobs)  # prepares the data
+    call_in_process("look_up", jobs)  # prepares the data
     direction = read_signature("task", jobs[0].task.name).constants["direction"]
     code = 0
     for model in models:

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import numpy
 
+from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
+
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 POOL = 100  # batches sorted by length together; of phrases (SST-2, batches of 64) 97 % is then text, with 50 it was 94 %
@@ -58,8 +60,6 @@ def tokenizer(name: str, texts: Iterable[str] = (), size: int = 0) -> Tokenizer:
     if name == "jieba":
         return _jieba()
     if name == "torchtext_basic_english":
-        from .torchtext_bridge import torchtext_tokenizer
-
         return torchtext_tokenizer("basic_english")
     return TOKENIZERS[name]
 
@@ -207,8 +207,6 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
 
 def torchtext_vectors(path: str, symbols: Sequence[str], folder: str) -> numpy.ndarray:
     """As `read_vectors`, read by torchtext, which keeps a copy of the file in `folder`."""
-    from .torchtext_bridge import vectors_by_name
-
     return vectors_by_name(path, symbols, folder)
 
 

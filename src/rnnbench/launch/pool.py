@@ -24,7 +24,7 @@ from .costs import expect_costs, format_clock, gpu_need
 from .gpus import Packing, gpu_memory, visible_gpus
 from .manifest import Job
 from .status import last_step
-from .worker import WorkerProcess, job_score, run_job
+from .worker import WorkerProcess, job_score
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
 LOOK = 0.5  # seconds between two looks at runs that others hold
@@ -107,7 +107,7 @@ class Pool:
             watch = Watch(job.folder.path)
             if not self.answered(job) and not (watch.holder() and watch.sure):
                 only = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
-                self.running[job.id] = job, WorkerProcess(run_job, job.settings, only)
+                self.running[job.id] = job, WorkerProcess("run_job", job.settings, only)
                 continue
             self.packing.give(self.gpus.pop(job.id), job.needed)
             if job.id not in self.recorded and job.id not in self.failed:

@@ -11,7 +11,7 @@ from ..store.record import digest
 from .costs import format_clock, recorded_costs
 from .manifest import Job
 from .pool import usable_cores
-from .worker import call_in_process, look_up, try_out
+from .worker import call_in_process
 
 CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
 
@@ -24,7 +24,7 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
     imported by a process of its own.
     """
-    found = call_in_process(look_up, list(every))
+    found = call_in_process("look_up", list(every))
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
@@ -44,7 +44,7 @@ def estimate_lines(workers: int) -> Iterator[str]:
         parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
         like = digest({**parts, "rows": train.batch_size, "precision": train.precision})
         if like not in costs:
-            costs[like] = call_in_process(try_out, job.settings)
+            costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]
         evaluations = -(-train.steps // train.eval_every) + 1
         job.expected = train.steps * cost["step"] + evaluations * cost["evaluation"]

@@ -17,7 +17,7 @@ with quick_imports():
     from ..kernels.recurrence import load_kernels
     from ..run import execute as execute
     from ..training import trainer as trainer
-    from . import worker as worker
+    from . import jobs as jobs
 
     load_kernels()
 

@@ -21,7 +21,7 @@ from ..store.lease import try_locks
 from ..store.record import digest
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
-from .prepare import print_estimate
+from .prepare import prepare_sweep, print_estimate
 
 
 def check_launcher(words: Sequence[str]) -> None:
@@ -133,7 +133,6 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
     """
     from .launcher import register_plugins
-    from .prepare import prepare_sweep
 
     register_config()
     register_plugins()

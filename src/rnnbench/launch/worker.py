@@ -14,13 +14,13 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ..config.settings import Settings
 from ..options import BadOption
 
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
@@ -55,49 +55,14 @@ def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Outlet()), "utf-8", "backslashreplace", line_buffering=True)
 
 
-def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], settings: Settings) -> None:
-    """Runs one job and sends (how it ended, what there is to say)."""
+Work = Literal["run_job", "look_up", "try_out"]  # functions of jobs.py
+
+
+def start_work(answer: Connection, output: Connection, environment: Mapping[str, str], work: Work, argument: Any) -> None:
+    """What a new process does: it settles, then does its work."""
     settle_worker(environment, output)
-    from ..run.execute import describe_error, execute
-    from ..run.failures import RunLost, Stopped
-
-    try:
-        record = execute(settings)
-        outcome: tuple[str, Any] = ("recorded" if record else "held", job_score(record))
-    except Stopped as error:
-        outcome = ("stopped", str(error))
-    except (KeyboardInterrupt, SystemExit):
-        outcome = ("stopped", "")
-    except RunLost as error:
-        outcome = ("lost", str(error))
-    except Exception as error:
-        outcome = ("failed", describe_error(error))
-    with contextlib.suppress(OSError):  # the launcher may be gone
-        answer.send(outcome)
-
-
-def look_up(answer: Connection, output: Connection, environment: Mapping[str, str], every: Sequence[Settings]) -> None:
-    """Prepares the data of the jobs' tasks and sends their surveys, or one line that says why it cannot be."""
-    settle_worker(environment, output)
-    from ..run.execute import describe_error
-    from ..run.plan import survey_runs
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the jobs will say it again
-            answer.send(survey_runs(every))
-    except Exception as error:
-        answer.send(str(error) if isinstance(error, ValueError | OSError) else describe_error(error))
-
-
-def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], settings: Settings) -> None:
-    """Sends what a run takes, or one line that says why it cannot be."""
-    settle_worker(environment, output)
-    from ..run.execute import describe_error, measure_cost
-
-    try:
-        answer.send(measure_cost(settings))
-    except Exception as error:
-        answer.send(describe_error(error))
+    jobs = import_module(".jobs", __package__)  # imports torch, which the launcher never does
+    getattr(jobs, work)(answer, argument)
 
 
 def job_score(record: Mapping[str, Any] | None) -> float | None:
@@ -118,7 +83,7 @@ def start_server() -> None:
 class WorkerProcess:
     """A process forked from the server: its answer, its output line by line, and the most memory that it had."""
 
-    def __init__(self, target: Callable[..., None], argument: Any, environment: Mapping[str, str] | None = None):
+    def __init__(self, work: Work, argument: Any, environment: Mapping[str, str] | None = None):
         context = multiprocessing.get_context("forkserver")
         start_server()
         self.answer, answer = context.Pipe(duplex=False)
@@ -126,7 +91,7 @@ class WorkerProcess:
         os.set_blocking(self.output.fileno(), False)
         with nameless():
             self.process = context.Process(
-                target=target, args=(answer, output, {**os.environ, **(environment or {})}, argument)
+                target=start_work, args=(answer, output, {**os.environ, **(environment or {})}, work, argument)
             )
             self.process.start()
         answer.close()
@@ -188,9 +153,9 @@ def nameless() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def call_in_process(target: Callable[..., None], argument: Any) -> Any:
+def call_in_process(work: Work, argument: Any) -> Any:
     """What a process answers to `argument`; BadOption where that is a line that says why not."""
-    process = WorkerProcess(target, argument)
+    process = WorkerProcess(work, argument)
     try:
         wait([process.answer, process.process.sentinel])
     except BaseException:
@@ -199,5 +164,5 @@ def call_in_process(target: Callable[..., None], argument: Any) -> Any:
     found, said = process.outcome(), list(process.lines())
     process.end()
     if found is None or isinstance(found, str):
-        raise BadOption(found or f"{target.__name__}: {said[-1] if said else 'the process died'}")
+        raise BadOption(found or f"{work}: {said[-1] if said else 'the process died'}")
     return found

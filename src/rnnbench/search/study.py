@@ -35,7 +35,7 @@ from ..config.compose import compose_jobs
 from ..config.schema import read_signature
 from ..launch.manifest import Job
 from ..launch.status import last_step
-from ..launch.worker import WorkerProcess, call_in_process, look_up, run_job
+from ..launch.worker import WorkerProcess, call_in_process
 from ..options import BadOption
 from ..store.lease import Lease, Watch, take
 from ..store.record import digest, write_atomically
@@ -190,7 +190,7 @@ class Study:
         given = [f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in values.items()]
         (settings,) = compose_jobs([*self.words, *given], sweep=False)
         settings = replace(settings, runs=str(self.folder), sweep=self.folder.name)
-        (survey,) = call_in_process(look_up, [settings])
+        (survey,) = call_in_process("look_up", [settings])
         headline = read_signature("task", settings.task.name).constants["headline"]
         return Job.of(settings, " ".join(given), survey), f"validation/{headline}"
 
@@ -205,7 +205,7 @@ class Study:
             elif running.pruned:
                 self.end(running, TrialState.PRUNED, "pruned")
             elif not (running.watch and running.watch.holder()):
-                running.process, running.watch = WorkerProcess(run_job, running.job.settings), None
+                running.process, running.watch = WorkerProcess("run_job", running.job.settings), None
             return
         for _ in running.process.lines():
             pass

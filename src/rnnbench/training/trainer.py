@@ -17,13 +17,14 @@ from .loader import EVALUATED_ROWS, EvaluationBatches, TrainingBatches, loader
 from .progress import Progress
 from .signals import restored_signals
 
+ONE_CPU = TrainerSettings()
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
 
 def train(
     learner: Learner,
-    settings: TrainerSettings = TrainerSettings(),
+    settings: TrainerSettings = ONE_CPU,
     progress: Progress | None = None,
     test: bool = True,
 ) -> dict[str, dict[str, float] | None]:

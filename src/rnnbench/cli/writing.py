@@ -1,0 +1,38 @@
+"""What `rnnbench sample` prints of a trained run. Imports torch, so the verb checks its flags first."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..networks.decoding import beginning, examples, generate, written_answers
+from ..run.load import Trained, load_run
+
+__all__ = ["load_run", "print_answer", "print_continuation"]
+
+
+def print_continuation(trained: Trained, options: argparse.Namespace) -> None:
+    """Prints the prompt, and what follows it, symbol by symbol."""
+    task = trained.task
+    tokens = beginning(task) if options.prompt is None else task.encode(options.prompt)
+    drawn = (options.temperature, options.seed, options.top_k, options.top_p)
+    symbols = generate(trained.network, task, tokens, options.length, *drawn)
+    first = next(symbols)  # a prompt that cannot be is refused before anything is printed
+    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
+    print(first, end="", flush=True)
+    for symbol in symbols:
+        print(symbol, end="", flush=True)
+    print()
+
+
+def print_answer(trained: Trained, options: argparse.Namespace) -> None:
+    """Prints the answer to the prompt; without one, some rows of the validation split with what was written and wanted."""
+    trains = trained.record["train"]
+    beam = trains["beam"] if options.beam is None else options.beam
+    penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
+    if options.prompt is None:
+        for row in examples(trained.network, trained.task, 5, beam, penalty)[0]:
+            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+        return
+    batch = trained.task.ask(options.prompt)
+    (row,) = trained.task.answered(batch, written_answers(trained.network, trained.task, batch, beam, penalty))
+    print(row["written"])

@@ -1,0 +1,62 @@
+"""How large a model is, and what can compute it: known by building it, without running it on data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..signatures import read_class
+from .mechanism import Mechanism, leaves
+from .registry import MODELS, mechanism_files
+from .stack import Stack
+
+
+class MechanismDetails(NamedTuple):
+    """What there is to know of a model of a given width without running it."""
+
+    name: str
+    source: str
+    parameters: int  # of the whole stack; no codec, no read-out
+    state_size: int  # floats that are carried from one step to the next
+    backends: tuple[str, ...]  # what can compute it
+
+
+def mechanism_details(settings: Mapping[str, Mapping[str, Any]] | None = None, width: int = 128) -> list[MechanismDetails]:
+    """Details of models that read `width` inputs into `width` units, by default of every mechanism.
+
+    `settings` are options by name: `mechanism`, and those of the stack and of the mechanism that depart from their defaults.
+    """
+    return [
+        _details(name, dict(given), width) for name, given in (settings or {name: {} for name in mechanism_files()}).items()
+    ]
+
+
+def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
+    given.pop("name", None)
+    mechanism = given.pop("mechanism", name)
+    known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
+    around = {key: given.pop(key) for key in tuple(given) if key in known}
+    signature = read_class(mechanism_files()[mechanism], base="Mechanism")
+    if "hidden_size" in signature.options:
+        given["hidden_size"] = width
+    stack = Stack(lambda size: MODELS[mechanism](size, **given), width, **around)
+    cells = [part for part in stack.modules() if isinstance(part, Mechanism)]
+    able = []
+    for backend in stack.layers[0][0].backends:
+        for cell in cells:
+            cell.backend = backend
+        try:
+            stack(torch.zeros(1, 1, width))
+        except ValueError:
+            continue
+        able.append(backend)
+    return MechanismDetails(
+        name,
+        signature.doc_line("Source"),
+        sum(parameter.numel() for parameter in stack.parameters()),
+        sum(leaf.numel() for leaf in leaves(stack.initial_state(1)) if leaf.is_floating_point()),
+        tuple(able),
+    )
