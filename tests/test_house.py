@@ -22,7 +22,7 @@ MODELS = {"models", "kernels"}
 SETTINGS = {"config", "tasks", "models", "tracking", "store"}
 # package: (the packages of ours that importing all of it may pull in beside the ground, what of others it may not)
 RULES: dict[str, tuple[set[str], set[str]]] = {
-    **{name: (set(), HEAVY | {"numpy"}) for name in GROUND},
+    **{name: (set(), HEAVY | {"numpy"}) for name in sorted(GROUND)},
     "kernels": (set(), HEAVY - {"torch"}),
     "data": (set(), HEAVY | {"torchtext", "jieba", "tokenizers"}),
     "hub": ({"data"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
