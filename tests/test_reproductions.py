@@ -36,6 +36,7 @@ from rnnbench.reproduction.verdict_table import (
 from rnnbench.store.find import FoundRun
 from rnnbench.store.record import digest
 from rnnbench.store.run_folder import Log, RunFolder
+from tests.support.records import filled
 from tests.test_declared import GRID, edited, write
 
 
@@ -87,7 +88,7 @@ def record(words: tuple[str, ...], seed: int, score: float, /, **changes: Any) -
     for key, value in changes.items():
         part, _, name = key.partition("__")
         body[part] = {**body[part], name: value} if name else value
-    return sealed(body)
+    return sealed(filled(body))
 
 
 def sealed(body: dict[str, Any]) -> dict[str, Any]:
@@ -382,7 +383,7 @@ WRONG = {
     "model version": ({"model__version": 99}, "model lstm version 99"),
     "other settings": ({"setting": "0" * 32}, "do not give its setting"),
     "other seed": ({"seed": 7}, "its seed does not give its id"),
-    "nothing of its speed": ({"speed": None}, "lacks"),
+    "nothing of its speed": ({"speed": None}, "results.jsonl:2: speed: missing"),
 }
 
 

@@ -27,6 +27,7 @@ from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import canonical, digest
 from rnnbench.store.run_folder import Log, RunFolder
+from tests.support.records import filled
 
 FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
 SCORES = {"adding": ("mse", "min", ""), "copy_memory": ("cross_entropy", "min", "nats"), "char_lm": ("bpc", "min", "bits")}
@@ -128,7 +129,7 @@ def write(
         "ended": f"2025-03-01T10:1{seed % 10}:00+00:00",
         "sweep": sweep,
     }
-    folder.finish({**body, **changes})
+    folder.finish(filled({**body, **changes}))
     return folder.path
 
 
@@ -307,7 +308,7 @@ def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     table, refused = load(tmp_path)
     assert values(table, 0)["seeds"] == "0"
-    assert len(refused.gaps) == 4 and any("lacks departures" in gap for gap in refused.gaps)
+    assert len(refused.gaps) == 4 and any("bare/record.json: status: missing" in gap for gap in refused.gaps)
     (bare.path / "metrics.jsonl").write_bytes(b"\xff\n")
     assert report_page(*find_runs([tmp_path]))
 
@@ -325,7 +326,7 @@ def test_a_record_without_settings_is_a_complaint(tmp_path: Path) -> None:
     bare.path.mkdir()
     bare.finish({"seed": 9})
     _, refused = load(tmp_path)
-    assert "it lacks 'config'" in refused.gaps[0]
+    assert f"{bare.path / 'record.json'}: id: missing" in refused.gaps[0]
 
 
 def test_a_record_file_may_be_named_itself(tmp_path: Path) -> None:

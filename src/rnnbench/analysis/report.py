@@ -322,11 +322,11 @@ def _speed_against_score(block: TaskResults, styles: Styles, axis: str) -> list[
             "label": entry.label,
             "seed": run.config["seed"],
             "score": _short(block.score(run) or 0.0),
-            "speed": _short(run.record["speed"]["sequences_per_second"]),
+            "speed": _short(speed),
         }
         for entry in block.entries
         for run in entry.finished
-        if run.record and run.record["speed"].get("sequences_per_second")
+        if run.record and (speed := run.record["speed"]["sequences_per_second"])
     ]
     if not points:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..config.schema import load_yaml
 from ..run.execute import execute
 from ..run.failures import RunFailed
 from ..run.plan import make_task
+from ..store.record import headline_score
 
 
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
@@ -47,7 +49,8 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
                 found = [one for one in run_baselines(task) if not one.name.startswith("floor")]
                 best = (max if about["direction"] == "max" else min)(found, key=lambda one: one.validation)
                 baseline = f"{best.test:.4g} ({best.name})"
-        score, seconds = record["scores"]["test"][about["headline"]], record["speed"]["seconds"]
+        numbers = headline_score(record), record["speed"]["seconds"]
+        score, seconds = (math.nan if value is None else value for value in numbers)
         model = f"{record['model']['name']} {settings['model']['hidden_size']}"
         row = (label, model, about["headline"], f"{about['floor']:.4g}", baseline, f"{score:.4g}", f"{seconds:.0f}")
         print(f"| {' | '.join(row)} |", flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
 
 from ..analysis.render import export, to_markdown
 from ..config.overrides import split_sweep
@@ -14,8 +13,8 @@ from ..console import say
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
-from ..reproduction.declaration import load_declaration, table_names
-from ..reproduction.evaluate import measure_table, undecided
+from ..reproduction.declaration import Declaration, load_declaration, table_names
+from ..reproduction.evaluate import Results, measure_table, undecided
 from ..reproduction.readme import MADE, table_readme
 from ..reproduction.verdict_table import all_tables, cells_table
 from .compare import print_complaints
@@ -28,7 +27,7 @@ def recall_lag_of(folder: Path) -> float:
     return float(recall_lag(folder))
 
 
-def print_results(own: Any, rows: list[str] | None, format: str) -> None:
+def print_results(own: Results, rows: list[str] | None, format: str) -> None:
     if format == "csv":  # contrasts have other columns
         cells = cells_table(own, rows)
         print(export([cells], "csv"))
@@ -131,7 +130,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
     return code
 
 
-def _ladders(table: Any) -> list[str]:
+def _ladders(table: Declaration) -> list[str]:
     return [row for row, about in table.grid.rows.items() if about.ladder]
 
 

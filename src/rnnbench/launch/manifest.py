@@ -12,11 +12,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..store.find import run_folders
 from ..store.lease import locked
-from ..store.record import DamagedRecord, write_atomically
+from ..store.record import Config, DamagedRecord, write_atomically
 from ..store.run_folder import RunFolder
 
 
@@ -24,7 +23,7 @@ from ..store.run_folder import RunFolder
 class Job:
     """One run of a sweep, before it is run."""
 
-    config: dict[str, Any]
+    config: Config
     words: str  # the overrides that tell it from the others
     folder: RunFolder
     id: str

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..store.record import digest
+from ..store.record import Config, digest
 from ..store.run_folder import RunFolder
 from .costs import format_clock, recorded_costs
 from .manifest import Job
@@ -19,7 +18,7 @@ CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, i
 # Before Hydra starts
 
 
-def prepare_sweep(configs: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], sweep: str) -> None:
+def prepare_sweep(configs: Sequence[Config], overrides: Sequence[Sequence[str]], sweep: str) -> None:
     """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
 
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is

@@ -15,7 +15,7 @@ from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..options import BadOption
 from ..store.lease import try_locks
-from ..store.record import digest
+from ..store.record import Config, Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import print_estimate
@@ -29,7 +29,7 @@ def check_launcher(words: Sequence[str]) -> None:
     check_extra(asked[-1] if asked else "processes")
 
 
-def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def check_data(jobs: Sequence[Config]) -> list[dict[str, Any]]:
     """Prepares the data of the jobs' tasks before the first starts; BadOption where they, or a network, cannot be had.
 
     Returns run.survey of them.
@@ -42,7 +42,7 @@ def check_data(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         raise BadOption(str(error)) from None
 
 
-def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
+def check_tracker(jobs: Sequence[Config]) -> None:
     """BadOption where W&B is asked to be online and cannot be."""
     for options in {str(job["tracker"]): job["tracker"] for job in jobs}.values():
         if options.get("mode") == "online":
@@ -52,7 +52,7 @@ def check_tracker(jobs: Sequence[dict[str, Any]]) -> None:
                 raise BadOption(str(error)) from None
 
 
-def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
+def check_locks(jobs: Sequence[Config]) -> None:
     """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
     for place in {Path(job["runs"]).absolute() for job in jobs}:
         there = writable_folder(str(place))
@@ -62,13 +62,13 @@ def check_locks(jobs: Sequence[dict[str, Any]]) -> None:
             raise BadOption(str(error)) from None
 
 
-def sweep_name(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> str:
+def sweep_name(overrides: Sequence[str], jobs: Sequence[Config]) -> str:
     """What the user called it, or a name that is the same when the same command is given again."""
     settings = sorted(word for word in overrides if not word.startswith("hydra"))
     return str(jobs[0]["sweep"] or f"sweep-{digest(settings)[:8]}")
 
 
-def sweep_words(overrides: Sequence[str], jobs: Sequence[dict[str, Any]]) -> list[str]:
+def sweep_words(overrides: Sequence[str], jobs: Sequence[Config]) -> list[str]:
     """The sweep's name and Hydra's folder for it, where the user has not said them."""
     name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
@@ -95,7 +95,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
                 raise CompactHydraException(str(error)) from None
             print(f"rnnbench: {error}", file=sys.stderr)
             sys.exit(1)
-        return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+        return headline_score(record) if record else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
     try:
@@ -107,7 +107,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
     return 0
 
 
-def execute_or_exit(config: dict[str, Any]) -> dict[str, Any] | None:
+def execute_or_exit(config: Config) -> Record | None:
     """The run's record; ends the program where a signal asked for that."""
     from ..run.execute import execute
     from ..run.failures import Stopped

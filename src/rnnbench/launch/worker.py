@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options import BadOption
+from ..store.record import Config, Record, headline_score
 
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
 
@@ -54,7 +55,7 @@ def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Outlet()), "utf-8", "backslashreplace", line_buffering=True)
 
 
-def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
+def run_job(answer: Connection, output: Connection, environment: Mapping[str, str], config: Config) -> None:
     """Runs one job and sends (how it ended, what there is to say)."""
     settle_worker(environment, output)
     from ..run.execute import describe_error, execute
@@ -88,7 +89,7 @@ def look_up(answer: Connection, output: Connection, environment: Mapping[str, st
         answer.send(str(error) if isinstance(error, ValueError | OSError) else describe_error(error))
 
 
-def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], config: Mapping[str, Any]) -> None:
+def try_out(answer: Connection, output: Connection, environment: Mapping[str, str], config: Config) -> None:
     """Sends run.measure(config), or one line that says why it cannot be."""
     settle_worker(environment, output)
     from ..run.execute import describe_error, measure_cost
@@ -99,9 +100,9 @@ def try_out(answer: Connection, output: Connection, environment: Mapping[str, st
         answer.send(describe_error(error))
 
 
-def job_score(record: Mapping[str, Any] | None) -> float | None:
+def job_score(record: Record | None) -> float | None:
     """What Hydra gets as a job's value."""
-    return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+    return headline_score(record) if record else None
 
 
 # Starting processes

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 from .. import sweeps  # type: ignore[attr-defined]  # lies beside src
 from ..config.compose import compose_jobs
 from ..options import BadOption, nearest, unknown
-from ..store.record import digest
+from ..store.record import Config, digest
 from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
 
 SWEEPS = Path(str(sweeps.__file__)).parent
@@ -264,7 +264,7 @@ def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
 
 
 @functools.cache
-def cell_settings(words: tuple[str, ...]) -> Mapping[str, Any]:
+def cell_settings(words: tuple[str, ...]) -> Config:
     """The checked settings that a cell's words ask for, seed 0."""
     (found,) = compose_jobs([*words, "tracker=none"], sweep=False)
     return found

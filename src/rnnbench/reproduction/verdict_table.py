@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..analysis.comparison import RANKED, rank_cell
+from ..analysis.comparison import rank_cell
+from ..analysis.comparison_words import RANKED
 from ..analysis.formatting import format_brief, format_compact, format_duration, format_interval, format_number, format_share
 from ..analysis.intervals import Estimate, against_floor
 from ..analysis.significance import difference

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import io
 import math
 import os
@@ -24,23 +23,23 @@ import torch
 from rnnbench.tasks.task import Task
 
 from ..console import say
-from ..models.registry import MODELS
-from ..networks.instruments import forget_peak, multiply_adds, peak_memory, state_size
+from ..networks.instruments import forget_peak, peak_memory
 from ..store.lease import Held, Lost
-from ..store.record import DamagedRecord
+from ..store.record import ChangeRecord, Config, DamagedRecord, Record, ScoresRecord, SpeedRecord
 from ..store.run_folder import RunFolder
 from ..tracking.make import make_tracker
 from ..tracking.tracker import SUMMARY, Run, Tracker, TrackerUnavailable
+from .build_record import build_record
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import Journal, restore_checkpoint, trusted_checkpoint
 from .plan import Plan, new_network, plan_run
 from .process_settings import configure_process
-from .provenance import provenance, surroundings
+from .provenance import provenance
 from .ranks import follow, following_ranks, launched_rank
 
 
-def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def execute(config: Config) -> Record | None:
     """Runs `config` (as config.resolve gives it) to its record; None where another live process holds the run.
 
     Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
@@ -81,7 +80,7 @@ def execute(config: Mapping[str, Any]) -> dict[str, Any] | None:
         raise RunFailed(message) from error
 
 
-def measure_cost(config: Mapping[str, Any], steps: int = 8) -> dict[str, float]:
+def measure_cost(config: Config, steps: int = 8) -> dict[str, float]:
     """What a run like `config` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
     rows = max(1, config["train"]["steps"] // config["train"]["log_every"])
     with tempfile.TemporaryDirectory() as place:
@@ -117,7 +116,7 @@ def describe_error(error: Exception) -> str:
     return first if plain else f"{type(error).__name__}: {first}"
 
 
-def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping[str, Any]) -> Record:
     with quick_imports():  # Lightning, which an answer from the record does not need
         from ..training.learner import Diverged, Interrupted, Learner
         from ..training.progress import Progress
@@ -143,7 +142,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={config['model']['hidden_size']}, " if config["budget"]["params"] or config["budget"]["match"] else ""
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    scores: dict[str, Any] = {"validation": learner.best.get("scores"), "test": None}
+    scores: ScoresRecord = {"validation": learner.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     shown = _shown(planned)
     try:
@@ -153,57 +152,31 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, settings: Mapping
         forget_peak()
         try:
             with following_ranks(config, place):
-                scores = train(learner, progress=progress, test=config["test"], **config["trainer"])
+                trained = train(learner, progress=progress, test=config["test"], **config["trainer"])
+                scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.best["weights"])
             folder.save_weights(weights)
         except Diverged as error:
             status, diverged = "diverged", error.step
             scores["validation"] = learner.best.get("scores")
-        record = {
-            **identity,
-            "status": status,
-            "seed": config["seed"],
-            "sweep": config["sweep"],
-            "task": {
-                "name": config["task"]["name"],
-                "version": task.version,
-                "options": {key: value for key, value in config["task"].items() if key != "name"},
-                **{key: getattr(task, key) for key in ("structure", "headline", "direction", "unit", "fingerprint")},
-                "floor": floor,  # on the test split, against which scores are held
-                "expected_floor": task.floor,  # of sequences without end, where they are generated
-                "about": task.about(),
-                **({"vectors": pretrained} if pretrained else {}),  # how many of its symbols began with a pretrained one
-            },
-            "model": {
-                "name": config["model"]["name"],
-                "mechanism": config["model"]["mechanism"],
-                "version": MODELS[config["model"]["mechanism"]].version,
-                "options": {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")},
-                "parameters": parameters,
-                "state_size": state_size(network),
-                "multiply_adds": multiply_adds(network),
-            },
-            "network": config["network"],
-            "train": config["train"],
-            "config": shown.config,
-            "departures": planned.departures,
-            "steps": learner.step,
-            "best_step": learner.best.get("step"),
-            "diverged_step": diverged,
-            "scores": scores,
-            "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-            "solved": None if never_solved(task) else learner.solved_step is not None,  # on validation
-            "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
-            "solved_step": learner.solved_step,
-            "seconds_to_solved": learner.seconds_to_solved,
-            "speed": speed(learner),
-            **surroundings(learner.trains_on),
-            "process": dict(settings),
-            "changes": changes,
-            "started": started.isoformat(timespec="seconds"),
-            "ended": now().isoformat(timespec="seconds"),
-        }
-        record = folder.finish(record)
+        body = build_record(
+            planned,
+            network,
+            learner,
+            config=shown.config,
+            pretrained=pretrained,
+            floor=floor,
+            scores=scores,
+            weights=weights,
+            diverged_step=diverged,
+            solvable=not never_solved(task),
+            speed=speed(learner),
+            process=settings,
+            changes=changes,
+            started=started,
+            ended=now(),
+        )
+        record = folder.finish(body)
         folder.drop_checkpoints()
         ending = status
         say(f"{name}  {result_text(record)}")
@@ -225,7 +198,7 @@ def _shown(planned: Plan) -> Run:
     return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.config["sweep"])
 
 
-def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[dict[str, Any]]:
+def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[ChangeRecord]:
     """What changed under a run since it began; RunFailed where its checkpoint was made by others, and that is not accepted."""
     before = checkpoint["made_by"]
     differing = [f"{name}: {before.get(name)} -> {present[name]}" for name in present if before.get(name) != present[name]]
@@ -246,18 +219,20 @@ def never_solved(task: Task) -> bool:
     return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
 
 
-def speed(learner: Any) -> dict[str, float | None]:
+def speed(learner: Any) -> SpeedRecord:
     """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
     seconds = learner.seconds or math.nan
     sequences, tokens = learner.totals
-    return {
+    found: SpeedRecord = {
         "seconds": learner.seconds,
         "steps_per_second": learner.pace,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": peak_memory(learner.trains_on),
-        **({"characters_per_second": written} if (written := learner.characters_per_second) else {}),  # when it writes
     }
+    if written := learner.characters_per_second:
+        found["characters_per_second"] = written
+    return found
 
 
 def result_text(record: Mapping[str, Any]) -> str:

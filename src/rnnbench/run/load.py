@@ -14,6 +14,7 @@ from rnnbench.tasks.task import Task
 
 from ..config.checks import resolve
 from ..config.identity import versions
+from ..store.record import Record, Scores
 from ..store.run_folder import LogRow, RunFolder
 from .plan import make_network, make_task, new_network
 
@@ -24,13 +25,13 @@ class Trained:
 
     network: Any  # a Network or an EncoderDecoder
     task: Task
-    record: dict[str, Any]
+    record: Record
     rows: list[LogRow]
     at_hand: bool = True  # its data; without them the task has no batches
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """The scores on the test split."""
+    def metrics(self) -> Scores | None:
+        """The scores on the test split; None where it was not read."""
         return self.record["scores"]["test"]
 
 

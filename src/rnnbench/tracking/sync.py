@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..store.lease import Held
-from ..store.record import DamagedRecord
+from ..store.record import Config, DamagedRecord
 from ..store.run_folder import RunFolder
 from .tracker import SUMMARY, Run, TrackerUnavailable, finite, is_table
 from .wandb_tracker import Copy, WandbTracker, noted_place, read_copy, remove_replaced, renew_id, why_silent
@@ -68,7 +68,7 @@ def needs_checking(row: Mapping[str, Any]) -> dict[str, Any]:
 def read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
     """What the files of a run say; DamagedRecord where they cannot be trusted."""
     record = folder.record()
-    config = record["config"] if record else folder.config()
+    config: Config = record["config"] if record else folder.config()
     public = {key: value for key, value in config.items() if key not in PRIVATE}
     identity = record["id"] if record else config["id"]
     name = f"{config['task']['name']}/{config['model']['name']}/s{config['seed']}"
