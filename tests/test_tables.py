@@ -308,7 +308,7 @@ def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     table, refused = load(tmp_path)
     assert values(table, 0)["seeds"] == "0"
-    assert len(refused.gaps) == 4 and any("bare/record.json: status: missing" in gap for gap in refused.gaps)
+    assert len(refused.gaps) == 4 and any("bare/record.json: id: missing" in gap for gap in refused.gaps)
     (bare.path / "metrics.jsonl").write_bytes(b"\xff\n")
     assert report_page(*find_runs([tmp_path]))
 

@@ -15,8 +15,9 @@ from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
-from ..reproduction.readme import MADE, table_readme
-from ..reproduction.verdict_table import all_tables, cells_table
+from ..reproduction.readme import MADE, all_tables, table_readme
+from ..reproduction.table_runs import find_table_runs
+from ..reproduction.verdict_table import cells_table
 from .compare import print_complaints
 
 
@@ -60,7 +61,7 @@ def table_command(options: argparse.Namespace) -> int:
             own = measure_table(one, None)
             write_page(page, table_readme(own, to_markdown))
             print(page)
-            print_complaints(f"refused: {line}" for line in own.complaints)
+            print_complaints(f"refused: {line}" for line in own.runs.complaints)
         if options.collect or options.write:
             continue
         own = measure_table(one, runs, options.scale)
@@ -96,8 +97,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
         raise BadOption(f"nothing to run: no row has the scale {options.scale}")
     runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
     code, look = 0, 0
-    todo, own = list(cells), measure_table(table, runs, options.scale)
-    here = measure_table(table, runs, options.scale, committed=False) if options.again else own
+    todo, own = list(cells), find_table_runs(table, runs, options.scale)
+    here = find_table_runs(table, runs, options.scale, committed=False) if options.again else own
     while todo:
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
@@ -121,12 +122,13 @@ def reproduce_command(options: argparse.Namespace) -> int:
         if options.estimate:
             return code
         look += 1
-        own = here = measure_table(table, runs, options.scale)
+        results = measure_table(table, runs, options.scale)
+        own = here = results.runs
         if options.again:
             break
-        open_ = undecided(own, rows)
+        open_ = undecided(results, rows)
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
-    print_results(own, [row for row in rows if row in own.rows], "terminal")
+    print_results(results, [row for row in rows if row in results.rows], "terminal")
     return code
 
 

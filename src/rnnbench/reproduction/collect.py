@@ -12,9 +12,9 @@ from ..options import BadOption
 from ..store.find import find_runs
 from ..store.record import Record, digest, plain, write_atomically
 from .declaration import Declaration, metric_of, places_of
-from .evaluate import measure_table
 from .grid import FROM_LOGS
 from .metrics import logged_values
+from .table_runs import find_table_runs
 
 DOUBLED = {"model": ("options",)}  # parts of a record that stand in its config too
 KEPT_OUT = ("network", "train")
@@ -78,7 +78,7 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
     BadOption where a line there is damaged, or of a schema that is not known here: it is not to be lost without a word.
     """
 
-    own, path, refused = measure_table(table, runs), table.folder / "results.jsonl", []
+    own, path, refused = find_table_runs(table, runs), table.folder / "results.jsonl", []
     kept: dict[str, list[Record]] = {}
     there, damaged = find_runs([path]) if path.exists() else ([], [])
     if damaged:
@@ -91,6 +91,7 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
         now = {f"{table.name}/{found.cell.row}": table.digest(found.cell.row)}
         for seed, folder in found.folders.items():
             record = found.runs[seed].record
+            assert record is not None  # a cell has recorded runs only
             old = kept.get(record["id"], [])
             if len(old) > 1:
                 continue  # they disagree, and are refused
@@ -104,8 +105,8 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
                     kept[record["id"]] = [scrubbed_record(record, numbers, declared)]
             except (ValueError, OSError) as error:
                 refused.append(f"{folder}: {error}")
-    found = [record for same in kept.values() for record in same]
-    if found:
-        write_page(path, "".join(f"{line}\n" for line in sorted(map(record_line, found))))
+    records = [record for same in kept.values() for record in same]
+    if records:
+        write_page(path, "".join(f"{line}\n" for line in sorted(map(record_line, records))))
     complaints = [*own.complaints, *refused]
-    return f"{path}: {len(found)} records, {len(found) - before} of them new, {len(complaints)} complaints", complaints
+    return f"{path}: {len(records)} records, {len(records) - before} of them new, {len(complaints)} complaints", complaints
