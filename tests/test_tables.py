@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 
+from rnnbench.analysis.charts import Styles
 from rnnbench.analysis.comparison import compare_runs
+from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval, option_text
 from rnnbench.analysis.grouping import NoRuns
 from rnnbench.analysis.intervals import ENOUGH, Estimate, against_floor
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
-from rnnbench.analysis.report import Curve, Styles, _mean, report_page, thinned, write_report
+from rnnbench.analysis.report import report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import canonical, digest
@@ -611,8 +613,8 @@ def test_a_long_log_is_thinned_and_keeps_its_spikes() -> None:
 
 def test_the_mean_line_goes_as_far_as_every_seed(tmp_path: Path) -> None:
     curves: Iterable[Curve] = [[(1, 1.0), (2, 4.0), (3, 9.0)], [(1, 4.0), (2, 16.0)]]
-    assert _mean(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
-    assert _mean(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
+    assert mean_curve(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
+    assert mean_curve(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
     write(tmp_path, seed=0, rows=10)
     write(tmp_path, seed=1, score=None, status="diverged", rows=3)
     learning = specs(report_page(*find_runs([tmp_path])))[0]

@@ -121,8 +121,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
             code = max(code, ended)
         if options.estimate:
             return code
-        look += 1
-        results = measure_table(table, runs, options.scale)
+        look, results = look + 1, measure_table(table, runs, options.scale)
         own = here = results.runs
         if options.again:
             break
