@@ -15,6 +15,7 @@ from rnnbench.launch.costs import expect_costs
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from rnnbench.launch.status import KINDS
 from rnnbench.store.run_folder import RunFolder
+from tests.support.records import filled
 
 TINY = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8", "model.hidden_size=8", "tracker=none"]
 
@@ -26,7 +27,7 @@ def stand_in(steps: int, setting: str, length: int = 10, model: str = "lstm") ->
 
 def record(setting: str, steps: int = 100, seconds: float = 50.0) -> dict:
     speed = {"seconds": seconds}
-    return {"status": "finished", "setting": setting, "steps": steps, "speed": speed, "config": {}}
+    return filled({"setting": setting, "steps": steps, "speed": speed})
 
 
 def begin(job: Job, step: int = 0) -> None:

@@ -22,6 +22,7 @@ from rnnbench.run import execute as run
 from rnnbench.run.provenance import provenance
 from rnnbench.store.lease import newest
 from rnnbench.store.run_folder import RunFolder
+from tests.support.records import filled
 
 from . import faults
 from .faults import LONG, SMALL, SWEEP, checkpoints, command, holders, kill, results, until
@@ -299,7 +300,7 @@ def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_pat
         made.append(Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
     full = Pool(made, workers=8, retries=0, keep_going=True, runs_per_gpu=2)
-    record = {"setting": "x", "hardware": {"device": "cuda"}, "speed": {"peak_memory_bytes": 6 * 2**30}}
+    record = filled({"setting": "x", "hardware": {"device": "cuda"}, "speed": {"peak_memory_bytes": 6 * 2**30}})
     first = made[0]
     first.folder.path.mkdir(parents=True)
     first.folder.finish(record)

@@ -11,6 +11,7 @@ from rnnbench.store.find import find_runs
 from rnnbench.store.lease import Held
 from rnnbench.store.record import DamagedRecord, canonical, digest, plain, verified, write_atomically
 from rnnbench.store.run_folder import Log, RunFolder
+from tests.support.records import filled
 
 
 @pytest.fixture
@@ -43,19 +44,19 @@ def test_writing_is_whole_or_not_at_all(monkeypatch):
 
 
 def test_a_record_is_written_once(folder):
-    folder.finish({"seed": 0, "scores": {"test": float("nan")}})
+    folder.finish(filled({"seed": 0, "scores": {"validation": None, "test": {"mse": float("nan")}}}))
     before = (folder.path / "record.json").read_bytes()
     with pytest.raises(FileExistsError):
-        folder.finish({"seed": 1})
+        folder.finish(filled({"seed": 1}))
     assert (folder.path / "record.json").read_bytes() == before
-    assert folder.record()["scores"] == {"test": None}
+    assert folder.record()["scores"]["test"] == {"mse": None}
 
 
 @pytest.mark.parametrize(
     "change", [lambda t: t.replace('"seed": 0', '"seed": 1'), lambda t: t[: len(t) // 2], lambda t: "[]", lambda t: ""]
 )
 def test_a_changed_record_is_noticed(folder, change):
-    folder.finish({"seed": 0, "config": {}})
+    folder.finish(filled({"seed": 0}))
     path = folder.path / "record.json"
     path.write_text(change(path.read_text()))
     with pytest.raises(DamagedRecord):
@@ -117,7 +118,7 @@ def test_a_run_is_held_by_one(folder):
 
 
 def test_finding_runs(folder):
-    folder.finish({"seed": 0, "config": {"seed": 0}})
+    folder.finish(filled({"seed": 0}))
     other = RunFolder(Path("runs/adding/lstm/s1-12345678"))
     other.start({"task": {"name": "adding"}, "model": {"name": "gru"}, "seed": 1})
     results = Path("results.jsonl")

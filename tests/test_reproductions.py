@@ -20,22 +20,18 @@ from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
 from rnnbench.launch.sweep import sweep_word
+from rnnbench.reproduction.claim_table import claims_table, contrasts_table
 from rnnbench.reproduction.collect import collect_runs, record_line, scrubbed_record
 from rnnbench.reproduction.declaration import Declaration, contrast_level, load_declaration, table_names
-from rnnbench.reproduction.evaluate import Results, evaluate_table, measure_table, row_ranks
+from rnnbench.reproduction.evaluate import Results, evaluate_table, measure_table
+from rnnbench.reproduction.ladder_table import ladder_tables
 from rnnbench.reproduction.metrics import derived_values
-from rnnbench.reproduction.readme import table_readme
-from rnnbench.reproduction.verdict_table import (
-    all_tables,
-    cells_table,
-    claims_table,
-    contrasts_table,
-    ladder_tables,
-    summary_text,
-)
+from rnnbench.reproduction.readme import all_tables, table_readme
+from rnnbench.reproduction.verdict_table import cells_table, summary_text
 from rnnbench.store.find import FoundRun
 from rnnbench.store.record import digest
 from rnnbench.store.run_folder import Log, RunFolder
+from tests.support.records import filled
 from tests.test_declared import GRID, edited, write
 
 
@@ -87,7 +83,7 @@ def record(words: tuple[str, ...], seed: int, score: float, /, **changes: Any) -
     for key, value in changes.items():
         part, _, name = key.partition("__")
         body[part] = {**body[part], name: value} if name else value
-    return sealed(body)
+    return sealed(filled(body))
 
 
 def sealed(body: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +112,10 @@ def judge(table: Declaration, scale: str | None = None) -> Results:
     return measure_table(table, None, scale)
 
 
+def ranks(own: Results) -> dict[str, tuple[int, int]]:
+    return {cell.runs.cell.name: cell.rank for cell in own.cells["adding"] if cell.rank}
+
+
 def rows(own: Results) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(to_csv([cells_table(own)]))))
 
@@ -135,9 +135,9 @@ def test_cells_contrasts_and_claims(table):
     assert (lstm["verdict"], lstm["scale"], lstm["seeds"], lstm["against_floor"]) == ("reproduced", "paper", "0 1 2", "below")
     assert (lstm["rank"], gru["rank"]) == ("2", "1")
     assert gru["reported"] == ""
-    asked = own.asked[("adding", "larger")]
+    asked = own.contrasts[("adding", "larger")]
     assert asked.verdict.word == "undecided" and asked.answer.shows == (400, 300)
-    assert own.asked[("adding", "third")].verdict.word == "holds"
+    assert own.contrasts[("adding", "third")].verdict.word == "holds"
     assert claims_table(own).rows[0][2].text.startswith("undecided")
 
 
@@ -148,9 +148,9 @@ def test_a_cell_at_its_floor_has_no_rank(tmp_path):
         table.folder / "results.jsonl",
         scored(table, lstm=[0.1, 0.101, 0.099, 0.102, 0.098], gru=[0.01, 0.02, 0.015, 0.012, 0.018]),
     )
-    assert row_ranks(judge(table), "adding") == {"adding/lstm": (2, 2), "adding/gru": (1, 1)}
+    assert ranks(judge(table)) == {"adding/lstm": (2, 2), "adding/gru": (1, 1)}
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.167, 0.166, 0.168], gru=[0.01, 0.02, 0.015]))
-    assert row_ranks(judge(table), "adding") == {}
+    assert ranks(judge(table)) == {}
 
 
 def test_a_reduced_scale_is_not_held_against_the_paper(table):
@@ -193,9 +193,9 @@ def test_a_cell_of_which_a_run_diverged_is_neither_judged_nor_ranked_by_the_othe
     lines(table.folder / "results.jsonl", [*good, diverged(table.cell("adding", "lstm", "paper").words, 2)])
     own = judge(table)
     assert rows(own)[0]["verdict"] == "underpowered" and "1 of 3 runs diverged" in rows(own)[0]["why"]
-    assert own.asked[("adding", "better")].verdict.word == "undecided"
-    assert "1 of 3 runs" in own.asked[("adding", "better")].verdict.why
-    assert row_ranks(own, "adding") == {}
+    assert own.contrasts[("adding", "better")].verdict.word == "undecided"
+    assert "1 of 3 runs" in own.contrasts[("adding", "better")].verdict.why
+    assert ranks(own) == {}
     endless = record(table.cell("adding", "lstm", "paper").words, 2, 0.1, scores={"validation": {}, "test": {"mse": None}})
     lines(table.folder / "results.jsonl", [*good, endless])
     assert rows(judge(table))[0]["verdict"] == "underpowered", "a score that is not finite is none"
@@ -210,7 +210,7 @@ def test_runs_that_do_not_answer_are_not_replaced_by_those_of_another_scale(tmp_
         diverged(table.cell("adding", "lstm", "paper").words, 2),
     ]
     lines(table.folder / "results.jsonl", [*laptop, *paper])
-    asked = judge(table).asked[("adding", "better")]
+    asked = judge(table).contrasts[("adding", "better")]
     assert (asked.scale, asked.verdict.word, asked.answer) == ("paper", "undecided", None)
     assert all_tables(judge(table))
 
@@ -223,7 +223,7 @@ def test_sameness_of_runs_that_stopped_when_solved_says_so(tmp_path):
         for one in found:
             one |= {"solved": True, "solved_step": solved_step}
         lines(table.folder / "results.jsonl", [sealed(one) for one in found])
-        verdict = judge(table).asked[("adding", "alike")].verdict
+        verdict = judge(table).contrasts[("adding", "alike")].verdict
         assert verdict.word == "holds" and ("stopped when it had solved" in verdict.why) == said
 
 
@@ -236,16 +236,16 @@ def test_times_are_of_all_steps_where_a_run_did_not_solve(tmp_path):
         one["checksum"] = digest({key: value for key, value in one.items() if key != "checksum"})
     lines(table.folder / "results.jsonl", [*found, *scored(table, gru=[0.5, 0.5, 0.5])])
     own = judge(table)
-    assert own.shown("adding", "lstm").times("steps_to_solve") == ([3.0, 6.0, 6.0], [True, False, False])
+    assert own.runs.shown("adding", "lstm").times("steps_to_solve") == ([3.0, 6.0, 6.0], [True, False, False])
     assert rows(own)[0]["value"] == "inf" and rows(own)[0]["verdict"] == "underpowered"
-    assert own.asked[("adding", "sooner")].answer.sign == -1
+    assert own.contrasts[("adding", "sooner")].answer.sign == -1
 
 
 def test_a_run_that_patience_ended_was_watched_until_then(tmp_path):
     table = load_declaration(str(write(tmp_path / "t", edited(metric="steps_to_solve", contrasts={}))))
     words = table.cell("adding", "lstm", "paper").words
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, steps=2), record(words, 1, 0.001)])
-    assert judge(table).shown("adding", "lstm").times("steps_to_solve") == ([2.0, 3.0], [False, True])
+    assert judge(table).runs.shown("adding", "lstm").times("steps_to_solve") == ([2.0, 3.0], [False, True])
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, solved=None), record(words, 1, 0.5, solved=None)])
     assert "–" in table_readme(judge(table), to_markdown), "its task cannot be solved: a hole, and no traceback"
 
@@ -258,8 +258,8 @@ def test_what_is_not_finite_is_no_number_of_a_run(tmp_path):
         one["measures"] = {"max.train/gradient_norm": float(seed) if seed else math.inf}
     stored = [FoundRun(tmp_path / "results.jsonl", one["config"], one) for one in found]
     own = evaluate_table(table, stored)
-    assert own.asked[("adding", "bursts")].verdict.word == "undecided"
-    assert "1 of 3 runs" in own.asked[("adding", "bursts")].verdict.why
+    assert own.contrasts[("adding", "bursts")].verdict.word == "undecided"
+    assert "1 of 3 runs" in own.contrasts[("adding", "bursts")].verdict.why
 
 
 def test_a_look_has_its_share_of_the_level_whichever_side_is_looked_at_more_often(tmp_path):
@@ -280,18 +280,18 @@ def test_only_seeds_of_complete_looks_are_asked(table):
     lstm, gru = [400.0] * 4, [300.0] * 4
     found = scored(table, "laptop", lstm=lstm, gru=gru)
     lines(table.folder / "results.jsonl", found)
-    assert judge(table).asked[("adding", "larger")].answer.counts == (3, 3), "the look of five is not complete"
+    assert judge(table).contrasts[("adding", "larger")].answer.counts == (3, 3), "the look of five is not complete"
     lines(table.folder / "results.jsonl", found[:2] + found[4:])
     own = judge(table)
-    assert own.asked[("adding", "larger")].verdict.why == "the first look is not complete"
+    assert own.contrasts[("adding", "larger")].verdict.why == "the first look is not complete"
     stranger = record(table.cell("adding", "lstm", "laptop").words, 1000, 0.1)
     lines(table.folder / "results.jsonl", [*found, stranger])
-    assert "seed 1000 outside its stopping rule" in judge(table).complaints[0]
+    assert "seed 1000 outside its stopping rule" in judge(table).runs.complaints[0]
 
 
 def test_a_contrast_says_its_scale_and_never_mixes_two(table):
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1] * 3) + scored(table, "laptop", gru=[0.1] * 3))
-    assert judge(table).asked[("adding", "larger")].verdict.word == "undecided"
+    assert judge(table).contrasts[("adding", "larger")].verdict.word == "undecided"
     lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1] * 3, gru=[0.1] * 3))
     shown = contrasts_table(judge(table))
     assert [row[1].text for row in shown.rows] == ["laptop", "laptop"]
@@ -304,8 +304,8 @@ def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
     folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
     own = measure_table(table, tmp_path / "runs")
-    assert own.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
-    assert not own.complaints
+    assert own.runs.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
+    assert not own.runs.complaints
     assert "run again: adding/lstm at paper scale: 1 of 1 gave the committed score" in cells_table(own).gaps
     other = record(table.cell("adding", "lstm", "paper").words, 1, 0.25)
     folder = RunFolder(tmp_path / "runs/adding/lstm/s1-x")
@@ -325,7 +325,7 @@ def test_a_run_made_again_with_a_damaged_log_is_named_and_no_more(tmp_path):
     (folder.path / "metrics.jsonl").write_text("garbage\n")
     own = measure_table(table, tmp_path / "runs")
     assert any("seed 0: its log cannot be read" in gap for gap in cells_table(own).gaps)
-    assert own.shown("adding", "lstm").values("last.train/loss") == [0.5]
+    assert own.runs.shown("adding", "lstm").values("last.train/loss") == [0.5]
 
 
 def test_what_ends_at_its_last_step_did_not_stop_early():
@@ -355,7 +355,7 @@ def test_each_collected_run_keeps_the_digest_that_it_was_collected_under(tmp_pat
         folder.finish({key: value for key, value in body.items() if key not in ("checksum", "schema")})
     kept = scrubbed_record(RunFolder(tmp_path / "runs/adding/lstm/s0-x").record(), {}, {"t/adding": "before"})
     lines(table.folder / "results.jsonl", [kept])
-    collect_runs(table, tmp_path / "runs")
+    collect_runs(table, tmp_path / "runs", lambda folder: 0.0)
     found = map(json.loads, (table.folder / "results.jsonl").read_text().splitlines())
     assert {one["seed"]: one["declared"]["t/adding"] for one in found} == {0: "before", 1: table.digest("adding")}
 
@@ -382,7 +382,7 @@ WRONG = {
     "model version": ({"model__version": 99}, "model lstm version 99"),
     "other settings": ({"setting": "0" * 32}, "do not give its setting"),
     "other seed": ({"seed": 7}, "its seed does not give its id"),
-    "nothing of its speed": ({"speed": None}, "lacks"),
+    "nothing of its speed": ({"speed": None}, "results.jsonl:2: speed: missing"),
 }
 
 
@@ -395,7 +395,7 @@ def test_a_wrong_record_is_refused_by_name(table, name):
         bad = {**body, "checksum": digest(body)}
     lines(table.folder / "results.jsonl", [*scored(table, lstm=[0.1]), bad])
     own = judge(table)
-    assert any(said in complaint for complaint in own.complaints), own.complaints
+    assert any(said in complaint for complaint in own.runs.complaints), own.runs.complaints
     assert rows(own)[0]["seeds"] == "0", "the good one stays"
     assert any("refused" in gap for gap in cells_table(own).gaps)
 
@@ -406,13 +406,13 @@ def test_a_changed_number_is_refused_by_its_checksum(table):
     lines(path, good)
     path.write_text(path.read_text().replace("0.2", "0.0002", 1))
     own = judge(table)
-    assert len(own.complaints) == 1 and "checksum" in own.complaints[0]
+    assert len(own.runs.complaints) == 1 and "checksum" in own.runs.complaints[0]
 
 
 def test_other_data_are_refused(tmp_path):
     table = load_declaration(str(write(tmp_path / "t", edited(data="0123456789abcdef"))))
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1]))
-    assert "another split" in judge(table).complaints[0]
+    assert "another split" in judge(table).runs.complaints[0]
 
 
 def test_two_records_of_one_seed_that_disagree_are_both_refused(table):
@@ -420,10 +420,10 @@ def test_two_records_of_one_seed_that_disagree_are_both_refused(table):
     good = record(words, 0, 0.1)
     lines(table.folder / "results.jsonl", [good, record(words, 0, 0.2), record(words, 1, 0.1)])
     own = judge(table)
-    assert "2 records disagree" in own.complaints[0] and rows(own)[0]["seeds"] == "1"
+    assert "2 records disagree" in own.runs.complaints[0] and rows(own)[0]["seeds"] == "1"
     lines(table.folder / "results.jsonl", [good, good])
     own = judge(table)
-    assert not own.complaints and rows(own)[0]["seeds"] == "0", "the same record twice counts once"
+    assert not own.runs.complaints and rows(own)[0]["seeds"] == "0", "the same record twice counts once"
 
 
 def test_the_default_width_is_no_other_width(tmp_path):
@@ -433,7 +433,7 @@ def test_the_default_width_is_no_other_width(tmp_path):
     usual, wide = record((*words, "model.hidden_size=128"), 0, 0.1), record((*words, "model.hidden_size=223"), 0, 0.2)
     lines(table.folder / "results.jsonl", [usual, wide, record((*words, "model.hidden_size=223"), 1, 0.2)])
     own = judge(table)
-    assert not own.complaints and rows(own)[0]["seeds"] == "0"
+    assert not own.runs.complaints and rows(own)[0]["seeds"] == "0"
 
 
 def test_a_budget_is_matched_by_what_was_asked(tmp_path):
@@ -594,8 +594,8 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     assert done.returncode == 0, done.stderr
     assert "6 runs" in done.stdout and "10 runs" in done.stdout
     own = measure_table(table, Path("runs"))
-    assert own.asked[("adding", "larger")].verdict.word == "holds"
-    assert len(own.shown("adding", "lstm").runs) in (5, 7, 8)
+    assert own.contrasts[("adding", "larger")].verdict.word == "holds"
+    assert len(own.runs.shown("adding", "lstm").runs) in (5, 7, 8)
     ladder = run("reproduce", str(table.folder), "--as", "published", "tracker=none", "--rows", "adding")
     assert ladder.returncode == 0 and "without anywhere" in ladder.stdout, ladder.stderr
     assert "6 runs" in ladder.stdout, "the fair rung was run before"

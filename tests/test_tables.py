@@ -17,16 +17,19 @@ from typing import Any
 
 import pytest
 
+from rnnbench.analysis.charts import Styles
 from rnnbench.analysis.comparison import compare_runs
+from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval, option_text
 from rnnbench.analysis.grouping import NoRuns
 from rnnbench.analysis.intervals import ENOUGH, Estimate, against_floor
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
-from rnnbench.analysis.report import Curve, Styles, _mean, report_page, thinned, write_report
+from rnnbench.analysis.report import report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import canonical, digest
 from rnnbench.store.run_folder import Log, RunFolder
+from tests.support.records import filled
 
 FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
 SCORES = {"adding": ("mse", "min", ""), "copy_memory": ("cross_entropy", "min", "nats"), "char_lm": ("bpc", "min", "bits")}
@@ -128,7 +131,7 @@ def write(
         "ended": f"2025-03-01T10:1{seed % 10}:00+00:00",
         "sweep": sweep,
     }
-    folder.finish({**body, **changes})
+    folder.finish(filled({**body, **changes}))
     return folder.path
 
 
@@ -307,7 +310,7 @@ def test_whatever_is_found_damaged_is_one_complaint(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     table, refused = load(tmp_path)
     assert values(table, 0)["seeds"] == "0"
-    assert len(refused.gaps) == 4 and any("lacks departures" in gap for gap in refused.gaps)
+    assert len(refused.gaps) == 4 and any("bare/record.json: id: missing" in gap for gap in refused.gaps)
     (bare.path / "metrics.jsonl").write_bytes(b"\xff\n")
     assert report_page(*find_runs([tmp_path]))
 
@@ -325,7 +328,7 @@ def test_a_record_without_settings_is_a_complaint(tmp_path: Path) -> None:
     bare.path.mkdir()
     bare.finish({"seed": 9})
     _, refused = load(tmp_path)
-    assert "it lacks 'config'" in refused.gaps[0]
+    assert f"{bare.path / 'record.json'}: id: missing" in refused.gaps[0]
 
 
 def test_a_record_file_may_be_named_itself(tmp_path: Path) -> None:
@@ -610,8 +613,8 @@ def test_a_long_log_is_thinned_and_keeps_its_spikes() -> None:
 
 def test_the_mean_line_goes_as_far_as_every_seed(tmp_path: Path) -> None:
     curves: Iterable[Curve] = [[(1, 1.0), (2, 4.0), (3, 9.0)], [(1, 4.0), (2, 16.0)]]
-    assert _mean(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
-    assert _mean(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
+    assert mean_curve(list(curves), geometric=False) == [(1, 2.5), (2, 10.0)]
+    assert mean_curve(list(curves), geometric=True) == [(1, pytest.approx(2.0)), (2, pytest.approx(8.0))]
     write(tmp_path, seed=0, rows=10)
     write(tmp_path, seed=1, score=None, status="diverged", rows=3)
     learning = specs(report_page(*find_runs([tmp_path])))[0]

@@ -8,37 +8,23 @@
 
 Runs stand in one row only where nothing but the seed differs. What is missing, unfinished, diverged or
 refused is named under the table; a diverged run is in no mean and counts as not solved. A rank is a range: the best
-and the worst place that significant differences allow (`comparisons.places`).
-Pure functions of what `records.find` returns; torch is never imported.
+and the worst place that significant differences allow (`significance.rank_ranges`).
+Pure functions of what `find_runs` returns; torch is never imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any
 
 from ..store.find import FoundRun
 from ..store.record import canonical
-from .formatting import (
-    format_compact,
-    format_duration,
-    format_interval,
-    format_number,
-    format_seeds,
-    format_share,
-    natural_key,
-    option_text,
-)
-from .grouping import ModelResults, TaskResults, group_runs, stopped_when_solved
-from .intervals import ENOUGH, NEAR, Estimate, against_floor, bootstrap, student, wilson
+from .comparison_words import comparison_caption, comparison_gaps, comparison_notes
+from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
+from .grouping import ModelResults, TaskResults, group_runs
+from .intervals import ENOUGH, Estimate, against_floor, bootstrap, student, wilson
 from .significance import rank_ranges
 from .table import Cell, Column, Table
-
-RANKED = (
-    "the best and worst place that differences of means significant at 5 % allow (Welch's t test, Holm's correction over all "
-    "pairs); none for one seed, at the floor, or where a run diverged or was refused."
-)
 
 
 def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> list[Table]:
@@ -53,16 +39,16 @@ def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> list[
 
 def tabulate(block: TaskResults) -> Table:
     """The table of one task setting, best first."""
-    task = block.task or {"version": None, "fingerprint": "", "headline": None, "direction": None, "floor": None, "unit": ""}
+    task = block.task
     most = min((len(entry.finished) for entry in block.entries if entry.finished), default=0)
     estimates = _estimates(block, robust=most >= ENOUGH)
     order = sorted(block.entries, key=lambda entry: _place(entry, estimates, block.lower_is_better))
-    floor, arrow = task["floor"], {"min": " ↓", "max": " ↑"}.get(task["direction"], "")
+    arrow = {"min": " ↓", "max": " ↑"}[task["direction"]] if task else ""
     columns = (
         Column("model", ("model", "row", "setting"), left=True, words=True),
         Column("#", ("rank_best", "rank_worst"), spare=2),
         Column(f"{block.headline}{arrow}", ("estimator", "value", "low", "high"), left=True),
-        Column("floor" if floor is None else f"floor {format_number(floor)}", ("against_floor",), left=True),
+        Column("floor" if block.floor is None else f"floor {format_number(block.floor)}", ("against_floor",), left=True),
         Column("solved", ("solved", "solved_of", "solved_low", "solved_high"), left=True),
         Column("to solve", ("seconds_to_solved",), spare=4),
         Column("parameters", ("parameters",), spare=3),
@@ -74,18 +60,19 @@ def tabulate(block: TaskResults) -> Table:
     rows = tuple(_row(block, entry, estimates, ranks) for entry in order)
     about = {
         "task": block.name,
-        "task_version": task["version"],
+        "task_version": task["version"] if task else None,
         "task_options": canonical(block.options),
-        "fingerprint": task["fingerprint"],
-        "score": task["headline"],
-        "direction": task["direction"],
-        "floor": floor,
+        "fingerprint": task["fingerprint"] if task else "",
+        "score": task["headline"] if task else None,
+        "direction": task["direction"] if task else None,
+        "floor": block.floor,
     }
-    gaps = [gap for entry in order for gap in _gaps(block, entry)]
-    hardware = {canonical(run.record["hardware"]) for entry in order for run in entry.recorded if run.record}
+    gaps = [gap for entry in order for gap in comparison_gaps(block, entry)]
+    hardware = {canonical(record["hardware"]) for entry in order for record in entry.records}
     if len(hardware) > 1:
         gaps.append(f"run on {len(hardware)} kinds of hardware: do not compare their speeds")
-    return Table(block.label, _caption(block), about, columns, rows, tuple(gaps), tuple(_notes(block, rows, estimates)))
+    notes = tuple(comparison_notes(block, rows, estimates))
+    return Table(block.label, comparison_caption(block), about, columns, rows, tuple(gaps), notes)
 
 
 def _estimates(block: TaskResults, robust: bool) -> dict[str, Estimate]:
@@ -94,7 +81,9 @@ def _estimates(block: TaskResults, robust: bool) -> dict[str, Estimate]:
     return {entry.label: estimator(block.scores(entry)) for entry in block.entries if entry.finished}
 
 
-def _place(entry: ModelResults, estimates: Mapping[str, Estimate], lower_is_better: bool) -> tuple[bool, float, list[Any]]:
+def _place(
+    entry: ModelResults, estimates: Mapping[str, Estimate], lower_is_better: bool
+) -> tuple[bool, float, list[str | int]]:
     """Sorts the best first, and what has no score last."""
     value = estimates[entry.label].value if entry.label in estimates else 0.0
     return entry.label not in estimates, value if lower_is_better else -value, natural_key(entry.label)
@@ -102,12 +91,11 @@ def _place(entry: ModelResults, estimates: Mapping[str, Estimate], lower_is_bett
 
 def _ranks(block: TaskResults, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
     """By entry: its best and worst place; none for one at its floor, of one seed, or of which a run has no score."""
-    floor = block.task["floor"] if block.task else None
     there = {
         entry.label: block.scores(entry)
         for entry in block.entries
         if len(entry.finished) >= 2 and not entry.diverged and not entry.refused
-        if against_floor(estimates[entry.label], floor) != "at"
+        if against_floor(estimates[entry.label], block.floor) != "at"
     }
     return rank_ranges(there, block.lower_is_better)
 
@@ -119,35 +107,48 @@ def rank_cell(place: tuple[int, int] | None) -> str:
 def _row(
     block: TaskResults, entry: ModelResults, estimates: Mapping[str, Estimate], ranks: Mapping[str, tuple[int, int]]
 ) -> tuple[Cell, ...]:
-    estimate = estimates.get(entry.label)
-    records = [run.record for run in entry.recorded if run.record]
-    cells = [Cell(entry.label, (entry.model, entry.label, entry.setting))]
-    if estimate:
-        place = ranks.get(entry.label)
-        cells.append(Cell(rank_cell(place), place or (None, None)))
-        cells.append(Cell(format_interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)))
-        verdict = against_floor(estimate, block.task["floor"] if block.task else None)
-        good = "below" if block.lower_is_better else "above"
-        cells.append(Cell(verdict, (verdict,), {good: "good", "undecided": "warn"}.get(verdict, "poor")))
-    else:
-        cells.append(Cell("", (None, None)))
+    speeds = [run.record["speed"] for run in entry.finished if run.record]
+    parameters = entry.record["model"]["parameters"] if entry.record else None
+    return (
+        Cell(entry.label, (entry.model, entry.label, entry.setting)),
+        *_score_cells(block, entry, estimates.get(entry.label), ranks.get(entry.label)),
+        _solved_cell(entry),
+        _median((record["seconds_to_solved"] for record in entry.records if record["solved"]), format_duration),
+        Cell("" if parameters is None else format_compact(parameters), (parameters,)),
+        _median((speed["steps_per_second"] for speed in speeds), format_compact),
+        _median((speed["tokens_per_second"] for speed in speeds), format_compact),
+        _seeds_cell(block, entry),
+    )
+
+
+def _score_cells(
+    block: TaskResults, entry: ModelResults, estimate: Estimate | None, place: tuple[int, int] | None
+) -> tuple[Cell, Cell, Cell]:
+    """Rank, score and how it stands to the floor."""
+    if estimate is None:
         word, tone = ("diverged", "poor") if entry.diverged else ("–", "warn")
-        cells.append(Cell(word, (None, None, None, None), tone))
-        cells.append(Cell("", (None,)))
+        return Cell("", (None, None)), Cell(word, (None, None, None, None), tone), Cell("", (None,))
+    verdict = against_floor(estimate, block.floor)
+    tones = {"below" if block.lower_is_better else "above": "good", "undecided": "warn"}
+    return (
+        Cell(rank_cell(place), place or (None, None)),
+        Cell(format_interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)),
+        Cell(verdict, (verdict,), tones.get(verdict, "poor")),
+    )
+
+
+def _solved_cell(entry: ModelResults) -> Cell:
+    """The share of recorded runs that solved the task, with its interval."""
+    records = entry.records
+    if all(record["solved"] is None for record in records):
+        return Cell("", (None, None, None, None))
     solved = sum(bool(record["solved"]) for record in records)
-    if any(record["solved"] is not None for record in records):
-        rate = wilson(solved, len(records))
-        low, high = rate.low or 0.0, rate.high or 0.0
-        cells.append(
-            Cell(f"{solved}/{len(records)} [{format_share(low)}, {format_share(high)}]", (solved, len(records), low, high))
-        )
-    else:
-        cells.append(Cell("", (None, None, None, None)))
-    cells.append(_median((record["seconds_to_solved"] for record in records if record["solved"]), format_duration))
-    parameters = records[0]["model"]["parameters"] if records else None
-    cells.append(Cell("" if parameters is None else format_compact(parameters), (parameters,)))
-    for speed in ("steps_per_second", "tokens_per_second"):
-        cells.append(_median((run.record["speed"].get(speed) for run in entry.finished if run.record), format_compact))
+    rate = wilson(solved, len(records))
+    low, high = rate.low or 0.0, rate.high or 0.0
+    return Cell(f"{solved}/{len(records)} [{format_share(low)}, {format_share(high)}]", (solved, len(records), low, high))
+
+
+def _seeds_cell(block: TaskResults, entry: ModelResults) -> Cell:
     done, wanted = len(entry.finished), len(block.wanted(entry))
     lists = [
         {run.config["seed"] for run in entry.finished},
@@ -157,74 +158,9 @@ def _row(
         set(entry.refused),
     ]
     values = tuple(" ".join(map(str, sorted(seeds))) for seeds in lists)
-    cells.append(Cell(f"{done}" if done == wanted else f"{done}/{wanted}", values, "" if done == wanted else "warn"))
-    return tuple(cells)
+    return Cell(f"{done}" if done == wanted else f"{done}/{wanted}", values, "" if done == wanted else "warn")
 
 
 def _median(values: Iterable[float | None], shown: Callable[[float], str]) -> Cell:
     known = [value for value in values if value is not None]
     return Cell(shown(median(known)), (median(known),)) if known else Cell("", (None,))
-
-
-def _caption(block: TaskResults) -> str:
-    if block.task is None:
-        return f"no run has finished yet · {_options(block.options)}".strip(" ·")
-    unit = f" ({block.task['unit']})" if block.task["unit"] else ""
-    better = "lower" if block.lower_is_better else "higher"
-    records = [run.record for entry in block.entries for run in entry.recorded if run.record]
-    shared = (
-        {
-            key: value
-            for key, value in records[0]["departures"].items()
-            if not key.startswith("task.") and all(record["departures"].get(key) == value for record in records)
-        }
-        if records
-        else {}
-    )
-    parts = [f"test {block.headline}{unit}, {better} is better", _options(block.options)]
-    parts.append(f"every run: {_options(shared)}" if shared else "")
-    return " · ".join(part for part in parts if part)
-
-
-def _options(options: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={option_text(value)}" for key, value in options.items())
-
-
-def _gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
-    """What this entry lacks, in words."""
-    if missing := block.wanted(entry) - entry.seeds:
-        yield f"{entry.label}: {format_seeds(missing)} missing"
-    if entry.unfinished:
-        yield f"{entry.label}: {format_seeds(run.config['seed'] for run in entry.unfinished)} unfinished"
-    for run in entry.diverged:
-        step = run.record["diverged_step"] if run.record else None
-        yield f"{entry.label}: seed {run.config['seed']} diverged{'' if step is None else f' at step {step}'}"
-    if entry.refused:
-        yield f"{entry.label}: {format_seeds(entry.refused)} refused"
-
-
-def _notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimates: Mapping[str, Estimate]) -> Iterable[str]:
-    """How to read this table: only what applies to it."""
-    records = [run.record for entry in block.entries for run in entry.recorded if run.record]
-    verdicts = {row[3].text for row in rows}
-    estimators = {estimate.estimator for estimate in estimates.values()}
-    if "mean" in estimators:
-        yield "[ ] is a 95 % interval: Student's t over seeds; Wilson's for the share solved."
-    if "interquartile mean" in estimators:
-        yield f"Scores are interquartile means with 95 % BCa bootstrap intervals ({ENOUGH} seeds or more in every row)."
-    if "one seed" in estimators:
-        yield "A score without an interval is one seed: it settles nothing."
-    if any(row[1].text for row in rows):
-        yield f"Sorted by score; #: {RANKED}"
-    if "at" in verdicts:
-        yield f"at: the interval holds the floor and stays within {100 * NEAR:.0f} % of it."
-    if "undecided" in verdicts:
-        yield "undecided: the interval does not exclude the floor, or there is none."
-    if any(entry.diverged for entry in block.entries):
-        yield "A diverged run is in no mean; it counts as not solved."
-    if any(record["solved"] is not None for record in records):
-        yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
-    if any(stopped_when_solved(record) for record in records):
-        yield "Runs stop when validation says solved: beyond that, scores are not to be ranked by; time and share solved are."
-    if 0 < sum(bool(record["solved"]) for record in records) < len(records):
-        yield "to solve: the median of the seeds that solved it."

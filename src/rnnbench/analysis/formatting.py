@@ -6,12 +6,11 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from .intervals import Estimate
 
 
-def option_text(value: Any) -> str:
+def option_text(value: object) -> str:
     """An option's value as one would type it; of a path only the last part."""
     if isinstance(value, float):
         return f"{value:g}"
@@ -20,7 +19,7 @@ def option_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def natural_key(words: str) -> list[Any]:
+def natural_key(words: str) -> list[str | int]:
     """Sorts length=200 before length=1000."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", words)]
 

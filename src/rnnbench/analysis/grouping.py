@@ -1,25 +1,21 @@
 """What was run: runs found on the disk, in blocks by task setting, an entry a model setting, its seeds in one entry.
 
 Runs stand in one entry only where nothing but the seed differs. A run found twice counts once; records that disagree
-about one setting and seed are refused, all of them. Pure functions of what `records.find` returns.
+about one setting and seed are refused, all of them. Pure functions of what `find_runs` returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..config.identity import departures, versions
 from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
-from ..store.record import canonical
+from ..store.record import Config, Record, TaskRecord, canonical, headline_score
 from .formatting import natural_key, option_text
-
-# What a table reads of a record; one without it, made by other hands, is refused.
-PARTS = {"id", "status", "seed", "task", "model", "departures", "steps", "scores", "solved", "speed", "hardware"}
-
 
 UNSAID = "as by default"
 UNKNOWN = (AttributeError, BadOption, KeyError, TypeError)  # what settings raise that another version wrote
@@ -35,7 +31,7 @@ class ModelResults:
 
     model: str
     setting: str
-    config: dict[str, Any]
+    config: Config
     label: str = ""
     finished: list[FoundRun] = field(default_factory=list)
     diverged: list[FoundRun] = field(default_factory=list)
@@ -47,7 +43,12 @@ class ModelResults:
         return self.finished + self.diverged
 
     @property
-    def record(self) -> dict[str, Any] | None:
+    def records(self) -> list[Record]:
+        """Of its finished runs, then of those that diverged."""
+        return [run.record for run in self.recorded if run.record]
+
+    @property
+    def record(self) -> Record | None:
         """One of its records, which have one setting; None where no run is recorded."""
         return self.recorded[0].record if self.recorded else None
 
@@ -67,7 +68,7 @@ class TaskResults:
 
     name: str
     options: dict[str, Any]
-    task: dict[str, Any] | None
+    task: TaskRecord | None
     entries: list[ModelResults] = field(default_factory=list)
     label: str = ""
 
@@ -79,6 +80,10 @@ class TaskResults:
     def lower_is_better(self) -> bool:
         return self.task is not None and self.task["direction"] == "min"
 
+    @property
+    def floor(self) -> float | None:
+        return self.task["floor"] if self.task else None
+
     def wanted(self, entry: ModelResults) -> set[int]:
         """The seeds of all that was run beside `entry`: in a sweep with it, or one by one as it was."""
         beside = [other for other in self.entries if other is entry or other.sweeps & entry.sweeps]
@@ -86,7 +91,7 @@ class TaskResults:
 
     def score(self, run: FoundRun) -> float | None:
         """The headline on test."""
-        return ((run.record or {}).get("scores", {}).get("test") or {}).get(self.headline)
+        return headline_score(run.record) if run.record else None
 
     def scores(self, entry: ModelResults) -> list[float]:
         """The headline on test of its finished runs."""
@@ -125,17 +130,12 @@ def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> d
     """One run a setting and seed, or all the records that disagree about it."""
     runs: dict[tuple[str, int], list[FoundRun]] = {}
     for run in stored:
-        source: Any = run.record or run.config
-        try:
-            key = (str(source["setting"]), int(source["seed"]))
-            _ = run.config["task"]["name"], run.config["model"]["name"], run.config["seed"]
-        except (KeyError, TypeError, ValueError):
+        source = run.record or run.config
+        setting, seed = source.get("setting"), source.get("seed")
+        if not isinstance(setting, str) or type(seed) is not int or type(run.config.get("seed")) is not int:
             complaints.append(f"{run.path}: no run's settings")
             continue
-        if run.record and (lacking := sorted(PARTS - set(run.record))):
-            complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
-            continue
-        runs.setdefault(key, []).append(run)
+        runs.setdefault((setting, seed), []).append(run)
     for key, same in runs.items():
         same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
         results = {result_key(run.record): run for run in reversed(same) if run.record}
@@ -143,20 +143,20 @@ def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> d
     return runs
 
 
-def stopped_when_solved(record: Mapping[str, Any]) -> bool:
+def stopped_when_solved(record: Record) -> bool:
     """Whether the run ended because its task was solved: how good it might have become was not asked."""
     ends = trained_with(record, "stop_when_solved")
-    return bool(ends and record["solved"]) and record.get("solved_step") == record["steps"]
+    return bool(ends and record["solved"]) and record["solved_step"] == record["steps"]
 
 
-def trained_with(record: Mapping[str, Any], name: str) -> Any:
+def trained_with(record: Record, name: str) -> Any:
     """train.`name` of a record, whose config may lack what is as it is by default."""
     return record["departures"].get(f"train.{name}", group_options("train", {})[name].default)
 
 
-def result_key(record: Mapping[str, Any]) -> str:
+def result_key(record: Record) -> str:
     """What two copies of one record share, even where one was scrubbed of its host."""
-    return canonical([record[part] for part in ("id", "status", "steps", "scores")])
+    return canonical([record["id"], record["status"], record["steps"], record["scores"]])
 
 
 def _add(block: TaskResults, key: tuple[str, int], same: list[FoundRun], complaints: list[str]) -> None:
@@ -211,7 +211,7 @@ def _chosen(entry: ModelResults) -> dict[str, Any]:
     return {key.removeprefix("model."): value for key, value in found.items()} | ({"version": version} if version else {})
 
 
-def _version(of: str, entry: ModelResults) -> int:
+def _version(of: Literal["task", "model"], entry: ModelResults) -> int:
     """The version of the task or model that its runs were recorded with, or now run with; 0 where it is not here."""
     try:
         return int(entry.record[of]["version"] if entry.record else versions(entry.config)[of])
@@ -232,7 +232,7 @@ def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: li
     ]
 
 
-def flatten_options(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten_options(value: object, prefix: str = "") -> dict[str, object]:
     """Nested options as `{"model.hidden_size": 64}`."""
     if not isinstance(value, Mapping):
         return {prefix: value}

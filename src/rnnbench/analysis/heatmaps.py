@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..store.record import write_atomically
+from ..store.run_folder import LogRow
 
+Spec = dict[str, Any]  # of Vega-Lite
 Norms = list[float]  # of steps 1, 2, ...
 Rows = list[tuple[int, Norms]]  # (training step, its norms), in order
 DECADES = 8  # of the scale at most
@@ -30,7 +32,7 @@ MeasuredGradients = tuple[
 ]  # curves by moment and state, logged rows by state
 
 
-def logged_gradients(log: Iterable[Mapping[str, Any]]) -> dict[str, Rows]:
+def logged_gradients(log: Iterable[LogRow]) -> dict[str, Rows]:
     """The norms that a run's log holds, by state: `core.0.0/h`, layer 0 in direction 0 of the core."""
     found: dict[str, Rows] = {}
     for row in log:
@@ -49,7 +51,7 @@ def shared_scale(every: Iterable[Iterable[float]]) -> tuple[float, float]:
     return float(max(math.floor(logs[int(0.01 * (len(logs) - 1))]), high - DECADES)), float(high)
 
 
-def heat_map(rows: Rows, low: float, high: float) -> dict[str, Any]:
+def heat_map(rows: Rows, low: float, high: float) -> Spec:
     """A heat map: steps of the sequence to the right, training steps upward, logarithms of norms as colours."""
     kept = [rows[-1 - (len(rows) - 1) * k // max(1, TALL - 1)] for k in range(TALL)] if len(rows) > TALL else rows[::-1]
     cells, before = [], 0
@@ -83,7 +85,7 @@ def heat_map(rows: Rows, low: float, high: float) -> dict[str, Any]:
     }
 
 
-def _steps(field: str, title: str) -> dict[str, Any]:
+def _steps(field: str, title: str) -> Spec:
     return {"field": field, "type": "quantitative", "title": title, "axis": TICKS}
 
 
@@ -92,7 +94,7 @@ def _mean_log(norms: Sequence[float], low: float) -> float:
     return sum(math.log10(norm) if 0 < norm < math.inf else low for norm in norms) / len(norms)
 
 
-def gradient_picture(runs: Mapping[str, MeasuredGradients], loss: str = "the loss as trained on") -> dict[str, Any]:
+def gradient_picture(runs: Mapping[str, MeasuredGradients], loss: str = "the loss as trained on") -> Spec:
     """A row of charts for each layer and direction of each run: curves at initialisation and after training, and heat maps of
     h, and of c where there is one, as training went.
 
@@ -101,7 +103,7 @@ def gradient_picture(runs: Mapping[str, MeasuredGradients], loss: str = "the los
     every = [norms for curves, _ in runs.values() for states in curves.values() for norms in states.values()]
     low, high = shared_scale([*every, *(norms for _, log in runs.values() for rows in log.values() for _, norms in rows)])
     apart = {"scale": dict.fromkeys(("color", "strokeDash"), "independent")}  # else legends move to the edge
-    rows: list[dict[str, Any]] = []
+    rows: list[Spec] = []
     for title, (curves, log) in runs.items():
         places = list(dict.fromkeys(name.rpartition("/")[0] for states in curves.values() for name in states))
         for place in places:
@@ -135,7 +137,7 @@ def gradient_picture(runs: Mapping[str, MeasuredGradients], loss: str = "the los
     }
 
 
-def _curves(curves: Mapping[str, Mapping[str, Norms]], place: str, low: float, high: float, legend: bool) -> dict[str, Any]:
+def _curves(curves: Mapping[str, Mapping[str, Norms]], place: str, low: float, high: float, legend: bool) -> Spec:
     values = [
         {"t": t, "norm": norm, "moment": moment, "state": name.rpartition("/")[2]}
         for moment, states in curves.items()
@@ -165,7 +167,7 @@ def _curves(curves: Mapping[str, Mapping[str, Norms]], place: str, low: float, h
     }
 
 
-def save_picture(spec: dict[str, Any], output: Path) -> None:
+def save_picture(spec: Spec, output: Path) -> None:
     """Draws to a .png, .svg or .html file, whole or not at all; nothing is asked of the network."""
     import vl_convert
 

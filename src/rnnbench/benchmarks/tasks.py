@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 
 from ..baselines.fit import run_baselines
@@ -13,6 +14,7 @@ from ..reproduction.declaration import SWEEPS
 from ..run.execute import execute
 from ..run.failures import RunFailed
 from ..run.plan import make_task
+from ..store.record import headline_score
 
 
 def main(quick: bool = False, words: Sequence[str] = ()) -> None:
@@ -46,7 +48,8 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
                 found = [one for one in run_baselines(task) if not one.name.startswith("floor")]
                 best = (max if about["direction"] == "max" else min)(found, key=lambda one: one.validation)
                 baseline = f"{best.test:.4g} ({best.name})"
-        score, seconds = record["scores"]["test"][about["headline"]], record["speed"]["seconds"]
+        numbers = headline_score(record), record["speed"]["seconds"]
+        score, seconds = (math.nan if value is None else value for value in numbers)
         model = f"{record['model']['name']} {settings.model.options['hidden_size']}"
         row = (label, model, about["headline"], f"{about['floor']:.4g}", baseline, f"{score:.4g}", f"{seconds:.0f}")
         print(f"| {' | '.join(row)} |", flush=True)

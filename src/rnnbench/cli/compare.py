@@ -6,16 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ..analysis.comparison import compare_runs
 from ..analysis.render import export
 from ..analysis.report import write_report
 from ..options import BadOption, nearest
-from ..store.find import find_runs
+from ..store.find import FoundRun, find_runs
 
 
-def chosen_runs(options: argparse.Namespace) -> tuple[list[Any], list[str]]:
+def chosen_runs(options: argparse.Namespace) -> tuple[list[FoundRun], list[str]]:
     try:
         runs, complaints = find_runs(options.paths or [Path("runs")])
     except FileNotFoundError as error:

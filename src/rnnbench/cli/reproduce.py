@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
 
 from ..analysis.render import export, to_markdown
 from ..config.overrides import split_sweep
@@ -14,10 +13,11 @@ from ..console import say
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
-from ..reproduction.declaration import load_declaration, table_names
-from ..reproduction.evaluate import measure_table, undecided
-from ..reproduction.readme import MADE, table_readme
-from ..reproduction.verdict_table import all_tables, cells_table
+from ..reproduction.declaration import Declaration, load_declaration, table_names
+from ..reproduction.evaluate import Results, measure_table, undecided
+from ..reproduction.readme import MADE, all_tables, table_readme
+from ..reproduction.table_runs import find_table_runs
+from ..reproduction.verdict_table import cells_table
 from .compare import print_complaints
 
 
@@ -28,7 +28,7 @@ def recall_lag_of(folder: Path) -> float:
     return float(recall_lag(folder))
 
 
-def print_results(own: Any, rows: list[str] | None, format: str) -> None:
+def print_results(own: Results, rows: list[str] | None, format: str) -> None:
     if format == "csv":  # contrasts have other columns
         cells = cells_table(own, rows)
         print(export([cells], "csv"))
@@ -61,7 +61,7 @@ def table_command(options: argparse.Namespace) -> int:
             own = measure_table(one, None)
             write_page(page, table_readme(own, to_markdown))
             print(page)
-            print_complaints(f"refused: {line}" for line in own.complaints)
+            print_complaints(f"refused: {line}" for line in own.runs.complaints)
         if options.collect or options.write:
             continue
         own = measure_table(one, runs, options.scale)
@@ -97,8 +97,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
         raise BadOption(f"nothing to run: no row has the scale {options.scale}")
     runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
     code, look = 0, 0
-    todo, own = list(cells), measure_table(table, runs, options.scale)
-    here = measure_table(table, runs, options.scale, committed=False) if options.again else own
+    todo, own = list(cells), find_table_runs(table, runs, options.scale)
+    here = find_table_runs(table, runs, options.scale, committed=False) if options.again else own
     while todo:
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
@@ -121,17 +121,17 @@ def reproduce_command(options: argparse.Namespace) -> int:
             code = max(code, ended)
         if options.estimate:
             return code
-        look += 1
-        own = here = measure_table(table, runs, options.scale)
+        look, results = look + 1, measure_table(table, runs, options.scale)
+        own = here = results.runs
         if options.again:
             break
-        open_ = undecided(own, rows)
+        open_ = undecided(results, rows)
         todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
-    print_results(own, [row for row in rows if row in own.rows], "terminal")
+    print_results(results, [row for row in rows if row in results.rows], "terminal")
     return code
 
 
-def _ladders(table: Any) -> list[str]:
+def _ladders(table: Declaration) -> list[str]:
     return [row for row, about in table.grid.rows.items() if about.ladder]
 
 

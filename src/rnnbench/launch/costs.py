@@ -6,11 +6,10 @@ import contextlib
 import itertools
 import os
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..store.record import DamagedRecord
+from ..store.record import DamagedRecord, Record
 from ..store.run_folder import RunFolder
 from .manifest import Job
 
@@ -42,11 +41,10 @@ def expect_costs(jobs: Sequence[Job]) -> int:
     return len(known)
 
 
-def gpu_need(record: Mapping[str, Any]) -> int:
+def gpu_need(record: Record) -> int:
     """Bytes of a GPU that a run like that of `record` needs; 0 where it does not tell."""
-    if record["hardware"]["device"] != "cuda" or not record["speed"]["peak_memory_bytes"]:
-        return 0
-    return int(record["speed"]["peak_memory_bytes"]) + CONTEXT
+    peak = record["speed"]["peak_memory_bytes"]
+    return int(peak) + CONTEXT if peak and record["hardware"]["device"] == "cuda" else 0
 
 
 def sequence_steps(job: Job) -> int:
@@ -61,11 +59,12 @@ def recorded_costs(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict
     by_place: dict[Path, list[float]] = {}
     for place in places:
         for folder in sister_folders(place):
-            with contextlib.suppress(DamagedRecord, OSError, LookupError, TypeError):
+            with contextlib.suppress(DamagedRecord, OSError):
                 record = RunFolder(folder).record()
-                if record and record["status"] == "finished":
-                    by_setting.setdefault(record["setting"], []).append(record["speed"]["seconds"])
-                    by_place.setdefault(place, []).append(record["speed"]["seconds"] / record["steps"])
+                seconds = record["speed"]["seconds"] if record and record["status"] == "finished" else None
+                if record and seconds and record["steps"] > 0:
+                    by_setting.setdefault(record["setting"], []).append(seconds)
+                    by_place.setdefault(place, []).append(seconds / record["steps"])
                     needs[record["setting"]] = max(needs.get(record["setting"], 0), gpu_need(record))
     return by_setting, by_place, needs
 

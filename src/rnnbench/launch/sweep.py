@@ -18,7 +18,7 @@ from ..options import BadOption
 from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
 from ..store.lease import try_locks
-from ..store.record import digest
+from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import prepare_sweep, print_estimate
@@ -102,7 +102,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
                 raise CompactHydraException(str(error)) from None
             print(f"rnnbench: {error}", file=sys.stderr)
             sys.exit(1)
-        return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+        return headline_score(record) if record else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
     try:
@@ -114,7 +114,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
     return 0
 
 
-def execute_or_exit(settings: Settings) -> dict[str, Any] | None:
+def execute_or_exit(settings: Settings) -> Record | None:
     """The run's record; ends the program where a signal asked for that."""
     from ..run.execute import execute
 

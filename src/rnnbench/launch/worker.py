@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..options import BadOption
+from ..store.record import Record, headline_score
 
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
 
@@ -65,9 +66,9 @@ def start_work(answer: Connection, output: Connection, environment: Mapping[str,
     getattr(jobs, work)(answer, argument)
 
 
-def job_score(record: Mapping[str, Any] | None) -> float | None:
+def job_score(record: Record | None) -> float | None:
     """What Hydra gets as a job's value."""
-    return record["scores"]["test"][record["task"]["headline"]] if record and record["scores"]["test"] else None
+    return headline_score(record) if record else None
 
 
 # Starting processes

@@ -10,11 +10,11 @@ from typing import Any
 from ..config.schema import HASHED, NAMING
 from ..options import BadOption
 from ..store.find import find_runs
-from ..store.record import digest, plain, write_atomically
+from ..store.record import Record, digest, plain, write_atomically
 from .declaration import Declaration, metric_of, places_of
-from .evaluate import measure_table
 from .grid import FROM_LOGS
 from .metrics import logged_values
+from .table_runs import find_table_runs
 
 DOUBLED = {"model": ("options",)}  # parts of a record that stand in its config too
 KEPT_OUT = ("network", "train")
@@ -36,29 +36,29 @@ def measure_metric(folder: Path, metric: str, recall_lag: Callable[[Path], float
     return float(recall_lag(folder))
 
 
-def scrubbed_record(record: Mapping[str, Any], measures: Mapping[str, float], declared: Mapping[str, str]) -> dict[str, Any]:
+def scrubbed_record(record: Record, measures: Mapping[str, float | None], declared: Mapping[str, str]) -> Record:
     """A record to be shown to all: nothing of accounts or folders, nothing twice, no option that is as it is by default; with
     numbers from its log and the digests of the rows that it was taken for (`declared`), sealed anew.
 
     ValueError where its settings name a path: those cannot be changed without making another run of it.
     """
-    own = {**record["config"], "tracker": {"name": "none"}}
+    own: dict[str, Any] = {**record["config"], "tracker": {"name": "none"}}
     for key, value in own["task"].items():
         if isinstance(value, str) and value.startswith(("/", "~", ".")):
             raise ValueError(f"task.{key}={value}: a path of one machine; name data by what is known everywhere")
     for group in HASHED:
         named = {key: own[group][key] for key in NAMING.get(group, ())}
         own[group] = named | {key: own[group][key] for key in own[group] if f"{group}.{key}" in record["departures"]}
-    kept = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
+    kept: dict[str, Any] = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
     kept |= {part: {k: v for k, v in kept[part].items() if k not in keys} for part, keys in DOUBLED.items()}
     kept |= {"config": own, "measures": dict(sorted(measures.items())), "declared": {**record.get("declared", {}), **declared}}
     kept["sealed_before"] = record.get("sealed_before", record["checksum"])
-    body: dict[str, Any] = plain(kept)
+    body: Any = plain(kept)
     body["checksum"] = digest(body)
     return body
 
 
-def record_line(record: Mapping[str, Any]) -> str:
+def record_line(record: Record) -> str:
     return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -78,8 +78,8 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
     BadOption where a line there is damaged, or of a schema that is not known here: it is not to be lost without a word.
     """
 
-    own, path, refused = measure_table(table, runs), table.folder / "results.jsonl", []
-    kept: dict[str, list[dict[str, Any]]] = {}
+    own, path, refused = find_table_runs(table, runs), table.folder / "results.jsonl", []
+    kept: dict[str, list[Record]] = {}
     there, damaged = find_runs([path]) if path.exists() else ([], [])
     if damaged:
         raise BadOption(f"{damaged[0]}; nothing is collected until that line is mended or removed")
@@ -91,6 +91,7 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
         now = {f"{table.name}/{found.cell.row}": table.digest(found.cell.row)}
         for seed, folder in found.folders.items():
             record = found.runs[seed].record
+            assert record is not None  # a cell has recorded runs only
             old = kept.get(record["id"], [])
             if len(old) > 1:
                 continue  # they disagree, and are refused
@@ -104,8 +105,8 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
                     kept[record["id"]] = [scrubbed_record(record, numbers, declared)]
             except (ValueError, OSError) as error:
                 refused.append(f"{folder}: {error}")
-    found = [record for same in kept.values() for record in same]
-    if found:
-        write_page(path, "".join(f"{line}\n" for line in sorted(map(record_line, found))))
+    records = [record for same in kept.values() for record in same]
+    if records:
+        write_page(path, "".join(f"{line}\n" for line in sorted(map(record_line, records))))
     complaints = [*own.complaints, *refused]
-    return f"{path}: {len(found)} records, {len(found) - before} of them new, {len(complaints)} complaints", complaints
+    return f"{path}: {len(records)} records, {len(records) - before} of them new, {len(complaints)} complaints", complaints

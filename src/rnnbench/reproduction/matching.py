@@ -8,19 +8,19 @@ and two records of one seed must agree. Torch is never imported.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..analysis.formatting import format_seeds
-from ..analysis.grouping import PARTS, result_key, trained_with
+from ..analysis.grouping import result_key, trained_with
 from ..config.budget import TOLERANCE, parse_count
 from ..config.identity import setting_identity
 from ..groups import BudgetSettings
 from ..options import BadOption
 from ..store.find import FoundRun
-from ..store.record import DamagedRecord, canonical, digest
+from ..store.record import DamagedRecord, Record, canonical, digest
 from .declaration import CellSpec, Declaration, cell_settings
 from .metrics import metric_value, nearly_equal, time_per_step
 
@@ -65,16 +65,16 @@ class CellRuns:
             yield "; ".join([f"{self.cell.name} at {self.cell.scale} scale: {alike}", *other])
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """Of its runs, by seed."""
         return [run.record for _, run in sorted(self.runs.items()) if run.record]
 
     @property
-    def finished(self) -> list[dict[str, Any]]:
+    def finished(self) -> list[Record]:
         return [record for record in self.records if record["status"] == "finished"]
 
     @property
-    def diverged(self) -> list[dict[str, Any]]:
+    def diverged(self) -> list[Record]:
         return [record for record in self.records if record["status"] == "diverged"]
 
     @property
@@ -137,9 +137,6 @@ def match_runs(
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
             continue  # unfinished, or a search's trial
-        if lacking := _lacking(run.record):
-            complaints.append(f"{run.path}: its record lacks {', '.join(lacking)}")
-            continue
         parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
             by_setting.setdefault(key, []).append(run)
@@ -176,36 +173,25 @@ def match_runs(
 
 def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
     """Puts the run of `seed` where it belongs; complaints. What is committed comes before what was run again elsewhere."""
+    results = {id(run): result_key(run.record) for run in runs if run.record}
     committed = [run for run in runs if not run.path.is_dir()]
-    kinds = {result_key(run.record or {}) for run in committed or runs}
+    kinds = {results[id(run)] for run in committed or runs}
     if len(kinds) > 1:
         where = ", ".join(sorted({str(run.path) for run in runs}))
         return [f"{measured.cell.name} seed {seed}: {len(kinds)} records disagree; none counts: {where}"]
     counts = measured.runs[seed] = [*committed, *runs][0]
+    sealed_before = counts.record.get("sealed_before") if counts.record else None
     for run in (run for run in runs if run.path.is_dir()):
-        if result_key(run.record or {}) == result_key(counts.record or {}):
+        if results[id(run)] == results[id(counts)]:
             measured.folders[seed] = run.path
-        if committed and (run.record or {}).get("checksum") != (counts.record or {}).get("sealed_before"):
+        if committed and run.record and run.record["checksum"] != sealed_before:
             before = measured.repeats.get(seed)  # of several, one that gave something else
-            if before is None or result_key(before.record or {}) == result_key(counts.record or {}):
+            if before is None or results[id(before)] == results[id(counts)]:
                 measured.repeats[seed] = run
     return []
 
 
-def _lacking(record: Mapping[str, Any]) -> list[str]:
-    """Parts that a table reads and the record does not have."""
-    lacking = PARTS - set(record)
-    inside = {"task": ("headline", "direction", "floor", "fingerprint"), "model": ("parameters",), "speed": ("seconds",)}
-    inside |= {"scores": ("test",)}
-    for part, names in inside.items():
-        if part not in lacking:
-            lacking |= {f"{part}.{name}" for name in names if not isinstance(record[part], dict) or name not in record[part]}
-    if record.get("status") not in ("finished", "diverged"):
-        lacking.add("status")
-    return sorted(lacking)
-
-
-def _within(wanted: BudgetSettings, record: Mapping[str, Any]) -> bool:
+def _within(wanted: BudgetSettings, record: Record) -> bool:
     """Whether a run's width is the one that the budget gives."""
     if record["config"]["budget"] == asdict(wanted):
         return True
@@ -215,13 +201,14 @@ def _within(wanted: BudgetSettings, record: Mapping[str, Any]) -> bool:
     return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted.embeddings
 
 
-def _wrong(record: Mapping[str, Any], data: str) -> str:
+def _wrong(record: Record, data: str) -> str:
     """Why the record is not what it says, or not of the row's data; empty where it is."""
     about, own = record["task"], record["config"]
     try:
         now = setting_identity(own, about["fingerprint"])
     except (KeyError, OSError) as error:
         return f"its settings are not known to this version ({error})"
+    part: Literal["task", "model"]
     for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):
         if record[part]["version"] != version:
             return f"{part} {record[part]['name']} version {record[part]['version']}, and this is version {version}"

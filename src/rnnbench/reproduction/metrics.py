@@ -6,10 +6,10 @@ import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..analysis.grouping import trained_with
 from ..store.find import FoundRun
+from ..store.record import Record
 from ..store.run_folder import LogRow, RunFolder
 from .grid import FROM_LOGS, TIMES
 
@@ -21,7 +21,7 @@ def nearly_equal(one: float | None, other: float | None) -> bool:
     return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-4))
 
 
-def time_per_step(record: Mapping[str, Any], metric: str) -> int:
+def time_per_step(record: Record, metric: str) -> int:
     """What one of TIMES counts in a step."""
     return int(trained_with(record, "batch_size")) if metric == "sequences_to_solve" else 1
 
@@ -34,8 +34,10 @@ def metric_value(run: FoundRun, metric: str, folder: Path | None = None) -> floa
         return float(record["status"] == "diverged")
     if metric == "solved":
         return None if record["solved"] is None else float(record["solved"])
-    if metric in ("parameters", "multiply_adds", "state_size"):
-        return float(record["model"][metric])
+    model = record["model"]
+    sizes = {"parameters": model["parameters"], "multiply_adds": model["multiply_adds"], "state_size": model["state_size"]}
+    if metric in sizes:
+        return float(sizes[metric])
     if metric.startswith(FROM_LOGS) or metric == "recall_lag":
         kept = record.get("measures", {})
         if metric in kept or metric == "recall_lag" or folder is None:

@@ -1,4 +1,4 @@
-"""A table's README."""
+"""All tables of a declared table in the order in which they are read, and its README."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ..analysis.formatting import format_duration, format_seeds
-from ..analysis.intervals import against_floor
 from ..analysis.table import Table
-from .evaluate import Results, cell_estimate, cell_floor
-from .matching import CellRuns
-from .verdict_table import all_tables, cell_text, summary_text, verdict_counts
+from .cell_results import CellResult
+from .claim_table import claims_table, contrasts_table, verdict_counts
+from .evaluate import Results
+from .ladder_table import ladder_tables
+from .verdict_table import cell_text, cells_table, summary_text
 
 MADE = "<!-- made by `rnnbench table"
 
 
-# The README
+def all_tables(own: Results, rows: Sequence[str] | None = None) -> list[Table]:
+    """Claims, contrasts, cells and ladders; cells before contrasts where no claim is made."""
+    claims, cells, contrasts = claims_table(own, rows), cells_table(own, rows), contrasts_table(own, rows)
+    found = [claims, contrasts, cells] if claims else [cells, contrasts]
+    return [one for one in [*found, *ladder_tables(own, rows)] if one]
 
 
 def table_readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
@@ -46,8 +51,8 @@ def table_readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> st
     lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
     for row, about in grid.rows.items():
         lines += [f'<a id="{row}"></a>**{about.title}** (declaration {table.digest(row)})', ""]
-        for measured in own.of_row(row):
-            lines += _repeat(own, measured)
+        for cell in own.cells[row]:
+            lines += _repeat(own, cell)
         lines.append("")
         if about.ladder:
             lines += [f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
@@ -70,26 +75,25 @@ def _matrix(own: Results) -> Iterator[str]:
     for row, about in own.table.grid.rows.items():
         if isinstance(about.columns, dict):
             continue
-        there = {m.cell.column: m for m in own.of_row(row)}
+        there = {cell.runs.cell.column: cell for cell in own.cells[row]}
         cells = []
         for name in columns:
-            measured = there.get(name)
-            if measured is None:
+            cell = there.get(name)
+            if cell is None:
                 cells.append("")
-            elif not measured.runs:
+            elif not cell.runs.runs:
                 cells.append("·")
             else:
-                found, level = cell_estimate(own, measured), cell_floor(own, measured)
-                at = " at floor" if found and level is not None and against_floor(found, level) == "at" else ""
-                mark = {"paper": "", "laptop": " ᴸ", "smoke": " ˢ"}[measured.cell.scale]
-                cells.append(f"[{cell_text(own, measured).split(' [')[0]}](#{row}){at}{mark}")
+                at = " at floor" if cell.against_floor == "at" else ""
+                mark = {"paper": "", "laptop": " ᴸ", "smoke": " ˢ"}[cell.runs.cell.scale]
+                cells.append(f"[{cell_text(cell).split(' [')[0]}](#{row}){at}{mark}")
         yield f"| [{about.title}](#{row}) | {' | '.join(cells)} |"
     yield ""
     yield "ᴸ: laptop scale, a reduction of the paper's setting that the row names. ·: not run yet."
 
 
-def _repeat(own: Results, measured: CellRuns) -> Iterator[str]:
-    cell = measured.cell
+def _repeat(own: Results, result: CellResult) -> Iterator[str]:
+    measured, cell = result.runs, result.runs.cell
     command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     if runs:

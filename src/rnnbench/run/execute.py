@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import io
 import math
 import os
@@ -26,26 +25,26 @@ from rnnbench.tasks.task import Task
 
 from ..config.settings import Choice, Settings
 from ..console import say
-from ..models.registry import MODELS
-from ..networks.cost import forget_peak, multiply_adds, peak_memory, state_size
+from ..networks.cost import forget_peak, peak_memory
 from ..store.lease import Held, Lost
-from ..store.record import DamagedRecord
+from ..store.record import ChangeRecord, DamagedRecord, Record, ScoresRecord, SpeedRecord
 from ..store.run_folder import RunFolder
 from ..tracking.make import make_tracker
 from ..tracking.tracker import SUMMARY, Run, Tracker, TrackerUnavailable
+from .build_record import build_record
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import Journal, restore_checkpoint, trusted_checkpoint
 from .plan import Plan, new_network, plan_run
 from .process_settings import configure_process
-from .provenance import provenance, surroundings
+from .provenance import provenance
 from .ranks import follow, following_ranks, launched_rank
 
 if TYPE_CHECKING:
     from ..training.learner import Learner
 
 
-def execute(settings: Settings) -> dict[str, Any] | None:
+def execute(settings: Settings) -> Record | None:
     """Runs `settings` to their record; None where another live process holds the run.
 
     Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
@@ -122,7 +121,7 @@ def describe_error(error: Exception) -> str:
     return first if plain else f"{type(error).__name__}: {first}"
 
 
-def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> dict[str, Any]:
+def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> Record:
     with quick_imports():  # Lightning, which an answer from the record does not need
         from ..training.endings import Diverged, Interrupted
         from ..training.learner import Learner
@@ -150,7 +149,7 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.set else ""
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    scores: dict[str, Any] = {"validation": learner.selection.best.get("scores"), "test": None}
+    scores: ScoresRecord = {"validation": learner.selection.best.get("scores"), "test": None}
     status, diverged, ending = "finished", None, "failed"
     shown = _shown(planned)
     try:
@@ -160,57 +159,31 @@ def _train(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[
         forget_peak()
         try:
             with following_ranks(settings, place):
-                scores = train(learner, settings.trainer, progress, settings.test)
+                trained = train(learner, settings.trainer, progress, settings.test)
+                scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
         except Diverged as error:
             status, diverged = "diverged", error.step
             scores["validation"] = learner.selection.best.get("scores")
-        record = {
-            **identity,
-            "status": status,
-            "seed": config["seed"],
-            "sweep": config["sweep"],
-            "task": {
-                "name": config["task"]["name"],
-                "version": task.version,
-                "options": {key: value for key, value in config["task"].items() if key != "name"},
-                **{key: getattr(task, key) for key in ("structure", "headline", "direction", "unit", "fingerprint")},
-                "floor": floor,  # on the test split, against which scores are held
-                "expected_floor": task.floor,  # of sequences without end, where they are generated
-                "about": task.about(),
-                **({"vectors": pretrained} if pretrained else {}),  # how many of its symbols began with a pretrained one
-            },
-            "model": {
-                "name": config["model"]["name"],
-                "mechanism": config["model"]["mechanism"],
-                "version": MODELS[config["model"]["mechanism"]].version,
-                "options": {key: value for key, value in config["model"].items() if key not in ("name", "mechanism")},
-                "parameters": parameters,
-                "state_size": state_size(network),
-                "multiply_adds": multiply_adds(network),
-            },
-            "network": config["network"],
-            "train": config["train"],
-            "config": shown.config,
-            "departures": settings.departures,
-            "steps": learner.step,
-            "best_step": learner.selection.best.get("step"),
-            "diverged_step": diverged,
-            "scores": scores,
-            "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-            "solved": None if never_solved(task) else learner.selection.solved_step is not None,  # on validation
-            "solved_on_test": scores["test"] is not None and task.solved(scores["test"]),
-            "solved_step": learner.selection.solved_step,
-            "seconds_to_solved": learner.selection.seconds_to_solved,
-            "speed": speed(learner),
-            **surroundings(learner.trains_on),
-            "process": dict(process),
-            "changes": changes,
-            "started": started.isoformat(timespec="seconds"),
-            "ended": now().isoformat(timespec="seconds"),
-        }
-        record = folder.finish(record)
+        body = build_record(
+            planned,
+            network,
+            learner,
+            config=shown.config,
+            pretrained=pretrained,
+            floor=floor,
+            scores=scores,
+            weights=weights,
+            diverged_step=diverged,
+            solvable=not never_solved(task),
+            speed=speed(learner),
+            process=process,
+            changes=changes,
+            started=started,
+            ended=now(),
+        )
+        record = folder.finish(body)
         folder.drop_checkpoints()
         ending = status
         say(f"{name}  {result_text(record)}")
@@ -237,7 +210,7 @@ def _shown(planned: Plan) -> Run:
     return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.settings.sweep)
 
 
-def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[dict[str, Any]]:
+def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[ChangeRecord]:
     """What changed under a run since it began; RunFailed where its checkpoint was made by others, and that is not accepted."""
     before = checkpoint["made_by"]
     differing = [f"{name}: {before.get(name)} -> {present[name]}" for name in present if before.get(name) != present[name]]
@@ -258,18 +231,20 @@ def never_solved(task: Task) -> bool:
     return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
 
 
-def speed(learner: Learner) -> dict[str, float | None]:
+def speed(learner: Learner) -> SpeedRecord:
     """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
     seconds = learner.clock.seconds or math.nan
     sequences, tokens = learner.clock.totals
-    return {
+    found: SpeedRecord = {
         "seconds": learner.clock.seconds,
         "steps_per_second": learner.clock.pace,
         "sequences_per_second": sequences / seconds,
         "tokens_per_second": tokens / seconds,
         "peak_memory_bytes": peak_memory(learner.trains_on),
-        **({"characters_per_second": written} if (written := learner.reporter.characters_per_second) else {}),  # when it writes
     }
+    if written := learner.reporter.characters_per_second:
+        found["characters_per_second"] = written
+    return found
 
 
 def result_text(record: Mapping[str, Any]) -> str:

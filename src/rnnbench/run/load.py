@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -15,6 +14,7 @@ from rnnbench.tasks.task import Task
 from ..config.checks import resolve
 from ..config.identity import versions
 from ..networks.trainable import TrainableNetwork
+from ..store.record import Record, Scores
 from ..store.run_folder import LogRow, RunFolder
 from .plan import make_network, make_task, new_network
 
@@ -25,13 +25,13 @@ class Trained:
 
     network: TrainableNetwork
     task: Task
-    record: dict[str, Any]
+    record: Record
     rows: list[LogRow]
     at_hand: bool = True  # its data; without them the task has no batches
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """The scores on the test split."""
+    def metrics(self) -> Scores | None:
+        """The scores on the test split; None where it was not read."""
         return self.record["scores"]["test"]
 
 

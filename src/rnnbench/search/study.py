@@ -38,7 +38,7 @@ from ..launch.status import last_step
 from ..launch.worker import WorkerProcess, call_in_process
 from ..options import BadOption
 from ..store.lease import Lease, Watch, take
-from ..store.record import digest, write_atomically
+from ..store.record import Record, digest, write_atomically
 from ..version import __version__
 from .space import Dimension
 
@@ -239,7 +239,7 @@ class Study:
                         running.process.signal(signal.SIGTERM)
         running.reported = min(len(rows), running.reported) if running.process is None else len(rows)
 
-    def tell(self, running: Running, record: dict[str, Any]) -> None:
+    def tell(self, running: Running, record: Record) -> None:
         assert record["scores"]["test"] is None, "a trial read the test split"
         if running.pruned:
             self.end(running, TrialState.PRUNED, "pruned")
@@ -247,7 +247,7 @@ class Study:
             state = TrialState.PRUNED if running.seen else TrialState.FAIL
             self.end(running, state, f"diverged at step {record['diverged_step']}")
         else:
-            self.end(running, TrialState.COMPLETE, "", record["scores"]["validation"][record["task"]["headline"]])
+            self.end(running, TrialState.COMPLETE, "", (record["scores"]["validation"] or {})[record["task"]["headline"]])
 
     def end(self, running: Running, state: TrialState, why: str, value: float | None = None) -> None:
         with self.lock:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .record import DamagedRecord, verified
+from .record import Config, DamagedRecord, Record, verified
 from .run_folder import RunFolder
 
 
@@ -17,8 +16,8 @@ class FoundRun:
     """A run that was found: its folder, its settings, and its record unless it is unfinished."""
 
     path: Path
-    config: dict[str, Any]
-    record: dict[str, Any] | None
+    config: Config
+    record: Record | None
 
 
 def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
@@ -39,10 +38,9 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
         for folder in run_folders(path, complaints):
             try:
                 record = RunFolder(folder).record()
-                config = record["config"] if record else RunFolder(folder).config()
-            except (DamagedRecord, OSError, UnicodeDecodeError, KeyError) as error:
-                missing = f"{folder / 'record.json'}: it lacks " * isinstance(error, KeyError)
-                complaints.append(missing + " ".join(str(error).split()))
+                config: Config = record["config"] if record else RunFolder(folder).config()
+            except (DamagedRecord, OSError, UnicodeDecodeError) as error:
+                complaints.append(" ".join(str(error).split()))
                 continue
             runs.append(FoundRun(folder, config, record))
     return runs, complaints
@@ -55,8 +53,6 @@ def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> No
             runs.append(FoundRun(path, record["config"], record))
         except DamagedRecord as error:
             complaints.append(str(error))
-        except KeyError as error:
-            complaints.append(f"{path}:{number}: it lacks {error}")
 
 
 def run_folders(

@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 
 from .lease import Lease, held
-from .record import SCHEMA, DamagedRecord, canonical, digest, plain, verified, write_atomically
+from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
 LogRow = dict[str, Any]
@@ -45,7 +45,7 @@ class RunFolder:
     def weights(self) -> Path:
         return self.path / "model.safetensors"
 
-    def start(self, config: Mapping[str, Any]) -> None:
+    def start(self, config: Config) -> None:
         """Makes the folder and writes config.yaml."""
         self.check()  # before there is a folder again
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class RunFolder:
         self._write("config.yaml", text.encode())
         (self.path / "failure.json").unlink(missing_ok=True)
 
-    def keep(self, kept: Mapping[str, Any]) -> None:
+    def keep(self, kept: Mapping[str, object]) -> None:
         """Writes vocabulary.json, if there is anything in it."""
         if kept:
             self._write("vocabulary.json", json.dumps(kept, ensure_ascii=False).encode())
@@ -65,7 +65,7 @@ class RunFolder:
             return kept if isinstance(kept, dict) else None
         return None
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
         path = self.path / "config.yaml"
         try:
@@ -169,15 +169,15 @@ class RunFolder:
 
     # the record
 
-    def finish(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def finish(self, record: RecordBody) -> Record:
         """Writes record.json, once: FileExistsError if there is one already."""
-        body = plain({"schema": SCHEMA, **record})
+        body: Record = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
         text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         self._write("record.json", text.encode(), once=True)
         return body
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
         path = self.path / "record.json"
         try:

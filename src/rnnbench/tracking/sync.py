@@ -8,14 +8,14 @@ Then it is read again: only what was found to be equal is called level.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..store.lease import Held
-from ..store.record import DamagedRecord
-from ..store.run_folder import RunFolder
-from .tracker import SUMMARY, Run, TrackerUnavailable, finite, is_table
+from ..store.record import Config, DamagedRecord
+from ..store.run_folder import LogRow, RunFolder
+from .tracker import SUMMARY, MirrorRow, Run, TrackerUnavailable, finite, is_table
 from .wandb_tracker import Copy, WandbTracker, noted_place, read_copy, remove_replaced, renew_id, why_silent
 
 PATIENCE = 60.0  # seconds for the server to take a run, and as long again for every RATE rows
@@ -36,7 +36,7 @@ class Local:
     status: str
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> LogRow:
         """The last value of each column, and the results."""
         latest = {key: value for row in self.rows for key, value in row.items()}
         return needs_checking({**latest, **self.results, "status": self.status})
@@ -55,12 +55,12 @@ class Local:
             return "config"
         return "" if there.summary == self.summary else "summary"
 
-    def made(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def made(self, row: MirrorRow) -> LogRow:
         """The deterministic part of a row."""
         return {key: value for key, value in needs_checking(row).items() if key not in self.timed}
 
 
-def needs_checking(row: Mapping[str, Any]) -> dict[str, Any]:
+def needs_checking(row: MirrorRow) -> LogRow:
     """A row without its empty places, and without tables of texts, of which W&B makes files."""
     return {key: value for key, value in finite(row).items() if value is not None and not is_table(value)}
 
@@ -68,7 +68,7 @@ def needs_checking(row: Mapping[str, Any]) -> dict[str, Any]:
 def read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
     """What the files of a run say; DamagedRecord where they cannot be trusted."""
     record = folder.record()
-    config = record["config"] if record else folder.config()
+    config: Config = record["config"] if record else folder.config()
     public = {key: value for key, value in config.items() if key not in PRIVATE}
     identity = record["id"] if record else config["id"]
     name = f"{config['task']['name']}/{config['model']['name']}/s{config['seed']}"

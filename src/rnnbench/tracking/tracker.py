@@ -7,10 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 STOPPED = ("failed", "interrupted")  # the server shows these as failed; any other status is a result, diverged too
-SUMMARY = ("scores", "steps", "solved_step")  # what a mirror's summary holds of a record, beside the last rows and the status
+SUMMARY: tuple[Literal["scores", "steps", "solved_step"], ...] = (
+    "scores",
+    "steps",
+    "solved_step",
+)  # what a mirror's summary holds of a record, beside the last rows and the status
 
 MirrorRow = Mapping[str, Any]
 

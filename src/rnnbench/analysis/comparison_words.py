@@ -1,0 +1,79 @@
+"""What a comparison says in words: its captions, what is missing from it, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .formatting import format_seeds, option_text
+from .grouping import ModelResults, TaskResults, stopped_when_solved
+from .intervals import ENOUGH, NEAR, Estimate
+from .table import Cell
+
+RANKED = (
+    "the best and worst place that differences of means significant at 5 % allow (Welch's t test, Holm's correction over all "
+    "pairs); none for one seed, at the floor, or where a run diverged or was refused."
+)
+
+
+def comparison_caption(block: TaskResults) -> str:
+    if block.task is None:
+        return f"no run has finished yet · {_options(block.options)}".strip(" ·")
+    unit = f" ({block.task['unit']})" if block.task["unit"] else ""
+    better = "lower" if block.lower_is_better else "higher"
+    records = [record for entry in block.entries for record in entry.records]
+    shared = (
+        {
+            key: value
+            for key, value in records[0]["departures"].items()
+            if not key.startswith("task.") and all(record["departures"].get(key) == value for record in records)
+        }
+        if records
+        else {}
+    )
+    parts = [f"test {block.headline}{unit}, {better} is better", _options(block.options)]
+    parts.append(f"every run: {_options(shared)}" if shared else "")
+    return " · ".join(part for part in parts if part)
+
+
+def _options(options: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={option_text(value)}" for key, value in options.items())
+
+
+def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
+    """What this entry lacks, in words."""
+    if missing := block.wanted(entry) - entry.seeds:
+        yield f"{entry.label}: {format_seeds(missing)} missing"
+    if entry.unfinished:
+        yield f"{entry.label}: {format_seeds(run.config['seed'] for run in entry.unfinished)} unfinished"
+    for run in entry.diverged:
+        step = run.record["diverged_step"] if run.record else None
+        yield f"{entry.label}: seed {run.config['seed']} diverged{'' if step is None else f' at step {step}'}"
+    if entry.refused:
+        yield f"{entry.label}: {format_seeds(entry.refused)} refused"
+
+
+def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimates: Mapping[str, Estimate]) -> Iterable[str]:
+    """How to read this table: only what applies to it."""
+    records = [record for entry in block.entries for record in entry.records]
+    verdicts = {row[3].text for row in rows}
+    estimators = {estimate.estimator for estimate in estimates.values()}
+    if "mean" in estimators:
+        yield "[ ] is a 95 % interval: Student's t over seeds; Wilson's for the share solved."
+    if "interquartile mean" in estimators:
+        yield f"Scores are interquartile means with 95 % BCa bootstrap intervals ({ENOUGH} seeds or more in every row)."
+    if "one seed" in estimators:
+        yield "A score without an interval is one seed: it settles nothing."
+    if any(row[1].text for row in rows):
+        yield f"Sorted by score; #: {RANKED}"
+    if "at" in verdicts:
+        yield f"at: the interval holds the floor and stays within {100 * NEAR:.0f} % of it."
+    if "undecided" in verdicts:
+        yield "undecided: the interval does not exclude the floor, or there is none."
+    if any(entry.diverged for entry in block.entries):
+        yield "A diverged run is in no mean; it counts as not solved."
+    if any(record["solved"] is not None for record in records):
+        yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
+    if any(stopped_when_solved(record) for record in records):
+        yield "Runs stop when validation says solved: beyond that, scores are not to be ranked by; time and share solved are."
+    if 0 < sum(bool(record["solved"]) for record in records) < len(records):
+        yield "to solve: the median of the seeds that solved it."

@@ -1,0 +1,107 @@
+"""The record of a run: what was planned, what training came to, and what it ran on."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from ..models.registry import MODELS
+from ..networks.cost import multiply_adds, state_size
+from ..store.record import ChangeRecord, Config, ModelRecord, RecordBody, ScoresRecord, SettingsRecord, SpeedRecord, TaskRecord
+from .plan import Plan
+from .provenance import surroundings
+
+if TYPE_CHECKING:
+    from ..training.learner import Learner  # imports Lightning, which an answer from the record does not need
+
+
+def build_record(
+    planned: Plan,
+    network: torch.nn.Module,
+    learner: Learner,
+    *,
+    config: Config,  # the settings, without folders of this machine
+    pretrained: dict[str, int] | None,
+    floor: float,
+    scores: ScoresRecord,
+    weights: bytes | None,
+    diverged_step: int | None,
+    solvable: bool,
+    speed: SpeedRecord,
+    process: Mapping[str, Any],
+    changes: Sequence[ChangeRecord],
+    started: datetime.datetime,
+    ended: datetime.datetime,
+) -> RecordBody:
+    """The record of a run that finished, or diverged at `diverged_step`; keys are in the order of record.json."""
+    about, settings, selection = surroundings(learner.trains_on), planned.settings, learner.selection
+    return {
+        "id": planned.id,
+        "setting": planned.setting,
+        "status": "finished" if diverged_step is None else "diverged",
+        "seed": settings.seed,
+        "sweep": settings.sweep,
+        "task": task_record(planned, floor, pretrained),
+        "model": model_record(planned, network),
+        "network": asdict(settings.network),
+        "train": asdict(settings.train),
+        "config": cast(SettingsRecord, config),  # checked by `resolve` before the run
+        "departures": settings.departures,
+        "steps": learner.step,
+        "best_step": selection.best.get("step"),
+        "diverged_step": diverged_step,
+        "scores": scores,
+        "weights": hashlib.sha256(weights).hexdigest() if weights else None,
+        "solved": selection.solved_step is not None if solvable else None,  # on validation
+        "solved_on_test": scores["test"] is not None and planned.task.solved(scores["test"]),
+        "solved_step": selection.solved_step,
+        "seconds_to_solved": selection.seconds_to_solved,
+        "speed": speed,
+        "versions": about["versions"],
+        "commit": about["commit"],
+        "hardware": about["hardware"],
+        "process": dict(process),
+        "changes": list(changes),
+        "started": started.isoformat(timespec="seconds"),
+        "ended": ended.isoformat(timespec="seconds"),
+    }
+
+
+def task_record(planned: Plan, floor: float, pretrained: dict[str, int] | None) -> TaskRecord:
+    """The task of `planned`; `floor` is that of its test split."""
+    task, chosen = planned.task, planned.settings.task
+    found: TaskRecord = {
+        "name": chosen.name,
+        "version": task.version,
+        "options": dict(chosen.options),
+        "structure": task.structure,
+        "headline": task.headline,
+        "direction": task.direction,
+        "unit": task.unit,
+        "fingerprint": task.fingerprint,
+        "floor": floor,
+        "expected_floor": task.floor,
+        "about": task.about(),
+    }
+    if pretrained:
+        found["vectors"] = pretrained
+    return found
+
+
+def model_record(planned: Plan, network: torch.nn.Module) -> ModelRecord:
+    """The model of `planned`, and the size of its network."""
+    settings = planned.settings
+    return {
+        "name": settings.setting,
+        "mechanism": settings.model.name,
+        "version": MODELS[settings.model.name].version,
+        "options": {**settings.stack, **settings.model.options},
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "state_size": state_size(network),
+        "multiply_adds": multiply_adds(network),
+    }
