@@ -10,7 +10,7 @@ import pytest
 from rnnbench.analysis.intervals import Estimate
 from rnnbench.analysis.significance import against_margin, difference_of_shares, holm, log_rank, seeds_needed
 from rnnbench.reproduction.verdicts import (
-    TestResult,
+    ContrastTest,
     Verdict,
     claim_verdict,
     compare_means,
@@ -213,7 +213,7 @@ def test_of_a_claim(words, expected):
 def test_it_says_how_many_seeds_it_would_take():
     answer = compare_shares([1.0] * 9 + [0.0], [1.0] * 6 + [0.0] * 4, None)
     assert takes(answer, 0.05) == f"about {seeds_needed(0.9, 0.6)} seeds each"
-    none = TestResult(Estimate(0.0, -1.0, 1.0, ""), 1.0, 1.0, 1.0, (5, 5))
+    none = ContrastTest(Estimate(0.0, -1.0, 1.0, ""), 1.0, 1.0, 1.0, (5, 5))
     assert takes(none, 0.05) == ""
     assert math.isnan(none.shows[0])
 

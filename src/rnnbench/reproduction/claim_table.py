@@ -11,7 +11,7 @@ from .contrast_results import ContrastResult
 from .declaration import metric_of, unreachable_contrasts
 from .evaluate import Results
 from .grid import Contrast
-from .verdicts import TestResult
+from .verdicts import ContrastTest
 
 CONTRASTS = (
     Column("row", ("row",), left=True),
@@ -73,7 +73,7 @@ def _contrast_line(own: Results, one: ContrastResult) -> tuple[Cell, ...]:
     )
 
 
-def _effect_text(answer: TestResult) -> str:
+def _effect_text(answer: ContrastTest) -> str:
     if answer.unit == "time":
         return {1: "slower", -1: "faster", 0: "–"}[answer.sign]
     return format_interval(answer.effect) + (" (log)" if answer.unit == "log" else "")

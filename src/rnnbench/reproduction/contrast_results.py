@@ -13,7 +13,7 @@ from .declaration import contrast_level, metric_of, places_of
 from .grid import RATES, TIMES, Contrast
 from .matching import CellRuns
 from .table_runs import TableRuns
-from .verdicts import TestResult, Verdict, claim_verdict, compare_means, compare_shares, compare_times, contrast_verdict
+from .verdicts import ContrastTest, Verdict, claim_verdict, compare_means, compare_shares, compare_times, contrast_verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ContrastResult:
     name: str
     about: Contrast
     scale: str
-    answer: TestResult | None
+    answer: ContrastTest | None
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction
     note: str = ""  # what a reader must know if it holds
@@ -103,7 +103,7 @@ def _ask(own: TableRuns, row: str, name: str, one: Contrast) -> ContrastResult:
     return ContrastResult(row, name, one, "", None, why)
 
 
-def _answer(metric: str, one: Contrast, sides: Sequence[CellRuns], level: float) -> TestResult:
+def _answer(metric: str, one: Contrast, sides: Sequence[CellRuns], level: float) -> ContrastTest:
     """Of sides with the same seeds; ValueError says why their runs do not answer.
 
     Pairs are made only where flipping their signs can reach `level` at all.

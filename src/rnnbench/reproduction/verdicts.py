@@ -125,7 +125,7 @@ def _open() -> Verdict:
 
 
 @dataclass(frozen=True)
-class TestResult:
+class ContrastTest:
     """What the runs say: the effect of a over b, and how likely one as large is by chance."""
 
     effect: Estimate
@@ -143,7 +143,7 @@ class TestResult:
 
 def compare_means(
     a: Sequence[float], b: Sequence[float] | float, margin: float | None, ratio: float | None, pairs: bool = False
-) -> TestResult:
+) -> ContrastTest:
     """The difference of two means, or with a `ratio` the logarithm of a / (b ratio); b may be a number.
 
     `pairs`: a[k] and b[k] share a seed, and are paired if that is shown to help. ValueError for fewer than two values.
@@ -165,28 +165,28 @@ def compare_means(
     effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
     same, far = (1.0, 1.0) if margin is None else against_margin(a, b, margin, paired)
     unit = "" if ratio is None else "log"
-    return TestResult(effect, found.p, same, far, (len(a), len(b)), unit, shows)
+    return ContrastTest(effect, found.p, same, far, (len(a), len(b)), unit, shows)
 
 
-def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> TestResult:
+def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> ContrastTest:
     """The difference of two shares. ValueError where either has no run."""
     if not a or not b:
         raise ValueError("a run of each at least")
     solved = (round(sum(a)), len(a), round(sum(b)), len(b))
     effect, p, same, far = difference_of_shares(*solved, margin)
-    return TestResult(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)))
+    return ContrastTest(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)))
 
 
-def compare_times(a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]]) -> TestResult:
+def compare_times(a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]]) -> ContrastTest:
     """Which takes longer, by log-rank; the effect is the sign only. ValueError where either has no run."""
     if not a[0] or not b[0]:
         raise ValueError("a run of each at least")
     p, longer = log_rank(*a, *b)
     shows = (time_to_solve(*a).value, time_to_solve(*b).value)
-    return TestResult(Estimate(float(longer), None, None, "log-rank"), p, 1.0, 1.0, (len(a[0]), len(b[0])), "time", shows)
+    return ContrastTest(Estimate(float(longer), None, None, "log-rank"), p, 1.0, 1.0, (len(a[0]), len(b[0])), "time", shows)
 
 
-def contrast_verdict(expect: str, answer: TestResult, p: float, count: int, level: float) -> Verdict:
+def contrast_verdict(expect: str, answer: ContrastTest, p: float, count: int, level: float) -> Verdict:
     """holds, fails, equivalent or undecided; `p` is the answer's own after Holm's correction over `count` contrasts.
 
     What is shown to be less than the margin is equivalent, however sure the difference is. Other questions than the one that
@@ -206,7 +206,7 @@ def contrast_verdict(expect: str, answer: TestResult, p: float, count: int, leve
     return Verdict("undecided", takes(answer, level / count), "warn")
 
 
-def takes(answer: TestResult, level: float) -> str:
+def takes(answer: ContrastTest, level: float) -> str:
     """How many seeds it would take to tell a from b, were the effect what it seems, at 80 % power."""
     one, other = answer.shows
     low, high, count = answer.effect.low, answer.effect.high, min(answer.counts)
