@@ -7,7 +7,7 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from ..config.schema import CHOICES, choice_names, find_option, option_keys
 from .parser import make_parser, verbs_of
@@ -99,7 +99,7 @@ def _values(key: str, before: Sequence[str]) -> list[str]:
     return [_typed(value) for value in few_values(option.annotation)] if option else []
 
 
-def few_values(annotation: Any) -> tuple[Any, ...]:
+def few_values(annotation: object) -> tuple[object, ...]:
     """The values of an annotation that has few."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
@@ -109,5 +109,5 @@ def few_values(annotation: Any) -> tuple[Any, ...]:
     return (True, False) if annotation is bool else (None,) if annotation is type(None) else ()
 
 
-def _typed(value: Any) -> str:
+def _typed(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

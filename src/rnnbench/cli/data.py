@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..config.compose import compose_jobs
 from ..options import BadOption
 
+if TYPE_CHECKING:
+    from rnnbench.tasks.task import Task
 
-def prepared_task(options: argparse.Namespace) -> Any:
+
+def prepared_task(options: argparse.Namespace) -> Task:
     """The task that the options name, its data at hand; BadOption where they cannot be had."""
     for word in options.options:
         if not word.startswith("task."):

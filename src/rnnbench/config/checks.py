@@ -13,6 +13,7 @@ from rnnbench.tasks import NAMES
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
 from ..options import BadOption, unknown
+from ..store.record import Config
 from ..tracking.make import TRACKERS
 from .budget import parse_count
 from .schema import LAUNCHERS, NAMING, SINGLE, SWEEPER, TUNING, choice_names, choice_settings, group_options, read_signature
@@ -28,7 +29,7 @@ LAUNCHING = (
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
-def resolve(composed: Mapping[str, Any]) -> Settings:
+def resolve(composed: Config) -> Settings:
     """Composed settings, checked against the signatures; BadOption for what is unknown, missing, mistyped or out of range."""
     checked: dict[str, Any] = {}
     for group in ("task", "model", "network", "train", "budget", "trainer", "tracker"):
@@ -51,12 +52,12 @@ def resolve(composed: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def with_model(settings: Settings, model: Mapping[str, Any]) -> Settings:
+def with_model(settings: Settings, model: Config) -> Settings:
     """The same settings with another model, as conf/model holds it."""
     return settings_of({**settings.plain(), "model": model})
 
 
-def settings_of(checked: Mapping[str, Any]) -> Settings:
+def settings_of(checked: Config) -> Settings:
     """Checked values as settings."""
     task, model, tracker = (dict(checked[group]) for group in ("task", "model", "tracker"))
     setting, mechanism = model.pop("name"), model.pop("mechanism")
@@ -179,7 +180,7 @@ def writable_folder(folder: str, option: str = "runs=") -> Path:
     return place
 
 
-def refuse_code(composed: Any, where: str = "") -> None:
+def refuse_code(composed: object, where: str = "") -> None:
     """BadOption if anything in the composed settings, Hydra's own included, names code that is not ours or Hydra's."""
     if isinstance(composed, Mapping):
         for key, value in composed.items():

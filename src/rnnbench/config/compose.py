@@ -15,7 +15,7 @@ from typing import Any
 from hydra import compose, initialize, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..options import BadOption
@@ -47,7 +47,7 @@ def _plain_node(node: Any) -> Any:
     return {key: value for key, value in plain.items() if key not in varying} if isinstance(plain, dict) else plain
 
 
-def refuse_changed_hydra(cfg: Any, choices: tuple[str, ...]) -> None:
+def refuse_changed_hydra(cfg: DictConfig, choices: tuple[str, ...]) -> None:
     """BadOption where a user's files change how Hydra itself is set: its logging, say, can name classes to be made."""
     launching = tuple(line for line in choices if line.startswith("hydra/"))
     (task, model) = (f"{group}={choice_names(group)[0]}" for group in ("task", "model"))

@@ -6,14 +6,12 @@ that is absent is as by default, one that is not known here makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..groups import NetworkSettings, TrainSettings
+from ..store.record import Config
 from .schema import HASHED, NAMING, group_options, read_signature
 
 
-def departures(config: Mapping[str, Any]) -> dict[str, Any]:
+def departures(config: Config) -> dict[str, object]:
     """What differs from the defaults in the signatures, by dotted name; a new option with a neutral default changes nothing."""
     found = {}
     for group in HASHED:
@@ -25,7 +23,7 @@ def departures(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def versions(config: Mapping[str, Any]) -> dict[str, int]:
+def versions(config: Config) -> dict[str, int]:
     """The versions of what makes a run's numbers."""
     return {
         "task": read_signature("task", config["task"]["name"]).constants["version"],
@@ -35,7 +33,7 @@ def versions(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def setting_identity(config: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+def setting_identity(config: Config, fingerprint: str) -> Config:
     """All that determines a run's numbers but the seed; its digest is the setting's id."""
     kinds = {"task": config["task"]["name"], "mechanism": config["model"]["mechanism"]}
     return {**kinds, "departures": departures(config), "versions": versions(config), "data": fingerprint}

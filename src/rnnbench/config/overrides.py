@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from ..options import BadOption
+from ..store.record import Config
 from .checks import CODE
 from .schema import CHOICES, choice_names
 from .words import HYDRA_GROUPS, Word, plain_words
@@ -61,7 +62,7 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
         yield from (list(job) for job in batch)
 
 
-def with_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]:
     """`settings` with the values that `overrides` give to some of them."""
     cfg = OmegaConf.create(dict(settings))
     for override in parse_overrides(overrides):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import sys
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSett
 from ..models.registry import mechanism_files
 from ..options import MISSING, BadOption, Option, Seed
 from ..signatures import Signature, dataclass_options, read_class
+from ..store.record import Config
 from ..tracking.make import TRACKERS
 from .yaml_files import read_yaml
 
@@ -69,7 +69,7 @@ SINGLE = {
 TUNING = 2**31  # seeds from here on are for searches, and for them only
 
 
-def group_options(group: str, settings: Mapping[str, Any]) -> dict[str, Option]:
+def group_options(group: str, settings: Config) -> dict[str, Option]:
     """The options of one part of the settings; which, depends on the name or mechanism that stands there.
 
     Parameters of a stack or mechanism without a default are no options: the program fills them in.
@@ -86,7 +86,7 @@ NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",
 
 
 @functools.cache
-def file_departures(group: str, name: str) -> Mapping[str, Any]:
+def file_departures(group: str, name: str) -> Config:
     """The departures in conf/<group>/<name>.yaml; none where there is no such file."""
     path = CONF / group / f"{name}.yaml"
     return load_yaml(path) if path.exists() else {}
@@ -125,7 +125,7 @@ def all_choices() -> dict[tuple[str, str], dict[str, Any]]:
     return {(group, name): choice_settings(group, name) for group in CHOICES for name in choice_names(group)}
 
 
-def default_settings(group: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+def default_settings(group: str, kind: Config) -> dict[str, Any]:
     plain = {name: option.default for name, option in group_options(group, kind).items()}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
@@ -145,18 +145,18 @@ def launcher_keys(name: str, prefix: str = "hydra.launcher") -> list[str]:
     )
 
 
-def option_keys(chosen: Mapping[str, Any]) -> list[str]:
+def option_keys(chosen: Config) -> list[str]:
     """Every dotted option there is for the chosen task, model, trainer and tracker."""
     return [*SINGLE, *(f"{group}.{key}" for group in (*UNNAMED, *CHOICES) for key in _known(group, chosen))]
 
 
-def find_option(key: str, chosen: Mapping[str, Any]) -> Option | None:
+def find_option(key: str, chosen: Config) -> Option | None:
     """What is known of a dotted option beside the chosen task, model, trainer and tracker."""
     group, _, name = key.partition(".")
     return SINGLE.get(key) or (_known(group, chosen).get(name) if group in (*UNNAMED, *CHOICES) else None)
 
 
-def _known(group: str, chosen: Mapping[str, Any]) -> dict[str, Option]:
+def _known(group: str, chosen: Config) -> dict[str, Option]:
     name = {"trainer": "cpu", "tracker": "auto", **chosen}.get(group)
     if group in CHOICES and name not in choice_names(group):
         return {}
@@ -164,5 +164,5 @@ def _known(group: str, chosen: Mapping[str, Any]) -> dict[str, Option]:
     return group_options(group, settings.get("task", settings))
 
 
-def dump_yaml(config: Mapping[str, Any]) -> str:
+def dump_yaml(config: Config) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

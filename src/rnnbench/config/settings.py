@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
+from ..store.record import Config
 from .identity import departures, setting_identity
 
 Value = str | int | float | bool | list[Any] | None
@@ -49,11 +50,11 @@ class Settings:
     test: bool = True
 
     @property
-    def departures(self) -> dict[str, Value]:
+    def departures(self) -> dict[str, object]:
         """What differs from the defaults and changes numbers, by dotted name. A new option with a neutral default is none."""
         return departures(self.plain())
 
-    def identity(self, data: str) -> dict[str, Any]:
+    def identity(self, data: str) -> Config:
         """All that determines a run's numbers but the seed, `data` being their fingerprint; its digest is the setting's id."""
         return setting_identity(self.plain(), data)
 

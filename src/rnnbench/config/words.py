@@ -7,7 +7,7 @@ What is plain gives the same settings here and by Hydra, a hundred times as fast
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..options import BadOption, unknown
@@ -99,7 +99,7 @@ def compose_plainly(words: Sequence[Word]) -> Plain:
     return composed
 
 
-def require_choices(chosen: Any) -> None:
+def require_choices(chosen: Collection[str]) -> None:
     """BadOption where the task or the model is not among what was `chosen`."""
     for group in ("task", "model"):
         if group not in chosen:

@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import wait
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import TextIO
 
 from ..console import say
 from ..store.lease import Watch
@@ -116,7 +116,7 @@ class Pool:
     def listen(self) -> None:
         """Passes on what jobs print, and takes leave of those that have ended; returns after a moment at most."""
         ends = [process.process.sentinel for _, process in self.running.values()]
-        outputs: list[Any] = [process.output for _, process in self.running.values()]
+        outputs: list[Connection] = [process.output for _, process in self.running.values()]
         if not wait([*ends, *outputs], 0.2 if self.running else LOOK):
             return
         for job, process in list(self.running.values()):
@@ -227,7 +227,7 @@ class Pool:
         sweep = self.jobs[0].settings.sweep if self.jobs else ""
         self.print(f"sweep {sweep}: {line}")
 
-    def print(self, line: str, file: Any = None) -> None:
+    def print(self, line: str, file: TextIO | None = None) -> None:
         drawn = self._drawn
         self.draw("")
         say(line, file)

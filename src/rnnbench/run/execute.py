@@ -247,17 +247,19 @@ def speed(learner: Learner) -> SpeedRecord:
     return found
 
 
-def result_text(record: Mapping[str, Any]) -> str:
+def result_text(record: Record) -> str:
     """The result in a few words."""
     task, speed = record["task"], record["speed"]
     if record["status"] == "diverged":
         return f"diverged at step {record['diverged_step']}"
-    if record["scores"]["test"] is None:
-        return f"validation {task['headline']} {record['scores']['validation'][task['headline']]:.4g}, test not read"
-    score = record["scores"]["test"][task["headline"]]
+    headline, scores = task["headline"], record["scores"]
+    if scores["test"] is None:
+        validation = (scores["validation"] or {}).get(headline)
+        return f"validation {headline} {math.nan if validation is None else validation:.4g}, test not read"
+    score = scores["test"][headline]
     solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
     return (
-        f"test {task['headline']} {score:.4g} (floor {task['floor']:.4g}){solved}; "
+        f"test {headline} {score:.4g} (floor {task['floor']:.4g}){solved}; "
         f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
     )
 

@@ -6,10 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.schema import CONF, choice_names, find_option, load_yaml, option_keys
+from ..config.settings import Value
 from ..options import BadOption, takes_fractions, unknown
+from ..store.record import Config
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
 
 EDGE = 0.05  # of a range, from an end
 
@@ -25,12 +30,14 @@ class Dimension:
     choices: tuple[Any, ...] = ()
     whole: bool = False
 
-    def suggest(self, trial: Any) -> Any:
+    def suggest(self, trial: Trial) -> Value:
         """The value of an Optuna trial."""
         if self.choices:
-            return trial.suggest_categorical(self.key, self.choices)
-        suggest = trial.suggest_int if self.whole else trial.suggest_float
-        return suggest(self.key, self.low, self.high, log=self.log)
+            chosen: Value = trial.suggest_categorical(self.key, self.choices)
+            return chosen
+        if self.whole:
+            return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(self.key, self.low, self.high, log=self.log)
 
     def edge(self, value: Any) -> str:
         """The end that `value` is at, in words; nothing where it is inside, or where the values have no order."""
@@ -43,7 +50,7 @@ class Dimension:
         return "lower end" if place <= EDGE else "upper end" if place >= 1 - EDGE else ""
 
 
-def load_space(name: str) -> dict[str, Any]:
+def load_space(name: str) -> Config:
     """The rules in conf/search/<name>.yaml, or in the file `name`; BadOption where they are none."""
     path = CONF / "search" / f"{name}.yaml"
     if not path.exists():
@@ -53,7 +60,7 @@ def load_space(name: str) -> dict[str, Any]:
     return load_yaml(path)
 
 
-def search_dimensions(rules: Mapping[str, Any], chosen: Sequence[Mapping[str, str]]) -> list[Dimension]:
+def search_dimensions(rules: Config, chosen: Sequence[Mapping[str, str]]) -> list[Dimension]:
     """`rules` for each of `chosen` ({"task": ..., "model": ...}); BadOption where one of them cannot take all the values."""
     if not rules:
         raise BadOption("the space is empty: `train.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}`, say")

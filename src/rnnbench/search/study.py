@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import optuna
 from optuna.storages.journal import JournalFileBackend
@@ -33,6 +33,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ..analysis.intervals import expected_best
 from ..config.compose import compose_jobs
 from ..config.schema import read_signature
+from ..config.settings import Value
 from ..launch.manifest import Job
 from ..launch.status import last_step
 from ..launch.worker import WorkerProcess, call_in_process
@@ -83,6 +84,35 @@ class Running:
     reported: int = 0  # rows looked at
     deaths: tuple[int, int] = (0, -1)  # how often, and at which step
     seen: list[int] = field(default_factory=list)  # steps reported to the study
+
+
+class TrialResult(TypedDict):
+    """A trial that came to an end; `value` is that of a pruned one where it was stopped."""
+
+    number: int
+    state: str  # complete, pruned or fail
+    why: str
+    params: dict[str, Value]
+    value: float | None
+    validation: list[tuple[int, float]]  # (step, score)
+    run: str | None
+
+
+class SearchResult(TypedDict):
+    """A whole search, as search.json holds it."""
+
+    schema: int
+    words: list[str]
+    space: list[dict[str, Value]]
+    sampler: str
+    pruner: str
+    seed: int
+    direction: str
+    versions: dict[str, str]
+    trials: list[TrialResult]
+    best: int | None
+    edges: dict[str, str]
+    expected_best: list[float]
 
 
 @dataclass
@@ -185,7 +215,7 @@ class Study:
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
-    def job(self, values: dict[str, Any]) -> tuple[Job, str]:
+    def job(self, values: dict[str, Value]) -> tuple[Job, str]:
         """The run of a trial, and the name of its validation score."""
         given = [f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in values.items()]
         (settings,) = compose_jobs([*self.words, *given], sweep=False)
@@ -261,16 +291,16 @@ class Study:
 
     # what came out
 
-    def reached(self, trial: dict[str, Any]) -> float | None:
+    def reached(self, trial: TrialResult) -> float | None:
         """The best validation of a trial, of a pruned one as far as it went; None of one that failed."""
         if trial["state"] == "complete":
-            return float(trial["value"])
+            return trial["value"]
         values = [value for _, value in trial["validation"] if value is not None]
         return (min if self.direction == "min" else max)(values) if values and trial["state"] == "pruned" else None
 
-    def results(self) -> dict[str, Any]:
+    def results(self) -> SearchResult:
         """The whole search, plain."""
-        trials = [
+        trials: list[TrialResult] = [
             {
                 "number": trial.number,
                 "state": trial.state.name.lower(),
@@ -284,7 +314,7 @@ class Study:
         ]
         complete = [trial for trial in trials if trial["state"] == "complete"]
         sign = 1 if self.direction == "min" else -1
-        best = min(complete, key=lambda trial: (sign * trial["value"], trial["number"]), default=None)
+        best = min(complete, key=lambda trial: (sign * (trial["value"] or 0.0), trial["number"]), default=None)
         edges = {d.key: edge for d in self.space if best and (edge := d.edge(best["params"][d.key]))}
         return {
             "schema": 1,
@@ -301,14 +331,14 @@ class Study:
             "expected_best": expected_best([self.reached(trial) for trial in trials], self.direction),
         }
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> SearchResult:
         found = self.results()
         with self.lock:
             write_atomically(self.folder / "search.json", (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
         return found
 
 
-def study_lines(name: str, found: dict[str, Any]) -> Iterator[str]:
+def study_lines(name: str, found: SearchResult) -> Iterator[str]:
     """A finished search in a few lines."""
     states = [trial["state"] for trial in found["trials"]]
     kinds = ", ".join(f"{states.count(kind)} {kind}" for kind in ("complete", "pruned", "fail") if kind in states)

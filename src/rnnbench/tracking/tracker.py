@@ -74,6 +74,6 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def is_table(value: Any) -> bool:
+def is_table(value: object) -> bool:
     """Whether a logged value is rows of texts, by column."""
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
