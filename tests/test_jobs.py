@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
 from rnnbench.launch.costs import expect_costs
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from rnnbench.launch.status import KINDS
@@ -22,7 +23,8 @@ TINY = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8
 
 def stand_in(steps: int, setting: str, length: int = 10, model: str = "lstm") -> Job:
     folder = RunFolder(Path(f"runs/adding/{model}/s{steps}-{setting}"))
-    return Job({"train": {"steps": steps}, "sweep": "s"}, f"steps={steps}", folder, f"{setting}{steps}", setting, length)
+    (settings,) = compose_jobs(["task=adding", "model=lstm", f"train.steps={steps}", "sweep=s"], sweep=False)
+    return Job(settings, f"steps={steps}", folder, f"{setting}{steps}", setting, length)
 
 
 def record(setting: str, steps: int = 100, seconds: float = 50.0) -> dict:

@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import CONF, load_yaml
+from rnnbench.config.settings import Settings
+from rnnbench.groups import TrainerSettings
 from rnnbench.launch import pool
 from rnnbench.launch.gpus import Packing, gpu_memory, visible_gpus
 from rnnbench.launch.manifest import Job, read_manifest
 from rnnbench.launch.pool import Pool
-from rnnbench.run import execute as run
+from rnnbench.run import training_run
 from rnnbench.run.provenance import provenance
 from rnnbench.store.lease import newest
 from rnnbench.store.run_folder import RunFolder
@@ -29,6 +33,11 @@ from .faults import LONG, SMALL, SWEEP, checkpoints, command, holders, kill, res
 
 QUICK = [*SMALL, "train.steps=3"]
 STARTED: list[subprocess.Popen] = []
+
+
+def on_gpus(devices: int) -> Settings:
+    (settings,) = compose_jobs(["task=adding", "model=lstm", "train.steps=1", "sweep=s"], sweep=False)
+    return replace(settings, trainer=TrainerSettings(accelerator="gpu", devices=devices))
 
 
 def start(*words: str) -> subprocess.Popen:
@@ -202,7 +211,7 @@ def test_asked_twice_it_stops_now():
 
 
 def test_a_job_that_dies_without_getting_further_is_given_up(capfd):
-    settings = {"trainer": {"accelerator": "cpu", "devices": 1}}
+    (settings,) = compose_jobs(["task=adding", "model=lstm"], sweep=False)
     job = Job(settings, "seed=0", RunFolder(Path("runs/adding/lstm/s0-x")), "x", "x", 10)
     (job.folder.path / "checkpoints").mkdir(parents=True)
     doomed = Pool([job], workers=1, retries=2, keep_going=True)
@@ -234,8 +243,7 @@ def test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record(monkey
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Learner, "on_train_batch_end", dies)
         main(words)
-    makers = provenance
-    monkeypatch.setattr(run, "provenance", lambda config: {**makers(config), "torch": "9.9"})
+    monkeypatch.setattr(training_run, "provenance", lambda settings: {**provenance(settings), "torch": "9.9"})
     capfd.readouterr()
     assert main(words) == 1
     err = capfd.readouterr().err
@@ -258,8 +266,7 @@ def test_gpus_are_shared_out_and_jobs_wait_for_one(monkeypatch):
     started: list[tuple[str, dict]] = []
     made = []
     for number, devices in enumerate((1, 1, 1, 2)):
-        config = {"trainer": {"accelerator": "gpu", "devices": devices}, "sweep": "s", "train": {"steps": 1}}
-        made.append(Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+        made.append(Job(on_gpus(devices), "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
     full = Pool(made, workers=8, retries=0, keep_going=True)
     full.queue.extend(made)
     monkeypatch.setattr(pool, "WorkerProcess", lambda work, config, environment: started.append(environment))
@@ -296,8 +303,7 @@ def test_a_job_waits_for_memory_that_others_have_on_the_gpu(monkeypatch, tmp_pat
 
     made = []
     for number in range(3):
-        config = {"trainer": {"accelerator": "gpu", "devices": 1}, "sweep": "s", "train": {"steps": 1}}
-        made.append(Job(config, "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
+        made.append(Job(on_gpus(1), "", RunFolder(Path(f"runs/t/m/s{number}")), str(number), "x", 1))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
     full = Pool(made, workers=8, retries=0, keep_going=True, runs_per_gpu=2)
     record = filled({"setting": "x", "hardware": {"device": "cuda"}, "speed": {"peak_memory_bytes": 6 * 2**30}})

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from rnnbench.tasks.task import Task
+
 from ..models.registry import MODELS
-from ..networks.cost import multiply_adds, state_size
-from ..store.record import ChangeRecord, Config, ModelRecord, RecordBody, ScoresRecord, SettingsRecord, SpeedRecord, TaskRecord
+from ..networks.cost import multiply_adds, peak_memory, state_size
+from ..store.record import (
+    ChangeRecord,
+    Config,
+    ModelRecord,
+    Record,
+    RecordBody,
+    ScoresRecord,
+    SettingsRecord,
+    SpeedRecord,
+    TaskRecord,
+)
 from .plan import Plan
 from .provenance import surroundings
 
@@ -31,8 +44,6 @@ def build_record(
     scores: ScoresRecord,
     weights: bytes | None,
     diverged_step: int | None,
-    solvable: bool,
-    speed: SpeedRecord,
     process: Mapping[str, Any],
     changes: Sequence[ChangeRecord],
     started: datetime.datetime,
@@ -57,11 +68,11 @@ def build_record(
         "diverged_step": diverged_step,
         "scores": scores,
         "weights": hashlib.sha256(weights).hexdigest() if weights else None,
-        "solved": selection.solved_step is not None if solvable else None,  # on validation
+        "solved": None if never_solved(planned.task) else selection.solved_step is not None,  # on validation
         "solved_on_test": scores["test"] is not None and planned.task.solved(scores["test"]),
         "solved_step": selection.solved_step,
         "seconds_to_solved": selection.seconds_to_solved,
-        "speed": speed,
+        "speed": speed(learner),
         "versions": about["versions"],
         "commit": about["commit"],
         "hardware": about["hardware"],
@@ -105,3 +116,41 @@ def model_record(planned: Plan, network: torch.nn.Module) -> ModelRecord:
         "state_size": state_size(network),
         "multiply_adds": multiply_adds(network),
     }
+
+
+def never_solved(task: Task) -> bool:
+    """Whether the task's bound on `solved` is one that nothing passes, as where there is no solution."""
+    return getattr(task, "solved_below", None) == 0 or getattr(task, "solved_above", None) == task.most
+
+
+def speed(learner: Learner) -> SpeedRecord:
+    """Of the whole training, evaluations not counted; null where it ended before the first row was logged."""
+    seconds = learner.clock.seconds or math.nan
+    sequences, tokens = learner.clock.totals
+    found: SpeedRecord = {
+        "seconds": learner.clock.seconds,
+        "steps_per_second": learner.clock.pace,
+        "sequences_per_second": sequences / seconds,
+        "tokens_per_second": tokens / seconds,
+        "peak_memory_bytes": peak_memory(learner.trains_on),
+    }
+    if written := learner.reporter.characters_per_second:
+        found["characters_per_second"] = written
+    return found
+
+
+def result_text(record: Record) -> str:
+    """The result in a few words."""
+    task, speed = record["task"], record["speed"]
+    if record["status"] == "diverged":
+        return f"diverged at step {record['diverged_step']}"
+    headline, scores = task["headline"], record["scores"]
+    if scores["test"] is None:
+        validation = (scores["validation"] or {}).get(headline)
+        return f"validation {headline} {math.nan if validation is None else validation:.4g}, test not read"
+    score = scores["test"][headline]
+    solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
+    return (
+        f"test {headline} {score:.4g} (floor {task['floor']:.4g}){solved}; "
+        f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
+    )

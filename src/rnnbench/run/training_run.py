@@ -1,0 +1,141 @@
+"""Trains a run, from its plan or from its checkpoint, to its record. Imports Lightning."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from ..console import say
+from ..networks.cost import forget_peak
+from ..networks.trainable import TrainableNetwork
+from ..store.record import ChangeRecord, Record, ScoresRecord
+from ..store.run_folder import Log, RunFolder
+from ..tracking.tracker import Tracker
+from ..training.endings import Diverged, Interrupted
+from ..training.learner import Learner
+from ..training.progress import Progress
+from ..training.trainer import train
+from .build_record import build_record, result_text
+from .failures import RunFailed, Stopped
+from .journal import Journal, restore_checkpoint
+from .mirror import mirrored_run
+from .plan import Plan, new_network
+from .provenance import provenance
+from .ranks import following_ranks
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that is ready to train."""
+
+    network: TrainableNetwork
+    learner: Learner
+    journal: Journal
+    log: Log
+    checkpoint: Path | None  # the file that it goes on from
+    pretrained: dict[str, int] | None
+    floor: float  # on the test split
+    changes: Sequence[ChangeRecord]
+    started: datetime.datetime
+
+
+def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> Record:
+    """The record of the run, which `folder` holds the lease of. Raises RunFailed, or Stopped after a signal."""
+    begun = begin(planned, tracker, folder)
+    learner, name = begun.learner, planned.name
+    scores: ScoresRecord = {"validation": learner.selection.best.get("scores"), "test": None}
+    weights, diverged, ending = None, None, "failed"
+    shown = mirrored_run(planned)
+    try:
+        tracker.start(shown, folder.rows())
+        progress = Progress(name, begun.journal.shown) if sys.stdout.isatty() else None
+        forget_peak()
+        try:
+            with following_ranks(planned.settings, begun.checkpoint):
+                trained = train(learner, planned.settings.trainer, progress, planned.settings.test)
+            scores = {"validation": trained["validation"], "test": trained["test"]}
+            weights = safetensors.torch.save(learner.selection.best["weights"])
+            folder.save_weights(weights)
+        except Diverged as error:
+            diverged = error.step
+            scores["validation"] = learner.selection.best.get("scores")
+        body = build_record(
+            planned,
+            begun.network,
+            learner,
+            config=shown.config,
+            pretrained=begun.pretrained,
+            floor=begun.floor,
+            scores=scores,
+            weights=weights,
+            diverged_step=diverged,
+            process=process,
+            changes=begun.changes,
+            started=begun.started,
+            ended=now(),
+        )
+        record = folder.finish(body)
+        folder.drop_checkpoints()
+        ending = record["status"]
+        say(f"{name}  {result_text(record)}")
+        return record
+    except Interrupted as error:
+        ending = "interrupted"
+        raise Stopped(f"{name}: {error}", error.signal) from None
+    except KeyboardInterrupt:
+        ending = "interrupted"
+        raise
+    finally:
+        begun.log.close()
+        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
+
+
+def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
+    """The run at its start, or where its newest checkpoint left it; says so in a line."""
+    settings, task, name = planned.settings, planned.task, planned.name
+    folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting})
+    folder.keep(task.keep())
+    network, pretrained = new_network(settings, task)
+    started = now()
+    checkpoint, log, place = restore_checkpoint(folder, planned.id)
+    made_by, changes = provenance(settings), []
+    if checkpoint:
+        changes = changes_since(checkpoint, made_by, settings.accept_changes)
+        started = datetime.datetime.fromisoformat(checkpoint["started"])
+    about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
+    journal = Journal(about, name, folder, log, tracker, task, settings.train.steps)
+    learner = Learner(network, task, journal, settings.seed, settings.train)
+    if checkpoint:
+        learner.resume(checkpoint["learner"])
+    again = f"  goes on from step {learner.step}" if checkpoint else ""
+    floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
+    width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.set else ""
+    parameters = sum(p.numel() for p in network.parameters())
+    say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
+    return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)
+
+
+def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], accepted: bool) -> list[ChangeRecord]:
+    """What changed under a run since it began; RunFailed where its checkpoint was made by others, and that is not accepted."""
+    before = checkpoint["made_by"]
+    differing = [f"{name}: {before.get(name)} -> {present[name]}" for name in present if before.get(name) != present[name]]
+    if not differing:
+        return list(checkpoint["changes"])
+    step = checkpoint["learner"]["kept"]["step"]
+    if not accepted:
+        raise RunFailed(
+            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true goes on with that on "
+            "record, and without its checkpoints/ the run begins again"
+        )
+    say(f"goes on although changed since step {step}: {'; '.join(differing)}")
+    return [*checkpoint["changes"], {"step": step, "changed": differing}]
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
