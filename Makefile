@@ -24,11 +24,11 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)
 
-# The tests that take minutes; then every fault of tests/faults.py ROUNDS times, with real processes and signals, and a table.
+# The tests that take minutes; then every fault of tests/support/faults.py ROUNDS times, with real processes and signals, and a table.
 ROUNDS ?= 5
 faults: .venv/installed
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m tests.faults $(ROUNDS)
+	$(BIN)/python -m tests.support.faults $(ROUNDS)
 
 # Every README of sweeps/ again, from the committed results alone.
 tables: .venv/installed

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import rnnbench
-
-from .support.house import ORDER, House
+from tests.support.house import ORDER, House
 
 ROOT = Path(rnnbench.__file__).parents[2]
 HOUSE = House(ROOT)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.wandb_server import Run, Server
+from tests.support.wandb_server import Run, Server
 
 KEPT = Path(__file__).parent / "fixtures" / "v0_1"
 EXPECTED = json.loads((KEPT / "expected.json").read_text(encoding="utf-8"))

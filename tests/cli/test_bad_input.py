@@ -1,0 +1,227 @@
+"""Bad input: exit code 2, one line that says what was got and what is allowed, nothing written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli.main import main
+from tests.conftest import everything
+
+GOOD = ["train", "task=adding", "model=lstm"]
+CASES = {
+    "unknown task": (["train", "task=copi_memory", "model=lstm"], "did you mean 'copy_memory'"),
+    "unknown model": (["train", "task=adding", "model=lstn"], "did you mean 'lstm'"),
+    "unknown option": ([*GOOD, "task.lenght=9"], "did you mean 'task.length'"),
+    "unknown group": ([*GOOD, "trian.steps=9"], "there are:"),
+    "option of another task": ([*GOOD, "task.delay=9"], "task.length"),
+    "wrong type": ([*GOOD, "model.hidden_size=wide"], "whole number"),
+    "a fraction for a count": ([*GOOD, "model.hidden_size=1.5"], "whole number"),
+    "a word for a switch": ([*GOOD, "train.stop_when_solved=perhaps"], "true or false"),
+    "not among the choices": ([*GOOD, "train.optimizer=adamm"], "adam, adamw, rmsprop, sgd"),
+    "dropout of two": ([*GOOD, "model.dropout=2"], "at least 0 and less than 1"),
+    "no units": ([*GOOD, "model.hidden_size=0"], "at least 1"),
+    "negative length": ([*GOOD, "task.length=-5"], "at least 2"),
+    "no steps": ([*GOOD, "train.steps=0"], "at least 1"),
+    "online without a key": ([*GOOD, "tracker.mode=online"], "no API key"),
+    "a glob": (["train", "-m", "task=adding", "model=glob(*)"], "name the values"),
+    "a package": ([*GOOD, "model@x=gru"], "packages"),
+    "nested resolver": ([*GOOD, "runs='${oc.${sweep}:HOME}'", "sweep=env"], "resolvers"),
+    "logging of one's own": ([*GOOD, "hydra/job_logging=disabled"], "can be changed"),
+    "endless rate": ([*GOOD, "train.learning_rate=inf"], "more than 0"),
+    "seed too large": ([*GOOD, "seed=99999999999999999999"], "at most"),
+    "no GPU": ([*GOOD, "trainer=gpu"], "no GPU"),
+    "batch larger than the text": (["train", "task=char_lm", "model=gru", "train.batch_size=100000"], "need at least"),
+    "negative seed": ([*GOOD, "seed=-1"], "at least 0"),
+    "rate not a number": ([*GOOD, "train.learning_rate=nan"], "more than 0"),
+    "missing value": ([*GOOD, "train.steps="], "missing value: train.steps"),
+    "missing model": (["train", "task=adding"], "missing value: model"),
+    "missing task": (["train", "model=lstm"], "missing value: task"),
+    "nothing": (["train"], "missing value: task"),
+    "empty task": (["train", "task=", "model=lstm"], "missing value: task"),
+    "added key": ([*GOOD, "+unknown.key=1"], "no option 'unknown.key'"),
+    "callback": ([*GOOD, "+hydra.callbacks.x={_target_:os.mkdir,path:made}"], "code"),
+    "callback without target": ([*GOOD, "+hydra.callbacks.x=1"], "can be changed"),
+    "target": ([*GOOD, "+task._target_=os.mkdir"], "code"),
+    "logging factory": ([*GOOD, "+hydra.job_logging.handlers.x={class:logging.FileHandler,filename:made}"], "can be changed"),
+    "environment": ([*GOOD, "tracker.project=${oc.env:HOME}"], "resolvers"),
+    "launcher": ([*GOOD, "hydra.launcher._target_=os.mkdir"], "code"),
+    "search path": ([*GOOD, "hydra.searchpath=[file:///]"], "can be changed"),
+    "pickled rerun": ([*GOOD, "--experimental-rerun", "x.pickle"], "not allowed"),
+    "other config": ([*GOOD, "--config-name", "x"], "not allowed"),
+    "bidirectional on causal": (
+        ["train", "task=copy_memory", "model=deep_bilstm"],
+        "models that fit: arjovsky_irnn, arjovsky_lstm, ",
+    ),
+    "bidirectional option on causal": (["train", "task=copy_memory", "model=gru", "model.bidirectional=true"], "causal"),
+    "half an override": ([*GOOD, "seed"], "seed"),
+    "sweep without -m": ([*GOOD, "seed=1,2"], "add -m"),
+    "one bad job of twelve": (["train", "-m", "task=adding,copy_memory", "model=lstm,gru,lstmm", "seed=0,1"], "'lstmm'"),
+    "one bad value of three": (["train", "-m", "task=adding", "model=gru", "train.steps=10,20,-1"], "train.steps=-1"),
+    "more devices than rows": ([*GOOD, "trainer.devices=64"], "every device needs a row"),
+    "runs below a file": ([*GOOD, "runs=a_file/runs"], "no folder can be written"),
+    "sweep name that leaves": ([*GOOD, "sweep=../out"], "sweep"),
+    "no such text": (["train", "task=char_lm", "model=lstm", "task.text=nowhere.txt"], "nowhere.txt"),
+    "text is a folder": (["train", "task=char_lm", "model=lstm", "task.text=/"], "text=/"),
+    "empty text": (["train", "task=char_lm", "model=lstm", "task.text=empty.txt"], "empty"),
+    "text not UTF-8": (["train", "task=char_lm", "model=lstm", "task.text=latin.txt"], "UTF-8"),
+    "text too short": (["train", "task=char_lm", "model=lstm", "task.text=short.txt"], "short"),
+    "no data": (["train", "task=sentiment", "model=lstm"], "RNNBENCH_DATA"),
+    "unknown verb": (["trian"], "did you mean 'train'"),
+    "a word that is no option": ([*GOOD, "foo"], "OPTION=VALUE is allowed"),
+    "an empty word": ([*GOOD, ""], "OPTION=VALUE is allowed"),
+    "no launcher": (["train", "-m", "task=adding", "model=gru", "hydra/launcher=slrum"], "did you mean 'slurm'"),
+    "an embedding of numbers": ([*GOOD, "network.embedding=5"], "have no embedding"),
+    "a beam with nothing to write": ([*GOOD, "train.beam=4"], "writes no answer"),
+    "a seed past those of searches": (["tune", "adding", "lstm", "--trials", "1", "--seed", "99999999999"], "at most"),
+    "words for a benchmark that takes none": (["benchmark", "kernels", "foo"], "takes no words"),
+    "a page without a name": (["report", "--output", "."], "such as report.html"),
+    "a flag cut short": (["compare", "--form", "csv"], "did you mean '--format'"),
+    "list what": (["list", "taks"], "did you mean 'tasks'"),
+    "details of one task": (["list", "tasks", "adding", "--details"], "of all tasks"),
+    "list which": (["list", "models", "lstn"], "did you mean 'lstm'"),
+    "details of one model": (["list", "models", "lstm", "--details"], "of all models"),
+    "a budget of tasks": (["list", "tasks", "--budget", "70k"], "rnnbench list models"),
+    "a budget of words": (["list", "models", "--budget", "70kk"], "such as 70000, 70k, 1.5M"),
+    "a budget on no task": (["list", "models", "--budget", "70k", "--task", "addin"], "did you mean 'adding'"),
+    "a task without a budget": (["list", "models", "--task", "adding"], "--budget"),
+    "a budget that no width meets": (["train", "task=adding", "model=tcn", "budget.params=70k"], "budget.params=68340"),
+    "two directions and two of one": ([*GOOD, "model.bidirectional=true", "model.two_forward=true"], "exclude each other"),
+    "tied to nothing": ([*GOOD, "model.tied_directions=true"], "model.bidirectional=true"),
+    "gates that exclude each other": ([*GOOD, "model.CIFG=true", "model.NIG=true"], "CIFG excludes NIG"),
+    "a learned window": (["train", "task=adding", "model=tcn", "model.initial_state=learned"], "starts from nothing"),
+    "zoneout without a state": (["train", "task=adding", "model=transformer", "model.zoneout=0.1"], "recurrent state"),
+    "tied to no embedding": ([*GOOD, "network.tied=true"], "no embedding"),
+    "attention to nothing": ([*GOOD, "network.attention=additive"], "network.kind=encoder_decoder"),
+    "nobody to write": ([*GOOD, "network.writer=gru"], "network.kind=encoder_decoder"),
+    "one job of two in itself": (
+        ["train", "-m", "task=adding", "model=lstm", "model.NIG=false,true", "model.CIFG=true"],
+        "CIFG excludes NIG",
+    ),
+    "no workers": (["train", "-m", "task=adding", "model=gru", "hydra.launcher.workers=0"], "hydra.launcher.workers=0"),
+    "no option of the launcher": (
+        ["train", "-m", "task=adding", "model=gru", "hydra.launcher.wrokers=2"],
+        "hydra.launcher.workers",
+    ),
+    "text of a sweep": (["train", "-m", "task=char_lm", "model=lstm,gru", "task.text=nowhere.txt"], "nowhere.txt"),
+    "the library's layer and its gradients": (
+        ["train", "task=adding", "model=lstm", "network.backend=library"],
+        "allowed: train.instruments=false",
+    ),
+    "a back end that the model lacks": (
+        ["train", "task=adding", "model=tcn", "network.backend=fused"],
+        "network.backend=fused",
+    ),
+    "a form that the library lacks": (
+        [*GOOD[:2], "model=rnn", "model.nonlinearity=sigmoid", "network.backend=library", "train.instruments=false"],
+        "the library has no such recurrence",
+    ),
+    "zoneout of no c": (["train", "task=adding", "model=gru", "model.cell_zoneout=0.5"], "needs a state c"),
+    "own symbols for a plain network": ([*GOOD, "train.forcing=0.5"], "network.kind=encoder_decoder"),
+    "a mask a row, drawn at each step": (
+        ["train", "task=reverse", "model=lstm", "network.attention=additive", "model.recurrent_dropout=0.1"],
+        "one dropout mask a row",
+    ),
+    "again nothing": (["train", "--again"], "missing value"),
+    "again nowhere": (["train", "--again", "nowhere"], "nowhere"),
+    "again something else": (["train", "--again", "nowhere", "seed=1"], "seed=1"),
+    "status of nothing": (["status", "nowhere"], "no sweep or folder 'nowhere'"),
+    "prune nothing": (["prune", "nowhere"], "no sweep or folder 'nowhere'"),
+    "prune the future": (["prune", "--days", "-1"], "at least 0"),
+    "prune at no time": (["prune", "--days", "nan"], "--days nan: at least 0"),
+    "a sweep of a key twice": (["sweep", "twice.yaml"], "twice.yaml: "),
+    "a sweep of broken YAML": (["sweep", "broken.yaml"], "broken.yaml: "),
+    "a sweep not UTF-8": (["sweep", "latin.txt"], "latin.txt: 'utf-8'"),
+    "a sweep within itself": (["sweep", "itself.yaml"], "itself.yaml: "),
+    "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key 'runs'"),
+    "a flag with a typo": (["reproduce", "demo", "--rowz", "a"], "arguments: --rowz a; did you mean '--rows'?"),
+    "a flag and its value": (["prune", "--dayz=3"], "arguments: --dayz=3; did you mean '--days'?"),
+    "a flag like no other": (["prune", "--xyzzy"], "arguments: --xyzzy (try rnnbench prune --help)"),
+    "estimate of nothing": (["estimate"], "missing value: task"),
+    "estimate with a typo": (["estimate", "task=adding", "model=lstm,grru"], "did you mean 'gru'"),
+    "compare nothing": (["compare"], "rnnbench train"),
+    "compare nowhere": (["compare", "nowhere"], "nowhere"),
+    "sample nothing": (["sample", "nowhere"], "nowhere"),
+}
+
+
+@pytest.fixture(autouse=True)
+def files(clean) -> None:
+    Path("a_file").write_text("")
+    Path("empty.txt").write_text("")
+    Path("latin.txt").write_bytes("déjà vu ".encode("latin-1") * 10000)
+    Path("short.txt").write_text("too short")
+    Path("twice.yaml").write_text("runs: [task=adding model=lstm]\nruns: [task=adding model=gru]\n")
+    Path("broken.yaml").write_text("runs: [task=adding model=lstm\n")
+    Path("itself.yaml").write_text("runs: &runs [*runs]\n")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused_in_one_line(case, capfd):
+    words, said = CASES[case]
+    before = everything(Path())
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = end.code
+    out, err = capfd.readouterr()
+    assert code == 2, out + err
+    assert err.startswith("rnnbench: ") and err.count("\n") == 1, err
+    assert out == ""
+    assert said in err
+    assert everything(Path()) == before
+
+
+def test_a_mirror_without_the_columns(tmp_path, monkeypatch, capfd):
+    import pyarrow
+    from pyarrow import parquet
+
+    folder = tmp_path / "mirror/SetFit/sst2/data"
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        parquet.write_table(pyarrow.table({"sentence": ["good"], "stars": [1]}), folder / f"{split}-00000-of-00001.parquet")
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path / "mirror"))
+    assert main(["train", "task=sentiment", "model=lstm", "task.hub=SetFit/sst2"]) == 2
+    _, err = capfd.readouterr()
+    assert err.count("\n") == 1
+    assert "sentence" in err and "stars" in err and "text" in err
+    assert not Path("runs").exists()
+
+
+def test_a_refusal_imports_nothing_heavy():
+    code = """
+import sys
+for name in ("torch", "pytorch_lightning", "wandb", "datasets"):
+    sys.modules[name] = None
+from rnnbench.cli.main import main
+sys.exit(main(["train", "-m", "task=adding", "model=lstm,gru", "model.dropout=0,2"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "rnnbench: model.dropout=2 is not allowed; allowed: number, at least 0 and less than 1\n"
+
+
+EVIL = {
+    "callback": "callbacks: {x: {_target_: os.mkdir, path: made}}",
+    "logging class": "job_logging: {handlers: {f: {class: multiprocessing.pool.ThreadPool, initializer: 'ext://os.mkdir'}}}",
+    "logging file": "job_logging: {handlers: {f: {class: logging.FileHandler, filename: made}}}",
+    "environment": "job: {env_set: {MADE: '1'}}",
+    "working folder": "job: {chdir: true}",
+    "output": "run: {dir: made}",
+}
+
+
+@pytest.mark.parametrize("how", EVIL)
+def test_a_users_config_folder_cannot_name_code(how, tmp_path, capfd):
+    folder = tmp_path / "mine"
+    (folder / "task").mkdir(parents=True)
+    (folder / "task/evil.yaml").write_text(f"# @package _global_\ndefaults: [adding]\nhydra: {{{EVIL[how]}}}\n")
+    before = everything(Path())
+    code = main(["train", "--config-dir", str(folder), "task=evil", "model=rnn", "train.steps=1"])
+    _, err = capfd.readouterr()
+    assert code == 2, err
+    assert err.count("\n") == 1
+    assert everything(Path()) == before

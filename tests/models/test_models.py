@@ -1,0 +1,504 @@
+"""Laws over every mechanism and its options, those of another package included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from rnnbench.config.schema import CONF, choice_names, choice_settings, file_departures, read_signature
+from rnnbench.kernels.recurrence import GradientSink
+from rnnbench.models import registry
+from rnnbench.models.cells.rnn import RNN
+from rnnbench.models.cells.transformer import rotate
+from rnnbench.models.details import mechanism_details
+from rnnbench.models.mechanism import Mechanism, at_last, leaves, reset, tree_map
+from rnnbench.models.registry import mechanism_files
+from rnnbench.models.scan import scan
+from tests.support.zoo import CASES, LENGTHS, MODELS, VALID, WITH_PLUGIN, B, D, H, T, close, count, make, real, states_of_a_loop
+
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+laws = pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join([case[0], *(f"{k}={v}" for k, v in case[1].items())]))
+RAGGED = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
+
+
+@pytest.fixture
+def cell(case) -> Mechanism:
+    return make(*case)
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return torch.randn(B, T, D, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+
+
+def objective(y, state, valid=None):
+    """A number that all valid outputs and all parts of the final state act on."""
+    y = y if valid is None else y[valid]
+    return (y.square() * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum() + sum(
+        leaf.pow(3).sum() for leaf in real(state)
+    )
+
+
+def test_every_mechanism_is_listed():
+    assert set(registry.MODELS) == set(mechanism_files())
+    assert set(WITH_PLUGIN) == {*registry.MODELS, "leaky"}
+    for name, cls in registry.MODELS.items():
+        assert read_signature("mechanism", name).class_name == cls.__name__
+        assert read_signature("mechanism", name).doc_line("Source")
+
+
+@laws
+def test_whole_equals_chunks_equals_steps(cell, x):
+    y, state = cell(x)
+    for size in (1, 3):
+        carried, parts = None, []
+        for chunk in x.split(size, 1):
+            part, carried = cell(chunk, carried)
+            parts.append(part)
+        close(torch.cat(parts, 1), y)
+        close(carried, state)
+    stepped, outputs = cell.initial_state(B), []
+    for x_t in x.unbind(1):
+        y_t, stepped, _ = cell.step(x_t, stepped)
+        outputs.append(y_t)
+    close(torch.stack(outputs, 1), y)
+    close(stepped, state)
+
+
+@laws
+def test_chunks_of_ragged_rows(cell, x):
+    y, state = cell(x, None, LENGTHS)
+    first, carried = cell(x[:, :4], None, LENGTHS.clamp(max=4))
+    rest, carried = cell(x[:, 4:], carried, (LENGTHS - 4).clamp(min=0))
+    close(torch.cat([first, rest], 1)[VALID], y[VALID])
+    close(carried, state)
+
+
+@laws
+def test_a_row_that_begins_anew_knows_nothing_of_what_went_before(cell, x):
+    _, state = cell(x[:, :4])
+    fresh = torch.tensor([False, True, False, True])
+    y, end = cell(x[:, 4:], reset(state, fresh, cell.initial_state(B)))
+    anew, begun = cell(x[:, 4:])
+    whole, going_on = cell(x)
+    close(y[fresh], anew[fresh])
+    close(y[~fresh], whole[:, 4:][~fresh])
+    close(end, reset(going_on, fresh, begun))
+
+
+@laws
+@RAGGED
+def test_every_back_end_and_the_loop_agree_gradients_too(cell, x, lengths):
+    x.requires_grad_()
+    start = tree_map(
+        lambda leaf: torch.randn_like(leaf).requires_grad_() if leaf.is_floating_point() else leaf, cell.initial_state(B)
+    )
+    valid = None if lengths is None else VALID
+
+    def results(unroll):
+        y, state = unroll(x.transpose(0, 1), start, lengths)
+        y = y.transpose(0, 1)
+        inputs = [x, *real(start), *cell.parameters()]
+        gradients = torch.autograd.grad(objective(y, state, valid), inputs, allow_unused=True, materialize_grads=True)
+        return y if valid is None else y[valid], state, gradients
+
+    y, state, gradients = results(cell.loop)
+    able = 0
+    for backend in ("auto", *cell.backends):
+        cell.backend = backend
+        try:
+            found = results(cell.unroll)
+        except ValueError:
+            continue  # the library has no such form
+        able += 1
+        close(found[:2], (y, state), 1e-11)
+        close(found[2], gradients, 1e-9)
+    assert able >= 2
+
+
+@laws
+def test_padding_changes_no_output_state_or_gradient(cell, x):
+    x.requires_grad_()
+    y, state = cell(x, None, LENGTHS)
+    inputs = [x, *cell.parameters()]
+    gradients = torch.autograd.grad(
+        y[VALID].square().sum() + objective(y[:, :0], state), inputs, allow_unused=True, materialize_grads=True
+    )
+    alone = [cell(x[row : row + 1, :length]) for row, length in enumerate(LENGTHS.tolist())]
+    for row, (one, end) in enumerate(alone):
+        close(y[row, : LENGTHS[row]], one[0])
+        close([leaf[row] for leaf in leaves(state)], [leaf[0] for leaf in leaves(end)])
+    total = sum(one.square().sum() + objective(one[:, :0], end) for one, end in alone)
+    close(gradients, torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True), 1e-9)
+    assert not gradients[0][~VALID].any()
+    other = torch.where(VALID.unsqueeze(-1), x, 100.0)
+    changed, end = cell(other, None, LENGTHS)
+    close(changed[VALID], y[VALID])
+    close(end, state)
+
+
+@laws
+def test_padding_in_single_precision(cell, x):
+    cell, x = cell.float(), x.float().requires_grad_()
+    y, _ = cell(x, None, LENGTHS)
+    inputs = [x, *cell.parameters()]
+    gradients = torch.autograd.grad(y[VALID].square().sum(), inputs, allow_unused=True, materialize_grads=True)
+    alone = [cell(x[row : row + 1, :length])[0][0] for row, length in enumerate(LENGTHS.tolist())]
+    total = sum(one.square().sum() for one in alone)
+    expected = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+    for one, other in zip([y[VALID], *gradients], [torch.cat(alone), *expected], strict=True):
+        assert (one - other).abs().max() <= 1e-6 * other.abs().max()
+
+
+@laws
+def test_gradients_agree_with_finite_differences(cell, x):
+    x = x[:2, :3].clone().requires_grad_()
+    state = tree_map(lambda leaf: 0.5 * torch.randn_like(leaf) if leaf.is_floating_point() else leaf, cell.initial_state(2))
+    names = [name for name, _ in cell.named_parameters()]
+
+    def run(x, *inputs):
+        it = iter(inputs)
+        start = tree_map(lambda leaf: next(it) if leaf.is_floating_point() else leaf, state)
+        y, end = torch.func.functional_call(cell, dict(zip(names, it, strict=True)), (x, start))
+        return (y, *real(end))
+
+    inputs = (x, *(leaf.requires_grad_() for leaf in real(state)), *cell.parameters())
+    assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=True)
+
+
+@laws
+def test_last_output_is_the_final_state(cell, x):
+    y, state = cell(x, None, LENGTHS)
+    if cell.recurrent:
+        close(at_last(y, LENGTHS), leaves(state)[0])
+
+
+@laws
+def test_the_time_major_twin_agrees(cell, x):
+    y, state = cell(x, None, LENGTHS)
+    twin, end = cell.unroll(x.transpose(0, 1), cell.initial_state(B), LENGTHS)
+    assert torch.equal(twin.transpose(0, 1), y)
+    close(end, state, 0)
+
+
+@laws
+def test_exact_number_of_parameters(case, cell):
+    assert sum(parameter.numel() for parameter in cell.parameters()) == count(*case)
+
+
+@laws
+@RAGGED
+def test_recorded_gradients_of_states_are_those_of_a_loop(cell, x, lengths):
+    if not cell.recurrent:
+        return
+    cell.record(sinks := [])
+    y, state = cell(x, None, lengths)
+    objective(y if lengths is None else y.masked_fill(~VALID.unsqueeze(-1), 0), state).backward()
+    (sink,) = sinks
+    y, state, states = states_of_a_loop(cell, x, lengths)
+    for part, norms in enumerate((sink.h, sink.c)):
+        if norms is None:
+            assert part == len(states[0]) == 1
+            continue
+        reached = [step[part] for step in states]
+        totals = torch.autograd.grad(objective(y, state), reached, retain_graph=True, allow_unused=True, materialize_grads=True)
+        close(norms, torch.stack([total.norm() for total in totals]), 1e-9)
+    assert sink.h is not None
+
+
+@laws
+def test_recording_changes_nothing_and_ends(cell, x):
+    y, state = cell(x)
+    cell.record(sinks := [])
+    recorded, end = cell(x)
+    close([recorded, end], [y, state])
+    with torch.no_grad():
+        cell(x)
+    assert len(sinks) == cell.recurrent and all(isinstance(sink, GradientSink) for sink in sinks)
+
+
+@laws
+def test_gates_lie_between_zero_and_one_and_follow_the_steps(cell, x):
+    gates = cell.gates(x)
+    _, middle = cell(x[:, :4])
+    assert all(values.shape == (B, T, H) and (values >= 0).all() and (values <= 1).all() for values in gates.values())
+    close([gates[name][:, 4:] for name in gates], list(cell.gates(x[:, 4:], middle).values()))
+    for matrix in cell.recurrent_matrices().values():
+        assert matrix.shape == (H, H) and not matrix.requires_grad
+
+
+# known answers
+
+
+def test_gates_by_name():
+    names = {
+        name: set(make(name, {}).gates(torch.randn(1, 1, D).double())) for name in ("rnn", "gru", "lstm", "min_gru", "min_lstm")
+    }
+    assert names == {"rnn": set(), "gru": {"r", "z"}, "lstm": {"i", "f", "o"}, "min_gru": {"z"}, "min_lstm": {"f", "i"}}
+    assert set(make("lstm", {"NFG": True, "NOG": True}).gates(torch.randn(1, 1, D).double())) == {"i"}
+    coupled = make("lstm", {"CIFG": True}).gates(torch.randn(2, 3, D).double())
+    close(coupled["f"], 1 - coupled["i"])
+    kept = MODELS["gru"](D, hidden_size=H, update_bias=50.0).double()
+    close(kept.gates(torch.randn(1, 2, D).double())["z"], torch.ones(1, 2, H, dtype=torch.double))
+
+
+def test_a_linear_network_adds_up_its_inputs(x):
+    """h_T = sum_t R^(T - t) (W x_t + b), and dh_T/dh_0 is R^T: for an orthogonal R times g, an isometry times g^T."""
+    cell = MODELS["rnn"](D, hidden_size=H, nonlinearity="linear", recurrent_init="orthogonal", gain=0.75).double()
+    start = torch.randn(len(x), H, dtype=torch.double, requires_grad=True)
+    y, _ = cell(x, start)
+    inputs, power = x @ cell.W.t() + cell.b_i + cell.b_h, torch.eye(H, dtype=torch.double)
+    expected = torch.zeros(len(x), H, dtype=torch.double)
+    for t in range(x.shape[1] - 1, -1, -1):
+        expected = expected + inputs[:, t] @ power.t()
+        power = power @ cell.R
+    close(y[:, -1], expected + start @ power.t())
+    (gradient,) = torch.autograd.grad(y[:, -1, 0].sum(), start)
+    close(gradient.norm(dim=1), torch.full((len(x),), 0.75 ** x.shape[1], dtype=torch.double), 1e-6)  # R was drawn in float32
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_a_gain_is_a_factor_on_the_initial_recurrent_matrix(name):
+    cells = {}
+    for gain in (1.0, 2.0):
+        torch.manual_seed(0)
+        cells[gain] = MODELS[name](D, hidden_size=H, gain=gain)
+    for (key, one), other in zip(cells[1.0].named_parameters(), cells[2.0].parameters(), strict=True):
+        close(other, 2 * one if key == "R" else one)
+
+
+GOLDEN = [  # of the first version: if a number changes, raise `version`
+    ("rnn", {}, 31.486427457941),
+    ("rnn", {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True}, 0.000787385631),
+    ("lstm", {}, 5.750107951021),
+    ("lstm", {"forget_bias": 5.0, "recurrent_init": "orthogonal"}, 9.336552111010),
+    ("lstm", {"peepholes": "diagonal"}, 6.014037006631),
+    ("gru", {}, 11.065318913273),
+    ("gru", {"update_bias": 2.0}, 1.804559480033),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "number"), GOLDEN)
+def test_golden_numbers(name, options, number, x):
+    torch.manual_seed(0)
+    cell = MODELS[name](D, hidden_size=5, **options).double()
+    assert cell.version == 1
+    assert cell(x)[0].square().sum().item() == pytest.approx(number, rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), [("rnn", {}), ("lstm", {}), ("gru", {}), ("lstm", {"proj_size": 2})])
+def test_parity_with_the_library(name, options, x):
+    library = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[name](D, H, batch_first=True, **options).double()
+    cell = make(name, options)
+    with torch.no_grad():
+        for ours, theirs in zip(cell.parameters(), library.parameters(), strict=True):
+            ours.copy_(theirs)
+    y, state = cell(x)
+    expected, end = library(x)
+    close(y, expected)
+    close(leaves(state), [leaf[0] for leaf in leaves(end)])
+
+
+@pytest.mark.parametrize(
+    ("options", "extra"),
+    [({"peepholes": "diagonal"}, "p"), ({"peepholes": "output_matrix"}, "V"), ({"FGR": True}, "Q"), ({"proj_size": H}, "M")],
+)
+def test_lstm_with_nothing_extra_is_the_plain_one(options, extra, x):
+    plain, cell = make("lstm", {}), make("lstm", options)
+    neutral = torch.eye(H) if extra == "M" else torch.zeros_like(getattr(cell, extra))
+    cell.load_state_dict({**plain.state_dict(), extra: neutral})
+    close(cell(x)[0], plain(x)[0])
+
+
+def test_gru_forms_agree_where_the_reset_gate_is_open(x):
+    after, before = make("gru", {}), make("gru", {"reset": "before"})
+    with torch.no_grad():
+        after.b_i[:H] = 50.0
+    before.load_state_dict(after.state_dict())
+    close(after(x)[0], before(x)[0])
+
+
+def test_coupled_gates_are_a_forget_gate_tied_to_the_input_gate(x):
+    """CIFG equals an LSTM whose f has the weights of i with the sign turned: σ(-a) = 1 - σ(a)."""
+    cifg, plain = make("lstm", {"CIFG": True}), make("lstm", {})
+    with torch.no_grad():
+        for ours, theirs in ((plain.W, cifg.W), (plain.R, cifg.R), (plain.b_i, cifg.b_i), (plain.b_h, cifg.b_h)):
+            i, g, o = theirs.chunk(3)
+            ours.copy_(torch.cat([i, -i, g, o]))
+    close(plain(x)[0], cifg(x)[0])
+
+
+def test_peephole_reference_value():
+    """The first output of a peephole LSTM of five units whose weights are all one, as a Keras-style reference gives it."""
+    cell = MODELS["lstm"](4, hidden_size=5, peepholes="diagonal")
+    with torch.no_grad():
+        for weight in (cell.W, cell.R, cell.p):
+            weight.fill_(1)
+        cell.b_i.zero_(), cell.b_h.zero_()
+        cell.b_i[5:10] = 1
+    y, _ = cell(torch.eye(4)[:1].unsqueeze(0))
+    torch.testing.assert_close(y, torch.full((1, 1, 5), 0.417551), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("biases", [1, 2])
+def test_initial_biases_are_what_was_asked(biases):
+    def bias(name, **options):
+        cell = MODELS[name](D, hidden_size=200, biases=biases, **options)
+        total = cell.b_i if cell.b_h is None else cell.b_i + cell.b_h
+        return total.detach().chunk(3 if name == "gru" else len(cell.gate_order))
+
+    assert torch.equal(bias("lstm", forget_bias=3.0)[1], torch.full((200,), 3.0))
+    assert torch.equal(bias("lstm", CIFG=True)[0], torch.full((200,), -1.0))
+    i, f, g, o = bias("lstm", chrono=100, zero_bias=True)
+    assert torch.equal(i, -f) and not g.any() and not o.any()
+    for memory in (f, bias("gru", chrono=100)[1]):
+        assert memory.min() >= 0 and memory.max() <= torch.tensor(99.0).log()
+        assert 40 < memory.exp().mean() < 60  # of U(1, 99)
+    assert bias("gru", update_bias=7.0)[1].min() > 6
+
+
+def test_initial_matrices_are_what_was_asked():
+    R = RNN(D, 6, recurrent_init="orthogonal", gain=0.5).R.detach()
+    close(R @ R.t(), 0.25 * torch.eye(6), 1e-6)
+    assert torch.equal(RNN(D, 6, recurrent_init="identity").R.detach(), torch.eye(6))
+    for block in MODELS["lstm"](D, 6, recurrent_init="orthogonal").R.detach().chunk(4):
+        close(block @ block.t(), torch.eye(6), 1e-6)
+    bound = (6 / 400) ** 0.5
+    assert 0.95 * bound < RNN(D, 200, recurrent_init="glorot").R.abs().max() <= bound
+    assert 0.0009 < RNN(D, 200, input_init="small").W.std() < 0.0011
+
+
+def test_recurrent_matrices_are_those_that_act():
+    plain, projected = make("lstm", {}), make("lstm", {"proj_size": 2})
+    assert list(plain.recurrent_matrices()) == ["i", "f", "g", "o"]
+    close(torch.cat(list(plain.recurrent_matrices().values())), plain.R.detach())
+    close(projected.recurrent_matrices()["g"], (projected.R.chunk(4)[2] @ projected.M).detach())
+    assert list(make("lstm", {"NFG": True}).recurrent_matrices()) == ["i", "g", "o"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"CIFG": True, "NIG": True},
+        {"CIFG": True, "NFG": True},
+        {"FGR": True, "NOG": True},
+        {"NOG": True, "peepholes": "output_matrix"},
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options):
+    with pytest.raises(ValueError, match="excludes"):
+        MODELS["lstm"](D, **options)
+
+
+def test_an_unknown_back_end_is_refused(x):
+    for name in ("rnn", "min_gru"):
+        cell = make(name, {})
+        cell.backend = "magic"
+        with pytest.raises(ValueError, match="no back end 'magic'"):
+            cell(x)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 4096])
+def test_scans_agree_with_each_other_and_with_double_precision(steps):
+    a, b = torch.rand(steps, 2, 3), torch.randn(steps, 2, 3)
+    h = torch.randn(2, 3)
+    exact, end = scan(a.double(), b.double(), h.double(), backend="loop")
+    for backend in ("doubling", "loop"):
+        found, last = scan(a, b, h, backend=backend)
+        assert (found - exact).abs().max() < 2e-6 * exact.abs().max()
+        assert torch.equal(last, found[-1])
+    close(scan(a.double(), b.double(), h.double(), backend="doubling"), (exact, end))
+
+
+def test_min_gru_in_the_papers_words(x):
+    cell = make("min_gru", {"positive": True})
+    W_z, W_n, b_z, b_n = *cell.W.chunk(2), *cell.b.chunk(2)
+    h = torch.zeros(B, H, dtype=torch.double)
+    for x_t in x.unbind(1):
+        z, a = torch.sigmoid(x_t @ W_z.t() + b_z), x_t @ W_n.t() + b_n
+        h = (1 - z) * h + z * torch.where(a >= 0, a + 0.5, a.sigmoid())
+    close(cell(x)[0][:, -1], h)
+
+
+def test_min_lstm_in_the_papers_words(x):
+    cell = make("min_lstm", {})
+    h = torch.zeros(B, H, dtype=torch.double)
+    for x_t in x.unbind(1):
+        a_f, a_i, n = (x_t @ cell.W.t() + cell.b).chunk(3, 1)
+        f, i = a_f.sigmoid(), a_i.sigmoid()
+        h = f / (f + i) * h + i / (f + i) * n
+    close(cell(x)[0][:, -1], h)
+    with torch.no_grad():
+        cell.b[: 2 * H] = -800.0  # both gates are zero in floating point
+    assert cell(x)[0].isfinite().all()
+
+
+def reach(cell: Mechanism, steps: int) -> int:
+    """How many steps after a change of the first input an output still changes."""
+    x = torch.randn(1, steps, D, dtype=torch.double)
+    changed = x.clone()
+    changed[:, 0] += 1
+    differs = (cell(x)[0] != cell(changed)[0]).any(-1)[0]
+    return int(differs.nonzero().max())
+
+
+def test_a_tcn_reaches_as_far_back_as_its_options_say():
+    torch.manual_seed(0)
+    cell = MODELS["tcn"](D, hidden_size=16, levels=3, kernel=3).double()
+    assert reach(cell, 60) == 2 * (3 - 1) * (2**3 - 1)
+
+
+def test_a_tcn_in_the_librarys_words(x):
+    cell = make("tcn", {"levels": 2, "kernel": 3})
+    y = x.transpose(1, 2)
+    for level, block in enumerate(cell.blocks):
+        inner = y
+        for layer in block.convolutions:
+            inner = nn.functional.pad(inner, (2 * 2**level, 0))
+            inner = torch.relu(nn.functional.conv1d(inner, layer.weight, layer.bias, dilation=2**level))
+        around = y if level else block.around(y.transpose(1, 2)).transpose(1, 2)
+        y = torch.relu(inner + around)
+    close(cell(x)[0], y.transpose(1, 2))
+
+
+def test_a_transformer_sees_no_further_than_its_context():
+    torch.manual_seed(0)
+    assert reach(MODELS["transformer"](D, hidden_size=8, heads=2, blocks=2, context=5).double(), 30) == 10
+    assert reach(MODELS["transformer"](D, hidden_size=8, heads=2, blocks=1, context=5).double(), 30) == 5
+
+
+def test_rotation_makes_products_depend_on_distance_only():
+    q, k = torch.randn(1, 1, 8, dtype=torch.double), torch.randn(1, 1, 8, dtype=torch.double)
+
+    def product(at_q: int, at_k: int) -> torch.Tensor:
+        return (rotate(q, torch.tensor([[at_q]]), 2) * rotate(k, torch.tensor([[at_k]]), 2)).sum()
+
+    close(product(7, 3), product(104, 100), 1e-9)
+    assert not torch.isclose(product(7, 3), product(7, 4))
+    close(rotate(q, torch.tensor([[0]]), 2), q)
+
+
+def test_details_of_mechanisms_and_of_settings():
+    by_name = {row.name: row for row in mechanism_details()}
+    assert set(by_name) == set(registry.MODELS)
+    assert by_name["lstm"].parameters == 4 * (128 * 128 * 2 + 2 * 128)
+    assert by_name["lstm"].state_size == 256 and by_name["lstm"].backends == ("library", "fused")
+    assert all(row.source and row.backends for row in by_name.values())
+    (row,) = mechanism_details({"mine": {"mechanism": "lstm", "peepholes": "diagonal", "bidirectional": True}}, width=10)
+    assert row[2:] == (2 * (4 * (10 * 10 * 2 + 2 * 10) + 30), 40, ("fused",))
+
+
+@pytest.mark.parametrize("name", choice_names("model"))
+def test_every_named_setting_can_be_built_and_has_a_source(name):
+    (row,) = mechanism_details({name: choice_settings("model", name)}, width=8)
+    assert row.parameters > 0
+    if file_departures("model", name):
+        assert (CONF / f"model/{name}.yaml").read_text().startswith("# ")
+
+
+def test_the_lstm_of_arjovsky_has_the_parameters_of_its_code():
+    """Copying at 40 units: 10 symbols in, 9 out. 10 209 with the read-out."""
+    setting = {**choice_settings("model", "arjovsky_lstm")}
+    (row,) = mechanism_details({"arjovsky_lstm": setting}, width=40)
+    assert row.parameters - 4 * 40 * (40 - 10) + 40 * 9 + 9 == 10209
