@@ -23,7 +23,7 @@ from rnnbench.tracking import wandb_tracker
 from rnnbench.tracking.make import TRACKERS, make_tracker
 from rnnbench.tracking.tracker import NoTracker, Run, TrackerUnavailable
 from rnnbench.tracking.wandb_tracker import FINISH, WandbTracker, _settings, has_key
-from tests import wandb_log
+from tests.support import wandb_log
 from tests.support.wandb_server import Server
 
 CANARY = "canary" + "0123456789" * 4
