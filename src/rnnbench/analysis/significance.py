@@ -51,7 +51,7 @@ def _t_test(a: Sequence[float], b: Sequence[float], paired: bool = False) -> tup
     from scipy import stats
 
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
-        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no difference with an interval")
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' if paired else ''} allow no difference with an interval")
     x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
     if not (numpy.isfinite(x).all() and numpy.isfinite(y).all()):
         raise ValueError("values that are not finite have no mean")
@@ -151,7 +151,7 @@ def against_margin(a: Sequence[float], b: Sequence[float], margin: float, paired
     if margin <= 0:
         raise ValueError(f"margin {margin}: more than 0")
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
-        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' * paired} allow no equivalence test")
+        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' if paired else ''} allow no equivalence test")
     x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
 
     def p(limit: float, side: str) -> float:

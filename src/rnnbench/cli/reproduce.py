@@ -113,7 +113,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
             if not minutes:
                 known = [own.cells[cell.place] for cell in group]
                 committed = any(seed not in measured.folders for measured in known for seed in measured.runs)
-                say("  what they ask for is recorded" + "; --again makes it here once more" * (committed and not options.again))
+                more = "; --again makes it here once more" if committed and not options.again else ""
+                say(f"  what they ask for is recorded{more}")
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
             if ended > 1:

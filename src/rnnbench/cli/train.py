@@ -36,7 +36,7 @@ def train_command(words: list[str]) -> int:
         return train_again(words)
     from hydra._internal.utils import get_args_parser
 
-    from ..launch.launcher import register_plugins
+    from ..launch.launcher import Prepared, register_plugins
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -66,7 +66,8 @@ def train_command(words: list[str]) -> int:
                 raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
             check_launcher(overrides)
             common = sweep_words(overrides, jobs)
-            prepare_sweep(jobs, [job + common for job in split_sweep(overrides, sweep=True)], sweep_name(overrides, jobs))
+            lines = [job + common for job in split_sweep(overrides, sweep=True)]
+            Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
             overrides = sweep_overrides(overrides) + common
         elif not shown:
             check_data(jobs)
@@ -113,5 +114,4 @@ def hydra_parser_error(message: str) -> NoReturn:
 def estimate_command(words: list[str]) -> int:
     words = [word for word in words if word not in ("-m", "--multirun")]
     jobs = compose_jobs(words, sweep=True)
-    prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs))
-    return print_estimate(words)
+    return print_estimate(prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs)), words)

@@ -6,8 +6,9 @@ import importlib.util
 import shutil
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
@@ -19,13 +20,19 @@ from ..config.hydra_store import register_launchers
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..options import BadOption, Count, Positive
 from ..store.record import DamagedRecord
-from .manifest import write_manifest
+from .manifest import Job, write_manifest
 from .pool import Pool, usable_cores
-from .prepare import CHECKED
 from .status import run_state
 
 Plugins.instance()  # makes the classes of Hydra's own plugins anew, so it comes before one of them is built upon
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # noqa: E402
+
+
+class Prepared:
+    """The jobs of the sweep that is about to be launched, in Hydra's order. They stand here since Hydra makes both plugins."""
+
+    jobs: ClassVar[Sequence[Job]] = ()
+
 
 # What Hydra sees
 
@@ -47,10 +54,10 @@ class Processes(Launcher):
         pass  # the jobs' settings are composed and checked already
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Runs CHECKED, which has a job for each of `job_overrides`; ends the program where any failed or a signal asked."""
+        """Runs the prepared jobs, one for each of `job_overrides`; ends the program where any failed or a signal asked."""
         setup_globals()
-        jobs = list(CHECKED)
-        assert len(jobs) == len(job_overrides), "prepare() was called for another sweep"
+        jobs = list(Prepared.jobs)
+        assert len(jobs) == len(job_overrides), "another sweep was prepared"
         settings = jobs[0].settings
         try:
             write_manifest(Path(settings.runs), settings.sweep, jobs)
@@ -82,34 +89,34 @@ class Checked(BasicSweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         assert self.launcher is not None
         if isinstance(self.launcher, Processes):
-            return [self.launcher.launch([job.overrides for job in CHECKED], initial_job_idx=0)]
+            return [self.launcher.launch([job.overrides for job in Prepared.jobs], initial_job_idx=0)]
         return [launch_elsewhere(self.launcher)]
 
 
 def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed or has no record."""
-    settings = CHECKED[0].settings
-    write_manifest(Path(settings.runs), settings.sweep, CHECKED)
-    recorded, failed = recorded_and_damaged()
-    todo = [job for job in CHECKED if job.id not in recorded | failed.keys()]
-    print(f"sweep {settings.sweep}: {len(CHECKED)} runs, {len(recorded)} recorded before", flush=True)
+    jobs, settings = Prepared.jobs, Prepared.jobs[0].settings
+    write_manifest(Path(settings.runs), settings.sweep, jobs)
+    recorded, failed = recorded_and_damaged(jobs)
+    todo = [job for job in jobs if job.id not in recorded | failed.keys()]
+    print(f"sweep {settings.sweep}: {len(jobs)} runs, {len(recorded)} recorded before", flush=True)
     results: Sequence[JobReturn] = []
     if todo:
         forget_plugins()
         try:
             results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
         finally:
-            recorded, failed = recorded_and_damaged()
-            print(f"sweep {settings.sweep}: {len(recorded)} of {len(CHECKED)} runs recorded", flush=True)
+            recorded, failed = recorded_and_damaged(jobs)
+            print(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded", flush=True)
     for job, result in zip(todo, results, strict=False):
         if result.status is JobStatus.FAILED:
             failed[job.id] = str(result._return_value)
-    left = [job for job in CHECKED if job.id not in recorded | failed.keys()]  # held by another process, say
+    left = [job for job in jobs if job.id not in recorded | failed.keys()]  # held by another process, say
     if failed:
-        print(f"rnnbench: {len(failed)} of {len(CHECKED)} runs failed:", file=sys.stderr)
+        print(f"rnnbench: {len(failed)} of {len(jobs)} runs failed:", file=sys.stderr)
         print(*(f"  {line}" for line in failed.values()), sep="\n", file=sys.stderr)
     if left:
-        print(f"rnnbench: {len(left)} of {len(CHECKED)} runs are not recorded; the same command asks again:", file=sys.stderr)
+        print(f"rnnbench: {len(left)} of {len(jobs)} runs are not recorded; the same command asks again:", file=sys.stderr)
         for job in left:
             found = run_state(job.folder, job.words)
             print(f"  {job.name}  {found.kind}  {found.about}".rstrip(), file=sys.stderr)
@@ -118,10 +125,10 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     return results
 
 
-def recorded_and_damaged() -> tuple[set[str], dict[str, str]]:
-    """Of CHECKED by id: which runs are recorded; and what is wrong with the records that are damaged."""
+def recorded_and_damaged(jobs: Iterable[Job]) -> tuple[set[str], dict[str, str]]:
+    """Of `jobs` by id: which runs are recorded; and what is wrong with the records that are damaged."""
     recorded, damaged = set(), {}
-    for job in CHECKED:
+    for job in jobs:
         try:
             if job.folder.record() is not None:
                 recorded.add(job.id)

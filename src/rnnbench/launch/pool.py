@@ -159,13 +159,13 @@ class Pool:
         step = last_step(job.folder)
         times = 1 if step > before else times + 1
         self.deaths[job.id] = times, step
-        how = "was stopped" if stopped else run_ended(code) + f" after a peak of {peak:,.0f} MB" * bool(peak)
+        how = "was stopped" if stopped else run_ended(code) + (f" after a peak of {peak:,.0f} MB" if peak else "")
         if times > self.retries and not stopped:
             message = f"{job.name}: {how}, {times} times without getting further than step {step}"
             job.folder.fail(message)
             self.fail(job, message)
             return
-        self.print(f"{job.name}  {how}; started again" + f" from step {step}" * bool(step))
+        self.print(f"{job.name}  {how}; started again" + (f" from step {step}" if step else ""))
         self.queue.appendleft(job)
 
     def fail(self, job: Job, message: str) -> None:
@@ -247,7 +247,10 @@ class Pool:
             for _, process in self.running.values():
                 process.measure()
         parts = [f"{len(self.recorded)}/{self.total} recorded", f"{len(self.running)} running"]
-        parts += [f"{len(self.waiting)} elsewhere"] * bool(self.waiting) + [f"{len(self.failed)} failed"] * bool(self.failed)
+        if self.waiting:
+            parts.append(f"{len(self.waiting)} elsewhere")
+        if self.failed:
+            parts.append(f"{len(self.failed)} failed")
         if self._took[1]:
             slower = self._took[0] / self._took[1]
             left = sum(job.expected * slower for job in self.queue)

@@ -13,13 +13,9 @@ from .manifest import Job
 from .pool import usable_cores
 from .worker import call_in_process
 
-CHECKED: list[Job] = []  # the jobs of the sweep that is about to be launched, in Hydra's order
 
-# Before Hydra starts
-
-
-def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> None:
-    """Takes the checked settings of a sweep's jobs, so that none is composed again, and finds out which runs they are.
+def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> list[Job]:
+    """The jobs of a sweep from their checked settings, each with the run that it is; none is composed again.
 
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
     imported by a process of its own.
@@ -30,13 +26,13 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
         jobs.setdefault(survey.id, job)
-    CHECKED[:] = jobs.values()
+    return list(jobs.values())
 
 
-def estimate_lines(workers: int) -> Iterator[str]:
+def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     """What the prepared sweep will take, from recorded runs of the same settings, else from a few steps made now."""
-    todo = [job for job in CHECKED if not (job.folder.path / "record.json").exists()]
-    yield f"{len(CHECKED)} runs, {len(CHECKED) - len(todo)} recorded before"
+    todo = [job for job in jobs if not (job.folder.path / "record.json").exists()]
+    yield f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded before"
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
     for job in todo:
@@ -74,9 +70,9 @@ def varying(overrides: Sequence[Sequence[str]]) -> list[str]:
     return [" ".join(word for word in words if word not in common and not word.startswith("hydra")) for words in overrides]
 
 
-def print_estimate(words: Sequence[str]) -> int:
-    """Prints what the prepared sweep would take with the workers that `words` ask for."""
+def print_estimate(jobs: Sequence[Job], words: Sequence[str]) -> int:
+    """Prints what the jobs of a sweep would take with the workers that `words` ask for."""
     workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
-    for line in estimate_lines(int(workers[-1]) if "".join(workers[-1:]).isdigit() else usable_cores()):
+    for line in estimate_lines(jobs, int(workers[-1]) if workers and workers[-1].isdigit() else usable_cores()):
         print(line, flush=True)
     return 0

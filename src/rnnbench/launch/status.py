@@ -65,7 +65,7 @@ def status_lines(folder: Path, is_sweep: bool) -> Iterator[str]:
         if found.kind != "recorded":
             lines.append((KINDS.index(found.kind), name, found))
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-    yield f"{'sweep ' * is_sweep}{folder.name}: {counts.total()} runs{': ' * bool(kinds)}{kinds}"
+    yield f"{'sweep ' if is_sweep else ''}{folder.name}: {counts.total()} runs{': ' if kinds else ''}{kinds}"
     for _, name, found in sorted(lines, key=lambda line: line[:2]):
         yield f"  {found.kind:11}  {name}  {found.about}".rstrip()
     yield from (f"  unreadable   {line}" for line in unreadable)
@@ -100,7 +100,7 @@ def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterato
         step, size = last_step(run), sum(path.stat().st_size for path in files)
         try:
             with run.lease() if not dry else contextlib.nullcontext():
-                for path in files * (not dry):
+                for path in () if dry else files:
                     path.unlink(missing_ok=True)
         except Held:
             continue

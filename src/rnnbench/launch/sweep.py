@@ -132,7 +132,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
     """
-    from .launcher import register_plugins
+    from .launcher import Prepared, register_plugins
 
     register_config()
     register_plugins()
@@ -146,9 +146,10 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
         check_launcher(launching)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
     elsewhere = [word for word in own if not word.startswith("runs=")]
-    prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
+    prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
-        return print_estimate(launching)
+        return print_estimate(prepared, launching)
+    Prepared.jobs = prepared
     kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
     return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
 

@@ -79,7 +79,8 @@ def gradient_by_lag(network: TrainableNetwork, task: Task, batch: Batch, lags: S
         raise ValueError(f"step {last} of {steps}: the task answers once, after the last")
     full = batch.map(lambda part: part[batch.lengths == steps])
     found = state_gradients(network, task, full, None if once else last)
-    norms = [[math.nan] * steps, *(found[name] for name in found if name.endswith(".0/h"))][-1]  # of the layers, read forward
+    forward = [found[name] for name in found if name.endswith(".0/h")]  # of each layer, read forward
+    norms = forward[-1] if forward else [math.nan] * steps
     return [norms[last - 1 - lag] / norms[last - 1] if norms[last - 1] else math.nan for lag in lags]
 
 

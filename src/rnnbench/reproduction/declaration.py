@@ -83,7 +83,9 @@ class Declaration:
             words += about.quirks[quirk].words
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
         seeds = Seeds(first=1) if smoke else at.seeds
-        return CellSpec(row, column, scale, tuple(quirks), tuple(words + SMOKE * smoke), seeds, 0.1 if smoke else minutes)
+        return CellSpec(
+            row, column, scale, tuple(quirks), tuple([*words, *SMOKE] if smoke else words), seeds, 0.1 if smoke else minutes
+        )
 
     def cells(self, row: str, scale: str) -> list[CellSpec]:
         """The fair cells of a row."""
@@ -142,7 +144,7 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
         return kind.model_validate(read_yaml(path))
     except ValidationError as error:
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo before what it leaves missing
-        where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + ": " * bool(first["loc"])
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + (": " if first["loc"] else "")
         said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             known = [field for part in GridPart.__subclasses__() for field in part.model_fields]

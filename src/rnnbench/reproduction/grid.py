@@ -73,7 +73,7 @@ class Scale(GridPart):
         each = self.minutes if isinstance(self.minutes, dict) else {"": self.minutes}
         for column, minutes in each.items():
             if minutes is not None and minutes <= 0:
-                raise ValueError(f"minutes {column}{': ' * bool(column)}{minutes:g}: above 0")
+                raise ValueError(f"minutes {f'{column}: ' if column else ''}{minutes:g}: above 0")
         return self
 
 

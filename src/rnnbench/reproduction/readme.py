@@ -97,7 +97,7 @@ def _repeat(own: Results, result: CellResult) -> Iterator[str]:
     command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     if runs:
-        took = f"{len(runs)} seed{'s' * (len(runs) > 1)}, {format_duration(measured.seconds)} of training"
+        took = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}, {format_duration(measured.seconds)} of training"
         took += f"; {format_seeds(missing)} not run yet" if (missing := measured.missing()) else ""
         yield f"- {cell.column}: `{command} --again` ({took}); {', '.join(runs)}"
         return

@@ -108,4 +108,4 @@ def code_commit() -> str | None:
         dirty = subprocess.run([*here, "diff", "--quiet", "HEAD"], capture_output=True, timeout=5, check=False).returncode
     except (OSError, subprocess.SubprocessError):
         return None
-    return head + "+" * bool(dirty)
+    return f"{head}+" if dirty else head

@@ -196,7 +196,7 @@ class Study:
             held = take(place)
         job, headline = self.job(values)
         self.running[trial.number] = Running(trial, job, held, headline, seen=list(self.frozen(trial).intermediate_values))
-        self.say(f"trial {trial.number}{' taken over' * (number is not None)}: {job.words}")
+        self.say(f"trial {trial.number}{'' if number is None else ' taken over'}: {job.words}")
         return True
 
     def free(self, number: int) -> bool:
@@ -287,7 +287,7 @@ class Study:
         running.lease.release()
         del self.running[running.trial.number]
         reached = self.frozen(running.trial).value
-        self.say(f"trial {running.trial.number}: {'-' if reached is None else f'{reached:.4g}'}{f' ({why})' * bool(why)}")
+        self.say(f"trial {running.trial.number}: {'-' if reached is None else f'{reached:.4g}'}{f' ({why})' if why else ''}")
 
     # what came out
 

@@ -106,7 +106,7 @@ def make_level(folder: RunFolder, project: str | None, entity: str | None) -> st
             tracker.patience = PATIENCE * (1 + len(run.rows) / RATE)
             tracker.start(run.about, run.rows)
             tracker.finish(run.summary, run.status)
-        for pause in LAG * bool(differs):
+        for pause in LAG if differs else ():
             time.sleep(pause)
             differs = run.differs(read_copy(run.about, run.place))
             if not differs:
