@@ -104,8 +104,7 @@ LEAVING = [
 @pytest.mark.parametrize("name", LEAVING, ids=ascii)
 @pytest.mark.parametrize("key", ["sweep", "model.name", "task.name"])
 def test_no_name_leads_out(key: str, name: str, clean: None, capfd: pytest.CaptureFixture[str]) -> None:
-
-    (job,) = compose_jobs(["task=adding", "model=lstm", *SMALL, "tracker=none"], sweep=False)
+    job = compose_jobs(["task=adding", "model=lstm", *SMALL, "tracker=none"], sweep=False)[0].plain()
     group, _, option = key.rpartition(".")
     if group:
         job[group] |= {option: name}

@@ -129,7 +129,6 @@ def test_update_ratio_state_size_and_multiply_adds():
 
 
 def test_everything_is_logged_and_nothing_without():
-
     execute(settings("runs=with"))
     rows = only("with").rows()
     assert {"train/horizon/core.0.0/h", "train/blow_up/core.0.0/c", "train/update_ratio"} <= set(rows[0])

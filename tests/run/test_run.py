@@ -352,7 +352,6 @@ def test_damaged_and_foreign_checkpoints_are_left_out(undisturbed, monkeypatch, 
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(capfd, monkeypatch, undisturbed):
-
     assert main(["train", *TINY, "model=gru", "tracker=none"]) == 0
     real = Log.append
 

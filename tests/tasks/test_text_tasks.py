@@ -436,7 +436,6 @@ def test_music_refuses_in_one_line(data: Path, columns: dict, message: str):
 
 
 def test_slots_are_found_whole():
-
     assert slots(["B-a", "I-a", "O", "B-b", "B-b", "I-c", "O"]) == {(0, 2, "a"), (3, 4, "b"), (4, 5, "b"), (5, 6, "c")}
     assert slots(["O", "O"]) == set() and slots(["I-a"]) == {(0, 1, "a")}
 
