@@ -14,9 +14,9 @@ from rnnbench.config.checks import refuse_code, resolve
 from rnnbench.config.compose import _composed, compose_jobs
 from rnnbench.config.hydra_store import register_config
 from rnnbench.config.overrides import hydra_words
+from rnnbench.config.plain_overrides import compose_plainly, plain_words
 from rnnbench.config.schema import choice_names, group_options
 from rnnbench.config.settings import Settings
-from rnnbench.config.words import compose_plainly, plain_words
 from rnnbench.options import BadOption
 from rnnbench.store.record import digest
 from rnnbench.tasks import NAMES

@@ -38,7 +38,7 @@ from tests.support.records import filled
 def record(words: tuple[str, ...], seed: int, score: float, /, **changes: Any) -> dict[str, Any]:
     """A record such as a run of `words` leaves behind."""
     (settings,) = compose_jobs([*words, f"seed={seed}", "tracker=none"], sweep=False)
-    own = {key: value for key, value in settings.items() if key not in ("runs", "accept_changes")}
+    own = {key: value for key, value in settings.plain().items() if key not in ("runs", "accept_changes")}
     setting = setting_identity(own, "")
     version = setting["versions"]
     body = {

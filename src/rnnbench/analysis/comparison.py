@@ -19,7 +19,7 @@ from statistics import median
 
 from ..store.find import FoundRun
 from ..store.record import canonical
-from .comparison_words import comparison_caption, comparison_gaps, comparison_notes
+from .comparison_text import comparison_caption, comparison_gaps, comparison_notes
 from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
 from .grouping import ModelResults, TaskResults, group_runs
 from .intervals import ENOUGH, Estimate, against_floor, bootstrap, student, wilson

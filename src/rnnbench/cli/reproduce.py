@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..analysis.render import export, to_markdown
@@ -13,7 +14,7 @@ from ..console import say
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
-from ..reproduction.declaration import Declaration, load_declaration, table_names
+from ..reproduction.declaration import CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
 from ..reproduction.readme import MADE, all_tables, table_readme
 from ..reproduction.table_runs import find_table_runs
@@ -28,13 +29,13 @@ def recall_lag_of(folder: Path) -> float:
     return float(recall_lag(folder))
 
 
-def print_results(own: Results, rows: list[str] | None, format: str) -> None:
+def print_results(results: Results, rows: list[str] | None, format: str) -> None:
     if format == "csv":  # contrasts have other columns
-        cells = cells_table(own, rows)
+        cells = cells_table(results, rows)
         print(export([cells], "csv"))
         print_complaints(cells.gaps)
         return
-    print(export(all_tables(own, rows), format))
+    print(export(all_tables(results, rows), format))
 
 
 def table_command(options: argparse.Namespace) -> int:
@@ -58,14 +59,14 @@ def table_command(options: argparse.Namespace) -> int:
                 raise BadOption(
                     f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
                 )
-            own = measure_table(one, None)
-            write_page(page, table_readme(own, to_markdown))
+            results = measure_table(one, None)
+            write_page(page, table_readme(results, to_markdown))
             print(page)
-            print_complaints(f"refused: {line}" for line in own.runs.complaints)
+            print_complaints(f"refused: {line}" for line in results.runs.complaints)
         if options.collect or options.write:
             continue
-        own = measure_table(one, runs, options.scale)
-        print_results(own, named("row", options.rows, own.rows), options.format)
+        results = measure_table(one, runs, options.scale)
+        print_results(results, named("row", options.rows, results.rows), options.format)
     return 0
 
 
@@ -74,6 +75,46 @@ def reproduce_command(options: argparse.Namespace) -> int:
     table = load_declaration(options.what)
     rows = named("row", options.rows, list(table.grid.rows))
     launching = launching_words(options.overrides)
+    cells = _chosen_cells(table, rows, options)
+    runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+    code, look = 0, 0
+    todo, known = list(cells), find_table_runs(table, runs, options.scale)
+    here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
+    while todo:
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
+            minutes = {
+                (cell.words, seed): cell.minutes or 0
+                for cell in group
+                for seed in {*range(cell.seeds.at(look)), *(known.cells[cell.place].runs if options.again else ())}
+                if seed not in here.cells[cell.place].runs
+            }
+            hours = sum(minutes.values()) / 60  # one run may serve several cells
+            say(f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours")
+            if not minutes:
+                there = [known.cells[cell.place] for cell in group]
+                committed = any(seed not in measured.folders for measured in there for seed in measured.runs)
+                more = "; --again makes it here once more" if committed and not options.again else ""
+                say(f"  what they ask for is recorded{more}")
+            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
+            if ended > 1:
+                return ended
+            code = max(code, ended)
+        if options.estimate:
+            return code
+        look, results = look + 1, measure_table(table, runs, options.scale)
+        known = here = results.runs
+        if options.again:
+            break
+        open_ = undecided(results, rows)
+        todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
+    print_results(results, [row for row in rows if row in results.rows], "terminal")
+    return code
+
+
+def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Namespace) -> list[CellSpec]:
+    """The cells that --rows, --columns, --scale and --as name, those of the first priority first; BadOption for none."""
     cells = []
     for row in sorted(rows, key=lambda row: table.grid.rows[row].priority):
         scale = options.scale or table.scales(row)[-1]
@@ -95,41 +136,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
         raise BadOption(f"--as published: no row of these has a ladder; rows that have: {', '.join(_ladders(table)) or 'none'}")
     if not cells:
         raise BadOption(f"nothing to run: no row has the scale {options.scale}")
-    runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
-    code, look = 0, 0
-    todo, own = list(cells), find_table_runs(table, runs, options.scale)
-    here = find_table_runs(table, runs, options.scale, committed=False) if options.again else own
-    while todo:
-        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
-            group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
-            minutes = {
-                (cell.words, seed): cell.minutes or 0
-                for cell in group
-                for seed in {*range(cell.seeds.at(look)), *(own.cells[cell.place].runs if options.again else ())}
-                if seed not in here.cells[cell.place].runs
-            }
-            hours = sum(minutes.values()) / 60  # one run may serve several cells
-            say(f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours")
-            if not minutes:
-                known = [own.cells[cell.place] for cell in group]
-                committed = any(seed not in measured.folders for measured in known for seed in measured.runs)
-                more = "; --again makes it here once more" if committed and not options.again else ""
-                say(f"  what they ask for is recorded{more}")
-            lines = [[*words, f"seed={seed}"] for words, seed in minutes]
-            ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
-            if ended > 1:
-                return ended
-            code = max(code, ended)
-        if options.estimate:
-            return code
-        look, results = look + 1, measure_table(table, runs, options.scale)
-        own = here = results.runs
-        if options.again:
-            break
-        open_ = undecided(results, rows)
-        todo = [cell for cell in cells if (cell.row, cell.column) in open_ and len(cell.seeds.looks) > look]
-    print_results(results, [row for row in rows if row in results.rows], "terminal")
-    return code
+    return cells
 
 
 def _ladders(table: Declaration) -> list[str]:

@@ -37,7 +37,7 @@ def sample_command(options: argparse.Namespace) -> int:
         if not good:
             raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
     path = only_finished_run(options.run)
-    from .writing import load_run, print_answer, print_continuation  # imports torch
+    from .sample_output import load_run, print_answer, print_continuation  # imports torch
 
     try:
         trained = load_run(path)

@@ -1,7 +1,7 @@
 """From the words of a command line to the checked settings of every job that they ask for.
 
 Hydra is the front end: its grammar, its sweeps, its launchers, a user's own files of --config-dir. Overrides that are plain are
-composed from our own files without it (words.py), to the same settings. Neither a file nor an override may name code.
+composed from our own files without it (plain_overrides.py), to the same settings. Neither a file nor an override may name code.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..options import BadOption
 from .checks import refuse_code, resolve
 from .hydra_store import register_config
 from .overrides import hydra_words, parse_overrides, split_sweep
+from .plain_overrides import HYDRA_GROUPS, check_word, compose_plainly, plain_words, require_choices
 from .schema import CHOICES, choice_names
 from .settings import Settings
-from .words import HYDRA_GROUPS, check_word, compose_plainly, plain_words, require_choices
 
 OURS_ONLY = (
     "run",

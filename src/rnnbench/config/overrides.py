@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from ..options import BadOption
 from ..store.record import Config
 from .checks import CODE
+from .plain_overrides import HYDRA_GROUPS, Word, plain_words
 from .schema import CHOICES, choice_names
-from .words import HYDRA_GROUPS, Word, plain_words
 
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:

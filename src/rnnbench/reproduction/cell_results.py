@@ -51,43 +51,43 @@ class RungResult:
     best: float | None  # of all seeds
 
 
-def row_results(own: TableRuns, row: str) -> tuple[CellResult, ...]:
+def row_results(table_runs: TableRuns, row: str) -> tuple[CellResult, ...]:
     """The cells of a row as they are shown."""
-    cells = [cell_result(own, runs) for runs in own.of_row(row)]
-    ranks = _row_ranks(own, row, cells)
+    cells = [cell_result(table_runs, runs) for runs in table_runs.of_row(row)]
+    ranks = _row_ranks(table_runs, row, cells)
     return tuple(
         replace(
             cell,
             rank=ranks.get(cell.runs.cell.name),
             reported=tuple(
-                _reported_result(own, cell, value)
-                for value in own.table.reports.values.get(f"{row}/{cell.runs.cell.column}", ())
+                _reported_result(table_runs, cell, value)
+                for value in table_runs.table.reports.values.get(f"{row}/{cell.runs.cell.column}", ())
             ),
         )
         for cell in cells
     )
 
 
-def ladder_results(own: TableRuns, row: str) -> Iterator[tuple[RungResult, ...]]:
+def ladder_results(table_runs: TableRuns, row: str) -> Iterator[tuple[RungResult, ...]]:
     """The rungs of each ladder of a row of which every cell was asked for."""
-    metric = own.table.grid.rows[row].metric
-    for rungs in own.table.rungs(row):
-        if any(cell.place not in own.cells for cell in rungs):
+    metric = table_runs.table.grid.rows[row].metric
+    for rungs in table_runs.table.rungs(row):
+        if any(cell.place not in table_runs.cells for cell in rungs):
             continue
         found, before = [], list[float]()
-        for runs in (own.cells[cell.place] for cell in rungs):
+        for runs in (table_runs.cells[cell.place] for cell in rungs):
             values = runs.values(metric)
             change = difference(values, before) if len(values) > 1 and len(before) > 1 else None
-            best = theirs(values, "best", None, _lower_is_better(own, runs))[0] if values else None
-            found.append(RungResult(cell_result(own, runs), len(values), change, best))
+            best = theirs(values, "best", None, _lower_is_better(table_runs, runs))[0] if values else None
+            found.append(RungResult(cell_result(table_runs, runs), len(values), change, best))
             before = values
         yield tuple(found)
 
 
-def cell_result(own: TableRuns, runs: CellRuns) -> CellResult:
+def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
     """The cell without rank and reported values."""
-    metric = own.table.grid.rows[runs.cell.row].metric
-    estimate = _cell_estimate(own, runs)
+    metric = table_runs.table.grid.rows[runs.cell.row].metric
+    estimate = _cell_estimate(table_runs, runs)
     floor = runs.finished[0]["task"]["floor"] if runs.finished and metric == "score" else None
     solved = [record["solved"] for record in runs.records if record["solved"] is not None]
     return CellResult(
@@ -102,9 +102,9 @@ def cell_result(own: TableRuns, runs: CellRuns) -> CellResult:
     )
 
 
-def _cell_estimate(own: TableRuns, runs: CellRuns) -> Estimate | None:
+def _cell_estimate(table_runs: TableRuns, runs: CellRuns) -> Estimate | None:
     """The row's metric over the seeds of a cell; one estimator for all cells of a row."""
-    metric = own.table.grid.rows[runs.cell.row].metric
+    metric = table_runs.table.grid.rows[runs.cell.row].metric
     if metric in TIMES:
         can = runs.runs and all(record["solved"] is not None for record in runs.records)
         return time_to_solve(*runs.times(metric)) if can else None
@@ -113,29 +113,29 @@ def _cell_estimate(own: TableRuns, runs: CellRuns) -> Estimate | None:
         return wilson(round(sum(values)), len(values)) if values else None
     if not values:
         return None
-    fewest = min((len(m.runs) for m in own.of_row(runs.cell.row) if m.runs), default=0)
+    fewest = min((len(m.runs) for m in table_runs.of_row(runs.cell.row) if m.runs), default=0)
     return bootstrap(values) if min(fewest, len(values)) >= ENOUGH else student(values)
 
 
-def _lower_is_better(own: TableRuns, runs: CellRuns) -> bool:
-    row = own.table.grid.rows[runs.cell.row]
+def _lower_is_better(table_runs: TableRuns, runs: CellRuns) -> bool:
+    row = table_runs.table.grid.rows[runs.cell.row]
     if row.better or row.metric in LOWER:
         return row.better != "more"
     return row.metric not in RATES and any(record["task"]["direction"] == "min" for record in runs.records[:1])
 
 
-def _reported_result(own: TableRuns, cell: CellResult, reported: Reported) -> ReportedResult:
-    runs, verdict = cell.runs, _judge_value(own, cell, reported)
+def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported) -> ReportedResult:
+    runs, verdict = cell.runs, _judge_value(table_runs, cell, reported)
     values = [] if runs.lost(cell.metric) else runs.values(cell.metric)
     if not values:
         return ReportedResult(reported, verdict, None, "")
-    ours, words = theirs(values, reported.estimator, reported.seeds, _lower_is_better(own, runs))
+    ours, words = theirs(values, reported.estimator, reported.seeds, _lower_is_better(table_runs, runs))
     return ReportedResult(reported, verdict, ours, words)
 
 
-def _judge_value(own: TableRuns, cell: CellResult, reported: Reported) -> Verdict:
+def _judge_value(table_runs: TableRuns, cell: CellResult, reported: Reported) -> Verdict:
     """What the cell says of a value that was reported for it."""
-    runs, row = cell.runs, own.table.grid.rows[cell.runs.cell.row]
+    runs, row = cell.runs, table_runs.table.grid.rows[cell.runs.cell.row]
     if not runs.runs:
         return NOT_RUN
     if runs.cell.scale != "paper":
@@ -151,19 +151,19 @@ def _judge_value(own: TableRuns, cell: CellResult, reported: Reported) -> Verdic
         reported.value,
         reported.estimator,
         row.margin,
-        _lower_is_better(own, runs),
+        _lower_is_better(table_runs, runs),
         cell.floor,
         reported.seeds,
         reported.sd,
-        1 - own.table.grid.level / len(runs.cell.seeds.looks),
+        1 - table_runs.table.grid.level / len(runs.cell.seeds.looks),
         shares=row.metric in RATES,
     )
 
 
-def _row_ranks(own: TableRuns, row: str, cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
+def _row_ranks(table_runs: TableRuns, row: str, cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:
     """By cell: the best and worst rank; none for a cell at its floor, of one seed, or of which a run has no score."""
-    metric = own.table.grid.rows[row].metric
-    if metric in (*TIMES, *RATES) or isinstance(own.table.grid.rows[row].columns, dict):
+    metric = table_runs.table.grid.rows[row].metric
+    if metric in (*TIMES, *RATES) or isinstance(table_runs.table.grid.rows[row].columns, dict):
         return {}  # a row's own columns are arms of an experiment, not rivals
     there, samples = [], {}
     for cell in cells:
@@ -174,4 +174,4 @@ def _row_ranks(own: TableRuns, row: str, cells: Sequence[CellResult]) -> dict[st
     if len({runs.cell.scale for runs in there}) != 1:
         return {}
     looks = max(len(runs.cell.seeds.looks) for runs in there)
-    return rank_ranges(samples, _lower_is_better(own, there[0]), own.table.grid.level / looks)
+    return rank_ranges(samples, _lower_is_better(table_runs, there[0]), table_runs.table.grid.level / looks)

@@ -34,23 +34,25 @@ CLAIMS = (
 )
 
 
-def contrasts_table(own: Results, rows: Sequence[str] | None = None) -> Table | None:
+def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Table | None:
     """A line a contrast; None where there is none."""
-    lines = [_contrast_line(own, one) for (row, _), one in own.contrasts.items() if not rows or row in rows]
+    lines = [_contrast_line(results, one) for (row, _), one in results.contrasts.items() if not rows or row in rows]
     notes = (
-        f"p: after Holm's correction over the {len(own.table.contrasts)} contrasts of the table; each look of a row is taken "
-        f"at {own.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
+        f"p: after Holm's correction over the {len(results.table.contrasts)} contrasts of the table; each look of a row is "
+        f"taken at {results.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
         "Fisher's test, sameness by two one-sided t tests; intervals are Welch's and Newcombe's, of 95 %.",
         "declared: digest of settings, margins, level and stopping rule; was: as it stood when runs were collected.",
     )
     gaps = tuple(
-        f"{name}: {why}" for name, why in unreachable_contrasts(own.table).items() if not rows or name.partition(".")[0] in rows
+        f"{name}: {why}"
+        for name, why in unreachable_contrasts(results.table).items()
+        if not rows or name.partition(".")[0] in rows
     )
-    return Table("Contrasts", "", {"table": own.table.name}, CONTRASTS, tuple(lines), gaps, notes) if lines else None
+    return Table("Contrasts", "", {"table": results.table.name}, CONTRASTS, tuple(lines), gaps, notes) if lines else None
 
 
-def _contrast_line(own: Results, one: ContrastResult) -> tuple[Cell, ...]:
-    about, answer, metric = one.about, one.answer, metric_of(own.table, one.row, one.about)
+def _contrast_line(results: Results, one: ContrastResult) -> tuple[Cell, ...]:
+    about, answer, metric = one.about, one.answer, metric_of(results.table, one.row, one.about)
     shows = answer.shows if answer else (None, None)
     effect, counts = (answer.effect, answer.counts) if answer else (None, (None, None))
     sides = (
@@ -69,7 +71,7 @@ def _contrast_line(own: Results, one: ContrastResult) -> tuple[Cell, ...]:
         Cell(f"{one.p:.2g}" if answer else "", (one.p, answer.p if answer else None)),
         Cell(word, (one.verdict.word, one.verdict.why), one.verdict.tone),
         Cell(f"{counts[0]}, {counts[1]}" if answer else "", counts),
-        Cell(_declared(own, one.row), (own.table.digest(one.row),)),
+        Cell(_declared(results, one.row), (results.table.digest(one.row),)),
     )
 
 
@@ -79,10 +81,10 @@ def _effect_text(answer: ContrastTest) -> str:
     return format_interval(answer.effect) + (" (log)" if answer.unit == "log" else "")
 
 
-def _declared(own: Results, row: str) -> str:
+def _declared(results: Results, row: str) -> str:
     """The digest of what is declared of a row now, and of what was when its runs were collected, where that differs."""
-    now, name = own.table.digest(row), f"{own.table.name}/{row}"
-    records = [record for cell in own.cells[row] for record in cell.runs.records]
+    now, name = results.table.digest(row), f"{results.table.name}/{row}"
+    records = [record for cell in results.cells[row] for record in cell.runs.records]
     before = {record["declared"][name] for record in records if name in record.get("declared", {})} - {now}
     return f"{now} (was {', '.join(sorted(before))})" if before else now
 
@@ -93,10 +95,10 @@ def _expected(one: Contrast) -> str:
     return {"more": f"a > b{times}", "less": f"a < b{times}", "same": f"a = b{times}{margin}"}[one.expect]
 
 
-def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | None:
+def claims_table(results: Results, rows: Sequence[str] | None = None) -> Table | None:
     """A line a claim: its verdict from its contrasts; None where none is made."""
     lines = []
-    for claim in (own.claims[row] for row in rows or own.rows if row in own.claims):
+    for claim in (results.claims[row] for row in rows or results.rows if row in results.claims):
         word = claim.verdict.word + (f" ({claim.verdict.why})" if claim.verdict.why else "")
         evidence = "; ".join(_evidence(one) for one in claim.contrasts)
         lines.append(
@@ -107,7 +109,9 @@ def claims_table(own: Results, rows: Sequence[str] | None = None) -> Table | Non
                 Cell(evidence, (evidence,)),
             )
         )
-    return Table("Claims", verdict_counts(own, rows), {"table": own.table.name}, CLAIMS, tuple(lines)) if lines else None
+    return (
+        Table("Claims", verdict_counts(results, rows), {"table": results.table.name}, CLAIMS, tuple(lines)) if lines else None
+    )
 
 
 def _evidence(one: ContrastResult) -> str:
@@ -119,12 +123,12 @@ def _evidence(one: ContrastResult) -> str:
     return f"{one.name}: {sides}, {one.verdict.word}{scale}"
 
 
-def verdict_counts(own: Results, rows: Sequence[str] | None = None) -> str:
+def verdict_counts(results: Results, rows: Sequence[str] | None = None) -> str:
     """`verdicts of values: 3 reproduced, 1 worse; of contrasts: 5 holds; of claims: ...`"""
-    shown = list(rows or own.rows)
-    of_values = Counter(one.verdict.word for row in shown for cell in own.cells[row] for one in cell.reported)
-    of_contrasts = Counter(one.verdict.word for (row, _), one in own.contrasts.items() if not rows or row in rows)
-    words = [own.claims[row].verdict.word for row in shown if row in own.claims]
+    shown = list(rows or results.rows)
+    of_values = Counter(one.verdict.word for row in shown for cell in results.cells[row] for one in cell.reported)
+    of_contrasts = Counter(one.verdict.word for (row, _), one in results.contrasts.items() if not rows or row in rows)
+    words = [results.claims[row].verdict.word for row in shown if row in results.claims]
     of_claims = Counter("holds only when ..." if word.startswith("holds only") else word for word in words)
     parts = (("values", of_values), ("contrasts", of_contrasts), ("claims", of_claims))
     counted = [f"{kind}: " + ", ".join(f"{n} {word}" for word, n in found.most_common()) for kind, found in parts if found]

@@ -41,17 +41,17 @@ class ClaimResult:
     contrasts: tuple[ContrastResult, ...]
 
 
-def contrast_results(own: TableRuns) -> dict[tuple[str, str], ContrastResult]:
+def contrast_results(runs: TableRuns) -> dict[tuple[str, str], ContrastResult]:
     """Every contrast of the rows that are shown, by (row, name).
 
     Holm's correction is over all that the table declares; what is missing counts as p = 1.
     """
-    asked = {place: _ask(own, *place, one) for place, one in own.table.contrasts.items() if place[0] in own.rows}
-    count, answered = len(own.table.contrasts), [(place, one, one.answer) for place, one in asked.items() if one.answer]
+    asked = {place: _ask(runs, *place, one) for place, one in runs.table.contrasts.items() if place[0] in runs.rows}
+    count, answered = len(runs.table.contrasts), [(place, one, one.answer) for place, one in asked.items() if one.answer]
     raw = [answer.p_same if one.about.expect == "same" else answer.p for _, one, answer in answered]
     adjusted = holm([*raw, *[1.0] * (count - len(raw))])[: len(raw)]
     for (place, one, answer), p in zip(answered, adjusted, strict=True):
-        level = contrast_level(own.table, one.row, one.about, one.scale)
+        level = contrast_level(runs.table, one.row, one.about, one.scale)
         verdict = contrast_verdict(one.about.expect, answer, p, count, level)
         if one.note and verdict.word == "holds":
             verdict = replace(verdict, why=f"{verdict.why}; {one.note}")
@@ -59,11 +59,11 @@ def contrast_results(own: TableRuns) -> dict[tuple[str, str], ContrastResult]:
     return asked
 
 
-def claim_results(own: TableRuns, contrasts: Iterable[ContrastResult]) -> dict[str, ClaimResult]:
+def claim_results(runs: TableRuns, contrasts: Iterable[ContrastResult]) -> dict[str, ClaimResult]:
     """The claim of each row that makes one, by row."""
     found, contrasts = {}, list(contrasts)
-    for row in own.rows:
-        about = own.table.grid.rows[row]
+    for row in runs.rows:
+        about = runs.table.grid.rows[row]
         if about.says:
             asked = tuple(one for one in contrasts if one.row == row)
             found[row] = ClaimResult(row, about.claim, about.says, _judge_claim(asked), asked)
@@ -76,17 +76,17 @@ def _judge_claim(asked: Sequence[ContrastResult]) -> Verdict:
     return claim_verdict([(one.verdict, one.about.when) for one in asked])
 
 
-def _ask(own: TableRuns, row: str, name: str, one: Contrast) -> ContrastResult:
+def _ask(runs: TableRuns, row: str, name: str, one: Contrast) -> ContrastResult:
     """The contrast at the first scale at which both sides were run as far as the stopping rule's first look.
 
     Where the runs there do not answer it (one diverged, say), no other scale does in their place.
     """
-    why, metric = NOT_RUN, metric_of(own.table, row, one)
-    for scale in own.scales(row):
-        asked = places_of(own.table, row, one)
-        if any(scale not in own.scales(place) for place, _ in asked):
+    why, metric = NOT_RUN, metric_of(runs.table, row, one)
+    for scale in runs.scales(row):
+        asked = places_of(runs.table, row, one)
+        if any(scale not in runs.scales(place) for place, _ in asked):
             continue
-        sides = [own.cells[own.table.cell(*place, scale).place] for place in asked]
+        sides = [runs.cells[runs.table.cell(*place, scale).place] for place in asked]
         seeds = min(side.look() for side in sides)
         if not seeds:
             if any(side.runs for side in sides):
@@ -95,7 +95,7 @@ def _ask(own: TableRuns, row: str, name: str, one: Contrast) -> ContrastResult:
         sides, note = [side.of(seeds) for side in sides], ""
         if one.expect == "same" and metric == "score" and all(stopped_when_solved(r) for side in sides for r in side.records):
             note = "every run stopped when it had solved its task"
-        level = contrast_level(own.table, row, one, scale) / len(own.table.contrasts)
+        level = contrast_level(runs.table, row, one, scale) / len(runs.table.contrasts)
         try:
             return ContrastResult(row, name, one, scale, _answer(metric, one, sides, level), note=note)
         except ValueError as error:

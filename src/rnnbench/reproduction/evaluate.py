@@ -44,26 +44,26 @@ def measure_table(table: Declaration, runs: Path | None, scale: str | None = Non
     return evaluate_runs(find_table_runs(table, runs, scale))
 
 
-def evaluate_runs(own: TableRuns) -> Results:
+def evaluate_runs(runs: TableRuns) -> Results:
     """All that a table shows of its runs. DamagedRecord where a metric is read from a log that is damaged."""
-    contrasts = contrast_results(own)
+    contrasts = contrast_results(runs)
     return Results(
-        own,
-        {row: row_results(own, row) for row in own.rows},
+        runs,
+        {row: row_results(runs, row) for row in runs.rows},
         contrasts,
-        claim_results(own, contrasts.values()),
-        {row: tuple(ladder_results(own, row)) for row in own.rows},
+        claim_results(runs, contrasts.values()),
+        {row: tuple(ladder_results(runs, row)) for row in runs.rows},
     )
 
 
-def undecided(own: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
+def undecided(results: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
     """(row, column) of the cells that more seeds could help: sides of contrasts, and values, that are not settled."""
     found = set()
-    for (row, _), one in own.contrasts.items():
+    for (row, _), one in results.contrasts.items():
         if row in rows and one.verdict.word == "undecided":
-            found |= set(places_of(own.table, row, one.about))
-    for row in own.rows:
-        for cell in own.cells[row]:
+            found |= set(places_of(results.table, row, one.about))
+    for row in results.rows:
+        for cell in results.cells[row]:
             if row in rows and any(one.verdict.word == "underpowered" for one in cell.reported):
                 found.add((row, cell.runs.cell.column))
     return found

@@ -23,21 +23,21 @@ LADDER = (
 NOTE = "change: against the rung above, with its 95 % interval. best seed: of all seeds, which is no estimate."
 
 
-def ladder_tables(own: Results, rows: Sequence[str] | None = None) -> Iterator[Table]:
+def ladder_tables(results: Results, rows: Sequence[str] | None = None) -> Iterator[Table]:
     """From the published setting to the fair one, a quirk less each rung, and what each costs or gains."""
-    for row, ladders in own.ladders.items():
+    for row, ladders in results.ladders.items():
         if rows and row not in rows:
             continue
-        about = own.table.grid.rows[row]
+        about = results.table.grid.rows[row]
         names = ["published", *(f"without {name}" for name in about.quirks)]
         names[-1] = "fair"
         quirks = ["every quirk", *(quirk.says for quirk in about.quirks.values())]
         for rungs in ladders:
             lines = [_rung_line(*line) for line in zip(rungs, names, quirks, strict=True)]
             cell = rungs[0].cell.runs.cell
-            column = own.table.columns(row)[cell.column].title or cell.column
+            column = results.table.columns(row)[cell.column].title or cell.column
             title = f"Ladder: {about.title}, {column}, {cell.scale} scale"
-            yield Table(title, "", {"table": own.table.name}, LADDER, tuple(lines), (), (NOTE,))
+            yield Table(title, "", {"table": results.table.name}, LADDER, tuple(lines), (), (NOTE,))
 
 
 def _rung_line(rung: RungResult, name: str, quirk: str) -> tuple[Cell, ...]:

@@ -16,31 +16,31 @@ from .verdict_table import cell_text, cells_table, summary_text
 MADE = "<!-- made by `rnnbench table"
 
 
-def all_tables(own: Results, rows: Sequence[str] | None = None) -> list[Table]:
+def all_tables(results: Results, rows: Sequence[str] | None = None) -> list[Table]:
     """Claims, contrasts, cells and ladders; cells before contrasts where no claim is made."""
-    claims, cells, contrasts = claims_table(own, rows), cells_table(own, rows), contrasts_table(own, rows)
+    claims, cells, contrasts = claims_table(results, rows), cells_table(results, rows), contrasts_table(results, rows)
     found = [claims, contrasts, cells] if claims else [cells, contrasts]
-    return [one for one in [*found, *ladder_tables(own, rows)] if one]
+    return [one for one in [*found, *ladder_tables(results, rows)] if one]
 
 
-def table_readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
+def table_readme(results: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
     """The page of a table: generated, so that the same records give the same bytes."""
-    table, grid = own.table, own.table.grid
+    table, grid = results.table, results.table.grid
     lines = [
         f"# {grid.title}",
         "",
         f"{MADE} {table.name} --write`; what is written here by hand is lost -->",
         "",
     ]
-    lines += [" ".join(grid.about.split()), "", f"{summary_text(own)}.", ""]
-    if counts := verdict_counts(own):
+    lines += [" ".join(grid.about.split()), "", f"{summary_text(results)}.", ""]
+    if counts := verdict_counts(results):
         lines += [f"{counts}.", ""]
     if grid.columns:
-        lines += [*_matrix(own), ""]
+        lines += [*_matrix(results), ""]
     notes_file = table.folder / "findings.md"
     if notes_file.exists():
         lines += [notes_file.read_text(encoding="utf-8").strip(), ""]
-    lines += [markdown([_headed(one, grid.title) for one in all_tables(own)]), ""]
+    lines += [markdown([_headed(one, grid.title) for one in all_tables(results)]), ""]
     if table.reports.sources:
         lines += ["### Sources", ""]
         for key, source in table.reports.sources.items():
@@ -51,8 +51,8 @@ def table_readme(own: Results, markdown: Callable[[Sequence[Table]], str]) -> st
     lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
     for row, about in grid.rows.items():
         lines += [f'<a id="{row}"></a>**{about.title}** (declaration {table.digest(row)})', ""]
-        for cell in own.cells[row]:
-            lines += _repeat(own, cell)
+        for cell in results.cells[row]:
+            lines += _repeat(results, cell)
         lines.append("")
         if about.ladder:
             lines += [f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
@@ -67,15 +67,15 @@ def _headed(table: Table, title: str) -> Table:
     return replace(table, title="Cells" if table.title == title else table.title, caption="")
 
 
-def _matrix(own: Results) -> Iterator[str]:
+def _matrix(results: Results) -> Iterator[str]:
     """The table as a paper prints it; a cell links to its runs."""
-    columns = {name: column.title or name for name, column in own.table.grid.columns.items()}
+    columns = {name: column.title or name for name, column in results.table.grid.columns.items()}
     yield f"| | {' | '.join(columns.values())} |"
     yield f"|:--|{'|'.join('--:' for _ in columns)}|"
-    for row, about in own.table.grid.rows.items():
+    for row, about in results.table.grid.rows.items():
         if isinstance(about.columns, dict):
             continue
-        there = {cell.runs.cell.column: cell for cell in own.cells[row]}
+        there = {cell.runs.cell.column: cell for cell in results.cells[row]}
         cells = []
         for name in columns:
             cell = there.get(name)
@@ -92,9 +92,9 @@ def _matrix(own: Results) -> Iterator[str]:
     yield "ᴸ: laptop scale, a reduction of the paper's setting that the row names. ·: not run yet."
 
 
-def _repeat(own: Results, result: CellResult) -> Iterator[str]:
+def _repeat(results: Results, result: CellResult) -> Iterator[str]:
     measured, cell = result.runs, result.runs.cell
-    command = f"rnnbench reproduce {own.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
+    command = f"rnnbench reproduce {results.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     if runs:
         took = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}, {format_duration(measured.seconds)} of training"

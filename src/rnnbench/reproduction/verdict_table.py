@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..analysis.comparison import rank_cell
-from ..analysis.comparison_words import RANKED
+from ..analysis.comparison_text import RANKED
 from ..analysis.formatting import format_brief, format_compact, format_duration, format_interval, format_number, format_share
 from ..analysis.table import Cell, Column, Table
 from .cell_results import CellResult, ReportedResult
@@ -51,19 +51,21 @@ def cell_text(cell: CellResult) -> str:
     return format_interval(found)
 
 
-def cells_table(own: Results, rows: Sequence[str] | None = None) -> Table:
+def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     """A line a cell, and a reported value."""
-    shown = list(rows or own.rows)
-    lines = [line for row in shown for cell in own.cells[row] for line in _lines(own, cell)]
-    gaps = tuple(dict.fromkeys(_gaps(own, shown)))
+    shown = list(rows or results.rows)
+    lines = [line for row in shown for cell in results.cells[row] for line in _lines(results, cell)]
+    gaps = tuple(dict.fromkeys(_gaps(results, shown)))
     notes = tuple(note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines))
-    return Table(own.table.grid.title, summary_text(own), {"table": own.table.name}, CELLS, tuple(lines), gaps, notes)
+    return Table(
+        results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, notes
+    )
 
 
-def _lines(own: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
+def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
     """A line for each reported value; one where none is reported. The cell's own numbers stand in the first only."""
     for index, reported in enumerate(cell.reported or (None,)):
-        line = (*_measured_cells(own, cell), *_reported_cells(cell, reported), *_run_cells(cell))
+        line = (*_measured_cells(results, cell), *_reported_cells(cell, reported), *_run_cells(cell))
         yield (
             line
             if not index
@@ -71,13 +73,13 @@ def _lines(own: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
         )
 
 
-def _measured_cells(own: Results, cell: CellResult) -> tuple[Cell, ...]:
+def _measured_cells(results: Results, cell: CellResult) -> tuple[Cell, ...]:
     about, found, records = cell.runs.cell, cell.estimate, cell.runs.records
     raw = (found.estimator, found.value, found.low, found.high) if found else ("", None, None, None)
     rank = rank_cell(cell.rank)
     return (
-        Cell(about.row, (about.row, own.table.grid.rows[about.row].title)),
-        Cell(own.table.columns(about.row)[about.column].title or about.column, (about.column,)),
+        Cell(about.row, (about.row, results.table.grid.rows[about.row].title)),
+        Cell(results.table.columns(about.row)[about.column].title or about.column, (about.column,)),
         Cell(about.scale if records else "", (about.scale,)),
         Cell(cell_text(cell), (cell.metric, *raw), "" if found else "warn"),
         Cell(
@@ -123,26 +125,28 @@ def _run_cells(cell: CellResult) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _gaps(own: Results, shown: Sequence[str]) -> Iterator[str]:
+def _gaps(results: Results, shown: Sequence[str]) -> Iterator[str]:
     """Reductions of what is shown, what came of running it again, and what was refused."""
-    for cell in (cell.runs.cell for row in shown for cell in own.cells[row] if cell.runs.runs):
-        about = own.table.grid.rows[cell.row].scales.get(cell.scale)  # type: ignore[call-overload]
+    for cell in (cell.runs.cell for row in shown for cell in results.cells[row] if cell.runs.runs):
+        about = results.table.grid.rows[cell.row].scales.get(cell.scale)  # type: ignore[call-overload]
         if about and about.reduction:
             yield f"{cell.row} at {cell.scale} scale: {about.reduction}"
-    every = own.runs.cells.values()
+    every = results.runs.cells.values()
     for runs in (runs for runs in every if runs.cell.row in shown):
-        yield from (f"run again: {line}" for line in runs.repeated(own.table.grid.rows[runs.cell.row].metric))
+        yield from (f"run again: {line}" for line in runs.repeated(results.table.grid.rows[runs.cell.row].metric))
     others = {line for runs in every if runs.cell.row not in shown for line in runs.refused}
-    yield from (f"refused: {line}" for line in own.runs.complaints if line not in others)
+    yield from (f"refused: {line}" for line in results.runs.complaints if line not in others)
 
 
-def summary_text(own: Results) -> str:
+def summary_text(results: Results) -> str:
     """How much of the table there is: cells by scale, seeds, hours, and what the holes would take."""
-    there = [m for m in own.runs.measured if m.runs]
+    there = [m for m in results.runs.measured if m.runs]
     scales = Counter(m.cell.scale for m in there)
     counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
-    seconds = {record["id"]: record["speed"]["seconds"] or 0 for m in own.runs.cells.values() for record in m.records}
-    holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in own.runs.measured)
-    words = f"{len(there)} of {len(own.runs.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"
+    seconds = {record["id"]: record["speed"]["seconds"] or 0 for m in results.runs.cells.values() for record in m.records}
+    holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in results.runs.measured)
+    words = (
+        f"{len(there)} of {len(results.runs.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"
+    )
     words += f", {format_duration(sum(seconds.values()))} of training" if seconds else ""
     return words + (f"; the holes would take about {format_duration(holes)} on one core" if holes else "")

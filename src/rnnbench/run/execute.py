@@ -26,10 +26,10 @@ from .build_record import result_text
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
-from .mirror import mirrored_run, tracker_of
 from .plan import plan_run
 from .process_settings import configure_process
 from .ranks import follow, launched_rank
+from .tracked_run import mirrored_run, tracker_of
 
 
 def execute(settings: Settings) -> Record | None:

@@ -24,10 +24,10 @@ from ..training.trainer import train
 from .build_record import build_record, result_text
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
-from .mirror import mirrored_run
 from .plan import Plan, new_network
 from .provenance import provenance
 from .ranks import following_ranks
+from .tracked_run import mirrored_run
 
 
 @dataclass(frozen=True)
