@@ -41,7 +41,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "search": ({"launch", "run", "analysis", *SETTINGS}, HEAVY - {"hydra"}),
 }
 FREE = {"benchmarks", "cli", "__init__", "__main__"}  # where packages meet
-APART = {"launch.server", "kernels.lstm_triton"}  # one is a process of its own, one needs Triton
+APART = {"launch.server", "launch.jobs", "run.training_run", "kernels.lstm_triton"}  # processes of their own; Lightning; Triton
 PULLED_IN = """
 import importlib, json, sys
 sys.modules.pop("torchtext", None)

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from rnnbench.analysis.significance import (
+    _by_labels,
     against_margin,
     difference,
     holm,
@@ -174,3 +175,19 @@ def test_many_places_of_one_distribution_are_seldom_told_apart():
 def test_the_interval_of_a_time_at_which_all_solve_holds_it():
     found = time_to_solve([5.0, 5.0], [True, True])
     assert found.low == found.value == 5
+
+
+@pytest.mark.parametrize(("one", "other"), [(3, 4), (5, 5), (8, 8), (10, 12)])
+@pytest.mark.parametrize("apart", [0.0, 0.5, 2.0])
+def test_labels_are_permuted_as_scipy_does(one: int, other: int, apart: float) -> None:
+    random = numpy.random.default_rng(one)
+    x, y = random.normal(size=one).round(1), (random.normal(size=other) + apart).round(1)
+    for resamples in (999, 9999):
+        found = stats.permutation_test(
+            (x, y),
+            lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+            vectorized=True,
+            n_resamples=resamples,
+            rng=numpy.random.default_rng(0),
+        )
+        assert _by_labels(x, y, resamples) == found.pvalue

@@ -256,3 +256,8 @@ def test_plain_values_are_read_as_by_hydra() -> None:
     for text in texts:
         (ours,), (theirs,) = plain_words([f"x={text}"]), hydra_words([f"x={text}"])
         assert (ours.value, type(ours.value)) == (theirs.value, type(theirs.value)), text
+
+
+def test_of_an_option_that_stands_twice_the_last_counts_by_both() -> None:
+    same_by_both(["task=adding", "model=gru", "train.steps=7", "train.clip=null", "train.steps=9"])
+    assert plain_words(["task=adding", "task=reverse"]) is None

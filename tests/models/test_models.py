@@ -147,8 +147,10 @@ def test_padding_in_single_precision(cell, x):
     alone = [cell(x[row : row + 1, :length])[0][0] for row, length in enumerate(LENGTHS.tolist())]
     total = sum(one.square().sum() for one in alone)
     expected = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+    # Products of other shapes are added up in another order, which one depends on the processor: up to 16 roundings apart.
+    tolerance = 16 * torch.finfo(torch.float32).eps
     for one, other in zip([y[VALID], *gradients], [torch.cat(alone), *expected], strict=True):
-        assert (one - other).abs().max() <= 1e-6 * other.abs().max()
+        assert (one - other).abs().max() <= tolerance * other.abs().max()
 
 
 @laws

@@ -91,10 +91,10 @@ def override_completions(before: Sequence[str], word: str, rooms: Sequence[str] 
 
 def _values(key: str, before: Sequence[str]) -> list[str]:
     if key in (*CHOICES, "hydra/launcher"):
-        return choice_names(key)
+        return list(choice_names(key))
     said = dict(line.split("=", 1) for line in before if "=" in line)
     if key in ("budget.match", "network.writer"):
-        return choice_names("model")
+        return list(choice_names("model"))
     option = find_option(key, said)
     return [_typed(value) for value in few_values(option.annotation)] if option else []
 

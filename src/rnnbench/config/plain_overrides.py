@@ -34,7 +34,7 @@ HYDRA_GROUPS = ("hydra/launcher",)
 KEY = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)*", re.ASCII)
 INT = re.compile(r"-?(0|[1-9][0-9]*)")
 FLOAT = re.compile(r"-?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|-?[0-9]+[eE][-+]?[0-9]+")
-TEXT = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+", re.ASCII)
 NAMED = {"null": None, "true": True, "false": False}
 
 
@@ -73,10 +73,11 @@ def _scalar(text: str) -> Any:
 
 
 def plain_words(lines: Sequence[str]) -> list[Word] | None:
-    """All of `lines`, where all are plain and none stands twice."""
+    """All of `lines`, where all are plain and no choice stands twice; of an option that does, the last counts."""
     words = [plain_word(line) for line in lines]
     found = [word for word in words if word is not None]
-    return found if len({word.key for word in found}) == len(lines) else None
+    chosen = [word.key for word in found if word.key in CHOICES]
+    return found if len(found) == len(lines) and len(set(chosen)) == len(chosen) else None
 
 
 def compose_plainly(words: Sequence[Word]) -> Plain:

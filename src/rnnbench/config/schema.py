@@ -45,12 +45,22 @@ GROUPS: dict[str, type] = {
 }
 
 
+CLASSES: dict[str, tuple[Callable[[], Mapping[str, Path]], str, tuple[str, ...]]] = {
+    "task": (task_files, "Task", ("version", "structure", "causal", "headline", "direction")),
+    "mechanism": (mechanism_files, "Mechanism", ("version",)),
+}
+
+
 def read_signature(group: str, name: str) -> Signature:
     """The signature of the class that a group configures; nothing heavy is imported for it."""
-    if group == "task":
-        return read_class(task_files()[name], base="Task")
-    if group == "mechanism":
-        return read_class(mechanism_files()[name], base="Mechanism")
+    if group in CLASSES:
+        files, base, needed = CLASSES[group]
+        signature = read_class(files()[name], base=base)
+        if lacking := [constant for constant in needed if constant not in signature.constants]:
+            raise BadOption(
+                f"{files()[name]}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal"
+            )
+        return signature
     if group == "tracker":
         tracker = TRACKERS[name]
         return read_class(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
@@ -102,10 +112,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in loaded.items()}
 
 
-def choice_names(group: str) -> list[str]:
+@functools.cache
+def choice_names(group: str) -> tuple[str, ...]:
     """What can stand after `group=`."""
     own = {"task": NAMES, "model": tuple(mechanism_files())}.get(group, ())
-    return sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))})
+    return tuple(sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))}))
 
 
 @functools.cache
