@@ -100,13 +100,16 @@ def test_no_module_is_called_as_a_library() -> None:
         ["list", "tasks", "adding"],
         ["train", "--help"],
         ["compare", "--help"],
+        ["complete"],
     ],
 )
 def test_light_verbs_import_nothing_heavy(verb: list[str]) -> None:
     code = f"""
 import sys
-for name in {sorted(HEAVY - {"hydra"})!r}:
+for name in {sorted({*HEAVY, "safetensors"} - {"hydra"})!r}:
     sys.modules[name] = None
+import os
+os.environ["COMP_LINE"] = "rnnbench train task=a"
 from rnnbench.cli.main import main
 try:
     sys.exit(main({verb!r}))

@@ -80,6 +80,6 @@ class BudgetSettings:
     embeddings: bool = True  # embedding tables count
 
     @property
-    def set(self) -> bool:
+    def is_set(self) -> bool:
         """Whether there is one."""
         return bool(self.params or self.match)

@@ -156,6 +156,8 @@ ARITHMETIC: dict[type, Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
 
@@ -213,6 +215,8 @@ def _number(node: ast.expr) -> Any:
     match node:
         case ast.Constant(int() | float() as number):
             return number
+        case ast.UnaryOp(ast.UAdd(), operand):
+            return _number(operand)
         case ast.UnaryOp(ast.USub(), operand):
             return -_number(operand)
         case ast.BinOp(left, operation, right) if type(operation) in ARITHMETIC:

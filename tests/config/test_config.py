@@ -6,8 +6,10 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from rnnbench.cli.main import main
 from rnnbench.config.checks import refuse_code, resolve
@@ -17,6 +19,7 @@ from rnnbench.config.overrides import hydra_words
 from rnnbench.config.plain_overrides import compose_plainly, plain_words
 from rnnbench.config.schema import choice_names, group_options
 from rnnbench.config.settings import Settings
+from rnnbench.config.yaml_files import read_yaml
 from rnnbench.options import BadOption
 from rnnbench.store.record import digest
 from rnnbench.tasks import NAMES
@@ -261,3 +264,13 @@ def test_plain_values_are_read_as_by_hydra() -> None:
 def test_of_an_option_that_stands_twice_the_last_counts_by_both() -> None:
     same_by_both(["task=adding", "model=gru", "train.steps=7", "train.clip=null", "train.steps=9"])
     assert plain_words(["task=adding", "task=reverse"]) is None
+
+
+YAML = ["1", "-3", "1.5", "1e-4", "2.5e0", "1.5E4", "-1e+3", "true", "null", "abc", "1e", "9782e1d8", "[1, 2e-1]"]
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_yaml_is_read_as_by_omegaconf(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(f"x: {text}\n", encoding="utf-8")
+    ours, theirs = read_yaml(tmp_path / "x.yaml")["x"], OmegaConf.to_container(OmegaConf.load(tmp_path / "x.yaml"))["x"]
+    assert (ours, type(ours)) == (theirs, type(theirs))

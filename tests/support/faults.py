@@ -216,7 +216,7 @@ TESTED = {
     "clocks jump by hours": "launch/test_surroundings.py::test_clocks_that_jump_by_hours_change_nothing",
     "folder turns read-only": "launch/test_surroundings.py::test_a_folder_turns_read_only_in_the_middle_of_a_sweep",
     "preempted: seconds to save": "launch/test_surroundings.py::test_asked_to_end_its_checkpoint_is_there_within_two_seconds",
-    "code changed": "launch/test_launcher.py::test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record",
+    "code or torch changed": "launch/test_launcher.py::test_a_checkpoint_made_by_other_code_is_refused_or_accepted_on_record",
     "W&B gone, 500, slow, killed": "tracking/test_tracking.py::test_training_outlives_its_mirror",
     "W&B lost in a sweep": "tracking/test_sync.py::test_a_server_lost_half_way_through_a_sweep",
     "worker of a search killed": "search/test_search.py::test_two_workers_start_together_and_one_is_killed",

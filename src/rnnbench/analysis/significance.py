@@ -113,16 +113,16 @@ def _by_labels(x: Any, y: Any, resamples: int) -> float:
     return float(min(1.0, 2 * (min(counts) + more) / (len(labels) + more)))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _labels(total: int, first: int, resamples: int) -> tuple[Any, bool]:
     """(rows of the numbers below `total`, those of the first sample before the others; whether they are all ways there are)."""
     import numpy
 
     if math.comb(total, first) <= resamples:
         chosen = itertools.combinations(range(total), first)
-        return numpy.array([[*one, *sorted(set(range(total)).difference(one))] for one in chosen]), True
+        return numpy.array([[*one, *sorted(set(range(total)).difference(one))] for one in chosen], numpy.uint16), True
     rng = numpy.random.default_rng(0)
-    return numpy.array([rng.permutation(total) for _ in range(resamples)]), False
+    return numpy.array([rng.permutation(total) for _ in range(resamples)], numpy.uint16), False
 
 
 def rank_ranges(

@@ -16,13 +16,13 @@ from rnnbench.tasks import NAMES, task_files
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
-from ..options import MISSING, BadOption, Option, Seed
+from ..options import BadOption, Option, Seed
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
 from ..tracking.make import TRACKERS
 from .yaml_files import read_yaml
 
-LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launcher.py
+LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launch/launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
 LAUNCHERS = {
     "processes": LAUNCHER,
@@ -38,6 +38,7 @@ UNNAMED = ("network", "train", "budget")  # groups of which there is one setting
 HASHED = ("task", "model", "network", "train")  # what changes a run's numbers, with the seed
 
 
+GIVEN = ("input_size", "build")
 GROUPS: dict[str, type] = {
     "network": NetworkSettings,
     "train": TrainSettings,
@@ -47,7 +48,7 @@ GROUPS: dict[str, type] = {
 
 
 CLASSES: dict[str, tuple[Callable[[], Mapping[str, Path]], str, tuple[str, ...]]] = {
-    "task": (task_files, "Task", ("version", "structure", "causal", "headline", "direction")),
+    "task": (task_files, "Task", ("version", "structure", "causal")),
     "mechanism": (mechanism_files, "Mechanism", ("version",)),
 }
 
@@ -83,13 +84,13 @@ TUNING = 2**31  # seeds from here on are for searches, and for them only
 def group_options(group: str, settings: Config) -> dict[str, Option]:
     """The options of one part of the settings; which, depends on the name or mechanism that stands there.
 
-    Parameters of a stack or mechanism without a default are no options: the program fills them in.
+    What the program gives to a stack or mechanism is no option.
     """
     if group in GROUPS:
         return dict(dataclass_options(GROUPS[group]))
     if group == "model":
         merged = {**read_signature("stack", "").options, **read_signature("mechanism", settings["mechanism"]).options}
-        return {name: option for name, option in merged.items() if option.default != MISSING}
+        return {name: option for name, option in merged.items() if name not in GIVEN}
     return dict(read_signature(group, settings.get("name", "")).options)
 
 

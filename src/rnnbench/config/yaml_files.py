@@ -10,7 +10,7 @@ import yaml
 
 from ..options import BadOption
 
-FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$")  # 1e-4, which YAML 1.1 takes for text
+FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")  # 1e-4 and 2.5e0, which YAML 1.1 takes for text
 
 
 class StrictLoader(yaml.CSafeLoader):

@@ -15,8 +15,7 @@ from ..run.imports import quick_imports
 interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it would end an import with a traceback
 with quick_imports():
     from ..kernels.recurrence import load_kernels
-    from ..run import execute as execute
-    from ..training import trainer as trainer
+    from ..run import training_run as training_run
     from . import jobs as jobs
 
     load_kernels()

@@ -162,7 +162,9 @@ def sweep_word(name: str) -> str:
 
 def launching_words(words: Sequence[str]) -> list[str]:
     for word in words:
-        if not word.startswith(("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "hydra/launcher=", "hydra.launcher.")):
+        if not word.startswith(
+            ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
+        ):
             raise BadOption(
                 f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, hydra/launcher=, "
                 "hydra.launcher.*"

@@ -147,7 +147,7 @@ def match_runs(
     for cell in cells:
         with_width, without, budget_asked = setting_keys(cell)
         measured = found[cell.place] = CellRuns(cell)
-        budgeted = budget_asked.set
+        budgeted = budget_asked.is_set
         candidates = by_setting.get(("any width", without) if budgeted else ("width", with_width), [])
         same: dict[int, list[FoundRun]] = {}
         for run in candidates:

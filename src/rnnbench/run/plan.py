@@ -64,7 +64,7 @@ def new_network(settings: Settings, task: Task) -> tuple[TrainableNetwork, dict[
 def within_budget(settings: Settings, task: Task) -> Settings:
     """`settings` with the width that its budget asks for; as they are where there is no budget."""
     budget = settings.budget
-    if not budget.set:
+    if not budget.is_set:
         return settings
     if budget.match:
         matched = with_model(settings, choice_settings("model", budget.match))

@@ -24,7 +24,7 @@ from ..version import __version__
 
 HERE = Path(__file__).parents[1]
 PACKAGES = ("models", "kernels", "networks", "training", "data")  # of ours, what draws weights and batches and trains
-FILES = ("run/plan.py", "run/process_settings.py")  # and these
+FILES = ("groups.py", "run/plan.py", "run/process_settings.py")  # and these
 
 
 def provenance(settings: Settings) -> dict[str, str]:

@@ -115,7 +115,7 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
-    width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.set else ""
+    width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
     return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and how it is found again: plain files, written so that nothing half-done can be read.
+"""What a run leaves behind: plain files, written so that nothing half-done can be read.
 
     runs/<task>/<model>/s<seed>-<id8>/
         config.yaml          the resolved settings, with the run's id

@@ -201,7 +201,7 @@ def _asking() -> Iterator[None]:
 
 
 def noted_place(run: Run, place: Mapping[str, Any]) -> tuple[Run, dict[str, Any]]:
-    """`run` and its place as the note in its folder says: an agent of a W&B sweep, or `renew`, has chosen another id there.
+    """`run` and its place as the note in its folder says: an agent of a W&B sweep, or `renew_id`, has chosen another id there.
 
     An agent looks for the sweep's parameters under their dotted names.
     """
@@ -244,7 +244,7 @@ def renew_id(run: Run) -> None:
 
 
 def remove_replaced(run: Run, place: Mapping[str, Any]) -> None:
-    """Removes what `renew` has replaced there; once it is gone, the note forgets it."""
+    """Removes what `renew_id` has replaced there; once it is gone, the note forgets it."""
     note = noted(run)
     for old in note.get("replaced", []):
         found = _find(replace(run, id=old), place)

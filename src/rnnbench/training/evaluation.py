@@ -36,8 +36,13 @@ class Evaluation:
             self._sums[name] = self._sums.get(name, 0) + value
 
     def scores(self, devices: Devices) -> dict[str, float]:
-        """The task's scores over the batches of all devices."""
-        return self._task.finish(totals({name: devices.sum(value) for name, value in sorted(self._sums.items())}))
+        """The task's scores over the batches of all devices. TypeError for a score that is no number: no record can hold it."""
+        sums = {name: devices.sum(value) for name, value in sorted(self._sums.items())}
+        scores = self._task.finish(totals(sums))
+        for name, score in scores.items():
+            if not isinstance(score, int | float):
+                raise TypeError(f"the task's finish gives a {type(score).__name__} for the score {name}; scores are numbers")
+        return scores
 
     def activity(self, device: torch.device) -> dict[str, float]:
         """Gates, states and spectral radii on the first validation rows; empty without instruments."""
