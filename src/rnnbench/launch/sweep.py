@@ -160,13 +160,19 @@ def sweep_word(name: str) -> str:
     return word if word == name else f"{word or 'sweep'}-{digest(name)[:8]}"
 
 
+LAUNCHING_WORDS = (
+    *("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes="),
+    *("hydra/launcher=", "hydra.launcher."),
+)
+
+
 def launching_words(words: Sequence[str]) -> list[str]:
     for word in words:
         if not word.startswith(
             ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
         ):
             raise BadOption(
-                f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, hydra/launcher=, "
-                "hydra.launcher.*"
+                f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, accept_changes=, "
+                "hydra/launcher=, hydra.launcher.*"
             )
     return list(words)

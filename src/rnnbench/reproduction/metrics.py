@@ -60,7 +60,7 @@ def metric_value(run: FoundRun, metric: str, folder: Path | None = None) -> floa
 
 @functools.lru_cache(maxsize=4096)
 def logged_values(folder: Path) -> Mapping[str, float]:
-    """`first.KEY`, `last.KEY`, `max.KEY` and `mean.KEY` of every number in the log, and of what `derived_values` makes of its rows."""
+    """`first.KEY`, `last.KEY`, `max.KEY` and `mean.KEY` of every number in the log and of the `derived_values` of its rows."""
     columns: dict[str, list[float]] = {}
     for row in RunFolder(folder).metrics():
         for key, value in {**row, **derived_values(row)}.items():
