@@ -160,12 +160,6 @@ def sweep_word(name: str) -> str:
     return word if word == name else f"{word or 'sweep'}-{digest(name)[:8]}"
 
 
-LAUNCHING_WORDS = (
-    *("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes="),
-    *("hydra/launcher=", "hydra.launcher."),
-)
-
-
 def launching_words(words: Sequence[str]) -> list[str]:
     for word in words:
         if not word.startswith(
