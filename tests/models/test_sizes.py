@@ -24,7 +24,7 @@ def test_details_of_every_model(capsys):
     assert main(["list", "models", "--details"]) == 0
     text = capsys.readouterr().out
     found = rows(text)
-    assert list(found) == choice_names("model")
+    assert tuple(found) == choice_names("model")
     lstm = sum(p.numel() for p in torch.nn.LSTM(128, 128).parameters())
     assert found["lstm"][1:5] == [f"{lstm:,}", "256", "library,", "fused"]
     assert found["peephole_lstm"][1] == f"{lstm + 3 * 128:,}"
