@@ -6,7 +6,7 @@ import functools
 
 from hydra.core.config_store import ConfigStore
 
-from .schema import CONF, LAUNCHERS, SWEEPER, UNNAMED, all_choices, default_settings, file_departures, load_yaml
+from .schema import LAUNCHERS, SWEEPER, UNNAMED, all_choices, base_file, default_settings, file_departures
 
 
 @functools.cache
@@ -17,8 +17,7 @@ def register_config() -> None:
         store.store(name=name, group=group, node=whole, package="_global_" if group == "task" else group, provider="rnnbench")
     register_launchers()
     store.store(name="checked", group="hydra/sweeper", node={"_target_": SWEEPER})
-    base = load_yaml(CONF / "config.yaml")
-    base |= {group: default_settings(group, {}) for group in UNNAMED}
+    base = {**base_file(), **{group: default_settings(group, {}) for group in UNNAMED}}
     store.store(name="config", node=base, provider="rnnbench")
 
 

@@ -14,16 +14,15 @@ from ..options import BadOption, unknown
 from .checks import CODE, PLAIN
 from .schema import (
     CHOICES,
-    CONF,
     LAUNCHERS,
     SINGLE,
     UNNAMED,
+    base_file,
     choice_names,
     choice_settings,
     default_settings,
     group_options,
     launcher_keys,
-    load_yaml,
     option_keys,
 )
 from .settings import Plain
@@ -84,8 +83,7 @@ def compose_plainly(words: Sequence[Word]) -> Plain:
     """The settings that checked `words` ask for, nested: defaults, then the files of the choices, then the values."""
     chosen = {"trainer": "cpu", "tracker": "auto", **{word.key: word.value for word in words if word.key in CHOICES}}
     require_choices(chosen)
-    base = load_yaml(CONF / "config.yaml")
-    composed: Plain = {name: base[name] for name in SINGLE}
+    composed: Plain = {name: base_file()[name] for name in SINGLE}
     composed |= {group: default_settings(group, {}) for group in UNNAMED}
     for group in CHOICES:
         node = choice_settings(group, chosen[group])

@@ -98,6 +98,12 @@ NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",
 
 
 @functools.cache
+def base_file() -> Config:
+    """What conf/config.yaml says of a run, and to Hydra."""
+    return load_yaml(CONF / "config.yaml")
+
+
+@functools.cache
 def file_departures(group: str, name: str) -> Config:
     """The departures in conf/<group>/<name>.yaml; none where there is no such file."""
     path = CONF / group / f"{name}.yaml"
