@@ -65,7 +65,7 @@ def ragged() -> str:
 
 def as_slurm(rank: int, port: int) -> tuple[dict[str, str], list[str]]:
     """The environment that srun gives process `rank` of two on two machines, here of one name."""
-    slurm = {"NTASKS": 2, "PROCID": rank, "LOCALID": 0, "NODEID": rank, "NNODES": 2, "NTASKS_PER_NODE": 1}
+    slurm = {"NTASKS": 2, "PROCID": rank, "LOCALID": 0, "NODEID": rank, "NNODES": 2, "STEP_NUM_TASKS": 2}
     slurm |= {"JOB_ID": 12345, "JOB_NAME": "sweep", "NODELIST": "127.0.0.1"}  # type: ignore[dict-item]
     environment = {f"SLURM_{name}": str(value) for name, value in slurm.items()}
     return {**environment, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}, ["-m", "rnnbench"]

@@ -16,6 +16,7 @@ from .parser import HOMES, INTERRUPTED, make_parser, refuse, verbs_of
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ["PYTHONSAFEPATH"] = "1"  # no interpreter that is started from here has the current folder on its path
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
         if stream is None:  # closed: `>&-`

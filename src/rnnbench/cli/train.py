@@ -16,6 +16,7 @@ from ..launch.sweep import (
     check_data,
     check_launcher,
     check_locks,
+    check_processes,
     check_tracker,
     execute_or_exit,
     run_by_hydra,
@@ -70,6 +71,7 @@ def train_command(words: list[str]) -> int:
             Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
             overrides = sweep_overrides(overrides) + common
         elif not shown:
+            check_processes(jobs[0])
             check_data(jobs)
     return run_by_hydra([*overrides, *flags], asked.multirun)
 
@@ -91,6 +93,7 @@ def train_again(words: list[str]) -> int:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
     given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
+    check_processes(settings)
     check_locks([settings])
     check_tracker([settings])
     (found,) = check_data([settings])

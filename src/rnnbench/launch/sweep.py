@@ -15,6 +15,7 @@ from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.settings import Settings
 from ..options import BadOption
+from ..run.cluster import launched_environment
 from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
 from ..store.lease import try_locks
@@ -43,6 +44,11 @@ def check_data(jobs: Sequence[Settings]) -> list[Survey]:
         return survey_runs(jobs)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+
+
+def check_processes(job: Settings) -> None:
+    """BadOption where torchrun or srun has started other processes than the single run `job` needs."""
+    launched_environment(job.trainer, os.environ)
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..options import BadOption
+from ..run.cluster import alone, replaced_environment
 from ..store.record import Record, headline_score
 
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
@@ -77,7 +78,7 @@ def job_score(record: Record | None) -> float | None:
 def start_server() -> None:
     """Starts the server, which imports while its first process is not asked for yet; what was validated is to be run."""
     multiprocessing.set_forkserver_preload(PRELOADED)
-    with nameless():
+    with nameless(), replaced_environment(alone(os.environ)):
         forkserver.ensure_running()
 
 
@@ -92,7 +93,7 @@ class WorkerProcess:
         os.set_blocking(self.output.fileno(), False)
         with nameless():
             self.process = context.Process(
-                target=start_work, args=(answer, output, {**os.environ, **(environment or {})}, work, argument)
+                target=start_work, args=(answer, output, alone({**os.environ, **(environment or {})}), work, argument)
             )
             self.process.start()
         answer.close()

@@ -19,16 +19,18 @@ import torch
 from ..config.settings import Choice, Settings
 from ..console import say
 from ..networks.cost import peak_memory
+from ..options import BadOption
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
 from ..tracking.tracker import SUMMARY, TrackerUnavailable
 from .build_record import result_text
+from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
 from .plan import plan_run
 from .process_settings import configure_process
-from .ranks import follow, launched_rank
+from .ranks import follow
 from .tracked_run import mirrored_run, tracker_of
 
 
@@ -37,10 +39,15 @@ def execute(settings: Settings) -> Record | None:
 
     Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
     """
+    with process_environment(settings.trainer) as rank:
+        return _execute(settings, rank)
+
+
+def _execute(settings: Settings, rank: int | None) -> Record | None:
     process = configure_process()
     planned = plan_run(settings)
     name, folder = planned.name, planned.folder
-    if launched_rank():  # not the first
+    if rank:  # not the first of several processes that a launcher has started
         record = folder.record()
         if record is None:
             _, place = trusted_checkpoint(folder, planned.id)
@@ -107,5 +114,5 @@ def describe_error(error: Exception) -> str:
         return f"out of memory, after a peak of {peak:,.0f} MB: {first}"
     if isinstance(error, OSError):
         return f"{first}; what was written before is intact, and the same command goes on"
-    plain = isinstance(error, (RunFailed, DamagedRecord, TrackerUnavailable))
+    plain = isinstance(error, (BadOption, RunFailed, DamagedRecord, TrackerUnavailable))
     return first if plain else f"{type(error).__name__}: {first}"

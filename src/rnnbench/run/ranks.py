@@ -1,8 +1,8 @@
 """The other processes of a run on several devices, each started with the resolved settings.
 
 The run's own process is rank 0: it holds the lease, writes and reports. The others are started by it and compute: they never
-read the command line again, so there is one folder and one mirror however many devices there are. Where a launcher such as
-torchrun has started all of them (LOCAL_RANK is set), none is started here.
+read the command line again, so there is one folder and one mirror however many devices there are. Where torchrun or srun has
+started all of them (LOCAL_RANK is set, see cluster.py), none is started here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def follow(settings: Settings, checkpoint: str | None) -> None:
 def following_ranks(settings: Settings, checkpoint: Path | None) -> Iterator[None]:
     """Runs ranks 1 to trainer.devices - 1 beside this process while the context lasts, from the same checkpoint."""
     count = settings.trainer.devices
-    if count == 1 or launched_rank() is not None:
+    if count == 1 or "LOCAL_RANK" in os.environ:
         yield
         return
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "WORLD_SIZE": str(count)}
@@ -56,7 +56,10 @@ def following_ranks(settings: Settings, checkpoint: Path | None) -> Iterator[Non
         for rank in range(1, count):
             environment = {**os.environ, **shared, "LOCAL_RANK": str(rank)}
             process = subprocess.Popen(
-                [sys.executable, "-m", "rnnbench.run.ranks"], stdin=subprocess.PIPE, env=environment, start_new_session=True
+                [sys.executable, "-P", "-m", "rnnbench.run.ranks"],
+                stdin=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
             )
             processes.append(process)
             assert process.stdin is not None
@@ -76,15 +79,6 @@ def following_ranks(settings: Settings, checkpoint: Path | None) -> Iterator[Non
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-def launched_rank() -> int | None:
-    """This process's rank among those that torchrun or SLURM has started for the run; None where they have not."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["RANK"])
-    if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return int(os.environ["SLURM_PROCID"])
-    return None
 
 
 def free_port() -> int:

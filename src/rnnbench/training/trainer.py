@@ -6,6 +6,7 @@ import datetime
 from typing import Literal
 
 import pytorch_lightning as lightning
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
@@ -39,6 +40,7 @@ def train(
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy=DDPStrategy(timeout=datetime.timedelta(seconds=JOIN)) if settings.devices * settings.nodes > 1 else "auto",
+        plugins=[LightningEnvironment()],  # run/cluster.py has set what it reads; no scheduler is asked
         precision=PRECISIONS[options.precision],
         max_steps=options.steps - learner.step,
         max_epochs=-1,

@@ -1,0 +1,105 @@
+"""The environment of a run's processes: what torchrun, srun and other schedulers have left in it, and what counts of that.
+
+It counts only where the settings ask for more than one process, trainer.devices x trainer.nodes. With one, a shell inside
+`salloc`, `srun -n 2 rnnbench train ... seed=$SLURM_PROCID` and what is left over of torchrun change nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+from ..console import say
+from ..groups import TrainerSettings
+from ..options import BadOption
+
+# What tells PyTorch or Lightning that a process is one of several, or how a Trainer is set.
+PREFIXES = ("TORCHELASTIC_", "JSM_NAMESPACE_", "PL_TRAINER_")
+NAMES = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+SLURM = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS")
+
+
+def alone(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` as a process finds it that no launcher has started as one of several."""
+    return {
+        name: value for name, value in environment.items() if name not in (*NAMES, *SLURM) and not name.startswith(PREFIXES)
+    }
+
+
+@contextlib.contextmanager
+def process_environment(settings: TrainerSettings) -> Iterator[int | None]:
+    """Sets the environment for one run while the context lasts, so that only what counts for it is there.
+
+    Gives this process's rank among those that torchrun or srun has started for the run; None where the run starts its own,
+    or needs no others. BadOption where the processes that there are do not fit trainer.devices and trainer.nodes.
+    """
+    before = dict(os.environ)
+    ranked = launched_environment(settings, before)
+    for name in before:
+        if name.startswith("PL_TRAINER_"):
+            say(f"{name} in the environment has no effect: the options trainer.* and train.* set the Trainer")
+    with replaced_environment({**alone(before), **(ranked or {})}):
+        yield None if ranked is None else int(ranked["NODE_RANK"]) * settings.devices + int(ranked["LOCAL_RANK"])
+
+
+@contextlib.contextmanager
+def replaced_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """`environment` in place of this process's own while the context lasts."""
+
+    def become(wanted: Mapping[str, str]) -> None:
+        for name in [name for name in os.environ if name not in wanted]:
+            del os.environ[name]
+        os.environ.update(wanted)
+
+    before = dict(os.environ)
+    become(environment)
+    try:
+        yield
+    finally:
+        become(before)
+
+
+def launched_environment(settings: TrainerSettings, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """The variables by which a process that torchrun or srun has started finds the others of its run; None without others."""
+    wanted = settings.devices * settings.nodes
+    asked = f"trainer.devices={settings.devices} with trainer.nodes={settings.nodes} needs {wanted}"
+    if wanted == 1:
+        return None
+    if "TORCHELASTIC_RUN_ID" in environment:
+        if (started := _number(environment, "WORLD_SIZE")) != wanted:
+            raise BadOption(f"torchrun has started {started} processes, and {asked} (TORCHELASTIC_RUN_ID says torchrun)")
+        names = ("LOCAL_RANK", "MASTER_PORT", "WORLD_SIZE", "RANK")
+        others = {name: value for name, value in environment.items() if name.startswith("TORCHELASTIC_")}
+        return {
+            **others,
+            **{name: str(_number(environment, name)) for name in names},
+            "NODE_RANK": str(_number(environment, "GROUP_RANK")),
+            "MASTER_ADDR": environment.get("MASTER_ADDR", "127.0.0.1"),
+        }
+    # The script of sbatch has a rank as well, and starts no others; srun sets the number of its own tasks.
+    tasks = environment.get("SLURM_STEP_NUM_TASKS") or (environment.get("SLURM_NTASKS") if settings.nodes > 1 else None)
+    if tasks == str(wanted) and "SLURM_PROCID" in environment:
+        return {
+            "LOCAL_RANK": str(_number(environment, "SLURM_LOCALID")),
+            "NODE_RANK": str(_number(environment, "SLURM_NODEID")),
+            "MASTER_ADDR": environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", "")),
+            "MASTER_PORT": environment.get("MASTER_PORT") or str(15000 + _number(environment, "SLURM_JOB_ID") % 10000),
+        }
+    if settings.nodes > 1:
+        found = f"srun has started {tasks}" if tasks else "nothing has started more than this one"
+        raise BadOption(f"{asked} processes, one command on all machines by torchrun or srun; {found}")
+    return None
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    value = environment.get(name, "")
+    if not value.isdecimal():
+        raise BadOption(f"{name}={value!r} in the environment is no whole number; torchrun and srun set one")
+    return int(value)
+
+
+def _first_host(hosts: str) -> str:
+    """The first of SLURM's short list of hosts: `node[03-05,9],other` begins with node03."""
+    head, bracket, rest = hosts.partition("[")
+    return head + rest.split("]")[0].split(",")[0].split("-")[0] if bracket and "," not in head else hosts.split(",")[0]
