@@ -32,7 +32,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import AboveZero, Positive, Range, Share
+from rnnbench.options import AboveZero, Needs, Positive, Range, Share
 
 from .task import REGRESSION, Batch, Reals, Task, regression
 
@@ -52,14 +52,20 @@ class Adding(Task):
     def __init__(
         self,
         length: Annotated[int, Range(2)] = 100,  # steps; the least of them in forms hochreiter and pascanu, at least 10 there
-        marks: Literal["halves", "anywhere"] = "halves",  # one in each half; or any two places (Bai et al. 2018)
+        marks: Annotated[
+            Literal["halves", "anywhere"], Needs("form", values=("arjovsky",))
+        ] = "halves",  # one in each half; or any two places (Bai et al. 2018)
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
-        solved_below: AboveZero = 0.01,  # mean squared error that counts as solved
+        solved_below: Annotated[
+            AboveZero, Needs("form", values=("arjovsky",))
+        ] = 0.01,  # form arjovsky: mean squared error that counts as solved
         form: Literal["arjovsky", "hochreiter", "pascanu"] = "arjovsky",  # numbers, lengths and target; see above
-        solved_above: Share = 0.99,  # forms hochreiter and pascanu: share of correct answers that counts as solved
+        solved_above: Annotated[
+            Share, Needs("form", values=("hochreiter", "pascanu"))
+        ] = 0.99,  # the other forms: share of correct answers that counts as solved
     ):
-        if form != "arjovsky" and (length < 10 or marks != "halves"):
-            raise ValueError(f"task.form={form} places its own marks in at least 10 steps; got length={length}, marks={marks}")
+        if form != "arjovsky" and length < 10:
+            raise ValueError(f"task.form={form} places its marks in at least 10 steps; got length={length}")
         self.length, self.marks, self.sequences, self.solved_below = length, marks, sequences, solved_below
         self.form, self.solved_above = form, solved_above
         self.scoring = regression(TOLERANCE[form]) if form in TOLERANCE else REGRESSION

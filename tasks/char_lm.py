@@ -46,7 +46,7 @@ import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
-from rnnbench.options import AtLeastZero, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .task import SPLITS, Facts, Split, Task, Tokens, Totals
@@ -87,7 +87,9 @@ class CharLM(Task):
         self,
         text: str = "python_reference",  # or tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
         window: Positive = 100,  # characters a row is fed at once; gradients reach no further
-        held_out: Annotated[float, Range(0, 0.5, open_low=True, open_high=True)] = 0.05,  # share for validation, same for test
+        held_out: Annotated[
+            float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
+        ] = 0.05,  # share for validation, same for test
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below

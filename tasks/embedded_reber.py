@@ -23,13 +23,13 @@ Source: Hochreiter & Schmidhuber 1997, experiment 1; Gers, Schmidhuber & Cummins
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import Positive, Share
+from rnnbench.options import Needs, Positive, Share
 
 from .shared.streams import Drawn
 from .task import Batch, Task, Tokens, asked_steps, certain
@@ -62,10 +62,16 @@ class EmbeddedReber(Task):
     def __init__(
         self,
         form: Literal["once", "continual"] = "once",  # a row is one string; or a stream of them, without resets
-        window: Positive = 100,  # continual: symbols a row is fed at once; gradients reach no further
-        windows: Positive = 100,  # continual: windows in a stream
-        streams: Positive = 10,  # continual: in the validation set, and in the test set
-        sequences: Positive = 1000,  # once: strings in the validation set, and in the test set
+        window: Annotated[
+            Positive, Needs("form", values=("continual",))
+        ] = 100,  # continual: symbols a row is fed at once; gradients reach no further
+        windows: Annotated[Positive, Needs("form", values=("continual",))] = 100,  # continual: windows in a stream
+        streams: Annotated[
+            Positive, Needs("form", values=("continual",))
+        ] = 10,  # continual: in the validation set, and in the test set
+        sequences: Annotated[
+            Positive, Needs("form", values=("once",))
+        ] = 1000,  # once: strings in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
     ):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams

@@ -27,14 +27,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rnnbench.options import Positive, Share
+from rnnbench.options import Needs, Positive, Share
 
 from .task import (
     SPLITS,
@@ -67,7 +67,7 @@ class FormalLanguage(Task):
     def __init__(
         self,
         language: Literal["parity", "modular_arithmetic", "dyck", "anbn", "anbncn"] = "parity",  # see above
-        kinds: Positive = 2,  # dyck: kinds of brackets
+        kinds: Annotated[Positive, Needs("language", values=("dyck",))] = 2,  # dyck: kinds of brackets
         longest: Positive = 40,  # symbols in training and validation
         test_shortest: Positive = 41,  # symbols in test
         test_longest: Positive = 500,  # symbols in test

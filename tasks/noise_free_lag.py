@@ -24,7 +24,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import Positive, Range, Share
+from rnnbench.options import Needs, Positive, Range, Share
 
 from .task import Batch, Task, Tokens, asked_steps, certain
 
@@ -41,12 +41,12 @@ class NoiseFreeLag(Task):
         self,
         lag: Annotated[int, Range(2)] = 100,  # steps from the first symbol to the answer (2c: the least number of distractors)
         form: Literal["2a", "2b", "2c"] = "2a",  # the middle is the same in all rows, drawn anew, or drawn and of any length
-        symbols: Positive | None = None,  # 2c: kinds of distractors; null for as many as the lag
+        symbols: Annotated[
+            Positive | None, Needs("form", values=("2c",))
+        ] = None,  # 2c: kinds of distractors; null for as many as the lag
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy on the last symbol that counts as solved
     ):
-        if symbols is not None and form != "2c":
-            raise ValueError(f"task.symbols={symbols} is for task.form=2c; form={form} has lag - 1 distractors")
         self.lag, self.form, self.sequences, self.solved_above = lag, form, sequences, solved_above
         self.distractors = (symbols or lag) if form == "2c" else lag - 1
         self.x = self.distractors  # the token of x; y is the next, then b and e

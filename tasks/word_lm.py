@@ -42,7 +42,7 @@ import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
-from rnnbench.options import AtLeastZero, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
@@ -94,7 +94,7 @@ class WordLM(Task):
         max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
-            float, Range(0, 0.5, open_low=True, open_high=True)
+            float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, same for test
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: a text's true one is unknown
     ):

@@ -5,9 +5,9 @@ name, type, range, default, and in the comment of its line what it means and its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from .options import AboveZero, AtLeastZero, Count, Positive, Rate, Share
+from .options import AboveZero, AtLeastZero, Count, Needs, Positive, Rate, Share
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class NetworkSettings:
 
     kind: Literal["plain", "encoder_decoder"] = "plain"  # one core; or one that reads the source and one that writes
     embedding: Count = 0  # width of the token embedding; 0 feeds one-hot vectors
-    read: Literal["last", "mean", "max"] = "last"  # the summary where a task answers once
+    read: Annotated[Literal["last", "mean", "max"], Needs("task.structure", values=("N->1",))] = (
+        "last"  # the summary where a task answers once
+    )
     dropout: Rate = 0.0  # share zeroed on the embedded inputs and on what the read-out sees
     tied: bool = False  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
     attention: Literal["none", "additive", "multiplicative"] = "none"  # encoder_decoder: Bahdanau et al., Luong et al. 2015
@@ -39,22 +41,32 @@ class TrainSettings:
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     learning_rate: AboveZero = 0.001
     weight_decay: AtLeastZero = 0.0  # decoupled for adamw, added to the gradient otherwise
-    momentum: Rate = 0.0  # of sgd and rmsprop
+    momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # of sgd and rmsprop
     clip: AboveZero | None = 1.0  # bound on the gradient; null for none
-    clip_by: Literal["norm", "value"] = "norm"  # the bound is on the whole gradient's norm, or on each entry
+    clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
+        "norm"  # the bound is on the whole gradient's norm, or on each entry
+    )
     forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
     forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
     schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"  # of the learning rate, after the warm-up
     warmup: Count = 0  # steps over which the learning rate rises linearly
-    decay: AboveZero = 0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
+    decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = (
+        0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
+    )
     eval_every: Positive = 200  # steps between evaluations
     log_every: Positive = 50  # steps between logged rows
     patience: Count = 0  # evaluations without a better score before training ends; 0 waits for ever
     beam: Positive = 1  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
-    length_penalty: AtLeastZero = 0.0  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
-    samples: Count = 3  # texts written and kept at each evaluation, where a task writes any
+    length_penalty: Annotated[AtLeastZero, Needs("beam", least=2)] = (
+        0.0  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
+    )
+    samples: Annotated[Count, Needs("task.generates", "task.answers")] = (
+        3  # texts written and kept at each evaluation, where a task writes any
+    )
     stop_when_solved: bool = True  # training ends when validation says solved
-    carry: bool = True  # the state of rows that go on is carried from batch to batch; else each begins anew
+    carry: Annotated[bool, Needs("task.carries")] = (
+        True  # the state of rows that go on is carried from batch to batch; else each begins anew
+    )
     instruments: bool = True  # gradients through time, gates, states and update sizes are measured and logged
     precision: Literal["32", "64", "bf16"] = "32"  # bits of a number; bf16: products only, weights stay 32
 
@@ -76,8 +88,8 @@ class BudgetSettings:
 
     params: str = ""  # parameters wanted: 70000, 70k, 1.5M; the width is solved for
     match: str = ""  # or: as many as this model has ...
-    width: Count = 0  # ... at this hidden_size
-    embeddings: bool = True  # embedding tables count
+    width: Annotated[Count, Needs("match")] = 0  # ... at this hidden_size
+    embeddings: Annotated[bool, Needs("params", "match")] = True  # embedding tables count
 
     @property
     def is_set(self) -> bool:

@@ -39,6 +39,45 @@ class Range:
         return " and ".join(part for part in (low, high) if part)
 
 
+@dataclass(frozen=True)
+class Needs:
+    """Where an option has an effect: where one of `options` is one of `values`, or none of `besides`, or is at least `least`.
+
+    With none of these it is to be set, to anything but null, 0, false and an empty text. An option is named as its own
+    signature does, or by its dotted key; `task.structure` and the like are class attributes of the task. Of several Needs, all
+    are to hold:
+
+        decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = 0.5
+    """
+
+    options: tuple[str, ...]
+    values: tuple[Any, ...] = ()
+    besides: tuple[Any, ...] = ()
+    least: float | None = None
+
+    def __init__(
+        self, *options: str, values: Iterable[Any] = (), besides: Iterable[Any] = (), least: float | None = None
+    ) -> None:
+        for name, value in (("options", options), ("values", tuple(values)), ("besides", tuple(besides)), ("least", least)):
+            object.__setattr__(self, name, value)
+
+    def __contains__(self, value: object) -> bool:
+        """Whether `value` of one of the options is enough."""
+        if self.values or self.besides:
+            return value in self.values or (not self.values and value not in self.besides)
+        if self.least is not None:
+            return isinstance(value, int | float) and value >= self.least
+        return bool(value)
+
+    def __str__(self) -> str:
+        names = " or ".join(self.options)
+        if self.values:
+            return f"{names}={' or '.join(map(plain_text, self.values))}"
+        if self.besides:
+            return f"{names} other than {', '.join(map(str, self.besides))}"
+        return f"{names} of at least {self.least:g}" if self.least is not None else f"{names} to be set"
+
+
 Count = Annotated[int, Range(0)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]  # what every generator can be seeded with
 Positive = Annotated[int, Range(1)]
@@ -60,6 +99,7 @@ class Option:
     annotation: Any
     default: Any
     comment: str = ""
+    needs: tuple[Needs, ...] = ()  # what must hold of other options, so that this one has an effect
 
     def check(self, value: object, key: str) -> Any:
         """`value`, as the annotated type; raises BadOption naming `key`, what was got and what is allowed."""
@@ -70,6 +110,15 @@ class Option:
         except ValueError:
             near = nearest(str(value), map(str, typing.get_args(self.annotation)))
             raise BadOption(f"{key}={value!r} is not allowed{near or ';'} allowed: {describe(self.annotation)}") from None
+
+
+def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...]]:
+    """(the annotation without what the option needs, what it needs)."""
+    if typing.get_origin(annotation) is not Annotated:
+        return annotation, ()
+    base, *others = typing.get_args(annotation)
+    ranges = [part for part in others if not isinstance(part, Needs)]
+    return Annotated[base, *ranges] if ranges else base, tuple(part for part in others if isinstance(part, Needs))
 
 
 def convert(value: object, annotation: object) -> Any:
@@ -109,6 +158,11 @@ def convert(value: object, annotation: object) -> Any:
     if type(value) is not annotation or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError
     return value
+
+
+def plain_text(value: object) -> str:
+    """A value as it stands in YAML and on a command line: `null`, `true`, `0.5`."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def takes_fractions(annotation: object) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from .options import MISSING, AboveZero, AtLeastZero, Count, Option, Positive, Range, Rate, Seed, Share
+from .options import MISSING, AboveZero, AtLeastZero, Count, Needs, Option, Positive, Range, Rate, Seed, Share, apart
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,13 @@ def _options(parameters: list[ast.arg], arguments: ast.arguments, source: str) -
             raise LookupError(f"{argument.arg} has no annotation")
         default = defaults.get(argument.arg)
         last = (default or argument).end_lineno or argument.lineno
+        annotation, needs = apart(_annotated_type(argument.annotation))
         options[argument.arg] = Option(
             argument.arg,
-            _annotated_type(argument.annotation),
+            annotation,
             MISSING if default is None else ast.literal_eval(default),
             comments.get(argument.lineno) or comments.get(last, ""),
+            needs,
         )
     return options
 
@@ -130,7 +132,11 @@ def dataclass_options(kind: type) -> Mapping[str, Option]:
         if isinstance(item, ast.AnnAssign) and (last := item.end_lineno or item.lineno)
     }
     types_ = typing.get_type_hints(kind, include_extras=True)
-    return {one.name: Option(one.name, types_[one.name], one.default, said[one.name]) for one in dataclasses.fields(kind)}
+    options = {}
+    for one in dataclasses.fields(kind):
+        annotation, needs = apart(types_[one.name])
+        options[one.name] = Option(one.name, annotation, one.default, said[one.name], needs)
+    return options
 
 
 # Annotations: what may stand in them
@@ -171,7 +177,7 @@ def _annotated_type(annotation: ast.expr) -> Any:
 
 
 def _type(node: ast.expr) -> Any:
-    """A name of TYPES, unions, Literal, list, tuple, and Annotated with ranges; LookupError for anything else."""
+    """A name of TYPES, unions, Literal, list, tuple, Annotated with Range and Needs; LookupError for anything else."""
     match node:
         case ast.Constant(None):
             return None
@@ -187,8 +193,8 @@ def _type(node: ast.expr) -> Any:
             return functools.reduce(operator.or_, map(_type, parts))
         case ast.Subscript(ast.Name("Literal"), choices):
             return Literal[_values(choices)]
-        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([base, *ranges])):
-            return Annotated[_type(base), *map(_range, ranges)]
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([base, *conditions])):
+            return Annotated[_type(base), *map(_condition, conditions)]
         case ast.Subscript(ast.Name("list" | "tuple" as name), items):
             each = items.elts if isinstance(items, ast.Tuple) else [items]
             return TYPES[name][tuple(map(_type, each))]
@@ -196,17 +202,19 @@ def _type(node: ast.expr) -> Any:
 
 
 def _values(node: ast.expr) -> Any:
-    """The choices of a Literal; LookupError where they are computed."""
+    """A literal, as the choices of a Literal are; LookupError where it is computed."""
     try:
         return ast.literal_eval(node)
     except ValueError:
         raise LookupError(ast.unparse(node)) from None
 
 
-def _range(node: ast.expr) -> Range:
+def _condition(node: ast.expr) -> Range | Needs:
     match node:
         case ast.Call(ast.Name("Range"), numbers, named):
             return Range(*map(_number, numbers), **{str(one.arg): _number(one.value) for one in named})
+        case ast.Call(ast.Name("Needs"), names, named):
+            return Needs(*map(_values, names), **{str(one.arg): _values(one.value) for one in named})
     raise LookupError(ast.unparse(node))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from rnnbench.config.schema import read_signature
 from rnnbench.models.registry import MODELS
-from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, convert, describe
+from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, apart, convert, describe
 from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES
 
@@ -80,7 +80,7 @@ def test_source_is_read_as_python_reads_it():
             default = real[name].default
             assert option.default == (MISSING if default is inspect.Parameter.empty else default)
             if not isinstance(option.annotation, str):
-                assert option.annotation == hints[name]
+                assert (option.annotation, option.needs) == apart(hints[name])
         for name, value in read.constants.items():
             assert getattr(cls, name) == value
 

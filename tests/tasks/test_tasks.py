@@ -413,7 +413,7 @@ def test_each_form_counts_what_its_paper_calls_correct():
             off = torch.tensor([0, 0.99, -0.99, 1.01]).view(4, 1, 1) * tolerance
             assert task.finish(added(task.score(batch.targets + off, batch)))["correct"] == 0.75
     assert load("adding").finish({"squared_error": 1, "answers": 4}) == {"mse": 0.25}
-    with pytest.raises(ValueError, match="places its own marks in at least 10 steps; got length=9"):
+    with pytest.raises(ValueError, match="places its marks in at least 10 steps; got length=9"):
         load("adding", form="pascanu", length=9)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from ..config.schema import CHOICES, choice_names, find_option, option_keys
+from ..options import plain_text
 from .parser import make_parser, verbs_of
 
 
@@ -96,7 +97,7 @@ def _values(key: str, before: Sequence[str]) -> list[str]:
     if key in ("budget.match", "network.writer"):
         return list(choice_names("model"))
     option = find_option(key, said)
-    return [_typed(value) for value in few_values(option.annotation)] if option else []
+    return [plain_text(value) for value in few_values(option.annotation)] if option else []
 
 
 def few_values(annotation: object) -> tuple[object, ...]:
@@ -107,7 +108,3 @@ def few_values(annotation: object) -> tuple[object, ...]:
     if origin is Literal:
         return parts
     return (True, False) if annotation is bool else (None,) if annotation is type(None) else ()
-
-
-def _typed(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

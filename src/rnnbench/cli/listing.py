@@ -101,7 +101,11 @@ def train_help(overrides: Sequence[str], config_dir: str | None) -> str:
 
 def _options(group: str, known: Mapping[str, Option], settings: Mapping[str, Any]) -> str:
     rows = [
-        (f"{group}.{name}={settings.get(name, option.default)}", describe(option.annotation), option.comment)
+        (
+            f"{group}.{name}={settings.get(name, option.default)}",
+            describe(option.annotation),
+            "; ".join([*filter(None, [option.comment]), *(f"needs {needs}" for needs in option.needs)]),
+        )
         for name, option in known.items()
     ]
     width = max(len(row[0]) for row in rows) + 2

@@ -10,10 +10,11 @@ from typing import NoReturn
 from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
-from ..config.overrides import split_sweep, sweep_overrides, with_overrides
+from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
 from ..launch.prepare import prepare_sweep, print_estimate
 from ..launch.sweep import (
     check_data,
+    check_effects,
     check_launcher,
     check_locks,
     check_processes,
@@ -60,6 +61,7 @@ def train_command(words: list[str]) -> int:
         if asked.multirun and not shown:
             start_server()  # imports beside what follows
         if not shown:
+            check_effects(jobs, named_options(overrides), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
             check_locks(jobs)
             check_tracker(jobs)
         if not shown and asked.multirun:
@@ -117,4 +119,5 @@ def hydra_parser_error(message: str) -> NoReturn:
 def estimate_command(words: list[str]) -> int:
     words = [word for word in words if word not in ("-m", "--multirun")]
     jobs = compose_jobs(words, sweep=True)
+    check_effects(jobs, named_options(words), sweep=True)
     return print_estimate(prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs)), words)

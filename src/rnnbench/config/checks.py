@@ -16,6 +16,7 @@ from ..options import BadOption, unknown
 from ..store.record import Config
 from ..tracking.make import TRACKERS
 from .budget import parse_count
+from .liveness import Liveness
 from .schema import LAUNCHERS, NAMING, SINGLE, SWEEPER, TUNING, choice_names, choice_settings, group_options, read_signature
 from .settings import Choice, Settings
 
@@ -55,6 +56,16 @@ def resolve(composed: Config) -> Settings:
 def with_model(settings: Settings, model: Config) -> Settings:
     """The same settings with another model, as conf/model holds it."""
     return settings_of({**settings.plain(), "model": model})
+
+
+def with_effect(settings: Settings) -> Settings:
+    """The same settings, with the default in place of what has no effect beside the others."""
+    plain = settings.plain()
+    liveness = Liveness(plain)
+    for key in liveness.effectless():
+        group, _, name = key.partition(".")
+        plain[group][name] = liveness.default(group, name)
+    return settings_of(plain)
 
 
 def settings_of(checked: Config) -> Settings:

@@ -39,6 +39,11 @@ def hydra_words(lines: Sequence[str]) -> list[Word]:
     ]
 
 
+def named_options(lines: Sequence[str]) -> set[str]:
+    """The options and choices that overrides give a value to."""
+    return {override.key_or_group for override in parse_overrides(lines)}
+
+
 def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
     """The overrides of each job of a sweep, by Hydra's own rules."""
     if not sweep and plain_words(overrides) is not None:

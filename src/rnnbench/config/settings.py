@@ -54,9 +54,9 @@ class Settings:
         """What differs from the defaults and changes numbers, by dotted name. A new option with a neutral default is none."""
         return departures(self.plain())
 
-    def identity(self, data: str) -> Config:
+    def identity(self, data: str, as_in_0_1: bool = False) -> Config:
         """All that determines a run's numbers but the seed, `data` being their fingerprint; its digest is the setting's id."""
-        return setting_identity(self.plain(), data)
+        return setting_identity(self.plain(), data, as_in_0_1)
 
     def plain(self) -> Plain:
         """As nested dicts, from which `resolve` makes the same settings."""

@@ -6,15 +6,17 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
+from ..config.liveness import Liveness
 from ..config.settings import Settings
-from ..options import BadOption
+from ..console import say
+from ..options import BadOption, plain_text
 from ..run.cluster import launched_environment
 from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
@@ -49,6 +51,24 @@ def check_data(jobs: Sequence[Settings]) -> list[Survey]:
 def check_processes(job: Settings) -> None:
     """BadOption where torchrun or srun has started other processes than the single run `job` needs."""
     launched_environment(job.trainer, os.environ)
+
+
+def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool) -> None:
+    """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one."""
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        liveness, plain = Liveness(job.plain()), job.plain()
+        for key, needs in liveness.effectless().items():
+            group, _, name = key.partition(".")
+            said = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+            if key in named and not sweep:
+                raise BadOption(said)
+            found.setdefault(key, []).append(said)
+        if job.budget.is_set and "model.hidden_size" in named:
+            raise BadOption(f"model.hidden_size={job.model.options['hidden_size']} has no effect: the budget sets the width")
+    for lines in found.values():
+        where = f", in {len(lines)} of {len(jobs)} jobs" if len(jobs) > 1 else ""
+        say(f"{lines[0]}{where}; it is left out")
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..kernels.recurrence import GradientSink
-from ..options import Positive, Rate
+from ..options import Needs, Positive, Rate
 from .dropout import RecurrentDropout, Zoneout
 from .mechanism import Mechanism, State, at_last, flip, leaves, tree_map
 
@@ -36,9 +36,11 @@ class Stack(nn.Module):
         bidirectional: bool = False,  # every layer reads both directions
         two_forward: bool = False,  # the control of bidirectional: as many cells and weights, but both read forward
         tied_directions: bool = False,  # both directions share their weights
-        depth_form: Literal["interleaved", "separate"] = "interleaved",  # a layer reads both directions below, or its own
-        dropout: Rate = 0.0,  # share zeroed between layers
-        dropout_mask: Literal["step", "sequence"] = "step",  # of `dropout`: a new one each step, or one a row
+        depth_form: Annotated[
+            Literal["interleaved", "separate"], Needs("layers", least=2), Needs("bidirectional", "two_forward")
+        ] = "interleaved",  # a layer reads both directions below, or its own
+        dropout: Annotated[Rate, Needs("layers", least=2)] = 0.0,  # share zeroed between layers
+        dropout_mask: Annotated[Literal["step", "sequence"], Needs("dropout")] = "step",  # a new one each step, or one a row
         recurrent_dropout: Rate = 0.0,  # share zeroed of what recurrent matrices read, one mask a row (Gal)
         zoneout: Rate = 0.0,  # chance of each unit of h to keep its value for a step (Krueger)
         cell_zoneout: Rate = 0.0,  # the same of c

@@ -13,14 +13,14 @@ from rnnbench.tasks import load
 from rnnbench.tasks.task import Task, Tokens
 
 from ..config.budget import parse_count, solve_width
-from ..config.checks import with_model
+from ..config.checks import with_effect, with_model
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
-from ..store.record import digest
+from ..store.record import Config, DamagedRecord, digest
 from ..store.run_folder import RunFolder
 from .survey import Survey
 
@@ -122,7 +122,21 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
         task.prepare()
     settings = within_budget(settings, task)
     check_network(settings, task)
-    identity = settings.identity(task.fingerprint)
+    live = with_effect(settings)
+    planned = _plan(live, task, live.identity(task.fingerprint))
+    earlier = _plan(settings, task, settings.identity(task.fingerprint, as_in_0_1=True))
+    return earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer.devices) else planned
+
+
+def _begun_on(folder: RunFolder, devices: int) -> bool:
+    """Whether `folder` holds a run that was begun on so many devices."""
+    try:
+        return bool((folder.config().get("trainer") or {}).get("devices", 1) == devices)
+    except (DamagedRecord, OSError):
+        return False
+
+
+def _plan(settings: Settings, task: Task, identity: Config) -> Plan:
     return Plan(settings, task, digest(identity)[:32], digest([identity, settings.seed])[:32])
 
 

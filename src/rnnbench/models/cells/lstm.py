@@ -23,13 +23,13 @@ projection: Sak, Senior & Beaufays 2014, arXiv:1402.1128; ablations: Greff et al
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ...kernels.lstm import lstm
-from ...options import AboveZero, Count, Positive
+from ...options import AboveZero, Count, Needs, Positive
 from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
@@ -43,7 +43,9 @@ class LSTM(Mechanism):
         self,
         input_size: int,
         hidden_size: Positive = 128,  # cells
-        forget_bias: float = 1.0,  # initial bias of the forget gate, both biases together
+        forget_bias: Annotated[
+            float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,))
+        ] = 1.0,  # initial bias of the forget gate, both biases together
         recurrent_init: Literal["uniform", "orthogonal", "glorot"] = "uniform",  # of each gate's R, and of V
         input_init: Literal["uniform", "glorot"] = "uniform",  # of each gate's W
         gain: AboveZero = 1.0,  # factor on the initial R

@@ -1,0 +1,435 @@
+"""The law of live options: each changes numbers under some setting; where a rule says that it has no effect, it changes none.
+
+Only what stands in the id is meant: options of task, model, network and train; not network.backend, which changes rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rnnbench.cli.main import main
+from rnnbench.config.checks import resolve
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.identity import departures
+from rnnbench.config.liveness import Liveness
+from rnnbench.config.schema import GIVEN, group_options, read_signature
+from rnnbench.config.settings import Settings
+from rnnbench.models.registry import MODELS
+from rnnbench.options import Needs, Option, plain_text
+from rnnbench.run.execute import execute
+from rnnbench.run.plan import make_task, new_network, plan_run
+from rnnbench.store.run_folder import RunFolder
+from rnnbench.tasks import NAMES, load
+from rnnbench.tasks.task import SPLITS, Task
+from tests.tasks.test_tasks import SMALL, mirror  # noqa: F401 - a fixture
+
+ONCE = ["task=temporal_order", "task.length=12", "task.sequences=20", "model.hidden_size=8", "train.batch_size=4"]
+ADDING = ["task=adding", "task.length=6", "task.sequences=20", "model=gru", "model.hidden_size=4", "train.batch_size=4"]
+ADDING += ["train.steps=8", "train.eval_every=2", "train.log_every=2", "train.learning_rate=0.05"]
+REVERSE = ["task=reverse", "task.length=3", "task.shortest=2", "task.symbols=2", "task.sequences=20", "model=gru"]
+REVERSE += ["model.hidden_size=8", "train.batch_size=4", "train.steps=4", "train.eval_every=2"]
+WRITES = [*REVERSE, "network.kind=encoder_decoder"]
+CARRIES = [
+    *["task=embedded_reber", "task.form=continual", "task.window=9", "task.windows=5", "task.streams=4", "model=gru"],
+    *["model.hidden_size=4", "train.batch_size=4", "train.steps=4", "train.eval_every=2"],
+]
+
+# What an option is tried with, where it is not the default: words beside it, and its other value.
+MODEL: dict[str, tuple[list[str], Any]] = {
+    "model.bidirectional": ([], True),
+    "model.tied_directions": (["model.bidirectional=true"], True),
+    "model.depth_form": (["model.layers=2", "model.bidirectional=true"], "separate"),
+    "model.dropout": (["model.layers=2"], 0.5),
+    "model.dropout_mask": (["model.layers=2", "model.dropout=0.5"], "sequence"),
+    "model.cell_zoneout": (["model=lstm"], 0.5),
+    "lstm model.proj_size": ([], 3),
+    "transformer model.heads": ([], 2),
+    "transformer model.context": ([], 2),
+    "tcn model.kernel": ([], 3),
+}
+NETWORK: dict[str, tuple[list[str], Any]] = {
+    "network.kind": ([*REVERSE, "network.kind=plain", "network.attention=none"], "encoder_decoder"),
+    "network.embedding": ([], 5),
+    "network.tied": ([*CARRIES, "model.hidden_size=8", "network.embedding=8"], True),
+    "network.attention": (WRITES, "additive"),
+    "network.writer": (WRITES, "rnn"),
+}
+TRAIN: dict[str, tuple[list[str], Any]] = {
+    "train.optimizer": ([], "sgd"),
+    "train.log_every": (["train.eval_every=8"], 1),
+    "train.momentum": (["train.optimizer=sgd"], 0.9),
+    "train.clip": ([], 1e-4),
+    "train.clip_by": (["train.clip=0.001"], "value"),
+    "train.forcing": (WRITES, 0.5),
+    "train.forcing_end": (WRITES, 0.5),
+    "train.warmup": ([], 6),
+    "train.decay": (["train.schedule=plateau", "train.learning_rate=1"], 0.1),
+    "train.patience": (["train.learning_rate=1"], 1),
+    "train.beam": ([*WRITES, "train.steps=40", "train.learning_rate=0.01"], 4),
+    "train.length_penalty": ([*WRITES, "train.beam=4", "train.steps=40", "train.learning_rate=0.01"], 2.0),
+    "train.samples": (["task=caption", "model=gru", "model.hidden_size=4", "train.steps=2", "train.eval_every=1"], 1),
+    "train.stop_when_solved": (["task.solved_below=1000"], False),
+    "train.carry": (CARRIES, False),
+    "train.precision": ([], "64"),
+}
+TASKS: dict[str, tuple[dict[str, Any], Any]] = {
+    "adding.solved_above": ({"form": "hochreiter", "length": 20}, 0.5),
+    "associative_recall.pairs": ({}, 2),
+    "associative_recall.length": ({}, 20),
+    "char_lm.text": ({}, "ptb"),
+    "char_lm.window": ({}, 9),
+    "char_lm.held_out": ({}, 0.1),
+    "copy_memory.shortest": ({}, 3),
+    "couplet.rhymes": ({}, None),  # needs the extra zh
+    "formal_language.language": ({}, "anbn"),
+    "formal_language.test_shortest": ({}, 4),
+    "formal_language.kinds": ({"language": "dyck"}, 3),
+    "intent.tokenizer": ({}, "characters"),
+    "intent.hub": ({}, "benayas/snips"),
+    "music.data": ({}, "nottingham"),
+    "noise_free_lag.symbols": ({"form": "2c"}, 2),
+    "pronunciation.data": ({}, None),  # two packages of data
+    "pronunciation.stress": ({}, None),
+    "reverse.length": ({}, 4),
+    "reverse.shortest": ({}, 1),
+    "selective_copy.symbols": ({}, 2),
+    "sentiment.hub": ({}, "stanfordnlp/imdb"),
+    "sentiment.tokenizer": ({}, "characters"),
+    "sequential_digits.pool": ({}, 2),
+    "sequential_digits.data": ({}, None),  # the other is MNIST
+    "caption.data": ({}, None),
+    "tagging.data": ({}, None),  # pypinyin's data, from the extra zh
+    "text_classification.hub": ({}, None),  # one of hub and file must be; both are paths
+    "text_classification.file": ({}, None),
+    "text_classification.config": ({}, None),  # which folder of the hub's: says where
+    "text_classification.revision": ({}, None),
+    "text_classification.text_column": ({}, None),
+    "text_classification.label_column": ({}, None),
+    "text_classification.tokenizer": ({}, "characters"),
+    "photo_caption.hub": ({}, None),
+    "photo_caption.min_frequency": ({}, 30),
+    "translation.hub": ({}, None),
+    "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
+    "translation.target_column": ({}, None),
+    "translation.source_symbols": ({}, "characters"),
+    "translation.target_symbols": ({}, "characters"),
+    "translation.bleu": ({}, "char"),
+    "translation.lowercase": ({}, None),  # the small set has small letters only; tests/tasks/test_pair_tasks.py
+    "word_lm.text": ({}, "wikitext2"),
+    "word_lm.min_frequency": ({}, 200),
+    "word_lm.tokenizer": ({}, "characters"),
+    "word_lm.held_out": ({}, None),  # of a file: test_text_tasks
+    "couplet.data": ({}, None),
+}
+SMALLER = {"max_length": 2, "max_vocabulary": 4, "min_frequency": 25}  # so that they cut the small sets
+UNTRIED = ("vectors", "order")  # word vectors are a file that enters by its digest; shuffled: tests/tasks/test_text_tasks.py
+
+
+def other(option: Option) -> Any:
+    """A value that is not the default."""
+    parts = typing.get_args(option.annotation)
+    if typing.get_origin(option.annotation) is typing.Literal:
+        return next(part for part in parts if part != option.default)
+    if isinstance(option.default, bool):
+        return not option.default
+    if isinstance(option.default, float):
+        return option.default / 2 if option.default else 0.5
+    assert isinstance(option.default, int), option
+    return option.default * 2 if option.default > 1 else option.default + 1
+
+
+def settled(words: list[str], key: str = "", value: Any = None) -> Settings:
+    chosen = [word for word in words if not word.startswith(("task=", "model="))]
+    last = {word.partition("=")[0]: word for word in words if word.startswith(("task=", "model="))}
+    task = last.get("task", "")
+    chosen = [word for word in chosen if not word.startswith("task.") or word in words[words.index(task) :]]
+    (job,) = compose_jobs([*last.values(), *chosen, "tracker=none"], sweep=False)
+    if not key:
+        return job
+    plain = job.plain()
+    group, _, name = key.partition(".")
+    plain[group][name] = value
+    return resolve(plain)
+
+
+def network_numbers(settings: Settings) -> str:
+    """What a network makes of a batch: its weights, outputs in training and evaluation, loss and gradients."""
+    task = make_task(settings)
+    task.prepare()
+    network, _ = new_network(settings, task)
+    batch = task.batch("train", 0, 4, 0)
+    found = [parameter.detach().clone() for parameter in network.parameters()]
+    for training in (True, False):
+        network.train(training)
+        outputs, _ = network(batch, None)
+        found.append(outputs.detach())
+        total, count = task.loss(outputs, batch)
+        network.zero_grad()
+        (total / count).backward()
+        found += [p.grad if p.grad is not None else torch.zeros(1) for p in network.parameters()]
+    return digest(found)
+
+
+def digest(found: list[torch.Tensor]) -> str:
+    whole = hashlib.sha256()
+    for tensor in found:
+        whole.update(str(tuple(tensor.shape)).encode() + tensor.double().numpy().tobytes())
+    return whole.hexdigest()
+
+
+def run_numbers(settings: Settings, runs: Path) -> tuple[object, ...]:
+    """The scores and the log of a short run, with all that was written."""
+    import dataclasses
+
+    record = execute(dataclasses.replace(settings, runs=str(runs)))
+    assert record is not None
+    (path,) = runs.glob("*/*/*/record.json")
+    return record["scores"], record["steps"], RunFolder(path.parent).metrics()
+
+
+def task_numbers(task: Task) -> tuple[object, ...]:
+    """Batches of every split, the floor, where solved begins, and what a guess scores."""
+    task.prepare()
+    found: list[object] = [task.fingerprint, task.floor]
+    for split in SPLITS:
+        batches = task.batches(split, 7) if split != "train" else 3
+        found.append(batches)
+        for index in range(min(batches, 12)):
+            batch = task.batch(split, index, 7, 0)
+            found.append(digest([part for part in batch if isinstance(part, torch.Tensor)]))
+    score = task.score if task.source is None else task.score_written
+    batch = task.batch("test", 0, 7, 0)
+    sums = score(task.floor_guess(batch), batch)
+    found.append({name: torch.as_tensor(value).tolist() for name, value in sums.items()})
+    bounds = [0, 1e-3, 0.007, 0.01, 0.05, 0.25, 0.49, 0.5, 0.9, 0.985, 0.995, 1.0, 30, 99]
+    names = (task.headline, "mse", "correct", "accuracy")
+    found.append([task.solved(dict.fromkeys(names, bound)) for bound in bounds])
+    return tuple(found)
+
+
+MECHANISM_OPTIONS = [
+    (mechanism, name)
+    for mechanism in MODELS
+    for name in group_options("model", {"mechanism": mechanism})
+    if mechanism == "gru" or name in read_signature("mechanism", mechanism).options
+    if name not in GIVEN
+]
+
+
+@pytest.mark.parametrize("mechanism, name", MECHANISM_OPTIONS, ids=".".join)
+def test_every_option_of_a_model_changes_numbers_somewhere(mechanism: str, name: str) -> None:
+    option = group_options("model", {"mechanism": mechanism})[name]
+    beside, value = MODEL.get(f"{mechanism} model.{name}") or MODEL.get(f"model.{name}") or ([], other(option))
+    words = [*ONCE, f"model={mechanism}", *beside]
+    base, changed = settled(words), settled(words, f"model.{name}", value)
+    assert departures(changed.plain()) != departures(base.plain())
+    assert network_numbers(changed) != network_numbers(base)
+
+
+@pytest.mark.parametrize("key", [f"network.{name}" for name in group_options("network", {}) if name != "backend"])
+def test_every_option_of_a_network_changes_numbers_somewhere(key: str) -> None:
+    option = group_options("network", {})[key.partition(".")[2]]
+    beside, value = NETWORK.get(key) or ([], other(option))
+    words = [*ONCE, "model=gru", *beside]
+    base, changed = settled(words), settled(words, key, value)
+    assert departures(changed.plain()) != departures(base.plain())
+    assert network_numbers(changed) != network_numbers(base)
+
+
+@pytest.mark.parametrize("key", [f"train.{name}" for name in group_options("train", {})])
+def test_every_option_of_training_changes_numbers_somewhere(key: str) -> None:
+    option = group_options("train", {})[key.partition(".")[2]]
+    beside, value = TRAIN.get(key) or ([], other(option))
+    words = [*ADDING, *beside]
+    base, changed = settled(words), settled(words, key, value)
+    assert departures(changed.plain()) != departures(base.plain())
+    assert run_numbers(changed, Path("changed")) != run_numbers(base, Path("base"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_of_a_task_changes_numbers_somewhere(
+    name: str,
+    mirror: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
+    small = {key: value for key, value in SMALL.get(name, {}).items() if key not in ("min_frequency",)}
+    kept = SMALL.get(name, {})
+    dead = []
+    for option in read_signature("task", name).options.values():
+        beside, value = TASKS.get(f"{name}.{option.name}") or ({}, SMALLER.get(option.name) or 0)
+        if option.name in UNTRIED or value is None:
+            continue
+        base = {**(small if option.name == "min_frequency" else kept), **beside}
+        if f"{name}.{option.name}" not in TASKS and option.name not in SMALLER:
+            value = other(option)
+            value = value + base.get(option.name, option.default) if type(value) is int else value
+        for needs in option.needs:
+            if not any(part in needs for part in base.values()) and needs.values:
+                base = {**base, needs.options[0]: needs.values[0]}
+        if option.name == "min_frequency":
+            base["min_frequency"] = 1
+        if task_numbers(load(name, **{**base, option.name: value})) == task_numbers(load(name, **base)):
+            dead.append(f"{option.name}={value} beside {base}")
+    assert not dead
+
+
+# Where a rule says that an option has no effect
+
+WITH_NEEDS = [
+    *((f"model.{name}", needs) for name, o in group_options("model", {"mechanism": "gru"}).items() for needs in o.needs),
+    *(("model.forget_bias", needs) for needs in read_signature("mechanism", "lstm").options["forget_bias"].needs),
+    *((f"{group}.{name}", needs) for group in ("network", "train") for name, o in group_options(group, {}).items()
+      for needs in o.needs),
+]  # fmt: skip
+UNMET: dict[str, list[str]] = {
+    "layers of at least 2": ["model.bidirectional=true", "model.dropout=0.5"],
+    "bidirectional or two_forward to be set": ["model.layers=2"],
+    "dropout to be set": ["model.layers=2"],
+    "chrono=0": ["model=lstm", "model.chrono=5"],
+    "NFG=false": ["model=lstm", "model.NFG=true"],
+    "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
+    "clip to be set": ["train.clip=null"],
+    "beam of at least 2": WRITES,
+}
+
+
+@pytest.mark.parametrize("key, needs", WITH_NEEDS, ids=lambda part: str(part))
+def test_what_a_rule_calls_without_effect_changes_nothing(key: str, needs: Needs) -> None:
+    group, _, name = key.partition(".")
+    words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *UNMET.get(str(needs), [])]
+    base = settled(words)
+    option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
+    _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))
+    changed = settled(words, key, value)
+    assert key in Liveness(changed.plain()).effectless()
+    assert departures(changed.plain()) == departures(base.plain())
+    assert changed.identity("") == base.identity("") and changed.identity("", as_in_0_1=True) != base.identity("")
+    if group == "train":
+        assert run_numbers(changed, Path("changed"))[:2] == run_numbers(base, Path("base"))[:2]
+    assert network_numbers(changed) == network_numbers(base)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_task_calls_without_effect_changes_nothing(
+    name: str,
+    mirror: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
+    for option in read_signature("task", name).options.values():
+        for needs in option.needs:
+            if name in ("text_classification", "pronunciation"):
+                continue  # where the data lie; two packages of data
+            (switch,) = needs.options
+            kinds = typing.get_args(read_signature("task", name).options[switch].annotation) or needs.besides
+            without = [kind for kind in kinds if kind not in needs and kind != "tiny_shakespeare"]
+            assert without
+            value = TASKS.get(f"{name}.{option.name}", ({}, None))[1] or other(option)
+            for kind in without:
+                base = {**SMALL.get(name, {}), switch: kind} | ({"length": 20} if name == "adding" else {})
+                changed = load(name, **{**base, option.name: value})
+                assert task_numbers(changed) == task_numbers(load(name, **base)), (option.name, kind)
+
+
+# What is said of it
+
+QUICK = [*ADDING[:5], "train.batch_size=4", "train.steps=2", "train.eval_every=2", "tracker=none"]
+
+
+@pytest.mark.parametrize("key, needs", WITH_NEEDS, ids=lambda part: str(part))
+def test_a_single_run_that_names_one_is_refused(key: str, needs: Needs, capsys: pytest.CaptureFixture[str]) -> None:
+    group, _, name = key.partition(".")
+    unmet = UNMET.get(str(needs), [])
+    words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *unmet]
+    base = settled(words)
+    option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
+    _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))
+    task = {word.partition("=")[0]: word for word in words if word.startswith(("task=", "model="))}
+    rest = [f"{k}={plain_text(v)}" for k, v in base.departures.items() if k != key]
+    assert main(["train", *task.values(), *rest, f"{key}={plain_text(value)}", "tracker=none"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"rnnbench: {key}=") and "has no effect: it needs" in error
+    assert error.count("\n") == 1 and len(error) < 400 and not Path("runs").exists()
+
+
+def test_jobs_that_become_equal_are_one_run(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-m", *QUICK, "model.layers=1,2", "model.dropout=0,0.5", "sweep=s"]) == 0
+    out = capfd.readouterr().out
+    assert "model.dropout=0.5 has no effect" in out and "in 1 of 4 jobs; it is left out" in out
+    assert out.count("has no effect") == 1 and "3 of 3 runs recorded" in out
+    records = [RunFolder(path.parent).record() or {} for path in Path("runs").glob("*/*/*/record.json")]
+    found = sorted((r["config"]["model"]["layers"], r["config"]["model"]["dropout"]) for r in records)
+    assert found == [(1, 0.0), (2, 0.0), (2, 0.5)]
+
+
+def test_an_option_that_is_as_by_default_may_be_named() -> None:
+    assert main(["train", *QUICK, "train.momentum=0", "model.dropout=0"]) == 0
+
+
+def test_a_budget_and_a_width_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *QUICK, "budget.params=1k"]) == 2
+    assert "model.hidden_size=4 has no effect: the budget sets the width" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["layers", "chrono", "nothing"])
+def test_needs_compare_as_they_say(name: str) -> None:
+    assert 2 in Needs(name, least=2) and 1 not in Needs(name, least=2) and None not in Needs(name, least=2)
+    assert "a" in Needs(name, values=("a", "b")) and "c" not in Needs(name, values=("a", "b"))
+    assert "c" in Needs(name, besides=("a",)) and "a" not in Needs(name, besides=("a",))
+    assert 0.5 in Needs(name) and 0 not in Needs(name) and "" not in Needs(name) and not math.isnan(0.5)
+
+
+# Several devices
+
+DRAWING = [
+    ["network.dropout=0.5"],
+    ["model.layers=2", "model.dropout=0.5"],
+    ["model.recurrent_dropout=0.5"],
+    ["model.zoneout=0.5"],
+    ["model=lstm", "model.cell_zoneout=0.5"],
+    ["model=tcn", "model.block_dropout=0.5"],
+    ["model=transformer", "model.block_dropout=0.5"],
+    [*WRITES, "train.forcing=0.5"],
+]
+
+
+@pytest.mark.parametrize("words", [*DRAWING, [], ["model.layers=1", "model.dropout=0.5"], WRITES], ids=" ".join)
+def test_devices_are_part_of_the_id_where_training_draws_numbers(words: list[str]) -> None:
+    base = settled([*ONCE, "model=gru", *words])
+    task = make_task(base)
+    task.prepare()
+    network, _ = new_network(base, task)
+    network.train()
+    network.forcing = base.train.forcing
+    before = torch.get_rng_state()
+    network(task.batch("train", 0, 4, 0), None)
+    draws = not torch.equal(before, torch.get_rng_state())
+    assert draws == Liveness(base.plain()).draws() == (words in DRAWING)
+    two, machines = (
+        settled([*ONCE, "model=gru", *words], "trainer.devices", 2),
+        settled([*ONCE, "model=gru", *words], "trainer.nodes", 2),
+    )
+    assert (two.identity("") != base.identity("")) == draws and two.identity("") == machines.identity("")
+
+
+def test_a_run_of_0_1_is_gone_on_with_where_it_lies() -> None:
+    """What had no effect was part of its id."""
+    old = settled(QUICK, "train.momentum", 0.5)
+    new = plan_run(settled(QUICK))
+    assert plan_run(old).id == new.id and plan_run(old).settings == new.settings
+    identity = old.identity("", as_in_0_1=True)
+    from rnnbench.store.record import digest as digest_of
+
+    folder = RunFolder(new.folder.path.with_name(f"s0-{digest_of([identity, 0])[:8]}"))
+    folder.path.mkdir(parents=True)
+    folder.start({**old.plain(), "id": "", "setting": ""})
+    assert plan_run(old).folder.path == folder.path and plan_run(old).settings.train.momentum == 0.5
+    assert plan_run(settled(QUICK)).id == new.id
