@@ -9,10 +9,12 @@ import numpy
 import pytest
 from scipy import stats
 
+from rnnbench.analysis.intervals import best_of, expected_best, student, summarize
 from rnnbench.analysis.significance import (
     _by_labels,
     against_margin,
     difference,
+    difference_of_shares,
     holm,
     log_rank,
     log_rank_scores,
@@ -46,8 +48,13 @@ def test_permutation_of_few_is_exact() -> None:
         rest = [pool[index] for index in range(7) if index not in chosen]
         seen.append(sum(first) / 3 - sum(rest) / 4)
     own = sum(a) / 3 - sum(b) / 4
-    one_sided = min(sum(s >= own - 1e-12 for s in seen), sum(s <= own + 1e-12 for s in seen)) / len(seen)
-    assert difference(a, b).p == pytest.approx(min(1, 2 * one_sided))
+    assert difference(a, b).p == pytest.approx(sum(abs(s) >= abs(own) - 1e-12 for s in seen) / len(seen))
+
+
+def test_of_unequal_samples_that_lie_apart_no_labels_mirror_the_observed_ones() -> None:
+    """1 of 10 ways differs by as much; twice the one-sided share would say .2."""
+    assert difference([9.0, 10.0], [0.0, 1.0, 2.0]).p == pytest.approx(1 / 10)
+    assert difference([9.0, 10.0, 11.0], [0.0, 1.0, 2.0]).p == pytest.approx(2 / 20), "of equal ones the mirror image does"
 
 
 def test_differences_of_odd_samples() -> None:
@@ -116,6 +123,102 @@ def test_log_rank_of_few_is_exact() -> None:
     assert (p, longer) == (pytest.approx(2 / 252), -1)
 
 
+MEDIAN = [6, 6, 5, 4, 8, 2, 2, 1, 6, 8, 4]
+
+
+def exact_median(times: list[int], solved: tuple[bool, ...]) -> float:
+    """By whole numbers: left / of counts the share that is left."""
+    left, of = 1, 1
+    for time in sorted(set(times)):
+        watched = sum(at >= time for at in times)
+        left *= watched - sum(done for at, done in zip(times, solved, strict=True) if at == time)
+        of *= watched
+        if 2 * left <= of:
+            return time
+    return math.inf
+
+
+def test_the_median_time_does_not_miss_one_half_by_rounding() -> None:
+    """One of the four longest was given up on; half are left after 5, of which a product of floats makes a little more."""
+    solved = [index != 7 for index in range(11)]
+    assert time_to_solve([float(time) for time in MEDIAN], solved).value == 5
+    for pattern in itertools.islice(itertools.product([True, False], repeat=11), 0, None, 13):
+        assert time_to_solve([float(time) for time in MEDIAN], pattern).value == exact_median(MEDIAN, pattern)
+
+
+ONE, NONE, TWO = [1.0, math.nan, 2.0], [1.0, math.inf, 2.0], [1.0, 2.0, 3.0]
+YES = [True] * 3
+
+
+@pytest.mark.parametrize("bad", [ONE, NONE])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda bad: student(bad),
+        lambda bad: student(bad[1:2]),
+        lambda bad: summarize(bad, "mse"),
+        lambda bad: summarize(bad, "accuracy", solved=[True, False, True]),
+        lambda bad: best_of(bad * 4, 2, True),
+        lambda bad: difference(bad, TWO),
+        lambda bad: difference(TWO, bad, paired=True),
+        lambda bad: against_margin(bad, TWO, 0.5),
+        lambda bad: against_margin(TWO, bad, 0.5, paired=True),
+        lambda bad: against_margin(TWO, TWO, bad[1]),
+        lambda bad: pairing_helps(bad * 2, TWO * 2),
+        lambda bad: rank_ranges({"a": bad, "b": TWO}, True),
+        lambda bad: time_to_solve(bad, YES),
+        lambda bad: log_rank(bad, YES, TWO, YES),
+        lambda bad: log_rank(TWO, YES, bad, YES),
+        lambda bad: log_rank_scores(bad, YES),
+    ],
+)
+def test_what_is_not_finite_is_refused_everywhere(asked, bad) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        asked(bad)
+
+
+@pytest.mark.parametrize("runs", [([], [], [1.0], [True]), ([1.0], [True], [], []), ([1.0], [], [1.0], [True])])
+def test_log_rank_takes_runs_of_both(runs) -> None:
+    with pytest.raises(ValueError, match="times of"):
+        log_rank(*runs)
+
+
+@pytest.mark.parametrize("counts", [(1, 0, 1, 2), (3, 2, 1, 2), (1, 2, 0, 0), (1, 2, -1, 2)])
+def test_what_is_no_share_has_no_difference(counts) -> None:
+    with pytest.raises(ValueError, match="is no share"):
+        difference_of_shares(*counts)
+
+
+def test_a_trial_that_is_not_finite_counts_as_the_worst() -> None:
+    assert expected_best([1.0, math.nan, 2.0], "min") == expected_best([1.0, None, 2.0], "min")
+    assert expected_best([1.0, -math.inf], "max") == [1.0, 1.0]
+
+
+def test_places_of_cells_that_solve_in_part_are_by_the_share_solved() -> None:
+    """Ten of ten against one of ten: Fisher's p is 1e-4; the means of nine failures and one hit say nothing (p = .3)."""
+    split = [0.1] * 9 + [0.99]
+    samples, solved = {"a": [0.9, 0.91] * 5, "b": split}, {"a": [True] * 10, "b": [False] * 9 + [True]}
+    assert rank_ranges(samples, False, metric="accuracy", solved=solved) == {"a": (1, 1), "b": (2, 2)}
+    once = {"a": [True] * 9 + [False], "b": [True] * 10}
+    assert rank_ranges(samples, False, metric="accuracy", solved=once) == {"a": (1, 2), "b": (1, 2)}
+
+
+def test_places_of_equal_shares_are_by_those_that_solved() -> None:
+    low, high = [0.010, 0.011, 0.012, 0.5], [0.020, 0.021, 0.022, 0.4]
+    half = {"a": [True] * 3 + [False], "b": [True] * 3 + [False]}
+    assert rank_ranges({"a": low, "b": high}, True, solved=half) == {"a": (1, 1), "b": (2, 2)}
+    assert rank_ranges({"a": low, "b": high}, True) == {"a": (1, 2), "b": (1, 2)}, "the means are of nothing"
+
+
+def test_places_are_on_the_scale_of_the_metric() -> None:
+    """Errors that differ by a factor: one outlier hides it on the plain scale, and not on that of logarithms."""
+    few, many = [1e-4, 2e-4, 1e-4, 3e-3, 2e-4], [1e-2, 3e-2, 2e-2, 4e-1, 2e-2]
+    assert rank_ranges({"a": few, "b": many}, True, metric="mse") == {"a": (1, 1), "b": (2, 2)}
+    assert rank_ranges({"a": few, "b": many}, True, metric="nll") == {"a": (1, 2), "b": (1, 2)}
+    with pytest.raises(ValueError, match="no logarithm"):
+        rank_ranges({"a": [0.0, 1.0], "b": [1.0, 2.0]}, True, metric="mse")
+
+
 def test_times_where_few_or_none_solve() -> None:
     never = time_to_solve([100.0, 100.0, 100.0], [False] * 3)
     assert never.value == math.inf
@@ -142,7 +245,9 @@ def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
     ("a", "b"), [([1.0, 2, 3, 4], [5.0, 6, 7, 9]), ([1.0, 2, 3], [7.0, 5, 6, 9, 8]), ([9.0, 8, 7, 6, 5], [1.0, 2, 3])]
 )
 def test_samples_that_lie_apart_have_the_exact_p_without_resampling(a: list[float], b: list[float]) -> None:
-    whole = stats.permutation_test((a, b), lambda x, y: numpy.mean(x) - numpy.mean(y), n_resamples=numpy.inf)
+    whole = stats.permutation_test(
+        (a, b), lambda x, y: abs(numpy.mean(x) - numpy.mean(y)), n_resamples=numpy.inf, alternative="greater"
+    )
     assert difference(a, b).p == pytest.approx(whole.pvalue)
 
 
@@ -185,8 +290,9 @@ def test_labels_are_permuted_as_scipy_does(one: int, other: int, apart: float) -
     for resamples in (999, 9999):
         found = stats.permutation_test(
             (x, y),
-            lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+            lambda x, y, axis: abs(x.mean(axis=axis) - y.mean(axis=axis)),
             vectorized=True,
+            alternative="greater",
             n_resamples=resamples,
             rng=numpy.random.default_rng(0),
         )

@@ -9,13 +9,10 @@ import numpy
 import pytest
 from scipy import stats
 
-from rnnbench.analysis import intervals
-from rnnbench.analysis.intervals import ENOUGH, Estimate, bootstrap, interquartile_mean, student, wilson
+from rnnbench.analysis.intervals import Estimate, best_of, expected_best, scale_of, student, summarize, wilson
 
 # Cushny & Peebles 1905 in Student 1908: additional hours of sleep, ten patients, second drug less the first.
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
-# Efron & Tibshirani 1993, An Introduction to the Bootstrap, table 14.1: 26 children, test A.
-SPATIAL = [48, 36, 20, 29, 42, 42, 20, 42, 22, 41, 45, 14, 6, 0, 33, 28, 34, 4, 32, 24, 47, 41, 24, 26, 30, 41]
 
 
 @pytest.mark.parametrize(
@@ -60,42 +57,83 @@ def test_student_of_few() -> None:
         student([])
 
 
-def test_interquartile_mean_known() -> None:
-    assert interquartile_mean([5, 8, 4, 38, 8, 6, 9, 7, 7, 3, 1, 6]) == 6.5  # cuts 1 3 4 and 8 9 38
-    assert interquartile_mean([1, 2, 3, 1000]) == 2.5
-    assert interquartile_mean([[1, 2, 3, 1000], [0, 0, 4, 4]], axis=1).tolist() == [2.5, 2.0]
+@pytest.mark.parametrize(
+    ("metric", "scale"),
+    [
+        ("mse", "log"),
+        ("test.mse", "log"),
+        ("validation.perplexity", "log"),
+        ("seconds_per_step", "log"),
+        ("phoneme_error_rate", "log"),
+        ("accuracy", "share"),
+        ("test.exact", "share"),
+        ("bleu", "share"),
+        ("loss", "plain"),  # nats are logarithms already
+        ("bpc", "plain"),
+        ("nll", "plain"),
+        ("first.train/fall/core.0.0", "plain"),
+        ("parameters", "plain"),
+    ],
+)
+def test_the_scale_is_that_of_the_metric(metric: str, scale: str) -> None:
+    assert scale_of(metric) == scale
 
 
-def test_bootstrap_published() -> None:
-    """Efron & Tibshirani 1993, table 14.2: variance 171.5, BCa 90 % (115.8, 259.6) from 2000 resamples."""
-    estimate = bootstrap(SPATIAL, numpy.var, "variance", level=0.90)
-    assert estimate.value == pytest.approx(171.5, abs=0.05)
-    assert estimate.low == pytest.approx(115.8, abs=3)
-    assert estimate.high == pytest.approx(259.6, abs=6)
+def test_errors_are_summed_up_by_their_logarithms() -> None:
+    """Of 1, 10 and 100: the geometric mean 10; half-width t(2) ln 10 / sqrt 3, so a factor of e^5.72 = 305."""
+    found = summarize([1.0, 10.0, 100.0], "mse")
+    factor = numpy.exp(stats.t.ppf(0.975, 2) * numpy.log(10) / numpy.sqrt(3))
+    assert (found.value, found.low, found.high) == (pytest.approx(10), pytest.approx(10 / factor), pytest.approx(10 * factor))
+    assert found.estimator == "geometric mean" and factor == pytest.approx(305, abs=1)
+    assert summarize([0.0, 1.0, 3.0], "mse") == Estimate(1.0, None, None, "median, since a value of 0 has no logarithm")
 
 
-def test_bootstrap_is_repeatable_and_robust() -> None:
-    values = [*numpy.random.default_rng(1).normal(size=11).tolist(), 100.0]
-    estimate = bootstrap(values)
-    assert estimate == bootstrap(values)
-    assert estimate.low < estimate.value < estimate.high < 10  # a mean would stand near 8, with an interval to 27
-    same = bootstrap([0.5] * 12)
-    assert (same.low, same.value, same.high) == (0.5, 0.5, 0.5)
-    nearly = bootstrap([1.0] * 11 + [0.0])  # the acceleration is 0/0 here
-    assert (nearly.low, nearly.value, nearly.high) == (1.0, 1.0, 1.0)
-    with pytest.raises(ValueError, match="two values"):
-        bootstrap([1.0])
+def test_shares_are_cut_to_their_range() -> None:
+    wide = student([0.5, 0.99, 1.0])
+    assert summarize([0.5, 0.99, 1.0], "accuracy") == Estimate(wide.value, wide.low, 1.0, "mean") and wide.high > 1
+    assert summarize([50.0, 99.0, 100.0], "bleu").high == 100
+    assert summarize([0.5, 0.99, 1.0], "loss") == wide
+    assert summarize([0.5], "accuracy") == summarize([0.5], "mse") == Estimate(0.5, None, None, "one seed")
 
 
-def test_interquartile_mean_covers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From ENOUGH values on, the interval holds the truth about as often as it says (0 for a symmetric law)."""
-    generator = numpy.random.default_rng(0)
-    found = 0
-    monkeypatch.setattr(intervals, "RESAMPLES", 499)
-    for _ in range(200):
-        estimate = bootstrap(generator.normal(size=ENOUGH).tolist())
-        found += estimate.low <= 0 <= estimate.high
-    assert 0.88 <= found / 200 <= 0.98
+def test_what_is_solved_in_part_has_no_mean() -> None:
+    scores, solved = [0.2, 0.97, 0.99, 0.98], [False, True, True, True]
+    assert summarize(scores, "accuracy", solved=solved) == Estimate(0.98, None, None, "median of solved")
+    for alike in ([True] * 4, [False] * 4, []):
+        assert summarize(scores, "accuracy", solved=alike) == summarize(scores, "accuracy")
+
+
+@pytest.mark.parametrize("law", ["normal", "log-normal"])
+def test_log_t_covers(law: str) -> None:
+    """At three values as often as it says; BCa covers 57 to 70 % there."""
+    generator, inside = numpy.random.default_rng(0), 0
+    for _ in range(1000):
+        values = generator.normal(size=3)
+        found = summarize(
+            values.tolist() if law == "normal" else numpy.exp(values).tolist(), "nll" if law == "normal" else "mse"
+        )
+        inside += found.low <= (0 if law == "normal" else 1) <= found.high
+    assert abs(inside / 1000 - 0.95) < 0.021
+
+
+def test_the_best_of_some_takes_twice_as_many_and_ten() -> None:
+    values = [float(value) for value in range(1, 21)]
+    assert best_of(values, 5, True).value == pytest.approx(expected_best(values, "min", again=False)[4])
+    assert best_of(values, 5, False).value == pytest.approx(expected_best(values, "max", again=False)[4])
+    low, high = best_of(values, 5, True), best_of([-value for value in values], 5, False)
+    assert (low.low, low.high) == (pytest.approx(-high.high), pytest.approx(-high.low)), "the mirror image"
+    for runs, count in ((9, 2), (19, 10), (50, 200)):
+        with pytest.raises(ValueError, match=f"the best of {count} takes {max(10, 2 * count)} at least"):
+            best_of([1.0 * run for run in range(runs)], count, True)
+
+
+def test_the_interval_of_a_best_is_exact_for_normal_values() -> None:
+    """Five standard normal values have -1.163 for expected minimum; each end misses it in 5 % of samples at most."""
+    generator, below, above = numpy.random.default_rng(0), 0, 0
+    for _ in range(400):
+        found = best_of(generator.normal(size=10).tolist(), 5, True, level=0.90)
+        below, above = below + (found.low > -1.16296), above + (found.high < -1.16296)
+    assert below / 400 <= 0.075 and above / 400 <= 0.075
 
 
 def test_import_is_light() -> None:

@@ -22,7 +22,7 @@ from rnnbench.analysis.comparison import compare_runs
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval, option_text
 from rnnbench.analysis.grouping import NoRuns
-from rnnbench.analysis.intervals import ENOUGH, Estimate, against_floor
+from rnnbench.analysis.intervals import Estimate, against_floor, summarize
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
 from rnnbench.analysis.report import report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
@@ -189,14 +189,30 @@ def test_a_row_by_hand(tmp_path: Path) -> None:
         write(tmp_path, seed=seed, score=score)
     (table,) = load(tmp_path)
     row = values(table, 0)
-    half = 4.302652729911275 * math.sqrt(0.0007) / math.sqrt(3)  # t(2) at 0.975; the variance is 0.0007
-    assert (row["estimator"], row["value"]) == ("mean", pytest.approx(0.03))
-    assert (row["low"], row["high"]) == (pytest.approx(0.03 - half), pytest.approx(0.03 + half))
+    assert (row["estimator"], row["value"], row["low"]) == ("median of solved", pytest.approx(0.015), None)
     assert (row["solved"], row["solved_of"]) == (2, 3)  # solved is below a fifth of the floor here
     assert (row["solved_low"], row["solved_high"]) == (pytest.approx(0.2077, abs=5e-5), pytest.approx(0.9385, abs=5e-5))
-    assert (row["against_floor"], row["seeds"], row["missing"], row["parameters"]) == ("below", "0 1 2", "", 12_345)
+    assert (row["against_floor"], row["seeds"], row["missing"], row["parameters"]) == ("undecided", "0 1 2", "", 12_345)
     assert row["seconds_to_solved"] == pytest.approx(40.0) and row["tokens_per_second"] == 125_000
-    assert [cell.text for cell in table.rows[0]][:3] == ["lstm", "", "0.03 [−0.04, 0.10]"]  # alone: no rank
+    assert [cell.text for cell in table.rows[0]][:3] == ["lstm", "", "0.015"]  # alone: no rank
+
+
+def test_an_error_by_hand(tmp_path: Path) -> None:
+    for seed, score in enumerate((0.04, 0.06, 0.09)):  # none solves it
+        write(tmp_path, seed=seed, score=score)
+    (table,) = load(tmp_path)
+    row, factor = values(table, 0), math.exp(4.302652729911275 * math.log(1.5) / math.sqrt(3))  # t(2) at 0.975
+    assert (row["estimator"], row["value"]) == ("geometric mean", pytest.approx(0.06))
+    assert (row["low"], row["high"]) == (pytest.approx(0.06 / factor), pytest.approx(0.06 * factor))
+    assert table.rows[0][2].text == "0.06 [0.02, 0.16]" and row["against_floor"] == "below"
+
+
+def test_rows_of_which_one_is_solved_in_part_are_sorted_by_the_share_solved(tmp_path: Path) -> None:
+    for model, scores in (("rnn", [0.05] * 3), ("lstm", [0.001, 0.001, 0.16]), ("gru", [0.02, 0.021, 0.022])):
+        for seed, score in enumerate(scores):
+            write(tmp_path, model=model, seed=seed, score=score)
+    (table,) = load(tmp_path)
+    assert labels(table) == ["gru", "lstm", "rnn"], "3 of 3, 2 of 3, none"
 
 
 def test_gaps_are_named_everywhere(swept: Path) -> None:
@@ -431,14 +447,15 @@ def test_against_floor(low: float | None, high: float | None, floor: float | Non
     assert against_floor(Estimate(0.15, low, high, "mean"), floor) == verdict
 
 
-def test_one_estimator_a_table(tmp_path: Path) -> None:
-    for seed in range(ENOUGH):
-        write(tmp_path, model="gru", seed=seed, score=0.01 if seed else 0.15, rows=1)
-    (table,) = load(tmp_path)
-    assert (values(table, 0)["estimator"], values(table, 0)["value"]) == ("interquartile mean", pytest.approx(0.01))
-    write(tmp_path, model="lstm", seed=0, rows=1)
-    (table,) = load(tmp_path)
-    assert {values(table, row)["estimator"] for row in range(2)} == {"mean", "one seed"}
+def test_the_estimator_is_that_of_the_metric_whatever_the_number_of_seeds(tmp_path: Path) -> None:
+    scores = [0.05 + seed / 200 for seed in range(12)]
+    for seed, score in enumerate(scores):
+        write(tmp_path, model="gru", seed=seed, score=score, rows=1)
+        (table,) = load(tmp_path)
+        found = summarize(scores[: seed + 1], "mse")
+        assert values(table, 0)["estimator"] == ("geometric mean" if seed else "one seed")
+        assert [values(table, 0)[name] for name in ("value", "low", "high")] == [found.value, found.low, found.high]
+    assert any("geometric means" in note for note in table.notes)
 
 
 def test_different_hardware_is_said(tmp_path: Path) -> None:
@@ -495,7 +512,7 @@ def test_terminal_fits(swept: Path, width: int) -> None:
     shown = to_terminal(load(swept), width)
     assert max(map(len, shown.splitlines())) <= width
     assert ("Left out" in shown) == (width < 130)
-    assert "…" not in shown and "[0.00095, 0.00113]" in shown and "\x1b" not in shown
+    assert "…" not in shown and "[0.00096, 0.00114]" in shown and "\x1b" not in shown
 
 
 def test_piped_is_plain_and_whole(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:

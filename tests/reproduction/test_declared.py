@@ -104,6 +104,54 @@ def test_looks(seeds, looks):
     assert Seeds(**seeds).looks == looks
 
 
+@pytest.mark.parametrize(
+    ("seeds", "judged"),
+    [
+        ({"first": 5}, {5: 1}),
+        ({"first": 8, "more": 4, "most": 16}, {8: 1 / 3, 12: 1 / 3, 16: 1 / 3}),
+        ({"first": 5, "added": [10]}, {5: 1}),  # nothing was left
+        ({"first": 8, "more": 8, "most": 24, "added": [12]}, {8: 1 / 3, 12: 1 / 3, 16: 1 / 6, 24: 1 / 12}),
+        ({"first": 8, "more": 8, "most": 16, "added": [10, 20]}, {8: 1 / 2, 10: 1 / 4, 16: 1 / 8, 20: 1 / 16}),
+    ],
+)
+def test_the_level_of_each_look(seeds, judged):
+    """An equal share for those of the plan; half of what is left from the first that was added later on."""
+    found = dict(Seeds(**seeds).judged(0.05))
+    assert found == pytest.approx({count: share * 0.05 for count, share in judged.items()})
+
+
+@pytest.mark.parametrize(
+    ("pilot", "first"), [(0.1, 3), (0.3, 3), (0.31, 4), (0.5, 4), (0.75, 8), (1.0, 12), (1.2, 30), (1.5, 30)]
+)
+def test_a_first_look_is_declared_from_a_pilot(pilot, first):
+    assert Seeds(pilot=pilot).looks == [first]
+
+
+@pytest.mark.parametrize(
+    ("between", "digit", "margin"),
+    [((8.45, 8.10), 0.01, 0.35 / 3), ((1.36, 1.35), 0.01, 0.01), ((0.35, 0.97), 0.001, 0.62 / 3)],
+)
+def test_the_margin_is_a_third_of_the_gap_and_not_below_the_printed_digit(tmp_path, between, digit, margin):
+    gap = {"between": list(between), "digit": digit, "says": "LSTM and TCN"}
+    table = load_declaration(str(write(tmp_path / "t", edited(margin=None, gap=gap))))
+    assert table.grid.rows["adding"].value_margin == pytest.approx(margin)
+
+
+def test_what_was_declared_before_still_loads(tmp_path):
+    """A margin as a number, differences as words, looks without a plan of their own."""
+    old = {**REPORTED["values"]["adding/lstm"][0], "differs": "another loss"}
+    table = load_declaration(str(write(tmp_path / "t", GRID, {**REPORTED, "values": {"adding/lstm": [old]}})))
+    assert table.grid.rows["adding"].value_margin == 0.01
+    assert table.reports.values["adding/lstm"][0].differs.kind == "other"
+    bare = load_declaration(str(write(tmp_path / "u", GRID, {**REPORTED, "values": {"adding/lstm": [{**old, "differs": ""}]}})))
+    assert bare.reports.values["adding/lstm"][0].differs is None
+
+
+def tried(kind: str, *words: str) -> dict:
+    differs = {"kind": kind, "says": "the width", "tried": list(words)}
+    return {**REPORTED, "values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "differs": differs}]}}
+
+
 def test_the_digest_changes_with_what_is_declared_and_not_with_how_it_is_called(tmp_path):
     def changed(**row) -> str:
         grid = {**GRID, "rows": {"adding": {**GRID["rows"]["adding"], **row}}}
@@ -149,6 +197,18 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         (edited(contrasts={"x": {**LARGER, "b": "adding/lstm"}}), REPORTED, "a and b are both adding/lstm"),
         (edited(metric="test.accuracy"), REPORTED, "better: more or less of test.accuracy must be said"),
         ({**GRID, "rows": {}}, REPORTED, "rows"),
+        (edited(scales={"laptop": {"seeds": {"pilot": 1.6}}}, ladder=None), REPORTED, "pilot 1.6: 1.5 at most"),
+        (edited(scales={"laptop": {"seeds": {"pilot": 1, "first": 3}}}, ladder=None), REPORTED, "`first` or `pilot`"),
+        (edited(scales={"laptop": {"seeds": {"first": 5, "added": [4]}}}, ladder=None), REPORTED, "is above `first`"),
+        (edited(scales={"laptop": {"seeds": {"first": 5, "added": [5]}}}, ladder=None), REPORTED, "is above `first`"),
+        (edited(gap={"between": [1, 2], "digit": 0.1, "says": ""}), REPORTED, "`margin` or `gap`"),
+        (edited(margin=None, gap={"between": [1, 2], "digit": 0, "says": ""}), REPORTED, "rows.adding.gap.digit"),
+        (GRID, tried("unknown", "model.hidden_size=4", "model.hidden_size=8"), "three values at least; got 2"),
+        (GRID, tried("unknown", *["model.hidden_size=4"] * 3), "three values at least; got 1"),
+        (GRID, tried("other", "model.hidden_size=4"), "this is of kind other"),
+        (GRID, tried("some", "model.hidden_size=4"), "differs.kind"),
+        (GRID, tried("unknown", *(f"model.hidden_size={size}" for size in (5, 6, 7))), "has none of what was tried"),
+        (GRID, tried("unknown", *(f"seed={size}" for size in (4, 5, 6))), "words of a cell are task="),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
@@ -186,4 +246,4 @@ def test_too_few_seeds_for_so_many_contrasts_are_noticed(tmp_path):
     contrasts = {f"c{k}": LARGER for k in range(20)}
     grid = edited(contrasts=contrasts, scales={"laptop": {"seeds": {"first": 4}}}, ladder=None)
     found = unreachable_contrasts(load_declaration(str(write(tmp_path / "t", grid))))
-    assert len(found) == 20 and "4 seeds reach p = 0.029" in found["adding.c0"]
+    assert len(found) == 20 and "4 seeds reach p = 0.029 at best, and 20 contrasts of the row" in found["adding.c0"]

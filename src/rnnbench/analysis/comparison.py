@@ -14,7 +14,7 @@ Pure functions of what `find_runs` returns; torch is never imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 
 from ..store.find import FoundRun
@@ -22,8 +22,8 @@ from ..store.record import canonical
 from .comparison_text import comparison_caption, comparison_gaps, comparison_notes
 from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
 from .grouping import ModelResults, TaskResults, group_runs
-from .intervals import ENOUGH, Estimate, against_floor, bootstrap, student, wilson
-from .significance import rank_ranges
+from .intervals import Estimate, against_floor, is_bimodal, summarize, wilson
+from .significance import can_be_ranked, rank_ranges
 from .table import Cell, Column, Table
 
 
@@ -40,9 +40,13 @@ def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> list[
 def tabulate(block: TaskResults) -> Table:
     """The table of one task setting, best first."""
     task = block.task
-    most = min((len(entry.finished) for entry in block.entries if entry.finished), default=0)
-    estimates = _estimates(block, robust=most >= ENOUGH)
-    order = sorted(block.entries, key=lambda entry: _place(entry, estimates, block.lower_is_better))
+    estimates = {
+        entry.label: summarize(block.scores(entry), block.headline, solved=block.solved(entry))
+        for entry in block.entries
+        if entry.finished
+    }
+    by_share = any(is_bimodal(block.solved(entry)) for entry in block.entries)
+    order = sorted(block.entries, key=lambda entry: _place(block, entry, estimates, by_share))
     arrow = {"min": " ↓", "max": " ↑"}[task["direction"]] if task else ""
     columns = (
         Column("model", ("model", "row", "setting"), left=True, words=True),
@@ -75,29 +79,27 @@ def tabulate(block: TaskResults) -> Table:
     return Table(block.label, comparison_caption(block), about, columns, rows, tuple(gaps), notes)
 
 
-def _estimates(block: TaskResults, robust: bool) -> dict[str, Estimate]:
-    """Each entry's score over its finished seeds; one estimator for the whole block."""
-    estimator: Callable[[Sequence[float]], Estimate] = bootstrap if robust else student
-    return {entry.label: estimator(block.scores(entry)) for entry in block.entries if entry.finished}
-
-
 def _place(
-    entry: ModelResults, estimates: Mapping[str, Estimate], lower_is_better: bool
-) -> tuple[bool, float, list[str | int]]:
-    """Sorts the best first, and what has no score last."""
+    block: TaskResults, entry: ModelResults, estimates: Mapping[str, Estimate], by_share: bool
+) -> tuple[bool, float, float, list[str | int]]:
+    """Sorts the best first, and what has no score last; `by_share` by the share solved, then by score."""
     value = estimates[entry.label].value if entry.label in estimates else 0.0
-    return entry.label not in estimates, value if lower_is_better else -value, natural_key(entry.label)
+    solved = block.solved(entry) if by_share else []
+    share = sum(solved) / len(solved) if solved else 0.0
+    return entry.label not in estimates, -share, value if block.lower_is_better else -value, natural_key(entry.label)
 
 
 def _ranks(block: TaskResults, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
     """By entry: its best and worst place; none for one at its floor, of one seed, or of which a run has no score."""
-    there = {
-        entry.label: block.scores(entry)
+    there = [
+        entry
         for entry in block.entries
-        if len(entry.finished) >= 2 and not entry.diverged and not entry.refused
+        if can_be_ranked(block.scores(entry), block.headline) and not entry.diverged and not entry.refused
         if against_floor(estimates[entry.label], block.floor) != "at"
-    }
-    return rank_ranges(there, block.lower_is_better)
+    ]
+    scores = {entry.label: block.scores(entry) for entry in there}
+    solved = {entry.label: block.solved(entry) for entry in there}
+    return rank_ranges(scores, block.lower_is_better, metric=block.headline, solved=solved)
 
 
 def rank_cell(place: tuple[int, int] | None) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .formatting import format_seeds, option_text
 from .grouping import ModelResults, TaskResults, stopped_when_solved
-from .intervals import ENOUGH, NEAR, Estimate
+from .intervals import NEAR, Estimate
 from .table import Cell
 
 RANKED = (
-    "the best and worst place that differences of means significant at 5 % allow (Welch's t test, Holm's correction over all "
-    "pairs); none for one seed, at the floor, or where a run diverged or was refused."
+    "the best and worst place that differences of means significant at 5 % allow (Welch's t test on the scale of the metric, "
+    "Holm's correction over all pairs; where a setting solves its task in some runs only, the share solved by Fisher's test, "
+    "and among equal shares the runs that solved it); none for one seed, at the floor, or where a run diverged or was refused."
 )
 
 
@@ -59,8 +60,10 @@ def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimat
     estimators = {estimate.estimator for estimate in estimates.values()}
     if "mean" in estimators:
         yield "[ ] is a 95 % interval: Student's t over seeds; Wilson's for the share solved."
-    if "interquartile mean" in estimators:
-        yield f"Scores are interquartile means with 95 % BCa bootstrap intervals ({ENOUGH} seeds or more in every row)."
+    if "geometric mean" in estimators:
+        yield "Scores are geometric means; [ ] is a 95 % interval: Student's t of logarithms; Wilson's for the share solved."
+    if "median of solved" in estimators:
+        yield "Where only some seeds solved the task, the score is the median of those that did: read the share first."
     if "one seed" in estimators:
         yield "A score without an interval is one seed: it settles nothing."
     if any(row[1].text for row in rows):

@@ -97,6 +97,11 @@ class TaskResults:
         """The headline on test of its finished runs."""
         return [score for run in entry.finished if (score := self.score(run)) is not None]
 
+    def solved(self, entry: ModelResults) -> list[bool]:
+        """Of each of its `scores`, whether the run solved the task; none where the task cannot be solved."""
+        records = [run.record for run in entry.finished if run.record and self.score(run) is not None]
+        return [] if any(record["solved"] is None for record in records) else [bool(record["solved"]) for record in records]
+
 
 def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[list[TaskResults], list[str]]:
     """The runs in blocks by task setting, and the complaints with those found here added.

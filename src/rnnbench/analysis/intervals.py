@@ -1,25 +1,31 @@
 """How sure a few seeds make us: intervals for a solve rate and for a score.
 
-A probe's runs either solve it or do not, so their honest summary is a share with its interval (`wilson`).
-A score of few seeds is a mean with Student's interval (`student`). From `ENOUGH` seeds on, the
-interquartile mean with a bootstrap interval takes its place (`bootstrap`): one outlier no longer moves it.
+A probe's runs either solve it or do not, so their honest summary is a share with its interval (`wilson`). Scores are summed up
+on the scale of their metric (`scale_of`), which is declared here once and never chosen from the data: errors, times and
+perplexities by their geometric mean with Student's interval of the logarithms, shares by their mean with Student's interval cut
+to the range, all others by their mean with Student's interval (`summarize`). Where some runs of a cell solve their task and
+others do not, a mean says nothing: `summarize` gives the median of those that did.
 
 All intervals hold 95 % unless told otherwise. The same values give the same interval: resampling is seeded.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
-from typing import Any
+from statistics import NormalDist, fmean, median, stdev
 
 LEVEL = 0.95
 RESAMPLES = 9999
-# Fewest seeds for the interquartile mean. Its BCa interval at 95 % held the truth in 89 % of simulated samples of 5,
-# 93 % of 10 and 95 % of 20 (mean over normal, log-normal and Student-3 scores, 400 samples each).
-ENOUGH = 10
+FEWEST_FOR_BOOTSTRAP = 10  # runs; below that a bootstrap interval of 95 % holds the truth in 57 to 70 % of samples (n = 3)
+
+# The scale of each metric by the last part of its name; every other metric is plain. Losses in nats or bits are logarithms
+# already.
+LOGARITHMIC = ("mse", "perplexity", "phoneme_error_rate", "word_error_rate", "seconds_per_step")
+RANGES = dict.fromkeys(("accuracy", "exact", "f1", "in_scope_accuracy", "accuracy_ambiguous", "correct"), (0.0, 1.0))
+RANGES |= dict.fromkeys(("bleu", "sacrebleu", "word_by_word_bleu"), (0.0, 100.0))
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class Estimate:
     low: float | None
     high: float | None
     estimator: str  # what `value` is, in words
+
+
+def check_finite(values: Sequence[float]) -> None:
+    """ValueError where one of `values` is no finite number."""
+    if not all(map(math.isfinite, values)):
+        raise ValueError("values that are not finite have no mean")
 
 
 def wilson(solved: int, runs: int, level: float = LEVEL) -> Estimate:
@@ -53,10 +65,11 @@ def student(values: Sequence[float], level: float = LEVEL) -> Estimate:
     """The mean of `values` with Student's t interval; no interval from one value.
 
     Right for values about normal; for the two-humped scores of a memory probe read the solve rate instead.
-    Raises ValueError for no values. Source: Student 1908, Biometrika 6(1).
+    Raises ValueError for no values, and for values that are not finite. Source: Student 1908, Biometrika 6(1).
     """
     if not values:
         raise ValueError("no values, no mean")
+    check_finite(values)
     mean = fmean(values)
     if len(values) == 1:
         return Estimate(mean, None, None, "one seed")
@@ -66,42 +79,86 @@ def student(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return Estimate(mean, mean - half, mean + half, "mean")
 
 
-def interquartile_mean(values: Any, axis: int = -1) -> Any:
-    """The mean along `axis` after a quarter of the values, rounded down, is cut from each end.
+def scale_of(metric: str) -> str:
+    """log, share or plain: the scale on which intervals and ranks of a metric are taken, by the last part of its name."""
+    name = metric.rpartition(".")[2]
+    return "log" if name in LOGARITHMIC else "share" if name in RANGES else "plain"
 
-    Source: Agarwal et al. 2021, arXiv:2108.13264 (who trim in the same way).
+
+def on_scale(values: Sequence[float], metric: str) -> list[float]:
+    """`values` on the scale of `metric`, on which means are compared. ValueError where a value has no logarithm."""
+    if scale_of(metric) != "log":
+        return list(values)
+    if min(values, default=1.0) <= 0:
+        raise ValueError(f"{metric} of 0 or less has no logarithm")
+    return [math.log(value) for value in values]
+
+
+def summarize(values: Sequence[float], metric: str, level: float = LEVEL, solved: Sequence[bool] | None = None) -> Estimate:
+    """The values of one cell as an estimate on the scale of `metric`: the one rule of all tables.
+
+    `solved`: of each value, whether its run solved the task. Where some did and some did not, the median of those that did,
+    without an interval. Raises ValueError for no values, and for values that are not finite.
     """
-    from scipy.stats import trim_mean
+    if solved and is_bimodal(solved):
+        check_finite(values)
+        middle = median(value for value, done in zip(values, solved, strict=True) if done)
+        return Estimate(middle, None, None, "median of solved")
+    if scale_of(metric) == "log" and min(values, default=1.0) <= 0:
+        check_finite(values)
+        return Estimate(median(values), None, None, "median, since a value of 0 has no logarithm")
+    found = student(on_scale(values, metric), level)
+    if scale_of(metric) == "log":
+        low, high = (None if bound is None else math.exp(bound) for bound in (found.low, found.high))
+        name = "geometric mean" if len(values) > 1 else found.estimator
+        return Estimate(values[0] if len(values) == 1 else math.exp(found.value), low, high, name)
+    if scale_of(metric) == "share" and found.low is not None and found.high is not None:
+        least, most = RANGES[metric.rpartition(".")[2]]
+        return Estimate(found.value, max(least, found.low), min(most, found.high), found.estimator)
+    return found
 
-    return trim_mean(values, 0.25, axis=axis)
+
+def is_bimodal(solved: Sequence[bool]) -> bool:
+    """Whether some runs solved their task and others did not, so that a mean over them describes neither."""
+    return any(solved) and not all(solved)
 
 
-def bootstrap(
-    values: Sequence[float],
-    statistic: Callable[..., Any] = interquartile_mean,
-    estimator: str = "interquartile mean",
-    level: float = LEVEL,
-) -> Estimate:
-    """`statistic(values, axis)` with its bias-corrected and accelerated (BCa) bootstrap interval.
+def best_of(values: Sequence[float], count: int, lower_is_better: bool, level: float = LEVEL) -> Estimate:
+    """The expected best of `count` runs with its interval.
 
-    Where the acceleration is not defined (leaving out any one value changes nothing), the percentile interval.
-    Raises ValueError for fewer than two values. Source: Efron 1987, JASA 82(397).
+    The interval is the wider, at each end, of the bootstrap's percentiles and of the exact one for normal values (from the
+    noncentral t distribution): for so few runs the first alone misses the truth too often. Raises ValueError for fewer runs
+    than 2 `count`, or than a bootstrap takes, and for values that are not finite.
     """
     import numpy
-    from scipy import stats
 
-    if len(values) < 2:
-        raise ValueError("a bootstrap needs two values at least")
-    data = numpy.asarray(values, dtype=float)
-    value = float(statistic(data, axis=-1))
-    if (data == data[0]).all():
-        return Estimate(value, value, value, estimator)
-    left_out = numpy.stack([numpy.delete(data, index) for index in range(len(data))])
-    method = "percentile" if numpy.ptp(statistic(left_out, axis=-1)) == 0 else "BCa"
-    low, high = stats.bootstrap(
-        (data,), statistic, confidence_level=level, n_resamples=RESAMPLES, method=method, rng=numpy.random.default_rng(0)
-    ).confidence_interval
-    return Estimate(value, float(low), float(high), estimator)
+    if len(values) < max(2 * count, FEWEST_FOR_BOOTSTRAP):
+        raise ValueError(f"{len(values)} runs: the best of {count} takes {max(2 * count, FEWEST_FOR_BOOTSTRAP)} at least")
+    check_finite(values)
+    sign = 1.0 if lower_is_better else -1.0
+    data, total = sign * numpy.asarray(values, dtype=float), len(values)
+    weights = numpy.array([math.comb(total - i - 1, count - 1) / math.comb(total, count) for i in range(total)])
+    value = float(numpy.sort(data) @ weights)
+    drawn = numpy.random.default_rng(0).integers(total, size=(RESAMPLES, total))
+    tail = (1 - level) / 2
+    low, high = numpy.quantile(numpy.sort(data[drawn], axis=1) @ weights, [tail, 1 - tail])
+    below, above = (float(data.mean() - t * data.std(ddof=1)) for t in _normal_best(total, count, level))
+    low, high = min(float(low), below), max(float(high), above)
+    bounds = sorted((sign * low, sign * high))
+    return Estimate(sign * value, bounds[0], bounds[1], f"expected best of {count}")
+
+
+@functools.lru_cache(maxsize=256)
+def _normal_best(total: int, count: int, level: float) -> tuple[float, float]:
+    """How many deviations below the mean of `total` normal values the expected best of `count` lies: most and least."""
+    from scipy import integrate, stats
+
+    def density(x: float) -> float:
+        return float(-x * count * stats.norm.pdf(x) * stats.norm.sf(x) ** (count - 1))
+
+    below, root, tail = integrate.quad(density, -10, 10)[0], math.sqrt(total), (1 - level) / 2
+    least, most = (float(stats.nct.ppf(p, total - 1, below * root)) / root for p in (tail, 1 - tail))
+    return most, least
 
 
 def expected_best(values: Sequence[float | None], direction: str, again: bool = True) -> list[float]:
@@ -110,15 +167,16 @@ def expected_best(values: Sequence[float | None], direction: str, again: bool = 
     `again`: a value may be drawn again, as Dodge et al. have it, which a search of a few trials looks the worse for; else none
     may, and the mean over samples is right: the i-th best of N is the best of n in C(N-i, n-1) of C(N, n) ways.
 
-    None, a trial without a value, counts as the worst. Of independent trials (random search) it estimates what a search of
-    n trials finds; each term is the chance that the i-th best of N is the best of n: ((N-i+1)/N)^n - ((N-i)/N)^n.
+    None, a trial without a value, counts as the worst, and so does what is not finite. Of independent trials (random search) it
+    estimates what a search of n trials finds; each term is the chance that the i-th best of N is the best of n:
+    ((N-i+1)/N)^n - ((N-i)/N)^n.
     Source: Dodge et al. 2019, Show Your Work, arXiv:1909.03004, equation 6.
     """
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and math.isfinite(value)]
     if not known:
         return []
     worst = max(known) if direction == "min" else min(known)
-    best_first = sorted((worst if value is None else value for value in values), reverse=direction == "max")
+    best_first = sorted([*known, *[worst] * (len(values) - len(known))], reverse=direction == "max")
     count = len(best_first)
 
     def chance(i: int, n: int) -> float:
@@ -136,7 +194,7 @@ NEAR = 0.1  # of the floor: an interval that holds the floor and stays this clos
 
 def against_floor(estimate: Estimate, floor: float | None) -> str:
     """below, above: the interval excludes the floor. at: it holds it and stays within NEAR of it. Else undecided."""
-    if floor is None:
+    if floor is None or math.isnan(floor):
         return ""
     if estimate.low is None or estimate.high is None:
         return "undecided"

@@ -2,7 +2,8 @@
 
 "Not significant" is not "the same": a claim that one setting matches another takes `against_margin`, with a margin that was
 declared before. Runs that never solved their task are censored, not dropped: `time_to_solve` and `log_rank` know how long
-each was watched. All tests are two-sided; resampling is seeded, and exact where there are few enough ways.
+each was watched. All tests are two-sided; resampling is seeded, and exact where there are few enough ways. Values that are not
+finite are refused by ValueError, everywhere.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from .intervals import LEVEL, RESAMPLES, Estimate, wilson
+from .intervals import LEVEL, RESAMPLES, Estimate, check_finite, is_bimodal, on_scale, scale_of, wilson
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,28 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, lev
 
 def _t_test(a: Sequence[float], b: Sequence[float], paired: bool = False) -> tuple[Any, Any, Any]:
     """(a, b, Welch's t test of them, or Student's of their pairs), which says nothing where there is no spread at all."""
-    import numpy
     from scipy import stats
+
+    x, y = _samples(a, b, paired)
+    with warnings.catch_warnings(action="ignore"):  # of values without spread
+        return x, y, stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)
+
+
+def _samples(a: Sequence[float], b: Sequence[float], paired: bool) -> tuple[Any, Any]:
+    """Both as arrays. ValueError for fewer than two values, pairs of unequal number, and values that are not finite."""
+    import numpy
 
     if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
         raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' if paired else ''} allow no difference with an interval")
-    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
-    if not (numpy.isfinite(x).all() and numpy.isfinite(y).all()):
-        raise ValueError("values that are not finite have no mean")
-    with warnings.catch_warnings(action="ignore"):  # of values without spread
-        return x, y, stats.ttest_rel(x, y) if paired else stats.ttest_ind(x, y, equal_var=False)
+    check_finite([*a, *b])
+    return numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
 
 
 def _by_chance(samples: tuple[Any, ...]) -> float:
     """The two-sided p of a permutation test of the mean difference; of one sample, with its signs flipped.
 
-    Exact where there are at most RESAMPLES ways, and where samples lie wholly apart (of one: on one side of 0), when only the
-    labels as they are and their mirror image reach so far. Else of random labels, ten times as many where p is small.
+    Exact where there are at most RESAMPLES ways. Where there are more and the samples lie wholly apart (of one: on one side of
+    0), two ways: no others lie apart. Else of random labels, ten times as many where p is small.
     """
     sizes = [len(sample) for sample in samples]
     if len(samples) == 1:
@@ -72,8 +79,8 @@ def _by_chance(samples: tuple[Any, ...]) -> float:
     else:
         one, other = samples
         apart, ways = bool(one.max() < other.min() or other.max() < one.min()), math.comb(sum(sizes), sizes[0])
-    if apart:
-        return min(1.0, 2 / ways)
+    if apart and ways > RESAMPLES:
+        return 2 / ways
     p = 1.0
     for resamples in (RESAMPLES, 10 * RESAMPLES):
         p = _by_signs(samples[0], resamples) if len(samples) == 1 else _by_labels(samples[0], samples[1], resamples)
@@ -97,20 +104,21 @@ def _mean(x: Any, axis: int) -> Any:
 
 
 def _by_labels(x: Any, y: Any, resamples: int) -> float:
-    """The p of a permutation test of the difference of two means, to the digit as scipy's permutation_test gives it.
+    """The share of labels that make the means differ by as much as they do, in either direction.
 
-    That makes the labels of each test anew, one by one in Python; here tests of samples of one size share them.
+    As scipy's permutation_test of the absolute difference gives it, to the digit; that makes the labels of each test anew, one
+    by one in Python, and here tests of samples of one size share them. (Twice the smaller of the one-sided shares is something
+    else where the sizes are unequal: the labels that mirror the observed ones are not among the ways then.)
     """
     import numpy
 
     labels, exact = _labels(len(x) + len(y), len(x), resamples)
     drawn = numpy.concatenate([x, y])[labels]
-    differences = drawn[:, : len(x)].mean(axis=-1) - drawn[:, len(x) :].mean(axis=-1)
-    observed = x.mean() - y.mean()
-    tolerance = abs(100 * numpy.finfo(float).eps * observed)  # of values that are equal but for rounding
-    counts = (differences <= observed + tolerance).sum(), (differences >= observed - tolerance).sum()
+    differences = abs(drawn[:, : len(x)].mean(axis=-1) - drawn[:, len(x) :].mean(axis=-1))
+    observed = abs(x.mean() - y.mean())
+    tolerance = 100 * numpy.finfo(float).eps * observed  # of values that are equal but for rounding
     more = 0 if exact else 1  # the labels as they are
-    return float(min(1.0, 2 * (min(counts) + more) / (len(labels) + more)))
+    return float(((differences >= observed - tolerance).sum() + more) / (len(labels) + more))
 
 
 @functools.lru_cache(maxsize=8)
@@ -126,24 +134,30 @@ def _labels(total: int, first: int, resamples: int) -> tuple[Any, bool]:
 
 
 def rank_ranges(
-    samples: Mapping[str, Sequence[float]], lower_is_better: bool, level: float = 1 - LEVEL
+    samples: Mapping[str, Sequence[float]],
+    lower_is_better: bool,
+    level: float = 1 - LEVEL,
+    metric: str = "",
+    solved: Mapping[str, Sequence[bool]] | None = None,
 ) -> dict[str, tuple[int, int]]:
-    """The best and the worst place that each sample's mean may have: before it stand those that are significantly better.
+    """The best and the worst place that each sample may have: before it stand those that are significantly better.
 
-    Every pair is asked by Welch's t test, with Holm's correction over all pairs: a permutation of a few seeds has no p small
-    enough for so many questions. (Of two samples without any spread it is asked nevertheless: Welch's test says nothing there.)
-    Nothing for fewer than two samples. ValueError as for `difference`.
+    Every pair is asked by Welch's t test on the scale of `metric`, with Holm's correction over all pairs: a permutation of a
+    few seeds has no p small enough for so many questions. (Of two samples without any spread it is asked nevertheless: Welch's
+    test says nothing there.) `solved`: of each sample, whether each of its runs solved the task. A pair of which a side solved
+    it in part is asked for the share solved, by Fisher's test, and where the shares are equal for the runs that solved it.
+    Nothing for fewer than two samples. ValueError as for `difference`, and where a value is not on the scale.
     """
     if len(samples) < 2:
         return {}
-    import numpy
-
     pairs = list(itertools.combinations(samples, 2))
+    values = {name: on_scale(sample, metric) for name, sample in samples.items()}
     chances, first_is_better = [], []
     for one, other in pairs:
-        x, y, test = _t_test(samples[one], samples[other])
-        chances.append(float(test.pvalue) if max(numpy.ptp(x), numpy.ptp(y)) > 0 else _by_chance((x, y)))
-        first_is_better.append((x.mean() < y.mean()) == lower_is_better)
+        sides = tuple((values[name], (solved or {}).get(name, ())) for name in (one, other))
+        p, better_first = _which_is_better(sides[0], sides[1], lower_is_better)
+        chances.append(p)
+        first_is_better.append(better_first)
     better: Counter[str] = Counter()
     worse: Counter[str] = Counter()
     for (one, other), p, first in zip(pairs, holm(chances), first_is_better, strict=True):
@@ -153,10 +167,37 @@ def rank_ranges(
     return {name: (1 + worse[name], len(samples) - better[name]) for name in samples}
 
 
+def can_be_ranked(values: Sequence[float], metric: str) -> bool:
+    """Whether `rank_ranges` takes a sample: two values at least, on the scale of its metric."""
+    return len(values) >= 2 and (scale_of(metric) != "log" or min(values) > 0)
+
+
+Side = tuple[Sequence[float], Sequence[bool]]  # values, and whether the run of each solved its task; nothing where none can
+
+
+def _which_is_better(one: Side, other: Side, lower_is_better: bool) -> tuple[float, bool]:
+    """(p of no difference between two samples of a ranking, whether the first is the better)."""
+    import numpy
+
+    samples = [one[0], other[0]]
+    if is_bimodal(one[1]) or is_bimodal(other[1]):
+        counts = [(sum(side[1]), len(side[1])) for side in (one, other)]
+        if counts[0][0] * counts[1][1] != counts[1][0] * counts[0][1]:
+            difference, p, *_ = difference_of_shares(*counts[0], *counts[1])
+            return p, difference.value > 0
+        samples = [[value for value, done in zip(*side, strict=True) if done] for side in (one, other)]
+        if min(map(len, samples)) < 2:
+            return 1.0, False
+    x, y, test = _t_test(samples[0], samples[1])
+    p = float(test.pvalue) if max(numpy.ptp(x), numpy.ptp(y)) > 0 else _by_chance((x, y))
+    return p, bool((x.mean() < y.mean()) == lower_is_better)
+
+
 def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:
     """Whether a and b rise and fall together over shared seeds: their correlation is positive at p < 0.05, one-sided."""
     from scipy import stats
 
+    check_finite([*a, *b])
     if len(a) != len(b) or len(a) < 4 or len(set(a)) < 2 or len(set(b)) < 2:
         return False
     return bool(stats.pearsonr(a, b, alternative="greater").pvalue < 0.05)
@@ -165,17 +206,14 @@ def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:
 def against_margin(a: Sequence[float], b: Sequence[float], margin: float, paired: bool = False) -> tuple[float, float]:
     """(p of two one-sided t tests: small where mean(a) - mean(b) lies within ±`margin`; of one: small where it lies outside).
 
-    ValueError as for `difference`, and for a margin that is not positive.
+    ValueError as for `difference`, and for a margin that is not positive and finite.
     Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15(6).
     """
-    import numpy
     from scipy import stats
 
-    if margin <= 0:
-        raise ValueError(f"margin {margin}: more than 0")
-    if min(len(a), len(b)) < 2 or (paired and len(a) != len(b)):
-        raise ValueError(f"{len(a)} and {len(b)} values{' in pairs' if paired else ''} allow no equivalence test")
-    x, y = numpy.asarray(a, dtype=float), numpy.asarray(b, dtype=float)
+    if not 0 < margin < math.inf:
+        raise ValueError(f"margin {margin}: a finite number above 0")
+    x, y = _samples(a, b, paired)
 
     def p(limit: float, side: str) -> float:
         """Against mean(a) - mean(b) lying on that side of `limit`."""
@@ -194,10 +232,12 @@ def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float =
     """The median time to solve (Kaplan & Meier 1958), its interval where Greenwood's log-log band crosses one half.
 
     `times` are those of solving, or of giving up where `solved` is False. The value, or a bound, is infinite where the curve
-    never gets there. ValueError for no runs. Source of the interval: Brookmeyer & Crowley 1982, Biometrics 38(1).
+    never gets there. ValueError for no runs, and for times that are not finite. Source of the interval: Brookmeyer & Crowley
+    1982, Biometrics 38(1).
     """
     if not times or len(times) != len(solved):
         raise ValueError(f"{len(times)} times of {len(solved)} runs")
+    check_finite(times)
     from scipy import stats
 
     curve = stats.ecdf(_censored(times, solved)).sf
@@ -211,8 +251,19 @@ def time_to_solve(times: Sequence[float], solved: Sequence[bool], level: float =
                 return float(time)
         return math.inf
 
-    value, low, high = (crossing(of.probabilities) for of in (curve, band.low, band.high))
+    value, low, high = _median_time(times, solved), crossing(band.low.probabilities), crossing(band.high.probabilities)
     return Estimate(value, min(low, value), high, "median time to solve")  # the band has no number where none is left
+
+
+def _median_time(times: Sequence[float], solved: Sequence[bool]) -> float:
+    """The first time at which no more than half are left, in fractions: a product of floats may miss one half."""
+    left = Fraction(1)
+    for time in sorted(set(times)):
+        watched = sum(at >= time for at in times)
+        left *= 1 - Fraction(sum(done for at, done in zip(times, solved, strict=True) if at == time), watched)
+        if left <= Fraction(1, 2):
+            return float(time)
+    return math.inf
 
 
 def log_rank(
@@ -222,8 +273,10 @@ def log_rank(
 
     Labels are permuted over the log-rank scores, whose sum in a sample is what it solved less what was expected of it: a few
     runs are too few for the normal approximation. Source: Mantel 1966, Cancer Chemotherapy Reports 50; Peto & Peto 1972,
-    Journal of the Royal Statistical Society A 135(2).
+    Journal of the Royal Statistical Society A 135(2). ValueError for no runs of either, and for times that are not finite.
     """
+    if not times or not other_times or len(times) != len(solved) or len(other_times) != len(other_solved):
+        raise ValueError(f"{len(times)} and {len(other_times)} times of {len(solved)} and {len(other_solved)} runs")
     scores = log_rank_scores([*times, *other_times], [*solved, *other_solved])
     one, other = scores[: len(times)], scores[len(times) :]
     if len(set(scores)) < 2:
@@ -243,7 +296,11 @@ def _censored(times: Sequence[float], solved: Sequence[bool]) -> Any:
 
 
 def log_rank_scores(times: Sequence[float], solved: Sequence[bool]) -> list[float]:
-    """Of each run: 1 if it solved, less the hazard (Nelson & Aalen) that it was under until then."""
+    """Of each run: 1 if it solved, less the hazard (Nelson & Aalen) that it was under until then.
+
+    ValueError for times that are not finite.
+    """
+    check_finite(times)
     hazard, summed = {}, 0.0
     for time in sorted(set(times)):
         events = sum(done for at, done in zip(times, solved, strict=True) if at == time)
@@ -259,9 +316,11 @@ def difference_of_shares(
 
     The interval is Newcombe's, of two Wilson intervals; the last two are the least levels of one-sided tests at which it lies
     within the margin and beyond it, 1 without a margin. Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17(8),
-    method 10.
+    method 10. ValueError for what is no share.
     """
     from scipy import stats
+
+    one_share, other_share = wilson(solved, runs), wilson(other_solved, other_runs)
 
     def newcombe(level: float) -> tuple[float, float]:
         one, other = wilson(solved, runs, level), wilson(other_solved, other_runs, level)
@@ -270,7 +329,7 @@ def difference_of_shares(
         above = math.hypot(one.high - one.value, other.value - other.low)  # type: ignore[operator]
         return one.value - other.value - below, one.value - other.value + above
 
-    value = solved / runs - other_solved / other_runs
+    value = one_share.value - other_share.value
     p = float(stats.fisher_exact([[solved, runs - solved], [other_solved, other_runs - other_solved]]).pvalue)
 
     def least(holds: Callable[[float, float], bool]) -> float:

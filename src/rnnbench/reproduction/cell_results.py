@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..analysis.intervals import ENOUGH, Estimate, against_floor, bootstrap, student, wilson
-from ..analysis.significance import Difference, difference, rank_ranges, time_to_solve
+from ..analysis.intervals import Estimate, against_floor, is_bimodal, summarize, wilson
+from ..analysis.significance import Difference, can_be_ranked, difference, rank_ranges, time_to_solve
 from .grid import LOWER, RATES, TIMES, Reported
 from .matching import CellRuns
 from .table_runs import TableRuns
-from .verdicts import Verdict, theirs, value_verdict
+from .verdicts import Judged, ValueTest, Verdict, first_settled, under_our_choice, value_verdict
 
 NOT_RUN = Verdict("missing", "", "warn")
 
@@ -21,8 +21,12 @@ class ReportedResult:
 
     about: Reported
     verdict: Verdict
-    ours: float | None  # our value by the source's estimator; None where there is none
-    estimator: str  # what `ours` is, in words
+    test: ValueTest | None = None  # ours against it; None where there is none
+
+    @property
+    def own_choice(self) -> bool:
+        """Whether the source does not say a part of the setting, so that the value is judged under our choice of it."""
+        return self.about.differs is not None and self.about.differs.kind == "unknown"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class CellResult:
     runs: CellRuns
     metric: str
     estimate: Estimate | None  # of the metric over seeds; None where no run has it
+    level: float  # of the estimate's interval: that of the look at which a verdict is reached
     floor: float | None  # of the headline; None for other metrics
     against_floor: str  # below, above, at, undecided; empty without a floor
     solved: int  # runs that solved their task
@@ -78,7 +83,7 @@ def ladder_results(table_runs: TableRuns, row: str) -> Iterator[tuple[RungResult
         for runs in (table_runs.cells[cell.place] for cell in rungs):
             values = runs.values(metric)
             change = difference(values, before) if len(values) > 1 and len(before) > 1 else None
-            best = theirs(values, "best", None, _lower_is_better(table_runs, runs))[0] if values else None
+            best = (min if _lower_is_better(table_runs, runs) else max)(values) if values else None
             found.append(RungResult(cell_result(table_runs, runs), len(values), change, best))
             before = values
         yield tuple(found)
@@ -87,13 +92,15 @@ def ladder_results(table_runs: TableRuns, row: str) -> Iterator[tuple[RungResult
 def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
     """The cell without rank and reported values."""
     metric = table_runs.table.grid.rows[runs.cell.row].metric
-    estimate = _cell_estimate(table_runs, runs)
+    level = _level(table_runs, runs)
+    estimate = _cell_estimate(metric, runs, 1 - level)
     floor = runs.finished[0]["task"]["floor"] if runs.finished and metric == "score" else None
     solved = [record["solved"] for record in runs.records if record["solved"] is not None]
     return CellResult(
         runs,
         metric,
         estimate,
+        level,
         floor,
         against_floor(estimate, floor) if estimate else "",
         sum(solved),
@@ -102,19 +109,23 @@ def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
     )
 
 
-def _cell_estimate(table_runs: TableRuns, runs: CellRuns) -> Estimate | None:
-    """The row's metric over the seeds of a cell; one estimator for all cells of a row."""
-    metric = table_runs.table.grid.rows[runs.cell.row].metric
+def _level(table_runs: TableRuns, runs: CellRuns) -> float:
+    """The level of the last look that is complete; of the first, where none is."""
+    looks, there = runs.cell.seeds.judged(table_runs.table.grid.level), runs.first_seeds()
+    return [looks[0][1], *(level for seeds, level in looks if seeds <= there)][-1]
+
+
+def _cell_estimate(metric: str, runs: CellRuns, confidence: float) -> Estimate | None:
+    """The row's metric over the seeds of a cell, on the metric's scale."""
     if metric in TIMES:
         can = runs.runs and all(record["solved"] is not None for record in runs.records)
-        return time_to_solve(*runs.times(metric)) if can else None
+        return time_to_solve(*runs.times(metric), confidence) if can else None
     values = runs.values(metric)
-    if metric in RATES:
-        return wilson(round(sum(values)), len(values)) if values else None
     if not values:
         return None
-    fewest = min((len(m.runs) for m in table_runs.of_row(runs.cell.row) if m.runs), default=0)
-    return bootstrap(values) if min(fewest, len(values)) >= ENOUGH else student(values)
+    if metric in RATES:
+        return wilson(round(sum(values)), len(values), confidence)
+    return summarize(values, runs.headline(metric), confidence, runs.solved(metric))
 
 
 def _lower_is_better(table_runs: TableRuns, runs: CellRuns) -> bool:
@@ -125,37 +136,42 @@ def _lower_is_better(table_runs: TableRuns, runs: CellRuns) -> bool:
 
 
 def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported) -> ReportedResult:
-    runs, verdict = cell.runs, _judge_value(table_runs, cell, reported)
-    values = [] if runs.lost(cell.metric) else runs.values(cell.metric)
-    if not values:
-        return ReportedResult(reported, verdict, None, "")
-    ours, words = theirs(values, reported.estimator, reported.seeds, _lower_is_better(table_runs, runs))
-    return ReportedResult(reported, verdict, ours, words)
-
-
-def _judge_value(table_runs: TableRuns, cell: CellResult, reported: Reported) -> Verdict:
-    """What the cell says of a value that was reported for it."""
-    runs, row = cell.runs, table_runs.table.grid.rows[cell.runs.cell.row]
+    """What the cell says of a value that was reported for it: at each look that is complete, until a verdict is reached."""
+    runs, differs = cell.runs, reported.differs
     if not runs.runs:
-        return NOT_RUN
+        return ReportedResult(reported, NOT_RUN)
     if runs.cell.scale != "paper":
-        return Verdict("not comparable", f"{runs.cell.scale} scale", "warn")
-    if reported.differs:
-        return Verdict("not comparable", reported.differs, "warn")
-    assert row.margin is not None  # declaration._check
+        return ReportedResult(reported, Verdict("not comparable", f"{runs.cell.scale} scale", "warn"))
+    if differs and differs.kind != "unknown":
+        return ReportedResult(reported, Verdict("not comparable", differs.says, "warn"))
+    there, planned = runs.first_seeds(), runs.cell.seeds.judged(table_runs.table.grid.level)
+    found = first_settled(
+        [(seeds, level) for seeds, level in planned if seeds <= there],
+        lambda seeds, level: _judge_value(table_runs, cell, runs.of(seeds), reported, level),
+    )
+    verdict, test = found or (Verdict("open", "the first look is not complete", "warn", more_seeds=True), None)
+    return ReportedResult(reported, under_our_choice(verdict, differs.says) if differs else verdict, test)
+
+
+def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, reported: Reported, level: float) -> Judged:
+    """What the runs of one look say."""
+    row = table_runs.table.grid.rows[runs.cell.row]
+    assert row.value_margin is not None  # declaration._check
     if lost := runs.lost(row.metric):
         what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
-        return Verdict("underpowered", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn")
+        return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
+    if row.metric not in RATES and is_bimodal(solved := runs.solved(row.metric)):
+        return Verdict("open", f"{sum(solved)} of {len(solved)} runs solved it: a mean over them says nothing", "warn"), None
     return value_verdict(
         runs.values(row.metric),
         reported.value,
         reported.estimator,
-        row.margin,
+        row.value_margin,
         _lower_is_better(table_runs, runs),
         cell.floor,
         reported.seeds,
         reported.sd,
-        1 - table_runs.table.grid.level / len(runs.cell.seeds.looks),
+        level,
         shares=row.metric in RATES,
     )
 
@@ -165,13 +181,20 @@ def _row_ranks(table_runs: TableRuns, row: str, cells: Sequence[CellResult]) -> 
     metric = table_runs.table.grid.rows[row].metric
     if metric in (*TIMES, *RATES) or isinstance(table_runs.table.grid.rows[row].columns, dict):
         return {}  # a row's own columns are arms of an experiment, not rivals
-    there, samples = [], {}
-    for cell in cells:
-        values = cell.runs.values(metric)
-        if len(values) >= 2 and not cell.runs.lost(metric) and against_floor(student(values), cell.floor) != "at":
-            there.append(cell.runs)
-            samples[cell.runs.cell.name] = values
-    if len({runs.cell.scale for runs in there}) != 1:
+    there = [
+        cell
+        for cell in cells
+        if cell.runs.records
+        and can_be_ranked(cell.runs.values(metric), cell.runs.headline(metric))
+        and not cell.runs.lost(metric)
+        and cell.against_floor != "at"
+    ]
+    if len({cell.runs.cell.scale for cell in there}) != 1:
         return {}
-    looks = max(len(runs.cell.seeds.looks) for runs in there)
-    return rank_ranges(samples, _lower_is_better(table_runs, there[0]), table_runs.table.grid.level / looks)
+    return rank_ranges(
+        {cell.runs.cell.name: cell.runs.values(metric) for cell in there},
+        _lower_is_better(table_runs, there[0].runs),
+        min(cell.level for cell in there),
+        there[0].runs.headline(metric),
+        {cell.runs.cell.name: cell.runs.solved(metric) for cell in there},
+    )

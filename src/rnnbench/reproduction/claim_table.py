@@ -38,10 +38,13 @@ def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Tabl
     """A line a contrast; None where there is none."""
     lines = [_contrast_line(results, one) for (row, _), one in results.contrasts.items() if not rows or row in rows]
     notes = (
-        f"p: after Holm's correction over the {len(results.table.contrasts)} contrasts of the table; each look of a row is "
-        f"taken at {results.table.grid.level:g} / its number of looks. Means and times (log-rank) by permutation, shares by "
-        "Fisher's test, sameness by two one-sided t tests; intervals are Welch's and Newcombe's, of 95 %.",
-        "declared: digest of settings, margins, level and stopping rule; was: as it stood when runs were collected.",
+        "p: after Holm's correction over the contrasts of the row. Each planned look is taken at an equal share of "
+        f"{results.table.grid.level:g}, one that was added later at half of what those before it left, and a verdict that is "
+        "reached stays. Means and times (log-rank) by permutation, shares by Fisher's test, sameness by two one-sided t tests; "
+        "intervals are Welch's and Newcombe's, at the level of the look (of sameness at twice that, as its tests have it). "
+        "What is seen to differ by less than its margin does not hold.",
+        "declared: digest of settings, margins, looks, level and of the rules themselves; was: as it stood when runs were "
+        "collected. The rules of families, looks and margins were changed after that, so that every digest is another now.",
     )
     gaps = tuple(
         f"{name}: {why}"
@@ -126,10 +129,17 @@ def _evidence(one: ContrastResult) -> str:
 def verdict_counts(results: Results, rows: Sequence[str] | None = None) -> str:
     """`verdicts of values: 3 reproduced, 1 worse; of contrasts: 5 holds; of claims: ...`"""
     shown = list(rows or results.rows)
-    of_values = Counter(one.verdict.word for row in shown for cell in results.cells[row] for one in cell.reported)
+    values = [one for row in shown for cell in results.cells[row] for one in cell.reported]
+    as_stated = Counter(one.verdict.word for one in values if not one.own_choice)
+    own_choice = Counter(one.verdict.word for one in values if one.own_choice)
     of_contrasts = Counter(one.verdict.word for (row, _), one in results.contrasts.items() if not rows or row in rows)
     words = [results.claims[row].verdict.word for row in shown if row in results.claims]
     of_claims = Counter("holds only when ..." if word.startswith("holds only") else word for word in words)
-    parts = (("values", of_values), ("contrasts", of_contrasts), ("claims", of_claims))
+    parts = (
+        ("values", as_stated),
+        ("values under our choice", own_choice),
+        ("contrasts", of_contrasts),
+        ("claims", of_claims),
+    )
     counted = [f"{kind}: " + ", ".join(f"{n} {word}" for word, n in found.most_common()) for kind, found in parts if found]
     return "Verdicts on " + "; on ".join(counted) if counted else ""

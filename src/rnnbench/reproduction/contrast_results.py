@@ -9,7 +9,7 @@ from ..analysis.grouping import stopped_when_solved
 from ..analysis.significance import holm
 from ..store.record import canonical
 from .cell_results import NOT_RUN
-from .declaration import contrast_level, metric_of, places_of
+from .declaration import contrast_looks, metric_of, places_of
 from .grid import RATES, TIMES, Contrast
 from .matching import CellRuns
 from .table_runs import TableRuns
@@ -26,8 +26,7 @@ class ContrastResult:
     scale: str
     answer: ContrastTest | None
     verdict: Verdict = NOT_RUN
-    p: float = 1.0  # after Holm's correction
-    note: str = ""  # what a reader must know if it holds
+    p: float = 1.0  # after Holm's correction over the contrasts of its row that were open at its look
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,68 @@ class ClaimResult:
     contrasts: tuple[ContrastResult, ...]
 
 
-def contrast_results(runs: TableRuns) -> dict[tuple[str, str], ContrastResult]:
-    """Every contrast of the rows that are shown, by (row, name).
+@dataclass(frozen=True)
+class _Asked:
+    """A contrast with the runs of its sides, and (seeds, level) of each of its looks that is complete."""
 
-    Holm's correction is over all that the table declares; what is missing counts as p = 1.
+    about: Contrast
+    metric: str
+    scale: str
+    sides: list[CellRuns]
+    looks: list[tuple[int, float]]
+
+    def at(self, seeds: int) -> list[CellRuns]:
+        """Its sides at the look of so many seeds."""
+        return [side.of(seeds) for side in self.sides]
+
+
+def contrast_results(runs: TableRuns) -> dict[tuple[str, str], ContrastResult]:
+    """Every contrast of the rows that are shown, by (row, name)."""
+    return {(row, name): one for row in runs.rows for name, one in _family(runs, row).items()}
+
+
+def _family(runs: TableRuns, row: str) -> dict[str, ContrastResult]:
+    """The contrasts of a row, look by look: a verdict that is reached at a look stays.
+
+    At each look Holm's correction is over those that no look before has settled; what is missing counts as p = 1. The chance of
+    a false verdict at a look is then at most its level, and that over all looks at most the table's.
     """
-    asked = {place: _ask(runs, *place, one) for place, one in runs.table.contrasts.items() if place[0] in runs.rows}
-    count, answered = len(runs.table.contrasts), [(place, one, one.answer) for place, one in asked.items() if one.answer]
-    raw = [answer.p_same if one.about.expect == "same" else answer.p for _, one, answer in answered]
-    adjusted = holm([*raw, *[1.0] * (count - len(raw))])[: len(raw)]
-    for (place, one, answer), p in zip(answered, adjusted, strict=True):
-        level = contrast_level(runs.table, one.row, one.about, one.scale)
-        verdict = contrast_verdict(one.about.expect, answer, p, count, level)
-        if one.note and verdict.word == "holds":
-            verdict = replace(verdict, why=f"{verdict.why}; {one.note}")
-        asked[place] = replace(one, p=p, verdict=verdict)
-    return asked
+    found, open_ = dict[str, ContrastResult](), dict[str, _Asked]()
+    for name, one in runs.table.grid.rows[row].contrasts.items():
+        asked = _ask(runs, row, one)
+        if isinstance(asked, Verdict):
+            found[name] = ContrastResult(row, name, one, "", None, asked)
+        else:
+            open_[name], found[name] = asked, ContrastResult(row, name, one, asked.scale, None)
+    settled = 0
+    for index in range(max((len(asked.looks) for asked in open_.values()), default=0)):
+        count, answers = len(found) - settled, dict[str, ContrastTest]()
+        for name, asked in open_.items():
+            if index < len(asked.looks):
+                try:
+                    answers[name] = _answer(asked, *asked.looks[index], count)
+                except ValueError as error:
+                    found[name] = replace(found[name], answer=None, p=1.0, verdict=Verdict("undecided", str(error), "warn"))
+        raw = [answer.p_same if open_[name].about.expect == "same" else answer.p for name, answer in answers.items()]
+        for (name, answer), p in zip(answers.items(), holm([*raw, *[1.0] * (count - len(raw))]), strict=False):
+            asked = open_[name]
+            seeds, level = asked.looks[index]
+            verdict = contrast_verdict(asked.about.expect, answer, p, count, level)
+            if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
+                verdict = replace(verdict, why=f"{verdict.why}; {note}")
+            found[name] = replace(found[name], answer=answer, p=p, verdict=verdict)
+        for name in [name for name in answers if found[name].verdict.word != "undecided"]:
+            del open_[name]
+            settled += 1
+    return found
+
+
+def _stopped_note(asked: _Asked, seeds: int) -> str:
+    """What a reader must know of two scores that are the same."""
+    records = [record for side in asked.at(seeds) for record in side.records]
+    if asked.about.expect == "same" and asked.metric == "score" and all(map(stopped_when_solved, records)):
+        return "every run stopped when it had solved its task"
+    return ""
 
 
 def claim_results(runs: TableRuns, contrasts: Iterable[ContrastResult]) -> dict[str, ClaimResult]:
@@ -76,40 +121,35 @@ def _judge_claim(asked: Sequence[ContrastResult]) -> Verdict:
     return claim_verdict([(one.verdict, one.about.when) for one in asked])
 
 
-def _ask(runs: TableRuns, row: str, name: str, one: Contrast) -> ContrastResult:
-    """The contrast at the first scale at which both sides were run as far as the stopping rule's first look.
+def _ask(runs: TableRuns, row: str, one: Contrast) -> _Asked | Verdict:
+    """The contrast at the first scale at which both sides were run as far as the first look; why not, where there is none.
 
     Where the runs there do not answer it (one diverged, say), no other scale does in their place.
     """
-    why, metric = NOT_RUN, metric_of(runs.table, row, one)
+    why, asked = NOT_RUN, places_of(runs.table, row, one)
     for scale in runs.scales(row):
-        asked = places_of(runs.table, row, one)
         if any(scale not in runs.scales(place) for place, _ in asked):
             continue
         sides = [runs.cells[runs.table.cell(*place, scale).place] for place in asked]
-        seeds = min(side.look() for side in sides)
-        if not seeds:
-            if any(side.runs for side in sides):
-                why = Verdict("undecided", "the first look is not complete", "warn")
-            continue
-        sides, note = [side.of(seeds) for side in sides], ""
-        if one.expect == "same" and metric == "score" and all(stopped_when_solved(r) for side in sides for r in side.records):
-            note = "every run stopped when it had solved its task"
-        level = contrast_level(runs.table, row, one, scale) / len(runs.table.contrasts)
-        try:
-            return ContrastResult(row, name, one, scale, _answer(metric, one, sides, level), note=note)
-        except ValueError as error:
-            return ContrastResult(row, name, one, scale, None, Verdict("undecided", str(error), "warn"))
-    return ContrastResult(row, name, one, "", None, why)
+        there = min(side.first_seeds() for side in sides)
+        looks = [(seeds, level) for seeds, level in contrast_looks(runs.table, row, one, scale) if seeds <= there]
+        if looks:
+            return _Asked(one, metric_of(runs.table, row, one), scale, sides, looks)
+        if any(side.runs for side in sides):
+            why = Verdict("undecided", "the first look is not complete", "warn")
+    return why
 
 
-def _answer(metric: str, one: Contrast, sides: Sequence[CellRuns], level: float) -> ContrastTest:
-    """Of sides with the same seeds; ValueError says why their runs do not answer.
+def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest:
+    """At the look of so many seeds; ValueError says why its runs do not answer.
 
-    Pairs are made only where flipping their signs can reach `level` at all.
+    The interval is at the level of the verdict, which for sameness is of two one-sided tests. Pairs are made only where
+    flipping their signs can reach `level` among `count` contrasts at all.
     """
+    one, metric, sides = asked.about, asked.metric, asked.at(seeds)
+    confidence = 1 - (2 * level if one.expect == "same" else level)
     if metric in TIMES:
-        return compare_times(sides[0].times(metric), sides[1].times(metric))
+        return compare_times(sides[0].times(metric), sides[1].times(metric), one.margin)
     for side in sides:
         if lost := side.lost(metric):
             raise ValueError(f"{lost} of {len(side.runs)} runs of {side.cell.name} have no {metric} (diverged, or not finite)")
@@ -119,8 +159,8 @@ def _answer(metric: str, one: Contrast, sides: Sequence[CellRuns], level: float)
             raise ValueError(f"run on {len(kinds)} kinds of hardware")
     a = sides[0].values(metric)
     if len(sides) == 1:
-        return compare_means(a, float(one.b), one.margin, one.ratio)
+        return compare_means(a, float(one.b), one.margin, one.ratio, confidence=confidence)
     b = sides[1].values(metric)
     if metric in RATES:
-        return compare_shares(a, b, one.margin)
-    return compare_means(a, b, one.margin, one.ratio, pairs=2 / 2 ** len(a) < level)
+        return compare_shares(a, b, one.margin, confidence)
+    return compare_means(a, b, one.margin, one.ratio, 2 / 2 ** len(a) < level / count, confidence)

@@ -6,8 +6,8 @@
     sources, values              what was reported, by whom, under which setting, by which estimator
 
 `paper` is the source's own setting, `laptop` a reduction that the row names; `smoke` is made of either: two steps, one seed.
-The digest of a row stands beside each of its verdicts, so that a margin that is moved afterwards is seen. Torch is never
-imported.
+The digest of a row stands beside each of its verdicts, so that a margin or a rule that is moved afterwards is seen. Torch is
+never imported.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from ..config.settings import Settings
 from ..config.yaml_files import read_yaml
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
-from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
+from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reported, Reports, Seeds
 
 SWEEPS = Path(str(files("rnnbench.sweeps")))
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
+RULES = 2  # of verdicts, in every digest; 1: Holm's correction over the whole table, and no rule for looks that are added
 DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")
 
 
@@ -100,11 +101,11 @@ class Declaration:
                 yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
 
     def digest(self, row: str) -> str:
-        """Eight digits that change with what is declared of a row: settings, margins, stopping rule, level, contrasts."""
+        """Eight digits that change with what a row declares (settings, margins, looks, level, contrasts) and with RULES."""
         columns = {name: column.words for name, column in self.columns(row).items()}
         costs = {"scales": {"__all__": {"minutes"}}, "title": True, "priority": True}
         about = self.grid.rows[row].model_dump(exclude=costs)  # type: ignore[arg-type]
-        return digest([self.grid.level, len(self.contrasts), columns, about])[:8]
+        return digest([RULES, self.grid.level, columns, about])[:8]
 
     @property
     def called(self) -> str:
@@ -195,11 +196,24 @@ def _check(table: Declaration) -> None:
     for place, values in table.reports.values.items():
         reported, _, column = place.partition("/")
         find_place(table, reported, column, f"{table.folder / 'reported.yaml'}: values.{place}")
-        if table.grid.rows[reported].margin is None:
+        if table.grid.rows[reported].value_margin is None:
             raise BadOption(f"{path}: rows.{reported}: a margin is missing: values are reported for it")
         for value in values:
+            _check_tried(table, reported, column, value)
             if value.source not in table.reports.sources:
                 raise unknown("source", value.source, table.reports.sources)
+
+
+def _check_tried(table: Declaration, row: str, column: str, value: Reported) -> None:
+    """BadOption unless what was tried is words of a command line, of which our cell has one."""
+    tried, where = value.differs.tried if value.differs else (), f"{table.folder / 'reported.yaml'}: values.{row}/{column}"
+    for word in (word for words in tried for word in words):
+        if not word.startswith(DECLARABLE):
+            raise BadOption(f"{where}: differs: {word}: words of a cell are {', '.join(DECLARABLE)}")
+    if tried and "paper" in table.scales(row):
+        ours = table.cell(row, column, "paper").words
+        if not any(set(words) <= set(ours) for words in tried):
+            raise BadOption(f"{where}: differs: the cell has none of what was tried: {', '.join(map(' '.join, tried)):.200}")
 
 
 def find_place(table: Declaration, row: str, side: str, where: str = "") -> tuple[str, str]:
@@ -227,24 +241,25 @@ def shared_scales(table: Declaration, row: str, places: Sequence[tuple[str, str]
     return [scale for scale in table.scales(row) if all(scale in table.scales(place) for place, _ in places)]
 
 
-def contrast_level(table: Declaration, row: str, one: Contrast, scale: str) -> float:
-    """The level of one look: an equal share of the table's (Bonferroni over looks, of the side that has more of them)."""
-    places = places_of(table, row, one)
-    return table.grid.level / max(len(table.cell(*place, scale).seeds.looks) for place in places)
+def contrast_looks(table: Declaration, row: str, one: Contrast, scale: str) -> list[tuple[int, float]]:
+    """(seeds, level) of each look at a contrast: those of the side that has more of them, as far as the other has seeds."""
+    sides = [table.cell(*place, scale).seeds for place in places_of(table, row, one)]
+    most, found = min(side.looks[-1] for side in sides), dict[int, float]()
+    for seeds, level in max(sides, key=lambda side: len(side.looks)).judged(table.grid.level):
+        found.setdefault(min(seeds, most), level)
+    return list(found.items())
 
 
 def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
     """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
-    found, count = {}, len(table.contrasts)
+    found = {}
     for (row, name), one in table.contrasts.items():
-        places = places_of(table, row, one)
-        scale = shared_scales(table, row, places)[-1]
-        most = min(table.cell(*place, scale).seeds.looks[-1] for place in places)
+        scale, count = shared_scales(table, row, places_of(table, row, one))[-1], len(table.grid.rows[row].contrasts)
+        most, level = contrast_looks(table, row, one, scale)[-1]
         ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
-        needed = contrast_level(table, row, one, scale) / count
-        if one.expect != "same" and 2 / ways > needed:
+        if one.expect != "same" and 2 / ways > level / count:
             found[f"{row}.{name}"] = (
-                f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts ask for {needed:.2g}"
+                f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts of the row ask for {level / count:.2g}"
             )
     return found
 

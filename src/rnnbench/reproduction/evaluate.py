@@ -64,6 +64,6 @@ def undecided(results: Results, rows: Sequence[str]) -> set[tuple[str, str]]:
             found |= set(places_of(results.table, row, one.about))
     for row in results.rows:
         for cell in results.cells[row]:
-            if row in rows and any(one.verdict.word == "underpowered" for one in cell.reported):
+            if row in rows and any(one.verdict.more_seeds for one in cell.reported):
                 found.add((row, cell.runs.cell.column))
     return found

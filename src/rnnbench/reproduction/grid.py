@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -39,23 +39,70 @@ class ColumnSpec(GridPart):
     words: Words = ()
 
 
+# By the standard deviation of a pilot over the margin: the seeds of a first look that calls a setting that is the source's own
+# reproduced with a chance of 80 % at least.
+FIRST_LOOKS = ((0.3, 3), (0.5, 4), (0.75, 8), (1.0, 12), (1.5, 30))
+
+
+def first_look(pilot: float) -> int:
+    """The seeds of a first look, by the standard deviation of a pilot over the margin. ValueError beyond what seeds can do."""
+    for ratio, seeds in FIRST_LOOKS:
+        if pilot <= ratio:
+            return seeds
+    raise ValueError(f"pilot {pilot:g}: {FIRST_LOOKS[-1][0]:g} at most: no number of seeds at hand settles so small a margin")
+
+
 class Seeds(GridPart):
-    """The stopping rule: `first` seeds, from 0; where a verdict stays open `more` at a time, up to `most`."""
+    """The stopping rule: `first` seeds, from 0; where a verdict stays open `more` at a time, up to `most`.
+
+    `pilot` (a standard deviation over the margin) in place of `first`: as many as `first_look` gives. `added`: looks, by their
+    seeds, that were declared after the first runs were seen.
+    """
 
     first: Annotated[int, Field(ge=1)] = 5
     more: Annotated[int, Field(ge=0)] = 0
     most: int = 0
+    pilot: Annotated[float | None, Field(gt=0)] = None
+    added: tuple[int, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def first_by_pilot(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("pilot"), int | float):
+            return given
+        if "first" in given:
+            raise ValueError("seeds: `first` or `pilot`, which gives it; not both")
+        return {**given, "first": first_look(given["pilot"])}
 
     @model_validator(mode="after")
     def together(self) -> Seeds:
         if bool(self.more) != bool(self.most) or (self.most and self.most <= self.first):
             raise ValueError("seeds: `more` and `most` stand together, and `most` is above `first`")
+        if any(seeds <= self.first or seeds in self._planned for seeds in self.added):
+            raise ValueError("seeds: a look that was added is above `first`, and not one of those that were planned")
         return self
+
+    @property
+    def _planned(self) -> list[int]:
+        return [*range(self.first, self.most, self.more), self.most] if self.more else [self.first]
 
     @property
     def looks(self) -> list[int]:
         """Seeds a cell has at each look."""
-        return [*range(self.first, self.most, self.more), self.most] if self.more else [self.first]
+        return sorted({*self._planned, *self.added})
+
+    def levels(self, level: float) -> list[float]:
+        """The level of each look: an equal share of `level` for those of the plan. From the first look that was added later on,
+        each takes half of what those before it left."""
+        found: list[float] = []
+        for seeds in self.looks:
+            later = any(one <= seeds for one in self.added)
+            found.append((level - sum(found)) / 2 if later else level / len(self._planned))
+        return [one if one > 1e-9 * level else 0.0 for one in found]
+
+    def judged(self, level: float) -> list[tuple[int, float]]:
+        """(seeds, level) of each look at which a verdict can be reached."""
+        return [(seeds, one) for seeds, one in zip(self.looks, self.levels(level), strict=True) if one]
 
     def at(self, look: int) -> int:
         """Seeds at look number `look`, from 0; those of the last one after it."""
@@ -106,7 +153,22 @@ class Contrast(GridPart):
         return self
 
 
+class Gap(GridPart):
+    """Two values of a row that its source itself calls different, in the unit of our metric, and the last digit it prints."""
+
+    between: tuple[float, float]
+    digit: float = Field(gt=0)
+    says: str
+
+    @property
+    def margin(self) -> float:
+        """A third of the gap, and not below the printed digit."""
+        return max(abs(self.between[0] - self.between[1]) / 3, self.digit)
+
+
 class RowSpec(GridPart):
+    """A row; `margin` is what its values may differ by, given as a number where the source calls no `gap` a difference."""
+
     title: str
     priority: int = 9
     words: Words = ()
@@ -114,6 +176,7 @@ class RowSpec(GridPart):
     better: Literal["more", "less"] | None = None  # of the metric; null: as the task has it of its headline
     data: str = ""  # first digits of the fingerprint of its data
     margin: float | None = Field(None, gt=0)
+    gap: Gap | None = None
     columns: tuple[str, ...] | dict[str, ColumnSpec] | None = None
     cells: dict[str, Words] = {}
     scales: dict[Literal["paper", "laptop"], Scale]
@@ -124,6 +187,17 @@ class RowSpec(GridPart):
     refuted_by: str = ""
     contrasts: dict[str, Contrast] = {}
 
+    @model_validator(mode="after")
+    def one_margin(self) -> RowSpec:
+        if self.gap and self.margin is not None:
+            raise ValueError("`margin` or `gap`, a third of which is the margin; not both")
+        return self
+
+    @property
+    def value_margin(self) -> float | None:
+        """The margin of the values that are reported for the row."""
+        return self.gap.margin if self.gap else self.margin
+
 
 class ReportSource(GridPart):
     title: str
@@ -131,6 +205,33 @@ class ReportSource(GridPart):
     year: int
     where: str
     version: str = ""
+
+
+class Differs(GridPart):
+    """How even our paper scale is another setting than the source's.
+
+    unknown: the source does not say; at least three values were `tried`, each in words of a command line, declared before, and
+    that of our cell was chosen among them by validation. other: the source says otherwise. scale: ours is smaller.
+    """
+
+    kind: Literal["unknown", "other", "scale"]
+    says: str
+    tried: tuple[Words, ...] = ()
+
+    @model_validator(mode="after")
+    def enough(self) -> Differs:
+        if self.kind == "unknown" and len(set(self.tried)) < 3:
+            raise ValueError(
+                f"differs: what a source does not say is tried with three values at least; got {len(set(self.tried))}"
+            )
+        if self.kind != "unknown" and self.tried:
+            raise ValueError(f"differs: `tried` is of what a source does not say, and this is of kind {self.kind}")
+        return self
+
+
+def _differs(given: Any) -> Any:
+    """Words alone are what the source says otherwise; none is no difference."""
+    return ({"kind": "other", "says": given} if given else None) if isinstance(given, str) else given
 
 
 class Reported(GridPart):
@@ -145,7 +246,7 @@ class Reported(GridPart):
     seeds: int | None = Field(None, ge=1)
     sd: float | None = Field(None, ge=0)
     printed: str = ""
-    differs: str = ""  # how even our paper scale is another setting
+    differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
 
 
 class Grid(GridPart):

@@ -7,14 +7,17 @@ and two records of one seed must agree. Torch is never imported.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..analysis.formatting import format_seeds
+from ..analysis.formatting import format_interval, format_seeds
 from ..analysis.grouping import result_key, trained_with
+from ..analysis.intervals import LEVEL, Estimate
+from ..analysis.significance import against_margin, difference
 from ..config.budget import TOLERANCE, parse_count
 from ..config.identity import setting_identity
 from ..groups import BudgetSettings
@@ -23,6 +26,8 @@ from ..store.find import FoundRun
 from ..store.record import DamagedRecord, Record, canonical, digest
 from .declaration import CellSpec, Declaration, cell_settings
 from .metrics import metric_value, nearly_equal, time_per_step
+
+EQUIVALENT_AT = 1 - LEVEL  # the level at which runs that were made again are shown to be the same
 
 
 @dataclass
@@ -35,21 +40,22 @@ class CellRuns:
     repeats: dict[int, FoundRun] = field(default_factory=dict)  # what was run again of seeds whose record is committed
     refused: list[str] = field(default_factory=list)
 
-    def look(self) -> int:
-        """Seeds of the largest look of the stopping rule that is complete; 0 where the first is not."""
-        return max((look for look in self.cell.seeds.looks if all(seed in self.runs for seed in range(look))), default=0)
+    def first_seeds(self) -> int:
+        """How many seeds, from 0, are there without a hole."""
+        return next(seed for seed in itertools.count() if seed not in self.runs)
 
     def of(self, seeds: int) -> CellRuns:
         """The first `seeds` seeds only."""
         return replace(self, runs={seed: run for seed, run in self.runs.items() if seed < seeds})
 
-    def repeated(self, metric: str) -> Iterator[str]:
+    def repeated(self, metric: str, margin: float | None = None) -> Iterator[str]:
         """What came of running committed seeds again: a line, if any was.
 
-        Times of a step are never alike: there the score is held against the committed one.
+        Times of a step are never alike: there the score is held against the committed one. `margin`: of the row; where some
+        seeds gave another number, the means are held against each other within it.
         """
         metric = "score" if metric == "seconds_per_step" else metric
-        other = []
+        other, pairs = [], []
         for seed, run in sorted(self.repeats.items()):
             try:
                 made = metric_value(run, metric, run.path)
@@ -57,12 +63,15 @@ class CellRuns:
                 other.append(f"seed {seed}: its log cannot be read")
                 continue
             kept = metric_value(self.runs[seed], metric, self.folders.get(seed))
+            pairs.append((made, kept))
             if not nearly_equal(made, kept):
                 a, b = ("none" if value is None else f"{value:.6g}" for value in (made, kept))
                 other.append(f"seed {seed}: {a}, committed {b}")
         if self.repeats:
-            alike = f"{len(self.repeats) - len(other)} of {len(self.repeats)} gave the committed {metric}"
-            yield "; ".join([f"{self.cell.name} at {self.cell.scale} scale: {alike}", *other])
+            total, same = len(self.repeats), sum(made == kept for made, kept in pairs)
+            alike = f"{total - len(other)} of {total} gave the committed {metric}, {same} of {total} bitwise"
+            more = [_equivalence(pairs, margin)] if same < total else []
+            yield "; ".join([f"{self.cell.name} at {self.cell.scale} scale: {alike}", *more, *other])
 
     @property
     def records(self) -> list[Record]:
@@ -94,6 +103,20 @@ class CellRuns:
     def values(self, metric: str) -> list[float]:
         return list(self.by_seed(metric).values())
 
+    def headline(self, metric: str) -> str:
+        """The metric by its own name: `score` is the headline of the task."""
+        return self.records[0]["task"]["headline"] if metric == "score" and self.records else metric
+
+    def solved(self, metric: str) -> list[bool]:
+        """Of each run that has the metric, whether it solved its task; none for a metric that is not a score on its data, and
+        where the task cannot be solved."""
+        if metric != "score" and not metric.startswith(("test.", "validation.")):
+            return []
+        records = {seed: self.runs[seed].record for seed in self.by_seed(metric)}
+        if any(record is None or record["solved"] is None for record in records.values()):
+            return []
+        return [bool(record and record["solved"]) for record in records.values()]
+
     def lost(self, metric: str) -> int:
         """Runs without the metric: a mean over the others says nothing of the cell."""
         return len(self.runs) - len(self.by_seed(metric))
@@ -109,6 +132,22 @@ class CellRuns:
         ends = [r["steps"] if r["status"] == "finished" else trained_with(r, "steps") for r in self.records]
         times = [(r["solved_step"] or end) * time_per_step(r, metric) for r, end in zip(self.records, ends, strict=True)]
         return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
+
+
+def _equivalence(pairs: Sequence[tuple[float | None, float | None]], margin: float | None) -> str:
+    """Whether runs made again and committed ones have one mean within the margin, and why they may differ at all."""
+    why = "another processor or version of a library rounds otherwise, and training makes small differences large"
+    made, kept = ([value for value in side if value is not None] for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    if margin is None:
+        return f"the row declares no margin for their means ({why})"
+    try:
+        p, _ = against_margin(made, kept, margin)
+        found = difference(made, kept, level=1 - 2 * EQUIVALENT_AT)
+    except ValueError as error:
+        return f"{error} ({why})"
+    word = "the same" if p < EQUIVALENT_AT else "not shown to be the same"
+    away = format_interval(Estimate(found.value, found.low, found.high, "difference"))
+    return f"means {word} within the margin of {margin:g}: they differ by {away} ({why})"
 
 
 # Whose record is it?

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..analysis.comparison import rank_cell
 from ..analysis.comparison_text import RANKED
 from ..analysis.formatting import format_brief, format_compact, format_duration, format_interval, format_number, format_share
+from ..analysis.intervals import wilson
 from ..analysis.table import Cell, Column, Table
 from .cell_results import CellResult, ReportedResult
 from .evaluate import Results
@@ -23,20 +24,32 @@ CELLS = (
     Column("solved", ("solved", "solved_of"), left=True, spare=3),
     Column("#", ("rank",), spare=4),
     Column("reported", ("reported", "source", "sure", "theirs", "ours_by_theirs"), left=True),
-    Column("verdict", ("verdict", "why"), left=True, words=True),
+    Column("verdict", ("verdict", "why", "own_choice"), left=True, words=True),
+    Column("m* (margin)", ("least_margin", "margin", "apart", "apart_low", "apart_high"), left=True, spare=1),
     Column("parameters", ("parameters",), spare=5),
     Column("seeds", ("seeds", "missing", "diverged")),
     Column("cost", ("core_hours", "core_hours_missing"), spare=1),
 )
 NOTES = (
-    "[ ] is a 95 % interval: Student's t over seeds, BCa of interquartile means if a whole row has 10, Wilson's for a share.",
-    "Verdicts, ranks and contrasts are of means; where a run of a cell has no score (it diverged, say), it has none of them.",
+    "[ ] is an interval over seeds, on the scale of the metric: Student's t of the logarithms of errors, perplexities and "
+    "times a step (beside their geometric mean), cut to the range for accuracies, plain for all others; Wilson's for a "
+    "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
+    "and others do not, the share solved stands first, then the median of those that did.",
+    "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
+    "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
+    "what the source's estimator would give of our runs. compatible: neither, and the printed value inside of that. open: "
+    "else.",
+    "m*: the least margin at which the value would be reproduced. The margin is a third of the gap that the source itself "
+    "calls a difference in the row, not below the printed digit; where it calls none so, it is as declared.",
+    "reached, not reached: the source does not say a part of the setting; three values of it at least were tried, and "
+    "validation chose among them. Such values are counted apart.",
+    "Of settings whose mean is the printed value 80 % at least are reproduced at the seeds of a first look, of those that are "
+    "off by the margin 5 % at most (simulated for standard deviations of .3 to 1.5 margins).",
     f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
     "contrasts do not: where the two disagree, the contrast counts.",
-    "not comparable: measured in another setting than the reported one, which is named.",
-    "underpowered: these seeds leave it open.",
+    "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
-REPORTED = (7, 8)  # columns of CELLS that differ between the lines of one cell
+REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
 
 def cell_text(cell: CellResult) -> str:
@@ -48,6 +61,10 @@ def cell_text(cell: CellResult) -> str:
         return f"{format_brief(found.value)} ({cell.solved_in_time}/{len(cell.runs.records)} solved)"
     if cell.metric in RATES:
         return f"{format_share(found.value)} [{format_share(found.low or 0)}, {format_share(found.high or 0)}]"
+    if found.estimator == "median of solved":
+        rate = wilson(cell.solved, cell.solved_of, 1 - cell.level)
+        share = f"{cell.solved}/{cell.solved_of} solved [{format_share(rate.low or 0)}, {format_share(rate.high or 0)}]"
+        return f"{share}, their median {format_number(found.value)}"
     return format_interval(found)
 
 
@@ -65,7 +82,8 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
 def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
     """A line for each reported value; one where none is reported. The cell's own numbers stand in the first only."""
     for index, reported in enumerate(cell.reported or (None,)):
-        line = (*_measured_cells(results, cell), *_reported_cells(cell, reported), *_run_cells(cell))
+        margin = results.table.grid.rows[cell.runs.cell.row].value_margin
+        line = (*_measured_cells(results, cell), *_reported_cells(cell, reported, margin), *_run_cells(cell))
         yield (
             line
             if not index
@@ -94,18 +112,25 @@ def _measured_cells(results: Results, cell: CellResult) -> tuple[Cell, ...]:
     )
 
 
-def _reported_cells(cell: CellResult, reported: ReportedResult | None) -> tuple[Cell, Cell]:
+def _reported_cells(cell: CellResult, reported: ReportedResult | None, margin: float | None) -> tuple[Cell, Cell, Cell]:
+    """What was reported, the verdict, and the least margin at which it would be reproduced."""
     if reported is None:
         word = "" if cell.runs.records else "missing"
-        return Cell("", (None,) * 5), Cell(word, (word, ""))
-    about, verdict = reported.about, reported.verdict
-    other = reported.ours is not None and reported.estimator != "mean"
-    by = f", ours {format_number(reported.ours or 0.0)} by {reported.estimator}" if other else ""
+        return Cell("", (None,) * 5), Cell(word, (word, "", None)), Cell("", (None,) * 5)
+    about, verdict, test = reported.about, reported.verdict, reported.test
+    by = f", ours {format_number(test.ours)} by {test.estimator}" if test and test.estimator not in ("mean", "share") else ""
     printed = f" (printed as {about.printed})" if about.printed else ""
     words = f"{format_number(about.value)}{printed} {about.estimator}{MARKS[about.sure]}{by}"
+    source, ours = f"{about.source}, {about.at}", test.ours if test else None
+    least = (test.least_margin, margin, test.apart.value, test.apart.low, test.apart.high) if test else (None,) * 5
     return (
-        Cell(words, (about.value, f"{about.source}, {about.at}", about.sure, about.estimator, reported.ours)),
-        Cell(verdict.word + (f": {verdict.why}" if verdict.why else ""), (verdict.word, verdict.why), verdict.tone),
+        Cell(words, (about.value, source, about.sure, about.estimator, ours)),
+        Cell(
+            verdict.word + (f": {verdict.why}" if verdict.why else ""),
+            (verdict.word, verdict.why, int(reported.own_choice)),
+            verdict.tone,
+        ),
+        Cell(f"{format_number(test.least_margin)} ({format_number(margin)})" if test and margin else "", least),
     )
 
 
@@ -128,12 +153,13 @@ def _run_cells(cell: CellResult) -> tuple[Cell, Cell, Cell]:
 def _gaps(results: Results, shown: Sequence[str]) -> Iterator[str]:
     """Reductions of what is shown, what came of running it again, and what was refused."""
     for cell in (cell.runs.cell for row in shown for cell in results.cells[row] if cell.runs.runs):
-        about = results.table.grid.rows[cell.row].scales.get(cell.scale)  # type: ignore[call-overload]
-        if about and about.reduction:
-            yield f"{cell.row} at {cell.scale} scale: {about.reduction}"
+        scale = results.table.grid.rows[cell.row].scales.get(cell.scale)  # type: ignore[call-overload]
+        if scale and scale.reduction:
+            yield f"{cell.row} at {cell.scale} scale: {scale.reduction}"
     every = results.runs.cells.values()
     for runs in (runs for runs in every if runs.cell.row in shown):
-        yield from (f"run again: {line}" for line in runs.repeated(results.table.grid.rows[runs.cell.row].metric))
+        about = results.table.grid.rows[runs.cell.row]
+        yield from (f"run again: {line}" for line in runs.repeated(about.metric, about.value_margin))
     others = {line for runs in every if runs.cell.row not in shown for line in runs.refused}
     yield from (f"refused: {line}" for line in results.runs.complaints if line not in others)
 

@@ -1,19 +1,26 @@
 """What measurements say of what was claimed: of a reported value, of a contrast of two settings, of a claim made of contrasts.
 
-Pure functions. A value is held against the source's own estimator: one run against what one more run of ours would give, a
-mean against our mean, the best of n against our expected best of n; the chance that is in theirs is counted too. A contrast is
-decided at a level that its looks share, with Holm's correction over all contrasts of the table; what is not decided is
-`undecided`, never "the same".
+Pure functions. Of a reported value, d is our value less the printed one, by the source's own estimator, and I its interval at
+the level of the look (two one-sided tests, so that I holds 1 - 2 level):
+
+    reproduced      I lies within the margin
+    better, worse   I lies wholly outside the margin, and the printed value outside the interval in which the source's estimator
+                    would fall if it were of our runs
+    compatible      neither, and the printed value lies inside that interval
+    open            else
+
+m*, the least margin at which it would be reproduced, is the larger of the ends of I. A contrast is decided at the level of its
+look, with Holm's correction over its row; what is not decided is `undecided`, never "the same".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, geometric_mean, stdev
 
-from ..analysis.intervals import LEVEL, NEAR, Estimate, against_floor, expected_best, student, wilson
+from ..analysis.intervals import LEVEL, NEAR, Estimate, against_floor, best_of, check_finite, student, wilson
 from ..analysis.significance import (
     Difference,
     against_margin,
@@ -25,15 +32,37 @@ from ..analysis.significance import (
     time_to_solve,
 )
 
+POWER = 0.8  # of a setting that is the source's own, to be reproduced
+MOST_SEEDS = 1000  # beyond which a question is not worth asking
+
 
 @dataclass(frozen=True)
 class Verdict:
     word: str
     why: str = ""
     tone: str = ""  # good, poor or warn
+    more_seeds: bool = False  # whether more seeds of ours may settle it
 
 
 # Against a reported value
+
+
+@dataclass(frozen=True)
+class ValueTest:
+    """Our value against a printed one."""
+
+    ours: float  # by the source's estimator
+    estimator: str  # what `ours` is, in words
+    apart: Estimate  # ours less theirs, with its interval I
+    inside: bool  # whether theirs lies where the source's estimator would fall if it were of our runs
+    chance: float  # the standard deviation of what is printed
+    count: int  # runs of ours
+
+    @property
+    def least_margin(self) -> float:
+        """m*: the least margin at which the value would be reproduced."""
+        assert self.apart.low is not None and self.apart.high is not None
+        return max(abs(self.apart.low), abs(self.apart.high))
 
 
 def one_more(values: Sequence[float], level: float = LEVEL) -> Estimate:
@@ -48,13 +77,64 @@ def one_more(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return Estimate(mean.value, mean.value - half, mean.value + half, "one more run")
 
 
-def theirs(values: Sequence[float], estimator: str, seeds: int | None, lower_is_better: bool) -> tuple[float, str]:
-    """(our value by the source's estimator, what it is in words)."""
-    if estimator != "best":
-        return fmean(values), "mean"
-    count = min(len(values), seeds or len(values))
-    direction = "min" if lower_is_better else "max"
-    return expected_best(list(values), direction, again=False)[count - 1], f"expected best of {count}"
+def compare_value(
+    values: Sequence[float],
+    reported: float,
+    estimator: str,
+    lower_is_better: bool,
+    seeds: int | None = None,
+    sd: float | None = None,
+    level: float = 1 - LEVEL,
+    shares: bool = False,
+) -> ValueTest:
+    """Ours less a printed value: a `single` run, the `mean` or the `best` of `seeds`, whose deviation is `sd`.
+
+    A mean of nobody knows how many is taken as of one; a deviation that is not given as ours. `shares`: the values are zeros
+    and ones. ValueError for fewer than two values, for fewer than a best takes (`best_of`), and for what is not finite.
+    """
+    if len(values) < 2:
+        raise ValueError("one seed" if values else "no run finished")
+    check_finite([*values, reported])
+    if shares:
+        return _compare_share(values, reported, seeds or 1, level)
+    count, spread = len(values), stdev(values)
+    if estimator == "best":
+        ours = best_of(values, seeds or count, lower_is_better, 1 - 2 * level)
+        assert ours.low is not None and ours.high is not None
+        half, chance, bounds = _half(spread, count, 1, None, level / 2), spread, (ours.low - reported, ours.high - reported)
+    else:
+        ours, theirs = Estimate(fmean(values), None, None, "mean"), None if estimator == "single" else seeds or 1
+        away, within = ours.value - reported, _half(spread, count, theirs, sd, level)
+        half, bounds = _half(spread, count, theirs or 1, sd if theirs else None, level / 2), (away - within, away + within)
+        chance = (spread if sd is None or not theirs else sd) / math.sqrt(theirs or 1)
+    apart = Estimate(ours.value - reported, *bounds, "difference")
+    return ValueTest(ours.value, ours.estimator, apart, abs(apart.value) <= half, chance, count)
+
+
+def _half(spread: float, count: int, theirs: int | None, sd: float | None, tail: float) -> float:
+    """Half the width of the interval of our mean less theirs: of `theirs` runs with deviation `sd` or ours; None: of a number.
+
+    Source: Welch 1947, Biometrika 34.
+    """
+    from scipy.special import stdtrit
+
+    own, other, free = spread**2 / count, 0.0, count - 1.0
+    if theirs is not None:
+        other = (spread if sd is None else sd) ** 2 / theirs
+    if theirs is not None and theirs > 1 and sd is not None and own + other > 0:
+        free = (own + other) ** 2 / (own**2 / (count - 1) + other**2 / (theirs - 1))
+    return float(stdtrit(free, 1 - tail)) * math.sqrt(own + other)
+
+
+def _compare_share(values: Sequence[float], reported: float, seeds: int, level: float) -> ValueTest:
+    solved = (round(sum(values)), len(values), round(reported * seeds), seeds)
+    apart, *_ = difference_of_shares(*solved, level=1 - 2 * level)
+    wide, *_ = difference_of_shares(*solved, level=1 - level)
+    assert wide.low is not None and wide.high is not None and apart.low is not None and apart.high is not None
+    ours, moved = fmean(values), round(reported * seeds) / seeds - reported  # a share is rounded to runs
+    bounds = Estimate(ours - reported, apart.low + moved, apart.high + moved, "difference of shares")
+    inside = wide.low + moved <= 0 <= wide.high + moved
+    return ValueTest(ours, "share", bounds, inside, math.sqrt(ours * (1 - ours) / seeds), len(values))
 
 
 def value_verdict(
@@ -66,59 +146,86 @@ def value_verdict(
     floor: float | None = None,
     seeds: int | None = None,
     sd: float | None = None,
-    level: float = LEVEL,
+    level: float = 1 - LEVEL,
     shares: bool = False,
-) -> Verdict:
-    """reproduced, better, worse, both at floor, or underpowered; the values are of the paper's own setting.
+) -> tuple[Verdict, ValueTest | None]:
+    """(reproduced, better, worse, compatible, open, both at floor or not comparable; the test behind it, if there is one).
 
-    reproduced: within `margin` of what was reported, the interval too; of a single run, also where it is one that our runs
-    would give and the mean's interval is no wider than the margin. better, worse: apart by more than the margin and chance,
-    theirs included: of a mean of `seeds` (one, where it is not said) with `sd`, ours where theirs is not given; of the best of
-    some, no more than that of one more run. `shares`: the values are zeros and ones, and the interval is Wilson's.
+    The values are of the paper's own setting; `level` is that of the look, the rest as for `compare_value`.
     """
-    if len(values) < 2:
-        return Verdict("underpowered", "one seed" if values else "no run finished", "warn")
-    mean = wilson(round(sum(values)), len(values), level) if shares else student(values, level)
-    one = one_more(values, level)
-    assert mean.low is not None and mean.high is not None and one.low is not None and one.high is not None
-    if floor is not None and against_floor(mean, floor) == "at":
-        no_better = reported >= floor if lower_is_better else reported <= floor
-        if no_better or abs(reported - floor) <= NEAR * abs(floor):
-            return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn")
-    settled = (mean.high - mean.low) / 2 <= margin
-    if estimator == "best":
-        if seeds is None:
-            return Verdict("not comparable", "theirs is the best of nobody knows how many", "warn")
-        ours, words = theirs(values, estimator, seeds, lower_is_better)
-        if len(values) < seeds:
-            return Verdict("underpowered", f"{len(values)} seeds, and theirs is the best of {seeds}", "warn")
-        away = ours - reported
-        if abs(away) <= margin:
-            return Verdict("reproduced", f"our {words}", "good") if settled else _open()
-        apart = abs(away) > margin + one.high - one.value
-        return _better(away, lower_is_better, f"our {words}") if apart else _open()
     if estimator == "unknown":
-        return Verdict("not comparable", "nobody knows what theirs is of: a run, a mean, or the best of some", "warn")
-    chance = 0.0  # in theirs; of a single run it is asked whether ours would give it
-    if estimator == "mean":
-        error = (stdev(values) if sd is None else sd) / math.sqrt(seeds or 1)
-        chance = error * NormalDist().inv_cdf((1 + level) / 2)
-    away = mean.value - reported
-    below, above = (math.hypot(half, chance) for half in (mean.value - mean.low, mean.high - mean.value))
-    if max(below - away, above + away) <= margin:
-        return Verdict("reproduced", "the interval stays within the margin", "good")
-    if estimator == "single" and one.low <= reported <= one.high:
-        return Verdict("reproduced", "one run of ours would give it", "good") if settled else _open()
-    return _better(away, lower_is_better) if abs(away) > margin + (below if away > 0 else above) else _open()
+        return Verdict("not comparable", "nobody knows what theirs is of: a run, a mean, or the best of some", "warn"), None
+    if estimator == "best" and seeds is None:
+        return Verdict("not comparable", "theirs is the best of nobody knows how many", "warn"), None
+    if floor is not None and len(values) > 1:
+        mean = wilson(round(sum(values)), len(values), 1 - level) if shares else student(values, 1 - level)
+        no_better = reported >= floor if lower_is_better else reported <= floor
+        if against_floor(mean, floor) == "at" and (no_better or abs(reported - floor) <= NEAR * abs(floor)):
+            return Verdict("both at floor", "neither learned: this says nothing of how good they are", "warn"), None
+    try:
+        test = compare_value(values, reported, estimator, lower_is_better, seeds, sd, level, shares)
+    except ValueError as error:
+        return Verdict("open", str(error), "warn", more_seeds=True), None
+    low, high = test.apart.low, test.apart.high
+    assert low is not None and high is not None
+    why = "" if estimator == "mean" or shares else "one run of theirs" if estimator == "single" else f"our {test.estimator}"
+    if test.least_margin <= margin:
+        return Verdict("reproduced", "the interval stays within the margin", "good"), test
+    if (low > margin or high < -margin) and not test.inside:
+        better = (test.apart.value < 0) == lower_is_better
+        return Verdict("better" if better else "worse", why, "good" if better else "poor"), test
+    settles, helps = what_settles(test, margin, estimator, seeds, level)
+    if test.inside:
+        return Verdict("compatible", settles, "warn", helps), test
+    return Verdict("open", settles, "warn", helps), test
 
 
-def _better(away: float, lower_is_better: bool, why: str = "") -> Verdict:
-    better = (away < 0) == lower_is_better
-    return Verdict("better", why, "good") if better else Verdict("worse", why, "poor")
+Judged = tuple[Verdict, ValueTest | None]
 
 
-def _open() -> Verdict:
-    return Verdict("underpowered", "these seeds leave it open", "warn")
+def first_settled(looks: Iterable[tuple[int, float]], judge: Callable[[int, float], Judged]) -> Judged | None:
+    """What `judge` says of (seeds, level) at the first look at which it reaches a verdict, which stays; else at the last."""
+    found = None
+    for seeds, level in looks:
+        found = judge(seeds, level)
+        if found[0].word not in ("open", "compatible"):
+            break
+    return found
+
+
+def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | None, level: float) -> tuple[str, bool]:
+    """(what it would take to settle a value that is compatible or open, whether seeds of ours can).
+
+    The seeds are those at which I has shrunk to the distance that is left to the margin, at the difference as it is seen.
+    """
+    from scipy.special import stdtrit
+
+    runs = {"single": "one run of theirs", "best": f"one best of {seeds} of theirs"}.get(
+        estimator, f"{seeds or 1} runs of theirs"
+    )
+    never = f"{runs} cannot settle this at this margin"
+    away, left = abs(test.apart.value), abs(margin - abs(test.apart.value))
+    if test.chance * NormalDist().inv_cdf((1 + POWER) / 2) > margin:
+        return never, False
+    if away > margin and NormalDist().inv_cdf(1 - level / 2) * test.chance >= away:
+        return never, False
+    assert test.apart.low is not None and test.apart.high is not None
+    error = (test.apart.high - test.apart.low) / 2 / float(stdtrit(test.count - 1, 1 - level))
+    fixed = 0.0 if estimator != "mean" else min(test.chance, error)  # what does not shrink with our seeds
+    own = math.sqrt(max(error**2 - fixed**2, 0.0) * test.count)
+    if NormalDist().inv_cdf(1 - level) * fixed > left:
+        return never, False
+    for count in range(test.count + 1, MOST_SEEDS + 1):
+        if float(stdtrit(count - 1, 1 - level)) * math.hypot(own / math.sqrt(count), fixed) <= left:
+            return f"about {count} seeds would settle it", True
+    return "the seeds that it would take are not worth asking", False
+
+
+def under_our_choice(verdict: Verdict, what: str) -> Verdict:
+    """The verdict on a value where the source does not say `what`: reached or not reached, never better or worse."""
+    words = {"reproduced": "reached", "better": "reached", "worse": "not reached"}
+    why = f"under our choice of {what}" + (f": {verdict.why}" if verdict.why else "")
+    return Verdict(words.get(verdict.word, verdict.word), why, verdict.tone, verdict.more_seeds)
 
 
 # Contrasts
@@ -135,14 +242,27 @@ class ContrastTest:
     counts: tuple[int, int]
     unit: str = ""
     shows: tuple[float, float] = (math.nan, math.nan)  # a and b by themselves
+    margin: float | None = None  # in the unit of the effect; of times, of their medians
+    confidence: float = LEVEL  # of the effect's interval
 
     @property
     def sign(self) -> int:
         return (self.effect.value > 0) - (self.effect.value < 0)
 
+    @property
+    def inside_margin(self) -> bool:
+        """Whether the difference that is seen is less than the margin."""
+        seen = self.shows[0] - self.shows[1] if self.unit == "time" else self.effect.value
+        return self.margin is not None and abs(seen) < self.margin
+
 
 def compare_means(
-    a: Sequence[float], b: Sequence[float] | float, margin: float | None, ratio: float | None, pairs: bool = False
+    a: Sequence[float],
+    b: Sequence[float] | float,
+    margin: float | None,
+    ratio: float | None,
+    pairs: bool = False,
+    confidence: float = LEVEL,
 ) -> ContrastTest:
     """The difference of two means, or with a `ratio` the logarithm of a / (b ratio); b may be a number.
 
@@ -161,36 +281,39 @@ def compare_means(
         a, b = [math.log(x) for x in a], [math.log(x * ratio) for x in b]
         margin = None if margin is None else math.log1p(margin)
     paired = constant or (pairs and len(a) == len(b) and pairing_helps(a, b))
-    found: Difference = difference(a, b, paired)
+    found: Difference = difference(a, b, paired, confidence)
     effect = Estimate(found.value, found.low, found.high, "paired difference" if paired else "difference")
     same, far = (1.0, 1.0) if margin is None else against_margin(a, b, margin, paired)
     unit = "" if ratio is None else "log"
-    return ContrastTest(effect, found.p, same, far, (len(a), len(b)), unit, shows)
+    return ContrastTest(effect, found.p, same, far, (len(a), len(b)), unit, shows, margin, confidence)
 
 
-def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None) -> ContrastTest:
+def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None, confidence: float = LEVEL) -> ContrastTest:
     """The difference of two shares. ValueError where either has no run."""
     if not a or not b:
         raise ValueError("a run of each at least")
     solved = (round(sum(a)), len(a), round(sum(b)), len(b))
-    effect, p, same, far = difference_of_shares(*solved, margin)
-    return ContrastTest(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)))
+    effect, p, same, far = difference_of_shares(*solved, margin, confidence)
+    return ContrastTest(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)), margin, confidence)
 
 
-def compare_times(a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]]) -> ContrastTest:
+def compare_times(
+    a: tuple[Sequence[float], Sequence[bool]], b: tuple[Sequence[float], Sequence[bool]], margin: float | None = None
+) -> ContrastTest:
     """Which takes longer, by log-rank; the effect is the sign only. ValueError where either has no run."""
     if not a[0] or not b[0]:
         raise ValueError("a run of each at least")
     p, longer = log_rank(*a, *b)
     shows = (time_to_solve(*a).value, time_to_solve(*b).value)
-    return ContrastTest(Estimate(float(longer), None, None, "log-rank"), p, 1.0, 1.0, (len(a[0]), len(b[0])), "time", shows)
+    effect = Estimate(float(longer), None, None, "log-rank")
+    return ContrastTest(effect, p, 1.0, 1.0, (len(a[0]), len(b[0])), "time", shows, margin)
 
 
 def contrast_verdict(expect: str, answer: ContrastTest, p: float, count: int, level: float) -> Verdict:
     """holds, fails, equivalent or undecided; `p` is the answer's own after Holm's correction over `count` contrasts.
 
-    What is shown to be less than the margin is equivalent, however sure the difference is. Other questions than the one that
-    was declared are answered at `level` / `count`.
+    What is shown to be less than the margin is equivalent, however sure the difference is; what is seen to be less than the
+    margin does not hold, however sure. Other questions than the one that was declared are answered at `level` / `count`.
     """
     if expect == "same":
         if p < level:
@@ -202,6 +325,8 @@ def contrast_verdict(expect: str, answer: ContrastTest, p: float, count: int, le
         return Verdict("equivalent", "no difference that matters", "poor")
     if p < level and answer.sign:
         right = answer.sign > 0 if expect == "more" else answer.sign < 0
+        if right and answer.inside_margin:
+            return Verdict("undecided", "there is a difference, and it is seen inside the margin", "warn")
         return Verdict("holds", "", "good") if right else Verdict("fails", "it is the other way round", "poor")
     return Verdict("undecided", takes(answer, level / count), "warn")
 
@@ -215,12 +340,16 @@ def takes(answer: ContrastTest, level: float) -> str:
     from scipy.special import stdtrit
 
     if answer.unit == "share":
-        return f"about {max(count + 1, seeds_needed(one, other, level=1 - level))} seeds each"
+        return _about(max(count + 1, seeds_needed(one, other, level=1 - level)))
     free = count - 1 if answer.effect.estimator == "paired difference" else sum(answer.counts) - 2
-    error = (high - low) / 2 / float(stdtrit(free, (1 + LEVEL) / 2))
+    error = (high - low) / 2 / float(stdtrit(free, (1 + answer.confidence) / 2))
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
     needed = math.ceil(count * (z * error / answer.effect.value) ** 2)
-    return f"about {max(needed, count + 1)} seeds each" if needed < 10_000 else "no number of seeds at hand"
+    return _about(max(needed, count + 1))
+
+
+def _about(seeds: int) -> str:
+    return f"about {seeds} seeds each" if seeds <= MOST_SEEDS else "not worth asking"
 
 
 # Claims
