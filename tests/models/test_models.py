@@ -260,6 +260,19 @@ def test_a_linear_network_adds_up_its_inputs(x):
     close(gradient.norm(dim=1), torch.full((len(x),), 0.75 ** x.shape[1], dtype=torch.double), 1e-6)  # R was drawn in float32
 
 
+def test_the_centred_steep_sigmoid_and_half_the_tanh_of_2x_are_one_function():
+    """σ(4a) - 1/2 = tanh(2a) / 2, so that networks of the two with one set of weights give one output and one gradient."""
+    cells = [MODELS["rnn"](D, hidden_size=H, nonlinearity=name).double() for name in ("sigmoid_4x_centred", "half_tanh_2x")]
+    cells[1].load_state_dict(cells[0].state_dict())
+    x = torch.randn(B, T, D, dtype=torch.float64)
+    gradients = []
+    for cell in cells:
+        output, _ = cell(x)
+        gradients.append([output, *torch.autograd.grad(output.square().sum(), list(cell.parameters()))])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
 def test_a_gain_is_a_factor_on_the_initial_recurrent_matrix(name):
     cells = {}

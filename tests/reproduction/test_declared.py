@@ -246,4 +246,4 @@ def test_too_few_seeds_for_so_many_contrasts_are_noticed(tmp_path):
     contrasts = {f"c{k}": LARGER for k in range(20)}
     grid = edited(contrasts=contrasts, scales={"laptop": {"seeds": {"first": 4}}}, ladder=None)
     found = unreachable_contrasts(load_declaration(str(write(tmp_path / "t", grid))))
-    assert len(found) == 20 and "4 seeds reach p = 0.029 at best, and 20 contrasts of the row" in found["adding.c0"]
+    assert len(found) == 20 and "4 seeds reach p = 0.029 at best, and 20 contrasts of its family" in found["adding.c0"]

@@ -333,6 +333,20 @@ def test_holms_correction_is_over_the_row_and_over_what_is_open_at_the_look(tmp_
     assert 12 * 2 / 252 > 0.05, "over the whole table none would hold"
 
 
+def test_rows_that_make_one_claim_are_one_family(tmp_path):
+    """Two rows of one contrast each: at .05, p = 2 / 70 holds by itself, and does not among two."""
+    once = {"paper": {"words": ["train.steps=6"], "seeds": {"first": 4}}}
+    found = {}
+    for family in ("", "both"):
+        row = {**edited(scales=once, ladder=None, contrasts=DIFFER, family=family)["rows"]["adding"]}
+        more = {**row, "words": f"{row['words']} task.length=9"}
+        table = load_declaration(str(write(tmp_path / family / "t", {**GRID, "rows": {"adding": row, "more": more}})))
+        lines(table.folder / "results.jsonl", scored(table, lstm=[0.11, 0.12, 0.13, 0.14], gru=[0.2, 0.21, 0.22, 0.23]))
+        found[family] = judge(table).contrasts["adding", "differ"]
+    assert [found[family].p for family in ("", "both")] == [pytest.approx(2 / 70), pytest.approx(4 / 70)]
+    assert [found[family].verdict.word for family in ("", "both")] == ["holds", "undecided"]
+
+
 def test_what_is_settled_leaves_the_family(tmp_path):
     """At look two the open one is alone: its p stands as it is, where two contrasts would double it."""
     contrasts = {"larger": {"says": "", "a": "lstm", "b": "gru", "metric": "parameters", "expect": "more"}, **DIFFER}

@@ -326,6 +326,12 @@ def test_of_a_claim(words, expected):
     assert claim_verdict([(verdict(word), when) for word, when in zip(words, whens, strict=False)]).word == expected
 
 
+def test_a_condition_under_which_one_holds_and_one_fails_is_none_under_which_the_claim_holds():
+    asked = [(verdict("holds"), "here"), (verdict("holds"), "there"), (verdict("fails"), "there")]
+    assert claim_verdict(asked) == Verdict("holds only here", "not there", "warn")
+    assert claim_verdict(asked[1:]) == Verdict("holds in part", "not there", "warn")
+
+
 def test_it_says_how_many_seeds_it_would_take():
     answer = compare_shares([1.0] * 9 + [0.0], [1.0] * 6 + [0.0] * 4, None)
     assert takes(answer, 0.05) == f"about {seeds_needed(0.9, 0.6)} seeds each"

@@ -38,11 +38,11 @@ def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Tabl
     """A line a contrast; None where there is none."""
     lines = [_contrast_line(results, one) for (row, _), one in results.contrasts.items() if not rows or row in rows]
     notes = (
-        "p: after Holm's correction over the contrasts of the row. Each planned look is taken at an equal share of "
-        f"{results.table.grid.level:g}, one that was added later at half of what those before it left, and a verdict that is "
-        "reached stays. Means and times (log-rank) by permutation, shares by Fisher's test, sameness by two one-sided t tests; "
-        "intervals are Welch's and Newcombe's, at the level of the look (of sameness at twice that, as its tests have it). "
-        "What is seen to differ by less than its margin does not hold.",
+        "p: after Holm's correction over the contrasts of the row, or of the rows that make one claim. Each planned look is "
+        f"taken at an equal share of {results.table.grid.level:g}, one that was added later at half of what those before it "
+        "left, and a verdict that is reached stays. Means and times (log-rank) by permutation, shares by Fisher's test, "
+        "sameness by two one-sided t tests; intervals are Welch's and Newcombe's, at the level of the look (of sameness at "
+        "twice that, as its tests have it). What is seen to differ by less than its margin does not hold.",
         "declared: digest of settings, margins, looks, level and of the rules themselves; was: as it stood when runs were "
         "collected. The rules of families, looks and margins were changed after that, so that every digest is another now.",
     )

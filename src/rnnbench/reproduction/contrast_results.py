@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..analysis.grouping import stopped_when_solved
@@ -26,7 +26,7 @@ class ContrastResult:
     scale: str
     answer: ContrastTest | None
     verdict: Verdict = NOT_RUN
-    p: float = 1.0  # after Holm's correction over the contrasts of its row that were open at its look
+    p: float = 1.0  # after Holm's correction over the contrasts of its family that were open at its look
 
 
 @dataclass(frozen=True)
@@ -57,43 +57,54 @@ class _Asked:
 
 def contrast_results(runs: TableRuns) -> dict[tuple[str, str], ContrastResult]:
     """Every contrast of the rows that are shown, by (row, name)."""
-    return {(row, name): one for row in runs.rows for name, one in _family(runs, row).items()}
+    families = {tuple(runs.table.family(row)): None for row in runs.rows}
+    found = {place: one for rows in families for place, one in _family(runs, rows).items()}
+    return {place: found[place] for place in runs.table.contrasts if place[0] in runs.rows}
 
 
-def _family(runs: TableRuns, row: str) -> dict[str, ContrastResult]:
-    """The contrasts of a row, look by look: a verdict that is reached at a look stays.
+def _family(runs: TableRuns, rows: Sequence[str]) -> dict[tuple[str, str], ContrastResult]:
+    """The contrasts of the rows of a family, look by look: a verdict that is reached at a look stays.
 
     At each look Holm's correction is over those that no look before has settled; what is missing counts as p = 1. The chance of
-    a false verdict at a look is then at most its level, and that over all looks at most the table's.
+    a false verdict on what is declared is then at most the level of the look, and over all looks at most the table's.
     """
-    found, open_ = dict[str, ContrastResult](), dict[str, _Asked]()
-    for name, one in runs.table.grid.rows[row].contrasts.items():
-        asked = _ask(runs, row, one)
-        if isinstance(asked, Verdict):
-            found[name] = ContrastResult(row, name, one, "", None, asked)
-        else:
-            open_[name], found[name] = asked, ContrastResult(row, name, one, asked.scale, None)
-    settled = 0
+    found, open_ = dict[tuple[str, str], ContrastResult](), dict[tuple[str, str], _Asked]()
+    for place, one in runs.table.contrasts.items():
+        if place[0] in rows:
+            asked = _ask(runs, place[0], one)
+            if isinstance(asked, Verdict):
+                found[place] = ContrastResult(*place, one, "", None, asked)
+            else:
+                open_[place], found[place] = asked, ContrastResult(*place, one, asked.scale, None)
     for index in range(max((len(asked.looks) for asked in open_.values()), default=0)):
-        count, answers = len(found) - settled, dict[str, ContrastTest]()
-        for name, asked in open_.items():
-            if index < len(asked.looks):
-                try:
-                    answers[name] = _answer(asked, *asked.looks[index], count)
-                except ValueError as error:
-                    found[name] = replace(found[name], answer=None, p=1.0, verdict=Verdict("undecided", str(error), "warn"))
-        raw = [answer.p_same if open_[name].about.expect == "same" else answer.p for name, answer in answers.items()]
-        for (name, answer), p in zip(answers.items(), holm([*raw, *[1.0] * (count - len(raw))]), strict=False):
-            asked = open_[name]
-            seeds, level = asked.looks[index]
-            verdict = contrast_verdict(asked.about.expect, answer, p, count, level)
-            if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
-                verdict = replace(verdict, why=f"{verdict.why}; {note}")
-            found[name] = replace(found[name], answer=answer, p=p, verdict=verdict)
-        for name in [name for name in answers if found[name].verdict.word != "undecided"]:
-            del open_[name]
-            settled += 1
+        for place, taken in _take_look(open_, found, index).items():
+            found[place] = taken
+            if taken.verdict.word != "undecided":
+                del open_[place]
     return found
+
+
+def _take_look(
+    open_: Mapping[tuple[str, str], _Asked], found: Mapping[tuple[str, str], ContrastResult], index: int
+) -> dict[tuple[str, str], ContrastResult]:
+    """What look number `index` says of the contrasts that are open, by place; those that have not come so far are left out."""
+    count = sum(one.verdict.word in ("undecided", "missing") for one in found.values())
+    taken, answers = dict[tuple[str, str], ContrastResult](), dict[tuple[str, str], ContrastTest]()
+    for place, asked in open_.items():
+        if index < len(asked.looks):
+            try:
+                answers[place] = _answer(asked, *asked.looks[index], count)
+            except ValueError as error:
+                taken[place] = replace(found[place], answer=None, p=1.0, verdict=Verdict("undecided", str(error), "warn"))
+    raw = [answer.p_same if open_[place].about.expect == "same" else answer.p for place, answer in answers.items()]
+    for (place, answer), p in zip(answers.items(), holm([*raw, *[1.0] * (count - len(raw))]), strict=False):
+        asked = open_[place]
+        seeds, level = asked.looks[index]
+        verdict = contrast_verdict(asked.about.expect, answer, p, count, level)
+        if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
+            verdict = replace(verdict, why=f"{verdict.why}; {note}")
+        taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict)
+    return taken
 
 
 def _stopped_note(asked: _Asked, seeds: int) -> str:

@@ -107,6 +107,11 @@ class Declaration:
         about = self.grid.rows[row].model_dump(exclude=costs)  # type: ignore[arg-type]
         return digest([RULES, self.grid.level, columns, about])[:8]
 
+    def family(self, row: str) -> list[str]:
+        """The rows whose contrasts are one family with those of `row`: those of its claim, else itself."""
+        name = self.grid.rows[row].family
+        return [other for other, about in self.grid.rows.items() if about.family == name] if name else [row]
+
     @property
     def called(self) -> str:
         """As a command names it."""
@@ -254,13 +259,13 @@ def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
     """By contrast, why it can never be settled as it is planned: an exact test of so few seeds has no p small enough."""
     found = {}
     for (row, name), one in table.contrasts.items():
-        scale, count = shared_scales(table, row, places_of(table, row, one))[-1], len(table.grid.rows[row].contrasts)
+        scale = shared_scales(table, row, places_of(table, row, one))[-1]
+        count = sum(len(table.grid.rows[other].contrasts) for other in table.family(row))
         most, level = contrast_looks(table, row, one, scale)[-1]
         ways = 2**most if isinstance(one.b, float) else math.comb(2 * most, most)
         if one.expect != "same" and 2 / ways > level / count:
-            found[f"{row}.{name}"] = (
-                f"{most} seeds reach p = {2 / ways:.2g} at best, and {count} contrasts of the row ask for {level / count:.2g}"
-            )
+            asks = f"{count} contrasts of its family ask for {level / count:.2g}"
+            found[f"{row}.{name}"] = f"{most} seeds reach p = {2 / ways:.2g} at best, and {asks}"
     return found
 
 

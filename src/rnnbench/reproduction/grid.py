@@ -185,6 +185,7 @@ class RowSpec(GridPart):
     says: str = ""
     claim: int | None = None
     refuted_by: str = ""
+    family: str = ""  # rows of one name make one claim: Holm's correction is over the contrasts of all of them
     contrasts: dict[str, Contrast] = {}
 
     @model_validator(mode="after")

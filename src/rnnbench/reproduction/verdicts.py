@@ -10,7 +10,7 @@ the level of the look (two one-sided tests, so that I holds 1 - 2 level):
     open            else
 
 m*, the least margin at which it would be reproduced, is the larger of the ends of I. A contrast is decided at the level of its
-look, with Holm's correction over its row; what is not decided is `undecided`, never "the same".
+look, with Holm's correction over its row or claim; what is not decided is `undecided`, never "the same".
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def value_verdict(
         return Verdict("open", str(error), "warn", more_seeds=True), None
     low, high = test.apart.low, test.apart.high
     assert low is not None and high is not None
-    why = "" if estimator == "mean" or shares else "one run of theirs" if estimator == "single" else f"our {test.estimator}"
+    why = f"our {test.estimator}" if estimator == "best" else ""
     if test.least_margin <= margin:
         return Verdict("reproduced", "the interval stays within the margin", "good"), test
     if (low > margin or high < -margin) and not test.inside:
@@ -224,7 +224,7 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
 def under_our_choice(verdict: Verdict, what: str) -> Verdict:
     """The verdict on a value where the source does not say `what`: reached or not reached, never better or worse."""
     words = {"reproduced": "reached", "better": "reached", "worse": "not reached"}
-    why = f"under our choice of {what}" + (f": {verdict.why}" if verdict.why else "")
+    why = ": ".join(filter(None, [f"under our choice of {what}", "ours is better" * (verdict.word == "better"), verdict.why]))
     return Verdict(words.get(verdict.word, verdict.word), why, verdict.tone, verdict.more_seeds)
 
 
@@ -370,10 +370,11 @@ def claim_verdict(verdicts: Sequence[tuple[Verdict, str]]) -> Verdict:
         return Verdict("equivalent" if set(words) == {"equivalent"} else "fails", "", "poor")
     if not failed:
         return Verdict("undecided", f"{len(held)} hold, {open_} open", "warn")
+    held = [when for when in held if when not in failed]  # what holds and fails under one condition does not hold under it
     only, never = ("; ".join(dict.fromkeys(filter(None, whens))) for whens in (held, failed))
     not_ = f"not {never}" if never else f"{len(failed)} fail"
-    if not held:
+    if "holds" not in words:
         return Verdict("fails in part", f"{not_}; {open_} open", "poor")
     if open_:
-        return Verdict("holds in part", f"{only}; {not_}; {open_} open", "warn")
+        return Verdict("holds in part", "; ".join(filter(None, [only, not_, f"{open_} open"])), "warn")
     return Verdict(f"holds only {only}" if only else "holds in part", not_, "warn")
