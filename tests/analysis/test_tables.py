@@ -481,6 +481,13 @@ def test_interval_is_shown_to_the_digits_it_has(value: float, low: float | None,
     assert format_interval(Estimate(value, low, high, "mean")) == shown
 
 
+def test_a_geometric_mean_keeps_the_digits_of_a_bound_near_zero() -> None:
+    found = (0.0273, 0.00129, 0.578)
+    assert format_interval(Estimate(*found, "geometric mean")) == "0.0273 [0.00129, 0.578]"
+    assert format_interval(Estimate(*found, "mean")) == "0.03 [0.00, 0.58]"
+    assert format_interval(Estimate(0.06, 0.0219, 0.164, "geometric mean")) == "0.06 [0.02, 0.16]"
+
+
 def test_numbers_for_readers() -> None:
     assert [format_compact(number) for number in (7, 999, 12_345, 999_960, 3_400_000)] == ["7", "999", "12.3k", "1M", "3.4M"]
     assert [format_duration(seconds) for seconds in (0.25, 36.2, 121, 7200)] == ["0.25 s", "36 s", "2.0 min", "2.0 h"]

@@ -35,16 +35,20 @@ def format_number(value: float, decimals: int | None = None) -> str:
 def format_interval(estimate: Estimate) -> str:
     """`0.0123 [0.0103, 0.0143]`, to the place of which the half-width holds 3.55 to 35.5.
 
-    Never more than four digits of the number. Source: the rounding rule of the Particle Data Group's Review.
+    Never more than four digits of the number. Of a geometric mean whose lower bound would be rounded to 0, three digits each.
+    Source: the rounding rule of the Particle Data Group's Review.
     """
     if estimate.low is None or estimate.high is None:
         return format_number(estimate.value)
     largest = max(abs(estimate.low), abs(estimate.high))
+    digits = f"{format_number(estimate.value)} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
     if largest < 1e-3 or largest >= 1e6:
-        return f"{format_number(estimate.value)} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
+        return digits
     half = (estimate.high - estimate.low) / 2
     most = 3 - math.floor(math.log10(largest))
     decimals = max(0, min(most, -math.floor(math.log10(half / 3.55)) if half > 0 else most))
+    if estimate.estimator == "geometric mean" and round(estimate.low, decimals) == 0:
+        return digits
     return "{} [{}, {}]".format(*(format_number(value, decimals) for value in (estimate.value, estimate.low, estimate.high)))
 
 

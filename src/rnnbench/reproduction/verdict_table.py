@@ -35,6 +35,10 @@ NOTES = (
     "times a step (beside their geometric mean), cut to the range for accuracies, plain for all others; Wilson's for a "
     "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
     "and others do not, the share solved stands first, then the median of those that did.",
+    f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
+    "contrasts do not: where the two disagree, the contrast counts.",
+)
+VALUE_NOTES = (
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
     "what the source's estimator would give of our runs. compatible: neither, and the printed value inside of that. open: "
@@ -45,8 +49,6 @@ NOTES = (
     "validation chose among them. Such values are counted apart.",
     "Of settings whose mean is the printed value 80 % at least are reproduced at the seeds of a first look, of those that are "
     "off by the margin 5 % at most (simulated for standard deviations of .3 to 1.5 margins).",
-    f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
-    "contrasts do not: where the two disagree, the contrast counts.",
     "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
@@ -73,9 +75,10 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     shown = list(rows or results.rows)
     lines = [line for row in shown for cell in results.cells[row] for line in _lines(results, cell)]
     gaps = tuple(dict.fromkeys(_gaps(results, shown)))
-    notes = tuple(note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines))
+    notes = [note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines)]
+    notes += VALUE_NOTES if any(line[7].text for line in lines) else ()
     return Table(
-        results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, notes
+        results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, tuple(notes)
     )
 
 
