@@ -166,6 +166,14 @@ def test_what_is_compatible_says_what_would_settle_it(spread, seeds, says):
     assert found.more_seeds == (not found.why.endswith("this margin")) and test.least_margin > 1
 
 
+def test_what_is_open_is_not_left_to_the_chance_in_theirs():
+    """s = 2 over 4 runs and 4 of theirs: d = 4.55 lies beyond t(.975, 3) sqrt 2 = 4.50, and I reaches down to 1.22: more seeds
+    of ours lift that above the margin of 1.25, though 1.28 deviations of theirs are wider."""
+    values = list(5 + 4.55 + 2 * numpy.array([-1.0, 1.0, -1.0, 1.0]) / math.sqrt(4 / 3))
+    found, test = value_verdict(values, 5.0, "mean", 1.25, True, seeds=4)
+    assert (found.word, found.more_seeds) == ("open", True) and not test.inside and found.why == "about 5 seeds would settle it"
+
+
 def test_what_is_under_our_choice_is_reached_or_not_and_never_worse():
     words = {
         one: under_our_choice(Verdict(one, "why"), "the rate").word

@@ -205,9 +205,9 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
     )
     never = f"{runs} cannot settle this at this margin"
     away, left = abs(test.apart.value), abs(margin - abs(test.apart.value))
-    if test.chance * NormalDist().inv_cdf((1 + POWER) / 2) > margin:
+    if test.inside and test.chance * NormalDist().inv_cdf((1 + POWER) / 2) > margin:
         return never, False
-    if away > margin and NormalDist().inv_cdf(1 - level / 2) * test.chance >= away:
+    if test.inside and away > margin and NormalDist().inv_cdf(1 - level / 2) * test.chance >= away:
         return never, False
     assert test.apart.low is not None and test.apart.high is not None
     error = (test.apart.high - test.apart.low) / 2 / float(stdtrit(test.count - 1, 1 - level))
