@@ -42,9 +42,15 @@ class TrainSettings:
     learning_rate: AboveZero = 0.001
     weight_decay: AtLeastZero = 0.0  # decoupled for adamw, added to the gradient otherwise
     momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # of sgd and rmsprop
+    averaging: Annotated[Rate, Needs("optimizer", values=("rmsprop",))] = (
+        0.9  # of rmsprop: share of the running mean of squares that a step keeps
+    )
     clip: AboveZero | None = 1.0  # bound on the gradient; null for none
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
         "norm"  # the bound is on the whole gradient's norm, or on each entry
+    )
+    mean_over: Annotated[Literal["steps", "rows"], Needs("task.structure", besides=("N->1",))] = (
+        "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
     )
     forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
     forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
@@ -52,6 +58,12 @@ class TrainSettings:
     warmup: Count = 0  # steps over which the learning rate rises linearly
     decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = (
         0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
+    )
+    decay_window: Annotated[Count, Needs("schedule", values=("plateau",))] = (
+        0  # schedule=plateau: no better means worse than each of so many evaluations before; 0: no better than the best one
+    )
+    decay_after: Annotated[Count, Needs("schedule", values=("plateau",))] = (
+        0  # schedule=plateau: evaluations before the first after which the rate may fall
     )
     eval_every: Positive = 200  # steps between evaluations
     log_every: Positive = 50  # steps between logged rows

@@ -22,7 +22,7 @@ CELLS = (
     Column("floor", ("floor", "against_floor"), left=True, spare=2),
     Column("solved", ("solved", "solved_of"), left=True, spare=3),
     Column("#", ("rank",), spare=4),
-    Column("reported", ("reported", "source", "sure", "theirs", "ours_by_theirs"), left=True),
+    Column("reported", ("reported", "source", "sure", "theirs", "selection", "ours_by_theirs"), left=True),
     Column("verdict", ("verdict", "why"), left=True, words=True),
     Column("parameters", ("parameters",), spare=5),
     Column("seeds", ("seeds", "missing", "diverged")),
@@ -35,6 +35,7 @@ NOTES = (
     "contrasts do not: where the two disagree, the contrast counts.",
     "not comparable: measured in another setting than the reported one, which is named.",
     "underpowered: these seeds leave it open.",
+    "reported: the value, then its estimator (of runs), then which evaluation of a run it is of, where that is known.",
 )
 REPORTED = (7, 8)  # columns of CELLS that differ between the lines of one cell
 
@@ -56,7 +57,8 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     shown = list(rows or results.rows)
     lines = [line for row in shown for cell in results.cells[row] for line in _lines(results, cell)]
     gaps = tuple(dict.fromkeys(_gaps(results, shown)))
-    notes = tuple(note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines))
+    used = {"#": any(line[6].text for line in lines), "reported": any(line[7].text for line in lines)}
+    notes = tuple(note for note in NOTES if used.get(note.partition(":")[0], True))
     return Table(
         results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, notes
     )
@@ -97,14 +99,15 @@ def _measured_cells(results: Results, cell: CellResult) -> tuple[Cell, ...]:
 def _reported_cells(cell: CellResult, reported: ReportedResult | None) -> tuple[Cell, Cell]:
     if reported is None:
         word = "" if cell.runs.records else "missing"
-        return Cell("", (None,) * 5), Cell(word, (word, ""))
+        return Cell("", (None,) * 6), Cell(word, (word, ""))
     about, verdict = reported.about, reported.verdict
     other = reported.ours is not None and reported.estimator != "mean"
     by = f", ours {format_number(reported.ours or 0.0)} by {reported.estimator}" if other else ""
     printed = f" (printed as {about.printed})" if about.printed else ""
-    words = f"{format_number(about.value)}{printed} {about.estimator}{MARKS[about.sure]}{by}"
+    selection = f", {about.selection}" if about.selection != "unknown" else ""
+    words = f"{format_number(about.value)}{printed} {about.estimator}{selection}{MARKS[about.sure]}{by}"
     return (
-        Cell(words, (about.value, f"{about.source}, {about.at}", about.sure, about.estimator, reported.ours)),
+        Cell(words, (about.value, f"{about.source}, {about.at}", about.sure, about.estimator, about.selection, reported.ours)),
         Cell(verdict.word + (f": {verdict.why}" if verdict.why else ""), (verdict.word, verdict.why), verdict.tone),
     )
 
