@@ -67,6 +67,7 @@ class TrainSettings:
     )
     eval_every: Positive = 200  # steps between evaluations
     log_every: Positive = 50  # steps between logged rows
+    select: Literal["best", "last"] = "best"  # evaluation whose weights are tested: the best one, or the last one
     patience: Count = 0  # evaluations without a better score before training ends; 0 waits for ever
     beam: Positive = 1  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
     length_penalty: Annotated[AtLeastZero, Needs("beam", least=2)] = (

@@ -69,6 +69,7 @@ FORMS = [  # what the laws are held against besides
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
     ("sequential_digits", {"order": "permuted"}),
     ("sequential_digits", {"pool": 2}),
+    ("sequential_digits", {"scale": "standard"}),
     *TEXT_FORMS,
 ]
 KINDS = {Tokens: torch.int64, Reals: torch.float32, Bits: torch.float32}
@@ -709,6 +710,27 @@ def test_the_permutation_is_part_of_the_version():
 
 
 PERMUTED = "55 51 39 49 9 50 46 53 8 54 47 29 60 41 59 13"  # the first pixels of version 1
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_standard_pixels_have_mean_0_and_deviation_1(pool: int):
+    standard = load("sequential_digits", scale="standard", pool=pool)
+    plain = load("sequential_digits", pool=pool)
+    for task in (standard, plain):
+        task.prepare()
+    batch = standard.batch("train", 0, 1297, 0)
+    assert batch.inputs.mean().item() == pytest.approx(0, abs=1e-5)
+    assert batch.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    inputs = plain.batch("train", 0, 1297, 0).inputs
+    torch.testing.assert_close(batch.inputs, (inputs - inputs.mean()) / inputs.std(correction=0))
+
+
+def test_digits_that_hold_nothing_out_are_validated_on_the_test_split():
+    task = load("sequential_digits", validation="test")
+    task.prepare()
+    assert [task.batches(split, 1) for split in SPLITS] == [1547, 250, 250]
+    one, other = (task.batch(split, 0, 250, 0) for split in ("validation", "test"))
+    assert torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
 
 
 def test_sequential_digits_without_the_package(monkeypatch: pytest.MonkeyPatch):

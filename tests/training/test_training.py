@@ -141,6 +141,18 @@ def test_the_rule_of_bai_2018_is_that_of_their_loop():
     assert fallen > 5
 
 
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("select, kept", [("best", 1), ("last", 4)])
+def test_which_evaluation_is_tested(select, kept, direction):
+    task = SimpleNamespace(headline="x", direction=direction, solved=lambda scores: False)
+    selection = Selection(task, TrainSettings(select=select, patience=3))
+    headlines = [5, 3, 4, 4, 6]
+    for step, headline in enumerate(headlines):
+        selection.consider(step, 0.0, {"x": headline if direction == "min" else -headline}, {"w": torch.tensor(step)})
+        assert selection.stopped == (step == 4), "patience counts from the best one, whichever is kept"
+    assert selection.best["step"] == selection.best["weights"]["w"] == kept
+
+
 @pytest.mark.parametrize("mean_over", ["steps", "rows"])
 def test_what_the_loss_is_averaged_over(mean_over):
     words = ["task=copy_memory", "task.delay=3", "task.symbols=2", "task.shortest=1", "task.sequences=8", "train.batch_size=4"]
