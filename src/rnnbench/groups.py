@@ -22,6 +22,7 @@ class NetworkSettings:
         "last"  # the summary where a task answers once
     )
     dropout: Rate = 0.0  # share zeroed on the embedded inputs and on what the read-out sees
+    rectified: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees relu of what the core makes
     tied: bool = False  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
     attention: Literal["none", "additive", "multiplicative"] = "none"  # encoder_decoder: Bahdanau et al., Luong et al. 2015
     writer: str = ""  # encoder_decoder: the mechanism that writes; empty: the one that reads

@@ -78,7 +78,8 @@ class Declaration:
         about = self.grid.rows[row]
         smoke = scale == "smoke"
         at = about.scales[self.scales(row)[-1 if smoke else self.scales(row).index(scale)]]  # type: ignore[index]
-        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ()), *at.words]
+        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ())]
+        words += [*at.words, *at.cells.get(column, ())]
         for quirk in quirks:
             words += about.quirks[quirk].words_of(column) or ()
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
@@ -102,9 +103,11 @@ class Declaration:
     def digest(self, row: str) -> str:
         """Eight digits that change with what is declared of a row: settings, margins, stopping rule, level, contrasts."""
         columns = {name: column.words for name, column in self.columns(row).items()}
-        left_out = {"scales": {"__all__": {"minutes"}}, "title": True, "priority": True, "ladder": {"first", "last"}}
-        about = self.grid.rows[row].model_dump(exclude=left_out)  # type: ignore[arg-type]
-        return digest([self.grid.level, len(self.contrasts), columns, about])[:8]
+        about = self.grid.rows[row]
+        scales = {name: {"minutes", *(() if scale.cells else ("cells",))} for name, scale in about.scales.items()}
+        left_out = {"scales": scales, "title": True, "priority": True, "ladder": {"first", "last"}}
+        declared = about.model_dump(exclude=left_out)  # type: ignore[arg-type]
+        return digest([self.grid.level, len(self.contrasts), columns, declared])[:8]
 
     @property
     def called(self) -> str:
@@ -172,7 +175,8 @@ def _check(table: Declaration) -> None:
                     raise BadOption(f"{path}: {cell.name}: {word}: words of a cell are {', '.join(DECLARABLE)}")
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
         quirks = [column for quirk in row.quirks.values() if isinstance(quirk.words, dict) for column in quirk.words]
-        for column in (*row.cells, *minutes, *quirks, *(row.ladder.columns if row.ladder else ())):
+        scaled = [column for scale in row.scales.values() for column in scale.cells]
+        for column in (*row.cells, *scaled, *minutes, *quirks, *(row.ladder.columns if row.ladder else ())):
             if column not in columns:
                 raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
         if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:

@@ -64,6 +64,7 @@ class Seeds(GridPart):
 
 class Scale(GridPart):
     words: Words = ()
+    cells: dict[str, Words] = {}  # by column, after all others
     seeds: Seeds = Seeds()
     minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
