@@ -74,6 +74,7 @@ FORMS = [  # what the laws are held against besides
         for name in ("parity", "cycle_navigation")
     ),
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
+    ("arithmetic", {"end_mark": True}),
     ("sequential_digits", {"order": "permuted"}),
     ("sequential_digits", {"pool": 2}),
     ("sequential_digits", {"scale": "standard"}),
@@ -562,17 +563,21 @@ def test_continual_reber_goes_on_without_a_mark():
     assert not same(first, second) and same(first, task.batch("train", 0, 6, 0))
 
 
-def test_arithmetic_is_right_and_asked_after_the_equals_sign():
-    task = load("arithmetic", digits=8, distractors=3)
+@pytest.mark.parametrize("end_mark, kinds", [(False, 39), (True, 40)])
+def test_arithmetic_is_right_and_asked_after_the_equals_sign(end_mark: bool, kinds: int):
+    task = load("arithmetic", digits=8, distractors=3, end_mark=end_mark)
+    assert task.inputs.size == task.targets.size == kinds
     batch = task.batch("train", 0, 1000, 0)
-    symbols, longest, minus, gaps = "0123456789+-=abcdefghijklmnopqrstuvwxyz", 0, 0, Counter()
+    symbols, longest, minus, gaps = "0123456789+-=abcdefghijklmnopqrstuvwxyz.", 0, 0, Counter()
     for row, target, length, scored in zip(batch.inputs, batch.targets, batch.lengths.tolist(), batch.scored, strict=True):
         text = text_of(symbols, row, length) + symbols[target[length - 1]]
         question, answer = text.split("=")
+        assert text_of(symbols, target[scored]) == answer and answer.endswith(".") == end_mark
+        answer = answer.rstrip(".")
         plain = re.sub("[a-z]", "", question)
         first, sign, second = re.fullmatch(r"(-?\d+)([+-])(\d+)", plain).groups()
         assert int(answer) == int(first) + int(sign + second) and str(int(answer)) == answer
-        assert text_of(symbols, target[scored]) == answer and scored.nonzero().flatten()[0] == len(question)
+        assert scored.nonzero().flatten()[0] == len(question)
         gaps.update(len(found) for found in re.findall("[^a-z]([a-z]*)", question))
         longest, minus = max(longest, len(second)), minus + first.startswith("-")
     assert longest == 8 and 400 < minus < 600 and set(gaps) == {0, 1, 2, 3}
