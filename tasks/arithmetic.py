@@ -6,7 +6,8 @@
 
 Two numbers of 1 to `digits` digits (the number of digits is drawn first), the first with a minus sign half of the time, with +
 or - between them; after each character of the question 0 to `distractors` letters are put in. The answer follows "=", a
-character a step, without leading zeros or an end mark; only its characters are scored, each from the true ones before it.
+character a step, without leading zeros; only its characters are scored, each from the true ones before it. With `end_mark` a
+"." ends it, and is scored, too: 40 symbols, as in the paper by what others say of it.
 A row is one problem. Jozefowicz et al. say what is asked and show one example; how digits and letters are drawn is ours, and
 they feed an endless text, 35 characters at a time with the state carried over.
 
@@ -30,7 +31,7 @@ from rnnbench.options import Count, Positive, Range, Share
 
 from .task import Batch, Task, Tokens, certain
 
-SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz"
+SYMBOLS = "0123456789+-=abcdefghijklmnopqrstuvwxyz."  # the last one with end_mark only
 CODES = numpy.zeros(128, int)
 CODES[[ord(symbol) for symbol in SYMBOLS]] = range(len(SYMBOLS))
 LETTERS = SYMBOLS.index("a")
@@ -44,17 +45,17 @@ class Arithmetic(Task):
     direction = "max"
     unit = "share of the answers' characters"
 
-    inputs = Tokens(39)
-    targets = Tokens(39)
-
     def __init__(
         self,
         digits: Annotated[int, Range(1, 18)] = 8,  # of each number, at most
         distractors: Count = 3,  # letters after a character of the question, at most
         sequences: Positive = 1000,  # problems in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
+        end_mark: bool = False,  # a "." ends the answer and is asked for, too
     ):
         self.digits, self.distractors, self.sequences, self.solved_above = digits, distractors, sequences, solved_above
+        self._mark = "." if end_mark else ""
+        self.inputs = self.targets = Tokens(len(SYMBOLS) if end_mark else len(SYMBOLS) - 1)
 
     @functools.cached_property
     def _guess(self) -> int:
@@ -73,7 +74,7 @@ class Arithmetic(Task):
         minus = random.integers(0, 2, rows)
         results = first + second * (1 - 2 * minus)
         questions = [f"{a}{'+-'[m]}{b}=" for a, b, m in zip(first.tolist(), second.tolist(), minus.tolist(), strict=True)]
-        answers = [str(result) for result in results.tolist()]
+        answers = [f"{result}{self._mark}" for result in results.tolist()]
         text = "".join(question + answer for question, answer in zip(questions, answers, strict=True))
         asked, said = (numpy.array([len(part) for part in parts]) for parts in (questions, answers))
         row = numpy.repeat(numpy.arange(rows), asked + said)
@@ -82,7 +83,7 @@ class Arithmetic(Task):
         ends = (1 + gap).cumsum()
         lengths = numpy.bincount(row, 1 + gap).astype(int)
         at = ends - 1 - gap - (lengths.cumsum() - lengths)[row]
-        symbols = random.integers(LETTERS, len(SYMBOLS), (rows, lengths.max()))
+        symbols = random.integers(LETTERS, LETTERS + 26, (rows, lengths.max()))
         symbols[row, at] = CODES[numpy.frombuffer(text.encode(), numpy.uint8)]
         steps = numpy.arange(lengths.max() - 1)
         valid = steps < lengths[:, None] - 1
@@ -95,4 +96,4 @@ class Arithmetic(Task):
         )
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        return certain(self._guess, len(SYMBOLS), batch)
+        return certain(self._guess, self.targets.size, batch)

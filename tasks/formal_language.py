@@ -2,6 +2,8 @@
 
     parity              inputs  1 0 1 1          target  1, at the end: is the number of ones odd?
     modular_arithmetic  inputs  1 + 2 * 3        target  2, at the end: the value modulo 5, * before + and -
+    even_pairs          inputs  1 0 1 1          target  0, at the end: is the number of 01 and 10 together odd?
+    cycle_navigation    inputs  > > = <          target  1, at the end: the place on a circle of 5, begun at 0
     dyck                inputs  ( [ ] ) (        each step: which brackets may come next; after "( [": ( [ ]
     anbn                inputs  S a a b b        each step: what may come next; a, ab, ab, b, T (the end)
     anbncn              inputs  S a a b b c c    each step: what may come next; a, ab, ab, b, c, c, T
@@ -11,14 +13,17 @@ cut to what the language allows: odd (modular_arithmetic), 2 n (dyck, anbn) or 3
 uniform among the words of their length; `kinds` says how many kinds of brackets there are. A row is right where all its
 answers are.
 
-Where Deletang et al. (2023) ask once, so do parity and modular_arithmetic here. That every step says what may come next is the
+Where Deletang et al. (2023) ask once, so do parity, modular_arithmetic, even_pairs and cycle_navigation here: with the last
+symbol, or, with `answer=blank`, as in their code, with a symbol more that is put after each string. With `lengths=batch` all
+strings of a training batch have one length, as there. That every step says what may come next is the
 way of Gers & Schmidhuber (2001) for the counting languages and of Suzgun et al. (2019) for Dyck words.
 
-Floor: accuracy of the best guess that sees the present symbol only: for length 2 and more, 1/2 (parity); the most likely value
-given the last digit (modular_arithmetic, computed exactly); 1 over the Catalan number of n, for words that are ( ) ( ) ( ) ...
+Floor: accuracy of the best guess that sees the present symbol only: for length 2 and more, 1/2 (parity, even_pairs); the most
+likely value given the last digit (modular_arithmetic), the most likely place given the last move (cycle_navigation), both
+computed exactly, and given nothing with answer=blank; 1 over the Catalan number of n, for words that are ( ) ( ) ( ) ...
 (dyck); the share of n = 1 (anbn, anbncn). Averaged over the lengths of the test.
 
-Best: 1; RNNs and LSTMs reach it on lengths to 500 in parity and modular_arithmetic (Deletang et al. 2023, best of 10 seeds).
+Best: 1; RNNs and LSTMs reach it on lengths to 500 in the four languages of Deletang et al. (2023, best of 10 seeds).
 
 Source: Deletang et al. 2023, arXiv:2207.02098; Gers & Schmidhuber 2001; Suzgun et al. 2019, arXiv:1911.03329.
 """
@@ -54,6 +59,8 @@ from .task import (
 
 MODULUS = 5
 PLUS, MINUS, TIMES = 5, 6, 7  # tokens after the digits
+PLACES = 5  # on the circle; moves are 0 (left), 1 (stay), 2 (right)
+ONCE = ("parity", "modular_arithmetic", "even_pairs", "cycle_navigation")  # languages that ask once
 
 
 class FormalLanguage(Task):
@@ -66,46 +73,74 @@ class FormalLanguage(Task):
 
     def __init__(
         self,
-        language: Literal["parity", "modular_arithmetic", "dyck", "anbn", "anbncn"] = "parity",  # see above
+        language: Literal[
+            "parity", "modular_arithmetic", "even_pairs", "cycle_navigation", "dyck", "anbn", "anbncn"
+        ] = "parity",  # see above
         kinds: Annotated[Positive, Needs("language", values=("dyck",))] = 2,  # dyck: kinds of brackets
         longest: Positive = 40,  # symbols in training and validation
         test_shortest: Positive = 41,  # symbols in test
         test_longest: Positive = 500,  # symbols in test
         sequences: Positive = 1000,  # strings in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
+        answer: Annotated[
+            Literal["last", "blank"],
+            Needs("language", values=("parity", "modular_arithmetic", "even_pairs", "cycle_navigation")),
+        ] = "last",  # symbol with which a language that asks once does so: the last one, or an empty one put after it
+        lengths: Literal["row", "batch"] = "row",  # in training: each row draws its length, or a batch draws one for all rows
     ):
         if test_shortest > test_longest:
             raise ValueError(f"task.test_shortest={test_shortest} is more than task.test_longest={test_longest}")
         self.language, self.kinds, self.sequences, self.solved_above = language, kinds, sequences, solved_above
+        self.blank, self.one_length = answer == "blank" and language in ONCE, lengths == "batch"
         self.lengths = dict.fromkeys(SPLITS, (1, longest)) | {"test": (test_shortest, test_longest)}
         streams: dict[str, tuple[Stream, Stream]] = {
             "parity": (Tokens(2), Tokens(2)),
             "modular_arithmetic": (Tokens(MODULUS + 3), Tokens(MODULUS)),
+            "even_pairs": (Tokens(2), Tokens(2)),
+            "cycle_navigation": (Tokens(3), Tokens(PLACES)),
             "dyck": (Tokens(2 * kinds), Bits(2 * kinds)),
             "anbn": (Tokens(3), Bits(3)),
             "anbncn": (Tokens(4), Bits(4)),
         }
         self.inputs, self.targets = streams[language]
+        if self.blank:
+            self.inputs = Tokens(self.inputs.size + 1)
         self.dataset = Generated(self._draw, sequences)
 
     @functools.cached_property
     def floor(self) -> float:
         shortest, longest = self.lengths["test"]
         lengths = numpy.arange(shortest, longest + 1)
-        if self.language == "modular_arithmetic":
-            return float(values_given_last_digit((lengths + 1) // 2).max(1).mean())
-        if self.language == "parity":
+        if self.language == "parity" and not self.blank:
             return float(numpy.where(lengths > 1, 0.5, 1).mean())
+        if self.language in ONCE:
+            return float(self._answers.max(1).mean())
         repeats = numpy.maximum(lengths // (3 if self.language == "anbncn" else 2), 1).tolist()
         if self.language == "dyck":
             return sum((n + 1) / math.comb(2 * n, n) for n in repeats) / len(repeats)
         return sum(n == 1 for n in repeats) / len(repeats)
 
+    @functools.cached_property
+    def _answers(self) -> numpy.ndarray:
+        """(symbol, answer): how likely each answer is over the lengths of the test, given the symbol with which it is asked."""
+        shortest, longest = self.lengths["test"]
+        lengths = numpy.arange(shortest, longest + 1)
+        if self.language == "modular_arithmetic":
+            found = values_given_last_digit((lengths + 1) // 2)
+        elif self.language == "cycle_navigation":
+            found = numpy.mean([places_given_last_move(length) for length in lengths.tolist()], 0)
+        else:
+            alone = numpy.eye(2) if self.language == "parity" else numpy.array([[1.0, 0.0]] * 2)  # a string of one symbol
+            found = (lengths == 1).mean() * alone + (lengths > 1).mean() / 2
+        return found.mean(0, keepdims=True) if self.blank else found
+
     def _draw(self, random: numpy.random.Generator, rows: int, split: Split) -> Batch:
         shortest, longest = self.lengths[split]
         lengths = random.integers(shortest, longest + 1, rows)
-        if self.language == "parity":
-            inputs, targets = parity(random, lengths)
+        if self.one_length and split == "train":
+            lengths[:] = lengths[0]
+        if self.language in DRAWN:
+            inputs, targets = DRAWN[self.language](random, lengths)
         elif self.language == "modular_arithmetic":
             lengths -= lengths % 2 == 0
             inputs, targets = modular_arithmetic(random, lengths)
@@ -117,6 +152,11 @@ class FormalLanguage(Task):
             repeats = numpy.maximum(lengths // letters, 1)
             lengths = repeats * letters + 1
             inputs, targets = counting(repeats, letters)
+        if self.blank:
+            inputs, targets = (numpy.pad(part, ((0, 0), (0, 1))) for part in (inputs, targets))
+            inputs[numpy.arange(rows), lengths] = self.inputs.size - 1
+            targets[numpy.arange(rows), lengths] = targets[numpy.arange(rows), lengths - 1]
+            lengths = lengths + 1
         steps = numpy.arange(inputs.shape[1])
         valid = steps < lengths[:, None]
         scored = valid if isinstance(self.targets, Bits) else steps == lengths[:, None] - 1
@@ -153,12 +193,10 @@ class FormalLanguage(Task):
 
     def floor_guess(self, batch: Batch) -> Tensor:
         present = batch.inputs
-        if self.language == "parity":
+        if self.language == "parity" and not self.blank:
             return functional.one_hot(present, 2).float()
-        if self.language == "modular_arithmetic":
-            shortest, longest = self.lengths["test"]
-            values = values_given_last_digit((numpy.arange(shortest, longest + 1) + 1) // 2)
-            return torch.from_numpy(values).to(present.device)[present.clamp(max=MODULUS - 1)]
+        if self.language in ONCE:
+            return torch.from_numpy(self._answers).to(present.device)[present.clamp(max=len(self._answers) - 1)]
         size = self.targets.size
         allowed = torch.zeros(self.inputs.size, size, device=present.device)
         if self.language == "dyck":
@@ -174,6 +212,29 @@ def parity(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[nump
     """Bits, and at each step whether the ones so far are odd."""
     bits = random.integers(0, 2, (len(lengths), lengths.max()))
     return bits, bits.cumsum(1) % 2
+
+
+def even_pairs(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Bits, and at each step whether neighbours differed an odd number of times so far."""
+    bits = random.integers(0, 2, (len(lengths), lengths.max()))
+    return bits, (numpy.diff(bits, axis=1, prepend=bits[:, :1]) != 0).cumsum(1) % 2
+
+
+def cycle_navigation(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Moves, and at each step the place after them."""
+    moves = random.integers(0, 3, (len(lengths), lengths.max()))
+    return moves, (moves - 1).cumsum(1) % PLACES
+
+
+DRAWN = {"parity": parity, "even_pairs": even_pairs, "cycle_navigation": cycle_navigation}  # strings of any length
+
+
+def places_given_last_move(length: int) -> numpy.ndarray:
+    """(move, place): how likely each place is after `length` moves where the last one is known."""
+    before = numpy.eye(PLACES)[0]
+    for _ in range(length - 1):
+        before = (numpy.roll(before, -1) + before + numpy.roll(before, 1)) / 3
+    return numpy.array([numpy.roll(before, move - 1) for move in range(3)])
 
 
 def modular_arithmetic(random: numpy.random.Generator, lengths: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -10,6 +10,10 @@ steps, divided by 255, from the hub; the last 10,000 training pictures are valid
 `order=permuted` feeds all pictures in one fixed random order of pixels (that of sha256 over their places; part of the version).
 The orders of other papers are drawn anew by each, some of them without a seed: an accuracy holds for the order it was got with.
 
+`validation=test` holds nothing out, as the code of Bai et al. 2018: training has all pictures but those of the test, and what
+is called validation is the test split. Nothing may be chosen by it then: `train.select=last`, no patience, no stop when solved.
+`scale=standard`: pixels less the mean of the training pictures, over their standard deviation (mnist: .1307 and .3081).
+
 `pool=2` averages squares of 2 x 2 pixels into one, `pool=4` of 4 x 4: a quarter and a sixteenth of the steps (mnist: 196, 49).
 
 Floor: accuracy on the test split of always answering the digit that is the most frequent in training (mnist: .1135).
@@ -75,8 +79,11 @@ class SequentialDigits(Task):
         order: Literal["rows", "permuted"] = "rows",  # of the pixels
         pool: Literal[1, 2, 4] = 1,  # side of the squares of pixels that are averaged into one
         solved_above: Share = 0.99,  # accuracy that counts as solved
+        validation: Literal["held_out", "test"] = "held_out",  # training pictures; or none, and the test split in their place
+        scale: Literal["unit", "standard"] = "unit",  # of pixels: 0 to 1; or less the training mean, over its deviation
     ):
         self.data, self.order, self.pool, self.solved_above = data, order, pool, solved_above
+        self.validation, self.scale = validation, scale
         module, package = NEEDS[data]
         if find_spec(module) is None:
             raise ValueError(f"task.data={data} needs {package}, which is not installed: pip install 'rnnbench[digits]'")
@@ -97,7 +104,13 @@ class SequentialDigits(Task):
             pixels = pixels[:, sorted(places, key=lambda place: hashlib.sha256(str(place).encode()).digest())]
         ends = numpy.cumsum((0, *sizes))
         self._parts = {split: slice(ends[i], ends[i + 1]) for i, split in enumerate(SPLITS)}
+        if self.validation == "test":
+            self._parts |= {"train": slice(0, ends[2]), "validation": self._parts["test"]}
         self._pixels, self._labels = pixels, labels.astype(numpy.int64)
+        if self.scale == "standard":
+            pictures = pixels[self._parts["train"]]
+            squares = numpy.mean([numpy.square(picture, dtype=float).mean() for picture in pictures])
+            self._centre, self._spread = (numpy.float32(n) for n in (pictures.mean(), (squares - pictures.mean() ** 2) ** 0.5))
         self._common = int(numpy.bincount(self._labels[self._parts["train"]]).argmax())
         self._epoch: tuple[tuple[object, ...], numpy.ndarray] = (
             (),
@@ -125,7 +138,11 @@ class SequentialDigits(Task):
             rows = self._epoch[1][index * batch_size : (index + 1) * batch_size]
         else:
             rows = numpy.arange(part.start, part.stop)[index * batch_size : (index + 1) * batch_size]
-        pixels = self._pixels[rows].astype(numpy.float32) / (BRIGHTEST[self.data] * self.pool**2)
+        pixels = self._pixels[rows].astype(numpy.float32)
+        if self.scale == "standard":
+            pixels = (pixels - self._centre) / self._spread
+        else:
+            pixels /= BRIGHTEST[self.data] * self.pool**2
         return Batch(
             torch.from_numpy(pixels).unsqueeze(-1),
             torch.from_numpy(self._labels[rows]).view(-1, 1),

@@ -22,6 +22,7 @@ class NetworkSettings:
         "last"  # the summary where a task answers once
     )
     dropout: Rate = 0.0  # share zeroed on the embedded inputs and on what the read-out sees
+    rectified: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees relu of what the core makes
     tied: bool = False  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
     attention: Literal["none", "additive", "multiplicative"] = "none"  # encoder_decoder: Bahdanau et al., Luong et al. 2015
     writer: str = ""  # encoder_decoder: the mechanism that writes; empty: the one that reads
@@ -42,9 +43,15 @@ class TrainSettings:
     learning_rate: AboveZero = 0.001
     weight_decay: AtLeastZero = 0.0  # decoupled for adamw, added to the gradient otherwise
     momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # of sgd and rmsprop
+    averaging: Annotated[Rate, Needs("optimizer", values=("rmsprop",))] = (
+        0.9  # of rmsprop: share of the running mean of squares that a step keeps
+    )
     clip: AboveZero | None = 1.0  # bound on the gradient; null for none
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
         "norm"  # the bound is on the whole gradient's norm, or on each entry
+    )
+    mean_over: Annotated[Literal["steps", "rows"], Needs("task.structure", besides=("N->1",))] = (
+        "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
     )
     forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
     forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
@@ -53,8 +60,15 @@ class TrainSettings:
     decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = (
         0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
     )
+    decay_window: Annotated[Count, Needs("schedule", values=("plateau",))] = (
+        0  # schedule=plateau: no better means worse than each of so many evaluations before; 0: no better than the best one
+    )
+    decay_after: Annotated[Count, Needs("schedule", values=("plateau",))] = (
+        0  # schedule=plateau: evaluations before the first after which the rate may fall
+    )
     eval_every: Positive = 200  # steps between evaluations
     log_every: Positive = 50  # steps between logged rows
+    select: Literal["best", "last"] = "best"  # evaluation whose weights are tested: the best one, or the last one
     patience: Count = 0  # evaluations without a better score before training ends; 0 waits for ever
     beam: Positive = 1  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
     length_penalty: Annotated[AtLeastZero, Needs("beam", least=2)] = (

@@ -71,6 +71,11 @@ TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.forcing_end": (WRITES, 0.5),
     "train.warmup": ([], 6),
     "train.decay": (["train.schedule=plateau", "train.learning_rate=1"], 0.1),
+    "train.decay_window": (["train.schedule=plateau", "train.learning_rate=1", "train.steps=40"], 1),
+    "train.decay_after": (["train.schedule=plateau", "train.learning_rate=1"], 3),
+    "train.select": (["train.learning_rate=1", "train.steps=40"], "last"),
+    "train.averaging": (["train.optimizer=rmsprop"], 0.5),
+    "train.mean_over": ([*CARRIES, "train.optimizer=sgd"], "rows"),
     "train.patience": (["train.learning_rate=1"], 1),
     "train.beam": ([*WRITES, "train.steps=40", "train.learning_rate=0.01"], 4),
     "train.length_penalty": ([*WRITES, "train.beam=4", "train.steps=40", "train.learning_rate=0.01"], 2.0),
@@ -297,6 +302,7 @@ UNMET: dict[str, list[str]] = {
     "NFG=false": ["model=lstm", "model.NFG=true"],
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
+    "kind=plain": WRITES,
     "beam of at least 2": WRITES,
 }
 

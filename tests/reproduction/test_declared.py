@@ -87,6 +87,18 @@ def test_rungs_take_quirks_away_one_by_one(tmp_path):
     assert "task.marks=anywhere" in rungs[0].words and "task.marks=anywhere" not in rungs[1].words
 
 
+def test_a_quirk_may_differ_by_column_and_is_then_of_no_other(tmp_path):
+    quirks = {**GRID["rows"]["adding"]["quirks"], "wide": {"words": {"gru": "model.hidden_size=5"}, "says": "wider"}}
+    ladder = {"columns": ["lstm", "gru"], "first": "ours", "last": "published"}
+    table = load_declaration(str(write(tmp_path / "t", edited(quirks=quirks, ladder=ladder))))
+    lstm, gru = table.rungs("adding")
+    assert [cell.quirks for cell in lstm] == [("anywhere", "value"), ("value",), ()]
+    assert [cell.quirks for cell in gru] == [("anywhere", "value", "wide"), ("value", "wide"), ("wide",), ()]
+    assert "model.hidden_size=5" in gru[0].words and "model.hidden_size=5" not in gru[-1].words
+    called = load_declaration(str(write(tmp_path / "u", edited(quirks=quirks, ladder={**ladder, "last": "other"}))))
+    assert called.digest("adding") == table.digest("adding"), "what the ends of a ladder are called is not declared"
+
+
 def test_smoke_is_two_steps_and_one_seed(tmp_path):
     cell = load_declaration(str(write(tmp_path / "t"))).cell("adding", "gru", "smoke")
     assert cell_settings(cell.words).train.steps == 2 and cell.seeds.looks == [1]
@@ -209,6 +221,12 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         (GRID, tried("some", "model.hidden_size=4"), "differs.kind"),
         (GRID, tried("unknown", *(f"model.hidden_size={size}" for size in (5, 6, 7))), "has none of what was tried"),
         (GRID, tried("unknown", *(f"seed={size}" for size in (4, 5, 6))), "words of a cell are task="),
+        (edited(quirks={"x": {"words": {"lstn": []}, "says": "x"}}), REPORTED, "rows.adding: no column 'lstn'"),
+        (
+            GRID,
+            {**REPORTED, "values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "selection": "best"}]}},
+            "selection",
+        ),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),

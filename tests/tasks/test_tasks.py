@@ -65,10 +65,19 @@ FORMS = [  # what the laws are held against besides
     *(("timing", {"form": form, "delays": 3}) for form in ("measure", "spikes", "cos", "triangle", "rectangle")),
     ("embedded_reber", {"form": "continual", "windows": 20, "window": 30, "streams": 40}),
     ("associative_recall", {"filler": "random", "power": 1.0}),
-    *(("formal_language", {"language": name}) for name in ("modular_arithmetic", "dyck", "anbn")),
+    *(
+        ("formal_language", {"language": name})
+        for name in ("modular_arithmetic", "dyck", "anbn", "even_pairs", "cycle_navigation")
+    ),
+    *(
+        ("formal_language", {"language": name, "answer": "blank", "lengths": "batch"})
+        for name in ("parity", "cycle_navigation")
+    ),
     ("formal_language", {"language": "anbncn", "test_longest": 30}),
+    ("arithmetic", {"end_mark": True}),
     ("sequential_digits", {"order": "permuted"}),
     ("sequential_digits", {"pool": 2}),
+    ("sequential_digits", {"scale": "standard"}),
     *TEXT_FORMS,
 ]
 KINDS = {Tokens: torch.int64, Reals: torch.float32, Bits: torch.float32}
@@ -554,17 +563,21 @@ def test_continual_reber_goes_on_without_a_mark():
     assert not same(first, second) and same(first, task.batch("train", 0, 6, 0))
 
 
-def test_arithmetic_is_right_and_asked_after_the_equals_sign():
-    task = load("arithmetic", digits=8, distractors=3)
+@pytest.mark.parametrize("end_mark, kinds", [(False, 39), (True, 40)])
+def test_arithmetic_is_right_and_asked_after_the_equals_sign(end_mark: bool, kinds: int):
+    task = load("arithmetic", digits=8, distractors=3, end_mark=end_mark)
+    assert task.inputs.size == task.targets.size == kinds
     batch = task.batch("train", 0, 1000, 0)
-    symbols, longest, minus, gaps = "0123456789+-=abcdefghijklmnopqrstuvwxyz", 0, 0, Counter()
+    symbols, longest, minus, gaps = "0123456789+-=abcdefghijklmnopqrstuvwxyz.", 0, 0, Counter()
     for row, target, length, scored in zip(batch.inputs, batch.targets, batch.lengths.tolist(), batch.scored, strict=True):
         text = text_of(symbols, row, length) + symbols[target[length - 1]]
         question, answer = text.split("=")
+        assert text_of(symbols, target[scored]) == answer and answer.endswith(".") == end_mark
+        answer = answer.rstrip(".")
         plain = re.sub("[a-z]", "", question)
         first, sign, second = re.fullmatch(r"(-?\d+)([+-])(\d+)", plain).groups()
         assert int(answer) == int(first) + int(sign + second) and str(int(answer)) == answer
-        assert text_of(symbols, target[scored]) == answer and scored.nonzero().flatten()[0] == len(question)
+        assert scored.nonzero().flatten()[0] == len(question)
         gaps.update(len(found) for found in re.findall("[^a-z]([a-z]*)", question))
         longest, minus = max(longest, len(second)), minus + first.startswith("-")
     assert longest == 8 and 400 < minus < 600 and set(gaps) == {0, 1, 2, 3}
@@ -620,6 +633,17 @@ def test_formal_languages_say_what_may_come():
     _, batch = first("parity")
     for row, target, length in zip(batch.inputs, batch.targets, batch.lengths, strict=True):
         assert target[length - 1] == row[:length].sum() % 2
+    _, batch = first("even_pairs")
+    for row, target, length in zip(batch.inputs, batch.targets, batch.lengths, strict=True):
+        text = text_of("01", row, int(length))
+        assert target[length - 1] == sum(text[at : at + 2] in ("01", "10") for at in range(len(text))) % 2
+    _, batch = first("cycle_navigation")
+    for row, target, length in zip(batch.inputs, batch.targets, batch.lengths, strict=True):
+        place = 0
+        for move in text_of("<=>", row, int(length)):
+            place = (place + {"<": 4, "=": 0, ">": 1}[move]) % 5
+        assert target[length - 1] == place
+    assert set(batch.targets[batch.scored].tolist()) == set(range(5))
     _, batch = first("modular_arithmetic")
     for row, target, length in zip(batch.inputs, batch.targets, batch.lengths.tolist(), strict=True):
         assert target[length - 1] == eval(text_of("01234+-*", row, length)) % 5 and length % 2  # noqa: S307
@@ -649,15 +673,40 @@ def test_formal_languages_say_what_may_come():
     assert test.lengths.min() >= 40 and test.lengths.max() > 400
 
 
+@pytest.mark.parametrize("language", ["parity", "modular_arithmetic", "even_pairs", "cycle_navigation"])
+def test_a_blank_symbol_asks_for_what_the_last_one_asks_for(language: str):
+    """The same strings with a symbol more, at which alone the answer is wanted."""
+    last, blank = (load("formal_language", language=language, answer=answer, longest=9) for answer in ("last", "blank"))
+    one, other = (task.batch("train", 0, 60, 0) for task in (last, blank))
+    assert torch.equal(other.lengths, one.lengths + 1) and other.inputs.max() == last.inputs.size == blank.inputs.size - 1
+    assert torch.equal(other.targets[other.scored], one.targets[one.scored])
+    for row, length in enumerate(one.lengths.tolist()):
+        assert other.inputs[row, length] == last.inputs.size and other.scored[row].nonzero().item() == length
+        assert torch.equal(other.inputs[row, :length], one.inputs[row, :length])
+
+
+def test_one_length_a_batch_in_training_only():
+    task = load("formal_language", lengths="batch", longest=30)
+    drawn = [task.batch("train", index, 20, 0).lengths.unique().tolist() for index in range(40)]
+    assert all(len(lengths) == 1 for lengths in drawn) and len({length for (length,) in drawn}) > 10
+    assert len(task.batch("validation", 0, 100, 0).lengths.unique()) > 10
+
+
 def counted(repeats: int) -> list[str]:
     return ["a"] + ["ab"] * repeats + ["b"] * (repeats - 1) + ["c"] * repeats + ["T"]
 
 
 def test_formal_language_floors_by_hand():
-    def floor(language: str, shortest: int, longest: int) -> float:
-        return load("formal_language", language=language, test_shortest=shortest, test_longest=longest).floor
+    def floor(language: str, shortest: int, longest: int, **more) -> float:
+        return load("formal_language", language=language, test_shortest=shortest, test_longest=longest, **more).floor
 
     assert floor("parity", 2, 9) == 0.5 and floor("dyck", 6, 6) == 1 / 5 and floor("anbn", 2, 5) == 0.5
+    assert floor("even_pairs", 2, 9) == 0.5 and floor("even_pairs", 1, 2) == 0.75 and floor("cycle_navigation", 1, 1) == 1
+    # two moves: given the last one, each of three places; three moves: two ways of nine to two of five places, three to one
+    assert floor("cycle_navigation", 2, 2) == pytest.approx(1 / 3) and floor("cycle_navigation", 3, 3) == pytest.approx(1 / 3)
+    assert floor("cycle_navigation", 41, 500) == pytest.approx(0.2)
+    assert floor("parity", 1, 1, answer="blank") == 0.5 and floor("even_pairs", 1, 1, answer="blank") == 1
+    assert floor("cycle_navigation", 1, 1, answer="blank") == pytest.approx(1 / 3)
     # two digits: after d + or - the value is uniform given the last digit, after * it is 0 where that is 0
     tosses = [(eval(f"{a}{s}{b}") % 5, b) for a in range(5) for b in range(5) for s in "+-*"]  # noqa: S307
     best = sum(max(sum(v == value and d == digit for v, d in tosses) for value in range(5)) for digit in range(5))
@@ -709,6 +758,27 @@ def test_the_permutation_is_part_of_the_version():
 
 
 PERMUTED = "55 51 39 49 9 50 46 53 8 54 47 29 60 41 59 13"  # the first pixels of version 1
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_standard_pixels_have_mean_0_and_deviation_1(pool: int):
+    standard = load("sequential_digits", scale="standard", pool=pool)
+    plain = load("sequential_digits", pool=pool)
+    for task in (standard, plain):
+        task.prepare()
+    batch = standard.batch("train", 0, 1297, 0)
+    assert batch.inputs.mean().item() == pytest.approx(0, abs=1e-5)
+    assert batch.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    inputs = plain.batch("train", 0, 1297, 0).inputs
+    torch.testing.assert_close(batch.inputs, (inputs - inputs.mean()) / inputs.std(correction=0))
+
+
+def test_digits_that_hold_nothing_out_are_validated_on_the_test_split():
+    task = load("sequential_digits", validation="test")
+    task.prepare()
+    assert [task.batches(split, 1) for split in SPLITS] == [1547, 250, 250]
+    one, other = (task.batch(split, 0, 250, 0) for split in ("validation", "test"))
+    assert torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
 
 
 def test_sequential_digits_without_the_package(monkeypatch: pytest.MonkeyPatch):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from rnnbench.config.compose import compose_jobs
+from rnnbench.groups import TrainSettings
 from rnnbench.run.execute import execute
 from rnnbench.run.journal import SilentRecorder
 from rnnbench.run.load import load_run
 from rnnbench.run.plan import make_network, make_task
 from rnnbench.training.learner import Learner
+from rnnbench.training.selection import Selection
 from rnnbench.training.trainer import train
 from tests.run.test_run import TINY, only
 
@@ -100,6 +103,73 @@ def test_warm_up_and_plateau():
     rates = {row["step"]: row["train/learning_rate"] for row in rows}
     assert rates[20] == rates[40] == 1e-30
     assert rates[60] == pytest.approx(1e-31)
+
+
+RULES = {  # headlines of evaluations, lower better, and how often the rate has fallen after each
+    "no better than the best": ({}, [5, 4, 4.5, 4.5, 3, 3], [0, 0, 1, 2, 2, 3]),
+    "no better than the best, after 3": ({"decay_after": 3}, [5, 4, 4.5, 4.5, 3, 3], [0, 0, 0, 1, 1, 2]),
+    "worse than the last 3": ({"decay_window": 3}, [5, 6, 5.5, 5.8, 6.1, 6.1, 6.2], [0, 1, 1, 1, 2, 2, 3]),
+    "worse than the last 3, after 5": ({"decay_window": 3, "decay_after": 5}, [5, 6, 5.5, 5.8, 6.1, 6.2], [0, 0, 0, 0, 0, 1]),
+    "constant": ({"schedule": "constant"}, [5, 6, 7, 8], [0, 0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("rule", RULES)
+def test_when_the_learning_rate_falls(rule, direction):
+    how, headlines, fallen = RULES[rule]
+    task = SimpleNamespace(headline="x", direction=direction, solved=lambda scores: False)
+    selection = Selection(task, TrainSettings(**{"schedule": "plateau", **how}))
+    found = []
+    for step, headline in enumerate(headlines):
+        selection.consider(step, 0.0, {"x": headline if direction == "min" else -headline}, {})
+        found.append(selection.reductions)
+    assert found == fallen
+
+
+def test_the_rule_of_bai_2018_is_that_of_their_loop():
+    """`if ep > 10 and vloss > max(vloss_list[-3:]): lr /= 10` of their poly_music/music_test.py, over random losses."""
+    drawn, task = random.Random(0), SimpleNamespace(headline="x", direction="min", solved=lambda scores: False)
+    selection = Selection(task, TrainSettings(schedule="plateau", decay_window=3, decay_after=10))
+    past, fallen = [], 0
+    for epoch in range(1, 101):
+        loss = drawn.random()
+        fallen += epoch > 10 and loss > max(past[-3:])
+        past.append(loss)
+        selection.consider(epoch, 0.0, {"x": loss}, {})
+        assert selection.reductions == fallen
+    assert fallen > 5
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("select, kept", [("best", 1), ("last", 4)])
+def test_which_evaluation_is_tested(select, kept, direction):
+    task = SimpleNamespace(headline="x", direction=direction, solved=lambda scores: False)
+    selection = Selection(task, TrainSettings(select=select, patience=3))
+    headlines = [5, 3, 4, 4, 6]
+    for step, headline in enumerate(headlines):
+        selection.consider(step, 0.0, {"x": headline if direction == "min" else -headline}, {"w": torch.tensor(step)})
+        assert selection.stopped == (step == 4), "patience counts from the best one, whichever is kept"
+    assert selection.best["step"] == selection.best["weights"]["w"] == kept
+
+
+@pytest.mark.parametrize("mean_over", ["steps", "rows"])
+def test_what_the_loss_is_averaged_over(mean_over):
+    words = ["task=copy_memory", "task.delay=3", "task.symbols=2", "task.shortest=1", "task.sequences=8", "train.batch_size=4"]
+    words += ["train.optimizer=sgd", "train.clip=null", "train.steps=1", "train.eval_every=1", "train.learning_rate=1"]
+    (job,) = compose_jobs(
+        [*words, "model=rnn", "model.hidden_size=3", "tracker=none", f"train.mean_over={mean_over}"], sweep=False
+    )
+    task = make_task(job)
+    torch.manual_seed(0)
+    made = Learner(make_network(job, task), task, SilentRecorder(), 0, job.train)
+    before = [parameter.detach().clone() for parameter in made.network.parameters()]
+    batch = task.batch("train", 0, 4, 0)
+    total, count = task.loss(made.network(batch)[0], batch)
+    gradients = torch.autograd.grad(total / (count if mean_over == "steps" else 4), list(made.network.parameters()))
+    train(made)
+    for parameter, start, gradient in zip(made.network.parameters(), before, gradients, strict=True):
+        torch.testing.assert_close(parameter.detach(), start - gradient)
 
 
 def test_patience_and_solved_end_training():

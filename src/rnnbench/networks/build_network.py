@@ -27,7 +27,8 @@ def build_network(
     """
     network: TrainableNetwork
     if settings.kind == "plain":
-        network = Network(task, build_core, settings.embedding, settings.read, settings.dropout, settings.tied)
+        how = (settings.embedding, settings.read, settings.dropout, settings.tied, settings.rectified)
+        network = Network(task, build_core, *how)
     else:
         network = EncoderDecoder(
             task, build_core, build_writer, settings.embedding, settings.dropout, settings.tied, settings.attention

@@ -24,11 +24,22 @@ class Network(TrainableNetwork):
     """A core between a codec and a linear read-out.
 
     Where the task answers once, the read-out sees one summary of the row: `last`, what each direction had when it had read
-    the whole row, or the `mean` or `max` over the valid steps. Where every step is answered, it sees every step.
+    the whole row, or the `mean` or `max` over the valid steps. Where every step is answered, it sees every step. `rectified`
+    puts a relu before it (the code of Deletang et al. 2023, arXiv:2207.02098).
     """
 
-    def __init__(self, task: Task, build_core: Callable[[int], Stack], embedding: int, read: str, dropout: float, tied: bool):
+    def __init__(
+        self,
+        task: Task,
+        build_core: Callable[[int], Stack],
+        embedding: int,
+        read: str,
+        dropout: float,
+        tied: bool,
+        rectified: bool = False,
+    ):
         super().__init__()
+        self.rectified = rectified
         self.once, self.read, self.dropout = task.structure == "N->1", read, dropout
         self.codec = Codec(task.inputs, embedding)
         self.source = Codec(task.source, embedding, self.codec.size) if task.source else None
@@ -45,7 +56,11 @@ class Network(TrainableNetwork):
         y, state = self.core(x, state, batch.lengths)
         if self.once:
             y = self.summary(y, batch.lengths).unsqueeze(1)
-        return self.readout(self._drop(y)), state
+        return self.answer(self._drop(y)), state
+
+    def answer(self, y: Tensor) -> Tensor:
+        """The outputs from what the core made, (..., D) to (..., size of the target stream)."""
+        return self.readout(torch.relu(y) if self.rectified else y)
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.dropout, self.training)
@@ -83,4 +98,4 @@ class Network(TrainableNetwork):
     def step(self, symbols: Tensor, memory: State) -> tuple[Tensor, State]:
         """(outputs (B, size of the target stream) after `symbols` (B,) or (B, D), memory); causal cores only."""
         y, memory = self.core(self.codec(symbols.unsqueeze(1), self.readout.weight.dtype), memory)
-        return self.readout(y[:, 0]), memory
+        return self.answer(y[:, 0]), memory

@@ -2,8 +2,8 @@
 
     rows x columns -> cells      what is run: words of a command line, seeds, what a run costs; at a scale of the row
     contrasts                    what is asked of the columns of a row: which is more, or that two are the same
-    quirks                       of the published setting against the fair one; a ladder takes them away one by one
-    sources, values              what was reported, by whom, under which setting, by which estimator
+    quirks                       departures from a row's own setting; a ladder takes them away one by one
+    sources, values              what was reported, by whom, under which setting, by which estimator, of which evaluation
 
 `paper` is the source's own setting, `laptop` a reduction that the row names; `smoke` is made of either: two steps, one seed.
 The digest of a row stands beside each of its verdicts, so that a margin or a rule that is moved afterwards is seen. Torch is
@@ -42,7 +42,7 @@ class CellSpec:
     row: str
     column: str
     scale: str
-    quirks: tuple[str, ...]  # those of the published setting that are in; none in the fair one
+    quirks: tuple[str, ...]  # those that are in; none in the row's own setting
     words: tuple[str, ...]
     seeds: Seeds
     minutes: float | None
@@ -79,9 +79,10 @@ class Declaration:
         about = self.grid.rows[row]
         smoke = scale == "smoke"
         at = about.scales[self.scales(row)[-1 if smoke else self.scales(row).index(scale)]]  # type: ignore[index]
-        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ()), *at.words]
+        words = [*about.words, *self.columns(row)[column].words, *about.cells.get(column, ())]
+        words += [*at.words, *at.cells.get(column, ())]
         for quirk in quirks:
-            words += about.quirks[quirk].words
+            words += about.quirks[quirk].words_of(column) or ()
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
         seeds = Seeds(first=1) if smoke else at.seeds
         return CellSpec(
@@ -89,23 +90,25 @@ class Declaration:
         )
 
     def cells(self, row: str, scale: str) -> list[CellSpec]:
-        """The fair cells of a row."""
+        """The cells of a row without any quirk."""
         return [self.cell(row, column, scale) for column in self.columns(row)]
 
     def rungs(self, row: str) -> Iterator[list[CellSpec]]:
-        """Of each column with a ladder: its cells from the published setting, with every quirk, to the fair one, with none."""
+        """Of each column with a ladder: its cells from the setting with every quirk of that column to the one with none."""
         about = self.grid.rows[row]
         if about.ladder:
-            names = list(about.quirks)
             for column in about.ladder.columns:
+                names = [name for name, quirk in about.quirks.items() if quirk.words_of(column) is not None]
                 yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
 
     def digest(self, row: str) -> str:
         """Eight digits that change with what a row declares (settings, margins, looks, level, contrasts) and with RULES."""
         columns = {name: column.words for name, column in self.columns(row).items()}
-        costs = {"scales": {"__all__": {"minutes"}}, "title": True, "priority": True}
-        about = self.grid.rows[row].model_dump(exclude=costs)  # type: ignore[arg-type]
-        return digest([RULES, self.grid.level, columns, about])[:8]
+        about = self.grid.rows[row]
+        scales = {name: {"minutes", *(() if scale.cells else ("cells",))} for name, scale in about.scales.items()}
+        left_out = {"scales": scales, "title": True, "priority": True, "ladder": {"first", "last"}}
+        declared = about.model_dump(exclude=left_out)  # type: ignore[arg-type]
+        return digest([RULES, self.grid.level, columns, declared])[:8]
 
     def family(self, row: str) -> list[str]:
         """The rows whose contrasts are one family with those of `row`: those of its claim, else itself."""
@@ -177,7 +180,9 @@ def _check(table: Declaration) -> None:
                 if not word.startswith(DECLARABLE):
                     raise BadOption(f"{path}: {cell.name}: {word}: words of a cell are {', '.join(DECLARABLE)}")
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
-        for column in (*row.cells, *minutes, *(row.ladder.columns if row.ladder else ())):
+        quirks = [column for quirk in row.quirks.values() if isinstance(quirk.words, dict) for column in quirk.words]
+        scaled = [column for scale in row.scales.values() for column in scale.cells]
+        for column in (*row.cells, *scaled, *minutes, *quirks, *(row.ladder.columns if row.ladder else ())):
             if column not in columns:
                 raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
         if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:

@@ -111,6 +111,7 @@ class Seeds(GridPart):
 
 class Scale(GridPart):
     words: Words = ()
+    cells: dict[str, Words] = {}  # by column, after all others
     seeds: Seeds = Seeds()
     minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
@@ -125,13 +126,23 @@ class Scale(GridPart):
 
 
 class Quirk(GridPart):
-    words: Words = ()
+    """A departure from the cells of a row; `words` by column where they differ, and then of no other column."""
+
+    words: Words | dict[str, Words] = ()
     says: str
+
+    def words_of(self, column: str) -> tuple[str, ...] | None:
+        """The words that it adds to a cell of `column`; None where it is none of that column."""
+        return self.words.get(column) if isinstance(self.words, dict) else self.words
 
 
 class Ladder(GridPart):
+    """Quirks taken away one by one: from a setting with all of them to the row's own, with none."""
+
     columns: tuple[str, ...]
     scale: Literal["paper", "laptop"] = "laptop"
+    first: str = "published"  # what the setting with every quirk is called
+    last: str = "fair"  # and the row's own
 
 
 class Contrast(GridPart):
@@ -243,6 +254,7 @@ class Reported(GridPart):
     at: str
     sure: Literal["seen", "secondary"]
     estimator: Literal["single", "mean", "best", "unknown"]
+    selection: Literal["last", "best validation", "best test", "unknown"] = "unknown"  # which evaluation of a run is its value
     setting: str = ""
     seeds: int | None = Field(None, ge=1)
     sd: float | None = Field(None, ge=0)

@@ -24,15 +24,17 @@ NOTE = "change: against the rung above, with its 95 % interval. best seed: of al
 
 
 def ladder_tables(results: Results, rows: Sequence[str] | None = None) -> Iterator[Table]:
-    """From the published setting to the fair one, a quirk less each rung, and what each costs or gains."""
+    """From the setting with every quirk to the one with none, a quirk less each rung, and what each costs or gains."""
     for row, ladders in results.ladders.items():
         if rows and row not in rows:
             continue
         about = results.table.grid.rows[row]
-        names = ["published", *(f"without {name}" for name in about.quirks)]
-        names[-1] = "fair"
-        quirks = ["every quirk", *(quirk.says for quirk in about.quirks.values())]
         for rungs in ladders:
+            assert about.ladder is not None  # else there are no rungs
+            taken = rungs[0].cell.runs.cell.quirks
+            names = [about.ladder.first, *(f"without {name}" for name in taken)]
+            names[-1] = about.ladder.last
+            quirks = ["every quirk", *(about.quirks[name].says for name in taken)]
             lines = [_rung_line(*line) for line in zip(rungs, names, quirks, strict=True)]
             cell = rungs[0].cell.runs.cell
             column = results.table.columns(row)[cell.column].title or cell.column

@@ -23,7 +23,7 @@ CELLS = (
     Column("floor", ("floor", "against_floor"), left=True, spare=2),
     Column("solved", ("solved", "solved_of"), left=True, spare=3),
     Column("#", ("rank",), spare=4),
-    Column("reported", ("reported", "source", "sure", "theirs", "ours_by_theirs"), left=True),
+    Column("reported", ("reported", "source", "sure", "theirs", "selection", "ours_by_theirs"), left=True),
     Column("verdict", ("verdict", "why", "own_choice"), left=True, words=True),
     Column("m* (margin)", ("least_margin", "margin", "apart", "apart_low", "apart_high"), left=True, spare=1),
     Column("parameters", ("parameters",), spare=5),
@@ -39,6 +39,7 @@ NOTES = (
     "contrasts do not: where the two disagree, the contrast counts.",
 )
 VALUE_NOTES = (
+    "reported: the value, then its estimator (of runs), then which evaluation of a run it is of, where that is known.",
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
     "what the source's estimator would give of our runs. compatible: neither, and the printed value inside of that. open: "
@@ -119,15 +120,16 @@ def _reported_cells(cell: CellResult, reported: ReportedResult | None, margin: f
     """What was reported, the verdict, and the least margin at which it would be reproduced."""
     if reported is None:
         word = "" if cell.runs.records else "missing"
-        return Cell("", (None,) * 5), Cell(word, (word, "", None)), Cell("", (None,) * 5)
+        return Cell("", (None,) * 6), Cell(word, (word, "", None)), Cell("", (None,) * 5)
     about, verdict, test = reported.about, reported.verdict, reported.test
     by = f", ours {format_number(test.ours)} by {test.estimator}" if test and test.estimator not in ("mean", "share") else ""
     printed = f" (printed as {about.printed})" if about.printed else ""
-    words = f"{format_number(about.value)}{printed} {about.estimator}{MARKS[about.sure]}{by}"
+    selection = f", {about.selection}" if about.selection != "unknown" else ""
+    words = f"{format_number(about.value)}{printed} {about.estimator}{selection}{MARKS[about.sure]}{by}"
     source, ours = f"{about.source}, {about.at}", test.ours if test else None
     least = (test.least_margin, margin, test.apart.value, test.apart.low, test.apart.high) if test else (None,) * 5
     return (
-        Cell(words, (about.value, source, about.sure, about.estimator, ours)),
+        Cell(words, (about.value, source, about.sure, about.estimator, about.selection, ours)),
         Cell(
             verdict.word + (f": {verdict.why}" if verdict.why else ""),
             (verdict.word, verdict.why, int(reported.own_choice)),

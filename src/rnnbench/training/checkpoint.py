@@ -19,6 +19,7 @@ KEPT = {
     "stopped": "selection.stopped",
     "best": "selection.best",
     "stale": "selection.stale",
+    "past": "selection.past",
     "reductions": "selection.reductions",
     "solved_step": "selection.solved_step",
     "seconds_to_solved": "selection.seconds_to_solved",
@@ -59,9 +60,11 @@ def kept_values(learner: nn.Module) -> dict[str, object]:
 
 
 def restore_values(learner: nn.Module, kept: Mapping[str, object]) -> None:
+    """Gives the learner what `kept_values` took of one; a checkpoint of version 0.1 lacks `past`, which no run needed then."""
     for name, place in KEPT.items():
         part, _, attribute = place.rpartition(".")
-        setattr(attrgetter(part)(learner) if part else learner, attribute, kept[name])
+        if name in kept or name != "past":
+            setattr(attrgetter(part)(learner) if part else learner, attribute, kept[name])
 
 
 def device_part(state: State | None, window: Window, work: list[int], device: torch.device) -> DevicePart:

@@ -113,6 +113,8 @@ class Learner(lightning.LightningModule):
         count = self.devices.sum(count)
         self.measures.add_loss(total.detach() / count)
         self.clock.count(batch)
+        if self.options.mean_over == "rows":
+            count = self.devices.sum(count.new_tensor(len(batch.scored)))
         return total * self.trainer.world_size / count  # gradients are averaged over devices
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:

@@ -18,6 +18,6 @@ def make_optimizer(parameters: Iterable[torch.nn.Parameter], options: TrainSetti
         case "adamw":
             return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, rate, alpha=0.9, momentum=options.momentum, weight_decay=decay, foreach=True)
+            return torch.optim.RMSprop(parameters, rate, options.averaging, 1e-8, decay, options.momentum, foreach=True)
         case _:
             return torch.optim.SGD(parameters, rate, momentum=options.momentum, weight_decay=decay, fused=True)

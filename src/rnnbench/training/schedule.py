@@ -8,7 +8,7 @@ from ..groups import TrainSettings
 
 
 def learning_rate(options: TrainSettings, step: int, reductions: int) -> float:
-    """The learning rate of the step after `step` steps; `reductions` counts evaluations without a better score."""
+    """The learning rate of the step after `step` steps; `reductions` counts the evaluations that lowered it (plateau)."""
     if step < options.warmup:
         return options.learning_rate * (step + 1) / options.warmup
     done = (step - options.warmup) / max(1, options.steps - options.warmup)
