@@ -144,7 +144,7 @@ BAD = {
     ),
     "no words": (
         {"train": {"text": ["a", "  ", "b", ""], "label": [0, 1, 0, 1]}, "test": {"text": ["a"], "label": [1]}},
-        "texts without a word, the first in row",
+        "split 'train' row 2: a text without a word, one of 2",
     ),
     "no UTF-8": (
         {
@@ -180,12 +180,12 @@ def test_bad_data_are_refused_before_training(data: Path, case: str, capfd):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,label\ngood,1\n\xff\xfe,0\n", "it is not UTF-8"),
+        ("a.csv", b"text,label\ngood,1\n\xff\xfe,0\n", "is not UTF-8: line 3 has the byte 0xff; save it as UTF-8"),
         ("a.csv", b"body,stars\ngood,1\n", "no column 'text'; there are: body, stars"),
         ("a.csv", b"", "cannot be read"),
         ("a.csv", b"text,label\n", "has no rows"),
         ("a.json", b'[{"text": "good"', "cannot be read"),
-        ("a.jsonl", b'{"text": "\xe9", "label": 1}', "it is not UTF-8"),
+        ("a.jsonl", b'{"text": "\xe9", "label": 1}', "is not UTF-8: line 1 has the byte 0xe9"),
         ("a.parquet", b"no parquet at all", "cannot be read"),
         ("a.xlsx", b"", "a file of an unknown kind; allowed: .csv, .tsv, .json, .jsonl, .parquet"),
         (None, b"", "there is no such file"),
@@ -324,7 +324,7 @@ def test_perplexity_is_exp_of_nats_a_word(tmp_path: Path):
 def test_word_lm_refuses_in_one_line(tmp_path: Path):
     assert "did you mean 'wikitext2'" in refusal(made, "word_lm", text="wikitext")
     (tmp_path / "latin").write_bytes(b"d\xe9j\xe0 vu\n" * 100)
-    assert "cannot be read as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
+    assert "is not UTF-8: line 1 has the byte 0xe9" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
     assert "held_out=0.05 of them are none" in refusal(word_file, tmp_path, ["a"] * 5)
     assert "10 words for validation; window=35 needs at least 36" in refusal(word_file, tmp_path, ["a"] * 100)
 
