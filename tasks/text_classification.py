@@ -39,7 +39,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, read_split, splits, table_digest
+from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, check_text, read_split, splits, table_digest
 from rnnbench.data.own_files import FILES, file_table, place
 from rnnbench.options import Positive, Share
 
@@ -173,14 +173,12 @@ def _plain(rows: pyarrow.Table, where: str) -> pyarrow.Table:
     from pyarrow import types
 
     text, label = rows.column_names
-    kinds = [rows.column(number).type for number in (0, 1)]
-    kinds = [kind.value_type if types.is_dictionary(kind) else kind for kind in kinds]
-    if not (types.is_string(kinds[0]) or types.is_large_string(kinds[0])):
-        raise DataError(f"{where}: column {text!r} holds {kinds[0]}; allowed: text")
-    if types.is_integer(kinds[1]):
-        kind = pyarrow.int64()
-    elif types.is_string(kinds[1]) or types.is_large_string(kinds[1]) or types.is_boolean(kinds[1]):
-        kind = pyarrow.string()
-    else:
-        raise DataError(f"{where}: column {label!r} holds {kinds[1]}; allowed: whole numbers or text")
-    return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
+    check_text(rows, where, [text])
+    kind = pyarrow.string()
+    if not types.is_boolean(rows.column(1).type):
+        check_text(rows, where, [label], numbers=True)
+        kind = pyarrow.int64() if types.is_integer(rows.column(1).type) else kind
+    try:
+        return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
+    except pyarrow.ArrowInvalid:
+        raise DataError(f"{where}: column {label!r} has a whole number of more than 64 bits; write it as text") from None

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
 from rnnbench.data.own_files import text_file
 from rnnbench.data.text import characters, need
 from rnnbench.options import AtLeastZero, Positive
@@ -104,6 +104,8 @@ class Translation(Task):
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
             tables = {split: read_split(self.hub, split, self.columns) for split in SPLITS}
+            for split, rows in tables.items():
+                check_text(rows, f"{self.hub}: split {split!r}", self.columns, numbers=True)
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,

@@ -125,10 +125,13 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> pyarrow.Table:
                     f"{path} is a file of {path.stat().st_size:,} bytes with more than {most:,} bytes of data in {columns}; "
                     f"allowed: {MOST_GROWTH} times its size, at least {LEAST_BOUND:,}"
                 )
-            schema = pyarrow.schema([file.schema_arrow.field(column) for column in columns])
+            fields = [file.schema_arrow.field(column) for column in columns]
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet: {brief(str(error).splitlines()[0])}") from None
-    rows = pyarrow.Table.from_batches(batches) if batches else schema.empty_table()
+    if not batches:
+        kinds = [field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type for field in fields]
+        return pyarrow.schema(list(zip(columns, kinds, strict=True))).empty_table()
+    rows = pyarrow.Table.from_batches(batches)
     return rows.select(list(columns)).replace_schema_metadata(None)
 
 
@@ -171,6 +174,18 @@ def brief(text: str, most: int = 60) -> str:
     """`text` in one line, cut off after `most` characters."""
     line = " ".join(text[: 4 * most].split())
     return line if len(line) <= most and len(text) <= 4 * most else line[:most] + "…"
+
+
+def check_text(rows: pyarrow.Table, where: str, columns: Iterable[str], numbers: bool = False) -> None:
+    """DataError where one of the columns holds something else than text, or, with `numbers`, than text and whole numbers."""
+    from pyarrow import types
+
+    for column in columns:
+        kind = rows.schema.field(column).type
+        if not (types.is_string(kind) or types.is_large_string(kind) or (numbers and types.is_integer(kind))):
+            raise DataError(
+                f"{where}: column {column!r} holds {kind}; allowed: {'whole numbers or text' if numbers else 'text'}"
+            )
 
 
 def table_digest(*tables: pyarrow.Table) -> str:
