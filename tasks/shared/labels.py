@@ -118,8 +118,9 @@ def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
             f"the labels {brief(', '.join(map(repr, like)), 100)} differ in white space or case only, and are classes each"
         )
     trained = set(parts["train"].labels.tolist())
-    for number in sorted({label for part in parts.values() for label in part.labels.tolist()} - trained):
-        found.append(f"the label {brief(classes[number])!r} stands in no training text: nothing is trained for it")
+    if untrained := sorted({label for part in parts.values() for label in part.labels.tolist()} - trained):
+        names = brief(", ".join(repr(classes[number]) for number in untrained), 100)
+        found.append(f"no training text has the labels {names}: nothing is trained for them")
     seen = set(map(alike, parts["train"].texts))
     for split in ("validation", "test"):
         texts = parts[split].texts
