@@ -79,7 +79,7 @@ def numbered(
 ) -> tuple[list[str], dict[Split, numpy.ndarray]]:
     """(names of the classes, in order, and the labels of each split as their numbers, (texts,) int64).
 
-    Raises DataError, one line, for a label that is missing (-1), for one that training texts lack, unless `strangers`: then it
+    Raises DataError, one line, for a label that is missing (-1 or empty), for one that training texts lack, unless `strangers`: then it
     is a class that nothing is trained for, and for labels that are numbers in one split and text in another.
     """
     for split, values in labels.items():
@@ -87,6 +87,11 @@ def numbered(
             raise DataError(
                 f"{where(split, values.index(-1))}: split {split!r} has no label (-1) in {missing} of {len(values)} rows; "
                 "a class of yours that is called -1 must be text"
+            )
+        if blank := [value for value in values if isinstance(value, str) and not value.strip()]:
+            raise DataError(
+                f"{where(split, values.index(blank[0]))}: split {split!r} has no label in {len(blank)} of {len(values)} rows; "
+                "fill them in, or leave the rows out"
             )
         if isinstance(values[0], str) != isinstance(labels["train"][0], str):
             kinds = ["text" if isinstance(side[0], str) else "whole numbers" for side in (labels["train"], values)]

@@ -138,6 +138,10 @@ BAD = {
         {"train": {"text": ["a", "b"], "label": [0, 1]}, "test": {"text": ["a", "b"], "label": [-1, -1]}},
         "split 'test' has no label (-1) in 2 of 2 rows",
     ),
+    "empty labels": (
+        {"train": {"text": ["a", "b"], "label": ["x", "y"]}, "test": {"text": ["a", "b", "a"], "label": ["x", "", " "]}},
+        "split 'test' row 2: split 'test' has no label in 2 of 3 rows; fill them in",
+    ),
     "new class": (
         {"train": {"text": ["a", "b"], "label": ["x", "y"]}, "test": {"text": ["a"], "label": ["z"]}},
         "split 'test' has the label 'z', which no training text has",
