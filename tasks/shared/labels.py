@@ -79,8 +79,8 @@ def numbered(
 ) -> tuple[list[str], dict[Split, numpy.ndarray]]:
     """(names of the classes, in order, and the labels of each split as their numbers, (texts,) int64).
 
-    Raises DataError, one line, for a label that is missing (-1 or empty), for one that training texts lack, unless `strangers`: then it
-    is a class that nothing is trained for, and for labels that are numbers in one split and text in another.
+    Raises DataError, one line, for a label that is missing (-1 or empty), for one that training texts lack, unless `strangers`:
+    then it is a class that nothing is trained for, and for labels that are numbers in one split and text in another.
     """
     for split, values in labels.items():
         if missing := sum(value == -1 for value in values):
