@@ -19,6 +19,7 @@ from typing import Any
 import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
+from rnnbench.data.own_files import content_digest
 from rnnbench.data.text import read_vectors, torchtext_vectors
 
 
@@ -33,8 +34,7 @@ class Vectors:
 
     @functools.cached_property
     def sha256(self) -> str:
-        with open(Path(self.path).expanduser(), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_digest(Path(self.path).expanduser())
 
     def of(self, symbols: Sequence[str], width: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         """((symbols, width) float32, zeros where the file has no such word, and (symbols,) bool: whether it has).

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..config.compose import compose_jobs
+from ..console import say
 from ..options import BadOption
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def prepared_task(options: argparse.Namespace) -> Task:
         task.prepare()
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+    for line in task.notes:
+        say(line)
     return task
 
 
