@@ -7,7 +7,6 @@ colour (and, past the palette, one dash) throughout. Nothing of the machine's na
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
@@ -20,6 +19,7 @@ from ..store.run_folder import LogRow, RunFolder
 from .charts import Styles, task_charts
 from .comparison import tabulate
 from .curves import Logs
+from .drawing import drawing_script, page_policy
 from .formatting import format_duration, option_text
 from .grouping import ModelResults, TaskResults, flatten_options, group_runs
 from .render import to_html
@@ -62,7 +62,8 @@ def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
         notes=legend(section["table"] for section in sections),
         refusals=[shared_text(" ".join(refusal.split())) for refusal in (*refusals, *unread)],
         origins=origins(found),
-        script=_script(),
+        script=drawing_script(),
+        policy=page_policy,
     )
 
 
@@ -136,11 +137,3 @@ def origins(found: Sequence[TaskResults]) -> list[tuple[str, str]]:
             if value not in (None, "", []) and not PRIVATE.search(key):
                 values.setdefault(key, {})[shared_text(option_text(value))] = None
     return [(key.replace("_", " "), ", ".join(several)) for key, several in values.items()]
-
-
-@functools.cache
-def _script() -> str:
-    """Vega, Vega-Lite and vega-embed in one script, which never asks the network for anything."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")

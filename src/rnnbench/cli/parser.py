@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..console import say
 from ..options import BadOption, nearest
 from ..version import __version__
 
@@ -48,7 +49,7 @@ def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]
 
 
 def refuse(message: str) -> int:
-    print(f"rnnbench: {' '.join(message.split())}", file=sys.stderr)
+    say(f"rnnbench: {' '.join(message.split())}", sys.stderr)
     return BAD_INPUT
 
 

@@ -274,9 +274,9 @@ def complete_entry(folder: Path, make: Callable[[Path], None]) -> Path:
         raise DataError(
             f"cannot write the cache {cache_folder()}: {error.strerror}; set RNNBENCH_CACHE to another folder"
         ) from None
-    for other in folder.parent.glob(".part-*"):
+    for other in folder.parent.glob(f".part-{'[0-9a-f]' * 32}"):  # by the whole name: another may be somebody's
         with contextlib.suppress(OSError):  # another process may sweep at the same moment
-            if time.time() - other.stat().st_mtime > STALE:
+            if time.time() - other.lstat().st_mtime > STALE:  # of a link, rmtree removes nothing
                 shutil.rmtree(other)
     try:
         make(part)

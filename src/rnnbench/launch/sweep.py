@@ -14,6 +14,7 @@ from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.settings import Settings
+from ..console import say
 from ..options import BadOption
 from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
@@ -100,7 +101,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
         except RunFailed as error:
             if sweep or os.environ.get("HYDRA_FULL_ERROR"):
                 raise CompactHydraException(str(error)) from None
-            print(f"rnnbench: {error}", file=sys.stderr)
+            say(f"rnnbench: {error}", sys.stderr)
             sys.exit(1)
         return headline_score(record) if record else None
 
@@ -121,7 +122,7 @@ def execute_or_exit(settings: Settings) -> Record | None:
     try:
         return execute(settings)
     except Stopped as error:
-        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        say(f"rnnbench: {error}; the same command goes on from there", sys.stderr)
         if os.environ.get("SUBMITIT_EXECUTOR"):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)

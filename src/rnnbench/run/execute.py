@@ -26,7 +26,7 @@ from .build_record import result_text
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
-from .plan import plan_run
+from .plan import new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow, launched_rank
 from .tracked_run import mirrored_run, tracker_of
@@ -43,7 +43,8 @@ def execute(settings: Settings) -> Record | None:
     if launched_rank():  # not the first
         record = folder.record()
         if record is None:
-            _, place = trusted_checkpoint(folder, planned.id)
+            network, _ = new_network(planned.settings, planned.task)
+            _, place = trusted_checkpoint(folder, planned.id, network, planned.settings.train)
             follow(planned.settings, str(place) if place else None)
         return record
     try:
@@ -59,7 +60,7 @@ def execute(settings: Settings) -> Record | None:
         say(f"{name}  recorded before: {result_text(record)}")
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
             tracker = tracker_of(planned)
-            tracker.start(mirrored_run(planned), folder.rows())
+            tracker.start(mirrored_run(planned), folder.each_row())
             tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
         return record
     except Held as held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 import time
@@ -14,8 +15,11 @@ import torch
 from rnnbench.tasks.task import Task
 
 from ..console import say
-from ..store.run_folder import Log, RunFolder
+from ..groups import TrainSettings
+from ..networks.trainable import TrainableNetwork
+from ..store.run_folder import Log, RunFolder, checkpoint_step
 from ..tracking.tracker import Tracker
+from ..training.checkpoint import check_checkpoint
 
 
 class Journal:
@@ -64,16 +68,23 @@ class SilentRecorder:
         pass
 
 
-def restore_checkpoint(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
+def restore_checkpoint(
+    folder: RunFolder, run: str, network: TrainableNetwork, options: TrainSettings
+) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
-    checkpoint, path = trusted_checkpoint(folder, run, folder.set_aside)
+    checkpoint, path = trusted_checkpoint(folder, run, network, options, folder.set_aside)
     return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
 
 
 def trusted_checkpoint(
-    folder: RunFolder, run: str, leave_out: Callable[[Path], None] = lambda _: None
+    folder: RunFolder,
+    run: str,
+    network: TrainableNetwork,
+    options: TrainSettings,
+    leave_out: Callable[[Path], None] = lambda _: None,
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file.
+    """The newest checkpoint whose checksum fits, that is this run's, that `network` can be trained on from and whose log is
+    there; and its file.
 
     Those before it go to `leave_out`. What the machine cannot do just now (memory, disk) is no reason to leave one out.
     """
@@ -86,11 +97,25 @@ def trusted_checkpoint(
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if checkpoint["run"] != run or "made_by" not in checkpoint:
                 raise ValueError("it belongs to another run, or version")
+            check_about(checkpoint)
+            check_checkpoint(checkpoint["learner"], network, options)
+            if checkpoint["learner"]["kept"]["step"] != checkpoint_step(path):
+                raise ValueError("it is of another step than its name tells")
             folder.check_log(tuple(checkpoint["offsets"]))
             return checkpoint, path
         except (MemoryError, OSError):
             raise
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
-            say(f"{path}: left out: {(str(error).splitlines() or [type(error).__name__])[0]}")
+            say(f"{path}: left out: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
             leave_out(path)
     return None, None
+
+
+def check_about(checkpoint: Mapping[str, Any]) -> None:
+    """ValueError where what stands in a checkpoint beside the learner's part is not of its kind."""
+    offsets, made_by, changes = (checkpoint.get(name) for name in ("offsets", "made_by", "changes"))
+    good = isinstance(offsets, list | tuple) and len(offsets) == 2 and all(type(one) is int and one >= 0 for one in offsets)
+    good = good and isinstance(made_by, dict) and all(isinstance(one, str) for one in (*made_by, *made_by.values()))
+    if not good or not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
+        raise ValueError("it does not say what made it, or where its log ends")
+    datetime.datetime.fromisoformat(checkpoint["started"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
     weights, diverged, ending = None, None, "failed"
     shown = mirrored_run(planned)
     try:
-        tracker.start(shown, folder.rows())
+        tracker.start(shown, folder.each_row())
         progress = Progress(name, begun.journal.shown) if sys.stdout.isatty() else None
         forget_peak()
         try:
@@ -81,9 +82,11 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
             ended=now(),
         )
         record = folder.finish(body)
-        folder.drop_checkpoints()
         ending = record["status"]
-        say(f"{name}  {result_text(record)}")
+        with behind_record(name):
+            folder.drop_checkpoints()
+        with behind_record(name):
+            say(f"{name}  {result_text(record)}")
         return record
     except Interrupted as error:
         ending = "interrupted"
@@ -92,8 +95,20 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
         ending = "interrupted"
         raise
     finally:
-        begun.log.close()
+        with contextlib.suppress(OSError):  # its rows are written, each when it was made
+            begun.log.close()
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
+
+
+@contextlib.contextmanager
+def behind_record(name: str) -> Iterator[None]:
+    """What comes after the record: an OSError of it is no failure of the run, and is said."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            why = error.strerror or str(error)
+            say(f"{name}  recorded; what was left to do failed ({why}): `rnnbench prune` removes what is left", sys.stderr)
 
 
 def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
@@ -101,9 +116,11 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     settings, task, name = planned.settings, planned.task, planned.name
     folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting})
     folder.keep(task.keep())
+    if folder.place.is_symlink():
+        say(f"{name}  {folder.place} is a link: nothing behind it is deleted, old checkpoints neither")
     network, pretrained = new_network(settings, task)
     started = now()
-    checkpoint, log, place = restore_checkpoint(folder, planned.id)
+    checkpoint, log, place = restore_checkpoint(folder, planned.id, network, settings.train)
     made_by, changes = provenance(settings), []
     if checkpoint:
         changes = changes_since(checkpoint, made_by, settings.accept_changes)
