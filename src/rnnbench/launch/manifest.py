@@ -72,8 +72,9 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
     for name, about in runs.items():
         if not isinstance(about, dict) or not all(isinstance(about.get(key), str) for key in ("id", "words")):
             raise DamagedRecord(f"{path}: no manifest of a sweep ({name!r:.60} has no id and words)")
-        if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
-            raise DamagedRecord(f"{path}: {name!r} is no run of this store")
+        parts = Path(name).parts
+        if ".." in parts or Path(name).is_absolute() or not name.isprintable() or max(map(len, parts), default=256) > 255:
+            raise DamagedRecord(f"{path}: {name!r:.60} is no run of this store")
     return runs
 
 
