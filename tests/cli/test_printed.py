@@ -11,6 +11,7 @@ import io
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -232,3 +233,21 @@ def test_no_password_of_an_address_is_printed_or_kept(text, clean, capsys):
     folder.start({"task": {"name": "adding"}, "model": {"name": "lstm"}})
     folder.fail(f"{text} does not answer")
     assert folder.failure() == f"{SECRETS[text]} does not answer"
+
+
+@pytest.mark.parametrize("password", ["SECRET", "SE%40CR%2FET", "SE/CRET", "SE@CRET", "SE:CRET", "SE CRET", "SE%20CRET+x"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql+pymysql", "nosuch", "sqlite"])
+def test_the_password_of_a_storage_is_not_echoed(scheme, password, clean, capfd, monkeypatch):
+    """Whatever the data base's own library says of it."""
+
+    def refuses(url: str) -> None:
+        raise RuntimeError(f"cannot connect to {url}: user 'me' with '{password}' ({unquote(password)})")
+
+    words = ["tune", "adding_short", "lstm", "--trials", "1", "--storage", f"{scheme}://me:{password}@host/x"]
+    for patched in (False, True):
+        if patched:
+            monkeypatch.setattr("optuna.storages.RDBStorage", refuses)
+        assert main(words) == 2
+        out, err = capfd.readouterr()
+        assert out == "" and err.count("\n") == 1 and len(err) <= 400
+        assert "CRET" not in err and "SE" not in err and f"{scheme}://me:***@host/x" in err

@@ -152,6 +152,11 @@ def test_an_odd_manifest_is_one_line(text, clean, capfd):
     for verb in ("status", "prune", "sync"):
         assert main([verb, "odd"]) == 2
         assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_sweep_is_not_added_to_an_odd_manifest(clean, capfd):
+    Path("runs/sweeps/odd").mkdir(parents=True)
+    Path("runs/sweeps/odd/manifest.json").write_text("[]")
     words = ["task=adding", "task.length=6", "model.hidden_size=4", "train.steps=1", "tracker=none", "sweep=odd"]
     assert main(["train", "-m", *words, "model=lstm,gru"]) == 1
     err = capfd.readouterr().err
