@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import tracemalloc
@@ -21,6 +22,7 @@ from rnnbench.tracking.tracker import NoTracker, Run
 from tests.analysis.test_tables import write
 from tests.reproduction.test_declared import GRID
 from tests.reproduction.test_declared import write as write_table
+from tests.reproduction.test_reproductions import record as run_record
 from tests.support.records import RECORD, filled
 
 GOOD = "id: x\nsetting: y\nseed: 3\ntask: {name: adding, length: 9}\nmodel: {name: lstm, mechanism: lstm}\n"
@@ -173,6 +175,11 @@ ROWS = {
     "nested": "[" * 100_000,
     "gradients that are text": '{"step": 1, "train/state_gradient/core.0.0/h": ["a"]}',
     "gradients that are nested": '{"step": 1, "train/state_gradient/core.0.0/h": [[1]]}',
+    "gradients of no step": '{"step": 1, "train/state_gradient/core.0.0/h": []}',
+    "gradients that are a number": '{"step": 1, "train/state_gradient/core.0.0/h": 1}',
+    "a number beyond all": '{"step": 1, "validation/mse": 1' + "0" * 400 + "}",
+    "samples that are text": '{"step": 1, "validation/samples": "x"}',
+    "samples that are numbers": '{"step": 1, "validation/samples": [1]}',
     "a value with names": '{"step": 1, "train/loss": {"a": 1}}',
     "samples of several columns": '{"step": 1, "validation/samples": [{"a": "x"}, {"b": "x"}]}',
     "samples that are lists": '{"step": 1, "validation/samples": [{"a": ["x"]}]}',
@@ -194,6 +201,36 @@ def test_an_odd_log_is_named_by_file_and_line(row, clean, capsys):
     assert main(["compare"]) == 0
     runs, complaints = find_runs([Path("runs")])
     assert len(runs) == 2 and not complaints
+
+
+def test_what_a_log_may_hold_is_shown(clean):
+    """Null for what was not finite, also in gradients; half a character, that no file can hold, as its escape."""
+    path = write(Path("runs"), seed=0) / "metrics.jsonl"
+    row = {"step": 1, "train/loss": None, "train/state_gradient/core.0.0/h": [0.1, None], "validation/samples": []}
+    row2 = {"step": 2, "validation/samples": [{"read": "a", "written": "b\ud800"}], "list": [1, 2.5, None], "text": "x"}
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row2) + "\n")
+    assert main(["report"]) == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "cannot be read" not in page and "b\\ud800" in page and "Gradient through time" in page
+
+
+def test_a_table_names_an_odd_log_and_goes_on(clean, capsys):
+    """Of the cells of a row whose metric is read from logs."""
+    grid = copy.deepcopy(GRID)
+    grid["rows"]["adding"] |= {"metric": "last.train/loss", "better": "less"}
+    table = load_declaration(str(write_table(Path("trial").absolute(), grid)))
+    words = table.cell("adding", "lstm", "paper").words
+    for seed in range(3):
+        folder = RunFolder(Path(f"runs/adding/lstm/s{seed}-{seed}"))
+        folder.start({"task": {"name": "adding"}, "model": {"name": "lstm"}, "seed": seed})
+        (folder.path / "record.json").write_text(json.dumps(run_record(words, seed, 0.1)))
+        row = '{"step": [1]}' if seed == 1 else '{"step": 1, "train/loss": 0.625}'
+        (folder.path / "metrics.jsonl").write_text(row + "\n")
+    assert main(["table", str(table.folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("s1-1/metrics.jsonl:1: no row of a log") == 1 and "0.625" in out
+    assert main(["table", str(table.folder), "--collect"]) == 0
+    assert capsys.readouterr().err.count("s1-1/metrics.jsonl:1: no row of a log") == 1
 
 
 def long_log(rows: int) -> RunFolder:

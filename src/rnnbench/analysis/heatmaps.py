@@ -39,7 +39,8 @@ def logged_gradients(log: Iterable[LogRow]) -> dict[str, Rows]:
     for row in log:
         for name, norms in row.items():
             if name.startswith("train/state_gradient/"):
-                found.setdefault(name.removeprefix("train/state_gradient/"), []).append((row["step"], norms))
+                finite = [math.nan if norm is None else norm for norm in norms]
+                found.setdefault(name.removeprefix("train/state_gradient/"), []).append((row["step"], finite))
     return found
 
 

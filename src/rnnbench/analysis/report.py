@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..console import visible
 from ..store.find import FoundRun
 from ..store.record import write_atomically
 from ..store.run_folder import LogRow, RunFolder
@@ -28,7 +29,7 @@ from .table import legend
 
 def write_report(stored: Iterable[FoundRun], complaints: Iterable[str], output: Path) -> Path:
     """Writes the page to `output`, whole or not at all, and returns the path. Raises NoRuns, OSError."""
-    write_atomically(output, report_page(stored, complaints).encode())
+    write_atomically(output, report_page(stored, complaints).encode("utf-8", "backslashreplace"))
     return output
 
 
@@ -60,7 +61,7 @@ def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
         sections=sections,
         summary=report_summary(found),
         notes=legend(section["table"] for section in sections),
-        refusals=[shared_text(" ".join(refusal.split())) for refusal in (*refusals, *unread)],
+        refusals=[visible(shared_text(" ".join(refusal.split()))) for refusal in (*refusals, *unread)],
         origins=origins(found),
         script=drawing_script(),
         policy=page_policy,

@@ -31,12 +31,11 @@ KINDS = ("recorded", "running", "interrupted", "failed", "damaged", "missing")
 
 
 def run_state(folder: RunFolder, words: str = "") -> RunState:
-    if (folder.path / "record.json").exists():
-        try:
-            folder.record()
-        except (DamagedRecord, OSError) as error:
-            return RunState("damaged", str(error))
-        return RunState("recorded")
+    try:
+        if folder.record() is not None:
+            return RunState("recorded")
+    except (DamagedRecord, OSError) as error:
+        return RunState("damaged", str(error))
     if not folder.path.exists():
         return RunState("missing", words)
     step = last_step(folder)
@@ -74,7 +73,7 @@ def status_lines(folder: Path, is_sweep: bool) -> Iterator[str]:
 
 def overview_lines(runs: Path) -> Iterator[str]:
     """A line for each sweep of a store, the one that was touched last at the end."""
-    found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
     for path in found:
         try:
             names = read_manifest(path.parent)

@@ -284,7 +284,7 @@ class Study:
     def end(self, running: Running, state: TrialState, why: str, value: float | None = None) -> None:
         with self.lock:
             running.trial.set_user_attr("run", running.job.name)
-            running.trial.set_user_attr("why", why)
+            running.trial.set_user_attr("why", masked(why))
             self.study.tell(running.trial, value, state=state)
         running.lease.release()
         del self.running[running.trial.number]

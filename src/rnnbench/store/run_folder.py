@@ -264,25 +264,31 @@ def checked_row(row: object) -> LogRow:
     """`row`, where it is one of a log: its step, and numbers, lists of numbers and tables of texts by name; else ValueError."""
     if not isinstance(row, dict) or type(row.get("step")) is not int:
         raise ValueError("no step")
-    for value in row.values():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            columns = list(value[0])
-            good = all(isinstance(one, dict) and list(one) == columns and all(map(_is_text, one.values())) for one in value)
-        elif isinstance(value, list):
-            good = all(map(_is_number, value))
+    for name, value in row.items():
+        if name == "validation/samples":
+            good = _is_table(value)
+        elif name.startswith("train/state_gradient/"):
+            good = bool(value) and _is_numbers(value)
         else:
-            good = _is_number(value) or isinstance(value, str)
+            good = _is_number(value) or isinstance(value, str) or _is_numbers(value) or _is_table(value)
         if not good:
             raise ValueError("neither a number, a list of numbers, nor a table of texts")
     return row
 
 
 def _is_number(value: object) -> bool:
-    return value is None or isinstance(value, int | float)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str | int | float | None)
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _is_table(value: object) -> bool:
+    """Whether `value` is rows of texts with the same columns."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) and list(row) == list(value[0]) for row in value):
+        return False
+    return all(isinstance(text, str | int | float | None) for row in value for text in row.values())
 
 
 class Log:
