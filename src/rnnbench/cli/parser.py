@@ -101,7 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_sweeps(add: Add) -> None:
     status = add("status", "how far sweeps are: recorded, running, interrupted, failed, missing")
-    prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs; never a record")
+    prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs, and half-written files; never a record")
     sync = add("sync", "bring W&B level with the local records: one run there for one here, whatever happened on the way")
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")

@@ -79,7 +79,8 @@ class RunFolder:
         """Makes the folder, removes what a killed attempt left half-written, and writes config.yaml."""
         self.check()  # before there is a folder again
         self.place.mkdir(parents=True, exist_ok=True)
-        remove_files(self.half_written())
+        with contextlib.suppress(OSError):
+            remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
         (self.path / "failure.json").unlink(missing_ok=True)
