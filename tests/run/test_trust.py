@@ -18,6 +18,7 @@ from rnnbench.cli.main import main
 from rnnbench.run.execute import execute
 from rnnbench.run.journal import trusted_checkpoint
 from rnnbench.run.plan import make_task, new_network
+from rnnbench.run.training_run import check_against
 from rnnbench.store import run_folder
 from rnnbench.store.lease import take
 from rnnbench.store.run_folder import Log, RunFolder
@@ -247,13 +248,13 @@ def test_a_checkpoint_that_is_wrong_inside_is_set_aside(what, interrupted, capsy
     path = spoil(folder, WRONG[what])
     network, _ = new_network(job, make_task(job))
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    checkpoint, chosen = trusted_checkpoint(folder, folder.config()["id"], network, job.train, folder.set_aside)
+    checkpoint, chosen = trusted_checkpoint(folder, folder.config()["id"], check_against(network, job.train), folder.set_aside)
     assert checkpoint["learner"]["kept"]["step"] == 20 and chosen == folder.checkpoint_files()[-1]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     out = capsys.readouterr().out
     assert out.startswith(f"{path}: left out: ") and out.count("\n") == 1 and len(out) < 400
     assert not path.exists() and path.with_suffix(".unusable").exists()
-    assert trusted_checkpoint(folder, folder.config()["id"], network, job.train)[1] == chosen
+    assert trusted_checkpoint(folder, folder.config()["id"], check_against(network, job.train))[1] == chosen
     assert capsys.readouterr().out == ""
 
 
@@ -273,7 +274,7 @@ def test_a_checkpoint_that_is_right_is_taken(interrupted):
     shutil.copytree(interrupted, "runs")
     folder, job = only(), settings()
     network, _ = new_network(job, make_task(job))
-    checkpoint, chosen = trusted_checkpoint(folder, folder.config()["id"], network, job.train)
+    checkpoint, chosen = trusted_checkpoint(folder, folder.config()["id"], check_against(network, job.train))
     assert checkpoint["learner"]["kept"]["step"] == 40 and chosen == folder.checkpoint_files()[-1]
 
 
@@ -285,7 +286,7 @@ def test_what_the_machine_cannot_do_just_now_sets_nothing_aside(interrupted, mon
         with monkeypatch.context() as patch:
             patch.setattr(torch, "load", lambda *_, error=error, **__: (_ for _ in ()).throw(error))
             with pytest.raises(type(error)):
-                trusted_checkpoint(folder, folder.config()["id"], network, job.train, folder.set_aside)
+                trusted_checkpoint(folder, folder.config()["id"], check_against(network, job.train), folder.set_aside)
     assert len(folder.checkpoint_files()) == 2
 
 

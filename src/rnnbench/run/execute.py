@@ -43,8 +43,10 @@ def execute(settings: Settings) -> Record | None:
     if launched_rank():  # not the first
         record = folder.record()
         if record is None:
+            from .training_run import check_against  # imports Lightning
+
             network, _ = new_network(planned.settings, planned.task)
-            _, place = trusted_checkpoint(folder, planned.id, network, planned.settings.train)
+            _, place = trusted_checkpoint(folder, planned.id, check_against(network, planned.settings.train))
             follow(planned.settings, str(place) if place else None)
         return record
     try:

@@ -8,18 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rnnbench.tasks.task import Task
 
 from ..console import say
-from ..groups import TrainSettings
-from ..networks.trainable import TrainableNetwork
 from ..store.run_folder import Log, RunFolder, checkpoint_step
 from ..tracking.tracker import Tracker
-from ..training.checkpoint import check_checkpoint
+
+if TYPE_CHECKING:
+    from ..training.checkpoint import Checkpoint
 
 
 class Journal:
@@ -69,24 +69,20 @@ class SilentRecorder:
 
 
 def restore_checkpoint(
-    folder: RunFolder, run: str, network: TrainableNetwork, options: TrainSettings
+    folder: RunFolder, run: str, check: Callable[[Checkpoint], None]
 ) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
-    checkpoint, path = trusted_checkpoint(folder, run, network, options, folder.set_aside)
+    checkpoint, path = trusted_checkpoint(folder, run, check, folder.set_aside)
     return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
 
 
 def trusted_checkpoint(
-    folder: RunFolder,
-    run: str,
-    network: TrainableNetwork,
-    options: TrainSettings,
-    leave_out: Callable[[Path], None] = lambda _: None,
+    folder: RunFolder, run: str, check: Callable[[Checkpoint], None], leave_out: Callable[[Path], None] = lambda _: None
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The newest checkpoint whose checksum fits, that is this run's, that `network` can be trained on from and whose log is
-    there; and its file.
+    """The newest checkpoint whose checksum fits, that is this run's, whose log is there and that `check` takes; and its file.
 
-    Those before it go to `leave_out`. What the machine cannot do just now (memory, disk) is no reason to leave one out.
+    `check` raises where training could not go on from what it is given. Those before it go to `leave_out`. What the machine
+    cannot do just now (memory, disk) is no reason to leave one out.
     """
     for path, data in folder.checkpoints():
         if data is None:
@@ -98,7 +94,7 @@ def trusted_checkpoint(
             if checkpoint["run"] != run or "made_by" not in checkpoint:
                 raise ValueError("it belongs to another run, or version")
             check_about(checkpoint)
-            check_checkpoint(checkpoint["learner"], network, options)
+            check(checkpoint["learner"])
             if checkpoint["learner"]["kept"]["step"] != checkpoint_step(path):
                 raise ValueError("it is of another step than its name tells")
             folder.check_log(tuple(checkpoint["offsets"]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import safetensors.torch
 
 from ..console import say
+from ..groups import TrainSettings
 from ..networks.cost import forget_peak
 from ..networks.trainable import TrainableNetwork
 from ..store.record import ChangeRecord, Record, ScoresRecord
 from ..store.run_folder import Log, RunFolder
 from ..tracking.tracker import Tracker
+from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
 from ..training.progress import Progress
@@ -100,6 +103,11 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
 
 
+def check_against(network: TrainableNetwork, options: TrainSettings) -> Callable[[Checkpoint], None]:
+    """What raises where `network` could not be trained on from a checkpoint."""
+    return functools.partial(check_checkpoint, network=network, options=options)
+
+
 @contextlib.contextmanager
 def behind_record(name: str) -> Iterator[None]:
     """What comes after the record: an OSError of it is no failure of the run, and is said."""
@@ -120,7 +128,7 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
         say(f"{name}  {folder.place} is a link: nothing behind it is deleted, old checkpoints neither")
     network, pretrained = new_network(settings, task)
     started = now()
-    checkpoint, log, place = restore_checkpoint(folder, planned.id, network, settings.train)
+    checkpoint, log, place = restore_checkpoint(folder, planned.id, check_against(network, settings.train))
     made_by, changes = provenance(settings), []
     if checkpoint:
         changes = changes_since(checkpoint, made_by, settings.accept_changes)
