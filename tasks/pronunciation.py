@@ -45,7 +45,7 @@ import numpy
 from torch import Tensor
 
 from rnnbench.data.hub import DataError, brief, cache_entry
-from rnnbench.data.own_files import BYTE_ORDER_MARK
+from rnnbench.data.user_files import BYTE_ORDER_MARK
 from rnnbench.options import Needs, Share, nearest
 
 from .shared.facts import load_facts, save_facts

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, check_text, read_split, splits, table_digest
-from rnnbench.data.own_files import FILES, file_table, place
+from rnnbench.data.user_files import FILES, file_table, place
 from rnnbench.options import Needs, Positive, Share
 
 from .shared.facts import load_facts, save_facts

@@ -38,8 +38,8 @@ import numpy
 from torch import Tensor
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
-from rnnbench.data.own_files import text_file
 from rnnbench.data.text import characters, need
+from rnnbench.data.user_files import text_file
 from rnnbench.options import AtLeastZero, Positive
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores

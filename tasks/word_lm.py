@@ -41,8 +41,8 @@ from typing import Annotated, Literal, NamedTuple
 import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
-from rnnbench.data.own_files import content_digest, text_file
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
+from rnnbench.data.user_files import content_digest, text_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams

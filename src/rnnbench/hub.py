@@ -11,7 +11,7 @@ from .data.hub import check_columns as look
 from .data.hub import complete_entry as complete
 from .data.hub import read_split as table
 from .data.hub import table_digest as digest
-from .data.own_files import FILES, file_table
+from .data.user_files import FILES, file_table
 
 __all__ = [
     "FILES",

@@ -19,8 +19,8 @@ from typing import Any
 import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
-from rnnbench.data.own_files import content_digest
 from rnnbench.data.text import read_vectors, torchtext_vectors
+from rnnbench.data.user_files import content_digest
 
 
 class Vectors:

@@ -11,6 +11,7 @@ from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
+from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
 from ..launch.sweep import (
     check_data,
@@ -51,7 +52,7 @@ def train_command(words: list[str]) -> int:
             "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
         )
     if asked.help:
-        print(train_help(overrides, asked.config_dir))
+        show(f"{train_help(overrides, asked.config_dir)}\n")
         return 0
     register_config()
     register_plugins()
@@ -104,7 +105,7 @@ def train_again(words: list[str]) -> int:
     try:
         execute_or_exit(settings)
     except RunFailed as error:
-        print(f"rnnbench: {error}", file=sys.stderr)
+        say(f"rnnbench: {error}", sys.stderr)
         return 1
     except SystemExit as end:
         return int(end.code or 0)

@@ -7,7 +7,7 @@ The files of `org/name` are looked for in this order:
 3. the hub, once, through `datasets`.
 
 A name that begins with `.`, `/` or `~` is a folder itself, with the files in it or in `<config or data>`; `local/<name>` is a
-set that the hub does not have, and is looked for on disk only. Files of other kinds: see own_files.py.
+set that the hub does not have, and is looked for on disk only. Files of other kinds: see user_files.py.
 
 The cache is `RNNBENCH_CACHE`, or `rnnbench` in XDG_CACHE_HOME or ~/.cache. An entry is complete or absent.
 """
@@ -335,9 +335,9 @@ def complete_entry(folder: Path, make: Callable[[Path], None]) -> Path:
         raise DataError(
             f"cannot write the cache {cache_folder()}: {error.strerror}; set RNNBENCH_CACHE to another folder"
         ) from None
-    for other in folder.parent.glob(".part-*"):
+    for other in folder.parent.glob(f".part-{'[0-9a-f]' * 32}"):  # by the whole name: another may be somebody's
         with contextlib.suppress(OSError):  # another process may sweep at the same moment
-            if time.time() - other.stat().st_mtime > STALE:
+            if time.time() - other.lstat().st_mtime > STALE:  # of a link, rmtree removes nothing
                 shutil.rmtree(other)
     try:
         make(part)

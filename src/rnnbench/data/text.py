@@ -14,8 +14,8 @@ from types import ModuleType
 import numpy
 
 from .hub import brief
-from .own_files import BYTE_ORDER_MARK, text_file
 from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
+from .user_files import BYTE_ORDER_MARK, text_file
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"

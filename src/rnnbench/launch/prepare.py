@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..config.settings import Settings
+from ..console import say
 from ..store.record import digest
 from .costs import format_clock, recorded_costs
 from .manifest import Job
@@ -74,5 +75,5 @@ def print_estimate(jobs: Sequence[Job], words: Sequence[str]) -> int:
     """Prints what the jobs of a sweep would take with the workers that `words` ask for."""
     workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
     for line in estimate_lines(jobs, int(workers[-1]) if workers and workers[-1].isdigit() else usable_cores()):
-        print(line, flush=True)
+        say(line)
     return 0

@@ -126,7 +126,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
         except RunFailed as error:
             if sweep or os.environ.get("HYDRA_FULL_ERROR"):
                 raise CompactHydraException(str(error)) from None
-            print(f"rnnbench: {error}", file=sys.stderr)
+            say(f"rnnbench: {error}", sys.stderr)
             sys.exit(1)
         return headline_score(record) if record else None
 
@@ -147,7 +147,7 @@ def execute_or_exit(settings: Settings) -> Record | None:
     try:
         return execute(settings)
     except Stopped as error:
-        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        say(f"rnnbench: {error}; the same command goes on from there", sys.stderr)
         if os.environ.get("SUBMITIT_EXECUTOR"):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)

@@ -11,7 +11,7 @@ import pytest
 
 from rnnbench.data import hub
 from rnnbench.data.hub import DataError, parquet_table, read_split
-from rnnbench.data.own_files import content_digest, file_table, place
+from rnnbench.data.user_files import content_digest, file_table, place
 
 MARK = b"\xef\xbb\xbf"
 ROWS = [("good", "pos"), ("bad", "neg")]
