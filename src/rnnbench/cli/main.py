@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options import BadOption
-from .parser import HOMES, INTERRUPTED, make_parser, refuse, verbs_of
+from .parser import HOMES, INTERRUPTED, error_line, make_parser, refuse, verbs_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        said = " ".join(str(error).split())
-        print(f"rnnbench: {type(error).__name__}: {said} (HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        print(error_line(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)"), file=sys.stderr)
         return 1
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
+from ..config.overrides import quoted
 from ..config.settings import Settings
 from ..options import BadOption
 from ..run.cluster import launched_environment
@@ -81,20 +82,17 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[Settings]) -> list[str]
     """The sweep's name and Hydra's folder for it, where the user has not said them."""
     name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
-    placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
     runs = Path(jobs[0].runs).absolute()  # a job may be run from another folder
     words = []
     if len({job.runs for job in jobs}) == 1:
-        words.append(f"++runs='{runs}'")
+        words.append(f"++runs={quoted(runs)}")
     if not named:
         words.append(f"sweep={name}")
-    if not placed:
-        words.append(f"hydra.sweep.dir='{runs / 'sweeps' / name}'")
-    return words
+    return [*words, f"hydra.sweep.dir={quoted(runs / 'sweeps' / name)}"]
 
 
-def run_by_hydra(words: list[str], sweep: bool) -> int:
-    """Hydra composes and launches; a job that fails is one line, and the others go on."""
+def run_by_hydra(words: list[str]) -> int:
+    """Hydra shows what it composes, or launches a sweep; a job that fails is one line, and the others go on."""
     import hydra
 
     def job(cfg: Any) -> float | None:
@@ -104,10 +102,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
         try:
             record = execute_or_exit(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except RunFailed as error:
-            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
-                raise CompactHydraException(str(error)) from None
-            print(f"rnnbench: {error}", file=sys.stderr)
-            sys.exit(1)
+            raise CompactHydraException(str(error)) from None
         return headline_score(record) if record else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
@@ -117,6 +112,20 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
         return end.code if isinstance(end.code, int) else 1
     finally:
         sys.argv = before
+    return 0
+
+
+def run_alone(settings: Settings) -> int:
+    """Runs `settings` in this process; the exit code."""
+    try:
+        execute_or_exit(settings)
+    except RunFailed as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        print(f"rnnbench: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
     return 0
 
 
@@ -157,7 +166,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
         return print_estimate(prepared, launching)
     Prepared.jobs = prepared
     kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
-    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
+    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
 
 
 def sweep_word(name: str) -> str:

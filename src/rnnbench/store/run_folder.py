@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 
+from ..yaml_files import parse_yaml
 from .lease import Lease, held
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
 
@@ -69,9 +70,9 @@ class RunFolder:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
         path = self.path / "config.yaml"
         try:
-            config = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-        except yaml.YAMLError:
-            config = None
+            config = parse_yaml(path, yaml.CSafeLoader)
+        except ValueError as error:
+            raise DamagedRecord(f"{path}: {error}") from None
         parts = [config.get(part) for part in ("task", "model")] if isinstance(config, dict) else [None]
         if not all(isinstance(part, dict) and isinstance(part.get("name"), str) for part in parts):
             raise DamagedRecord(f"{path}: no settings of a run")
