@@ -72,11 +72,13 @@ class Option:
             return convert(value, self.annotation)
         except ValueError:
             near = nearest(str(value)[:SHOWN], map(str, typing.get_args(self.annotation)))
-            more = f", at most {LARGEST}" if isinstance(value, int) and abs(value) > LARGEST else ""
-            more = ", in one line without control characters" if isinstance(value, str) and has_control(value) else more
-            raise BadOption(
-                f"{key}={'null' if value is None else shortened(repr(value))} is not allowed{near or ';'} allowed: {describe(self.annotation)}{more}"
-            ) from None
+            got = "null" if value is None else shortened(repr(value))
+            allowed = describe(self.annotation)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                allowed += f", at most {LARGEST}"
+            elif isinstance(value, str) and has_control(value):
+                allowed += ", in one line without control characters"
+            raise BadOption(f"{key}={got} is not allowed{near or ';'} allowed: {allowed}") from None
 
 
 def has_control(text: str) -> bool:

@@ -17,7 +17,6 @@ from .checks import CODE
 from .plain_overrides import HYDRA_GROUPS, Word, plain_words
 from .schema import CHOICES, choice_names
 
-
 DEEPEST = 20  # brackets within brackets of an override
 MOST_JOBS = 100_000  # of a sweep
 
