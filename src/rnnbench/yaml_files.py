@@ -1,7 +1,7 @@
 """Reads YAML files: settings, tables and rules of a search that people write, and a run's config.yaml.
 
-Other people's files are read, too, so what a small file can ask for is bounded: aliases, by which ten lines stand for a billion
-values, are refused, and so are very large files and deep nesting.
+Other people's files are read, too, so what a file can ask for is bounded: its size, its nesting, and how many values it stands
+for. (With aliases ten lines can stand for a billion.)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .options import BadOption
 
 FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")  # 1e-4 and 2.5e0, which YAML 1.1 takes for text
 MOST_BYTES = 1_000_000  # of a file
+MOST_VALUES = 200_000
 DEEPEST = 50  # levels of nesting
 
 
@@ -62,15 +63,29 @@ def parse_yaml(path: Path, loader: type[yaml.CSafeLoader] = StrictLoader) -> Any
 
 
 def _check_events(text: str) -> None:
-    """ValueError for an alias and for deep nesting, before anything is built of them."""
-    depth = 0
+    """ValueError for deep nesting and for more values than a file may stand for, before anything is built of them."""
+    sizes: dict[str, int] = {}  # by anchor
+    opened: list[tuple[str | None, int]] = []  # collections: anchor, values before
+    values = 0  # aliases count as what they stand for
     for event in yaml.parse(text, yaml.CSafeLoader):
         line = event.start_mark.line + 1
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"line {line}: an alias (*{event.anchor}); write out what it stands for")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            sizes[anchor or ""] = values - before
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"line {line}: *{event.anchor} stands for nothing before it")
+            values += sizes[event.anchor]
+        elif isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, values))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+            values += 1
+        if len(opened) > DEEPEST:
             raise ValueError(f"line {line}: nested more than {DEEPEST} deep")
+        if values > MOST_VALUES:
+            raise ValueError(f"line {line}: stands for more than {MOST_VALUES} values, its aliases unfolded")
 
 
 def read_yaml(path: Path) -> Any:

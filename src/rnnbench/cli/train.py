@@ -21,6 +21,7 @@ from ..launch.sweep import (
     check_locks,
     check_processes,
     check_tracker,
+    check_workers,
     run_alone,
     run_by_hydra,
     sweep_name,
@@ -63,6 +64,7 @@ def train_command(words: list[str]) -> int:
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
         raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")
     check_locks(jobs)
+    check_workers(jobs)
     check_tracker(jobs)
     if asked.multirun:
         return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
@@ -128,6 +130,7 @@ def train_again(words: list[str]) -> int:
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
     check_processes(settings)
     check_locks([settings])
+    check_workers([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
     if Path(found.folder).resolve() != Path(path).resolve():

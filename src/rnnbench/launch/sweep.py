@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import prepare_sweep, print_estimate
+
+
+SHARED = Path("/dev/shm")  # where Linux keeps shared memory
+LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
 
 
 def check_launcher(words: Sequence[str]) -> None:
@@ -70,6 +75,19 @@ def check_locks(jobs: Sequence[Settings]) -> None:
             try_locks(there)
         except OSError as error:
             raise BadOption(str(error)) from None
+
+
+def check_workers(jobs: Sequence[Settings]) -> None:
+    """BadOption where the processes of trainer.workers cannot be had: their locks lie in shared memory."""
+    most = max(job.trainer.workers * job.trainer.devices for job in jobs)
+    if not most or not SHARED.is_dir():
+        return
+    free = shutil.disk_usage(SHARED).free
+    if free < most * LOCKS:
+        raise BadOption(
+            f"trainer.workers={max(job.trainer.workers for job in jobs)} needs {most * LOCKS // 1024} kB of shared memory, and "
+            f"{SHARED} has {free // 1024} kB free; allowed: trainer.workers=0, or a larger one (docker run --shm-size=1g)"
+        )
 
 
 def sweep_name(overrides: Sequence[str], jobs: Sequence[Settings]) -> str:
@@ -157,6 +175,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
     if not estimated:
         check_locks(jobs[:1])
+        check_workers(jobs)
         check_tracker(jobs[:1])
         check_launcher(launching)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
