@@ -19,10 +19,10 @@ from rnnbench.config.overrides import hydra_words
 from rnnbench.config.plain_overrides import compose_plainly, plain_words
 from rnnbench.config.schema import choice_names, group_options
 from rnnbench.config.settings import Settings
-from rnnbench.config.yaml_files import read_yaml
 from rnnbench.options import BadOption
 from rnnbench.store.record import digest
 from rnnbench.tasks import NAMES
+from rnnbench.yaml_files import read_yaml
 
 
 def one(*overrides):

@@ -45,8 +45,8 @@ def compare_command(options: argparse.Namespace) -> int:
 
 
 def report_command(options: argparse.Namespace) -> int:
-    if not options.output.name:
-        raise BadOption(f"--output {options.output}: the name of a page, such as report.html")
+    if options.output.suffix not in (".html", ".htm"):
+        raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html")
     try:
         write_report(*chosen_runs(options), options.output)
     except OSError as error:

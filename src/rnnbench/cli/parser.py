@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..console import say
-from ..options import BadOption, nearest
+from ..options import BadOption, nearest, shortened
 from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
@@ -49,8 +49,13 @@ def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]
 
 
 def refuse(message: str) -> int:
-    say(f"rnnbench: {' '.join(message.split())}", sys.stderr)
+    say(error_line(message), sys.stderr)
     return BAD_INPUT
+
+
+def error_line(message: str) -> str:
+    """`message` as one line of at most 400 characters; of a longer one the middle is left out."""
+    return shortened(f"rnnbench: {' '.join(message.split())}", 400)
 
 
 class Parser(argparse.ArgumentParser):

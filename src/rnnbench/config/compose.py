@@ -106,9 +106,16 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
     try:
         with place or initialize(config_path=None, version_base="1.3"):
             cfg = compose("config", overrides=list(choices), return_hydra_config=True)
-    except HydraException as error:
-        raise BadOption(" ".join(str(error).split())) from None
-    refuse_code(OmegaConf.to_container(cfg))
+        refuse_code(OmegaConf.to_container(cfg))
+    except BadOption:
+        raise
+    except Exception as error:  # Hydra stumbles in many ways over a user's files
+        said = " ".join(str(error).split())
+        if isinstance(error, RecursionError):
+            said = "files name each other in `defaults` without end"
+        elif not isinstance(error, HydraException):
+            said = f"{type(error).__name__}: {said}"
+        raise BadOption(f"--config-dir {config_dir}: {said}" if config_dir else said) from None
     if config_dir:
         refuse_changed_hydra(cfg, choices)
     OmegaConf.set_struct(cfg, False)

@@ -16,6 +16,9 @@ TIMES = ("steps_to_solve", "sequences_to_solve")
 NUMBERS = ("score", *RATES, *TIMES, "parameters", "multiply_adds", "state_size", "seconds_per_step", "recall_lag")
 LOWER = ("seconds_per_step", "parameters", "multiply_adds", "state_size", "diverged", *TIMES)  # where less is better
 
+MOST_SEEDS = 1000  # of a cell
+Whole = Annotated[int, Field(strict=True, ge=0, le=10**6)]  # strict: `true` and "5" are no numbers
+Number = Annotated[float, Field(strict=True)]
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda given: shlex.split(given) if isinstance(given, str) else given)]
 
 
@@ -42,9 +45,9 @@ class ColumnSpec(GridPart):
 class Seeds(GridPart):
     """The stopping rule: `first` seeds, from 0; where a verdict stays open `more` at a time, up to `most`."""
 
-    first: Annotated[int, Field(ge=1)] = 5
-    more: Annotated[int, Field(ge=0)] = 0
-    most: int = 0
+    first: Annotated[Whole, Field(ge=1, le=MOST_SEEDS)] = 5
+    more: Annotated[Whole, Field(le=MOST_SEEDS)] = 0
+    most: Annotated[Whole, Field(le=MOST_SEEDS)] = 0
 
     @model_validator(mode="after")
     def together(self) -> Seeds:
@@ -65,7 +68,7 @@ class Seeds(GridPart):
 class Scale(GridPart):
     words: Words = ()
     seeds: Seeds = Seeds()
-    minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
+    minutes: Number | dict[str, Number] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
 
     @model_validator(mode="after")
@@ -92,11 +95,11 @@ class Contrast(GridPart):
 
     says: str
     a: str
-    b: str | float
+    b: str | Number
     metric: Metric = ""
     expect: Literal["more", "less", "same"]
-    margin: float | None = Field(None, gt=0)
-    ratio: float | None = Field(None, gt=0)
+    margin: Annotated[Number, Field(gt=0)] | None = None
+    ratio: Annotated[Number, Field(gt=0)] | None = None
     when: str = ""
 
     @model_validator(mode="after")
@@ -108,19 +111,19 @@ class Contrast(GridPart):
 
 class RowSpec(GridPart):
     title: str
-    priority: int = 9
+    priority: Whole = 9
     words: Words = ()
     metric: Metric = "score"
     better: Literal["more", "less"] | None = None  # of the metric; null: as the task has it of its headline
     data: str = ""  # first digits of the fingerprint of its data
-    margin: float | None = Field(None, gt=0)
+    margin: Annotated[Number, Field(gt=0)] | None = None
     columns: tuple[str, ...] | dict[str, ColumnSpec] | None = None
     cells: dict[str, Words] = {}
     scales: dict[Literal["paper", "laptop"], Scale]
     quirks: dict[str, Quirk] = {}
     ladder: Ladder | None = None
     says: str = ""
-    claim: int | None = None
+    claim: Whole | None = None
     refuted_by: str = ""
     contrasts: dict[str, Contrast] = {}
 
@@ -128,7 +131,7 @@ class RowSpec(GridPart):
 class ReportSource(GridPart):
     title: str
     authors: str
-    year: int
+    year: Whole
     where: str
     version: str = ""
 
@@ -136,14 +139,14 @@ class ReportSource(GridPart):
 class Reported(GridPart):
     """A value of a source, in the unit of our metric."""
 
-    value: float
+    value: Number
     source: str
     at: str
     sure: Literal["seen", "secondary"]
     estimator: Literal["single", "mean", "best", "unknown"]
     setting: str = ""
-    seeds: int | None = Field(None, ge=1)
-    sd: float | None = Field(None, ge=0)
+    seeds: Annotated[Whole, Field(ge=1)] | None = None
+    sd: Annotated[Number, Field(ge=0)] | None = None
     printed: str = ""
     differs: str = ""  # how even our paper scale is another setting
 
@@ -151,7 +154,7 @@ class Reported(GridPart):
 class Grid(GridPart):
     title: str
     about: str
-    level: float = Field(0.05, gt=0, lt=0.5)
+    level: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     columns: dict[str, ColumnSpec] = {}
     rows: dict[str, RowSpec] = Field(min_length=1)
 

@@ -29,7 +29,8 @@ from typing import Any
 import yaml
 
 from ..console import masked
-from .bounds import LARGEST, load_settings
+from ..yaml_files import parse_yaml
+from .bounds import is_plain
 from .lease import Lease, held
 from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
@@ -101,12 +102,12 @@ class RunFolder:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
         path = self.path / "config.yaml"
         try:
-            if path.stat().st_size > LARGEST:
-                raise ValueError("too large")
-            config = load_settings(path.read_text(encoding="utf-8"))
-        except ValueError:
-            config = None
-        if not isinstance(config, dict) or not all(fits(config.get(name)) for name, fits in SETTINGS.items()):
+            config = parse_yaml(path, yaml.CSafeLoader)
+        except ValueError as error:
+            raise DamagedRecord(f"{path}: {error}") from None
+        if not (
+            is_plain(config) and isinstance(config, dict) and all(fits(config.get(name)) for name, fits in SETTINGS.items())
+        ):
             raise DamagedRecord(f"{path}: no settings of a run")
         return config
 

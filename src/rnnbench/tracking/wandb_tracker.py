@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ..console import say
+from ..yaml_files import parse_yaml
 from .tracker import STOPPED, MirrorRow, Run, Tracker, TrackerUnavailable, finite, is_table
 
 ANSWER = 2.0  # seconds for the server to answer at all
@@ -211,7 +212,7 @@ def noted_place(run: Run, place: Mapping[str, Any]) -> tuple[Run, dict[str, Any]
         agent: dict[str, Any] = {name: os.environ.get(f"WANDB_{name.upper()}") for name in NOTED}
         parameters = {}
         if path := os.environ.get("WANDB_SWEEP_PARAM_PATH"):
-            given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            given = parse_yaml(Path(path), yaml.CSafeLoader) or {}
             parameters = {key: item["value"] for key, item in given.items() if "." in key and isinstance(item, dict)}
         _note(run, {**agent, "parameters": parameters})
     note = {**dict.fromkeys(NOTED), "parameters": {}, **noted(run)}
