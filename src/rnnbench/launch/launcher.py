@@ -69,8 +69,8 @@ class Processes(Launcher):
         if pool.asked:
             sys.exit(128 + pool.asked[0])
         if pool.failed:
-            print(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed:", file=sys.stderr)
-            print(*(f"  {line}" for line in pool.failed.values()), sep="\n", file=sys.stderr, flush=True)
+            again = f"`rnnbench status {settings.sweep}` names them"
+            print(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed, said above; {again}", file=sys.stderr, flush=True)
             sys.exit(1)
         returns = []
         for job, words in zip(jobs, job_overrides, strict=True):

@@ -26,7 +26,6 @@ from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import prepare_sweep, print_estimate
 
-
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
 LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
 
