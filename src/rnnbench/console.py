@@ -9,8 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 import unicodedata
-from typing import TextIO
+from collections.abc import Iterable, Iterator
+from typing import TextIO, TypeVar
+
+FIRST, NEXT = 1.5, 10.0  # seconds until a line says how far something is, and from one to the next
+Item = TypeVar("Item")
 
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories: control, format (also right-to-left), half a character, ends of lines
 JOINERS = "\u200c\u200d"  # which scripts need inside words, and emoji
@@ -47,3 +52,13 @@ def show(text: str, file: TextIO | None = None) -> None:
         print(text, end="", file=file, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """`items`, one after another; where that takes long, a line on standard error says of how many `what` is true."""
+    due = time.monotonic() + FIRST
+    for count, item in enumerate(items):
+        if time.monotonic() > due:
+            say(f"{count} {what}", sys.stderr)
+            due = time.monotonic() + NEXT
+        yield item

@@ -42,7 +42,7 @@ def tune_command(options: argparse.Namespace) -> int:
         raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
     if options.storage:
         check_storage(options.storage)
-    call_in_process("look_up", jobs)  # prepares the data
+    call_in_process("look_up", jobs, "planning: data and sizes")
     direction = read_signature("task", jobs[0].task.name).constants["direction"]
     code = 0
     for model in models:

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..console import counted
 from ..options import BadOption
 from .checks import refuse_code, resolve
 from .hydra_store import register_config
@@ -67,7 +68,8 @@ def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None =
 
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
     """
-    return [_job(job, config_dir) for job in split_sweep(overrides, sweep)]
+    jobs = list(split_sweep(overrides, sweep))
+    return [_job(job, config_dir) for job in counted(jobs, f"of {len(jobs)} runs checked")]
 
 
 def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:

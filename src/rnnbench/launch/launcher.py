@@ -70,9 +70,8 @@ class Processes(Launcher):
         if pool.asked:
             sys.exit(128 + pool.asked[0])
         if pool.failed:
-            say(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed:", sys.stderr)
-            for line in pool.failed.values():
-                say(f"  {line}", sys.stderr)
+            again = f"`rnnbench status {settings.sweep}` names them"
+            say(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed, said above; {again}", sys.stderr)
             sys.exit(1)
         returns = []
         for job, words in zip(jobs, job_overrides, strict=True):

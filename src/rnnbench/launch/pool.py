@@ -184,9 +184,9 @@ class Pool:
         self.deaths[job.id] = times, step
         how = "was stopped" if stopped else run_ended(code) + (f" after a peak of {peak:,.0f} MB" if peak else "")
         if times > self.retries and not stopped:
-            message = f"{job.name}: {how}, {times} times without getting further than step {step}"
+            message = f"{how}, {times} times without getting further than step {step}"
             job.folder.fail(message)
-            self.fail(job, message)
+            self.fail(job, f"{job.name}: {message}")
             return
         self.print(f"{job.name}  {how}; started again" + (f" from step {step}" if step else ""))
         self.queue.appendleft(job)

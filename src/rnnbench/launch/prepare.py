@@ -21,7 +21,7 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
     imported by a process of its own.
     """
-    found = call_in_process("look_up", list(every))
+    found = call_in_process("look_up", list(every), f"planning {len(every)} runs: their data and sizes")
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):

@@ -23,7 +23,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from ..console import say
+from ..console import FIRST, NEXT, say
 from ..options import BadOption
 from ..run.cluster import alone, replaced_environment
 from ..store.record import Record, headline_score
@@ -190,11 +190,17 @@ def nameless() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def call_in_process(work: Work, argument: Any) -> Any:
-    """What a process answers to `argument`; BadOption where that is a line that says why not."""
+def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
+    """What a process answers to `argument`; BadOption where that is a line that says why not.
+
+    Where it takes long, a line on standard error says `about`.
+    """
     process = WorkerProcess(work, argument)
     try:
-        wait([process.answer, process.process.sentinel])
+        pause = FIRST
+        while not wait([process.answer, process.process.sentinel], pause if about else None):
+            say(f"{about}, {time.monotonic() - process.started:.0f} s so far", sys.stderr)
+            pause = NEXT
     except BaseException:
         process.signal(signal.SIGKILL)
         raise

@@ -80,9 +80,9 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
     except Stopped:
         raise
     except Exception as error:
-        message = f"{name}: {describe_error(error)}"
+        message = describe_error(error)
         folder.fail(message)
-        raise RunFailed(message) from error
+        raise RunFailed(f"{name}: {message}") from error
 
 
 def measure_cost(settings: Settings, steps: int = 8) -> dict[str, float]:
