@@ -27,9 +27,9 @@ from typing import Any
 
 import yaml
 
-from ..yaml_files import parse_yaml
 from .lease import Lease, held
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
+from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
 LogRow = dict[str, Any]
