@@ -164,7 +164,7 @@ CASES = {
     "workers of a single run": ([*GOOD, "hydra.launcher.workers=2"], "add -m"),
     "a launcher of a single run": ([*GOOD, "hydra/launcher=basic"], "add -m"),
     "an added option": ([*GOOD, "+train.steps=1"], "allowed: train.steps=1"),
-    "an added option of a sweep": (["train", "-m", *GOOD[1:], "+train.steps=1,2"], "allowed: train.steps=1,2"),
+    "an added option of a sweep": (["train", "-m", *GOOD[1:], "+train.steps=1,2"], "allowed: train.steps=1"),
     "an added choice": ([*GOOD, "+trainer=cpu"], "allowed: trainer=cpu"),
     "an option taken away": ([*GOOD, "~train.steps"], "train.steps=null is not allowed; allowed: whole number, at least 1"),
     "a choice taken away": ([*GOOD, "~trainer"], "nothing can be taken away"),

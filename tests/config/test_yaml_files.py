@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench import yaml_files
 from rnnbench.cli.main import main
 from rnnbench.options import BadOption
-from rnnbench.yaml_files import read_yaml
+from rnnbench.store import yaml_files
+from rnnbench.store.yaml_files import read_yaml
 from tests.conftest import everything
 
 LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))

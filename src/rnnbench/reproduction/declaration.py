@@ -26,7 +26,7 @@ from ..config.compose import compose_jobs
 from ..config.settings import Settings
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
-from ..yaml_files import read_yaml
+from ..store.yaml_files import read_yaml
 from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reports, Seeds
 
 SWEEPS = Path(str(files("rnnbench.sweeps")))

@@ -29,11 +29,11 @@ from typing import Any
 import yaml
 
 from ..console import masked
-from ..yaml_files import parse_yaml
 from .bounds import is_plain
 from .lease import Lease, held
 from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
+from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
 LogRow = dict[str, Any]

@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ..console import say
-from ..yaml_files import parse_yaml
+from ..store.yaml_files import parse_yaml
 from .tracker import STOPPED, MirrorRow, Run, Tracker, TrackerUnavailable, finite, is_table
 
 ANSWER = 2.0  # seconds for the server to answer at all

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .options import BadOption
+from ..options import BadOption
 
 FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")  # 1e-4 and 2.5e0, which YAML 1.1 takes for text
 MOST_BYTES = 1_000_000  # of a file
