@@ -377,7 +377,7 @@ def test_names_of_version_0_1_can_be_imported_and_warn(name: str):
         old = importlib.import_module(f"rnnbench.{name}")
     assert set(old.__all__) == set(OLD_NAMES[name].split())
     for each in old.__all__:
-        new = importlib.import_module(f"rnnbench.data.{'own_files' if each in ('FILES', 'file_table') else name}")
+        new = importlib.import_module(f"rnnbench.data.{'user_files' if each in ('FILES', 'file_table') else name}")
         assert getattr(old, each) is getattr(new, RENAMED.get(each, each))
 
 
