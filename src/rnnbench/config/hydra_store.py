@@ -24,11 +24,20 @@ class StrictFiles(FileConfigSource):
         return super().load_config(config_path)
 
 
-@functools.cache
+def read_files_by(source: type[FileConfigSource]) -> None:
+    """Has Hydra read the files of --config-dir by `source`."""
+    SourcesRegistry.instance().types[source.scheme()] = source
+
+
 def register_config() -> None:
     """Puts the whole schema into Hydra's ConfigStore; every command that composes calls it first."""
     Plugins.instance()  # registers Hydra's own reader of files
-    SourcesRegistry.instance().types[StrictFiles.scheme()] = StrictFiles
+    read_files_by(StrictFiles)
+    _fill_store()
+
+
+@functools.cache
+def _fill_store() -> None:
     store = ConfigStore.instance()
     for (group, name), whole in all_choices().items():
         store.store(name=name, group=group, node=whole, package="_global_" if group == "task" else group, provider="rnnbench")

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from ..config.hydra_store import register_launchers
+from ..config.hydra_store import read_files_by, register_launchers
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..console import say
 from ..options import BadOption, Count, Positive
@@ -142,6 +143,7 @@ def recorded_and_damaged(jobs: Iterable[Job]) -> tuple[set[str], dict[str, str]]
 def forget_plugins() -> None:
     """Takes our classes out of what Hydra knows: a launcher sends all that to its jobs, which could not import them."""
     known = Plugins.instance()
+    read_files_by(FileConfigSource)  # they are checked already
     for plugin in (Processes, Checked):
         for classes in known.plugin_type_to_subclass_list.values():
             classes[:] = [one for one in classes if one is not plugin]
