@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults tables lint clean
+.PHONY: demo test faults fuzz versions tables lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -29,6 +29,17 @@ ROUNDS ?= 5
 faults: .venv/installed
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m tests.support.faults $(ROUNDS)
+
+# Inputs of every kind at random, for MINUTES: command lines, YAML, records, data files, vectors, checkpoints, the environment.
+MINUTES ?= 20
+fuzz: .venv/installed
+	$(BIN)/python -m tests.fuzz $(MINUTES)
+
+# The tests on every Python of PYTHONS that is found: with the newest dependencies that pyproject.toml allows, and on the first with
+# the oldest. Needs a network and some GB of disk.
+PYTHONS ?= 3.11 3.12 3.13 3.14
+versions: .venv/installed
+	$(BIN)/python -m tests.support.versions $(PYTHONS)
 
 # Every README of sweeps/ again, from the committed results alone.
 tables: .venv/installed

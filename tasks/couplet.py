@@ -38,7 +38,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.options import AtLeastZero, Positive, nearest
 
@@ -85,6 +85,8 @@ class Couplet(Task):
         if hasattr(self, "inputs"):
             return
         tables = {split: read_split(self.name, split, ["first", "second"]) for split in SPLITS}
+        for split, lines in tables.items():
+            check_text(lines, f"{self.data}: split {split!r}", ["first", "second"])
         self.sha256 = table_digest(*tables.values())
         key = {"version": self.version, "data": self.sha256, "cut": list(self.cut), "rhymes": self.rhymes}
         folder = cache_entry("couplet", key, lambda part: self._make(part, tables))

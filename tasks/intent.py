@@ -26,6 +26,7 @@ Needs: nothing; bpe the extra tokenizers, torchtext_basic_english the extra torc
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -35,7 +36,8 @@ from rnnbench.data.hub import cache_entry, check_columns, read_split, table_dige
 from rnnbench.options import Positive, Share
 
 from .shared.facts import load_facts, save_facts
-from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
+from .shared.labels import first_place, numbered, split_row
+from .shared.rows import Cut, Rows, Texts, completed, use_rows, write_texts
 from .shared.vectors import Vectors
 from .task import SPLITS, Batch, Facts, Split, Sums, Task, Totals, correct
 
@@ -103,9 +105,11 @@ class Intent(Task):
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         columns = {split: rows[self._source.label].to_pylist() for split, rows in tables.items()}
-        classes, labels = numbered(columns, self.hub, strangers=True)
-        parts = completed({split: Texts(rows["text"].to_pylist(), labels[split]) for split, rows in tables.items()})
-        write_texts(folder, self.cut, parts, self.hub)
+        texts = {split: rows["text"].to_pylist() for split, rows in tables.items()}
+        where = partial(split_row, self.hub)
+        classes, labels = numbered(columns, where, strangers=True)
+        parts = completed({split: Texts(texts[split], labels[split]) for split in tables})
+        write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, where))
         save_facts(folder, {"classes": classes})
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:

@@ -82,9 +82,15 @@ class PhotoCaption(Task):
         self.source = Reals(3 * side)
 
     def prepare(self) -> None:
+        from pyarrow import types
+
         if hasattr(self, "_captions"):
             return
         tables = {split: read_split(self.hub, split, COLUMNS) for split in SPLITS}
+        for split, photographs in tables.items():
+            kind = photographs.schema.field("image").type
+            if not types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+                raise DataError(f"{self.hub}: split {split!r}: column 'image' holds {kind}; allowed: structs with bytes")
         total = hashlib.sha256()
         for photographs in tables.values():
             for image, *five in zip(*(photographs[column].to_pylist() for column in COLUMNS), strict=True):

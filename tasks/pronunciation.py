@@ -44,7 +44,8 @@ from typing import Annotated
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry
+from rnnbench.data.hub import DataError, brief, cache_entry
+from rnnbench.data.user_files import BYTE_ORDER_MARK
 from rnnbench.options import Needs, Share, nearest
 
 from .shared.facts import load_facts, save_facts
@@ -85,7 +86,7 @@ class Pronunciation(Task):
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        content = self._path.read_bytes()
+        content = self._path.read_bytes() if self.data == "pypinyin" else without_remarks(self._path.read_bytes())
         self.sha256 = hashlib.sha256(content).hexdigest()
         key = {"version": self.version, "data": self.sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
         folder = cache_entry("pronunciation", key, lambda part: self._make(part, content))
@@ -168,17 +169,30 @@ def _inside(package: str) -> Path:
         raise DataError(f"{package} is not installed; pip install 'rnnbench[{EXTRAS[package]}]'") from None
 
 
+def without_remarks(content: bytes) -> bytes:
+    """A file in CMUdict's form without its byte order mark; a line that begins with `;;;` is a remark and becomes empty."""
+    return re.sub(rb"^;;;[^\r\n]*", b"", content.removeprefix(BYTE_ORDER_MARK), flags=re.MULTILINE)
+
+
 def english_words(content: bytes, stress: bool, where: str) -> Spoken:
     """The words of CMUdict: `either(2) IY1 DH ER0 # a remark` is another pronunciation of `either`."""
     try:
         lines = content.decode("utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{where} is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        wrong = 1 + content.count(b"\n", 0, error.start)
+        raise DataError(
+            f"{where} is not UTF-8: line {wrong} has the byte 0x{content[error.start]:02x}; save it as UTF-8"
+        ) from None
     spoken: Spoken = {}
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         word, *phonemes = line.split(" #")[0].split() or [""]
         if not phonemes:
-            raise DataError(f"{where}: line {number} has a word and no phoneme: {line!r}")
+            raise DataError(
+                f"{where}: line {number} has a word and no phoneme: {brief(line)!r}; expected WORD PHONEME PHONEME ..., "
+                "or a remark that begins with ;;;"
+            )
         one = phonemes if stress else [phoneme.rstrip("012") for phoneme in phonemes]
         several = spoken.setdefault(re.sub(r"\(\d+\)$", "", word), [])
         if one not in several:

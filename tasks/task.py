@@ -18,7 +18,7 @@ import functools
 import math
 from abc import ABC
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy
@@ -76,6 +76,7 @@ class Task(ABC):
     # What is known of the data.
 
     sha256: str = ""  # of the data; empty where they are generated
+    notes: Sequence[str] = ()  # what is odd about the data, a line each; said when a run begins
     vectors: Vectors | None = None  # of the words that are fed, learnt elsewhere, to begin an embedding with
     sequences: int  # in the validation set, and in the test set, of a task that generates its data
 

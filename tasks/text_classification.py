@@ -12,10 +12,13 @@ Name the data and its two columns, and nothing has to be written:
 `hub` is an id on the Hugging Face hub, or a folder that holds `<split>-*.parquet`; `file` is a CSV, TSV, JSON or parquet
 file, or a folder with a `train`, and perhaps a `validation` and a `test` of these. Published splits are used. Without a test
 split the validation split is the test; without validation, 5 % of the training texts select; a single file is cut into 80, 10
-and 10 %. These cuts are the same for every run, and equal texts stand on one side. Labels are whole numbers or texts.
+and 10 %. These cuts are the same for every run, and equal texts stand on one side. Labels are whole numbers or texts; those of
+CSV and TSV files are numbers where all of them are. In a TSV file whose lines have equally many tabs each line is a row, and a
+quote is a character like others, unless a field stands in quotes as a whole.
 
 Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
-or that training texts lack, a text without a word, and text that is not UTF-8.
+or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, and two
+files for one split. Said in one line: a single class, texts that stand in train and in a later split, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
@@ -36,16 +39,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rnnbench.data.hub import FILES, DataError, cache_entry, check_columns, file_table, read_split, splits, table_digest
+from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, check_text, read_split, splits, table_digest
+from rnnbench.data.user_files import FILES, file_table, place
 from rnnbench.options import Needs, Positive, Share
 
 from .shared.facts import load_facts, save_facts
-from .shared.rows import Cut, Rows, Texts, completed, numbered, use_rows, write_texts
+from .shared.labels import first_place, numbered, oddities, split_row, typed_labels
+from .shared.rows import Cut, Rows, Texts, completed, use_rows, write_texts
 from .shared.vectors import Vectors
 from .task import SPLITS, Facts, Split, Task
 
 if TYPE_CHECKING:
     import pyarrow
+
+WRITTEN = (".csv", ".tsv")  # files whose labels are text, whatever they look like
 
 
 class TextClassification(Task):
@@ -84,51 +91,79 @@ class TextClassification(Task):
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self.name = str(hub or file)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
+        self._unread: list[str] = []  # files or splits beside those that are read
+        self._paths = {} if hub else self._files()
         if hub:
             check_columns(hub, splits(hub, config), [text_column, label_column], config)
-        else:
-            self._files()
 
     def _files(self) -> dict[Split, str]:
         """The file of each split; one that stands alone is for training."""
-        place = Path(str(self.file)).expanduser()
-        if not place.is_dir():
-            if not place.is_file():
+        folder = Path(str(self.file)).expanduser()
+        if not folder.is_dir():
+            if not folder.is_file():
                 raise DataError(f"{self.file}: there is no such file")
-            return {"train": str(place)}
-        found = {path.stem: str(path) for path in sorted(place.iterdir()) if path.suffix.lower() in FILES}
-        files = {split: found[split] for split in SPLITS if split in found}
+            return {"train": str(self.file)}
+        there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in FILES]
+        files: dict[Split, str] = {}
+        for path in there:
+            split = next((split for split in SPLITS if split == path.stem), None)
+            if split in files:
+                raise DataError(
+                    f"{self.file} has two files for {split}: {Path(files[split]).name}, {path.name}; keep one of them there"
+                )
+            if split:
+                files[split] = str(path)
+        names = [path.name for path in there]
         if "train" not in files:
-            raise DataError(f"{self.file} has no train{{{','.join(FILES)}}}; there are: {', '.join(found) or 'none'}")
-        return files
+            raise DataError(
+                f"{self.file} has no train{{{','.join(FILES)}}}; there are: {brief(', '.join(names), 150) or 'none'}"
+            )
+        self._unread = [path.name for path in there if path.stem not in files]
+        return {split: files[split] for split in SPLITS if split in files}
 
     def _published(self) -> dict[Split, pyarrow.Table]:
         columns = [self.text_column, self.label_column]
         if self.file:
-            return {split: file_table(path, self.text_column, [self.label_column]) for split, path in self._files().items()}
+            tables = {split: file_table(path, self.text_column, [self.label_column]) for split, path in self._paths.items()}
+            return self._with_typed_labels(tables)
         there = splits(self.name, self.config, self.revision, fetch=True)
         if "train" not in there:
             raise DataError(f"{self.hub}: no split 'train'; there are: {', '.join(there) or 'none'}")
-        tables = {
-            split: read_split(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there
-        }
-        return {split: rows.select(columns) for split, rows in tables.items()}
+        self._unread = [split for split in there if split not in SPLITS]
+        return {split: read_split(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there}
+
+    def _with_typed_labels(self, tables: dict[Split, pyarrow.Table]) -> dict[Split, pyarrow.Table]:
+        written = {split: rows.column(1) for split, rows in tables.items() if self._paths[split].lower().endswith(WRITTEN)}
+        for split, labels in typed_labels(written, self._where).items():
+            tables[split] = tables[split].set_column(1, self.label_column, labels)
+        return tables
+
+    def _where(self, split: Split, row: int) -> str:
+        """What a message calls a row: a line of the file, if the file has lines."""
+        return place(self._paths[split], row) if self.file else split_row(self.name, split, row)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
         tables = {split: _plain(rows, f"{self.name}: split {split!r}") for split, rows in self._published().items()}
         self.sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut)}
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 1}
         folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
-        self.classes = load_facts(folder)["classes"]
+        facts = load_facts(folder)
+        self.classes = facts["classes"]
+        self.notes = [f"{self.name}: {line}" for line in (*self._left_unread(), *facts["notes"])]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
+    def _left_unread(self) -> list[str]:
+        names = brief(", ".join(self._unread), 100)
+        return [f"not read: {names}; what is read is called {', '.join(SPLITS)}"] if names else []
+
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
-        classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, self.name)
-        parts = completed({split: Texts(rows.column(0).to_pylist(), labels[split]) for split, rows in tables.items()})
-        write_texts(folder, self.cut, parts, self.name)
-        save_facts(folder, {"classes": classes})
+        texts, columns = ({split: rows.column(side).to_pylist() for split, rows in tables.items()} for side in (0, 1))
+        classes, labels = numbered(columns, self._where)
+        parts = completed({split: Texts(texts[split], labels[split]) for split in tables})
+        write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, self._where))
+        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes)})
 
     def about(self) -> Facts:
         return {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}
@@ -140,14 +175,12 @@ def _plain(rows: pyarrow.Table, where: str) -> pyarrow.Table:
     from pyarrow import types
 
     text, label = rows.column_names
-    kinds = [rows.column(number).type for number in (0, 1)]
-    kinds = [kind.value_type if types.is_dictionary(kind) else kind for kind in kinds]
-    if not (types.is_string(kinds[0]) or types.is_large_string(kinds[0])):
-        raise DataError(f"{where}: column {text!r} holds {kinds[0]}; allowed: text")
-    if types.is_integer(kinds[1]):
-        kind = pyarrow.int64()
-    elif types.is_string(kinds[1]) or types.is_large_string(kinds[1]) or types.is_boolean(kinds[1]):
-        kind = pyarrow.string()
-    else:
-        raise DataError(f"{where}: column {label!r} holds {kinds[1]}; allowed: whole numbers or text")
-    return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
+    check_text(rows, where, [text])
+    kind = pyarrow.string()
+    if not types.is_boolean(rows.column(1).type):
+        check_text(rows, where, [label], numbers=True)
+        kind = pyarrow.int64() if types.is_integer(rows.column(1).type) else kind
+    try:
+        return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
+    except pyarrow.ArrowInvalid:
+        raise DataError(f"{where}: column {label!r} has a whole number of more than 64 bits; write it as text") from None

@@ -37,8 +37,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
 from rnnbench.data.text import characters, need
+from rnnbench.data.user_files import text_file
 from rnnbench.options import AtLeastZero, Positive
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
@@ -103,6 +104,8 @@ class Translation(Task):
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
             tables = {split: read_split(self.hub, split, self.columns) for split in SPLITS}
+            for split, rows in tables.items():
+                check_text(rows, f"{self.hub}: split {split!r}", self.columns, numbers=True)
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
@@ -201,10 +204,10 @@ def _lines(folder: Path, split: str, columns: Sequence[str]) -> pyarrow.Table:
     """The lines of `<split>.<column>` as the columns of a table."""
     import pyarrow
 
-    try:
-        sides = {column: (folder / f"{split}.{column}").read_text(encoding="utf-8").split("\n") for column in columns}
-    except UnicodeDecodeError:
-        raise DataError(f"{folder}: split {split!r} is not UTF-8") from None
+    sides: dict[str, list[str]] = {}
+    for column in columns:
+        with text_file(path := folder / f"{split}.{column}", str(path), newline=None) as file:
+            sides[column] = file.read().split("\n")
     sides = {column: lines[:-1] if lines[-1] == "" else lines for column, lines in sides.items()}
     first, second = map(len, sides.values())
     if first != second or not first:

@@ -42,6 +42,7 @@ import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
+from rnnbench.data.user_files import content_digest, text_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
@@ -136,18 +137,14 @@ class WordLM(Task):
                 f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
             )
         try:
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return content_digest(path)
         except OSError as error:
             raise DataError(f"text={self.text} cannot be read: {error.strerror}") from None
 
     def _lines(self, begin: int = 0, end: int | None = None) -> Iterator[str]:
         """Lines `begin` to `end` of the file, one at a time."""
-        try:
-            with open(Path(self.text).expanduser(), encoding="utf-8") as file:
-                yield from islice((line for part in file for line in part.splitlines()), begin, end)
-        except UnicodeDecodeError as error:
-            raise DataError(f"text={self.text} cannot be read as UTF-8: {str(error).splitlines()[0]}") from None
+        with text_file(Path(self.text).expanduser(), f"text={self.text}", newline=None) as file:
+            yield from islice((line for part in file for line in part.splitlines()), begin, end)
 
     def _make(self, folder: Path, published: Mapping[Split, list[str]]) -> None:
         """Goes through a file several times, line by line, and never holds it."""

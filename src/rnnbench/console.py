@@ -1,16 +1,64 @@
-"""Lines on the terminal."""
+"""Lines on the terminal: the one place where anything is printed, so that nothing that others wrote can steer a terminal.
+
+Labels, names, samples and reasons of failures come from other people's files. What a terminal would obey, or what hides or
+reorders text, is shown as an escape such as `\\x1b`; a line that is said is one line. Passwords in addresses are masked.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import TextIO
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import TextIO, TypeVar
+
+FIRST, NEXT = 1.5, 10.0  # seconds until a line says how far something is, and from one to the next
+Item = TypeVar("Item")
+
+UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories: control, format (also right-to-left), half a character, ends of lines
+JOINERS = "\u200c\u200d"  # which scripts need inside words, and emoji
+LOGIN = re.compile(r"(?<=://)([^\s:/@]*):\S*@")  # user:password@ of an address
+SECRET = re.compile(r"([?&;][\w-]*(?:pass|pwd|secret|token|key)[\w-]*=)[^\s&;'\"]+", re.IGNORECASE)
+MASK = "***"
+
+
+def visible(text: str, kept: str = "") -> str:
+    """`text` with each character that is not seen, but is obeyed or hides others, as its escape; those of `kept` stay."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign in kept or not _is_unseen(sign) else ascii(sign)[1:-1] for sign in text)
+
+
+def _is_unseen(sign: str) -> bool:
+    return sign not in JOINERS and unicodedata.category(sign) in UNSEEN
+
+
+def masked(text: str) -> str:
+    """`text` with the passwords of all addresses in it replaced: `scheme://user:***@host`, `?password=***`."""
+    return SECRET.sub(rf"\1{MASK}", LOGIN.sub(rf"\1:{MASK}@", text)) if "://" in text else text
 
 
 def say(line: str, file: TextIO | None = None) -> None:
     """Prints a line to `file`, by default standard output. A reader that has gone away, as in `| head`, is no error."""
+    show(f"{visible(masked(line))}\n", file)
+
+
+def show(text: str, file: TextIO | None = None) -> None:
+    """Prints `text` as it is: of ours, or made `visible` already. A reader that has gone away is no error."""
     file = file or sys.stdout
     try:
-        print(line, file=file, flush=True)
+        print(text, end="", file=file, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """`items`, one after another; where that takes long, a line on standard error says of how many `what` is true."""
+    due = time.monotonic() + FIRST
+    for count, item in enumerate(items):
+        if time.monotonic() > due:
+            say(f"{count} {what}", sys.stderr)
+            due = time.monotonic() + NEXT
+        yield item

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 
-from .data.hub import FILES, PATIENCE, STALE, Column, DataError, file_table, read_arrays, splits, write_arrays, write_stream
+from .data.hub import PATIENCE, STALE, Column, DataError, read_arrays, splits, write_arrays, write_stream
 from .data.hub import cache_entry as entry
 from .data.hub import cache_folder as cache
 from .data.hub import check_columns as look
 from .data.hub import complete_entry as complete
 from .data.hub import read_split as table
 from .data.hub import table_digest as digest
+from .data.user_files import FILES, file_table
 
 __all__ = [
     "FILES",

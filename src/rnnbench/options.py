@@ -12,11 +12,14 @@ import difflib
 import math
 import types
 import typing
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 MISSING = "???"
+SHOWN = 100  # characters of a value that a message shows
+LARGEST = 2**63 - 1  # whole number that an option may be: what PyTorch and files of others hold
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,25 @@ class Option:
         try:
             return convert(value, self.annotation)
         except ValueError:
-            near = nearest(str(value), map(str, typing.get_args(self.annotation)))
-            raise BadOption(f"{key}={value!r} is not allowed{near or ';'} allowed: {describe(self.annotation)}") from None
+            near = nearest(str(value)[:SHOWN], map(str, typing.get_args(self.annotation)))
+            got = "null" if value is None else shortened(repr(value))
+            allowed = describe(self.annotation)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                allowed += f", at most {LARGEST}"
+            elif isinstance(value, str) and has_control(value):
+                allowed += ", in one line without control characters"
+            raise BadOption(f"{key}={got} is not allowed{near or ';'} allowed: {allowed}") from None
+
+
+def has_control(text: str) -> bool:
+    """Whether there is a control character in `text`, an end of a line, or half a character."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
+
+
+def shortened(text: str, most: int = SHOWN) -> str:
+    """`text`, or where it is longer than `most` its beginning and its end."""
+    half = (most - len(" ... ")) // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
 def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...]]:
@@ -148,7 +168,10 @@ def convert(value: object, annotation: object) -> Any:
             raise ValueError
         return [convert(item, typing.get_args(annotation)[0]) for item in value]
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError from None
     if annotation is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)  # a column may be called 0
     if annotation is None or annotation is type(None):
@@ -156,6 +179,8 @@ def convert(value: object, annotation: object) -> Any:
             return None
         raise ValueError
     if type(value) is not annotation or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError
+    if (isinstance(value, int) and abs(value) > LARGEST) or (isinstance(value, str) and has_control(value)):
         raise ValueError
     return value
 

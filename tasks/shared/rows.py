@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,10 +50,15 @@ class Cut(NamedTuple):
         return Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary))
 
 
+def alike(text: str) -> str:
+    """What texts that differ in white space or case only have in common."""
+    return " ".join(text.split()).casefold()
+
+
 def held_out(texts: Sequence[str], share: float = HELD_OUT) -> numpy.ndarray:
     """(texts,) bool: a seeded share of them. Texts that differ in white space or case only stay together."""
     numbers: dict[str, int] = {}
-    groups = numpy.array([numbers.setdefault(" ".join(text.split()).casefold(), len(numbers)) for text in texts])
+    groups = numpy.array([numbers.setdefault(alike(text), len(numbers)) for text in texts])
     chosen = generator(0).permutation(len(numbers))[: max(1, round(share * len(numbers)))]
     return numpy.isin(groups, chosen)
 
@@ -72,29 +77,6 @@ def completed(published: Mapping[Split, Texts]) -> dict[Split, Texts]:
             if not len(parts["train"].texts):
                 raise DataError(f"{len(held)} texts are too few for {split} to be taken from them")
     return {split: parts[split] for split in SPLITS}
-
-
-def numbered(
-    labels: Mapping[Split, Sequence[int | str]], where: str, strangers: bool = False
-) -> tuple[list[str], dict[Split, numpy.ndarray]]:
-    """(names of the classes, in order, and the labels of each split as their numbers, (texts,) int64).
-
-    Raises DataError, one line, for a label that is missing (-1), and for one that training texts lack, unless `strangers`:
-    then it is a class that nothing is trained for.
-    """
-    for split, values in labels.items():
-        if missing := sum(value == -1 for value in values):
-            raise DataError(
-                f"{where}: split {split!r} has no label (-1) in {missing} of {len(values)} rows; "
-                "a class of yours that is called -1 must be text"
-            )
-        new = sorted(set(values) - set(labels["train"]), key=str)
-        if new and not strangers:
-            raise DataError(f"{where}: split {split!r} has the label {new[0]!r}, which no training text has")
-    found = sorted({value for values in labels.values() for value in values})
-    numbers = {label: number for number, label in enumerate(found)}
-    counted = {split: numpy.array([numbers[value] for value in values], numpy.int64) for split, values in labels.items()}
-    return [str(label) for label in found], counted
 
 
 def none_empty(texts: Mapping[Split, Sequence[Sequence[str]]], where: str) -> None:
@@ -126,11 +108,12 @@ def write_rows(
         write_arrays(folder / f"{split}.arrow", {"tokens": (tokens.values, tokens.offsets), "answers": column, **marked})
 
 
-def write_texts(folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: str | None = None) -> None:
-    """`write_rows` for texts with an answer each; DataError, naming `where`, for a text without a token, if that is given."""
+def write_texts(folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: Callable[[str], str] | None = None) -> None:
+    """`write_rows` for texts with an answer each; DataError for a text without a token, if `where` says where a text stands."""
     tokens = kept.tokens({split: part.texts for split, part in parts.items()})
-    if where is not None:
-        none_empty(tokens, where)
+    empty = [part.texts[row] for split, part in parts.items() for row, cut in enumerate(tokens[split]) if not cut]
+    if empty and where:
+        raise DataError(f"{where(empty[0])}: a text without a word, one of {len(empty)}; leave their rows out")
     write_rows(folder, kept, tokens, {split: part.labels for split, part in parts.items()})
 
 

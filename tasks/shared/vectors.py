@@ -20,6 +20,7 @@ import numpy
 
 from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
 from rnnbench.data.text import read_vectors, torchtext_vectors
+from rnnbench.data.user_files import content_digest
 
 
 class Vectors:
@@ -33,8 +34,7 @@ class Vectors:
 
     @functools.cached_property
     def sha256(self) -> str:
-        with open(Path(self.path).expanduser(), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_digest(Path(self.path).expanduser())
 
     def of(self, symbols: Sequence[str], width: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         """((symbols, width) float32, zeros where the file has no such word, and (symbols,) bool: whether it has).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from pydantic import ValidationError
 
 from rnnbench.cli.main import main
 from rnnbench.config.checks import refuse_code, resolve
@@ -19,9 +22,10 @@ from rnnbench.config.overrides import hydra_words
 from rnnbench.config.plain_overrides import compose_plainly, plain_words
 from rnnbench.config.schema import choice_names, group_options
 from rnnbench.config.settings import Settings
-from rnnbench.config.yaml_files import read_yaml
 from rnnbench.options import BadOption
+from rnnbench.reproduction.grid import Scale, Seeds
 from rnnbench.store.record import digest
+from rnnbench.store.yaml_files import read_yaml
 from rnnbench.tasks import NAMES
 
 
@@ -274,3 +278,53 @@ def test_yaml_is_read_as_by_omegaconf(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(f"x: {text}\n", encoding="utf-8")
     ours, theirs = read_yaml(tmp_path / "x.yaml")["x"], OmegaConf.to_container(OmegaConf.load(tmp_path / "x.yaml"))["x"]
     assert (ours, type(ours)) == (theirs, type(theirs))
+
+
+# What is taken away, added, and shown
+
+
+@pytest.mark.parametrize("words", [["~train.clip"], ["train.clip=null"], ["++train.clip=null"]])
+@pytest.mark.parametrize("sweep", [False, True])
+def test_an_option_that_is_taken_away_is_null(words, sweep):
+    for settings in compose_jobs(["task=adding", "model=gru", *words, *(["seed=0,1"] if sweep else [])], sweep):
+        assert settings.train.clip is None
+
+
+@pytest.mark.parametrize("more", [[], ["-m", "hydra.launcher.workers=1"], ["-m", "hydra/launcher=basic"]])
+def test_it_is_null_however_it_is_run(more, capfd):
+    quick = ["task=adding", "model=gru", "task.length=6", "train.steps=1", "tracker=none"]
+    assert main(["train", *quick, "~train.clip", *more]) == 0
+    (path,) = Path("runs").glob("adding/gru/*/config.yaml")
+    assert read_yaml(path)["train"]["clip"] is None
+
+
+def test_the_settings_that_are_shown_are_those_that_are_run(capfd):
+    assert main(["train", "task=adding", "model=gru", "~train.clip", "++train.steps=7", "--cfg", "job"]) == 0
+    out = capfd.readouterr().out
+    assert "clip: null" in out and "steps: 7" in out
+
+
+def test_a_folder_with_quotes_in_its_name(capfd):
+    Path("o'brien's").mkdir()
+    os.chdir("o'brien's")
+    quick = ["task=adding", "model=gru", "task.length=6", "train.steps=1", "tracker=none"]
+    assert main(["train", "-m", *quick, "hydra/launcher=basic"]) == 0
+    assert "1 of 1 runs recorded" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("given", [True, "5", 5.0, 0, 1001, 200_000_000, None])
+def test_seeds_of_a_table_are_whole_numbers_within_bounds(given):
+    with pytest.raises(ValidationError):
+        Seeds.model_validate({"first": given})
+
+
+@pytest.mark.parametrize("given", [True, "5", -1, math.inf])
+def test_costs_of_a_table_are_numbers(given):
+    with pytest.raises(ValidationError):
+        Scale.model_validate({"minutes": given})
+
+
+def test_the_most_seeds_of_a_table():
+    assert Seeds.model_validate({"first": 999, "more": 1, "most": 1000}).looks == [999, 1000]
+    with pytest.raises(ValidationError):
+        Seeds.model_validate({"first": 1, "more": 1, "most": 200_000_000})

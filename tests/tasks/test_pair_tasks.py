@@ -258,6 +258,24 @@ def test_words_and_their_pronunciations(tmp_path: Path):
     assert len(seen["test"]) == len(set(seen["test"])) == round(0.1 * len(words))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b";;; # CMUdict  --  Major Version: 0.07\n;;;\n", b""),
+        (b"\xef\xbb\xbf", b""),
+        (b"\xef\xbb\xbf;;; caf\xe9, in Latin-1\r\n", b""),
+        (b"\n", b"\n\n"),
+        (b"", b";;; the end"),
+    ],
+)
+def test_remarks_of_cmudict_are_no_words(tmp_path: Path, before: bytes, after: bytes):
+    plain = spoken(tmp_path / "plain.dict")
+    (tmp_path / "more.dict").write_bytes(before + plain.read_bytes() + after)
+    one, other = (made("pronunciation", data=str(tmp_path / name)) for name in ("plain.dict", "more.dict"))
+    assert one.dataset.read == other.dataset.read and one.dataset.written == other.dataset.written
+    assert {**one.about(), "sha256": ""} == {**other.about(), "sha256": ""}
+
+
 def test_the_nearest_pronunciation_counts(tmp_path: Path):
     task = made("pronunciation", data=str(spoken(tmp_path / "some.dict")))
     assert scores(task, "test", 3, truth(task))["phoneme_error_rate"] == 0
@@ -363,6 +381,9 @@ def test_photographs_have_five_captions(data: Path):
     assert "a picture that cannot be read" in refusal(made, "photo_caption", hub=str(data / "broken"))
     write_split(data, "few", "train", {"image": [1], "caption_0": ["a"]})
     assert "no column 'caption_1'" in refusal(load, "photo_caption", hub=str(data / "few"))
+    for split in SPLITS:
+        write_split(data, "paths", split, photographs(6, 1) | {"image": ["a.png"] * 6})
+    assert "column 'image' holds string; allowed: structs with bytes" in refusal(made, "photo_caption", hub=str(data / "paths"))
 
 
 def test_the_longest_caption_is_none_of_the_test_split(data: Path):
@@ -384,11 +405,19 @@ def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatc
     message = refusal(made, "translation", hub="some/other")
     assert "column 'en'" in message and "'test' has 2 texts without a word, the first in row 2" in message
     assert not list((tmp_path / "cache" / "translation").iterdir())
+    for number, side in enumerate(([0.5] * 4, [["a"]] * 4)):
+        hub(data, {split: {"de": rows["de"], "en": side} for split in SPLITS}, f"odd/{number}")
+        said = refusal(made, "translation", hub=f"odd/{number}")
+        assert f"odd/{number}: split 'train': column 'en' holds" in said
     assert "both 'de'" in refusal(load, "translation", target_column="de")
     assert "no such folder" in refusal(load, "translation", hub="./nowhere")
     assert "did you mean 'cmudict'" in refusal(load, "pronunciation", data="cmudct")
     for number, (content, message) in enumerate(
-        [(b"a A\nb\n", "line 2 has a word and no phoneme"), (b"\xff A\n", "is not UTF-8"), (b"a A\n", "has 1 words")]
+        [
+            (b"a A\nb\n", "line 2 has a word and no phoneme"),
+            (b"a A\n\xff A\n", "is not UTF-8: line 2 has the byte 0xff"),
+            (b"a A\n", "has 1 words"),
+        ]
     ):
         (tmp_path / f"{number}.dict").write_bytes(content)
         assert message in refusal(made, "pronunciation", data=str(tmp_path / f"{number}.dict"))

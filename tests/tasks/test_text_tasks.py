@@ -22,7 +22,7 @@ from rnnbench.baselines.counting import Counts, contexts
 from rnnbench.baselines.fit import run_baselines
 from rnnbench.baselines.scoring import evaluate, walk
 from rnnbench.cli.main import main
-from rnnbench.data.text import Vocabulary, basic_english, read_vectors, tokenizer
+from rnnbench.data.text import Vocabulary, basic_english, read_vectors, tokenizer, torchtext_vectors
 from rnnbench.data.torchtext_bridge import Absent, Vocab, load_torchtext, torchtext_vocabulary, vectors_by_name
 from rnnbench.tasks import load
 from rnnbench.tasks.shared import chorales
@@ -138,13 +138,17 @@ BAD = {
         {"train": {"text": ["a", "b"], "label": [0, 1]}, "test": {"text": ["a", "b"], "label": [-1, -1]}},
         "split 'test' has no label (-1) in 2 of 2 rows",
     ),
+    "empty labels": (
+        {"train": {"text": ["a", "b"], "label": ["x", "y"]}, "test": {"text": ["a", "b", "a"], "label": ["x", "", " "]}},
+        "split 'test' row 2: split 'test' has no label in 2 of 3 rows; fill them in",
+    ),
     "new class": (
         {"train": {"text": ["a", "b"], "label": ["x", "y"]}, "test": {"text": ["a"], "label": ["z"]}},
         "split 'test' has the label 'z', which no training text has",
     ),
     "no words": (
         {"train": {"text": ["a", "  ", "b", ""], "label": [0, 1, 0, 1]}, "test": {"text": ["a"], "label": [1]}},
-        "texts without a word, the first in row",
+        "split 'train' row 2: a text without a word, one of 2",
     ),
     "no UTF-8": (
         {
@@ -180,12 +184,12 @@ def test_bad_data_are_refused_before_training(data: Path, case: str, capfd):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,label\ngood,1\n\xff\xfe,0\n", "it is not UTF-8"),
+        ("a.csv", b"text,label\ngood,1\n\xff\xfe,0\n", "is not UTF-8: line 3 has the byte 0xff; save it as UTF-8"),
         ("a.csv", b"body,stars\ngood,1\n", "no column 'text'; there are: body, stars"),
         ("a.csv", b"", "cannot be read"),
         ("a.csv", b"text,label\n", "has no rows"),
         ("a.json", b'[{"text": "good"', "cannot be read"),
-        ("a.jsonl", b'{"text": "\xe9", "label": 1}', "it is not UTF-8"),
+        ("a.jsonl", b'{"text": "\xe9", "label": 1}', "is not UTF-8: line 1 has the byte 0xe9"),
         ("a.parquet", b"no parquet at all", "cannot be read"),
         ("a.xlsx", b"", "a file of an unknown kind; allowed: .csv, .tsv, .json, .jsonl, .parquet"),
         (None, b"", "there is no such file"),
@@ -202,6 +206,145 @@ def test_bad_files_are_named_in_one_line(tmp_path: Path, name: str | None, conte
 def test_one_of_hub_and_file_is_needed():
     assert "one of task.hub=ID and task.file=PATH" in refusal(load, "text_classification")
     assert "one of" in refusal(load, "text_classification", hub="a/b", file="c.csv")
+
+
+def folder_of(folder: Path, **files: list[tuple[object, object]]) -> str:
+    """A folder of CSV files, one for each name."""
+    folder.mkdir()
+    for name, rows in files.items():
+        csv(folder / f"{name}.csv", rows)
+    return str(folder)
+
+
+BOTH = [(f"good film {n}", "pos") for n in range(30)] + [(f"bad film {n}", "neg") for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("written", "classes"),
+    [
+        (["1", "0", "10"], ["0", "1", "10"]),
+        (["01", "02"], ["1", "2"]),
+        (["true", "False"], ["false", "true"]),
+        (["null", "NA"], ["NA", "null"]),
+        (["1", "0", "NA"], ["0", "1", "NA"]),
+        (["nan", "", "x"], None),
+        (["2020-01-01", "2020-01-02"], ["2020-01-01", "2020-01-02"]),
+        (["12:30", "7:05"], ["12:30", "7:05"]),
+        (["a", "01", "1"], ["01", "1", "a"]),
+        (["1", "01", "0"], None),
+        (["1", " 1", "0"], None),
+        (["true", "TRUE", "false"], None),
+        (["true", "1", "0"], None),
+        (["0.5", "1"], None),
+        (["+1", "-2"], None),
+        (["100000000000000000000", "1"], None),
+    ],
+)
+def test_labels_of_a_csv_file_never_become_one(tmp_path: Path, written: list[str], classes: list[str] | None):
+    path = csv(tmp_path / "a.csv", [(f"text {n}", written[n % len(written)]) for n in range(60)])
+    if classes is None:
+        said = refusal(made, "text_classification", file=path)
+        assert said.startswith(f"{path}: line ") and "label" in said
+    else:
+        assert made("text_classification", file=path).classes == classes
+
+
+def test_labels_of_all_splits_are_of_one_kind(tmp_path: Path):
+    words = [("one", "one"), ("two", "2")] * 10
+    task = made("text_classification", file=folder_of(tmp_path / "words", train=words, test=[("two more", 2)]))
+    assert task.classes == ["2", "one"] and task.about()["test_texts"] == 1
+    ones = folder_of(tmp_path / "ones", train=[("a", "01"), ("b", "2")] * 10, test=[("a", 1)])
+    assert "test.csv: line 2 has the label '1' beside '01': both are 1" in refusal(made, "text_classification", file=ones)
+    mixed = Path(folder_of(tmp_path / "mixed", train=[("a", 0), ("b", 1)] * 10))
+    (mixed / "test.jsonl").write_text('{"text": "a", "label": "0"}\n')
+    said = refusal(made, "text_classification", file=str(mixed))
+    assert f"{mixed}/test.jsonl: line 1: labels are whole numbers in 'train' and text in 'test'; make both the same" == said
+
+
+def test_a_row_is_named_by_the_line_of_its_file(tmp_path: Path):
+    rows = [("two\nlines", "pos"), *BOTH[:29], ("  ", "pos"), *BOTH[29:]]  # of 61 rows, 49 train
+    said = refusal(made, "text_classification", file=csv(tmp_path / "a.csv", rows))
+    assert said == f"{tmp_path}/a.csv: line 33: a text without a word, one of 1; leave their rows out"
+    strange = folder_of(tmp_path / "mine", train=BOTH, test=[("a", "pos"), ("b", "odd")])
+    assert f"{strange}/test.csv: line 3: split 'test' has the label 'odd', which no training text has" in refusal(
+        made, "text_classification", file=strange
+    )
+    none = csv(tmp_path / "b.csv", [("a", 1), ("b", -1)] * 10)
+    assert f"{none}: line 3: split 'train' has no label (-1) in 10 of 20 rows" in refusal(
+        made, "text_classification", file=none
+    )
+
+
+def test_two_files_for_a_split_are_refused(tmp_path: Path):
+    folder = Path(folder_of(tmp_path / "mine", train=BOTH, test=BOTH[:2]))
+    for name in ("train.tsv", "test.parquet"):
+        (folder / name).write_bytes(b"")
+        split = name.partition(".")[0]
+        assert refusal(load, "text_classification", file=str(folder)).startswith(f"{folder} has two files for {split}: ")
+        (folder / name).unlink()
+    load("text_classification", file=str(folder))
+
+
+NEW = [("a new film", "pos"), ("an old film", "neg")]
+ODD = {
+    "nothing": ({"train": BOTH, "test": NEW}, []),
+    "a file": ({"train": BOTH}, []),
+    "one class": (
+        {"train": [(line, "pos") for line, _ in BOTH]},
+        ["every text has the label 'pos': with one class there is nothing"],
+    ),
+    "dev": ({"train": BOTH, "dev": NEW, "test": NEW}, ["not read: dev.csv; what is read is called train, validation, test"]),
+    "val": ({"train": BOTH, "val": NEW, "Test": NEW}, ["not read: Test.csv, val.csv; what"]),
+    "seen": (
+        {"train": BOTH, "validation": NEW, "test": [*NEW, ("GOOD  film 3", "pos")]},
+        ["1 of 3 texts of test stand in train too, 'GOOD film 3' for one"],
+    ),
+    "seen when selecting": (
+        {"train": BOTH, "validation": BOTH[:2], "test": NEW},
+        ["2 of 2 texts of validation stand in train too, 'good film 0' for one"],
+    ),
+    "missing": ({"train": [*BOTH, *[(f"so so {n}", "NA") for n in range(20)]]}, ["the labels 'NA' are classes like others"]),
+    "space": (
+        {"train": [(line, f"{label} " if n % 2 else label) for n, (line, label) in enumerate(BOTH)]},
+        ["the labels 'neg', 'neg ', 'pos', 'pos ' differ in white space or case only"],
+    ),
+    "untrained": (
+        {"train": [*BOTH, *[(f"so so {n}", f"class {n}") for n in range(20)]]},
+        ["no training text has the labels 'class "],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_odd_about_data_is_said_once(tmp_path: Path, case: str, capfd):
+    files, lines = ODD[case]
+    place = folder_of(tmp_path / "mine", **files)
+    place = f"{place}/train.csv" if list(files) == ["train"] else place
+    for _ in range(2):  # as well where it was prepared before
+        assert main(["prepare", "text_classification", f"task.file={place}"]) == 0
+        out, err = capfd.readouterr()
+        notes = out.splitlines()[:-1]
+        assert err == "" and len(notes) == len(lines)
+        assert all(note.startswith(f"{place}: {line}") for note, line in zip(notes, lines, strict=True))
+
+
+def test_a_run_says_what_is_odd_once(tmp_path: Path, capfd):
+    place = folder_of(tmp_path / "mine", train=BOTH, dev=NEW)
+    small = ["model=gru", "model.hidden_size=2", "network.embedding=2", "train.steps=2", "train.eval_every=2", "tracker=none"]
+    assert main(["train", "task=text_classification", f"task.file={place}", *small]) == 0
+    assert capfd.readouterr().out.count("not read: dev.csv") == 1
+
+
+def test_splits_of_a_set_that_are_not_read_are_said(data: Path):
+    for split in ("train", "dev", "unsupervised"):
+        write_split(data, "org/set", split, {"text": [line for line, _ in BOTH], "label": [label for _, label in BOTH]})
+    notes = made("text_classification", hub="org/set").notes
+    assert notes == ["org/set: not read: dev, unsupervised; what is read is called train, validation, test"]
+
+
+def test_labels_of_more_than_64_bits_are_refused(data: Path):
+    write_split(data, "org/set", "train", {"text": ["a", "b"] * 9, "label": pyarrow.array([2**63, 1] * 9, "uint64")})
+    assert "'label' has a whole number of more than 64 bits" in refusal(made, "text_classification", hub="org/set")
 
 
 # --- sentiment, intent
@@ -321,10 +464,18 @@ def test_perplexity_is_exp_of_nats_a_word(tmp_path: Path):
     assert scores(task, torch.full((*batch.targets.shape, 4), 1e9), batch)["perplexity"] < math.inf
 
 
+def test_a_byte_order_mark_is_no_word(tmp_path: Path):
+    plain = word_file(tmp_path, ["a b c"] * 100, window=5, held_out=0.1)
+    marked = word_file(tmp_path, ["\ufeffa b c", *["a b c"] * 99], window=5, held_out=0.1)
+    assert marked.vocabulary == plain.vocabulary and marked.fingerprint == plain.fingerprint
+
+
 def test_word_lm_refuses_in_one_line(tmp_path: Path):
     assert "did you mean 'wikitext2'" in refusal(made, "word_lm", text="wikitext")
     (tmp_path / "latin").write_bytes(b"d\xe9j\xe0 vu\n" * 100)
-    assert "cannot be read as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
+    assert "is not UTF-8: line 1 has the byte 0xe9" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
+    (tmp_path / "wide").write_text("a b\n" * 100, encoding="utf-16")
+    assert "UTF-16 or UTF-32; save it as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "wide")))
     assert "held_out=0.05 of them are none" in refusal(word_file, tmp_path, ["a"] * 5)
     assert "10 words for validation; window=35 needs at least 36" in refusal(word_file, tmp_path, ["a"] * 100)
 
@@ -529,6 +680,14 @@ def test_borrowed_characters_and_rhymes(data: Path):
     assert scores(task, outputs, batch)["rhymes"] == 1
 
 
+def test_lines_of_a_couplet_are_text(data: Path):
+    for number, side in enumerate(([1, 2], [0.5, 1.0], [["a"], ["b"]])):
+        for split in SPLITS:
+            write_split(data, f"mine/{number}", split, {"first": ["a", "b"], "second": side})
+        said = refusal(lambda place=data / f"mine/{number}": made("couplet", data=str(place)))
+        assert "split 'train': column 'second' holds" in said and said.endswith("allowed: text")
+
+
 def test_lines_of_a_couplet_are_equally_long(data: Path):
     for split in SPLITS:
         write_split(data, "local/tang_couplets", split, {"first": ["天山", "天"], "second": ["地月", "花春"]})
@@ -582,6 +741,63 @@ def test_vectors_are_read_by_word(tmp_path: Path):
     assert "cannot be read" in refusal(read_vectors, str(tmp_path / "none"), ["a"], 3)
     path.write_bytes(b"\xff 1 2 3\n")
     assert "not UTF-8" in refusal(read_vectors, str(path), ["a"], 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"the 1 2\nfilm 3 4\n", {"the": [1, 2], "film": [3, 4]}),
+        (b"\xef\xbb\xbfthe 1 2\nfilm 3 4\n", {"the": [1, 2], "film": [3, 4]}),
+        (b"the 1 2\n. . . 5 6\nto me@film.com 5 6\nfilm 3 4\n", {"the": [1, 2], "film": [3, 4]}),
+        (b". . . 5 6\nthe 1 2 \r\n", {"the": [1, 2]}),
+        (b"2 2\nthe 1 2\n", {"the": [1, 2]}),
+        (b"the 1 2\nother 0.1 x\nmore nan 2\n", {"the": [1, 2]}),  # of words that nobody asks for
+        (b"the 1e-60 -3e38\n", {"the": [0, -3e38]}),
+    ],
+)
+def test_lines_of_vectors_are_a_word_and_its_numbers(tmp_path: Path, content: bytes, found: dict[str, list[float]]):
+    (tmp_path / "v.txt").write_bytes(content)
+    vectors, there = read_vectors(str(tmp_path / "v.txt"), ["the", "film"], 2)
+    assert {word: vector for word, vector, has in zip(["the", "film"], vectors.tolist(), there, strict=True) if has} == {
+        word: pytest.approx(vector) for word, vector in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a 1 2\nthe 0.1 x\n", "line 2 has 'x' in the vector of 'the'; expected a word and its numbers"),
+        (b"the nan 1\n", "line 1 has 'nan' in the vector of 'the'"),
+        (b"the 1 -inf\n", "line 1 has '-inf' in the vector of 'the'"),
+        (b"the 1e60 1\n", "line 1 has '1e60' in the vector of 'the'"),
+        (b"a 1 2\nthe 1 2 3\n", "line 2 has a vector of 3 numbers; the embedding is 2 wide"),
+        (b"a 1 2\nthe 1\n", "line 2 has a vector of 1 numbers"),
+        (b"the 1\na 1 2\n", "line 1 has a vector of 1 numbers"),
+        (b"the\t1\t2\n", "line 1 has a vector of 0 numbers"),
+        ("the 1 2\n".encode("utf-16"), "UTF-16 or UTF-32; save it as UTF-8"),
+        (b"a 1 2\n\xe9 1 2\n", "line 2 has the byte 0xe9"),
+    ],
+)
+def test_bad_vectors_are_named_with_their_line(tmp_path: Path, content: bytes, said: str):
+    (tmp_path / "v.txt").write_bytes(content)
+    assert refusal(read_vectors, str(tmp_path / "v.txt"), ["the"], 2).startswith(f"{tmp_path}/v.txt")
+    assert said in refusal(read_vectors, str(tmp_path / "v.txt"), ["the"], 2)
+
+
+def test_the_first_word_of_vectors_of_one_number_is_no_head_line(tmp_path: Path):
+    (tmp_path / "v.txt").write_text("the 1\nfilm 2\n")
+    assert read_vectors(str(tmp_path / "v.txt"), ["the", "film"], 1)[0].tolist() == [[1], [2]]
+
+
+def test_what_torchtext_would_read_otherwise_is_refused(tmp_path: Path):
+    if find_spec("torchtext") is None:
+        pytest.skip("the extra torchtext")
+    for content, said in (
+        (b"the 1 2\n. . . 1 2\n", "cannot be read by torchtext"),
+        (b"\xef\xbb\xbfthe 1 2\n", "byte order mark"),
+    ):
+        (tmp_path / "v.txt").write_bytes(content)
+        assert said in refusal(torchtext_vectors, str(tmp_path / "v.txt"), ["the"], str(tmp_path / said[:4]))
 
 
 def test_the_stand_in_is_torchtexts_vocabulary():

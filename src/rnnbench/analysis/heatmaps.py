@@ -15,6 +15,7 @@ from typing import Any
 
 from ..store.record import write_atomically
 from ..store.run_folder import LogRow
+from .drawing import chart_page
 
 Spec = dict[str, Any]  # of Vega-Lite
 Norms = list[float]  # of steps 1, 2, ...
@@ -38,7 +39,8 @@ def logged_gradients(log: Iterable[LogRow]) -> dict[str, Rows]:
     for row in log:
         for name, norms in row.items():
             if name.startswith("train/state_gradient/"):
-                found.setdefault(name.removeprefix("train/state_gradient/"), []).append((row["step"], norms))
+                finite = [math.nan if norm is None else norm for norm in norms]
+                found.setdefault(name.removeprefix("train/state_gradient/"), []).append((row["step"], finite))
     return found
 
 
@@ -176,5 +178,5 @@ def save_picture(spec: Spec, output: Path) -> None:
     elif output.suffix == ".svg":
         data = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]).encode()
     else:
-        data = vl_convert.vegalite_to_html(spec, bundle=True).encode()
+        data = chart_page(spec, "Gradient through time").encode()
     write_atomically(output, data)

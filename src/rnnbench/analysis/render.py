@@ -8,9 +8,12 @@ import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from .table import Table, legend
+from ..console import visible
+from .drawing import page_policy
+from .table import Table, Value, legend
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
@@ -18,6 +21,7 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
 
     A number is never cut: where the others do not fit, lines are longer than the terminal is wide.
     """
+    tables = list(map(visible_table, tables))
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
@@ -80,6 +84,31 @@ def _least(table: Table, index: int) -> int:
     return min(widest, FEW_WORDS) if table.columns[index].words else widest
 
 
+def visible_table(table: Table) -> Table:
+    """The table with all that a reader sees of it made `visible`; its raw values are as they were."""
+    return replace(
+        table,
+        title=visible(table.title),
+        caption=visible(table.caption),
+        columns=tuple(replace(column, title=visible(column.title)) for column in table.columns),
+        rows=tuple(tuple(replace(cell, text=visible(cell.text)) for cell in row) for row in table.rows),
+        gaps=tuple(map(visible, table.gaps)),
+        notes=tuple(map(visible, table.notes)),
+    )
+
+
+FORMULA = re.compile(r"\s*[=+@\uff1d\uff0b\uff0d\uff20-]")  # what a spreadsheet computes, in wide forms too
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
+
+
+def cell_value(value: Value) -> Value:
+    """`value` as a cell of a CSV file: text is `visible`, after an apostrophe where a spreadsheet would compute it."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
 def to_csv(tables: Sequence[Table]) -> str:
     """Raw values, one line a row, under one header; lists of seeds are parted by spaces. Gaps are columns, not notes."""
     full = [table for table in tables if table.rows]
@@ -91,13 +120,14 @@ def to_csv(tables: Sequence[Table]) -> str:
     writer.writerows(headers)
     for table in full:
         for row in table.rows:
-            writer.writerow([*table.about.values(), *(value for cell in row for value in cell.values)])
+            writer.writerow(map(cell_value, [*table.about.values(), *(value for cell in row for value in cell.values)]))
     return file.getvalue()
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
     """GitHub's tables, with gaps and notes as lists."""
     lines: list[str] = []
+    tables = list(map(visible_table, tables))
     for table in tables:
         shown = table.shown()
         lines += [f"### {_marked(table.title)}", ""]
@@ -140,7 +170,8 @@ def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em; color: #222 }}
 .scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px }}
 th, td {{ border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: right; font-weight: normal; vertical-align: top }}
@@ -156,12 +187,14 @@ def to_page(tables: Sequence[Table]) -> str:
         caption = f"<p>{html.escape(table.caption)}</p>" if table.caption else ""
         parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}")
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in legend(tables))
-    return PAGE.format(title=html.escape(tables[0].title if tables else ""), body="".join(parts) + f"<ul>{notes}</ul>")
+    title = html.escape(tables[0].title if tables else "")
+    return PAGE.format(policy=page_policy(), title=title, body="".join(parts) + f"<ul>{notes}</ul>")
 
 
 def to_latex(tables: Sequence[Table]) -> str:
     """A longtable with booktabs' rules for each table (packages longtable, booktabs); notes in small print."""
     lines: list[str] = []
+    tables = list(map(visible_table, tables))
     for table in tables:
         shown = table.shown()
         lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]

@@ -7,19 +7,20 @@ colour (and, past the palette, one dash) throughout. Nothing of the machine's na
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..console import visible
 from ..store.find import FoundRun
 from ..store.record import write_atomically
 from ..store.run_folder import LogRow, RunFolder
 from .charts import Styles, task_charts
 from .comparison import tabulate
 from .curves import Logs
+from .drawing import drawing_script, page_policy
 from .formatting import format_duration, option_text
 from .grouping import ModelResults, TaskResults, flatten_options, group_runs
 from .render import to_html
@@ -28,7 +29,7 @@ from .table import legend
 
 def write_report(stored: Iterable[FoundRun], complaints: Iterable[str], output: Path) -> Path:
     """Writes the page to `output`, whole or not at all, and returns the path. Raises NoRuns, OSError."""
-    write_atomically(output, report_page(stored, complaints).encode())
+    write_atomically(output, report_page(stored, complaints).encode("utf-8", "backslashreplace"))
     return output
 
 
@@ -60,9 +61,10 @@ def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
         sections=sections,
         summary=report_summary(found),
         notes=legend(section["table"] for section in sections),
-        refusals=[shared_text(" ".join(refusal.split())) for refusal in (*refusals, *unread)],
+        refusals=[visible(shared_text(" ".join(refusal.split()))) for refusal in (*refusals, *unread)],
         origins=origins(found),
-        script=_script(),
+        script=drawing_script(),
+        policy=page_policy,
     )
 
 
@@ -136,11 +138,3 @@ def origins(found: Sequence[TaskResults]) -> list[tuple[str, str]]:
             if value not in (None, "", []) and not PRIVATE.search(key):
                 values.setdefault(key, {})[shared_text(option_text(value))] = None
     return [(key.replace("_", " "), ", ".join(several)) for key, several in values.items()]
-
-
-@functools.cache
-def _script() -> str:
-    """Vega, Vega-Lite and vega-embed in one script, which never asks the network for anything."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")

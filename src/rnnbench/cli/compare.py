@@ -10,6 +10,7 @@ from pathlib import Path
 from ..analysis.comparison import compare_runs
 from ..analysis.render import export
 from ..analysis.report import write_report
+from ..console import say, show
 from ..options import BadOption, nearest
 from ..store.find import FoundRun, find_runs
 
@@ -32,23 +33,23 @@ def chosen_runs(options: argparse.Namespace) -> tuple[list[FoundRun], list[str]]
 def print_complaints(lines: Iterable[str]) -> None:
     """A line each, beside what is printed."""
     for line in lines:
-        print(line, file=sys.stderr)
+        say(line, sys.stderr)
 
 
 def compare_command(options: argparse.Namespace) -> int:
     found = compare_runs(*chosen_runs(options))
-    print(export(found, options.format))
+    show(f"{export(found, options.format)}\n")
     if options.format == "csv":  # whose rows have no place for what was refused
         print_complaints(gap for table in found for gap in table.gaps)
     return 0
 
 
 def report_command(options: argparse.Namespace) -> int:
-    if not options.output.name:
-        raise BadOption(f"--output {options.output}: the name of a page, such as report.html")
+    if options.output.suffix not in (".html", ".htm"):
+        raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html")
     try:
         write_report(*chosen_runs(options), options.output)
     except OSError as error:
         raise BadOption(f"--output {options.output}: {error.strerror or error}") from None
-    print(options.output)
+    say(str(options.output))
     return 0

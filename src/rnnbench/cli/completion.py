@@ -10,18 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from ..config.schema import CHOICES, choice_names, find_option, option_keys
+from ..console import say, show
 from ..options import plain_text
 from .parser import make_parser, verbs_of
 
 
 def completion_command(options: argparse.Namespace) -> int:
-    print(SCRIPTS[options.shell])
+    show(f"{SCRIPTS[options.shell]}\n")
     return 0
 
 
 def complete_command(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
-    print(*completions(os.environ.get("COMP_LINE", ""), verbs_of(make_parser())), sep="\n")
+    for word in completions(os.environ.get("COMP_LINE", ""), verbs_of(make_parser())):
+        say(word)
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..config.compose import compose_jobs
+from ..console import say
 from ..options import BadOption
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ def prepared_task(options: argparse.Namespace) -> Task:
         task.prepare()
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+    for line in task.notes:
+        say(line)
     return task
 
 
 def prepare_command(options: argparse.Namespace) -> int:
     task = prepared_task(options)
     facts = {"floor": f"{task.headline} {task.floor:.4g}", "data": task.fingerprint[:16] or "generated", **task.about()}
-    print(f"{options.task} is at hand: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+    say(f"{options.task} is at hand: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     return 0
 
 
@@ -43,7 +46,7 @@ def baseline_command(options: argparse.Namespace) -> int:
 
     try:
         for line in baseline_lines(task, run_baselines(task)):
-            print(line, flush=True)
+            say(line)
     except ValueError as error:
         raise BadOption(f"{options.task}: {error}") from None
     return 0

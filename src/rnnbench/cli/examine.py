@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..analysis.heatmaps import COLOURS, MeasuredGradients, gradient_picture, logged_gradients, save_picture
+from ..console import say
 from ..networks.probes import gradient_by_lag, recall, state_gradients
 from ..options import BadOption
 from ..run.load import Trained, initial_network, load_run
@@ -117,7 +118,7 @@ def gradients_command(options: argparse.Namespace) -> int:
     print_complaints(complaints)
 
     draw_gradients(runs, options.output, options.step)
-    print(options.output)
+    say(str(options.output))
     return 0
 
 
@@ -130,5 +131,5 @@ def probe_command(options: argparse.Namespace) -> int:
     path = only_finished_run(options.run)
 
     for line in probe_lines(path, sorted(map(int, words)), options.step):
-        print(line, flush=True)
+        say(line)
     return 0

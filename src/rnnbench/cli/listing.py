@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config.compose import compose_jobs
 from ..config.schema import CHOICES, choice_names, choice_settings, dump_yaml, file_departures, group_options, read_signature
+from ..console import show
 from ..options import BadOption, Option, describe, unknown
 
 
@@ -124,10 +125,10 @@ def list_command(options: argparse.Namespace) -> int:
     if models and (options.details or options.budget):
         from .sizes import model_details, widths_within  # imports torch
 
-        print(widths_within(options.budget, options.task or "adding") if options.budget else model_details())
+        show(f"{widths_within(options.budget, options.task or 'adding') if options.budget else model_details()}\n")
         return 0
     if options.details:
-        print(task_details())
+        show(f"{task_details()}\n")
         return 0
-    print(describe_choice(options.kind, options.name) if options.name else list_all(options.kind))
+    show(f"{describe_choice(options.kind, options.name) if options.name else list_all(options.kind)}\n")
     return 0

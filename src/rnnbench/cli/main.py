@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..console import say
 from ..options import BadOption
-from .parser import HOMES, INTERRUPTED, make_parser, refuse, verbs_of
+from .parser import HOMES, INTERRUPTED, error_line, make_parser, refuse, verbs_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ["PYTHONSAFEPATH"] = "1"  # no interpreter that is started from here has the current folder on its path
+    ensure_home()
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
         if stream is None:  # closed: `>&-`
@@ -35,9 +40,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        said = " ".join(str(error).split())
-        print(f"rnnbench: {type(error).__name__}: {said} (HYDRA_FULL_ERROR=1 shows where)", file=sys.stderr)
+        say(error_line(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)"), sys.stderr)
         return 1
+
+
+def ensure_home() -> None:
+    """Sets HOME where neither it nor an entry of the user's says where home is, as for any user id in a container.
+
+    What we call, and what that calls, keeps settings and caches there.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        home = Path(tempfile.gettempdir()) / f"rnnbench-{os.getuid()}"
+        with contextlib.suppress(OSError):
+            home.mkdir(mode=0o700, exist_ok=True)
+        if not home.is_dir() or home.is_symlink() or home.stat().st_uid != os.getuid():  # somebody else's
+            home = Path(tempfile.mkdtemp(prefix="rnnbench-"))
+        os.environ["HOME"] = str(home)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def _run(words: list[str]) -> int:

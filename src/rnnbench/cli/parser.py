@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..options import BadOption, nearest
+from ..console import say
+from ..options import BadOption, nearest, shortened
 from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
@@ -48,8 +49,13 @@ def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]
 
 
 def refuse(message: str) -> int:
-    print(f"rnnbench: {' '.join(message.split())}", file=sys.stderr)
+    say(error_line(message), sys.stderr)
     return BAD_INPUT
+
+
+def error_line(message: str) -> str:
+    """`message` as one line of at most 400 characters; of a longer one the middle is left out."""
+    return shortened(f"rnnbench: {' '.join(message.split())}", 400)
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,7 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_sweeps(add: Add) -> None:
     status = add("status", "how far sweeps are: recorded, running, interrupted, failed, missing")
-    prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs; never a record")
+    prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs, and half-written files; never a record")
     sync = add("sync", "bring W&B level with the local records: one run there for one here, whatever happened on the way")
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")

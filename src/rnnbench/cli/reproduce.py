@@ -10,7 +10,7 @@ from pathlib import Path
 from ..analysis.render import export, to_markdown
 from ..config.overrides import split_sweep
 from ..config.schema import load_yaml
-from ..console import say
+from ..console import say, show
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
@@ -32,10 +32,10 @@ def recall_lag_of(folder: Path) -> float:
 def print_results(results: Results, rows: list[str] | None, format: str) -> None:
     if format == "csv":  # contrasts have other columns
         cells = cells_table(results, rows)
-        print(export([cells], "csv"))
+        show(f"{export([cells], 'csv')}\n")
         print_complaints(cells.gaps)
         return
-    print(export(all_tables(results, rows), format))
+    show(f"{export(all_tables(results, rows), format)}\n")
 
 
 def table_command(options: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def table_command(options: argparse.Namespace) -> int:
         if options.collect:
             line, complaints = collect_runs(one, runs, recall_lag_of)
             print_complaints(complaints)
-            print(line)
+            say(line)
         if options.write:
             page = one.folder / "README.md"
             if page.exists() and MADE not in page.read_text(encoding="utf-8", errors="replace"):
@@ -61,7 +61,7 @@ def table_command(options: argparse.Namespace) -> int:
                 )
             results = measure_table(one, None)
             write_page(page, table_readme(results, to_markdown))
-            print(page)
+            say(str(page))
             print_complaints(f"refused: {line}" for line in results.runs.complaints)
         if options.collect or options.write:
             continue

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 
+from ..console import show, visible
 from ..networks.decoding import beginning, examples, generate, written_answers
 from ..run.load import Trained, load_run
 
+WRITTEN = "\n\t"  # what a text is written with
 __all__ = ["load_run", "print_answer", "print_continuation"]
 
 
@@ -17,11 +20,10 @@ def print_continuation(trained: Trained, options: argparse.Namespace) -> None:
     drawn = (options.temperature, options.seed, options.top_k, options.top_p)
     symbols = generate(trained.network, task, tokens, options.length, *drawn)
     first = next(symbols)  # a prompt that cannot be is refused before anything is printed
-    print(task.decode(tokens) if options.prompt is None else options.prompt, end="", flush=True)
-    print(first, end="", flush=True)
-    for symbol in symbols:
-        print(symbol, end="", flush=True)
-    print()
+    show(visible(task.decode(tokens) if options.prompt is None else options.prompt, WRITTEN))
+    for symbol in itertools.chain([first], symbols):
+        show(visible(symbol, WRITTEN))
+    show("\n")
 
 
 def print_answer(trained: Trained, options: argparse.Namespace) -> None:
@@ -31,8 +33,8 @@ def print_answer(trained: Trained, options: argparse.Namespace) -> None:
     penalty = trains["length_penalty"] if options.length_penalty is None else options.length_penalty
     if options.prompt is None:
         for row in examples(trained.network, trained.task, 5, beam, penalty)[0]:
-            print(*(f"{name:<8}{text}" for name, text in row.items()), "", sep="\n")
+            show("".join(f"{name:<8}{visible(str(text), WRITTEN)}\n" for name, text in row.items()) + "\n")
         return
     batch = trained.task.ask(options.prompt)
     (row,) = trained.task.answered(batch, written_answers(trained.network, trained.task, batch, beam, penalty))
-    print(row["written"])
+    show(visible(row["written"], WRITTEN) + "\n")

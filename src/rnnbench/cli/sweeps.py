@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..console import say
 from ..launch.manifest import member_runs, named_folder, read_manifest
 from ..launch.status import overview_lines, prune_lines, status_lines
 from ..options import BadOption
@@ -42,7 +43,8 @@ def status_command(options: argparse.Namespace) -> int:
     lines = list(overview_lines(options.runs)) if not options.what else []
     for folder, is_sweep in chosen_folders(options):
         lines += status_lines(folder, is_sweep)
-    print(*lines, sep="\n")
+    for line in lines:
+        say(line)
     return 0
 
 
@@ -53,7 +55,7 @@ def prune_command(options: argparse.Namespace) -> int:
         raise BadOption(f"--days {options.days:g}: at least 0")
     for folder, is_sweep in chosen_folders(options):
         for line in prune_lines(folder, is_sweep, options.days, options.dry_run):
-            print(line, flush=True)
+            say(line)
     return 0
 
 
@@ -64,10 +66,10 @@ def sync_command(options: argparse.Namespace) -> int:
     try:
         WandbTracker("online")
     except TrackerUnavailable as error:
-        print(f"rnnbench: {error}", file=sys.stderr)
+        say(f"rnnbench: {error}", sys.stderr)
         return 1
     well = True
     for good, line in sync_runs(found, options.project, options.entity):
-        print(line, file=sys.stdout if good else sys.stderr, flush=True)
+        say(line, sys.stdout if good else sys.stderr)
         well = well and good
     return int(not well)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,9 @@ from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
+from ..config.schema import CHOICES, UNNAMED
+from ..config.settings import Settings
+from ..console import show
 from ..launch.prepare import prepare_sweep, print_estimate
 from ..launch.sweep import (
     check_data,
@@ -19,26 +23,26 @@ from ..launch.sweep import (
     check_locks,
     check_processes,
     check_tracker,
-    execute_or_exit,
+    check_workers,
+    run_alone,
     run_by_hydra,
     sweep_name,
     sweep_words,
 )
 from ..launch.worker import start_server
-from ..options import BadOption
-from ..run.failures import RunFailed
+from ..options import BadOption, unknown
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from .listing import train_help
 
 
 def train_command(words: list[str]) -> int:
-    """Checks everything that is asked for, then hands over to Hydra."""
+    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra."""
     if "--again" in words:
         return train_again(words)
     from hydra._internal.utils import get_args_parser
 
-    from ..launch.launcher import Prepared, register_plugins
+    from ..launch.launcher import register_plugins
 
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
@@ -46,36 +50,68 @@ def train_command(words: list[str]) -> int:
     asked = hydra.parse_intermixed_args(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
+    check_flags(asked)
+    if asked.help:
+        show(f"{train_help(overrides, asked.config_dir)}\n")
+        return 0
+    register_config()
+    register_plugins()
+    if asked.hydra_help:
+        return run_by_hydra(flags)
+    jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
+    if asked.cfg or asked.info:
+        return run_by_hydra([*sweep_overrides(overrides), *flags])
+    if asked.multirun:
+        start_server()  # imports beside what follows
+    elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
+        raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")
+    check_effects(jobs, named_options(overrides), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
+    check_locks(jobs)
+    check_workers(jobs)
+    check_tracker(jobs)
+    if asked.multirun:
+        return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
+    check_processes(jobs[0])
+    check_data(jobs)
+    return run_alone(jobs[0])
+
+
+def check_flags(asked: argparse.Namespace) -> None:
+    """BadOption for flags of Hydra's that are not allowed, or not beside each other."""
     if asked.experimental_rerun or asked.config_path or asked.config_name:
         raise BadOption(
             "--experimental-rerun, --config-path and --config-name are not allowed; --config-dir adds settings of yours"
         )
-    if asked.help:
-        print(train_help(overrides, asked.config_dir))
-        return 0
-    register_config()
-    register_plugins()
-    shown = asked.hydra_help or asked.cfg or asked.info or asked.shell_completion
-    if not asked.hydra_help and not asked.shell_completion:
-        jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
-        if asked.multirun and not shown:
-            start_server()  # imports beside what follows
-        if not shown:
-            check_effects(jobs, named_options(overrides), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
-            check_locks(jobs)
-            check_tracker(jobs)
-        if not shown and asked.multirun:
-            if os.environ.get("WANDB_SWEEP_ID"):
-                raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
-            check_launcher(overrides)
-            common = sweep_words(overrides, jobs)
-            lines = [job + common for job in split_sweep(overrides, sweep=True)]
-            Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
-            overrides = sweep_overrides(overrides) + common
-        elif not shown:
-            check_processes(jobs[0])
-            check_data(jobs)
-    return run_by_hydra([*overrides, *flags], asked.multirun)
+    if asked.shell_completion:
+        raise BadOption('--shell-completion is not allowed; completion for a shell: eval "$(rnnbench completion bash)"')
+    ways = {
+        "-m": asked.multirun,
+        "--run": asked.run,
+        "--cfg": asked.cfg,
+        "--info": asked.info,
+        "--hydra-help": asked.hydra_help,
+    }
+    if len(given := [flag for flag, there in ways.items() if there]) > 1:
+        raise BadOption(f"{' with '.join(given)}: one of them at a time")
+    if (asked.resolve or asked.package) and not asked.cfg:
+        raise BadOption("--resolve and --package say how --cfg shows the settings; add --cfg job")
+    if asked.package and asked.package not in (there := (*CHOICES, *UNNAMED, *([] if asked.cfg == "job" else ["hydra"]))):
+        raise unknown("package", asked.package, there)
+    if asked.config_dir is not None and not Path(asked.config_dir).is_dir():
+        raise BadOption(f"--config-dir {asked.config_dir}: no such folder")
+
+
+def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
+    """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them."""
+    from ..launch.launcher import Prepared
+
+    if os.environ.get("WANDB_SWEEP_ID"):
+        raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
+    check_launcher(overrides)
+    common = sweep_words(overrides, jobs)
+    lines = [job + common for job in split_sweep(overrides, sweep=True)]
+    Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
+    return sweep_overrides(overrides) + common
 
 
 def train_again(words: list[str]) -> int:
@@ -97,18 +133,12 @@ def train_again(words: list[str]) -> int:
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
     check_processes(settings)
     check_locks([settings])
+    check_workers([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
     if Path(found.folder).resolve() != Path(path).resolve():
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
-    try:
-        execute_or_exit(settings)
-    except RunFailed as error:
-        print(f"rnnbench: {error}", file=sys.stderr)
-        return 1
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return run_alone(settings)
 
 
 def hydra_parser_error(message: str) -> NoReturn:

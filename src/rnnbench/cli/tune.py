@@ -8,6 +8,7 @@ import sys
 from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
+from ..console import say
 from ..launch.worker import call_in_process
 from ..options import BadOption
 from ..search.space import load_space, search_dimensions
@@ -41,7 +42,7 @@ def tune_command(options: argparse.Namespace) -> int:
         raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
     if options.storage:
         check_storage(options.storage)
-    call_in_process("look_up", jobs)  # prepares the data
+    call_in_process("look_up", jobs, "planning: data and sizes")
     direction = read_signature("task", jobs[0].task.name).constants["direction"]
     code = 0
     for model in models:
@@ -61,9 +62,10 @@ def tune_command(options: argparse.Namespace) -> int:
         try:
             study.run(options.trials, options.workers)
         except KeyboardInterrupt:
-            print("rnnbench: interrupted; the same command goes on with the rest", file=sys.stderr, flush=True)
+            say("rnnbench: interrupted; the same command goes on with the rest", sys.stderr)
             raise
         found = study.save()
-        print(*study_lines(name, found), sep="\n", flush=True)
+        for line in study_lines(name, found):
+            say(line)
         code = max(code, int(found["best"] is None))
     return code

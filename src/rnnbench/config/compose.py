@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..console import counted
 from ..options import BadOption
 from .checks import refuse_code, resolve
 from .hydra_store import register_config
@@ -67,7 +68,8 @@ def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None =
 
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
     """
-    return [_job(job, config_dir) for job in split_sweep(overrides, sweep)]
+    jobs = list(split_sweep(overrides, sweep))
+    return [_job(job, config_dir) for job in counted(jobs, f"of {len(jobs)} runs checked")]
 
 
 def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:
@@ -106,9 +108,16 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
     try:
         with place or initialize(config_path=None, version_base="1.3"):
             cfg = compose("config", overrides=list(choices), return_hydra_config=True)
-    except HydraException as error:
-        raise BadOption(" ".join(str(error).split())) from None
-    refuse_code(OmegaConf.to_container(cfg))
+        refuse_code(OmegaConf.to_container(cfg))
+    except BadOption:
+        raise
+    except Exception as error:  # Hydra stumbles in many ways over a user's files
+        said = " ".join(str(error).split())
+        if isinstance(error, RecursionError):
+            said = "files name each other in `defaults` without end"
+        elif not isinstance(error, HydraException):
+            said = f"{type(error).__name__}: {said}"
+        raise BadOption(f"--config-dir {config_dir}: {said}" if config_dir else said) from None
     if config_dir:
         refuse_changed_hydra(cfg, choices)
     OmegaConf.set_struct(cfg, False)

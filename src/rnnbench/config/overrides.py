@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from ..options import BadOption
+from ..options import BadOption, shortened
 from ..store.record import Config
 from .checks import CODE
 from .plain_overrides import HYDRA_GROUPS, Word, plain_words
 from .schema import CHOICES, choice_names
 
+DEEPEST = 20  # brackets within brackets of an override
+MOST_JOBS = 100_000  # of a sweep
+
 
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """The overrides as Hydra's grammar reads them; BadOption for one that cannot be read, or that takes an option away.
+
+    `~KEY`, which takes a key away in Hydra, is read as KEY=null: no option can be away.
+    """
     parser, found = OverridesParser.create(), []
     for line in overrides:
+        depths = accumulate((sign in "[{(") - (sign in ")}]") for sign in line)
+        if max(depths, default=0) > DEEPEST:
+            raise BadOption(f"{shortened(line)}: brackets {DEEPEST} deep at most; no option needs more than one")
         try:
-            found += parser.parse_overrides([line])
-        except HydraException as error:
+            (override,) = parser.parse_overrides([line])
+            if override.is_delete():
+                key = override.key_or_group
+                if "=" in line or "." not in key:
+                    raise BadOption(f"{shortened(line)}: nothing can be taken away; OPTION=null unsets what may be null")
+                (override,) = parser.parse_overrides([f"{key}=null"])
+        except (HydraException, ValueError) as error:
+            if isinstance(error, BadOption):
+                raise
             if line.startswith("-"):
                 raise BadOption(str(error).splitlines()[0]) from None
             if "=" not in line:
-                raise BadOption(f"{line!r}: OPTION=VALUE is allowed, such as task=adding or train.steps=500") from None
-            raise BadOption(f"{line}: cannot be read; a value with spaces or signs stands in quotes: \"KEY='VALUE'\"") from None
+                shown = shortened(repr(line))
+                raise BadOption(f"{shown}: OPTION=VALUE is allowed, such as task=adding or train.steps=500") from None
+            raise BadOption(
+                f"{shortened(line)}: cannot be read; a value with spaces or signs stands in quotes: \"KEY='VALUE'\""
+            ) from None
+        found.append(override)
     return found
 
 
@@ -56,15 +78,31 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
                 raise BadOption(f"{override.input_line}: several values make a sweep; add -m")
         yield list(overrides)
         return
-    for override in parsed:
-        if isinstance(override._value, Glob):
-            raise BadOption(
-                f"{override.input_line}: name the values; there are: {', '.join(choice_names(override.key_or_group))}"
-            )
+    _check_sweep(parsed)
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         yield from (list(job) for job in batch)
+
+
+def _check_sweep(parsed: Sequence[Override]) -> None:
+    """BadOption where the values of a sweep have no list, or make more jobs than a sweep may have."""
+    jobs = 1
+    for override in parsed:
+        line, value = shortened(override.input_line or ""), override._value
+        if isinstance(value, Glob):
+            raise BadOption(f"{line}: name the values; there are: {', '.join(choice_names(override.key_or_group))}")
+        if isinstance(value, IntervalSweep):
+            raise BadOption(f"{line}: an interval has no list of values; allowed in a sweep: a,b,c or range(0,10)")
+        try:
+            values = (
+                value.range() if isinstance(value, RangeSweep) else value.list if isinstance(value, ChoiceSweep) else [value]
+            )
+            jobs *= sum(1 for _ in islice(values, MOST_JOBS + 1))
+        except (HydraException, ValueError, TypeError, ZeroDivisionError) as error:
+            raise BadOption(f"{line}: no values of a sweep: {' '.join(str(error).split())}") from None
+        if jobs > MOST_JOBS:
+            raise BadOption(f"{line}: the sweep would have more than {MOST_JOBS} jobs, as many as one may have")
 
 
 def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]:
@@ -80,6 +118,11 @@ def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]
     return {str(key): value for key, value in found.items()}
 
 
+def quoted(value: object) -> str:
+    """A text as the value of an override, whatever signs are in it."""
+    return QuotedString(str(value), Quote.single).with_quotes()
+
+
 def sweep_overrides(overrides: Sequence[str]) -> list[str]:
     """The overrides of a sweep as Hydra must be told them.
 
@@ -90,5 +133,6 @@ def sweep_overrides(overrides: Sequence[str]) -> list[str]:
         line
         if override.is_sweep_override() or line.startswith("+") or override.key_or_group in (*CHOICES, *HYDRA_GROUPS)
         else f"++{line}"
-        for line, override in zip(overrides, parse_overrides(overrides), strict=True)
+        for override in parse_overrides(overrides)
+        if (line := override.input_line)
     ]

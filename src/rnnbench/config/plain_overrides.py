@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from ..options import BadOption, unknown
+from ..options import BadOption, shortened, unknown
 from .checks import CODE, PLAIN
 from .schema import (
     CHOICES,
@@ -27,13 +27,12 @@ from .schema import (
 )
 from .settings import Plain
 
-# Parts of Hydra's own settings that a command line may change.
-HYDRA_KEYS = re.compile(r"hydra\.(run\.dir|sweep\.(dir|subdir)|verbose|job\.(name|num)|launcher\..*|mode)")
-HYDRA_GROUPS = ("hydra/launcher",)
+HYDRA_GROUPS = ("hydra/launcher",)  # with hydra.launcher.*, what a command line may change of Hydra's own settings
 KEY = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)*", re.ASCII)
 INT = re.compile(r"-?(0|[1-9][0-9]*)")
 FLOAT = re.compile(r"-?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|-?[0-9]+[eE][-+]?[0-9]+")
 TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+", re.ASCII)
+LONGEST = 1000  # digits of a whole number
 NAMED = {"null": None, "true": True, "false": False}
 
 
@@ -65,7 +64,7 @@ def _scalar(text: str) -> Any:
     if text in NAMED:
         return NAMED[text]
     if INT.fullmatch(text):
-        return int(text)
+        return int(text) if len(text) < LONGEST else HYDRAS
     if FLOAT.fullmatch(text):
         return float(text)
     return text if TEXT.fullmatch(text) and text.lower() not in (*NAMED, "inf", "nan") else HYDRAS
@@ -109,14 +108,19 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
     """Refuses what names code, and what is no option beside the other words of its `job`; says which is near."""
     line, key, value, package = word
     if CODE.search(line) or "${" in PLAIN.sub("", line):
-        raise BadOption(f"{line}: settings are words and numbers; code and resolvers are not allowed")
+        raise BadOption(f"{shortened(line)}: settings are words and numbers; code and resolvers are not allowed")
     if "@" in key or package:
         raise BadOption(f"{line}: a choice stands in its own group; packages (@) are not allowed")
+    added = line.startswith("+") and not line.startswith("++")
     if key.startswith("hydra"):
         _check_hydra(word, job, own_files)
+        _refuse_added(line, added)
         return
-    if own_files:
-        return  # names may come from the user's files; what they make is checked when composed
+    if own_files:  # names may come from the user's files; what they make is checked when composed
+        _refuse_added(line, added and key.partition(".")[0] in (*SINGLE, *CHOICES, *UNNAMED))
+        return
+    if key in CHOICES:
+        _refuse_added(line, added)
     if key in CHOICES:
         if value is None or value == "":
             raise BadOption(f"missing value: {key}=...; there are: {', '.join(choice_names(key))}")
@@ -128,16 +132,22 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         group = key.partition(".")[0] + "."
         near = [name for name in known if name.startswith(group)]
         raise unknown("option", key, near or {name.partition(".")[0] + (".*" if "." in name else "") for name in known})
+    _refuse_added(line, added)
     if line.endswith("="):
         raise BadOption(f"missing value: {key}")
 
 
+def _refuse_added(line: str, added: bool) -> None:
+    if added:
+        raise BadOption(f"{shortened(line)}: the option is there, + adds one that is not; allowed: {shortened(line[1:])}")
+
+
 def _check_hydra(word: Word, job: Sequence[Word], own_files: bool) -> None:
     line, key, value, _ = word
-    if not HYDRA_KEYS.fullmatch(key) and key not in HYDRA_GROUPS:
+    if not key.startswith("hydra.launcher.") and key not in HYDRA_GROUPS:
         raise BadOption(
-            f"{line}: of Hydra's own settings these can be changed: hydra.run.dir, hydra.sweep.dir, "
-            "hydra.launcher.*, hydra.verbose, hydra/launcher"
+            f"{shortened(line)}: of Hydra's own settings these can be changed: hydra/launcher, hydra.launcher.*; "
+            "the folder of all runs is runs=, the name of a sweep sweep=, and -m makes one"
         )
     if key == "hydra/launcher" and not own_files and str(value) not in (allowed := [*LAUNCHERS, "basic"]):
         raise unknown("launcher", str(value), allowed)

@@ -19,8 +19,8 @@ from ..models.registry import mechanism_files
 from ..options import BadOption, Option, Seed
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
+from ..store.yaml_files import read_yaml
 from ..tracking.make import TRACKERS
-from .yaml_files import read_yaml
 
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launch/launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras

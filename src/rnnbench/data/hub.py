@@ -7,8 +7,7 @@ The files of `org/name` are looked for in this order:
 3. the hub, once, through `datasets`.
 
 A name that begins with `.`, `/` or `~` is a folder itself, with the files in it or in `<config or data>`; `local/<name>` is a
-set that the hub does not have, and is looked for on disk only. Any other table can come from a CSV, TSV, JSON or parquet
-file.
+set that the hub does not have, and is looked for on disk only. Files of other kinds: see user_files.py.
 
 The cache is `RNNBENCH_CACHE`, or `rnnbench` in XDG_CACHE_HOME or ~/.cache. An entry is complete or absent.
 """
@@ -19,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import urllib.error
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0  # seconds to wait for the hub's first answer
 STALE = 24 * 3600  # seconds after which an unfinished preparation is taken to be dead
+BATCH = 1024  # rows of a parquet file that are unpacked together
+LEAST_BOUND = 2**29  # bytes that any parquet file may have in memory
+MOST_GROWTH = 100  # times its size on disk that a larger one may have in memory
+PART = re.compile(r".*?-(\d+)-of-(\d+)")  # of the name of a split's file
 
 
 class DataError(ValueError):
@@ -74,77 +78,114 @@ def read_split(
 
     Raises DataError, one line: neither on disk nor reachable, or without the split, a column, or a value.
     """
-    import pyarrow.parquet
-
     folder = _local(name, config) or _download(name, config, revision)
-    tables = [pyarrow.parquet.read_table(path, columns=list(columns)) for path in _check(folder, split, columns)]
-    rows = pyarrow.concat_tables([part.replace_schema_metadata(None) for part in tables], promote_options="permissive")
-    return _sound(rows, f"{folder}: split {split!r}")
+    return check_sound(parquet_table(_check(folder, split, columns), columns), f"{folder}: split {split!r}")
 
 
-def file_table(path: str, text: str, others: Sequence[str] = ()) -> pyarrow.Table:
-    """The column `text`, as text whatever it looks like, and the columns `others` of a CSV, TSV, JSON or parquet file.
+def parquet_table(paths: Sequence[Path], columns: Sequence[str]) -> pyarrow.Table:
+    """The `columns` of parquet files, one after the other, in batches. Columns that are coded as dictionaries are decoded.
 
-    A JSON file is a list of objects, or an object a line. Raises DataError, one line, for a file that cannot be read, that
-    lacks a column or a value, or that is not UTF-8.
+    Raises DataError, one line: a file that cannot be read, or would be far larger in memory than on disk; files whose columns
+    are of different types.
     """
     import pyarrow
-    import pyarrow.csv
+
+    tables: list[pyarrow.Table] = []
+    for path in paths:
+        tables.append(_parquet_rows(path, columns))
+        try:
+            pyarrow.concat_tables([tables[0].slice(0, 0), tables[-1].slice(0, 0)], promote_options="permissive")
+        except (pyarrow.ArrowTypeError, pyarrow.ArrowInvalid):
+            types = [", ".join(f"{field.name} {field.type}" for field in table.schema) for table in (tables[-1], tables[0])]
+            raise DataError(
+                f"{path} has {brief(types[0], 80)} where {paths[0].name} has {brief(types[1], 80)}; "
+                "write both with the same types"
+            ) from None
+    return pyarrow.concat_tables(tables, promote_options="permissive")
+
+
+def _parquet_rows(path: Path, columns: Sequence[str]) -> pyarrow.Table:
+    """The `columns` of one file; DataError where they outgrow what a file of its size may hold."""
+    import pyarrow
     import pyarrow.parquet
 
-    file = Path(path).expanduser()
-    columns = [text, *others]
-    if not file.is_file():
-        raise DataError(f"{path}: there is no such file")
-    kind = file.suffix.lower()
-    if kind not in FILES:
-        raise DataError(f"{path}: a file of an unknown kind; allowed: {', '.join(FILES)}")
+    most = max(LEAST_BOUND, MOST_GROWTH * path.stat().st_size)
     try:
-        if kind == ".parquet":
-            rows = pyarrow.parquet.read_table(file)
-        elif kind in (".json", ".jsonl"):
-            rows = _json_table(file)
-        else:
-            rows = pyarrow.csv.read_csv(
-                file,
-                parse_options=pyarrow.csv.ParseOptions(delimiter="\t" if kind == ".tsv" else ",", newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(column_types={text: pyarrow.string()}),
-            )
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, UnicodeDecodeError, OSError, ValueError) as error:
-        reason = "it is not UTF-8" if "utf" in str(error).lower() else str(error).splitlines()[0]
-        raise DataError(f"{path} cannot be read: {reason}") from None
-    for column in columns:
-        if column not in rows.column_names:
-            raise DataError(f"{path}: no column {column!r}; there are: {', '.join(rows.column_names) or 'none'}")
-    return _sound(rows.select(columns), path)
+        with pyarrow.parquet.ParquetFile(path) as file:
+            total, batches = _declared(file.metadata, columns), []
+            if total <= most:
+                total = 0
+                for batch in file.iter_batches(BATCH, columns=list(columns)):
+                    batches.append(_decoded(batch))
+                    total += batches[-1].nbytes
+                    if total > most:
+                        break
+            if total > most:
+                raise DataError(
+                    f"{path} is a file of {path.stat().st_size:,} bytes with more than {most:,} bytes of data in {columns}; "
+                    f"allowed: {MOST_GROWTH} times its size, at least {LEAST_BOUND:,}"
+                )
+            fields = [file.schema_arrow.field(column) for column in columns]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet: {brief(str(error).splitlines()[0])}") from None
+    if not batches:
+        kinds = [field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type for field in fields]
+        return pyarrow.schema(list(zip(columns, kinds, strict=True))).empty_table()
+    rows = pyarrow.Table.from_batches(batches)
+    return rows.select(list(columns)).replace_schema_metadata(None)
 
 
-FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+def _declared(metadata: pyarrow.parquet.FileMetaData, columns: Sequence[str]) -> int:
+    """The bytes that the file says `columns` have once they are unpacked."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns)
 
 
-def _json_table(file: Path) -> pyarrow.Table:
+def _decoded(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
     import pyarrow
 
-    content = file.read_text(encoding="utf-8")
-    if content.lstrip().startswith("["):
-        return pyarrow.Table.from_pylist(json.loads(content))
-    return pyarrow.Table.from_pylist([json.loads(line) for line in content.split("\n") if line.strip()])
+    whole = [column.dictionary_decode() if pyarrow.types.is_dictionary(column.type) else column for column in batch.columns]
+    return pyarrow.RecordBatch.from_arrays(whole, names=batch.schema.names)
 
 
-def _sound(rows: pyarrow.Table, where: str) -> pyarrow.Table:
+def check_sound(rows: pyarrow.Table, where: str) -> pyarrow.Table:
     """`rows`, once they have been seen to be there, whole, and in UTF-8."""
     import pyarrow
+    import pyarrow.compute
 
     if not rows.num_rows:
         raise DataError(f"{where} has no rows")
     for column in rows.column_names:
-        if rows[column].null_count:
-            raise DataError(f"{where}: column {column!r} has {rows[column].null_count} empty values")
+        if empty := rows[column].null_count:
+            first = 1 + pyarrow.compute.index(rows[column].is_null(), True).as_py()
+            raise DataError(
+                f"{where}: column {column!r} has {empty} empty values, the first in row {first}; fill them in, or leave the "
+                "rows out"
+            )
         try:
             rows[column].validate(full=True)
         except pyarrow.ArrowInvalid:
             raise DataError(f"{where}: column {column!r} is not UTF-8") from None
     return rows
+
+
+def brief(text: str, most: int = 60) -> str:
+    """`text` in one line, cut off after `most` characters."""
+    line = " ".join(text[: 4 * most].split())
+    return line if len(line) <= most and len(text) <= 4 * most else line[:most] + "…"
+
+
+def check_text(rows: pyarrow.Table, where: str, columns: Iterable[str], numbers: bool = False) -> None:
+    """DataError where one of the columns holds something else than text, or, with `numbers`, than text and whole numbers."""
+    from pyarrow import types
+
+    for column in columns:
+        kind = rows.schema.field(column).type
+        if not (types.is_string(kind) or types.is_large_string(kind) or (numbers and types.is_integer(kind))):
+            raise DataError(
+                f"{where}: column {column!r} holds {kind}; allowed: {'whole numbers or text' if numbers else 'text'}"
+            )
 
 
 def table_digest(*tables: pyarrow.Table) -> str:
@@ -191,22 +232,42 @@ def _splits(folder: Path) -> list[str]:
 
 
 def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
-    """The files of a split, in order, once each has been seen to have the columns."""
-    import pyarrow
-    import pyarrow.parquet
-
+    """The files of a split, in order, once all of them are there and each has been seen to have the columns."""
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
         raise DataError(f"{folder}: no split {split!r}; there are: {', '.join(_splits(folder)) or 'none'}")
+    _check_parts(folder, split, [path.name for path in paths])
     for path in paths:
-        try:
-            there = pyarrow.parquet.read_schema(path).names
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from None
-        for column in columns:
-            if column not in there:
-                raise DataError(f"{path}: no column {column!r}; there are: {', '.join(there)}")
+        check_parquet(path, columns)
     return paths
+
+
+def _check_parts(folder: Path, split: str, names: Sequence[str]) -> None:
+    """DataError where the names of a split's files, `train-00000-of-00002.parquet`, say that one is missing or there twice."""
+    parts = [tuple(map(int, found.groups())) for name in names if (found := PART.match(name))]
+    total = max((of for _, of in parts), default=0)
+    for number in range(total if len(parts) == len(names) else 0):
+        if parts.count((number, total)) != 1 or len(parts) != total:
+            raise DataError(
+                f"{folder}: split {split!r} has the files {brief(', '.join(names), 150)}; expected each of {total} parts once: "
+                "fetch those that are missing, remove those of another version"
+            )
+
+
+def check_parquet(path: Path, columns: Iterable[str]) -> None:
+    """DataError where `path` is no parquet file, or does not have each of `columns` once. Its footer is read."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        there = pyarrow.parquet.read_schema(path).names
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet: {brief(str(error).splitlines()[0])}") from None
+    for column in columns:
+        if column not in there:
+            raise DataError(f"{path}: no column {column!r}; there are: {brief(', '.join(there), 150)}")
+        if there.count(column) > 1:
+            raise DataError(f"{path}: {there.count(column)} columns are called {column!r}; rename all but one")
 
 
 def _download(name: str, config: str | None, revision: str | None) -> Path:
@@ -274,9 +335,9 @@ def complete_entry(folder: Path, make: Callable[[Path], None]) -> Path:
         raise DataError(
             f"cannot write the cache {cache_folder()}: {error.strerror}; set RNNBENCH_CACHE to another folder"
         ) from None
-    for other in folder.parent.glob(".part-*"):
+    for other in folder.parent.glob(f".part-{'[0-9a-f]' * 32}"):  # by the whole name: another may be somebody's
         with contextlib.suppress(OSError):  # another process may sweep at the same moment
-            if time.time() - other.stat().st_mtime > STALE:
+            if time.time() - other.lstat().st_mtime > STALE:  # of a link, rmtree removes nothing
                 shutil.rmtree(other)
     try:
         make(part)

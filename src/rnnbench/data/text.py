@@ -13,11 +13,14 @@ from types import ModuleType
 
 import numpy
 
+from .hub import brief
 from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
+from .user_files import BYTE_ORDER_MARK, text_file
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 POOL = 100  # batches sorted by length together; of phrases (SST-2, batches of 64) 97 % is then text, with 50 it was 94 %
+LARGEST = float(numpy.finfo(numpy.float32).max)
 
 
 def characters(text: str) -> list[str]:
@@ -179,35 +182,54 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
     """(symbols, width) float32 pretrained vectors from a GloVe text file, and (symbols,) bool: which of them it has; else
     zeros.
 
-    A line is a word and its numbers, as in GloVe; the head line of word2vec's text form is left out. ValueError, one line,
-    for a file that cannot be read or whose vectors are not `width` wide.
+    A line is a word and its numbers, as in GloVe, whose words may hold spaces; the head line of word2vec's text form is left
+    out. ValueError, one line, for a file that cannot be read, whose vectors are not `width` wide, or hold what is no number.
     """
     rows = {symbol: row for row, symbol in enumerate(symbols)}
     vectors, found = numpy.zeros((len(symbols), width), numpy.float32), numpy.zeros(len(symbols), bool)
-    try:
-        with open(Path(path).expanduser(), encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                word, *numbers = line.rstrip().split(" ")
-                if number == 1 and len(numbers) == 1:
-                    continue
-                if len(numbers) != width:
+    with text_file(Path(path).expanduser(), path, newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            word, *numbers = line.rstrip().split(" ")
+            if number == 1 and len(numbers) == 1 and word.isdecimal() and numbers[0].isdecimal():
+                continue
+            if len(numbers) > width and not all(map(_is_number, numbers[:-width])):
+                word, numbers = " ".join([word, *numbers[:-width]]), numbers[-width:]
+            if len(numbers) != width:
+                raise ValueError(f"{path}: line {number} has a vector of {len(numbers)} numbers; the embedding is {width} wide")
+            if (row := rows.get(word)) is not None and not found[row]:
+                if wrong := [field for field in numbers if not _is_number(field)]:
                     raise ValueError(
-                        f"{path}: line {number} has a vector of {len(numbers)} numbers; the embedding is {width} wide"
+                        f"{path}: line {number} has {brief(wrong[0])!r} in the vector of {brief(word)!r}; "
+                        "expected a word and its numbers"
                     )
-                if (row := rows.get(word)) is not None and not found[row]:
-                    vectors[row], found[row] = numpy.array(numbers, numpy.float32), True
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8") from None
+                vectors[row], found[row] = numpy.array(numbers, numpy.float32), True
     if not found.any():
         raise ValueError(f"{path} has no vector for any of the {len(symbols)} symbols")
     return vectors, found
 
 
+def _is_number(field: str) -> bool:
+    """Whether `field` is a number that float32 holds."""
+    try:
+        return abs(float(field)) <= LARGEST
+    except ValueError:
+        return False
+
+
 def torchtext_vectors(path: str, symbols: Sequence[str], folder: str) -> numpy.ndarray:
-    """As `read_vectors`, read by torchtext, which keeps a copy of the file in `folder`."""
-    return vectors_by_name(path, symbols, folder)
+    """As `read_vectors`, read by torchtext, which keeps a copy of the file in `folder`.
+
+    ValueError, one line, for what `read_vectors` takes and torchtext does not: words that hold spaces, a byte order mark.
+    """
+    with open(path, "rb") as file:
+        if file.read(3) == BYTE_ORDER_MARK:
+            raise ValueError(
+                f"{path} begins with a byte order mark, which torchtext takes for a part of its first word; remove it"
+            )
+    try:
+        return vectors_by_name(path, symbols, folder)
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be read by torchtext ({brief(str(error), 150)}); take another tokenizer") from None
 
 
 def _code_points(text: str) -> numpy.ndarray:

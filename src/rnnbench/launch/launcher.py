@@ -10,14 +10,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from ..config.hydra_store import register_launchers
+from ..config.hydra_store import read_files_by, register_launchers
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
+from ..console import say
 from ..options import BadOption, Count, Positive
 from ..store.record import DamagedRecord
 from .manifest import Job, write_manifest
@@ -61,16 +63,16 @@ class Processes(Launcher):
         settings = jobs[0].settings
         try:
             write_manifest(Path(settings.runs), settings.sweep, jobs)
-        except OSError as error:
-            print(f"rnnbench: {error}; nothing was started, and what was recorded is intact", file=sys.stderr)
+        except (OSError, DamagedRecord) as error:
+            say(f"rnnbench: {error}; nothing was started, and what was recorded is intact", sys.stderr)
             sys.exit(1)
         pool = Pool(jobs, self.workers, self.retries, self.keep_going, self.runs_per_gpu)
         pool.run()
         if pool.asked:
             sys.exit(128 + pool.asked[0])
         if pool.failed:
-            print(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed:", file=sys.stderr)
-            print(*(f"  {line}" for line in pool.failed.values()), sep="\n", file=sys.stderr, flush=True)
+            again = f"`rnnbench status {settings.sweep}` names them"
+            say(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed, said above; {again}", sys.stderr)
             sys.exit(1)
         returns = []
         for job, words in zip(jobs, job_overrides, strict=True):
@@ -99,7 +101,7 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     write_manifest(Path(settings.runs), settings.sweep, jobs)
     recorded, failed = recorded_and_damaged(jobs)
     todo = [job for job in jobs if job.id not in recorded | failed.keys()]
-    print(f"sweep {settings.sweep}: {len(jobs)} runs, {len(recorded)} recorded before", flush=True)
+    say(f"sweep {settings.sweep}: {len(jobs)} runs, {len(recorded)} recorded before")
     results: Sequence[JobReturn] = []
     if todo:
         forget_plugins()
@@ -107,19 +109,20 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
             results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
         finally:
             recorded, failed = recorded_and_damaged(jobs)
-            print(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded", flush=True)
+            say(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded")
     for job, result in zip(todo, results, strict=False):
         if result.status is JobStatus.FAILED:
             failed[job.id] = str(result._return_value)
     left = [job for job in jobs if job.id not in recorded | failed.keys()]  # held by another process, say
     if failed:
-        print(f"rnnbench: {len(failed)} of {len(jobs)} runs failed:", file=sys.stderr)
-        print(*(f"  {line}" for line in failed.values()), sep="\n", file=sys.stderr)
+        say(f"rnnbench: {len(failed)} of {len(jobs)} runs failed:", sys.stderr)
+        for line in failed.values():
+            say(f"  {line}", sys.stderr)
     if left:
-        print(f"rnnbench: {len(left)} of {len(jobs)} runs are not recorded; the same command asks again:", file=sys.stderr)
+        say(f"rnnbench: {len(left)} of {len(jobs)} runs are not recorded; the same command asks again:", sys.stderr)
         for job in left:
             found = run_state(job.folder, job.words)
-            print(f"  {job.name}  {found.kind}  {found.about}".rstrip(), file=sys.stderr)
+            say(f"  {job.name}  {found.kind}  {found.about}".rstrip(), sys.stderr)
     if failed or left:
         sys.exit(1)
     return results
@@ -140,6 +143,7 @@ def recorded_and_damaged(jobs: Iterable[Job]) -> tuple[set[str], dict[str, str]]
 def forget_plugins() -> None:
     """Takes our classes out of what Hydra knows: a launcher sends all that to its jobs, which could not import them."""
     known = Plugins.instance()
+    read_files_by(FileConfigSource)  # they are checked already
     for plugin in (Processes, Checked):
         for classes in known.plugin_type_to_subclass_list.values():
             classes[:] = [one for one in classes if one is not plugin]

@@ -67,11 +67,14 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
     path = folder / "manifest.json"
     try:
         runs = dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedRecord(f"{path}: no manifest of a sweep ({type(error).__name__})") from None
-    for name in runs:
-        if ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
-            raise DamagedRecord(f"{path}: {name!r} is no run of this store")
+    for name, about in runs.items():
+        if not isinstance(about, dict) or not all(isinstance(about.get(key), str) for key in ("id", "words")):
+            raise DamagedRecord(f"{path}: no manifest of a sweep ({name!r:.60} has no id and words)")
+        parts = Path(name).parts
+        if ".." in parts or Path(name).is_absolute() or not name.isprintable() or max(map(len, parts), default=256) > 255:
+            raise DamagedRecord(f"{path}: {name!r:.60} is no run of this store")
     return runs
 
 

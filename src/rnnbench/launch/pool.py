@@ -9,12 +9,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TextIO
 
 from ..console import say
@@ -24,9 +26,12 @@ from .costs import expect_costs, format_clock, gpu_need
 from .gpus import Packing, gpu_memory, visible_gpus
 from .manifest import Job
 from .status import last_step
-from .worker import WorkerProcess, job_score
+from .worker import NoProcess, WorkerProcess, job_score
 
+FILES, SPARE_FILES = 4, 40  # open files of this process for each that it starts, and for all else
+MEMORY = 200_000_000  # bytes that a process needs at least
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
+UNKNOWN = 255  # the exit code of a process whose server died: it may run on
 LOOK = 0.5  # seconds between two looks at runs that others hold
 TELL = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -66,6 +71,10 @@ class Pool:
         expect_costs(todo)
         self.queue = collections.deque(sorted(todo, key=lambda job: -job.expected))
         self.total = len(self.jobs)
+        most, why = most_workers()
+        if todo and min(self.workers, len(todo)) > most:
+            self.say(f"{most} at a time in place of {self.workers}: {why}")
+            self.workers = most
         workers = f", {self.workers} at a time" if todo else ""
         self.say(f"{self.total} runs, {before} recorded before{workers}")
         with self.signals():
@@ -106,12 +115,26 @@ class Pool:
             self.gpus[job.id] = gpus or []
             watch = Watch(job.folder.path)
             if not self.answered(job) and not (watch.holder() and watch.sure):
-                only = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
-                self.running[job.id] = job, WorkerProcess("run_job", job.settings, only)
-                continue
-            self.packing.give(self.gpus.pop(job.id), job.needed)
-            if job.id not in self.recorded and job.id not in self.failed:
+                if self.begin(job, {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}):
+                    continue
+            elif job.id not in self.recorded and job.id not in self.failed:
                 self.waiting[job.id] = job, watch
+            self.packing.give(self.gpus.pop(job.id), job.needed)
+
+    def begin(self, job: Job, environment: dict[str, str]) -> bool:
+        """Starts a job's process, if one can be started; else the job waits for another to end, and fewer run at a time."""
+        try:
+            self.running[job.id] = job, WorkerProcess("run_job", job.settings, environment)
+            return True
+        except NoProcess as error:
+            if self.running:
+                self.workers = min(self.workers, sum(free_slots(one) for one, _ in self.running.values()))
+                self.print(f"{error}; {self.workers} at a time from now on", sys.stderr)
+                self.queue.appendleft(job)
+            else:
+                self.fail(job, f"{job.name}: {error}")
+                self.stop(str(error))
+            return False
 
     def listen(self) -> None:
         """Passes on what jobs print, and takes leave of those that have ended; returns after a moment at most."""
@@ -138,7 +161,7 @@ class Pool:
                 self.fail(job, outcome[1])
             elif self.stopping:
                 continue
-            elif outcome and outcome[0] in ("held", "lost"):
+            elif (outcome and outcome[0] in ("held", "lost")) or (code == UNKNOWN and Watch(job.folder.path).holder()):
                 self.waiting[job.id] = job, Watch(job.folder.path)
             else:
                 self.again(job, code, peak, stopped=bool(outcome))
@@ -161,14 +184,15 @@ class Pool:
         self.deaths[job.id] = times, step
         how = "was stopped" if stopped else run_ended(code) + (f" after a peak of {peak:,.0f} MB" if peak else "")
         if times > self.retries and not stopped:
-            message = f"{job.name}: {how}, {times} times without getting further than step {step}"
+            message = f"{how}, {times} times without getting further than step {step}"
             job.folder.fail(message)
-            self.fail(job, message)
+            self.fail(job, f"{job.name}: {message}")
             return
         self.print(f"{job.name}  {how}; started again" + (f" from step {step}" if step else ""))
         self.queue.appendleft(job)
 
     def fail(self, job: Job, message: str) -> None:
+        """Notes and prints that a job failed; `message` names the run or a file of it."""
         self.failed[job.id] = f"{message}  [{job.words}]" if job.words else message
         self.print(f"failed: {self.failed[job.id]}", sys.stderr)
         if not self.keep_going:
@@ -270,6 +294,31 @@ def free_slots(job: Job) -> int:
 
 def on_gpus(job: Job) -> bool:
     return job.settings.trainer.accelerator != "cpu"
+
+
+def most_workers() -> tuple[int, str]:
+    """How many processes the files that may be open and the memory allow, at least 1; and which of the two it is."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    by_files = (limit - SPARE_FILES) // FILES if limit != resource.RLIM_INFINITY else sys.maxsize
+    by_memory = free_memory() // MEMORY
+    if by_files <= by_memory:
+        return max(1, by_files), f"no more files may be open (ulimit -n {limit})"
+    return max(1, by_memory), f"{by_memory * MEMORY / 1e9:.1f} GB of memory are free"
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have, here and in this container; a large number where the system does not tell."""
+    found = [sys.maxsize]
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+        cached = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+        found.append(int((group / "memory.max").read_text(encoding="ascii")) - used + cached)
+    return max(0, min(found))
 
 
 def run_ended(code: int | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..config.settings import Settings
+from ..console import say
 from ..store.record import digest
 from .costs import format_clock, recorded_costs
 from .manifest import Job
@@ -20,7 +21,7 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
     imported by a process of its own.
     """
-    found = call_in_process("look_up", list(every))
+    found = call_in_process("look_up", list(every), f"planning {len(every)} runs: their data and sizes")
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
@@ -74,5 +75,5 @@ def print_estimate(jobs: Sequence[Job], words: Sequence[str]) -> int:
     """Prints what the jobs of a sweep would take with the workers that `words` ask for."""
     workers = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.workers=")]
     for line in estimate_lines(jobs, int(workers[-1]) if workers and workers[-1].isdigit() else usable_cores()):
-        print(line, flush=True)
+        say(line)
     return 0

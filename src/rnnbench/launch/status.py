@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..store.lease import Held, Watch
+from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
-from ..store.run_folder import RunFolder
+from ..store.run_folder import RunFolder, checkpoint_step
 from .manifest import member_runs, read_manifest
 
 # Status
@@ -30,12 +31,11 @@ KINDS = ("recorded", "running", "interrupted", "failed", "damaged", "missing")
 
 
 def run_state(folder: RunFolder, words: str = "") -> RunState:
-    if (folder.path / "record.json").exists():
-        try:
-            folder.record()
-        except (DamagedRecord, OSError) as error:
-            return RunState("damaged", str(error))
-        return RunState("recorded")
+    try:
+        if folder.record() is not None:
+            return RunState("recorded")
+    except (DamagedRecord, OSError) as error:
+        return RunState("damaged", str(error))
     if not folder.path.exists():
         return RunState("missing", words)
     step = last_step(folder)
@@ -49,8 +49,8 @@ def run_state(folder: RunFolder, words: str = "") -> RunState:
 
 def last_step(folder: RunFolder) -> int:
     """The step of the newest checkpoint; 0 where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return max((int(name[:9]) for name in os.listdir(folder.path / "checkpoints") if name.endswith(".pt")), default=0)
+    with contextlib.suppress(OSError):
+        return max(map(checkpoint_step, folder.checkpoint_files()), default=0)
     return 0
 
 
@@ -73,9 +73,13 @@ def status_lines(folder: Path, is_sweep: bool) -> Iterator[str]:
 
 def overview_lines(runs: Path) -> Iterator[str]:
     """A line for each sweep of a store, the one that was touched last at the end."""
-    found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
     for path in found:
-        names = read_manifest(path.parent)
+        try:
+            names = read_manifest(path.parent)
+        except DamagedRecord as error:
+            yield f"sweep {path.parent.name}: {error}"
+            continue
         recorded = sum(os.path.exists(runs / name / "record.json") for name in names)
         yield f"sweep {path.parent.name}: {len(names)} runs, {recorded} recorded"
     if not found:
@@ -86,25 +90,50 @@ def overview_lines(runs: Path) -> Iterator[str]:
 
 
 def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterator[str]:
-    """Removes checkpoints that nothing has touched for `days`, of runs that nobody runs; records are not touched."""
+    """Removes checkpoints that nothing has touched for `days`, of runs that nobody runs, and what killed processes left behind.
+
+    Only files that rnnbench wrote, by their names, and none behind a link below `folder`. Records are not touched.
+    """
     freed, limit = 0, time.time() - days * 86400
     unreadable: list[str] = []
     for name, run, _ in member_runs(folder, is_sweep, unreadable):
-        files = [*run.path.glob("checkpoints/*.pt"), *run.path.glob(".*"), *run.path.glob("checkpoints/.*")]
-        files = [path for path in files if path.is_file()]
-        recorded = (run.path / "record.json").exists()
-        if not files or (not recorded and max(path.stat().st_mtime for path in files) > limit):
-            continue
-        if Watch(run.path).holder():
-            continue
-        step, size = last_step(run), sum(path.stat().st_size for path in files)
         try:
+            found = _removable(run, limit)
+            if not found:
+                continue
+            if is_behind_link(run.path, folder.parent.parent if is_sweep else folder):
+                yield f"  {name}  left alone: there is a link on the way to it"
+                continue
+            step, size = last_step(run), sum(path.stat().st_size for path in found)
+            if Watch(run.path).holder():
+                continue
             with run.lease() if not dry else contextlib.nullcontext():
-                for path in () if dry else files:
-                    path.unlink(missing_ok=True)
+                remove_files(() if dry else found)
         except Held:
             continue
+        except OSError as error:
+            yield f"  {name}  left alone: {error}"
+            continue
         freed += size
-        yield f"  {name}  {size / 1e6:.1f} MB{f', was at step {step}' if step and not recorded else ''}"
+        unfinished = any(CHECKPOINT.fullmatch(path.name) for path in found) and not (run.path / "record.json").exists()
+        yield f"  {name}  {size / 1e6:.1f} MB{f', was at step {step}' if step and unfinished else ''}"
+    for path in [] if dry else [path for place in (folder, *folder.glob("sweeps/*")) for path in stale_files(place)]:
+        with contextlib.suppress(OSError):
+            remove_files([path])
     yield from (f"  unreadable   {line}" for line in unreadable)
     yield f"{'would free' if dry else 'freed'} {freed / 1e6:.1f} MB"
+
+
+def _removable(run: RunFolder, limit: float) -> list[Path]:
+    """What nobody needs of a run that nobody runs: half-written files; its checkpoints where it is recorded or they are old."""
+    checkpoints = own_files(run.place, CHECKPOINT, SET_ASIDE)
+    recorded = (run.path / "record.json").exists()
+    if not recorded and checkpoints and max(path.stat().st_mtime for path in checkpoints) > limit:
+        checkpoints = []
+    found = [*checkpoints, *run.half_written()]
+    return [path for path in found if not path.parent.is_symlink()]
+
+
+def is_behind_link(path: Path, top: Path) -> bool:
+    """Whether a folder from `path` up to, and without, `top` is a link: what lies there may be somebody else's."""
+    return any(place.is_symlink() for place in (path, *path.parents) if place != top and place.is_relative_to(top))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.liveness import Liveness
+from ..config.overrides import quoted
 from ..config.settings import Settings
 from ..console import say
 from ..options import BadOption, plain_text
@@ -25,6 +27,9 @@ from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import prepare_sweep, print_estimate
+
+SHARED = Path("/dev/shm")  # where Linux keeps shared memory
+LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
 
 
 def check_launcher(words: Sequence[str]) -> None:
@@ -91,6 +96,19 @@ def check_locks(jobs: Sequence[Settings]) -> None:
             raise BadOption(str(error)) from None
 
 
+def check_workers(jobs: Sequence[Settings]) -> None:
+    """BadOption where the processes of trainer.workers cannot be had: their locks lie in shared memory."""
+    most = max(job.trainer.workers * job.trainer.devices for job in jobs)
+    if not most or not SHARED.is_dir():
+        return
+    free = shutil.disk_usage(SHARED).free
+    if free < most * LOCKS:
+        raise BadOption(
+            f"trainer.workers={max(job.trainer.workers for job in jobs)} needs {most * LOCKS // 1024} kB of shared memory, and "
+            f"{SHARED} has {free // 1024} kB free; allowed: trainer.workers=0, or a larger one (docker run --shm-size=1g)"
+        )
+
+
 def sweep_name(overrides: Sequence[str], jobs: Sequence[Settings]) -> str:
     """What the user called it, or a name that is the same when the same command is given again."""
     settings = sorted(word for word in overrides if not word.startswith("hydra"))
@@ -101,20 +119,17 @@ def sweep_words(overrides: Sequence[str], jobs: Sequence[Settings]) -> list[str]
     """The sweep's name and Hydra's folder for it, where the user has not said them."""
     name = sweep_name(overrides, jobs)
     named = any(word.startswith("sweep=") for word in overrides)
-    placed = any(word.startswith("hydra.sweep.dir=") for word in overrides)
     runs = Path(jobs[0].runs).absolute()  # a job may be run from another folder
     words = []
     if len({job.runs for job in jobs}) == 1:
-        words.append(f"++runs='{runs}'")
+        words.append(f"++runs={quoted(runs)}")
     if not named:
         words.append(f"sweep={name}")
-    if not placed:
-        words.append(f"hydra.sweep.dir='{runs / 'sweeps' / name}'")
-    return words
+    return [*words, f"hydra.sweep.dir={quoted(runs / 'sweeps' / name)}"]
 
 
-def run_by_hydra(words: list[str], sweep: bool) -> int:
-    """Hydra composes and launches; a job that fails is one line, and the others go on."""
+def run_by_hydra(words: list[str]) -> int:
+    """Hydra shows what it composes, or launches a sweep; a job that fails is one line, and the others go on."""
     import hydra
 
     def job(cfg: Any) -> float | None:
@@ -124,10 +139,7 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
         try:
             record = execute_or_exit(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
         except RunFailed as error:
-            if sweep or os.environ.get("HYDRA_FULL_ERROR"):
-                raise CompactHydraException(str(error)) from None
-            print(f"rnnbench: {error}", file=sys.stderr)
-            sys.exit(1)
+            raise CompactHydraException(str(error)) from None
         return headline_score(record) if record else None
 
     before, sys.argv = sys.argv, ["rnnbench train", *words]
@@ -140,6 +152,20 @@ def run_by_hydra(words: list[str], sweep: bool) -> int:
     return 0
 
 
+def run_alone(settings: Settings) -> int:
+    """Runs `settings` in this process; the exit code."""
+    try:
+        execute_or_exit(settings)
+    except RunFailed as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        say(f"rnnbench: {error}", sys.stderr)
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
 def execute_or_exit(settings: Settings) -> Record | None:
     """The run's record; ends the program where a signal asked for that."""
     from ..run.execute import execute
@@ -147,7 +173,7 @@ def execute_or_exit(settings: Settings) -> Record | None:
     try:
         return execute(settings)
     except Stopped as error:
-        print(f"rnnbench: {error}; the same command goes on from there", file=sys.stderr, flush=True)
+        say(f"rnnbench: {error}; the same command goes on from there", sys.stderr)
         if os.environ.get("SUBMITIT_EXECUTOR"):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)
@@ -168,6 +194,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
     if not estimated:
         check_locks(jobs[:1])
+        check_workers(jobs)
         check_tracker(jobs[:1])
         check_launcher(launching)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
@@ -177,7 +204,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
         return print_estimate(prepared, launching)
     Prepared.jobs = prepared
     kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
-    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"], sweep=True)
+    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
 
 
 def sweep_word(name: str) -> str:

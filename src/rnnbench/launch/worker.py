@@ -7,6 +7,7 @@ writes its record itself; what it prints and how it ended comes to the launcher 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import multiprocessing
 import os
@@ -18,13 +19,17 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
+from ..console import FIRST, NEXT, say
 from ..options import BadOption
 from ..run.cluster import alone, replaced_environment
 from ..store.record import Record, headline_score
 
+SERVERS = 3  # that may die while one process starts
+LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # the system has no more files, memory or processes
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
 
 # What a process does
@@ -82,22 +87,52 @@ def start_server() -> None:
         forkserver.ensure_running()
 
 
+def fork_process(given: tuple[Any, ...]) -> tuple[ForkServerProcess, Connection, Connection]:
+    """A process that does `start_work(answer, output, *given)`, and the ends of both pipes that are read.
+
+    EOFError or OSError where the server has died, or where the system lacks something; then nothing stays open.
+    """
+    context = multiprocessing.get_context("forkserver")
+    start_server()
+    with contextlib.ExitStack() as opened:
+        pipes = []
+        for _ in range(2):
+            pipes.append(context.Pipe(duplex=False))
+            for end in pipes[-1]:
+                opened.callback(end.close)
+        (answers, answer), (outputs, output) = pipes
+        with nameless():
+            process = context.Process(target=start_work, args=(answer, output, *given))
+            process.start()
+        opened.pop_all()
+    answer.close()
+    output.close()
+    return process, answers, outputs
+
+
+class NoProcess(RuntimeError):
+    """No process can be started: the system has no more of what one needs, or the server dies each time."""
+
+
 class WorkerProcess:
-    """A process forked from the server: its answer, its output line by line, and the most memory that it had."""
+    """A process forked from the server: its answer, its output line by line, and the most memory that it had.
+
+    A server that dies while the process starts is replaced, at most SERVERS - 1 times; then NoProcess is raised.
+    """
 
     def __init__(self, work: Work, argument: Any, environment: Mapping[str, str] | None = None):
-        context = multiprocessing.get_context("forkserver")
-        start_server()
-        self.answer, answer = context.Pipe(duplex=False)
-        self.output, output = context.Pipe(duplex=False)
+        given = alone({**os.environ, **(environment or {})}), work, argument
+        for left in reversed(range(SERVERS)):
+            try:
+                self.process, self.answer, self.output = fork_process(given)
+                break
+            except (EOFError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in LACKING:
+                    raise NoProcess(f"no process can be started: {error.strerror}") from None
+                if not left:
+                    raise NoProcess(f"no process can be started: the server that forks them died {SERVERS} times") from None
+                say("the server that jobs are forked from died; a new one is started", sys.stderr)
         os.set_blocking(self.output.fileno(), False)
-        with nameless():
-            self.process = context.Process(
-                target=start_work, args=(answer, output, alone({**os.environ, **(environment or {})}), work, argument)
-            )
-            self.process.start()
-        answer.close()
-        output.close()
         self.started, self.peak, self._rest = time.monotonic(), 0.0, b""
 
     def lines(self) -> Iterator[str]:
@@ -155,11 +190,17 @@ def nameless() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def call_in_process(work: Work, argument: Any) -> Any:
-    """What a process answers to `argument`; BadOption where that is a line that says why not."""
+def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
+    """What a process answers to `argument`; BadOption where that is a line that says why not.
+
+    Where it takes long, a line on standard error says `about`.
+    """
     process = WorkerProcess(work, argument)
     try:
-        wait([process.answer, process.process.sentinel])
+        pause = FIRST
+        while not wait([process.answer, process.process.sentinel], pause if about else None):
+            say(f"{about}, {time.monotonic() - process.started:.0f} s so far", sys.stderr)
+            pause = NEXT
     except BaseException:
         process.signal(signal.SIGKILL)
         raise

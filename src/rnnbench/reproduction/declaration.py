@@ -24,9 +24,9 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
-from ..config.yaml_files import read_yaml
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
+from ..store.yaml_files import read_yaml
 from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reported, Reports, Seeds
 
 SWEEPS = Path(str(files("rnnbench.sweeps")))

@@ -16,6 +16,9 @@ TIMES = ("steps_to_solve", "sequences_to_solve")
 NUMBERS = ("score", *RATES, *TIMES, "parameters", "multiply_adds", "state_size", "seconds_per_step", "recall_lag")
 LOWER = ("seconds_per_step", "parameters", "multiply_adds", "state_size", "diverged", *TIMES)  # where less is better
 
+MOST_SEEDS = 1000  # of a cell
+Whole = Annotated[int, Field(strict=True, ge=0, le=10**6)]  # strict: `true` and "5" are no numbers
+Number = Annotated[float, Field(strict=True)]
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda given: shlex.split(given) if isinstance(given, str) else given)]
 
 
@@ -59,11 +62,11 @@ class Seeds(GridPart):
     seeds, that were declared after the first runs were seen.
     """
 
-    first: Annotated[int, Field(ge=1)] = 5
-    more: Annotated[int, Field(ge=0)] = 0
-    most: int = 0
-    pilot: Annotated[float | None, Field(gt=0)] = None
-    added: tuple[int, ...] = ()
+    first: Annotated[Whole, Field(ge=1, le=MOST_SEEDS)] = 5
+    more: Annotated[Whole, Field(le=MOST_SEEDS)] = 0
+    most: Annotated[Whole, Field(le=MOST_SEEDS)] = 0
+    pilot: Annotated[Number, Field(gt=0)] | None = None
+    added: tuple[Annotated[Whole, Field(le=MOST_SEEDS)], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -113,7 +116,7 @@ class Scale(GridPart):
     words: Words = ()
     cells: dict[str, Words] = {}  # by column, after all others
     seeds: Seeds = Seeds()
-    minutes: float | dict[str, float] | None = None  # of one run on one core; by column where they differ
+    minutes: Number | dict[str, Number] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
 
     @model_validator(mode="after")
@@ -150,11 +153,11 @@ class Contrast(GridPart):
 
     says: str
     a: str
-    b: str | float
+    b: str | Number
     metric: Metric = ""
     expect: Literal["more", "less", "same"]
-    margin: float | None = Field(None, gt=0)
-    ratio: float | None = Field(None, gt=0)
+    margin: Annotated[Number, Field(gt=0)] | None = None
+    ratio: Annotated[Number, Field(gt=0)] | None = None
     when: str = ""
 
     @model_validator(mode="after")
@@ -181,12 +184,12 @@ class RowSpec(GridPart):
     """A row; `margin` is what its values may differ by, given as a number where the source calls no `gap` a difference."""
 
     title: str
-    priority: int = 9
+    priority: Whole = 9
     words: Words = ()
     metric: Metric = "score"
     better: Literal["more", "less"] | None = None  # of the metric; null: as the task has it of its headline
     data: str = ""  # first digits of the fingerprint of its data
-    margin: float | None = Field(None, gt=0)
+    margin: Annotated[Number, Field(gt=0)] | None = None
     gap: Gap | None = None
     columns: tuple[str, ...] | dict[str, ColumnSpec] | None = None
     cells: dict[str, Words] = {}
@@ -194,7 +197,7 @@ class RowSpec(GridPart):
     quirks: dict[str, Quirk] = {}
     ladder: Ladder | None = None
     says: str = ""
-    claim: int | None = None
+    claim: Whole | None = None
     refuted_by: str = ""
     family: str = ""  # rows of one name make one claim: Holm's correction is over the contrasts of all of them
     contrasts: dict[str, Contrast] = {}
@@ -214,7 +217,7 @@ class RowSpec(GridPart):
 class ReportSource(GridPart):
     title: str
     authors: str
-    year: int
+    year: Whole
     where: str
     version: str = ""
 
@@ -249,15 +252,15 @@ def _differs(given: Any) -> Any:
 class Reported(GridPart):
     """A value of a source, in the unit of our metric."""
 
-    value: float
+    value: Number
     source: str
     at: str
     sure: Literal["seen", "secondary"]
     estimator: Literal["single", "mean", "best", "unknown"]
     selection: Literal["last", "best validation", "best test", "unknown"] = "unknown"  # which evaluation of a run is its value
     setting: str = ""
-    seeds: int | None = Field(None, ge=1)
-    sd: float | None = Field(None, ge=0)
+    seeds: Annotated[Whole, Field(ge=1)] | None = None
+    sd: Annotated[Number, Field(ge=0)] | None = None
     printed: str = ""
     differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
 
@@ -265,7 +268,7 @@ class Reported(GridPart):
 class Grid(GridPart):
     title: str
     about: str
-    level: float = Field(0.05, gt=0, lt=0.5)
+    level: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     columns: dict[str, ColumnSpec] = {}
     rows: dict[str, RowSpec] = Field(min_length=1)
 

@@ -62,7 +62,7 @@ class CellRuns:
             except (DamagedRecord, OSError):
                 other.append(f"seed {seed}: its log cannot be read")
                 continue
-            kept = metric_value(self.runs[seed], metric, self.folders.get(seed))
+            kept = self.value(seed, metric)
             pairs.append((made, kept))
             if not nearly_equal(made, kept):
                 a, b = ("none" if value is None else f"{value:.6g}" for value in (made, kept))
@@ -95,9 +95,18 @@ class CellRuns:
         """Seeds of the first look that have no run."""
         return [seed for seed in range(self.cell.seeds.first) if seed not in self.runs]
 
+    def value(self, seed: int, metric: str) -> float | None:
+        """The metric of one run; None where it has none. A log that cannot be read is refused, once."""
+        try:
+            return metric_value(self.runs[seed], metric, self.folders.get(seed))
+        except (DamagedRecord, OSError) as error:
+            line = f"{self.cell.name} seed {seed}: {error}"
+            self.refused += [] if line in self.refused else [line]
+            return None
+
     def by_seed(self, metric: str) -> dict[int, float]:
         """The metric of every run that has one. No score of a diverged run, nor one that is not finite, is one."""
-        found = {seed: metric_value(run, metric, self.folders.get(seed)) for seed, run in sorted(self.runs.items())}
+        found = {seed: self.value(seed, metric) for seed in sorted(self.runs)}
         return {seed: value for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     def values(self, metric: str) -> list[float]:

@@ -21,8 +21,13 @@ class TableRuns:
 
     table: Declaration
     cells: dict[tuple[str, str], CellRuns]  # all, by (name, scale)
-    complaints: list[str]
+    unplaced: list[str]  # complaints about what belongs to no cell
     only: str | None = None  # a scale that was asked for
+
+    @property
+    def complaints(self) -> list[str]:
+        """All that was refused: what belongs to no cell, and of each cell, odd logs too once a metric was read from them."""
+        return [*self.unplaced, *(line for runs in self.cells.values() for line in runs.refused)]
 
     @property
     def rows(self) -> list[str]:
@@ -57,7 +62,7 @@ def match_table(
             cells += table.cells(row, at)
         cells += [cell for rungs in table.rungs(row) for cell in rungs if scale in (None, cell.scale)]
     own.cells, refused = match_runs(table, cells, stored)
-    own.complaints += [*refused, *(line for m in own.cells.values() for line in m.refused)]
+    own.unplaced += refused
     return own
 
 

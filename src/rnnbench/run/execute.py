@@ -28,7 +28,7 @@ from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
-from .plan import plan_run
+from .plan import new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow
 from .tracked_run import mirrored_run, tracker_of
@@ -50,7 +50,10 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
     if rank:  # not the first of several processes that a launcher has started
         record = folder.record()
         if record is None:
-            _, place = trusted_checkpoint(folder, planned.id)
+            from .training_run import check_against  # imports Lightning
+
+            network, _ = new_network(planned.settings, planned.task)
+            _, place = trusted_checkpoint(folder, planned.id, check_against(network, planned.settings.train))
             follow(planned.settings, str(place) if place else None)
         return record
     try:
@@ -66,7 +69,7 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
         say(f"{name}  recorded before: {result_text(record)}")
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
             tracker = tracker_of(planned)
-            tracker.start(mirrored_run(planned), folder.rows())
+            tracker.start(mirrored_run(planned), folder.each_row())
             tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
         return record
     except Held as held:
@@ -77,9 +80,9 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
     except Stopped:
         raise
     except Exception as error:
-        message = f"{name}: {describe_error(error)}"
+        message = describe_error(error)
         folder.fail(message)
-        raise RunFailed(message) from error
+        raise RunFailed(f"{name}: {message}") from error
 
 
 def measure_cost(settings: Settings, steps: int = 8) -> dict[str, float]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rnnbench.tasks.task import Task
 
 from ..console import say
-from ..store.run_folder import Log, RunFolder
+from ..store.run_folder import Log, RunFolder, checkpoint_step
 from ..tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from ..training.checkpoint import Checkpoint
 
 
 class Journal:
@@ -64,18 +68,21 @@ class SilentRecorder:
         pass
 
 
-def restore_checkpoint(folder: RunFolder, run: str) -> tuple[dict[str, Any] | None, Log, Path | None]:
+def restore_checkpoint(
+    folder: RunFolder, run: str, check: Callable[[Checkpoint], None]
+) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
-    checkpoint, path = trusted_checkpoint(folder, run, folder.set_aside)
+    checkpoint, path = trusted_checkpoint(folder, run, check, folder.set_aside)
     return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
 
 
 def trusted_checkpoint(
-    folder: RunFolder, run: str, leave_out: Callable[[Path], None] = lambda _: None
+    folder: RunFolder, run: str, check: Callable[[Checkpoint], None], leave_out: Callable[[Path], None] = lambda _: None
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The newest checkpoint whose checksum fits, that is this run's and whose log is there; and its file.
+    """The newest checkpoint whose checksum fits, that is this run's, whose log is there and that `check` takes; and its file.
 
-    Those before it go to `leave_out`. What the machine cannot do just now (memory, disk) is no reason to leave one out.
+    `check` raises where training could not go on from what it is given. Those before it go to `leave_out`. What the machine
+    cannot do just now (memory, disk) is no reason to leave one out.
     """
     for path, data in folder.checkpoints():
         if data is None:
@@ -86,11 +93,25 @@ def trusted_checkpoint(
             checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if checkpoint["run"] != run or "made_by" not in checkpoint:
                 raise ValueError("it belongs to another run, or version")
+            check_about(checkpoint)
+            check(checkpoint["learner"])
+            if checkpoint["learner"]["kept"]["step"] != checkpoint_step(path):
+                raise ValueError("it is of another step than its name tells")
             folder.check_log(tuple(checkpoint["offsets"]))
             return checkpoint, path
         except (MemoryError, OSError):
             raise
         except Exception as error:  # whatever a foreign file holds: it is left out, and nothing of it was run
-            say(f"{path}: left out: {(str(error).splitlines() or [type(error).__name__])[0]}")
+            say(f"{path}: left out: {(str(error).splitlines() or [''])[0] or type(error).__name__}")
             leave_out(path)
     return None, None
+
+
+def check_about(checkpoint: Mapping[str, Any]) -> None:
+    """ValueError where what stands in a checkpoint beside the learner's part is not of its kind."""
+    offsets, made_by, changes = (checkpoint.get(name) for name in ("offsets", "made_by", "changes"))
+    good = isinstance(offsets, list | tuple) and len(offsets) == 2 and all(type(one) is int and one >= 0 for one in offsets)
+    good = good and isinstance(made_by, dict) and all(isinstance(one, str) for one in (*made_by, *made_by.values()))
+    if not good or not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
+        raise ValueError("it does not say what made it, or where its log ends")
+    datetime.datetime.fromisoformat(checkpoint["started"])

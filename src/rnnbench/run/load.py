@@ -68,7 +68,11 @@ def load_run(run: str | Path) -> Trained:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are not those that stay
         network = make_network(settings, task)
-    network.load_state_dict(safetensors.torch.load(weights))
+    try:
+        network.load_state_dict(safetensors.torch.load(weights))
+    except (RuntimeError, safetensors.SafetensorError) as error:  # RuntimeError where a name or a shape is another
+        first = " ".join(str(error).split())[:150]
+        raise ValueError(f"{folder.weights}: the weights do not fit the network of the record ({first} ...)") from None
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from typing import Any
 import safetensors.torch
 
 from ..console import say
+from ..groups import TrainSettings
 from ..networks.cost import forget_peak
 from ..networks.trainable import TrainableNetwork
 from ..store.record import ChangeRecord, Record, ScoresRecord
 from ..store.run_folder import Log, RunFolder
 from ..tracking.tracker import Tracker
+from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
 from ..training.progress import Progress
@@ -53,7 +57,7 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
     weights, diverged, ending = None, None, "failed"
     shown = mirrored_run(planned)
     try:
-        tracker.start(shown, folder.rows())
+        tracker.start(shown, folder.each_row())
         progress = Progress(name, begun.journal.shown) if sys.stdout.isatty() else None
         forget_peak()
         try:
@@ -81,9 +85,11 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
             ended=now(),
         )
         record = folder.finish(body)
-        folder.drop_checkpoints()
         ending = record["status"]
-        say(f"{name}  {result_text(record)}")
+        with behind_record(name):
+            folder.drop_checkpoints()
+        with behind_record(name):
+            say(f"{name}  {result_text(record)}")
         return record
     except Interrupted as error:
         ending = "interrupted"
@@ -92,8 +98,25 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
         ending = "interrupted"
         raise
     finally:
-        begun.log.close()
+        with contextlib.suppress(OSError):  # its rows are written, each when it was made
+            begun.log.close()
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
+
+
+def check_against(network: TrainableNetwork, options: TrainSettings) -> Callable[[Checkpoint], None]:
+    """What raises where `network` could not be trained on from a checkpoint."""
+    return functools.partial(check_checkpoint, network=network, options=options)
+
+
+@contextlib.contextmanager
+def behind_record(name: str) -> Iterator[None]:
+    """What comes after the record: an OSError of it is no failure of the run, and is said."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            why = error.strerror or str(error)
+            say(f"{name}  recorded; what was left to do failed ({why}): `rnnbench prune` removes what is left", sys.stderr)
 
 
 def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
@@ -101,9 +124,11 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     settings, task, name = planned.settings, planned.task, planned.name
     folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting})
     folder.keep(task.keep())
+    if folder.place.is_symlink():
+        say(f"{name}  {folder.place} is a link: nothing behind it is deleted, old checkpoints neither")
     network, pretrained = new_network(settings, task)
     started = now()
-    checkpoint, log, place = restore_checkpoint(folder, planned.id)
+    checkpoint, log, place = restore_checkpoint(folder, planned.id, check_against(network, settings.train))
     made_by, changes = provenance(settings), []
     if checkpoint:
         changes = changes_since(checkpoint, made_by, settings.accept_changes)
@@ -118,6 +143,8 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
+    for line in task.notes:
+        say(line)
     return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)
 
 

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
+from urllib.parse import unquote, unquote_plus
 
 import optuna
 from optuna.storages.journal import JournalFileBackend
@@ -34,6 +35,7 @@ from ..analysis.intervals import expected_best
 from ..config.compose import compose_jobs
 from ..config.schema import read_signature
 from ..config.settings import Value
+from ..console import MASK, masked, say
 from ..launch.manifest import Job
 from ..launch.status import last_step
 from ..launch.worker import WorkerProcess, call_in_process
@@ -173,7 +175,7 @@ class Study:
                 running.lease.release()
 
     def say(self, line: str) -> None:
-        print(f"{self.label}  {line}".strip(), flush=True)
+        say(f"{self.label}  {line}".strip())
 
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
@@ -282,7 +284,7 @@ class Study:
     def end(self, running: Running, state: TrialState, why: str, value: float | None = None) -> None:
         with self.lock:
             running.trial.set_user_attr("run", running.job.name)
-            running.trial.set_user_attr("why", why)
+            running.trial.set_user_attr("why", masked(why))
             self.study.tell(running.trial, value, state=state)
         running.lease.release()
         del self.running[running.trial.number]
@@ -362,9 +364,19 @@ def study_lines(name: str, found: SearchResult) -> Iterator[str]:
 
 
 def check_storage(url: str) -> None:
-    """BadOption where no study can be kept at `url`."""
+    """BadOption where no study can be kept at `url`; its password is not in the message."""
     try:
         optuna.storages.RDBStorage(url)
     except Exception as error:
-        said = str(error).splitlines()[0]
-        raise BadOption(f"--storage {url}: no data base there ({said}); one is, say, sqlite:///search.db") from None
+        shown, said = without_password(url, (str(error) or type(error).__name__).splitlines()[0])
+        raise BadOption(f"--storage {shown:.80}: no data base there ({said:.200}); one is, say, sqlite:///search.db") from None
+
+
+def without_password(url: str, said: str) -> tuple[str, str]:
+    """`url` of a data base and what was `said` of it, both without its password, as it stands there or decoded."""
+    before, at, host = url.rpartition("@")
+    scheme, _, login = before.partition("://")
+    user, _, password = login.partition(":")
+    for secret in filter(None, (password, unquote(password), unquote_plus(password))):
+        said = said.replace(secret, MASK)
+    return masked(f"{scheme}://{user}:{MASK}@{host}" if at and password else url), masked(said)

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .own_files import remove_files, stale_files
+
 BEAT = 10.0  # seconds between two raises of the count
 SILENCE = 60.0  # seconds of the same count after which a holder on another host is dead
 PATIENCE = 0.3  # seconds: somebody who only looks may have the lock for an instant
@@ -139,7 +141,8 @@ class Lease:
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, 0)
         OPEN.discard(self._file)
-        os.close(self._file)
+        with contextlib.suppress(OSError):  # of a disk that fails: it is closed all the same
+            os.close(self._file)
 
 
 def _told(count: int) -> bytes:
@@ -184,11 +187,13 @@ def take(folder: Path, say: Callable[[str], None] = lambda _: None) -> Lease:
             (folder / f"lease-{old}").unlink(missing_ok=True)
     except BaseException as error:
         os.close(file)
-        if isinstance(error, FileExistsError):
+        tidied = isinstance(error, FileNotFoundError) and newest(folder) > before  # by who was faster, as half-written
+        if isinstance(error, FileExistsError) or tidied:
             raise Held(f"{folder} is being run by another process") from None
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return Lease(folder, before + 1, file)
 
 
@@ -211,7 +216,12 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def try_locks(folder: Path) -> None:
-    """OSError with one line where files in `folder` cannot be locked, or where their locks hold nobody off."""
+    """OSError with one line where files in `folder` cannot be locked, or where their locks hold nobody off.
+
+    Removes what earlier calls left that were killed.
+    """
+    with contextlib.suppress(OSError):
+        remove_files(stale_files(folder))
     path = folder / f".lease-{secrets.token_hex(8)}"
     first = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     try:
@@ -224,6 +234,7 @@ def try_locks(folder: Path) -> None:
         raise OSError(f"{folder}: files cannot be locked there ({error.strerror}); choose another place with runs=") from None
     finally:
         os.close(first)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     if not works:
         raise OSError(f"{folder}: locks of files have no effect there; choose another place with runs=")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import math
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
+from .bounds import DEEPEST, nested_too_deeply
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1
-DEEPEST = 50  # levels of nesting that a record may have; ours have 5
 Config = Mapping[str, Any]  # settings as nested plain dicts: `task`, `model`, `network`, `train`, `seed`, ...
 Scores = Mapping[str, float | None]  # by name, in the unit of each; null where the number is not finite
 
@@ -182,12 +184,15 @@ def plain(value: object) -> Any:
     return value
 
 
-def write_atomically(path: Path, data: bytes, once: bool = False) -> None:
-    """`data` at `path`, whole or not at all, on the disk when this returns; FileExistsError if `once` and it exists."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def write_atomically(path: Path, data: bytes | Iterable[bytes], once: bool = False) -> None:
+    """`data`, or its pieces, at `path`, whole or not at all, on the disk when this returns.
+
+    FileExistsError if `once` and it exists.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # own_files.py knows it by this name
     try:
         with open(temporary, "xb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         if once:
@@ -195,7 +200,8 @@ def write_atomically(path: Path, data: bytes, once: bool = False) -> None:
         else:
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the next start of the run, or `rnnbench prune`, removes it
+            temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -209,7 +215,7 @@ def verified(text: str | bytes, where: str) -> Record:
         record = json.loads(text)
         checksum = record.pop("checksum")
         fits = digest(record) == checksum
-        deep = _nested_too_deeply(record)
+        deep = nested_too_deeply(record)
     except RecursionError:
         fits = deep = True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -225,18 +231,6 @@ def verified(text: str | bytes, where: str) -> Record:
     if problem := wrong_field(record):
         raise DamagedRecord(f"{where}: {problem}")
     return cast(Record, record)
-
-
-def _nested_too_deeply(value: object) -> bool:
-    """Whether there are values more than DEEPEST levels down, which would stop functions that call themselves."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            item for one in level if isinstance(one, dict | list) for item in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return False
-    return True
 
 
 EXPECTED = {  # by pydantic's type of error

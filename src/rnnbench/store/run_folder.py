@@ -4,7 +4,8 @@
         config.yaml          the resolved settings, with the run's id
         metrics.jsonl        a row a logged step: deterministic values only
         timings.jsonl        the same rows' seconds, speeds and memory
-        checkpoints/         <step>-<sha256>.pt, the last two; each carries its own checksum in its name
+        checkpoints/         <step>-<sha256>.pt, the last two; each carries its own checksum in its name. Other files there
+                             are not ours and stay; where it is a link, nothing behind it is deleted
         lease-<n>            who runs it, the n-th time that it is taken (lease.py)
         failure.json         why the last attempt failed; gone when the next one starts
         vocabulary.json      what the task must keep to read and write where its data are not; absent where that is nothing
@@ -27,11 +28,32 @@ from typing import Any
 
 import yaml
 
+from ..console import masked
+from .bounds import is_plain
 from .lease import Lease, held
+from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
+from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
 LogRow = dict[str, Any]
+
+
+def _is_choice(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)
+
+
+def _is_text_or_missing(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+SETTINGS: dict[str, Callable[[object], bool]] = {  # of a config.yaml, as far as runs are found, shown and compared by them
+    "task": _is_choice,
+    "model": _is_choice,
+    **dict.fromkeys(("network", "train", "tracker"), lambda value: value is None or isinstance(value, dict)),
+    **dict.fromkeys(("id", "setting", "sweep"), _is_text_or_missing),
+    "seed": lambda value: value is None or type(value) is int,
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +67,21 @@ class RunFolder:
     def weights(self) -> Path:
         return self.path / "model.safetensors"
 
+    @property
+    def place(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.path / "checkpoints"
+
+    def half_written(self) -> list[Path]:
+        """What killed processes left of files that they had not finished; the run's holder may remove it."""
+        return [path for folder in (self.path, self.place) for path in own_files(folder, HALF_WRITTEN)]
+
     def start(self, config: Config) -> None:
-        """Makes the folder and writes config.yaml."""
+        """Makes the folder, removes what a killed attempt left half-written, and writes config.yaml."""
         self.check()  # before there is a folder again
-        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        self.place.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
         (self.path / "failure.json").unlink(missing_ok=True)
@@ -69,11 +102,12 @@ class RunFolder:
         """The settings in config.yaml; DamagedRecord where the file is none of ours."""
         path = self.path / "config.yaml"
         try:
-            config = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
-        except yaml.YAMLError:
-            config = None
-        parts = [config.get(part) for part in ("task", "model")] if isinstance(config, dict) else [None]
-        if not all(isinstance(part, dict) and isinstance(part.get("name"), str) for part in parts):
+            config = parse_yaml(path, yaml.CSafeLoader)
+        except ValueError as error:
+            raise DamagedRecord(f"{path}: {error}") from None
+        if not (
+            is_plain(config) and isinstance(config, dict) and all(fits(config.get(name)) for name, fits in SETTINGS.items())
+        ):
             raise DamagedRecord(f"{path}: no settings of a run")
         return config
 
@@ -102,7 +136,8 @@ class RunFolder:
     def fail(self, message: str) -> None:
         """Notes why this attempt ended, for `status`; where even that cannot be written, nothing is."""
         with contextlib.suppress(OSError):
-            write_atomically(self.path / "failure.json", (canonical({"message": message}) + "\n").encode())
+            text = canonical({"message": masked(message)}) + "\n"
+            write_atomically(self.path / "failure.json", text.encode())
 
     def failure(self) -> str | None:
         """Why the last attempt failed, or None."""
@@ -114,29 +149,42 @@ class RunFolder:
 
     def rows(self) -> list[LogRow]:
         """The logged rows, each with its timings; a last line that was cut off is left out."""
-        metrics, timings = self._lines("metrics.jsonl"), self._lines("timings.jsonl")
-        return [row | time for row, time in zip(metrics, timings, strict=False)]
+        return list(self.each_row())
+
+    def each_row(self) -> Iterator[LogRow]:
+        """The rows one by one; nothing is read before the first is asked for, and no more than one is held."""
+        for row, times in zip(self._lines("metrics.jsonl"), self._lines("timings.jsonl"), strict=False):
+            yield row | times
 
     def metrics(self) -> list[LogRow]:
         """The deterministic part of the rows."""
-        return self._lines("metrics.jsonl")
+        return list(self._lines("metrics.jsonl"))
 
-    def _lines(self, name: str) -> list[LogRow]:
+    def _lines(self, name: str) -> Iterator[LogRow]:
+        """The rows of a log; DamagedRecord names the first line that is none."""
         path = self.path / name
         if not path.exists():
-            return []
-        *lines, _tail = path.read_bytes().split(b"\n")
-        try:
-            return [dict(json.loads(line)) for line in lines]
-        except (ValueError, TypeError):
-            raise DamagedRecord(f"{path}: a line of it is no row of a log") from None
+            return
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield checked_row(json.loads(line))
+                except (ValueError, TypeError, RecursionError):
+                    raise DamagedRecord(f"{path}:{number}: no row of a log") from None
 
     def check_log(self, offsets: tuple[int, int]) -> None:
-        """DamagedRecord where a log does not reach as far as a checkpoint says."""
+        """DamagedRecord where a log does not reach as far as a checkpoint says, or has no end of a line there."""
         for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
             path = self.path / name
             if (path.stat().st_size if path.exists() else 0) < offset:
                 raise DamagedRecord(f"{path} is shorter than the checkpoint says")
+            if offset:
+                with open(path, "rb") as file:
+                    file.seek(offset - 1)
+                    if file.read(1) != b"\n":
+                        raise DamagedRecord(f"{path} has no row that ends where the checkpoint says")
 
     # weights and checkpoints
 
@@ -144,37 +192,51 @@ class RunFolder:
         self._write(self.weights.name, data)
 
     def save_checkpoint(self, step: int, data: bytes) -> None:
-        self._write(f"checkpoints/{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
-        for old in sorted((self.path / "checkpoints").glob("*.pt"))[:-KEEP]:
-            old.unlink(missing_ok=True)
+        self._write(f"{self.place.name}/{step:09d}-{hashlib.sha256(data).hexdigest()}.pt", data)
+        remove_files(self.checkpoint_files()[:-KEEP])
+
+    def checkpoint_files(self) -> list[Path]:
+        """Its checkpoints, that of the highest step last; what has another name is not one."""
+        return sorted(own_files(self.place, CHECKPOINT), key=checkpoint_step)
 
     def checkpoints(self) -> Iterator[tuple[Path, bytes | None]]:
         """Checkpoints from the newest on; None in place of bytes that do not fit the checksum in the name."""
-        for path in sorted((self.path / "checkpoints").glob("*.pt"), reverse=True):
+        for path in reversed(self.checkpoint_files()):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
                 continue  # set aside meanwhile
-            step, _, checksum = path.stem.partition("-")
-            yield path, data if step.isdigit() and hashlib.sha256(data).hexdigest() == checksum else None
+            yield path, data if hashlib.sha256(data).hexdigest() == path.stem.partition("-")[2] else None
 
     def set_aside(self, path: Path) -> None:
-        """Takes a checkpoint that cannot be used out of the way of those to come, which may have lower steps."""
+        """Takes a checkpoint that cannot be used out of the way of those to come, which may have lower steps.
+
+        Behind a link it stays: it may be another run's.
+        """
         self.check()
-        path.replace(path.with_suffix(".unusable"))
+        if not self.place.is_symlink():
+            path.replace(path.with_suffix(".unusable"))
 
     def drop_checkpoints(self) -> None:
-        for path in (self.path / "checkpoints").iterdir():
-            path.unlink(missing_ok=True)
+        """Removes its checkpoints, used or set aside; OSError where one cannot be removed, after all others."""
+        remove_files(own_files(self.place, CHECKPOINT, SET_ASIDE, HALF_WRITTEN))
 
     # the record
 
     def finish(self, record: RecordBody) -> Record:
-        """Writes record.json, once: FileExistsError if there is one already."""
+        """Writes record.json, once: FileExistsError if there is one already. An error once it stands there whole is none."""
         body: Record = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
         text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        self._write("record.json", text.encode(), once=True)
+        try:
+            self._write("record.json", text.encode(), once=True)
+        except FileExistsError:
+            raise
+        except OSError as error:  # of the last step perhaps, when the folder itself is brought to the disk
+            with contextlib.suppress(OSError):
+                if (self.path / "record.json").read_bytes() == text.encode():
+                    return body
+            raise error
         return body
 
     def record(self) -> Record | None:
@@ -186,6 +248,51 @@ class RunFolder:
             raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
 
 
+def checkpoint_step(path: Path) -> int:
+    """The training step that a checkpoint's name tells."""
+    return int(path.name.partition("-")[0])
+
+
+def file_pieces(path: Path, length: int, piece: int = 1 << 20) -> Iterator[bytes]:
+    """The first `length` bytes of a file, of which never more than a piece is in memory."""
+    if length:
+        with open(path, "rb") as file:
+            while length and (data := file.read(min(piece, length))):
+                length -= len(data)
+                yield data
+
+
+def checked_row(row: object) -> LogRow:
+    """`row`, where it is one of a log: its step, and numbers, lists of numbers and tables of texts by name; else ValueError."""
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        raise ValueError("no step")
+    for name, value in row.items():
+        if name == "validation/samples":
+            good = _is_table(value)
+        elif name.startswith("train/state_gradient/"):
+            good = bool(value) and _is_numbers(value)
+        else:
+            good = _is_number(value) or isinstance(value, str) or _is_numbers(value) or _is_table(value)
+        if not good:
+            raise ValueError("neither a number, a list of numbers, nor a table of texts")
+    return row
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _is_table(value: object) -> bool:
+    """Whether `value` is rows of texts with the same columns."""
+    if not isinstance(value, list) or not all(isinstance(row, dict) and list(row) == list(value[0]) for row in value):
+        return False
+    return all(isinstance(text, str | int | float | None) for row in value for text in row.values())
+
+
 class Log:
     """The open log of a run in progress: appends rows, and knows the offsets that a checkpoint keeps."""
 
@@ -195,7 +302,7 @@ class Log:
         self._files = []
         for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
             path = folder.path / name
-            kept = path.read_bytes()[:offset] if path.exists() else b""  # rows after the checkpoint are made again
+            kept = file_pieces(path, offset)  # rows after the checkpoint are made again
             write_atomically(path, kept)  # a new file: one who held the run before can no longer write into it
             self._files.append(open(path, "ab"))  # noqa: SIM115 - closed by close()
 

@@ -67,6 +67,13 @@ def needs_checking(row: MirrorRow) -> LogRow:
 
 def read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
     """What the files of a run say; DamagedRecord where they cannot be trusted."""
+    try:
+        return _read_local(folder, project, entity)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedRecord(f"{folder.path}/config.yaml: no settings of a run ({type(error).__name__}: {error})") from None
+
+
+def _read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
     record = folder.record()
     config: Config = record["config"] if record else folder.config()
     public = {key: value for key, value in config.items() if key not in PRIVATE}
@@ -132,7 +139,7 @@ def sync_runs(members: Sequence[tuple[str, RunFolder]], project: str | None, ent
         except Held as held:
             counts["left alone"] += 1
             yield True, f"  {name}  left alone: {held}"
-        except (DamagedRecord, ConnectionError, TrackerUnavailable) as error:
+        except (DamagedRecord, OSError, TrackerUnavailable) as error:
             counts["not level"] += 1
             yield False, f"  {name}  {error}"
             if gone := why_silent():

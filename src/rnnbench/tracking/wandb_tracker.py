@@ -17,6 +17,7 @@ import importlib.util
 import json
 import netrc
 import os
+import re
 import shutil
 import sys
 import threading
@@ -28,6 +29,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ..console import say
+from ..store.yaml_files import parse_yaml
 from .tracker import STOPPED, MirrorRow, Run, Tracker, TrackerUnavailable, finite, is_table
 
 ANSWER = 2.0  # seconds for the server to answer at all
@@ -79,7 +82,7 @@ class WandbTracker(Tracker):
         if self.mode == "disabled":
             return
         run, self._place = noted_place(run, self._place)
-        for segment in (run.folder / "wandb").glob(f"*run-*-{run.id}"):
+        for segment in own_segments(run):
             shutil.rmtree(segment, ignore_errors=True)  # part of the run: synced later, it would overwrite the whole
         if self.mode == "online":
             try:
@@ -209,7 +212,7 @@ def noted_place(run: Run, place: Mapping[str, Any]) -> tuple[Run, dict[str, Any]
         agent: dict[str, Any] = {name: os.environ.get(f"WANDB_{name.upper()}") for name in NOTED}
         parameters = {}
         if path := os.environ.get("WANDB_SWEEP_PARAM_PATH"):
-            given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            given = parse_yaml(Path(path), yaml.CSafeLoader) or {}
             parameters = {key: item["value"] for key, item in given.items() if "." in key and isinstance(item, dict)}
         _note(run, {**agent, "parameters": parameters})
     note = {**dict.fromkeys(NOTED), "parameters": {}, **noted(run)}
@@ -219,13 +222,25 @@ def noted_place(run: Run, place: Mapping[str, Any]) -> tuple[Run, dict[str, Any]
 
 
 NOTED = ("run_id", "sweep_id", "project", "entity")
+WORD = re.compile(r"[^/\\#?%:\x00-\x1f]{1,128}")  # what W&B takes for a name
 
 
 def noted(run: Run) -> dict[str, Any]:
-    """What the note in the run's folder says; nothing where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads((run.folder / NOTE).read_text(encoding="utf-8")))
+    """What the note in the run's folder says; nothing where there is none, or what is there is no such note."""
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        note = dict(json.loads((run.folder / NOTE).read_text(encoding="utf-8")))
+        words = [note.get(name) for name in NOTED] + list(note.get("replaced", []))
+        if all(word is None or WORD.fullmatch(word) for word in words) and isinstance(note.get("parameters", {}), dict):
+            return note
     return {}
+
+
+def own_segments(run: Run) -> list[Path]:
+    """The folders of offline parts that W&B's client wrote for `run`; none behind a link."""
+    place, name = run.folder / "wandb", re.compile(rf"(offline-)?run-\d{{8}}_\d{{6}}-{re.escape(run.id)}")
+    if place.is_symlink() or not place.is_dir():
+        return []
+    return [path for path in place.iterdir() if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
 
 
 def _note(run: Run, note: Mapping[str, Any]) -> None:
@@ -333,4 +348,4 @@ def _line(error: Exception) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(line, sys.stderr)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
 
+from ..groups import TrainSettings
 from ..models.mechanism import State, detach, tree_map
+from ..networks.trainable import TrainableNetwork
 from .devices import Devices
 from .loader import interleave
+from .optimizer import make_optimizer
 
 # Name of a value in a checkpoint: the attribute of the learner, or of a part of it, that holds the value.
 KEPT = {
@@ -53,6 +56,65 @@ class DevicePart(NamedTuple):
     state: State | None
     window: Window
     work: list[int]
+
+
+NUMBER = int | float
+KINDS: dict[str, Any] = {  # of the values of KEPT
+    **dict.fromkeys(("step", "stale", "reductions", "_row_step"), int),
+    **dict.fromkeys(("seconds", "_row_at"), NUMBER),
+    **dict.fromkeys(("seconds_to_solved", "characters_per_second"), NUMBER | None),
+    "stopped": bool,
+    "solved_step": int | None,
+    "best": dict,
+    "scores": dict,
+    "totals": list,
+}
+
+
+def check_checkpoint(checkpoint: Checkpoint, network: TrainableNetwork, options: TrainSettings) -> None:
+    """An exception of some kind, with a message, where `network` could not be trained on from `checkpoint`.
+
+    Nothing of `network` is changed: each part is held against what it would be put into, before anything is.
+    """
+    if lacks := Checkpoint.__annotations__.keys() - checkpoint.keys():
+        raise ValueError(f"it lacks {', '.join(sorted(lacks))}")
+    kept = checkpoint["kept"]
+    for name, kind in KINDS.items():
+        if not isinstance(kept[name], kind):
+            raise TypeError(f"its {name} is {kept[name]!r:.40}")
+    _check_weights(checkpoint["network"], network)
+    best = cast(dict[str, Any], kept["best"])
+    if best:
+        _check_weights(best["weights"], network)
+        scores = (best["score"], *best["scores"].values())
+        if not isinstance(best["step"], int) or not all(isinstance(score, NUMBER) for score in scores):
+            raise TypeError("its best evaluation has no scores")
+    optimizer = make_optimizer(network.parameters(), options)
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    if any(optimizer.defaults.keys() - group.keys() for group in optimizer.param_groups):
+        raise ValueError("its optimizer is another")
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"its optimizer's {name} has the shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
+    for states in checkpoint["random"]:
+        torch.Generator().set_state(states["cpu"])
+    if checkpoint["state"] is not None:
+        network.carry(checkpoint["state"], torch.ones(options.batch_size, dtype=torch.bool))
+    if not all(isinstance(value, Tensor) for step in checkpoint["window"] for value in step):
+        raise TypeError("its losses are no tensors")
+    if [type(count) for count in checkpoint["work"]] != [int, int]:
+        raise TypeError("its counts are not whole numbers")
+
+
+def _check_weights(weights: Mapping[str, Tensor], network: nn.Module) -> None:
+    """ValueError where `weights` are not those of `network` by name, shape and type."""
+
+    def shapes(values: Mapping[str, Tensor]) -> dict[str, object]:
+        return {name: (value.shape, value.dtype) for name, value in values.items()}
+
+    if shapes(weights) != shapes(network.state_dict()):
+        raise ValueError("its weights are of another network")
 
 
 def kept_values(learner: nn.Module) -> dict[str, object]:

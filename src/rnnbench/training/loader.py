@@ -26,7 +26,8 @@ class EvaluationBatches(IterableDataset[Batch]):
         worker = get_worker_info()
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         for number in self.numbers()[first::stride]:
-            yield shard(self.task.batch(self.split, number, self.batch_size, self.seed), *self.share)
+            batch = shard(self.task.batch(self.split, number, self.batch_size, self.seed), *self.share)
+            yield batch.map(Tensor.numpy) if worker else batch
 
 
 class TrainingBatches(EvaluationBatches):
@@ -42,11 +43,32 @@ class TrainingBatches(EvaluationBatches):
         return range(begin, self.step)
 
 
+class Batches(DataLoader[Batch]):
+    """A DataLoader whose workers send NumPy arrays, by a pipe.
+
+    Tensors would pass through shared memory: /dev/shm is small in many containers, and where it is full the loader waits
+    for ever.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            yield batch.map(torch.as_tensor)
+
+
 def loader(batches: EvaluationBatches, workers: int) -> DataLoader[Batch]:
     """Batches as they are, in order. The generator is the loader's own, so that making one draws nothing from training's."""
-    return DataLoader(
-        batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0, generator=torch.Generator()
+    return Batches(
+        batches,
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),
     )
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch  # PyTorch's own would make tensors of arrays
 
 
 def shard(batch: Batch, rank: int, world: int) -> Batch:

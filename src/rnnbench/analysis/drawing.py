@@ -1,0 +1,56 @@
+"""Pages that draw charts: their scripts, and a policy under which they ask nothing of a network."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import html
+from collections.abc import Mapping, Sequence
+
+
+@functools.cache
+def drawing_script() -> str:
+    """Vega, Vega-Lite and vega-embed in one script, which never asks the network for anything."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")
+
+
+def page_policy(scripts: Sequence[str] = ()) -> str:
+    """The content security policy of a page: no network at all, and no script but `scripts`, told by their digests.
+
+    Vega makes functions of a chart's expressions, hence 'unsafe-eval'; only the scripts of the page can do so.
+    """
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join([*(f"'sha256-{digest}'" for digest in digests), "'unsafe-eval'"]) if scripts else "'none'"
+    rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; {rest}"
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>
+</head><body><div id="chart"></div>
+<script type="application/json" id="spec">{spec}</script>
+<script>{library}</script>
+<script>{drawing}</script>
+</body></html>
+"""
+DRAWING = """
+const spec = JSON.parse(document.getElementById("spec").textContent);
+const actions = {export: true, source: false, compiled: false, editor: false};
+vegaEmbed("#chart", spec, {mode: "vega-lite", renderer: "svg", actions}).catch(console.error);
+"""
+
+
+def chart_page(spec: Mapping[str, object], title: str) -> str:
+    """A page that holds one chart and needs no other file; nothing in `spec` can end the script that it stands in."""
+    from jinja2.utils import htmlsafe_json_dumps
+
+    return PAGE.format(
+        policy=page_policy([drawing_script(), DRAWING]),
+        title=html.escape(title),
+        spec=htmlsafe_json_dumps(spec),
+        library=drawing_script(),
+        drawing=DRAWING,
+    )
