@@ -115,8 +115,8 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
         said = " ".join(str(error).split())
         if isinstance(error, RecursionError):
             said = "files name each other in `defaults` without end"
-        elif not isinstance(error, HydraException):
-            said = f"{type(error).__name__}: {said}"
+        elif not said or not isinstance(error, HydraException):
+            said = f"{type(error).__name__}: {said or 'it cannot be read'}"
         raise BadOption(f"--config-dir {config_dir}: {said}" if config_dir else said) from None
     if config_dir:
         refuse_changed_hydra(cfg, choices)
