@@ -118,7 +118,7 @@ def test_no_verb_passes_it_on(text, clean, capsys):
 
 
 @steering
-@pytest.mark.parametrize("form", ["terminal", "csv", "markdown", "latex"])
+@pytest.mark.parametrize("form", ["terminal", "csv", "markdown", "latex", "html"])
 def test_no_table_passes_it_on(text, shown, form):
     def table(words: str) -> Table:
         columns, row = (Column(f"a{words}", ("a",), left=True),), (Cell(words, (words,)),)

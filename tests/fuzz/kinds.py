@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import io
 import json
 import os
@@ -213,7 +214,10 @@ GRID = yaml.safe_load(
         scales: {paper: {words: [], seeds: {first: 2}, minutes: 1}}
     """
 )
-REPORTED = {"source": {"key": "x", "title": "X", "year": 2000, "url": "https://example.org"}, "values": []}
+REPORTED = {
+    "sources": {"one": {"title": "A paper", "authors": "Somebody", "year": 2018, "where": "arXiv:0"}},
+    "values": {"adding/lstm": [{"value": 0.1, "source": "one", "at": "Table 1", "sure": "seen", "estimator": "single"}]},
+}
 SPACE = yaml.safe_load((CONF / "search" / "default.yaml").read_text(encoding="utf-8"))
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -236,7 +240,6 @@ def check_grid(place: Path, content: bytes) -> None:
     (place / "grid.yaml").write_bytes(content)
     (place / "reported.yaml").write_text(yaml.safe_dump(REPORTED), encoding="utf-8")
     check(["table", "."], place)
-    check(["sweep", ".", "--estimate", "--rows", "none"], place)
 
 
 def check_space(place: Path, content: bytes) -> None:
@@ -250,8 +253,14 @@ def check_space(place: Path, content: bytes) -> None:
 
 def check_config_dir(place: Path, content: bytes) -> None:
     (place / "task").mkdir()
-    (place / "task" / "mine.yaml").write_bytes(content)
+    (place / "task" / "mine.yaml").write_bytes(b"# @package _global_\n" + content)
     check(["train", "task=mine", *QUICK[1:], "--config-dir=.", "--cfg=job"], place)
+
+
+def check_model_file(place: Path, content: bytes) -> None:
+    (place / "model").mkdir()
+    (place / "model" / "mine.yaml").write_bytes(content)
+    check(["train", QUICK[0], "model=mine", *QUICK[2:], "--config-dir=.", "--cfg=job"], place)
 
 
 @functools.cache
@@ -422,12 +431,14 @@ def check_checkpoint(place: Path, content: bytes) -> None:
     wanted = json.loads((run_folder / "record.json").read_text(encoding="utf-8"))["scores"]
     (run_folder / "record.json").unlink()
     (run_folder / "checkpoints").mkdir(exist_ok=True)
-    (run_folder / "checkpoints" / "step-1.pt").write_bytes(content)
+    name = f"{1:09d}-{hashlib.sha256(content).hexdigest()}.pt"
+    (run_folder / "checkpoints" / name).write_bytes(content)
     seed = run_folder.name[1]
     with_seed = ["train", *QUICK, f"seed={seed}"]
     code, _, err = run(with_seed, place)
     assert "Traceback" not in err and code in (0, 1), err[-600:]
     assert not (place / "executed").exists()
+    assert not (run_folder / "checkpoints" / name).exists(), "it was never looked at"
     if code == 0:
         assert json.loads((run_folder / "record.json").read_text(encoding="utf-8"))["scores"] == wanted
 
@@ -494,7 +505,8 @@ KINDS: dict[str, Kind] = {
     "overrides": (overrides(), check_overrides),
     "grid": (yaml_text(GRID), check_grid),
     "space": (yaml_text(SPACE), check_space),
-    "config-dir": (yaml_text({"task": {"name": "adding", "length": 6}, "train": {"steps": 3}}), check_config_dir),
+    "config-dir": (yaml_text({"defaults": ["adding"], "task": {"length": 6}, "train": {"steps": 3}}), check_config_dir),
+    "model file": (yaml_text({"name": "mine", "mechanism": "gru", "hidden_size": 6}), check_model_file),
     "run config": (st.deferred(lambda: yaml_text(run_config())), check_run_config),
     "record": (st.deferred(records), check_record),
     "results": (st.deferred(records), check_results),
@@ -512,3 +524,25 @@ KINDS: dict[str, Kind] = {
 def run_config() -> Any:
     path = next(iter(sorted((finished_run() / "runs").glob("*/*/*/config.yaml"))))
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def unchanged() -> dict[str, tuple[list[str], dict[str, bytes]]]:
+    """For each kind of file a command and the files as they are before anything is changed; its exit code is 0."""
+    table = {"grid.yaml": yaml.safe_dump(GRID).encode(), "reported.yaml": yaml.safe_dump(REPORTED).encode()}
+    task = (
+        b"# @package _global_\n"
+        + yaml.safe_dump({"defaults": ["adding"], "task": {"length": 6}, "train": {"steps": 3}}).encode()
+    )
+    model = yaml.safe_dump({"name": "mine", "mechanism": "gru", "hidden_size": 6}).encode()
+    shown = ["--config-dir=.", "--cfg=job"]
+    own = ["prepare", "text_classification", "task.min_frequency=1"]
+    return {
+        "overrides": (["train", *QUICK, "--cfg=job"], {}),
+        "grid": (["table", "."], table),
+        "config-dir": (["train", "task=mine", *QUICK[1:], *shown], {"task/mine.yaml": task}),
+        "model file": (["train", QUICK[0], "model=mine", *QUICK[2:], *shown], {"model/mine.yaml": model}),
+        "results": (["compare", "results.jsonl"], {"results.jsonl": json.dumps(finished_record()).encode() + b"\n"}),
+        "csv": ([*own, "task.file=mine.csv"], {"mine.csv": TABLE.encode()}),
+        "jsonl": ([*own, "task.file=mine.jsonl"], {"mine.jsonl": LINES.encode()}),
+        "parquet": ([*own, "task.file=mine.parquet"], {"mine.parquet": parquet_bytes()}),
+    }

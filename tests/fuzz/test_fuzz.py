@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.kinds import KINDS, finished_run
+from tests.fuzz.kinds import KINDS, finished_run, unchanged
+from tests.fuzz.law import run
 
 EXAMPLES = 15
 
@@ -34,3 +35,15 @@ def test_the_law_holds(name: str) -> None:
             check(Path(place), data.draw(strategy))
 
     holds()
+
+
+def test_what_is_not_changed_is_right(tmp_path: Path) -> None:
+    """Else every change of it would be refused for something else."""
+    for name, (words, files) in unchanged().items():
+        place = tmp_path / name
+        for path, content in files.items():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / path).write_bytes(content)
+        place.mkdir(exist_ok=True)
+        code, _, err = run(words, place, seconds=60)
+        assert code == 0, (name, err)

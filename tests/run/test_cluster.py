@@ -116,6 +116,13 @@ def test_several_processes_are_those_that_were_started(
         (["trainer.nodes=2"], {}, "nothing has started more than this one"),
         (["trainer.nodes=2"], {**SRUN, "SLURM_STEP_NUM_TASKS": "3", "SLURM_PROCID": "0"}, "srun has started 3"),
         (["trainer.devices=3"], TORCHRUN, "torchrun has started 2 processes"),
+        (["trainer.nodes=2"], {**SURROUNDINGS["sbatch -n 4, no srun"], "SLURM_NTASKS": "2"}, "nothing has started more"),
+        (
+            ["trainer.devices=1", "trainer.nodes=2"],
+            {**SRUN, "SLURM_PROCID": "1", "SLURM_NODEID": "0"},
+            "process 1 of machine 0",
+        ),
+        (["trainer.devices=2"], {**TORCHRUN, "LOCAL_RANK": "0", "GROUP_RANK": "1"}, "this is process 0 of machine 1"),
         (["trainer.devices=2"], {**TORCHRUN, "LOCAL_RANK": "x"}, "LOCAL_RANK='x'"),
         (["trainer.devices=2"], {**TORCHRUN, "WORLD_SIZE": ""}, "WORLD_SIZE=''"),
     ],

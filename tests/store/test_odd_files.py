@@ -13,10 +13,10 @@ import pytest
 from rnnbench.cli.main import main
 from rnnbench.launch.manifest import read_manifest
 from rnnbench.reproduction.declaration import load_declaration
-from rnnbench.store.bounds import load_settings
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import DamagedRecord
 from rnnbench.store.run_folder import Log, RunFolder, file_pieces
+from rnnbench.store.yaml_files import parse_yaml
 from rnnbench.tracking.sync import sync_runs
 from rnnbench.tracking.tracker import NoTracker, Run
 from tests.analysis.test_tables import write
@@ -107,9 +107,12 @@ def test_what_a_run_writes_is_read_back():
     folder = RunFolder(Path("run"))
     folder.start(settings)
     assert folder.config() == settings
+    path = Path("x.yaml")
+    path.write_text("[" * 51 + "]" * 51)
     with pytest.raises(ValueError, match="deep"):
-        load_settings("[" * 51 + "]" * 51)
-    assert load_settings("[" * 50 + "]" * 50)
+        parse_yaml(path)
+    path.write_text("[" * 50 + "]" * 50)
+    assert parse_yaml(path)
 
 
 def test_a_record_that_cannot_be_read_is_named(clean, capsys):

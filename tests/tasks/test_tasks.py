@@ -482,8 +482,6 @@ def test_noise_free_lag_ends_as_it_began():
         assert start[0] == b and start[1] in (x, y) and last == e and len(start) >= 7 and set(start[2:]) <= {0, 1, 2}
         assert scored.nonzero().flatten().tolist() == [length - 1] and target[length - 1] == start[1]
     assert batch.lengths.double().mean() == pytest.approx(2 + 5 + 9 + 1, abs=0.6)  # the least and 9 more on average
-    with pytest.raises(ValueError, match=r"is for task\.form=2c"):
-        load("noise_free_lag", symbols=3)
 
 
 def test_timing_measures_and_generates():

@@ -183,6 +183,7 @@ thead th {{ font-weight: bold }} .left, th:first-child {{ text-align: left }}
 def to_page(tables: Sequence[Table]) -> str:
     """A whole page of HTML that needs no other file."""
     parts = []
+    tables = list(map(visible_table, tables))
     for table in tables:
         caption = f"<p>{html.escape(table.caption)}</p>" if table.caption else ""
         parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..console import say
+from ..console import masked, say, visible
 from ..options import BadOption, nearest, shortened
 from ..version import __version__
 
@@ -55,7 +55,7 @@ def refuse(message: str) -> int:
 
 def error_line(message: str) -> str:
     """`message` as one line of at most 400 characters; of a longer one the middle is left out."""
-    return shortened(f"rnnbench: {' '.join(message.split())}", 400)
+    return shortened(visible(masked(f"rnnbench: {' '.join(message.split())}")), 400)
 
 
 class Parser(argparse.ArgumentParser):

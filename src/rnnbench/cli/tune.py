@@ -9,6 +9,8 @@ from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
+from ..launch.pool import most_workers
+from ..launch.sweep import check_effects, check_workers
 from ..launch.worker import call_in_process
 from ..options import BadOption
 from ..search.space import load_space, search_dimensions
@@ -42,7 +44,12 @@ def tune_command(options: argparse.Namespace) -> int:
         raise BadOption("`rnnbench tune` needs Optuna: pip install 'rnnbench[search]'") from None
     if options.storage:
         check_storage(options.storage)
+    check_effects(jobs, set(), sweep=True)
+    check_workers(jobs)
     call_in_process("look_up", jobs, "planning: data and sizes")
+    most, why = most_workers()
+    if options.workers > most:
+        say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
     direction = read_signature("task", jobs[0].task.name).constants["direction"]
     code = 0
     for model in models:
@@ -60,7 +67,7 @@ def tune_command(options: argparse.Namespace) -> int:
             label=f"{options.task}/{model}",
         )
         try:
-            study.run(options.trials, options.workers)
+            study.run(options.trials, min(options.workers, most))
         except KeyboardInterrupt:
             say("rnnbench: interrupted; the same command goes on with the rest", sys.stderr)
             raise

@@ -88,6 +88,9 @@ def settings_of(checked: Config) -> Settings:
 
 
 def _check_names(group: str, naming: Mapping[str, Any]) -> None:
+    for key in NAMING.get(group, ()):
+        if not isinstance(naming.get(key), str):
+            raise BadOption(f"{group}.{key}={naming.get(key)!r} is not allowed; allowed: a name, which a file has to say")
     if group == "task" and naming.get("name") not in NAMES:
         raise unknown("task", str(naming.get("name")), NAMES)
     if group == "model":

@@ -69,7 +69,8 @@ def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None =
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
     """
     jobs = list(split_sweep(overrides, sweep))
-    return [_job(job, config_dir) for job in counted(jobs, f"of {len(jobs)} runs checked")]
+    place = str(Path(config_dir).absolute()) if config_dir else None  # what is composed is remembered by it
+    return [_job(job, place) for job in counted(jobs, f"of {len(jobs)} runs checked")]
 
 
 def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:
@@ -104,7 +105,7 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any
 def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
     require_choices({line.partition("=")[0].lstrip("+") for line in choices})
     GlobalHydra.instance().clear()
-    place = initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3") if config_dir else None
+    place = initialize_config_dir(config_dir, version_base="1.3") if config_dir else None
     try:
         with place or initialize(config_path=None, version_base="1.3"):
             cfg = compose("config", overrides=list(choices), return_hydra_config=True)
@@ -115,8 +116,8 @@ def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
         said = " ".join(str(error).split())
         if isinstance(error, RecursionError):
             said = "files name each other in `defaults` without end"
-        elif not isinstance(error, HydraException):
-            said = f"{type(error).__name__}: {said}"
+        elif not said or not isinstance(error, HydraException):
+            said = f"{type(error).__name__}: {said or 'it cannot be read'}"
         raise BadOption(f"--config-dir {config_dir}: {said}" if config_dir else said) from None
     if config_dir:
         refuse_changed_hydra(cfg, choices)

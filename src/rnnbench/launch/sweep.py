@@ -70,7 +70,10 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
                 raise BadOption(said)
             found.setdefault(key, []).append(said)
         if job.budget.is_set and "model.hidden_size" in named:
-            raise BadOption(f"model.hidden_size={job.model.options['hidden_size']} has no effect: the budget sets the width")
+            said = f"model.hidden_size={job.model.options['hidden_size']} has no effect: the budget sets the width"
+            if not sweep:
+                raise BadOption(said)
+            found.setdefault("model.hidden_size", []).append(said)
     for lines in found.values():
         where = f", in {len(lines)} of {len(jobs)} jobs" if len(jobs) > 1 else ""
         say(f"{lines[0]}{where}; it is left out")
@@ -192,6 +195,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     common = [*own, f"sweep={sweep}"]
     jobs = [compose_jobs([*line, *common], sweep=False)[0] for line in lines]
     compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
+    check_effects(jobs, set(), sweep=True)
     if not estimated:
         check_locks(jobs[:1])
         check_workers(jobs)

@@ -195,7 +195,10 @@ def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
 
     Where it takes long, a line on standard error says `about`.
     """
-    process = WorkerProcess(work, argument)
+    try:
+        process = WorkerProcess(work, argument)
+    except NoProcess as error:
+        raise BadOption(str(error)) from None
     try:
         pause = FIRST
         while not wait([process.answer, process.process.sentinel], pause if about else None):

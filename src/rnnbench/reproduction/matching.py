@@ -20,6 +20,7 @@ from ..analysis.intervals import LEVEL, Estimate
 from ..analysis.significance import against_margin, difference
 from ..config.budget import TOLERANCE, parse_count
 from ..config.identity import setting_identity
+from ..config.liveness import Liveness
 from ..groups import BudgetSettings
 from ..options import BadOption
 from ..store.find import FoundRun
@@ -185,7 +186,7 @@ def match_runs(
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
             continue  # unfinished, or a search's trial
-        parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], run.record["departures"]]
+        parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], _with_effect(run.record)]
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
             by_setting.setdefault(key, []).append(run)
     found, cells = {}, list(cells)
@@ -217,6 +218,14 @@ def match_runs(
             measured.runs.clear()
             measured.repeats.clear()
     return found, complaints
+
+
+def _with_effect(record: Record) -> dict[str, Any]:
+    """What a run's settings depart from, as a cell's words say it: on how many devices it was trained is no part of that, nor
+    what had no effect, which records of 0.1 hold.
+    """
+    without = Liveness(record["config"]).effectless()
+    return {key: value for key, value in record["departures"].items() if key != "trainer.devices" and key not in without}
 
 
 def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
@@ -260,6 +269,8 @@ def _wrong(record: Record, data: str) -> str:
     for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):
         if record[part]["version"] != version:
             return f"{part} {record[part]['name']} version {record[part]['version']}, and this is version {version}"
+    if digest(now)[:32] != record["setting"]:
+        now = setting_identity(own, about["fingerprint"], as_in_0_1=True)
     if digest(now)[:32] != record["setting"] or now["departures"] != record["departures"]:
         return "its settings and versions do not give its setting: made by another version of training or network, or changed"
     if digest([now, record["seed"]])[:32] != record["id"] or own["seed"] != record["seed"]:

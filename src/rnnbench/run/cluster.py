@@ -69,20 +69,19 @@ def launched_environment(settings: TrainerSettings, environment: Mapping[str, st
     if "TORCHELASTIC_RUN_ID" in environment:
         if (started := _number(environment, "WORLD_SIZE")) != wanted:
             raise BadOption(f"torchrun has started {started} processes, and {asked} (TORCHELASTIC_RUN_ID says torchrun)")
-        names = ("LOCAL_RANK", "MASTER_PORT", "WORLD_SIZE", "RANK")
+        names = ("MASTER_PORT", "WORLD_SIZE", "RANK")
         others = {name: value for name, value in environment.items() if name.startswith("TORCHELASTIC_")}
         return {
             **others,
             **{name: str(_number(environment, name)) for name in names},
-            "NODE_RANK": str(_number(environment, "GROUP_RANK")),
+            **_place(settings, environment, "LOCAL_RANK", "GROUP_RANK"),
             "MASTER_ADDR": environment.get("MASTER_ADDR", "127.0.0.1"),
         }
     # The script of sbatch has a rank as well, and starts no others; srun sets the number of its own tasks.
-    tasks = environment.get("SLURM_STEP_NUM_TASKS") or (environment.get("SLURM_NTASKS") if settings.nodes > 1 else None)
+    tasks = environment.get("SLURM_STEP_NUM_TASKS")
     if tasks == str(wanted) and "SLURM_PROCID" in environment:
         return {
-            "LOCAL_RANK": str(_number(environment, "SLURM_LOCALID")),
-            "NODE_RANK": str(_number(environment, "SLURM_NODEID")),
+            **_place(settings, environment, "SLURM_LOCALID", "SLURM_NODEID"),
             "MASTER_ADDR": environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", "")),
             "MASTER_PORT": environment.get("MASTER_PORT") or str(15000 + _number(environment, "SLURM_JOB_ID") % 10000),
         }
@@ -90,6 +89,17 @@ def launched_environment(settings: TrainerSettings, environment: Mapping[str, st
         found = f"srun has started {tasks}" if tasks else "nothing has started more than this one"
         raise BadOption(f"{asked} processes, one command on all machines by torchrun or srun; {found}")
     return None
+
+
+def _place(settings: TrainerSettings, environment: Mapping[str, str], local: str, node: str) -> dict[str, str]:
+    """Which device of which machine this process is, from the variables `local` and `node`."""
+    device, machine = _number(environment, local), _number(environment, node)
+    if device >= settings.devices or machine >= settings.nodes:
+        raise BadOption(
+            f"this is process {device} of machine {machine} ({local}, {node}), both from 0, and trainer.devices="
+            f"{settings.devices} with trainer.nodes={settings.nodes} has no such one"
+        )
+    return {"LOCAL_RANK": str(device), "NODE_RANK": str(machine)}
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:

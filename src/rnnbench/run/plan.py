@@ -16,6 +16,7 @@ from ..config.budget import parse_count, solve_width
 from ..config.checks import with_effect, with_model
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
+from ..groups import TrainerSettings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
@@ -125,13 +126,14 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
     live = with_effect(settings)
     planned = _plan(live, task, live.identity(task.fingerprint))
     earlier = _plan(settings, task, settings.identity(task.fingerprint, as_in_0_1=True))
-    return earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer.devices) else planned
+    return earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer) else planned
 
 
-def _begun_on(folder: RunFolder, devices: int) -> bool:
-    """Whether `folder` holds a run that was begun on so many devices."""
+def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
+    """Whether `folder` holds a run that was begun on as many devices, of all machines."""
     try:
-        return bool((folder.config().get("trainer") or {}).get("devices", 1) == devices)
+        begun = folder.config().get("trainer") or {}
+        return bool(begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes)
     except (DamagedRecord, OSError):
         return False
 

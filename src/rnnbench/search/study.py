@@ -38,7 +38,7 @@ from ..config.settings import Value
 from ..console import MASK, masked, say
 from ..launch.manifest import Job
 from ..launch.status import last_step
-from ..launch.worker import WorkerProcess, call_in_process
+from ..launch.worker import NoProcess, WorkerProcess, call_in_process
 from ..options import BadOption
 from ..store.lease import Lease, Watch, take
 from ..store.record import Record, digest, write_atomically
@@ -237,7 +237,10 @@ class Study:
             elif running.pruned:
                 self.end(running, TrialState.PRUNED, "pruned")
             elif not (running.watch and running.watch.holder()):
-                running.process, running.watch = WorkerProcess("run_job", running.job.settings), None
+                try:
+                    running.process, running.watch = WorkerProcess("run_job", running.job.settings), None
+                except NoProcess as error:
+                    self.end(running, TrialState.FAIL, str(error))
             return
         for _ in running.process.lines():
             pass

@@ -18,6 +18,8 @@ FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")  # 1e-4 an
 MOST_BYTES = 1_000_000  # of a file
 MOST_VALUES = 200_000
 DEEPEST = 50  # levels of nesting
+LONGEST_NUMBER = 40  # signs of a number; a longer one takes the square of its length to read
+NUMBER = re.compile(r"[-+]?(0[xb][0-9a-f_]+|[0-9][0-9_:.]*)", re.IGNORECASE)  # decimal, hexadecimal, binary, base 60
 
 
 class StrictLoader(yaml.CSafeLoader):
@@ -79,13 +81,22 @@ def _check_events(text: str) -> None:
         elif isinstance(event, yaml.NodeEvent):
             if isinstance(event, yaml.CollectionStartEvent):
                 opened.append((event.anchor, values))
-            elif event.anchor:
-                sizes[event.anchor] = 1
+            else:
+                _check_scalar(event, line)
+                if event.anchor:
+                    sizes[event.anchor] = 1
             values += 1
         if len(opened) > DEEPEST:
             raise ValueError(f"line {line}: nested more than {DEEPEST} deep")
         if values > MOST_VALUES:
             raise ValueError(f"line {line}: stands for more than {MOST_VALUES} values, its aliases unfolded")
+
+
+def _check_scalar(event: yaml.ScalarEvent, line: int) -> None:
+    """ValueError for a number that is longer than any that can be meant; a text in quotes may be as long as it likes."""
+    read_as_number = event.implicit[0] or event.tag not in (None, "!", "tag:yaml.org,2002:str")
+    if read_as_number and len(event.value) > LONGEST_NUMBER and NUMBER.fullmatch(event.value.strip()):
+        raise ValueError(f"line {line}: a number of {len(event.value)} signs; at most {LONGEST_NUMBER}, or in quotes as text")
 
 
 def read_yaml(path: Path) -> Any:
