@@ -193,7 +193,7 @@ def nameless() -> Iterator[None]:
 def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
     """What a process answers to `argument`; BadOption where that is a line that says why not.
 
-    Where it takes long, a line on standard error says `about`.
+    Where it takes long, a line says `about`. (Standard error is for what is wrong: a refusal is its only line.)
     """
     try:
         process = WorkerProcess(work, argument)
@@ -202,7 +202,7 @@ def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
     try:
         pause = FIRST
         while not wait([process.answer, process.process.sentinel], pause if about else None):
-            say(f"{about}, {time.monotonic() - process.started:.0f} s so far", sys.stderr)
+            say(f"{about}, {time.monotonic() - process.started:.0f} s so far")
             pause = NEXT
     except BaseException:
         process.signal(signal.SIGKILL)
