@@ -21,6 +21,7 @@ from ..launch.sweep import (
     check_effects,
     check_launcher,
     check_locks,
+    check_one_folder,
     check_processes,
     check_tracker,
     check_workers,
@@ -62,6 +63,7 @@ def train_command(words: list[str]) -> int:
     if asked.cfg or asked.info:
         return run_by_hydra([*sweep_overrides(overrides), *flags])
     if asked.multirun:
+        check_one_folder(jobs)
         start_server()  # imports beside what follows
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
         raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")

@@ -89,6 +89,12 @@ def check_tracker(jobs: Sequence[Settings]) -> None:
                 raise BadOption(str(error)) from None
 
 
+def check_one_folder(jobs: Sequence[Settings]) -> None:
+    """BadOption where the jobs of a sweep have several folders of runs: where a run lies makes no other run of it."""
+    if len(folders := {job.runs: None for job in jobs}) > 1:
+        raise BadOption(f"runs={','.join(folders)}: a sweep has one folder of runs; give the command once for each")
+
+
 def check_locks(jobs: Sequence[Settings]) -> None:
     """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
     for place in {Path(job.runs).absolute() for job in jobs}:
