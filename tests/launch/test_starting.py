@@ -58,7 +58,7 @@ def test_a_sweep_outlives_its_server(monkeypatch, capfd):
     killed_starting(monkeypatch, 2)
     assert main(["train", "-m", *QUICK, "seed=0,1", "hydra.launcher.workers=2"]) == 0
     out, err = capfd.readouterr()
-    assert "2 of 2 runs recorded" in out and err.count("a new one is started") == 2 and "Traceback" not in err
+    assert "2 of 2 runs recorded" in out and 1 <= err.count("a new one is started") <= 2 and "Traceback" not in err
     assert len(results("runs")) == 2
 
 

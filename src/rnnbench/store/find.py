@@ -71,7 +71,7 @@ def run_folders(
         complaints.append(f"{path}: {error.strerror}")
         return
     names = {entry.name for entry in entries}
-    within = any(os.path.isdir(entry) and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's
+    within = any(os.path.isdir(entry) and entry.name != "checkpoints" for entry in entries)  # then a file may be another's
     if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
         yield path
         return
