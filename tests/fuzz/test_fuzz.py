@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.kinds import KINDS, finished_run, unchanged
 from tests.fuzz.law import run
 
-EXAMPLES = 15
+EXAMPLES = 6
 
 
 @pytest.mark.parametrize("name", KINDS)
