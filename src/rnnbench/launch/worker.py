@@ -52,6 +52,7 @@ class Outlet(io.RawIOBase):
 def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     """A session, an environment, an output and signals of its own."""
     os.setsid()  # Ctrl-C and a closed terminal reach the launcher only, which tells the jobs what to do
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which the server ignores
     for number in (signal.SIGTERM, signal.SIGUSR1):  # until training begins, which saves a checkpoint first
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     os.environ.clear()
