@@ -12,6 +12,7 @@ from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
+from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import show
@@ -43,8 +44,6 @@ def train_command(words: list[str]) -> int:
         return train_again(words)
     from hydra._internal.utils import get_args_parser
 
-    from ..launch.launcher import register_plugins
-
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
     hydra.error = hydra_parser_error  # type: ignore[method-assign]
@@ -55,8 +54,12 @@ def train_command(words: list[str]) -> int:
     if asked.help:
         show(f"{train_help(overrides, asked.config_dir)}\n")
         return 0
-    register_config()
-    register_plugins()
+    shown = asked.hydra_help or asked.cfg or asked.info
+    if shown or asked.multirun or asked.config_dir or plain_words(overrides) is None:  # a plain run goes without Hydra
+        from ..launch.launcher import register_plugins
+
+        register_config()
+        register_plugins()
     if asked.hydra_help:
         return run_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)

@@ -62,7 +62,8 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one."""
     found: dict[str, list[str]] = {}
     for job in jobs:
-        liveness, plain = Liveness(job.plain()), job.plain()
+        plain = job.plain()
+        liveness = Liveness(plain)
         for key, needs in liveness.effectless().items():
             group, _, name = key.partition(".")
             said = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
