@@ -86,6 +86,8 @@ class TextClassification(Task):
     ):
         if (hub is None) == (file is None):
             raise DataError("task=text_classification needs one of task.hub=ID and task.file=PATH")
+        if text_column == label_column:
+            raise DataError(f"task.text_column and task.label_column are both {text_column!r}; two columns are needed")
         self.hub, self.file, self.config, self.revision = hub, file, config, revision
         self.text_column, self.label_column, self.order, self.solved_above = text_column, label_column, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)

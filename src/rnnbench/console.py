@@ -55,10 +55,10 @@ def show(text: str, file: TextIO | None = None) -> None:
 
 
 def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
-    """`items`, one after another; where that takes long, a line on standard error says of how many `what` is true."""
+    """`items`, one after another; where that takes long, a line says of how many `what` is true."""
     due = time.monotonic() + FIRST
     for count, item in enumerate(items):
         if time.monotonic() > due:
-            say(f"{count} {what}", sys.stderr)
+            say(f"{count} {what}")
             due = time.monotonic() + NEXT
         yield item

@@ -57,6 +57,12 @@ CASES = {
         "models that fit: arjovsky_irnn, arjovsky_lstm, ",
     ),
     "bidirectional option on causal": (["train", "task=copy_memory", "model=gru", "model.bidirectional=true"], "causal"),
+    "a sweep of no run": (["train", "-m", "task=adding", "model=lstm", "seed=range(0,0)"], "the sweep has no run"),
+    "a sweep in two folders": (["train", "-m", "task=adding", "model=lstm", "runs=a,b"], "a sweep has one folder of runs"),
+    "one column for both": (
+        ["train", "task=text_classification", "model=lstm", "task.file=x.csv", "task.text_column=label"],
+        "task.text_column and task.label_column are both 'label'",
+    ),
     "half an override": ([*GOOD, "seed"], "seed"),
     "sweep without -m": ([*GOOD, "seed=1,2"], "add -m"),
     "one bad job of twelve": (["train", "-m", "task=adding,copy_memory", "model=lstm,gru,lstmm", "seed=0,1"], "'lstmm'"),

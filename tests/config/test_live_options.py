@@ -218,6 +218,12 @@ def task_numbers(task: Task) -> tuple[object, ...]:
     return tuple(found)
 
 
+@pytest.fixture
+def small_sets(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """The data that the tests of tasks read."""
+    monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
+
+
 MECHANISM_OPTIONS = [
     (mechanism, name)
     for mechanism in MODELS
@@ -257,13 +263,9 @@ def test_every_option_of_training_changes_numbers_somewhere(key: str) -> None:
     assert run_numbers(changed, Path("changed")) != run_numbers(base, Path("base"))
 
 
+@pytest.mark.usefixtures("small_sets")
 @pytest.mark.parametrize("name", NAMES)
-def test_every_option_of_a_task_changes_numbers_somewhere(
-    name: str,
-    mirror: Path,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
+def test_every_option_of_a_task_changes_numbers_somewhere(name: str) -> None:
     small = {key: value for key, value in SMALL.get(name, {}).items() if key not in ("min_frequency",)}
     kept = SMALL.get(name, {})
     dead = []
@@ -306,29 +308,31 @@ UNMET: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("key, needs", WITH_NEEDS, ids=lambda part: str(part))
-def test_what_a_rule_calls_without_effect_changes_nothing(key: str, needs: Needs) -> None:
+def without_effect(key: str, needs: Needs) -> tuple[list[str], Settings, Any]:
+    """(words beside which an option lacks what it needs, their settings, a value of it that is not the default)."""
     group, _, name = key.partition(".")
     words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *UNMET.get(str(needs), [])]
     base = settled(words)
     option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
     _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))
+    return words, base, value
+
+
+@pytest.mark.parametrize("key, needs", WITH_NEEDS, ids=lambda part: str(part))
+def test_what_a_rule_calls_without_effect_changes_nothing(key: str, needs: Needs) -> None:
+    words, base, value = without_effect(key, needs)
     changed = settled(words, key, value)
     assert key in Liveness(changed.plain()).effectless()
     assert departures(changed.plain()) == departures(base.plain())
     assert changed.identity("") == base.identity("") and changed.identity("", as_in_0_1=True) != base.identity("")
-    if group == "train":
+    if key.startswith("train."):
         assert run_numbers(changed, Path("changed"))[:2] == run_numbers(base, Path("base"))[:2]
     assert network_numbers(changed) == network_numbers(base)
 
 
+@pytest.mark.usefixtures("small_sets")
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_task_calls_without_effect_changes_nothing(
-    name: str,
-    mirror: Path,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RNNBENCH_DATA", str(mirror))
+def test_what_a_task_calls_without_effect_changes_nothing(name: str) -> None:
     for option in read_signature("task", name).options.values():
         for needs in option.needs:
             if name in ("text_classification", "pronunciation"):
@@ -351,12 +355,7 @@ QUICK = [*ADDING[:5], "train.batch_size=4", "train.steps=2", "train.eval_every=2
 
 @pytest.mark.parametrize("key, needs", WITH_NEEDS, ids=lambda part: str(part))
 def test_a_single_run_that_names_one_is_refused(key: str, needs: Needs, capsys: pytest.CaptureFixture[str]) -> None:
-    group, _, name = key.partition(".")
-    unmet = UNMET.get(str(needs), [])
-    words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *unmet]
-    base = settled(words)
-    option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
-    _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))
+    words, base, value = without_effect(key, needs)
     task = {word.partition("=")[0]: word for word in words if word.startswith(("task=", "model="))}
     rest = [f"{k}={plain_text(v)}" for k, v in base.departures.items() if k != key]
     assert main(["train", *task.values(), *rest, f"{key}={plain_text(value)}", "tracker=none"]) == 2

@@ -1,6 +1,6 @@
 """`python -m tests.fuzz MINUTES [KIND ...]`: fuzzes every kind in turn, from a new seed each time, and prints a table.
 
-Each failing example is printed, shrunk; it is to become a named test in tests/fuzz/test_found.py. The exit code is then 1.
+Each failing example is printed, shrunk; it is to become a named test of what was mended. The exit code is then 1.
 """
 
 from __future__ import annotations

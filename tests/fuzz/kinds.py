@@ -33,7 +33,7 @@ from tests.fuzz.law import check, run
 
 QUICK = ["task=adding", "model=gru", "task.length=6", "task.sequences=20", "model.hidden_size=4", "train.batch_size=4"]
 QUICK += ["train.steps=2", "train.eval_every=1", "tracker=none"]
-Kind = tuple[st.SearchStrategy[Any], Callable[[Path, Any], None]]
+Kind = tuple[st.SearchStrategy[Any], Callable[[Path, Any], int | None]]
 
 # Parts
 
@@ -190,10 +190,10 @@ def overrides(draw: st.DrawFn) -> list[str]:
     return words
 
 
-def check_overrides(place: Path, words: list[str]) -> None:
-    """Composed and shown, never trained: what is asked for may take days."""
+def check_overrides(place: Path, words: list[str]) -> int:
+    """Composed and shown, never trained: what is asked for may take days. The exit code."""
     shown = {"--cfg", "--cfg=job", "--info", "--help", "--hydra-help", "--shell-completion"} & set(words)
-    check(["train", *words, *([] if shown else ["--cfg=job"])], place)
+    return check(["train", *words, *([] if shown else ["--cfg=job"])], place)[0]
 
 
 # YAML: rules of a search, grids, a user's files, a run's settings
@@ -218,6 +218,8 @@ REPORTED = {
     "sources": {"one": {"title": "A paper", "authors": "Somebody", "year": 2018, "where": "arXiv:0"}},
     "values": {"adding/lstm": [{"value": 0.1, "source": "one", "at": "Table 1", "sure": "seen", "estimator": "single"}]},
 }
+TASK_FILE = {"defaults": ["adding"], "task": {"length": 6}, "train": {"steps": 3}}
+MODEL_FILE = {"name": "mine", "mechanism": "gru", "hidden_size": 6}
 SPACE = yaml.safe_load((CONF / "search" / "default.yaml").read_text(encoding="utf-8"))
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -236,10 +238,10 @@ def yaml_text(draw: st.DrawFn, tree: Any) -> bytes:
     return (BOMB + yaml.safe_dump(tree)).encode()
 
 
-def check_grid(place: Path, content: bytes) -> None:
+def check_grid(place: Path, content: bytes) -> int:
     (place / "grid.yaml").write_bytes(content)
     (place / "reported.yaml").write_text(yaml.safe_dump(REPORTED), encoding="utf-8")
-    check(["table", "."], place)
+    return check(["table", "."], place)[0]
 
 
 def check_space(place: Path, content: bytes) -> None:
@@ -251,16 +253,16 @@ def check_space(place: Path, content: bytes) -> None:
         check(["tune", "adding", "gru", "--trials", "1", "--space", "space.yaml"], place, codes=(2,))
 
 
-def check_config_dir(place: Path, content: bytes) -> None:
+def check_config_dir(place: Path, content: bytes) -> int:
     (place / "task").mkdir()
     (place / "task" / "mine.yaml").write_bytes(b"# @package _global_\n" + content)
-    check(["train", "task=mine", *QUICK[1:], "--config-dir=.", "--cfg=job"], place)
+    return check(["train", "task=mine", *QUICK[1:], "--config-dir=.", "--cfg=job"], place)[0]
 
 
-def check_model_file(place: Path, content: bytes) -> None:
+def check_model_file(place: Path, content: bytes) -> int:
     (place / "model").mkdir()
     (place / "model" / "mine.yaml").write_bytes(content)
-    check(["train", QUICK[0], "model=mine", *QUICK[2:], "--config-dir=.", "--cfg=job"], place)
+    return check(["train", QUICK[0], "model=mine", *QUICK[2:], "--config-dir=.", "--cfg=job"], place)[0]
 
 
 @functools.cache
@@ -322,9 +324,9 @@ def check_record(place: Path, content: bytes) -> None:
         check(verb, place)
 
 
-def check_results(place: Path, content: bytes) -> None:
+def check_results(place: Path, content: bytes) -> int:
     (place / "results.jsonl").write_bytes(content + b"\n" + json.dumps(finished_record()).encode() + b"\n")
-    check(["compare", "results.jsonl"], place)
+    return check(["compare", "results.jsonl"], place)[0]
 
 
 # Files of the user's
@@ -363,10 +365,10 @@ def own_files(draw: st.DrawFn) -> tuple[str, bytes]:
     ).encode("utf-8", "replace")
 
 
-def check_own_file(place: Path, value: tuple[str, bytes]) -> None:
+def check_own_file(place: Path, value: tuple[str, bytes]) -> int:
     kind, content = value
     (place / f"mine.{kind}").write_bytes(content)
-    check(["prepare", "text_classification", f"task.file=mine.{kind}", "task.min_frequency=1"], place)
+    return check(["prepare", "text_classification", f"task.file=mine.{kind}", "task.min_frequency=1"], place)[0]
 
 
 @st.composite
@@ -505,8 +507,8 @@ KINDS: dict[str, Kind] = {
     "overrides": (overrides(), check_overrides),
     "grid": (yaml_text(GRID), check_grid),
     "space": (yaml_text(SPACE), check_space),
-    "config-dir": (yaml_text({"defaults": ["adding"], "task": {"length": 6}, "train": {"steps": 3}}), check_config_dir),
-    "model file": (yaml_text({"name": "mine", "mechanism": "gru", "hidden_size": 6}), check_model_file),
+    "config-dir": (yaml_text(TASK_FILE), check_config_dir),
+    "model file": (yaml_text(MODEL_FILE), check_model_file),
     "run config": (st.deferred(lambda: yaml_text(run_config())), check_run_config),
     "record": (st.deferred(records), check_record),
     "results": (st.deferred(records), check_results),
@@ -526,23 +528,11 @@ def run_config() -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def unchanged() -> dict[str, tuple[list[str], dict[str, bytes]]]:
-    """For each kind of file a command and the files as they are before anything is changed; its exit code is 0."""
-    table = {"grid.yaml": yaml.safe_dump(GRID).encode(), "reported.yaml": yaml.safe_dump(REPORTED).encode()}
-    task = (
-        b"# @package _global_\n"
-        + yaml.safe_dump({"defaults": ["adding"], "task": {"length": 6}, "train": {"steps": 3}}).encode()
-    )
-    model = yaml.safe_dump({"name": "mine", "mechanism": "gru", "hidden_size": 6}).encode()
-    shown = ["--config-dir=.", "--cfg=job"]
-    own = ["prepare", "text_classification", "task.min_frequency=1"]
-    return {
-        "overrides": (["train", *QUICK, "--cfg=job"], {}),
-        "grid": (["table", "."], table),
-        "config-dir": (["train", "task=mine", *QUICK[1:], *shown], {"task/mine.yaml": task}),
-        "model file": (["train", QUICK[0], "model=mine", *QUICK[2:], *shown], {"model/mine.yaml": model}),
-        "results": (["compare", "results.jsonl"], {"results.jsonl": json.dumps(finished_record()).encode() + b"\n"}),
-        "csv": ([*own, "task.file=mine.csv"], {"mine.csv": TABLE.encode()}),
-        "jsonl": ([*own, "task.file=mine.jsonl"], {"mine.jsonl": LINES.encode()}),
-        "parquet": ([*own, "task.file=mine.parquet"], {"mine.parquet": parquet_bytes()}),
-    }
+# Each kind of input as it is before anything is changed: its command ends with 0.
+UNCHANGED: dict[str, list[Any]] = {
+    "overrides": [QUICK],
+    "grid": [yaml.safe_dump(GRID).encode()],
+    "config-dir": [yaml.safe_dump(TASK_FILE).encode()],
+    "model file": [yaml.safe_dump(MODEL_FILE).encode()],
+    "own file": [("csv", TABLE.encode()), ("jsonl", LINES.encode()), ("parquet", parquet_bytes())],
+}

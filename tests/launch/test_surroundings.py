@@ -109,6 +109,23 @@ def test_asked_to_end_its_checkpoint_is_there_within_two_seconds(number: signal.
     assert process.returncode == 128 + number and "the same command goes on from there" in err, out + err
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_terminal_leaves_no_job_running(number: signal.Signals) -> None:
+    """The server that jobs are forked from gets it, too, and must not die of it: the launcher would lose sight of them."""
+    words = [*command(*LONG, *SWEEP), "train.steps=100000", "hydra.launcher.workers=2", "trainer.save_seconds=1"]
+    sweep = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        until(lambda: len(checkpoints()) > 1 and len(holders()) == 2, sweep)
+        os.killpg(sweep.pid, number)
+        out, err = sweep.communicate(timeout=60)
+        assert "2 running jobs save a checkpoint" in out + err and sweep.returncode == 128 + number, out + err
+        assert not holders()
+    finally:
+        sweep.kill()
+        for pid in holders().values():
+            kill(pid)
+
+
 # Goes into every Python process that finds it: the time of day is off by up to two days, otherwise at every look.
 CLOCKS = """
 import datetime, random, time

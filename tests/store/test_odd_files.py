@@ -124,7 +124,7 @@ def test_a_record_that_cannot_be_read_is_named(clean, capsys):
     assert main(["compare", "--format", "csv"]) == 0
     assert capsys.readouterr().err.count("record.json") >= 1
     assert main(["status", "runs"]) == 0
-    assert "1 damaged" in capsys.readouterr().out
+    assert "2 damaged" in capsys.readouterr().out
 
 
 # manifests
@@ -310,3 +310,26 @@ def test_a_record_that_stands_there_whole_is_written(monkeypatch):
     assert folder.finish(filled({"seed": 0})) == folder.record()
     with pytest.raises(FileExistsError):
         folder.finish(filled({"seed": 1}))
+
+
+@pytest.mark.parametrize("kind", ["a link to itself", "a link to nothing", "a pipe", "a folder"])
+def test_a_record_that_is_no_file_is_one_refused_line(kind, clean, capsys):
+    place, other = Path("runs/adding/lstm/s0-12345678"), Path("runs/adding/lstm/s1-12345678")
+    other.mkdir(parents=True)
+    place.mkdir(parents=True)
+    (place / "config.yaml").write_text(GOOD)
+    (other / "config.yaml").write_text(GOOD)
+    path = place / "record.json"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to("record.json" if kind == "a link to itself" else "nowhere")
+    with pytest.raises(DamagedRecord, match="no file"):
+        RunFolder(place).record()
+    found, complaints = find_runs([Path("runs")])
+    assert [run.path for run in found] == [other] and len(complaints) == 1 and "no file" in complaints[0]
+    for verb in ("compare", "status"):
+        assert main([verb]) in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err

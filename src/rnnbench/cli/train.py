@@ -12,6 +12,7 @@ from ..config.checks import resolve
 from ..config.compose import compose_jobs
 from ..config.hydra_store import register_config
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
+from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import show
@@ -21,6 +22,7 @@ from ..launch.sweep import (
     check_effects,
     check_launcher,
     check_locks,
+    check_one_folder,
     check_processes,
     check_tracker,
     check_workers,
@@ -42,8 +44,6 @@ def train_command(words: list[str]) -> int:
         return train_again(words)
     from hydra._internal.utils import get_args_parser
 
-    from ..launch.launcher import register_plugins
-
     hydra = get_args_parser()
     hydra.prog = "rnnbench train"
     hydra.error = hydra_parser_error  # type: ignore[method-assign]
@@ -54,14 +54,19 @@ def train_command(words: list[str]) -> int:
     if asked.help:
         show(f"{train_help(overrides, asked.config_dir)}\n")
         return 0
-    register_config()
-    register_plugins()
+    shown = asked.hydra_help or asked.cfg or asked.info
+    if shown or asked.multirun or asked.config_dir or plain_words(overrides) is None:  # a plain run goes without Hydra
+        from ..launch.launcher import register_plugins
+
+        register_config()
+        register_plugins()
     if asked.hydra_help:
         return run_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
     if asked.cfg or asked.info:
         return run_by_hydra([*sweep_overrides(overrides), *flags])
     if asked.multirun:
+        check_one_folder(jobs)
         start_server()  # imports beside what follows
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
         raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")

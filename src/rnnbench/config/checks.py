@@ -62,7 +62,9 @@ def with_effect(settings: Settings) -> Settings:
     """The same settings, with the default in place of what has no effect beside the others."""
     plain = settings.plain()
     liveness = Liveness(plain)
-    for key in liveness.effectless():
+    if not (without := liveness.effectless()):
+        return settings
+    for key in without:
         group, _, name = key.partition(".")
         plain[group][name] = liveness.default(group, name)
     return settings_of(plain)

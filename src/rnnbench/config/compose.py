@@ -69,6 +69,8 @@ def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None =
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
     """
     jobs = list(split_sweep(overrides, sweep))
+    if not jobs:
+        raise BadOption("the sweep has no run: an option of it has no value, such as range(0,0)")
     place = str(Path(config_dir).absolute()) if config_dir else None  # what is composed is remembered by it
     return [_job(job, place) for job in counted(jobs, f"of {len(jobs)} runs checked")]
 

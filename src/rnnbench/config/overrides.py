@@ -63,7 +63,8 @@ def hydra_words(lines: Sequence[str]) -> list[Word]:
 
 def named_options(lines: Sequence[str]) -> set[str]:
     """The options and choices that overrides give a value to."""
-    return {override.key_or_group for override in parse_overrides(lines)}
+    words = plain_words(lines)
+    return {word.key for word in (hydra_words(lines) if words is None else words)}
 
 
 def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:

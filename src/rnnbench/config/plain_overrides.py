@@ -121,7 +121,6 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         return
     if key in CHOICES:
         _refuse_added(line, added)
-    if key in CHOICES:
         if value is None or value == "":
             raise BadOption(f"missing value: {key}=...; there are: {', '.join(choice_names(key))}")
         if value not in choice_names(key):

@@ -27,6 +27,8 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
         jobs.setdefault(survey.id, job)
+    if len(jobs) < len(every):
+        say(f"{len(every)} combinations are {len(jobs)} runs: the others differ in nothing that changes a run's numbers")
     return list(jobs.values())
 
 

@@ -21,6 +21,9 @@ with quick_imports():
     load_kernels()
 
 signal.signal(signal.SIGINT, interrupts)
+# A terminal that closes tells all its processes; the server ends with the launcher, which still has to hear its jobs.
+for number in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
 
 
 def _end(server: int) -> None:

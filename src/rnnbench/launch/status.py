@@ -115,7 +115,7 @@ def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterato
             yield f"  {name}  left alone: {error}"
             continue
         freed += size
-        unfinished = any(CHECKPOINT.fullmatch(path.name) for path in found) and not (run.path / "record.json").exists()
+        unfinished = any(CHECKPOINT.fullmatch(path.name) for path in found) and not os.path.lexists(run.path / "record.json")
         yield f"  {name}  {size / 1e6:.1f} MB{f', was at step {step}' if step and unfinished else ''}"
     for path in [] if dry else [path for place in (folder, *folder.glob("sweeps/*")) for path in stale_files(place)]:
         with contextlib.suppress(OSError):
@@ -127,7 +127,7 @@ def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterato
 def _removable(run: RunFolder, limit: float) -> list[Path]:
     """What nobody needs of a run that nobody runs: half-written files; its checkpoints where it is recorded or they are old."""
     checkpoints = own_files(run.place, CHECKPOINT, SET_ASIDE)
-    recorded = (run.path / "record.json").exists()
+    recorded = os.path.lexists(run.path / "record.json")
     if not recorded and checkpoints and max(path.stat().st_mtime for path in checkpoints) > limit:
         checkpoints = []
     found = [*checkpoints, *run.half_written()]

@@ -62,7 +62,8 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one."""
     found: dict[str, list[str]] = {}
     for job in jobs:
-        liveness, plain = Liveness(job.plain()), job.plain()
+        plain = job.plain()
+        liveness = Liveness(plain)
         for key, needs in liveness.effectless().items():
             group, _, name = key.partition(".")
             said = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
@@ -87,6 +88,12 @@ def check_tracker(jobs: Sequence[Settings]) -> None:
                 make_tracker(tracker.name, tracker.options)
             except TrackerUnavailable as error:
                 raise BadOption(str(error)) from None
+
+
+def check_one_folder(jobs: Sequence[Settings]) -> None:
+    """BadOption where the jobs of a sweep have several folders of runs: where a run lies makes no other run of it."""
+    if len(folders := {job.runs: None for job in jobs}) > 1:
+        raise BadOption(f"runs={','.join(folders)}: a sweep has one folder of runs; give the command once for each")
 
 
 def check_locks(jobs: Sequence[Settings]) -> None:

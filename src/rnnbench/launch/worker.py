@@ -52,6 +52,7 @@ class Outlet(io.RawIOBase):
 def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     """A session, an environment, an output and signals of its own."""
     os.setsid()  # Ctrl-C and a closed terminal reach the launcher only, which tells the jobs what to do
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which the server ignores
     for number in (signal.SIGTERM, signal.SIGUSR1):  # until training begins, which saves a checkpoint first
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     os.environ.clear()
@@ -193,7 +194,7 @@ def nameless() -> Iterator[None]:
 def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
     """What a process answers to `argument`; BadOption where that is a line that says why not.
 
-    Where it takes long, a line on standard error says `about`.
+    Where it takes long, a line says `about`. (Standard error is for what is wrong: a refusal is its only line.)
     """
     try:
         process = WorkerProcess(work, argument)
@@ -202,7 +203,7 @@ def call_in_process(work: Work, argument: Any, about: str = "") -> Any:
     try:
         pause = FIRST
         while not wait([process.answer, process.process.sentinel], pause if about else None):
-            say(f"{about}, {time.monotonic() - process.started:.0f} s so far", sys.stderr)
+            say(f"{about}, {time.monotonic() - process.started:.0f} s so far")
             pause = NEXT
     except BaseException:
         process.signal(signal.SIGKILL)

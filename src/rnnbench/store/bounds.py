@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-DEEPEST = 50  # levels of nesting that a record may have; ours have 5
+DEEPEST = 50  # levels of nesting that a record or a YAML file may have; our records have 5
 
 
 def nested_too_deeply(value: object) -> bool:

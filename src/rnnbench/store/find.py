@@ -30,7 +30,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"no run, folder or results file at {path}")
-        if path.is_file() and path.name == "record.json":
+        if path.name == "record.json" and os.path.isfile(path):
             path = path.parent
         if path.is_file():
             _read_results(path, runs, complaints)
@@ -65,19 +65,19 @@ def run_folders(
     try:
         place = path.stat()
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-    except PermissionError as error:
+    except OSError as error:
         if complaints is None:
             raise
         complaints.append(f"{path}: {error.strerror}")
         return
     names = {entry.name for entry in entries}
-    within = any(entry.is_dir() and entry.name != "checkpoints" for entry in entries)  # then a file may be somebody else's
+    within = any(os.path.isdir(entry) and entry.name != "checkpoints" for entry in entries)  # then a file may be another's
     if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
         yield path
         return
     here = (place.st_dev, place.st_ino)
     for entry in entries:
-        if entry.is_dir() and not entry.name.startswith(".") and here not in above:
+        if os.path.isdir(entry) and not entry.name.startswith(".") and here not in above:
             yield from run_folders(Path(entry.path), complaints, above | {here})
 
 

@@ -243,7 +243,11 @@ class RunFolder:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
         path = self.path / "record.json"
         try:
-            return verified(path.read_bytes(), str(path)) if path.exists() else None
+            if not os.path.lexists(path):
+                return None
+            if not os.path.isfile(path):  # a link to nothing or to itself, a folder, a pipe
+                raise DamagedRecord(f"{path}: no file")
+            return verified(path.read_bytes(), str(path))
         except DamagedRecord as error:
             raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
 

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from ..options import BadOption
+from .bounds import DEEPEST
 
 FLOAT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")  # 1e-4 and 2.5e0, which YAML 1.1 takes for text
 MOST_BYTES = 1_000_000  # of a file
 MOST_VALUES = 200_000
-DEEPEST = 50  # levels of nesting
 LONGEST_NUMBER = 40  # signs of a number; a longer one takes the square of its length to read
 NUMBER = re.compile(r"[-+]?(0[xb][0-9a-f_]+|[0-9][0-9_:.]*)", re.IGNORECASE)  # decimal, hexadecimal, binary, base 60
 
