@@ -750,6 +750,24 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     assert "6 runs" in ladder.stdout, "the fair rung was run before"
 
 
+def test_hours_are_spent_on_what_is_open_until_nothing_is(table):
+    """Six runs at a time; what is settled, and what ran before, is not asked again; the plan is said without a run."""
+    plan = run("reproduce", str(table.folder), "--hours", "1", "--estimate", "--scale", "laptop")
+    assert plan.returncode == 0 and "a chance of 0.50" in plan.stdout and not Path("runs").exists(), plan.stderr
+    words = ["reproduce", str(table.folder), "--hours", "1", "--scale", "laptop", "tracker=none", "hydra.launcher.workers=6"]
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert "h left" in done.stdout and "nothing is open that more seeds may settle" in done.stdout
+    own = measure_table(table, Path("runs"))
+    assert own.contrasts[("adding", "larger")].verdict.word == "holds"
+    before = len(list(Path("runs").glob("adding/*/*/record.json")))
+    again = run(*words)
+    assert again.returncode == 0 and "h left" not in again.stdout, again.stdout + again.stderr
+    assert len(list(Path("runs").glob("adding/*/*/record.json"))) == before
+    late = run(*[word if word != "1" else "0.0000001" for word in words], f"runs={Path('late').resolve()}")
+    assert late.returncode == 0 and "none that fits into what is left" in late.stdout and not Path("late").exists(), late.stdout
+
+
 def test_what_is_committed_is_made_here_again_where_that_is_asked_for(table):
     """The command that a page gives for a cell: same numbers, from runs of this machine."""
     words = ["reproduce", str(table.folder), "--rows", "adding", "--columns", "lstm", "--scale", "laptop", "tracker=none"]
@@ -808,6 +826,11 @@ def test_two_names_are_two_sweeps():
         (["reproduce", "TABLE", "--columns", "lstn"], "no column 'lstn'; did you mean 'lstm'?"),
         (["reproduce", "TABLE", "--scale", "big"], "no scale 'big'"),
         (["reproduce", "TABLE", "model=gru"], "model=gru: what is run is declared"),
+        (["reproduce", "TABLE", "--hours", "0"], "--hours 0: more than 0"),
+        (["reproduce", "TABLE", "--hours", "nan"], "--hours nan: more than 0"),
+        (["reproduce", "TABLE", "--hours", "1", "--columns", "lstm"], "without --columns"),
+        (["reproduce", "all", "--hours", "1", "--rows", "adding"], "--rows: of one table"),
+        (["reproduce", "all"], "all: with --hours"),
         (["table", "TABLE", "--rows", "addin"], "no row 'addin'"),
         (["table", "all"], "--write"),
         (["sweep", "none.yaml"], "no table or folder 'none.yaml'"),

@@ -137,6 +137,8 @@ def _add_tables(add: Add) -> None:
         verb.add_argument("--estimate", action="store_true", help="only say what it would take")
         again = "run again here what is committed, and compare the scores [run what is missing]"
         verb.add_argument("--again", action="store_true", help=again)
+        hours = "run for so many hours, always what is most likely to settle an open value or contrast for its cost"
+        verb.add_argument("--hours", type=float, metavar="H", help=hours)
 
     table = add("table", "a table: what was reported, what was measured, the verdicts; torch is not needed")
     table.add_argument("what", metavar="TABLE|all", help=TABLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
+from ..reproduction.planning import MissingRun, Question, next_question, open_questions
 from ..reproduction.readme import MADE, all_tables, table_readme
 from ..reproduction.table_runs import find_table_runs
 from ..reproduction.verdict_table import cells_table
 from .compare import print_complaints
+
+MOST_HOURS = 10_000  # of --hours
 
 
 def recall_lag_of(folder: Path) -> float:
@@ -72,11 +76,15 @@ def table_command(options: argparse.Namespace) -> int:
 
 def reproduce_command(options: argparse.Namespace) -> int:
     """Runs what a table lacks, more seeds where a verdict stays open, and shows it; with --again what is committed, too."""
+    if options.hours is not None:
+        return _settle_for_hours(options)
+    if options.what == "all":
+        raise BadOption("all: with --hours, which says for how long; without it one table is run whole")
     table = load_declaration(options.what)
     rows = named("row", options.rows, list(table.grid.rows))
     launching = launching_words(options.overrides)
     cells = _chosen_cells(table, rows, options)
-    runs = next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+    runs = _runs_folder(launching)
     code, look = 0, 0
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
     here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
@@ -113,6 +121,77 @@ def reproduce_command(options: argparse.Namespace) -> int:
     return code
 
 
+def _runs_folder(launching: Sequence[str]) -> Path:
+    return next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+
+
+def _settle_for_hours(options: argparse.Namespace) -> int:
+    """Runs for --hours what is most likely to settle an open question for its cost, and plans again after each batch.
+
+    A batch has as many runs as hydra.launcher.workers, 1 unless given. No run is started that would end too late.
+    """
+    if not 0 < options.hours <= MOST_HOURS:
+        raise BadOption(f"--hours {options.hours:g}: more than 0, and {MOST_HOURS:,} at most")
+    if options.columns or options.published or options.again:
+        raise BadOption("--hours takes open questions of whole rows: without --columns, --as and --again")
+    if options.what == "all" and options.rows:
+        raise BadOption("--rows: of one table; `all` takes every row of every table")
+    tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
+    rows = {one.name: named("row", options.rows, list(one.grid.rows)) for one in tables}
+    launching = launching_words(options.overrides)
+    workers = next((word.partition("=")[2] for word in launching if word.startswith("hydra.launcher.workers=")), "1")
+    at_once = int(workers) if workers.isdigit() and int(workers) else 1
+    results = {one.name: measure_table(one, _runs_folder(launching), options.scale) for one in tables}
+    ends, code, failed = time.monotonic() + 3600 * options.hours, 0, set[tuple[tuple[str, ...], int]]()
+    while True:
+        found = [
+            (question, name)
+            for name, one in results.items()
+            for question in open_questions(one, rows[name], options.scale)
+            if not any(run.key in failed for run in question.missing)
+        ]
+        minutes = (ends - time.monotonic()) / 60
+        question = next_question((question for question, _ in found), minutes)
+        if question is None or options.estimate:
+            break
+        name = next(name for other, name in found if other is question)
+        batch = {run.key: run for run in question.missing if run.fits(minutes)}
+        keys = list(batch)[:at_once]
+        say(f"{name}: {_plan_line(question)}; {minutes / 60:.2g} h left")
+        lines = [[*words, f"seed={seed}"] for words, seed in keys]
+        ended = launch_sweep(lines, sweep_word(name), [f"hydra.launcher.workers={at_once}", *_without_workers(launching)])
+        if ended > 1:
+            return ended
+        code = max(code, ended)
+        results[name] = measure_table(results[name].table, _runs_folder(launching), options.scale)
+        there = {key for key in keys if _is_recorded(results[name], batch[key])}
+        failed |= set(keys) - there
+    if options.estimate:
+        for question, name in sorted(found, key=lambda one: -one[0].worth):
+            if question.missing:
+                say(f"{name}: {_plan_line(question)}")
+        return 0
+    still = [question for question, _ in found if question.chance > 0 and question.missing]
+    why = "none that fits into what is left of the hours" if still else "nothing is open that more seeds may settle"
+    say(f"{len(still)} questions may still be settled; {why}")
+    for one in results.values():
+        if len(tables) == 1:
+            print_results(one, [row for row in rows[one.table.name] if row in one.rows], "terminal")
+    return code
+
+
+def _plan_line(question: Question) -> str:
+    return f"{question.name}, a verdict with a chance of {question.chance:.2f} for {question.minutes:.3g} min"
+
+
+def _without_workers(launching: Sequence[str]) -> list[str]:
+    return [word for word in launching if not word.startswith("hydra.launcher.workers=")]
+
+
+def _is_recorded(results: Results, run: MissingRun) -> bool:
+    return run.seed in results.runs.cells[run.cell.place].runs
+
+
 def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Namespace) -> list[CellSpec]:
     """The cells that --rows, --columns, --scale and --as name, those of the first priority first; BadOption for none."""
     cells = []
@@ -147,8 +226,8 @@ def sweep_command(options: argparse.Namespace) -> int:
     """The runs that a file lists, a command line each, as one sweep; or those of a table that are not there yet."""
     if not Path(options.what).is_file():
         return reproduce_command(options)
-    if options.rows or options.columns or options.scale or options.published or options.again:
-        raise BadOption("--rows, --columns, --scale, --as and --again are of tables; a file is run whole")
+    if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
+        raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")
     listed = load_yaml(Path(options.what))
     if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
