@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz versions tables lint clean
+.PHONY: demo test faults fuzz versions tables evidence lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -44,6 +44,11 @@ versions: .venv/installed
 # Every README of sweeps/ again, from the committed results alone.
 tables: .venv/installed
 	$(BIN)/rnnbench table all --write
+
+# Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command goes on where it stopped.
+HOURS ?= 2.5
+evidence: .venv/installed
+	$(BIN)/python -m tests.support.evidence $(HOURS)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -1,0 +1,115 @@
+"""sweeps/queue.yaml and what works through it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnbench.options import named
+from rnnbench.reproduction.declaration import load_declaration
+from tests.support.evidence import Entry, git, load_queue, prepare_tree, work_through
+
+ENTRIES = load_queue()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.table}-{entry.rows}-{entry.columns}-{entry.scale}")
+def test_every_entry_is_of_a_table_and_says_what_the_table_declares(entry):
+    table = load_declaration(entry.table)
+    minutes = 0.0
+    for row in named("row", entry.rows, list(table.grid.rows)):
+        assert entry.scale in table.scales(row)
+        for column in named("column", entry.columns or None, list(table.columns(row))):
+            cell = table.cell(row, column, entry.scale)
+            assert cell.minutes, f"{cell.name}: nobody can plan what has no cost"
+            minutes += cell.seeds.first * cell.minutes
+    assert entry.hours == pytest.approx(minutes / 60, rel=0.25, abs=0.1)
+
+
+def test_no_cell_is_listed_twice():
+    cells = [
+        (entry.table, row, column, entry.scale)
+        for entry in ENTRIES
+        for row in entry.rows.split(",")
+        for column in (entry.columns.split(",") if entry.columns else load_declaration(entry.table).columns(row))
+    ]
+    assert len(cells) == len(set(cells))
+
+
+# Stands for rnnbench: `reproduce` makes a run that takes a second unless it is told to stop, `table` copies what is recorded.
+PROGRAM = """
+import pathlib, sys, time
+words = sys.argv[1:]
+if words[0] == "table":
+    if "--collect" in words:
+        runs = pathlib.Path(words[words.index("--runs") + 1])
+        text = "".join(sorted(path.read_text() for path in runs.glob("*/*/*/record.json")))
+        (pathlib.Path("sweeps") / words[1] / "results.jsonl").write_text(text)
+    sys.exit()
+runs = pathlib.Path(next(word for word in words if word.startswith("runs="))[5:])
+for seed in range(3):
+    folder = runs / "task" / words[1] / f"s{seed}"
+    if (folder / "record.json").exists():
+        continue
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    try:
+        time.sleep(600 if words[1] == "slow" else 0.05)
+    except KeyboardInterrupt:
+        print("interrupted")
+        sys.exit(130)
+    (folder / "record.json").write_text(f"{words[1]} {seed}\\n")
+sys.exit(3 if words[1] == "fails" else 0)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    root = tmp_path / "checkout"
+    for table in ("quick", "slow", "fails"):
+        (root / "sweeps" / table).mkdir(parents=True)
+        (root / "sweeps" / table / "results.jsonl").touch()
+    (root / ".gitignore").write_text(".evidence/\n")
+    (root / "program.py").write_text(PROGRAM)
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    git(root, "config", "user.email", "a@example.org")
+    git(root, "config", "user.name", "a")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "begin")
+    return root
+
+
+def worked(root: Path, hours: float, *tables: str) -> int:
+    place, program = root / ".evidence", [sys.executable, str(root / "program.py")]
+    entries = [Entry(table=table, rows="a", scale="paper", hours=1) for table in tables]
+    prepare_tree(root, place)
+    return work_through(entries, hours, root, place, program, program)
+
+
+def test_what_is_recorded_is_collected_and_committed_and_nothing_twice(checkout):
+    assert worked(checkout, 1, "quick") == 0
+    assert (checkout / "sweeps/quick/results.jsonl").read_text() == "quick 0\nquick 1\nquick 2\n"
+    assert git(checkout, "log", "--format=%s") == "quick: results of the queue\nbegin" and not git(checkout, "status", "-s")
+    assert worked(checkout, 1, "quick") == 0
+    assert "nothing new" in (checkout / ".evidence/log").read_text() and git(checkout, "rev-list", "--count", "HEAD") == "2"
+
+
+def test_when_the_time_is_over_a_run_is_interrupted_and_its_worktree_stays_at_its_commit(checkout):
+    assert worked(checkout, 3 / 3600, "quick", "slow", "quick") == 0
+    assert "slow --rows a --scale paper: interrupted, goes on next time" in (checkout / ".evidence/log").read_text()
+    assert "interrupted" in (checkout / ".evidence/logs/01-slow.log").read_text()
+    before = git(checkout / ".evidence/tree", "rev-parse", "HEAD")
+    prepare_tree(checkout, checkout / ".evidence")
+    assert git(checkout / ".evidence/tree", "rev-parse", "HEAD") == before != git(checkout, "rev-parse", "HEAD")
+    (checkout / ".evidence/runs/task/slow/s0/record.json").touch()
+    prepare_tree(checkout, checkout / ".evidence")
+    assert git(checkout / ".evidence/tree", "rev-parse", "HEAD") == git(checkout, "rev-parse", "HEAD")
+
+
+def test_one_that_fails_stops_no_other_and_edited_results_are_left_alone(checkout):
+    (checkout / "sweeps/quick/results.jsonl").write_text("mine\n")
+    assert worked(checkout, 1, "fails", "quick") == 1
+    log = (checkout / ".evidence/log").read_text()
+    assert "exit code 3" in log and "changes that are not committed" in log
+    assert (checkout / "sweeps/quick/results.jsonl").read_text() == "mine\n"

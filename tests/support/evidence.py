@@ -1,0 +1,156 @@
+"""`python -m tests.support.evidence HOURS`: runs what sweeps/queue.yaml lists, for so many hours, on one core.
+
+    .evidence/tree   a git worktree at one commit, with an environment of its own: the checkout may be edited meanwhile
+    .evidence/runs   the runs; what is interrupted goes on when the command is given again
+    .evidence/log    what was done when; the output of each entry stands in .evidence/logs
+
+Before it starts, the worktree moves to the commit of the checkout, unless an interrupted run there must be completed by the
+code that began it. At the end, and after each entry, what is recorded is collected into sweeps/TABLE and committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from rnnbench.store.yaml_files import read_yaml
+
+ROOT = Path(__file__).parents[2]
+QUEUE = ROOT / "sweeps" / "queue.yaml"
+TO_STOP = 600  # seconds that an interrupted run has to save itself
+
+
+class Entry(BaseModel):
+    """Cells of a table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str
+    rows: str
+    columns: str = ""
+    scale: str
+    hours: Annotated[float, Field(gt=0)]  # of all its runs, on one core
+
+    @property
+    def words(self) -> list[str]:
+        columns = ["--columns", self.columns] if self.columns else []
+        return ["reproduce", self.table, "--rows", self.rows, *columns, "--scale", self.scale]
+
+
+def load_queue(path: Path = QUEUE) -> list[Entry]:
+    return TypeAdapter(list[Entry]).validate_python(read_yaml(path))
+
+
+def git(place: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(place), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def unfinished(runs: Path) -> list[Path]:
+    """Run folders that hold a checkpoint and no record."""
+    return [path.parent for path in runs.glob("*/*/*/checkpoints") if not (path.parent / "record.json").exists()]
+
+
+def prepare_tree(root: Path, place: Path) -> str:
+    """Makes the worktree, or moves it to the commit of `root`; the commit that it is at."""
+    tree = place / "tree"
+    if not tree.exists():
+        place.mkdir(exist_ok=True)
+        git(root, "worktree", "add", "--detach", str(tree), "HEAD")
+    elif not unfinished(place / "runs"):
+        git(tree, "checkout", "--quiet", "--detach", git(root, "rev-parse", "HEAD"))
+    return git(tree, "rev-parse", "--short", "HEAD")
+
+
+def run_until(command: Sequence[str], ends: float, output: Path, cwd: Path) -> int | None:
+    """The exit code of `command`; None where it was interrupted when the time was over. Ctrl-C interrupts it and is raised."""
+    output.parent.mkdir(exist_ok=True)
+    with output.open("a") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=cwd, start_new_session=True)
+        try:
+            return process.wait(max(ends - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(TO_STOP)
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+
+def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -> str:
+    """Collects the runs of a table into `root` and commits them; what was done, in a line."""
+    folder = Path("sweeps") / table
+    if git(root, "status", "--porcelain", "--", str(folder)):
+        return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
+    for flags in (["--collect", "--runs", str(runs)], ["--write"]):
+        done = subprocess.run([*program, "table", table, *flags], cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode:
+            git(root, "checkout", "--", str(folder))
+            return f"not collected: {done.stderr.strip()[-300:]}"
+    if not git(root, "status", "--porcelain", "--", str(folder)):
+        return "nothing new"
+    git(root, "add", "--", str(folder))
+    git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", str(folder))
+    return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
+
+
+def work_through(
+    entries: Sequence[Entry], hours: float, root: Path, place: Path, runner: Sequence[str], program: Sequence[str]
+) -> int:
+    """Runs `entries` in order until the time is over; 1 where one of them failed. `runner` runs, `program` collects."""
+    ends, failed = time.monotonic() + 3600 * hours, False
+    say = _logger(place / "log")
+    for number, entry in enumerate(entries):
+        left = ends - time.monotonic()
+        if left <= 0:
+            break
+        say(f"{' '.join(entry.words)}: begins, {left / 3600:.2f} h left")
+        command = [*runner, *entry.words, "tracker=none", f"runs={place / 'runs'}", "hydra.launcher.workers=1"]
+        code: int | None = None
+        try:
+            code = run_until(command, ends, place / "logs" / f"{number:02}-{entry.table}.log", place)
+        finally:
+            ending = "interrupted, goes on next time" if code is None else "done" if not code else f"exit code {code}"
+            say(f"{' '.join(entry.words)}: {ending}; {commit_results(root, entry.table, program, place / 'runs')}")
+        failed |= bool(code)
+    return int(failed)
+
+
+def _logger(path: Path) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        stamped = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}"
+        with path.open("a") as file:
+            print(stamped, file=file)
+        print(stamped, flush=True)
+
+    return say
+
+
+def main(hours: float) -> int:
+    place = ROOT / ".evidence"
+    commit = prepare_tree(ROOT, place)
+    subprocess.run(["make", "-C", str(place / "tree"), ".venv/installed"], check=True)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    _logger(place / "log")(f"at {commit}, for {hours:g} h")
+    runner = [str(place / "tree" / ".venv" / "bin" / "rnnbench")]
+    return work_through(load_queue(), hours, ROOT, place, runner, [sys.executable, "-m", "rnnbench"])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(float(sys.argv[1])))
