@@ -44,7 +44,9 @@ from typing import Annotated, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 

@@ -38,7 +38,9 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.options import AtLeastZero, Positive, nearest
 

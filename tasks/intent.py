@@ -32,7 +32,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from torch import Tensor
 
-from rnnbench.data.hub import cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import table_digest
 from rnnbench.options import Positive, Share
 
 from .shared.facts import load_facts, save_facts

@@ -39,7 +39,9 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import Ragged, batches_of, rows_of
 from rnnbench.options import AtLeastZero, nearest
 

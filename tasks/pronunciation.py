@@ -44,7 +44,8 @@ from typing import Annotated
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, brief, cache_entry
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.tables import DataError, brief
 from rnnbench.data.user_files import BYTE_ORDER_MARK
 from rnnbench.options import Needs, Share, nearest
 

@@ -38,7 +38,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, table_digest
 from rnnbench.options import Positive, Share
 
 from .shared.rows import Cut, Rows, Texts, completed, held_out, use_rows, write_texts

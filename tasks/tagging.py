@@ -36,7 +36,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
 from rnnbench.options import Positive, Share
 

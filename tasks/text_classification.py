@@ -39,7 +39,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, check_text, read_split, splits, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split, splits
+from rnnbench.data.tables import DataError, brief, check_text, table_digest
 from rnnbench.data.user_files import FILES, file_table, place
 from rnnbench.options import Needs, Positive, Share
 

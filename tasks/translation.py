@@ -37,7 +37,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import characters, need
 from rnnbench.data.user_files import text_file
 from rnnbench.options import AtLeastZero, Positive

@@ -40,7 +40,9 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest

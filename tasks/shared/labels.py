@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from rnnbench.data.hub import DataError, brief
+from rnnbench.data.tables import DataError, brief
 
 from .batch import Split
 from .rows import Texts, alike

@@ -17,7 +17,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import read_arrays, write_arrays
+from rnnbench.data.cache import read_arrays, write_arrays
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, rows_of
 
 from ..task import Task

@@ -11,7 +11,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, read_arrays, write_arrays
+from rnnbench.data.cache import read_arrays, write_arrays
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
 from ..task import Task

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import read_vectors, torchtext_vectors
 from rnnbench.data.user_files import content_digest
 

@@ -9,8 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from rnnbench.data import hub
-from rnnbench.data.hub import DataError, parquet_table, read_split
+from rnnbench.data import tables
+from rnnbench.data.hub import read_split
+from rnnbench.data.tables import DataError, parquet_table
 from rnnbench.data.user_files import content_digest, file_table, place
 
 MARK = b"\xef\xbb\xbf"
@@ -231,16 +232,16 @@ def test_what_a_file_grows_to_is_bounded(
     table = pyarrow.table({"text": column, "label": [0] * len(column)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet", use_dictionary=dictionary, compression="zstd")
     read = []
-    monkeypatch.setattr(hub, "_decoded", lambda batch, real=hub._decoded: (read.append(len(batch)), real(batch))[1])
+    monkeypatch.setattr(tables, "_decoded", lambda batch, real=tables._decoded: (read.append(len(batch)), real(batch))[1])
     assert len(parquet_table([tmp_path / "a.parquet"], ["text", "label"])) == 5000 and sum(read) == 5000
-    monkeypatch.setattr(hub, "LEAST_BOUND", 2_000_000)
+    monkeypatch.setattr(tables, "LEAST_BOUND", 2_000_000)
     read.clear()
     assert "allowed: 100 times its size, at least 2,000,000" in refusal(tmp_path / "a.parquet")
-    assert sum(read) <= 3 * hub.BATCH  # not all was unpacked, and nothing where the footer says so
+    assert sum(read) <= 3 * tables.BATCH  # not all was unpacked, and nothing where the footer says so
     assert len(parquet_table([tmp_path / "a.parquet"], ["label"])) == 5000  # of what is not asked for nothing is counted
 
 
 def test_a_file_may_be_large_where_it_is_large_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(hub, "LEAST_BOUND", 1)
+    monkeypatch.setattr(tables, "LEAST_BOUND", 1)
     part(tmp_path, "a.parquet", {"text": [json.dumps({"n": number}) for number in range(3000)], "label": [0] * 3000})
     assert len(file_table(str(tmp_path / "a.parquet"), "text", ["label"])) == 3000

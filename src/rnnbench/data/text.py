@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy
 
-from .hub import brief
+from .tables import brief
 from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
 from .user_files import BYTE_ORDER_MARK, text_file
 

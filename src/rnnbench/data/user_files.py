@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..options import nearest
-from .hub import DataError, brief, check_parquet, check_sound, parquet_table
+from .tables import DataError, brief, check_parquet, check_sound, parquet_table
 
 if TYPE_CHECKING:
     import pyarrow

@@ -17,8 +17,9 @@ from ..console import say
 from ..groups import TrainSettings
 from ..networks.cost import forget_peak
 from ..networks.trainable import TrainableNetwork
+from ..store.log import Log
 from ..store.record import ChangeRecord, Record, ScoresRecord
-from ..store.run_folder import Log, RunFolder
+from ..store.run_folder import RunFolder
 from ..tracking.tracker import Tracker
 from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
