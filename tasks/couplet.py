@@ -42,6 +42,7 @@ from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
+from rnnbench.data.user_files import expanded
 from rnnbench.options import AtLeastZero, Positive, nearest
 
 from .shared.facts import kept_words, load_facts, save_facts
@@ -76,11 +77,11 @@ class Couplet(Task):
     ):
         self.data, self.rhymes, self.solved_below = data, rhymes, solved_below
         self.cut = Cut("characters", min_frequency, max_vocabulary, 10**6)
-        if data not in NAMES and not Path(data).expanduser().is_dir():
+        if data not in NAMES and not expanded(data).is_dir():
             raise DataError(
                 f"data={data}: there is no such folder{nearest(data, NAMES)}; allowed: {', '.join(NAMES)}, or a folder"
             )
-        self.name = f"local/{data}" if data in NAMES else str(Path(data).expanduser().absolute())
+        self.name = f"local/{data}" if data in NAMES else str(expanded(data).absolute())
         check_columns(self.name, SPLITS, ["first", "second"])
 
     def prepare(self) -> None:

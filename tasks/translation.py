@@ -41,7 +41,7 @@ from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import characters, need
-from rnnbench.data.user_files import text_file
+from rnnbench.data.user_files import expanded, text_file
 from rnnbench.options import AtLeastZero, Positive
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
@@ -92,7 +92,7 @@ class Translation(Task):
         need("sacrebleu", "translation")
         if source_column == target_column:
             raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
-        self.texts = Path(hub).expanduser() if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
+        self.texts = expanded(hub) if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
         if self.texts is None or not (self.texts / f"train.{source_column}").is_file():
             self.texts = None
             check_columns(hub, SPLITS, self.columns)

@@ -44,7 +44,7 @@ from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
-from rnnbench.data.user_files import content_digest, text_file
+from rnnbench.data.user_files import content_digest, text_file, user_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
@@ -132,12 +132,8 @@ class WordLM(Task):
 
     def _digest(self) -> str:
         """The sha256 of the file; DataError, one line, where there is none that can be read."""
-        path = Path(self.text).expanduser()
-        if not path.is_file():
-            raise DataError(
-                f"text={self.text}: there is no such file{nearest(self.text, PUBLISHED)}; "
-                f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
-            )
+        allowed = f"{nearest(self.text, PUBLISHED)}; allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
+        path = user_file(self.text, f"text={self.text}", allowed)
         try:
             return content_digest(path)
         except OSError as error:
@@ -145,7 +141,7 @@ class WordLM(Task):
 
     def _lines(self, begin: int = 0, end: int | None = None) -> Iterator[str]:
         """Lines `begin` to `end` of the file, one at a time."""
-        with text_file(Path(self.text).expanduser(), f"text={self.text}", newline=None) as file:
+        with text_file(self.text, f"text={self.text}", newline=None) as file:
             yield from islice((line for part in file for line in part.splitlines()), begin, end)
 
     def _make(self, folder: Path, published: Mapping[Split, list[str]]) -> None:

@@ -162,7 +162,10 @@ BAD = {
         "column 'text' is not UTF-8",
     ),
     "no value": ({"train": {"text": ["a", None], "label": [0, 1]}}, "column 'text' has 1 empty values"),
-    "a rating": ({"train": {"text": ["a", "b"], "label": [0.5, 1.0]}}, "column 'label' holds double; allowed: whole numbers"),
+    "a rating": (
+        {"train": {"text": ["a", "b"], "label": [0.5, 1.0]}},
+        "split 'train' row 1 has 0.5 for 'label'; allowed: whole numbers",
+    ),
     "no text": ({"train": {"text": [1, 2], "label": [0, 1]}}, "column 'text' holds int64; allowed: text"),
     "no training split": ({"test": {"text": ["a"], "label": [0]}}, "no split 'train'; there are: test"),
     "too few": ({"train": {"text": ["a"], "label": [0]}}, "1 texts are too few"),
@@ -302,6 +305,10 @@ ODD = {
     "seen when selecting": (
         {"train": BOTH, "validation": BOTH[:2], "test": NEW},
         ["2 of 2 texts of validation stand in train too, 'good film 0' for one"],
+    ),
+    "several labels": (
+        {"train": [*BOTH, ("Good  film 3", "neg"), ("bad film 5", "pos"), ("bad film 5", "pos")]},
+        ["2 texts have several labels, first line 5 ('pos') and line 62 ('neg'): no model"],
     ),
     "missing": ({"train": [*BOTH, *[(f"so so {n}", "NA") for n in range(20)]]}, ["the labels 'NA' are classes like others"]),
     "space": (

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy
 
 from .tables import DataError
+from .user_files import expanded
 
 STALE = 24 * 3600  # seconds after which an unfinished preparation is taken to be dead
 
@@ -25,7 +26,7 @@ STALE = 24 * 3600  # seconds after which an unfinished preparation is taken to b
 def cache_folder() -> Path:
     """The cache folder; it need not exist yet."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("RNNBENCH_CACHE") or home / "rnnbench").expanduser()
+    return expanded(os.environ.get("RNNBENCH_CACHE") or str(home / "rnnbench"))
 
 
 def cache_entry(kind: str, key: Mapping[str, object], make: Callable[[Path], None]) -> Path:

@@ -20,8 +20,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import shortened
 from .cache import cache_folder, complete_entry
-from .tables import DataError, brief, check_parquet, check_sound, parquet_table
+from .tables import DataError, check_parquet, check_sound, parquet_table
+from .user_files import expanded
 
 if TYPE_CHECKING:
     import pyarrow
@@ -64,12 +66,12 @@ def read_split(
 def _local(name: str, config: str | None) -> Path | None:
     """The folder with the parquet files of `name`, if they are on disk."""
     if name[:1] in (".", "/", "~"):
-        folder = Path(name).expanduser()
+        folder = expanded(name)
         if not folder.is_dir():
             raise DataError(f"{name}: there is no such folder")
         within = folder / (config or "data")
         return within if within.is_dir() else folder
-    mirrors = [Path(mirror) for mirror in os.environ.get("RNNBENCH_DATA", "").split(os.pathsep) if mirror]
+    mirrors = [expanded(mirror) for mirror in os.environ.get("RNNBENCH_DATA", "").split(os.pathsep) if mirror]
     for mirror in mirrors:
         if not mirror.is_dir():
             raise DataError(f"RNNBENCH_DATA={mirror} is no folder; it should hold <org>/<name>/data/<split>-*.parquet")
@@ -101,8 +103,8 @@ def _check_parts(folder: Path, split: str, names: Sequence[str]) -> None:
     for number in range(total if len(parts) == len(names) else 0):
         if parts.count((number, total)) != 1 or len(parts) != total:
             raise DataError(
-                f"{folder}: split {split!r} has the files {brief(', '.join(names), 150)}; expected each of {total} parts once: "
-                "fetch those that are missing, remove those of another version"
+                f"{folder}: split {split!r} has the files {shortened(', '.join(names), 150)}; expected each of {total} parts "
+                "once: fetch those that are missing, remove those of another version"
             )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
+
+from ..options import shortened
+from .file_kinds import HEAD, kind_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,7 +42,7 @@ def parquet_table(paths: Sequence[Path], columns: Sequence[str]) -> pyarrow.Tabl
         except (pyarrow.ArrowTypeError, pyarrow.ArrowInvalid):
             types = [", ".join(f"{field.name} {field.type}" for field in table.schema) for table in (tables[-1], tables[0])]
             raise DataError(
-                f"{path} has {brief(types[0], 80)} where {paths[0].name} has {brief(types[1], 80)}; "
+                f"{path} has {shortened(types[0], 80)} where {paths[0].name} has {shortened(types[1], 80)}; "
                 "write both with the same types"
             ) from None
     return pyarrow.concat_tables(tables, promote_options="permissive")
@@ -67,7 +71,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> pyarrow.Table:
                 )
             fields = [file.schema_arrow.field(column) for column in columns]
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as parquet: {brief(str(error).splitlines()[0])}") from None
+        raise DataError(f"{path} cannot be read as parquet: {shortened(str(error).splitlines()[0])}") from None
     if not batches:
         kinds = [field.type.value_type if pyarrow.types.is_dictionary(field.type) else field.type for field in fields]
         return pyarrow.schema(list(zip(columns, kinds, strict=True))).empty_table()
@@ -108,12 +112,6 @@ def check_sound(rows: pyarrow.Table, where: str) -> pyarrow.Table:
         except pyarrow.ArrowInvalid:
             raise DataError(f"{where}: column {column!r} is not UTF-8") from None
     return rows
-
-
-def brief(text: str, most: int = 60) -> str:
-    """`text` in one line, cut off after `most` characters."""
-    line = " ".join(text[: 4 * most].split())
-    return line if len(line) <= most and len(text) <= 4 * most else line[:most] + "…"
 
 
 def check_text(rows: pyarrow.Table, where: str, columns: Iterable[str], numbers: bool = False) -> None:
@@ -157,9 +155,12 @@ def check_parquet(path: Path, columns: Iterable[str]) -> None:
     try:
         there = pyarrow.parquet.read_schema(path).names
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as parquet: {brief(str(error).splitlines()[0])}") from None
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if kind := kind_of(file.read(HEAD)):
+                raise DataError(f"{path} is not parquet but {kind}") from None
+        raise DataError(f"{path} cannot be read as parquet: {shortened(str(error).splitlines()[0])}") from None
     for column in columns:
         if column not in there:
-            raise DataError(f"{path}: no column {column!r}; there are: {brief(', '.join(there), 150)}")
+            raise DataError(f"{path}: no column {column!r}; there are: {shortened(', '.join(there), 150)}")
         if there.count(column) > 1:
             raise DataError(f"{path}: {there.count(column)} columns are called {column!r}; rename all but one")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..options import fits_64_bits
 from .record import DamagedRecord, plain, write_atomically
 
 METRICS = "metrics.jsonl"
@@ -49,7 +50,7 @@ def checked_row(row: object) -> LogRow:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and fits_64_bits(value))
 
 
 def _is_numbers(value: object) -> bool:
