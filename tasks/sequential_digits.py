@@ -194,4 +194,6 @@ def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
     labels = numpy.asarray(read_arrays(folder / "labels.arrow")["label"])
     test = parts[1].num_rows
     held_out = min(10000, len(labels) - test - 1)
+    if held_out < 1:
+        raise DataError(f"{HUB}: {len(labels) - test} pictures to train on; at least 2 are needed, one of them for validation")
     return pixels, labels, (len(labels) - test - held_out, held_out, test)

@@ -43,7 +43,7 @@ from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split, splits
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.user_files import FILES, expanded, file_table, place, user_file
-from rnnbench.options import Needs, Positive, Share, shortened
+from rnnbench.options import Needs, Positive, Range, Share, shortened
 
 from .shared.facts import load_facts, save_facts
 from .shared.labels import Disagreeing, disagreeing, first_place, numbered, oddities, split_row, typed_labels
@@ -78,7 +78,7 @@ class TextClassification(Task):
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "basic_english",
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy
 from torch import Tensor
@@ -42,7 +42,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import characters, need
 from rnnbench.data.user_files import expanded, text_file
-from rnnbench.options import AtLeastZero, Positive
+from rnnbench.options import AtLeastZero, Positive, Range
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
@@ -82,7 +82,7 @@ class Translation(Task):
         bleu: Literal["13a", "zh", "char", "intl", "none"] = "13a",  # sacrebleu's tokenizer; zh for Chinese
         lowercase: bool = True,  # both sides and the references
         min_frequency: Positive = 2,  # times a symbol must stand in training rows to be one of its own
-        max_vocabulary: Positive = 30000,  # symbols a side in all; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # symbols a side in all; the most frequent stay
         max_length: Positive = 100,  # symbols; the rest of a text is neither read nor written; references stay whole
         solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
     ):
@@ -120,7 +120,9 @@ class Translation(Task):
         ]
         key = {"version": self.version, "data": self.sha256, "cut": cut}
         folder = cache_entry("translation", key, lambda part: self._make(part, tables))
-        use_pairs(self, Pairs(folder, load_facts(folder)))
+        pairs = Pairs(folder, load_facts(folder))
+        self.notes = pairs.notes()
+        use_pairs(self, pairs)
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}

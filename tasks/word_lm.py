@@ -49,6 +49,7 @@ from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
+from .shared.words import built_vocabulary, little_covered
 from .task import LANGUAGE, SPLITS, Facts, Split, Task, Tokens
 
 END = "<eos>"
@@ -94,7 +95,7 @@ class WordLM(Task):
         ] = "whitespace",
         window: Positive = 35,  # words a row is fed at once; gradients reach no further
         min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(2)] = 50000,  # words in all, <unk> included; the most frequent stay
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
@@ -122,6 +123,7 @@ class WordLM(Task):
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
         self.dataset = read_streams(folder, self.window, f"text={self.text}", "words")
+        self.notes = little_covered(self.vocabulary, self.dataset.counts["train"])
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""
@@ -161,7 +163,7 @@ class WordLM(Task):
                 lengths[split] += len(words)
                 if split == "train":
                     counts.update(words)
-        vocabulary = Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary), (UNKNOWN,))
+        vocabulary = built_vocabulary(counts, self.min_frequency, self.max_vocabulary, (UNKNOWN,))
         vocabulary.save(folder / "vocabulary.json")
 
         def tokens(split: Split) -> Iterator[numpy.ndarray]:

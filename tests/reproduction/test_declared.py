@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rnnbench.config.notes import setting_notes
 from rnnbench.options import BadOption
 from rnnbench.reproduction.collect import wanted_metrics
 from rnnbench.reproduction.declaration import cell_settings, load_declaration, table_names, unreachable_contrasts
@@ -73,6 +74,7 @@ def test_a_table_that_comes_with_the_program(name):
                 settings = cell_settings(cell.words)
                 assert settings.seed == 0 and settings.test, cell.name
                 assert cell.minutes is not None, f"{cell.name}: what a run costs"
+                assert scale == "smoke" or not setting_notes(settings), cell.name
         assert all(len(values) for values in table.reports.values.values())
         assert about.claim is None or (about.says and about.refuted_by and about.contrasts)
     assert not unreachable_contrasts(table), "contrasts that so few seeds can never settle"
