@@ -21,9 +21,6 @@ def built_vocabulary(
     words = {symbol: count for symbol, count in counts.items() if symbol not in specials}
     if len(vocabulary) > len(specials) or not words:
         return vocabulary
-    if max_size is not None and max_size <= len(specials):
-        room = ", ".join(specials)
-        raise DataError(f"task.max_vocabulary={max_size} has room for {room} only; allowed: at least {len(specials) + 1}")
     common = max(words, key=lambda word: (words[word], word))
     raise DataError(
         f"task.min_frequency={min_frequency} leaves no symbol of the training text: the commonest, {shortened(common)!r}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import importlib
 import io
 import itertools
@@ -922,7 +923,10 @@ def test_python_reference_is_embedded():
         (None, "there is no such file"),
         ("folder", "is a folder"),
         (b"", "is empty"),
-        (b"abc\xff" * 1000, "is not UTF-8: byte 3 is 0xff"),
+        (b"abc\xff" * 1000, "is not UTF-8: line 1 has the byte 0xff; save it as UTF-8"),
+        (b"ab\ncd\n\n\xff" * 1000, "is not UTF-8: line 4 has the byte 0xff"),
+        (gzip.compress(b"abc" * 1000), "is not UTF-8 text but a packed file"),
+        ("pipe", "is a pipe or a device, which cannot be read twice"),
         (b"a" * 2000, r"100 characters for validation; window=100 needs at least 101"),
     ],
 )
@@ -930,6 +934,8 @@ def test_char_lm_refuses_in_one_line(tmp_path: Path, content: bytes | str | None
     path = tmp_path / "text"
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:

@@ -88,8 +88,10 @@ def text_file(path: str | Path, name: str = "", newline: str | None = "") -> Ite
 
 
 def not_utf8(name: str, lines: Iterable[bytes]) -> DataError:
-    """The refusal of what has these lines: it says where the first byte stands that is no UTF-8."""
+    """The refusal of what has these lines: it says what they are, or where the first byte stands that is no UTF-8."""
     for number, line in enumerate(lines, 1):
+        if number == 1 and (kind := kind_of(line[:HEAD])):
+            return DataError(f"{name} is not UTF-8 text but {kind}")
         try:
             line.decode()
         except UnicodeDecodeError as error:
