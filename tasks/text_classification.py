@@ -17,8 +17,9 @@ CSV and TSV files are numbers where all of them are. In a TSV file whose lines h
 quote is a character like others, unless a field stands in quotes as a whole.
 
 Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
-or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, and two
-files for one split. Said in one line: a single class, texts that stand in train and in a later split, files that are not read.
+or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, two files
+for one split, and a vocabulary without a word. Said in one line: a single class, texts with several labels, texts that stand in
+train and in a later split, a vocabulary that covers less than half of the training text, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 

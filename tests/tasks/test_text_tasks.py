@@ -716,7 +716,7 @@ def test_syllables_of_phrases():
 def test_characters_that_training_lacks_may_be_ambiguous():
     pytest.importorskip("pypinyin", reason="the extra zh")
     counts = []
-    for least in (1, 10**6):  # times; of the second every character is <unk>
+    for least in (1, 2000):  # times; of the second nearly every character is <unk>
         task = made("tagging", min_frequency=least)
         batches = [task.batch("test", index, 1000, 0) for index in range(task.batches("test", 1000))]
         counts.append(sum(int(task.score(task.floor_guess(batch), batch)["ambiguous"]) for batch in batches))
