@@ -44,8 +44,11 @@ from typing import Annotated, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
+from rnnbench.data.user_files import expanded, not_utf8, user_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
@@ -173,14 +176,8 @@ def _topics() -> str:
 
 def _digest(text: str) -> str:
     """The sha256 of a file; DataError, one line, where there is none that can be read."""
-    path = Path(text).expanduser()
-    if path.is_dir():
-        raise DataError(f"text={text} is a folder; allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file")
-    if not path.is_file():
-        raise DataError(
-            f"text={text}: there is no such file{nearest(text, LICENCES)}; "
-            f"allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file"
-        )
+    allowed = f"{nearest(text, LICENCES)}; allowed: {', '.join(LICENCES)}, or the path of a UTF-8 file"
+    path = user_file(text, f"text={text}", allowed)
     if not path.stat().st_size:
         raise DataError(f"text={text} is empty; allowed: a UTF-8 file of more than a window of characters a split")
     try:
@@ -192,15 +189,15 @@ def _digest(text: str) -> str:
 
 def _pieces(text: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
     """Characters `begin` to `end` of a file, some at a time, line ends as they are; DataError where it is not UTF-8."""
-    decoder, at, read = codecs.getincrementaldecoder("utf-8")(), 0, 0
-    with open(Path(text).expanduser(), "rb") as file:
+    decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
+    with open(expanded(text), "rb") as file:
         while block := file.read(CHUNK):
             try:
                 piece = decoder.decode(block, final=len(block) < CHUNK)
-            except UnicodeDecodeError as error:
-                wrong = read + len(block) - len(error.object) + error.start
-                raise DataError(f"text={text} is not UTF-8: byte {wrong} is 0x{error.object[error.start]:02x}") from None
+            except UnicodeDecodeError:
+                file.seek(0)
+                raise not_utf8(f"text={text}", file) from None
             yield piece[max(0, begin - at) : None if end is None else max(0, end - at)]
-            at, read = at + len(piece), read + len(block)
+            at += len(piece)
             if end is not None and at >= end:
                 return

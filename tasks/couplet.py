@@ -32,18 +32,22 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
-from rnnbench.options import AtLeastZero, Positive, nearest
+from rnnbench.data.user_files import expanded
+from rnnbench.options import AtLeastZero, Positive, Range, nearest
 
 from .shared.facts import kept_words, load_facts, save_facts
 from .shared.rows import Cut, Rows, use_rows, write_rows
+from .shared.words import built_vocabulary
 from .task import LANGUAGE, SPLITS, Batch, Facts, Kept, Split, Sums, Task, Tokens, Totals
 
 if TYPE_CHECKING:
@@ -68,17 +72,17 @@ class Couplet(Task):
         self,
         data: str = "tang_couplets",  # or a folder of parquet files with the columns first and second
         min_frequency: Positive = 2,  # times a character must stand in training lines to be one of its own
-        max_vocabulary: Positive = 30000,  # characters in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # characters in all, <pad> and <unk> included; the most frequent stay
         rhymes: bool = False,  # scores rhymes too; needs the extra zh
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: there is no one second line
     ):
         self.data, self.rhymes, self.solved_below = data, rhymes, solved_below
         self.cut = Cut("characters", min_frequency, max_vocabulary, 10**6)
-        if data not in NAMES and not Path(data).expanduser().is_dir():
+        if data not in NAMES and not expanded(data).is_dir():
             raise DataError(
                 f"data={data}: there is no such folder{nearest(data, NAMES)}; allowed: {', '.join(NAMES)}, or a folder"
             )
-        self.name = f"local/{data}" if data in NAMES else str(Path(data).expanduser().absolute())
+        self.name = f"local/{data}" if data in NAMES else str(expanded(data).absolute())
         check_columns(self.name, SPLITS, ["first", "second"])
 
     def prepare(self) -> None:
@@ -110,7 +114,7 @@ class Couplet(Task):
                         "allowed: equally many, at least 1"
                     )
         counts = Counter("".join(lines["train"][1]))
-        kept = Vocabulary.build(counts, self.cut.min_frequency, max(2, self.cut.max_vocabulary), (UNKNOWN,))
+        kept = built_vocabulary(counts, self.cut.min_frequency, self.cut.max_vocabulary, (UNKNOWN,))
         answers = {split: Ragged.of([kept.encode(line) for line in pairs[1]]) for split, pairs in lines.items()}
         write_rows(folder, self.cut, {split: [list(line) for line in pairs[0]] for split, pairs in lines.items()}, answers)
         seen = numpy.bincount(answers["train"].values, minlength=len(kept)) + 1

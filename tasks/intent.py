@@ -28,12 +28,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from torch import Tensor
 
-from rnnbench.data.hub import cache_entry, check_columns, read_split, table_digest
-from rnnbench.options import Positive, Share
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import table_digest
+from rnnbench.options import Positive, Range, Share
 
 from .shared.facts import load_facts, save_facts
 from .shared.labels import first_place, numbered, split_row
@@ -77,7 +79,7 @@ class Intent(Task):
             "basic_english", "whitespace", "characters", "bytes", "bpe", "torchtext_basic_english"
         ] = "basic_english",
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 100,  # words; the rest of a longer text is cut off
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[

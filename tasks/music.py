@@ -39,8 +39,11 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import Ragged, batches_of, rows_of
+from rnnbench.data.user_files import expanded, user_file
 from rnnbench.options import AtLeastZero, nearest
 
 from .shared.chorales import KEYS, LOWEST, look_for_chorales, rolls
@@ -73,19 +76,16 @@ class Music(Task):
     ):
         self.data, self.solved_below = data, solved_below
         self.name = f"local/{data}" if data in NAMES else data
-        self._file = Path(data).expanduser() if data.endswith(".mat") else None
-        if self._file:
-            if not self._file.is_file():
-                raise DataError(f"data={data}: there is no such file")
-        elif data == BACH:
+        self._file = user_file(data, f"data={data}") if data.endswith(".mat") else None
+        if data == BACH:
             look_for_chorales()
-        elif data not in NAMES and not Path(data).expanduser().is_dir():
+        elif not self._file and data not in NAMES and not expanded(data).is_dir():
             raise DataError(
                 f"data={data}: there is no such folder{nearest(data, (*NAMES, BACH))}; "
                 f"allowed: {', '.join((*NAMES, BACH))}, a folder or a .mat file"
             )
-        else:
-            self.name = self.name if data in NAMES else str(Path(data).expanduser().absolute())
+        elif not self._file:
+            self.name = self.name if data in NAMES else str(expanded(data).absolute())
             check_columns(self.name, SPLITS, ["notes"])
 
     def prepare(self) -> None:

@@ -36,7 +36,9 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, basic_english, batches_of, need, rows_of
 from rnnbench.options import AtLeastZero, Positive
 
@@ -44,6 +46,7 @@ from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import most_bleu
 from .shared.pairs import END, NO_PICTURE, always, asked_rows, cut_at_end, show_pictures, sums, to_write
+from .shared.words import built_vocabulary, little_covered
 from .task import SPLITS, WRITING, Batch, Facts, Reals, Split, Sums, Task, Tokens, Totals
 
 if TYPE_CHECKING:
@@ -107,6 +110,8 @@ class PhotoCaption(Task):
             self._pixels[split] = pixels.reshape(-1, self.side, 3 * self.side)
             self._captions[split] = Ragged(*rows)
         self._facts = load_facts(folder)
+        words = self._captions["train"].values
+        self.notes = little_covered(self.written, numpy.bincount(words, minlength=len(self.written)))
         self.longest = 1 + max(int(self._captions[split].lengths.max()) for split in ("train", "validation"))
         # a batch does not say which photograph a row is: its pixels do
         self._known = {
@@ -128,7 +133,7 @@ class PhotoCaption(Task):
             if empty := [number for number, five in enumerate(rows, 1) if not all(five)]:
                 raise DataError(f"{self.hub}: split {split!r} has a caption without a word, the first in row {empty[0]}")
         counts = Counter(word for five in cut["train"] for words in five for word in words)
-        written = Vocabulary.build(counts, self.min_frequency, specials=(END, UNKNOWN))
+        written = built_vocabulary(counts, self.min_frequency, specials=(END, UNKNOWN))
         written.save(folder / "written.json")
         kept = {}
         for split, rows in cut.items():

@@ -44,9 +44,10 @@ from typing import Annotated
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, brief, cache_entry
-from rnnbench.data.user_files import BYTE_ORDER_MARK
-from rnnbench.options import Needs, Share, nearest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.tables import DataError
+from rnnbench.data.user_files import BYTE_ORDER_MARK, not_utf8, user_file
+from rnnbench.options import Needs, Share, nearest, shortened
 
 from .shared.facts import load_facts, save_facts
 from .shared.floors import edits, fewest_edits
@@ -79,9 +80,8 @@ class Pronunciation(Task):
         solved_below: Share = 0.0,  # phoneme error rate that counts as solved; 0 = never
     ):
         self.data, self.stress, self.solved_below = data, stress, solved_below
-        self._path = _inside(data) if data in FILES else Path(data).expanduser()
-        if not self._path.is_file():
-            raise DataError(f"data={data}: there is no such file{nearest(data, FILES)}; allowed: {', '.join(FILES)}, or a file")
+        allowed = f"{nearest(data, FILES)}; allowed: {', '.join(FILES)}, or a file"
+        self._path = user_file(str(_inside(data)) if data in FILES else data, f"data={data}", allowed)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
@@ -171,18 +171,15 @@ def _inside(package: str) -> Path:
 
 def without_remarks(content: bytes) -> bytes:
     """A file in CMUdict's form without its byte order mark; a line that begins with `;;;` is a remark and becomes empty."""
-    return re.sub(rb"^;;;[^\r\n]*", b"", content.removeprefix(BYTE_ORDER_MARK), flags=re.MULTILINE)
+    return re.sub(rb"(?<![^\r\n]);;;[^\r\n]*", b"", content.removeprefix(BYTE_ORDER_MARK))
 
 
 def english_words(content: bytes, stress: bool, where: str) -> Spoken:
     """The words of CMUdict: `either(2) IY1 DH ER0 # a remark` is another pronunciation of `either`."""
     try:
         lines = content.decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        wrong = 1 + content.count(b"\n", 0, error.start)
-        raise DataError(
-            f"{where} is not UTF-8: line {wrong} has the byte 0x{content[error.start]:02x}; save it as UTF-8"
-        ) from None
+    except UnicodeDecodeError:
+        raise not_utf8(where, content.split(b"\n")) from None
     spoken: Spoken = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -190,7 +187,7 @@ def english_words(content: bytes, stress: bool, where: str) -> Spoken:
         word, *phonemes = line.split(" #")[0].split() or [""]
         if not phonemes:
             raise DataError(
-                f"{where}: line {number} has a word and no phoneme: {brief(line)!r}; expected WORD PHONEME PHONEME ..., "
+                f"{where}: line {number} has a word and no phoneme: {shortened(line)!r}; expected WORD PHONEME PHONEME ..., "
                 "or a remark that begins with ;;;"
             )
         one = phonemes if stress else [phoneme.rstrip("012") for phoneme in phonemes]

@@ -34,12 +34,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
-from rnnbench.options import Positive, Share
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, table_digest
+from rnnbench.options import Positive, Range, Share
 
 from .shared.rows import Cut, Rows, Texts, completed, held_out, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -94,7 +96,7 @@ class Sentiment(Task):
             "whitespace", "basic_english", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "whitespace",
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[

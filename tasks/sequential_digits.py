@@ -41,7 +41,9 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_arrays, read_split, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.options import Share
 
 from .task import (
@@ -192,4 +194,6 @@ def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
     labels = numpy.asarray(read_arrays(folder / "labels.arrow")["label"])
     test = parts[1].num_rows
     held_out = min(10000, len(labels) - test - 1)
+    if held_out < 1:
+        raise DataError(f"{HUB}: {len(labels) - test} pictures to train on; at least 2 are needed, one of them for validation")
     return pixels, labels, (len(labels) - test - held_out, held_out, test)

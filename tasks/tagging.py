@@ -31,14 +31,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
-from rnnbench.options import Positive, Share
+from rnnbench.options import Positive, Range, Share
 
 from .shared.facts import load_facts, save_facts
 from .shared.rows import HELD_OUT, Cut, Rows, held_out, use_rows, write_rows
@@ -61,7 +63,7 @@ class Tagging(Task):
         self,
         data: Literal["pypinyin", "atis"] = "pypinyin",  # pypinyin needs the extra zh; atis is from the hub
         min_frequency: Positive = 1,  # times a token must stand in training rows to be one of its own
-        max_vocabulary: Positive = 30000,  # tokens in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # tokens in all, <pad> and <unk> included; the most frequent stay
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
     ):

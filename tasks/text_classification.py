@@ -17,8 +17,9 @@ CSV and TSV files are numbers where all of them are. In a TSV file whose lines h
 quote is a character like others, unless a field stands in quotes as a whole.
 
 Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
-or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, and two
-files for one split. Said in one line: a single class, texts that stand in train and in a later split, files that are not read.
+or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, two files
+for one split, and a vocabulary without a word. Said in one line: a single class, texts with several labels, texts that stand in
+train and in a later split, a vocabulary that covers less than half of the training text, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
@@ -39,12 +40,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from rnnbench.data.hub import DataError, brief, cache_entry, check_columns, check_text, read_split, splits, table_digest
-from rnnbench.data.user_files import FILES, file_table, place
-from rnnbench.options import Needs, Positive, Share
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split, splits
+from rnnbench.data.tables import DataError, check_text, table_digest
+from rnnbench.data.user_files import FILES, expanded, file_table, place, user_file
+from rnnbench.options import Needs, Positive, Range, Share, shortened
 
 from .shared.facts import load_facts, save_facts
-from .shared.labels import first_place, numbered, oddities, split_row, typed_labels
+from .shared.labels import Disagreeing, disagreeing, first_place, numbered, oddities, split_row, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, use_rows, write_texts
 from .shared.vectors import Vectors
 from .task import SPLITS, Facts, Split, Task
@@ -76,7 +79,7 @@ class TextClassification(Task):
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "basic_english",
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
@@ -100,10 +103,9 @@ class TextClassification(Task):
 
     def _files(self) -> dict[Split, str]:
         """The file of each split; one that stands alone is for training."""
-        folder = Path(str(self.file)).expanduser()
+        folder = expanded(str(self.file))
         if not folder.is_dir():
-            if not folder.is_file():
-                raise DataError(f"{self.file}: there is no such file")
+            user_file(str(self.file))
             return {"train": str(self.file)}
         there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in FILES]
         files: dict[Split, str] = {}
@@ -118,7 +120,7 @@ class TextClassification(Task):
         names = [path.name for path in there]
         if "train" not in files:
             raise DataError(
-                f"{self.file} has no train{{{','.join(FILES)}}}; there are: {brief(', '.join(names), 150) or 'none'}"
+                f"{self.file} has no train{{{','.join(FILES)}}}; there are: {shortened(', '.join(names), 150) or 'none'}"
             )
         self._unread = [path.name for path in there if path.stem not in files]
         return {split: files[split] for split in SPLITS if split in files}
@@ -147,42 +149,57 @@ class TextClassification(Task):
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        tables = {split: _plain(rows, f"{self.name}: split {split!r}") for split, rows in self._published().items()}
+        tables = {split: self._plain(rows, split) for split, rows in self._published().items()}
         self.sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 1}
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 2}
         folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
         facts = load_facts(folder)
         self.classes = facts["classes"]
-        self.notes = [f"{self.name}: {line}" for line in (*self._left_unread(), *facts["notes"])]
+        odd = (*self._left_unread(), *self._disagreeing(facts["disagreeing"], tables), *facts["notes"])
+        self.notes = [f"{self.name}: {line}" for line in odd]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
+    def _plain(self, rows: pyarrow.Table, split: Split) -> pyarrow.Table:
+        """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
+        import pyarrow
+        from pyarrow import types
+
+        where, (text, label) = f"{self.name}: split {split!r}", rows.column_names
+        check_text(rows, where, [text])
+        kind = pyarrow.string()
+        if types.is_floating(rows.column(1).type):
+            values = rows.column(1).to_pylist()
+            odd = next((row for row, value in enumerate(values) if not value.is_integer()), 0)
+            raise DataError(f"{self._where(split, odd)} has {values[odd]} for {label!r}; allowed: whole numbers or text")
+        if not types.is_boolean(rows.column(1).type):
+            check_text(rows, where, [label], numbers=True)
+            kind = pyarrow.int64() if types.is_integer(rows.column(1).type) else kind
+        try:
+            return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
+        except pyarrow.ArrowInvalid:
+            raise DataError(f"{where}: column {label!r} has a whole number of more than 64 bits; write it as text") from None
+
     def _left_unread(self) -> list[str]:
-        names = brief(", ".join(self._unread), 100)
+        names = shortened(", ".join(self._unread), 100)
         return [f"not read: {names}; what is read is called {', '.join(SPLITS)}"] if names else []
+
+    def _disagreeing(self, found: Disagreeing, tables: Mapping[Split, pyarrow.Table]) -> list[str]:
+        """Texts with several labels; the names of their lines are of this file, the rows are of all of the same content."""
+        count, pair = found
+        rows = [
+            f"{self._where(split, row).removeprefix(f'{self.name}: ')} ({shortened(str(tables[split].column(1)[row]))!r})"
+            for split, row in pair
+        ]
+        return (
+            [f"{count} texts have several labels, first {' and '.join(rows)}: no model gets all of them right"] if count else []
+        )
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         texts, columns = ({split: rows.column(side).to_pylist() for split, rows in tables.items()} for side in (0, 1))
         classes, labels = numbered(columns, self._where)
         parts = completed({split: Texts(texts[split], labels[split]) for split in tables})
         write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, self._where))
-        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes)})
+        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes), "disagreeing": disagreeing(texts, columns)})
 
     def about(self) -> Facts:
         return {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}
-
-
-def _plain(rows: pyarrow.Table, where: str) -> pyarrow.Table:
-    """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
-    import pyarrow
-    from pyarrow import types
-
-    text, label = rows.column_names
-    check_text(rows, where, [text])
-    kind = pyarrow.string()
-    if not types.is_boolean(rows.column(1).type):
-        check_text(rows, where, [label], numbers=True)
-        kind = pyarrow.int64() if types.is_integer(rows.column(1).type) else kind
-    try:
-        return rows.cast(pyarrow.schema([(text, pyarrow.string()), (label, kind)]))
-    except pyarrow.ArrowInvalid:
-        raise DataError(f"{where}: column {label!r} has a whole number of more than 64 bits; write it as text") from None

@@ -32,15 +32,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, check_text, read_split, table_digest
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import characters, need
-from rnnbench.data.user_files import text_file
-from rnnbench.options import AtLeastZero, Positive
+from rnnbench.data.user_files import expanded, text_file
+from rnnbench.options import AtLeastZero, Positive, Range
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
@@ -80,7 +82,7 @@ class Translation(Task):
         bleu: Literal["13a", "zh", "char", "intl", "none"] = "13a",  # sacrebleu's tokenizer; zh for Chinese
         lowercase: bool = True,  # both sides and the references
         min_frequency: Positive = 2,  # times a symbol must stand in training rows to be one of its own
-        max_vocabulary: Positive = 30000,  # symbols a side in all; the most frequent stay
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # symbols a side in all; the most frequent stay
         max_length: Positive = 100,  # symbols; the rest of a text is neither read nor written; references stay whole
         solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
     ):
@@ -90,7 +92,7 @@ class Translation(Task):
         need("sacrebleu", "translation")
         if source_column == target_column:
             raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
-        self.texts = Path(hub).expanduser() if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
+        self.texts = expanded(hub) if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
         if self.texts is None or not (self.texts / f"train.{source_column}").is_file():
             self.texts = None
             check_columns(hub, SPLITS, self.columns)
@@ -118,7 +120,9 @@ class Translation(Task):
         ]
         key = {"version": self.version, "data": self.sha256, "cut": cut}
         folder = cache_entry("translation", key, lambda part: self._make(part, tables))
-        use_pairs(self, Pairs(folder, load_facts(folder)))
+        pairs = Pairs(folder, load_facts(folder))
+        self.notes = pairs.notes()
+        use_pairs(self, pairs)
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}

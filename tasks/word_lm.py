@@ -40,13 +40,16 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, check_columns, read_split
+from rnnbench.data.cache import cache_entry
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
-from rnnbench.data.user_files import content_digest, text_file
+from rnnbench.data.user_files import content_digest, text_file, user_file
 from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
+from .shared.words import built_vocabulary, little_covered
 from .task import LANGUAGE, SPLITS, Facts, Split, Task, Tokens
 
 END = "<eos>"
@@ -92,7 +95,7 @@ class WordLM(Task):
         ] = "whitespace",
         window: Positive = 35,  # words a row is fed at once; gradients reach no further
         min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Positive = 50000,  # words in all, <unk> included; the most frequent stay
+        max_vocabulary: Annotated[int, Range(2)] = 50000,  # words in all, <unk> included; the most frequent stay
         vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
@@ -120,6 +123,7 @@ class WordLM(Task):
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
         self.dataset = read_streams(folder, self.window, f"text={self.text}", "words")
+        self.notes = little_covered(self.vocabulary, self.dataset.counts["train"])
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""
@@ -130,12 +134,8 @@ class WordLM(Task):
 
     def _digest(self) -> str:
         """The sha256 of the file; DataError, one line, where there is none that can be read."""
-        path = Path(self.text).expanduser()
-        if not path.is_file():
-            raise DataError(
-                f"text={self.text}: there is no such file{nearest(self.text, PUBLISHED)}; "
-                f"allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
-            )
+        allowed = f"{nearest(self.text, PUBLISHED)}; allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
+        path = user_file(self.text, f"text={self.text}", allowed)
         try:
             return content_digest(path)
         except OSError as error:
@@ -143,7 +143,7 @@ class WordLM(Task):
 
     def _lines(self, begin: int = 0, end: int | None = None) -> Iterator[str]:
         """Lines `begin` to `end` of the file, one at a time."""
-        with text_file(Path(self.text).expanduser(), f"text={self.text}", newline=None) as file:
+        with text_file(self.text, f"text={self.text}", newline=None) as file:
             yield from islice((line for part in file for line in part.splitlines()), begin, end)
 
     def _make(self, folder: Path, published: Mapping[Split, list[str]]) -> None:
@@ -163,7 +163,7 @@ class WordLM(Task):
                 lengths[split] += len(words)
                 if split == "train":
                     counts.update(words)
-        vocabulary = Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary), (UNKNOWN,))
+        vocabulary = built_vocabulary(counts, self.min_frequency, self.max_vocabulary, (UNKNOWN,))
         vocabulary.save(folder / "vocabulary.json")
 
         def tokens(split: Split) -> Iterator[numpy.ndarray]:

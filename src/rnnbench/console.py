@@ -17,7 +17,8 @@ from typing import TextIO, TypeVar
 FIRST, NEXT = 1.5, 10.0  # seconds until a line says how far something is, and from one to the next
 Item = TypeVar("Item")
 
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories: control, format (also right-to-left), half a character, ends of lines
+CONTROL = {"Cc", "Cs", "Zl", "Zp"}  # categories: control, half a character, ends of lines
+UNSEEN = {*CONTROL, "Cf"}  # and format, also from right to left
 JOINERS = "\u200c\u200d"  # which scripts need inside words, and emoji
 LOGIN = re.compile(r"(?<=://)([^\s:/@]*):\S*@")  # user:password@ of an address
 SECRET = re.compile(r"([?&;][\w-]*(?:pass|pwd|secret|token|key)[\w-]*=)[^\s&;'\"]+", re.IGNORECASE)
@@ -33,6 +34,11 @@ def visible(text: str, kept: str = "") -> str:
 
 def _is_unseen(sign: str) -> bool:
     return sign not in JOINERS and unicodedata.category(sign) in UNSEEN
+
+
+def has_control(text: str) -> bool:
+    """Whether there is a control character in `text`, an end of a line, or half a character."""
+    return any(unicodedata.category(sign) in CONTROL for sign in text)
 
 
 def masked(text: str) -> str:

@@ -12,10 +12,11 @@ import difflib
 import math
 import types
 import typing
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+
+from .console import has_control
 
 MISSING = "???"
 SHOWN = 100  # characters of a value that a message shows
@@ -114,22 +115,23 @@ class Option:
             near = nearest(str(value)[:SHOWN], map(str, typing.get_args(self.annotation)))
             got = "null" if value is None else shortened(repr(value))
             allowed = describe(self.annotation)
-            if isinstance(value, int) and abs(value) > LARGEST:
+            if isinstance(value, int) and not fits_64_bits(value):
                 allowed += f", at most {LARGEST}"
             elif isinstance(value, str) and has_control(value):
                 allowed += ", in one line without control characters"
             raise BadOption(f"{key}={got} is not allowed{near or ';'} allowed: {allowed}") from None
 
 
-def has_control(text: str) -> bool:
-    """Whether there is a control character in `text`, an end of a line, or half a character."""
-    return any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
+def fits_64_bits(value: int) -> bool:
+    """Whether PyTorch and Arrow can hold a whole number."""
+    return -LARGEST - 1 <= value <= LARGEST
 
 
 def shortened(text: str, most: int = SHOWN) -> str:
-    """`text`, or where it is longer than `most` its beginning and its end."""
+    """`text` in one line, or where that is longer than `most` characters its beginning and its end."""
+    line = " ".join(text.splitlines())
     half = (most - len(" ... ")) // 2
-    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+    return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
 
 
 def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...]]:
@@ -180,7 +182,7 @@ def convert(value: object, annotation: object) -> Any:
         raise ValueError
     if type(value) is not annotation or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError
-    if (isinstance(value, int) and abs(value) > LARGEST) or (isinstance(value, str) and has_control(value)):
+    if (isinstance(value, int) and not fits_64_bits(value)) or (isinstance(value, str) and has_control(value)):
         raise ValueError
     return value
 

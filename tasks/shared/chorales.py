@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.tables import DataError
 
 from .batch import SPLITS, Split, generator
 

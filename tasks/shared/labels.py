@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy
 
-from rnnbench.data.hub import DataError, brief
+from rnnbench.data.tables import DataError
+from rnnbench.options import shortened
 
 from .batch import Split
 from .rows import Texts, alike
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 WHOLE = re.compile("-?[0-9]{1,18}")
 MISSING = ("null", "none", "na", "n/a", "nan")  # what other programs write for a value that is missing
+Disagreeing = tuple[int, list[tuple[Split, int]]]  # how many texts, and (split, row) of the first two that disagree
 Where = Callable[[Split, int], str]  # what a message calls row `row`, from 0, of a published split
 
 
@@ -59,8 +61,8 @@ def typed_labels(written: Mapping[Split, pyarrow.ChunkedArray], where: Where) ->
     if pyarrow.types.is_floating(found.type):
         odd = next(label for label in labels if not WHOLE.fullmatch(label.strip()))
         raise DataError(
-            f"{first_place(odd, columns, where)} has the label {brief(odd)!r}; all labels are numbers, and not all are whole; "
-            "allowed: whole numbers of 64 bits without a sign + or a point, or words"
+            f"{first_place(odd, columns, where)} has the label {shortened(odd)!r}; all labels are numbers, and not all are "
+            "whole; allowed: whole numbers of 64 bits without a sign + or a point, or words"
         )
     if not (pyarrow.types.is_integer(found.type) or pyarrow.types.is_boolean(found.type)):
         return dict(written)
@@ -68,8 +70,8 @@ def typed_labels(written: Mapping[Split, pyarrow.ChunkedArray], where: Where) ->
     for value, label in zip(found.to_pylist(), labels, strict=True):
         if (other := first.setdefault(value, label)) != label:
             raise DataError(
-                f"{first_place(label, columns, where)} has the label {brief(label)!r} beside {brief(other)!r}: both are "
-                f"{str(value).lower()}; write a class in one way everywhere, or with a letter before it if these are two"
+                f"{first_place(label, columns, where)} has the label {shortened(label)!r} beside {shortened(other)!r}: both "
+                f"are {str(value).lower()}; write a class in one way everywhere, or with a letter before it if these are two"
             )
     return {split: found.take(pyarrow.compute.index_in(column, distinct)) for split, column in written.items()}
 
@@ -101,7 +103,7 @@ def numbered(
         new = sorted(set(values) - set(labels["train"]), key=str)
         if new and not strangers:
             raise DataError(
-                f"{where(split, values.index(new[0]))}: split {split!r} has the label {brief(str(new[0]))!r}, which no "
+                f"{where(split, values.index(new[0]))}: split {split!r} has the label {shortened(str(new[0]))!r}, which no "
                 "training text has; correct it, leave it out, or add training texts that have it"
             )
     found = sorted({value for values in labels.values() for value in values})
@@ -110,28 +112,40 @@ def numbered(
     return [str(label) for label in found], counted
 
 
+def disagreeing(texts: Mapping[Split, Sequence[str]], labels: Mapping[Split, Sequence[object]]) -> Disagreeing:
+    """How many texts have several labels, white space and case apart, and where the first such pair stands: (split, row)s."""
+    first: dict[str, tuple[Split, int]] = {}
+    found: dict[str, list[tuple[Split, int]]] = {}
+    for split, rows in texts.items():
+        for row, text in enumerate(rows):
+            other, place = first.setdefault(alike(text), (split, row))
+            if labels[other][place] != labels[split][row]:
+                found.setdefault(alike(text), [(other, place), (split, row)])
+    return len(found), next(iter(found.values()), [])
+
+
 def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
     """What is odd about texts and their labels, though they can be learnt from: a line each."""
     found = []
     if len(classes) == 1:
-        found.append(f"every text has the label {brief(classes[0])!r}: with one class there is nothing to learn")
+        found.append(f"every text has the label {shortened(classes[0])!r}: with one class there is nothing to learn")
     if missing := [label for label in classes if label.casefold() in MISSING]:
         found.append(f"the labels {', '.join(map(repr, missing))} are classes like others, not read as missing")
     same = Counter(alike(label) for label in classes)
     if like := [label for label in classes if same[alike(label)] > 1]:
         found.append(
-            f"the labels {brief(', '.join(map(repr, like)), 100)} differ in white space or case only, and are classes each"
+            f"the labels {shortened(', '.join(map(repr, like)), 100)} differ in white space or case only, and are classes each"
         )
     trained = set(parts["train"].labels.tolist())
     if untrained := sorted({label for part in parts.values() for label in part.labels.tolist()} - trained):
-        names = brief(", ".join(repr(classes[number]) for number in untrained), 100)
+        names = shortened(", ".join(repr(classes[number]) for number in untrained), 100)
         found.append(f"no training text has the labels {names}: nothing is trained for them")
     seen = set(map(alike, parts["train"].texts))
     for split in ("validation", "test"):
         texts = parts[split].texts
         if again := [text for text in texts if alike(text) in seen]:
             found.append(
-                f"{len(again)} of {len(texts)} texts of {split} stand in train too, {brief(again[0])!r} for one: "
+                f"{len(again)} of {len(texts)} texts of {split} stand in train too, {shortened(again[0])!r} for one: "
                 "scores there are of texts that were seen"
             )
     return found

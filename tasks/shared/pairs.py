@@ -17,13 +17,14 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import read_arrays, write_arrays
+from rnnbench.data.cache import read_arrays, write_arrays
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, rows_of
 
 from ..task import Task
 from .batch import SPLITS, Batch, Dataset, Split, Tokens
 from .facts import Facts, Kept, kept_size, kept_words
 from .scoring import Sums
+from .words import built_vocabulary, little_covered
 
 END = "<end>"
 Side = list[list[str]]  # the symbols of each row
@@ -84,8 +85,8 @@ def write_pairs(folder: Path, parts: Mapping[Split, PairPart], min_frequency: in
     """Vocabularies of the training rows, every split's rows as numbers, and the references; `Pairs(folder)` reads them."""
     train = parts["train"]
     counts = [Counter(symbol for row in side for symbol in row) for side in (train.sources, train.targets)]
-    read = Vocabulary.build(counts[0], min_frequency, max(2, max_vocabulary))
-    written = Vocabulary.build(counts[1], min_frequency, max(2, max_vocabulary), specials=(END, UNKNOWN))
+    read = built_vocabulary(counts[0], min_frequency, max_vocabulary)
+    written = built_vocabulary(counts[1], min_frequency, max_vocabulary, (END, UNKNOWN))
     read.save(folder / "read.json")
     written.save(folder / "written.json")
     for split, part in parts.items():
@@ -119,6 +120,15 @@ class Pairs(Dataset):
         pairs.read, pairs.written = kept_words(kept, "read"), kept_words(kept, "written")
         pairs.longest = kept_size(kept, "longest")
         return pairs
+
+    def notes(self) -> list[str]:
+        """Which side has a vocabulary that covers little of its training text."""
+        sides = ((self.read, self.sources["train"].values), (self.written, self.targets["train"].values))
+        return [
+            line
+            for vocabulary, symbols in sides
+            for line in little_covered(vocabulary, numpy.bincount(symbols, minlength=len(vocabulary)))
+        ]
 
     @property
     def floor(self) -> float:

@@ -11,12 +11,14 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, read_arrays, write_arrays
+from rnnbench.data.cache import read_arrays, write_arrays
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
 
 from ..task import Task
 from .batch import SPLITS, Batch, Dataset, Split, Tokens, generator
 from .facts import Facts
+from .words import built_vocabulary, little_covered
 
 Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each token
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
@@ -47,7 +49,7 @@ class Cut(NamedTuple):
 
     def vocabulary(self, rows: Sequence[Sequence[str]]) -> Vocabulary:
         counts = Counter(token for row in rows for token in row)
-        return Vocabulary.build(counts, self.min_frequency, max(2, self.max_vocabulary))
+        return built_vocabulary(counts, self.min_frequency, self.max_vocabulary)
 
 
 def alike(text: str) -> str:
@@ -194,4 +196,6 @@ class Rows(Dataset):
 def use_rows(task: Task, rows: Rows) -> Vocabulary:
     """Makes `rows` the dataset of `task`, with the streams that go with them; their vocabulary."""
     task.dataset, task.inputs, task.targets = rows, Tokens(len(rows.vocabulary)), Tokens(rows.classes)
+    counts = numpy.bincount(rows.tokens["train"].values, minlength=len(rows.vocabulary))
+    task.notes = [*task.notes, *little_covered(rows.vocabulary, counts)]
     return rows.vocabulary

@@ -10,7 +10,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.hub import DataError, read_arrays, write_arrays, write_stream
+from rnnbench.data.cache import read_arrays, write_arrays, write_stream
+from rnnbench.data.tables import DataError
 
 from .batch import SPLITS, Batch, Dataset, Split, generator
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy
 
-from rnnbench.data.hub import DataError, cache_entry, read_arrays, write_arrays
+from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
+from rnnbench.data.tables import DataError
 from rnnbench.data.text import read_vectors, torchtext_vectors
-from rnnbench.data.user_files import content_digest
+from rnnbench.data.user_files import content_digest, expanded, user_file
 
 
 class Vectors:
@@ -29,12 +30,11 @@ class Vectors:
     def __init__(self, path: str, torchtext: bool = False):
         """`torchtext`: that package reads the file (extra torchtext). DataError, one line, where there is no such file."""
         self.path, self.torchtext = path, torchtext
-        if not Path(path).expanduser().is_file():
-            raise DataError(f"task.vectors={path}: there is no such file")
+        user_file(path, f"task.vectors={path}")
 
     @functools.cached_property
     def sha256(self) -> str:
-        return content_digest(Path(self.path).expanduser())
+        return content_digest(expanded(self.path))
 
     def of(self, symbols: Sequence[str], width: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         """((symbols, width) float32, zeros where the file has no such word, and (symbols,) bool: whether it has).
@@ -48,7 +48,7 @@ class Vectors:
             vectors, found = read_vectors(self.path, symbols, width)
             if self.torchtext:
                 with tempfile.TemporaryDirectory() as copy:
-                    vectors = torchtext_vectors(str(Path(self.path).expanduser()), symbols, copy)
+                    vectors = torchtext_vectors(str(expanded(self.path)), symbols, copy)
             write_arrays(folder / "vectors.arrow", {"values": vectors.ravel()})
             write_arrays(folder / "found.arrow", {"found": found.astype(numpy.int8)})
 

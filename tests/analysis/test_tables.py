@@ -28,7 +28,7 @@ from rnnbench.analysis.report import report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import canonical, digest
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.run_folder import RunFolder
 from tests.support.records import filled
 
 FLOORS = {"adding": 0.1667, "copy_memory": 0.0945, "char_lm": 4.58}
@@ -69,7 +69,7 @@ def write(
     folder = RunFolder(root / task / model / f"s{seed}-{run[:8]}")
     folder.start({**config, "id": run, "setting": setting})
     chance, floor, speed = random.Random(run), FLOORS[task], SPEEDS.get(model, 800.0)
-    log = Log(folder)
+    log = folder.open_log()
     for number in range(1, rows + 1):
         step, left = round(steps * number / rows), 1 / (1 + math.exp(10 * (number / rows - 0.45 - 0.1 * chance.random())))
         curve = (floor if score is None else score) * math.exp(left * math.log(floor * 1.4 / (score or floor)))

@@ -18,16 +18,9 @@ import pyarrow.parquet
 import pytest
 
 from rnnbench.data import hub
-from rnnbench.data.hub import (
-    DataError,
-    cache_entry,
-    cache_folder,
-    check_columns,
-    read_arrays,
-    read_split,
-    table_digest,
-    write_arrays,
-)
+from rnnbench.data.cache import cache_entry, cache_folder, read_arrays, write_arrays
+from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import (
     TOKENIZERS,
     Ragged,
@@ -377,7 +370,7 @@ def test_names_of_version_0_1_can_be_imported_and_warn(name: str):
         old = importlib.import_module(f"rnnbench.{name}")
     assert set(old.__all__) == set(OLD_NAMES[name].split())
     for each in old.__all__:
-        new = importlib.import_module(f"rnnbench.data.{'user_files' if each in ('FILES', 'file_table') else name}")
+        new = importlib.import_module(f"rnnbench.data.{MOVED.get(each, name)}")
         assert getattr(old, each) is getattr(new, RENAMED.get(each, each))
 
 
@@ -387,6 +380,11 @@ OLD_NAMES = {
     "text": "PAD UNKNOWN POOL characters whitespace basic_english Tokenizer TOKENIZERS utf8_bytes tokenizer need byte_pairs "
     "Vocabulary read_vectors torchtext_vectors count_characters encode_characters Ragged training_batches training_rows "
     "evaluation_rows batches_of rows_of",
+}
+MOVED = {
+    **dict.fromkeys(("FILES", "file_table"), "user_files"),
+    **dict.fromkeys(("DataError", "digest"), "tables"),
+    **dict.fromkeys(("STALE", "Column", "cache", "entry", "complete", "write_arrays", "write_stream", "read_arrays"), "cache"),
 }
 RENAMED = {
     "cache": "cache_folder",

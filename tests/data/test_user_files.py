@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-from rnnbench.data import hub
-from rnnbench.data.hub import DataError, parquet_table, read_split
-from rnnbench.data.user_files import content_digest, file_table, place
+from rnnbench.data import tables
+from rnnbench.data.hub import read_split
+from rnnbench.data.tables import DataError, parquet_table
+from rnnbench.data.user_files import FILES, content_digest, file_table, place
 
 MARK = b"\xef\xbb\xbf"
 ROWS = [("good", "pos"), ("bad", "neg")]
@@ -55,6 +64,12 @@ def refusal(path: Path) -> str:
         ("a.jsonl", MARK + b'{"text": "good", "label": "pos"}\n\n{"label": "neg", "text": "bad", "more": null}\n', ROWS),
         ("a.json", MARK + b' [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]', ROWS),
         ("a.json", '{"text": "é\u2028", "label": true}\n'.encode(), [("é\u2028", True)]),
+        ("a.tsv", b"text\tlabel\rgood\tpos\rbad\tneg\r", ROWS),
+        ("a.jsonl", b'{"text": "good", "label": "pos"}\r{"text": "bad", "label": "neg"}\r', ROWS),
+        ("a.jsonl", b'{"text": "good",\r "label": "pos"}\r\n{"text": "bad", "label": "neg"}\r\n', ROWS),
+        ("a.csv", b"text,label\nPK,BZh\n%PDF,PAR1\n", [("PK", "BZh"), ("%PDF", "PAR1")]),
+        ("a.csv", b"PAR1,text,label\n1,good,pos\n2,bad,neg\n", ROWS),
+        ("a.jsonl", b'{"text": "\\ud83d\\ude00 \\u0000", "label": "pos"}\n', [("\U0001f600 \0", "pos")]),
     ],
 )
 def test_rows_are_what_stands_there(tmp_path: Path, name: str, content: bytes, rows: list[tuple[str, object]]):
@@ -108,7 +123,7 @@ LIST = "expected a list of objects, or an object a line"
         ),
         ("a.tsv", b'text\tlabel\n"a\tx\nb\tc"\tx\nd\tx\n', f"line 2: {QUOTE} that ends in line 3, over line breaks and tabs"),
         ("a.csv", ",".join(f"column{number}" for number in range(1000)).encode(), "there are: column0, column1"),
-        ("a.csv", "text,label\na,x\n".encode("utf-16"), "is not UTF-8 but UTF-16 or UTF-32; save it as UTF-8"),
+        ("a.csv", "text,label\na,x\n".encode("utf-16"), "is not UTF-8 text but UTF-16 or UTF-32; save it as UTF-8"),
         ("a.tsv", "text\tlabel\na\tx\n".encode("utf-16-le"), "UTF-16"),
         ("a.jsonl", '{"text": "a", "label": 1}'.encode("utf-32"), "UTF-16 or UTF-32"),
         ("a.csv", b"text,label\na,x\n\xe9,x\n", "is not UTF-8: line 3 has the byte 0xe9; save it as UTF-8"),
@@ -137,11 +152,114 @@ LIST = "expected a list of objects, or an object a line"
         ),
         ("a.jsonl", b'{"text": "a", "label": 9223372036854775808}\n', "line 1 has a whole number of more than 64 bits"),
         ("a.json", b"[]", "has no rows"),
+        (
+            "a.csv",
+            b"good,pos\nbad,neg\n",
+            "there are: good, pos. Its first line is taken as the names of its columns; if it has none",
+        ),
+        ("a.tsv", b"good\tpos\nbad\tneg\n", "Its first line is taken as the names of its columns"),
+        ("a.csv", b"\xef\xbb\xbf", "it is empty"),
+        ("a.jsonl", b"\n", "has no rows"),
+        ("a.tsv", b"text\tlabel", "has no rows"),
+        ("a.csv", b"text,label\na,\nb,\n", "line 2 has no 'label'"),
+        ("a.csv", b"a\0b,label\n", "line 1 has the byte 0x00"),
+        ("a.csv", b"text,label\na,x\nb,\0\n", "line 3 has the byte 0x00, which is no text; remove it"),
+        ("a.tsv", b"text\tlabel\na\tx\nb\0\tx\n", "line 3 has the byte 0x00"),
+        ("a.jsonl", b'{"text": "a", "label": "\0"}\n', "line 1 column 25: Invalid control character"),
+        ("a.csv", b'{"text": "a", "label": 1}\n', "is JSON; give it the ending .json, or .jsonl with an object a line"),
+        ("a.tsv", b'[\t{"text": "a", "label": 1}]', "is JSON"),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": 1}\n{"text": "b\\ud83d", "label": 1}\n',
+            "line 2 has an escape of half a character in 'text'",
+        ),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n{"sentence": "b", "label": 1}\n', "line 2 has no 'text'; fill it in"),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": ["b"], "label": 1}\n', "line 2 has a list for 'text'; expected text"),
     ],
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path: Path, name: str, content: bytes, said: str):
     (tmp_path / name).write_bytes(content)
     assert said in refusal(tmp_path / name)
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """A zip file with one file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def parquet(rows: int) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a"] * rows, "label": ["x"] * rows}), sink)
+    return sink.getvalue().to_pybytes()
+
+
+TABLE = b"text,label\n" + b"a,x\n" * 50
+FOREIGN = {
+    "gzip": (gzip.compress(TABLE), "a packed file, as .gz is; unpack it"),
+    "bzip2": (bz2.compress(TABLE), "a packed file"),
+    "xz": (lzma.compress(TABLE), "a packed file"),
+    "zstandard": (pyarrow.Codec("zstd").compress(TABLE, asbytes=True), "a packed file"),
+    "zip": (packed("a.csv", TABLE), "a zip file or a spreadsheet (.xlsx); unpack it, or save the sheet as CSV in UTF-8"),
+    "xlsx": (packed("[Content_Types].xml", b"<x/>" * 50), "a spreadsheet (.xlsx)"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "a file of old Excel or Word"),
+    "parquet": (parquet(9), "a parquet file; give it the ending .parquet"),
+    "empty parquet": (parquet(0), "a parquet file"),
+    "sqlite": (b"SQLite format 3\0" + bytes(40), "a table of another kind"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of Git LFS in place of the file"),
+    "pdf": (b"%PDF-1.4\n%\xe2\xe3\n", "a PDF"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("ending", FILES)
+def test_a_file_of_another_kind_is_called_what_it_is(tmp_path: Path, kind: str, ending: str):
+    content, said = FOREIGN[kind]
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(content)
+    if ending == ".parquet" and "parquet" in kind:
+        assert kind == "parquet" or "has no rows" in refusal(path)
+        return
+    assert f"is not {'parquet' if ending == '.parquet' else 'UTF-8 text'} but" in refusal(path) and said in refusal(path)
+
+
+@pytest.mark.parametrize("ending", FILES)
+def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path, ending: str):
+    (tmp_path / f"folder{ending}").mkdir()
+    os.mkfifo(tmp_path / f"pipe{ending}")  # would wait for ever
+    (tmp_path / f"device{ending}").symlink_to(os.devnull)
+    (tmp_path / f"link{ending}").symlink_to(tmp_path / "nowhere")
+    (tmp_path / f"circle{ending}").symlink_to(tmp_path / f"circle{ending}")
+    assert "is a folder; expected a file" in refusal(tmp_path / f"folder{ending}")
+    assert "is a pipe or a device, which cannot be read twice; save what it gives" in refusal(tmp_path / f"pipe{ending}")
+    assert "is a pipe or a device" in refusal(tmp_path / f"device{ending}")
+    assert "there is no such file" in refusal(tmp_path / f"link{ending}")
+    assert "cannot be read: Too many levels of symbolic links" in refusal(tmp_path / f"circle{ending}")
+
+
+@pytest.mark.parametrize("path", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_what_another_program_sends_is_no_file(tmp_path: Path, path: str):
+    """Though it is one: `< reviews.csv` opens it, and a second process, or a second look, gets something else."""
+    code = f"from rnnbench.data.user_files import user_file\nuser_file({path!r})"
+    (tmp_path / "a").write_bytes(TABLE)
+    with open(tmp_path / "a") as file:
+        done = subprocess.run([sys.executable, "-c", code], stdin=file, capture_output=True, text=True, check=False)
+    assert f"{path} is a pipe or a device" in done.stderr.splitlines()[-1]
+
+
+def test_a_home_folder_is_found_in_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.csv").write_bytes(TABLE)
+    assert len(file_table("~/a.csv", "text", ["label"])) == 50 and place("~/a.csv", 1) == "~/a.csv: line 3"
+    monkeypatch.setenv("RNNBENCH_DATA", "~/sets")
+    part(tmp_path / "sets/org/set/data", "train-0.parquet", {"text": ["a"]})
+    assert len(read_split("org/set", "train", ["text"])) == 1
+    monkeypatch.setenv("RNNBENCH_DATA", "~nosuchuser/sets")
+    for read in (lambda: file_table("~nosuchuser/a.csv", "text"), lambda: read_split("org/set", "train", ["text"])):
+        with pytest.raises(DataError, match="~nosuchuser is nobody's home folder; write the path in full"):
+            read()
 
 
 @pytest.mark.parametrize(
@@ -231,16 +349,16 @@ def test_what_a_file_grows_to_is_bounded(
     table = pyarrow.table({"text": column, "label": [0] * len(column)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet", use_dictionary=dictionary, compression="zstd")
     read = []
-    monkeypatch.setattr(hub, "_decoded", lambda batch, real=hub._decoded: (read.append(len(batch)), real(batch))[1])
+    monkeypatch.setattr(tables, "_decoded", lambda batch, real=tables._decoded: (read.append(len(batch)), real(batch))[1])
     assert len(parquet_table([tmp_path / "a.parquet"], ["text", "label"])) == 5000 and sum(read) == 5000
-    monkeypatch.setattr(hub, "LEAST_BOUND", 2_000_000)
+    monkeypatch.setattr(tables, "LEAST_BOUND", 2_000_000)
     read.clear()
     assert "allowed: 100 times its size, at least 2,000,000" in refusal(tmp_path / "a.parquet")
-    assert sum(read) <= 3 * hub.BATCH  # not all was unpacked, and nothing where the footer says so
+    assert sum(read) <= 3 * tables.BATCH  # not all was unpacked, and nothing where the footer says so
     assert len(parquet_table([tmp_path / "a.parquet"], ["label"])) == 5000  # of what is not asked for nothing is counted
 
 
 def test_a_file_may_be_large_where_it_is_large_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(hub, "LEAST_BOUND", 1)
+    monkeypatch.setattr(tables, "LEAST_BOUND", 1)
     part(tmp_path, "a.parquet", {"text": [json.dumps({"n": number}) for number in range(3000)], "label": [0] * 3000})
     assert len(file_table(str(tmp_path / "a.parquet"), "text", ["label"])) == 3000

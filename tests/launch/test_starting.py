@@ -20,9 +20,10 @@ from rnnbench import console
 from rnnbench.cli.main import ensure_home, main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.console import counted
-from rnnbench.launch import pool, sweep, worker
+from rnnbench.launch import capacity, pool, sweep, worker
+from rnnbench.launch.capacity import most_workers
 from rnnbench.launch.manifest import Job
-from rnnbench.launch.pool import Pool, most_workers
+from rnnbench.launch.pool import Pool
 from rnnbench.launch.worker import NoProcess, WorkerProcess, call_in_process
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.training import loader as loading
@@ -116,13 +117,13 @@ def test_where_no_process_can_be_started_the_job_waits_for_one_that_runs(monkeyp
 )
 def test_files_and_memory_bound_the_workers(files, free, most, why, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    monkeypatch.setattr(pool, "free_memory", lambda: free)
+    monkeypatch.setattr(capacity, "free_memory", lambda: free)
     found, said = most_workers()
     assert found == most and why in said
 
 
 def test_memory_is_read_from_the_system():
-    assert 10**6 < pool.free_memory() < 10**15
+    assert 10**6 < capacity.free_memory() < 10**15
 
 
 def test_a_sweep_completes_with_few_open_files():

@@ -31,7 +31,7 @@ from rnnbench.reproduction.readme import all_tables, table_readme
 from rnnbench.reproduction.verdict_table import cells_table, summary_text
 from rnnbench.store.find import FoundRun
 from rnnbench.store.record import digest
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.run_folder import RunFolder
 from tests.reproduction.test_declared import GRID, REPORTED, edited, write
 from tests.support.records import filled
 
@@ -624,7 +624,7 @@ def test_collected_records_are_scrubbed_and_go_on_counting(table, tmp_path, monk
     body = {key: value for key, value in record(cell.words, 0, 0.1).items() if key not in ("checksum", "schema")}
     body["config"] = {**body["config"], "tracker": {"name": "wandb", "entity": "somebody"}}
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
-    log = Log(folder)
+    log = folder.open_log()
     log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0], "train/loss": 3.0}, {})
     log.close()
     folder.finish(body)
@@ -671,7 +671,7 @@ def test_what_contrasts_read_of_logs_is_collected(tmp_path):
         k: v for k, v in record(table.cell("adding", "lstm", "laptop").words, 0, 0.1).items() if k not in ("checksum", "schema")
     }
     folder.start({**body["config"], "id": body["id"], "setting": body["setting"]})
-    log = Log(folder)
+    log = folder.open_log()
     log.append(1, {"train/state_gradient/core.0.0/h": [0.01, 1.0]}, {})
     log.close()
     folder.finish(body)

@@ -26,7 +26,8 @@ from rnnbench.run.execute import execute
 from rnnbench.run.failures import Stopped
 from rnnbench.run.load import initial_network
 from rnnbench.store.find import find_runs
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.log import Log
+from rnnbench.store.run_folder import RunFolder
 from rnnbench.tasks import load
 
 SMALL = ["task=adding", "task.length=6", "task.sequences=40", "train.batch_size=8", "train.learning_rate=0.01"]

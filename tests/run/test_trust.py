@@ -21,7 +21,8 @@ from rnnbench.run.plan import make_task, new_network
 from rnnbench.run.training_run import check_against
 from rnnbench.store import run_folder
 from rnnbench.store.lease import take
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.log import Log
+from rnnbench.store.run_folder import RunFolder
 from rnnbench.training.learner import Learner
 from tests.run.test_run import TINY, Killed, end_of, only, settings
 
@@ -293,6 +294,6 @@ def test_what_the_machine_cannot_do_just_now_sets_nothing_aside(interrupted, mon
 def test_a_resume_without_a_mirror_reads_no_row(interrupted, undisturbed, monkeypatch):
     shutil.copytree(interrupted, "runs")
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "_lines", lambda *_: pytest.fail("a log was read"))
+        patch.setattr(run_folder, "logged_rows", lambda *_: pytest.fail("a log was read"))
         execute(settings())
     assert end_of("runs") == undisturbed

@@ -18,7 +18,7 @@ import pytest
 from rnnbench.cli.main import main
 from rnnbench.store import lease
 from rnnbench.store.lease import Held, Lease, Lost, Watch, take
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.run_folder import RunFolder
 
 RUN = Path("run")
 
@@ -134,11 +134,11 @@ def test_whoever_was_taken_over_writes_nothing_more():
     folder = RunFolder(RUN)
     (RUN / "checkpoints").mkdir()
     with folder.lease() as late:
-        log = Log(late)
+        log = late.open_log()
         log.append(1, {"loss": 1.0}, {})
         late.hold._over.set()  # asleep: its count stands still
         with another_host(), folder.lease() as new:
-            again = Log(new, log.offsets())
+            again = new.open_log(log.offsets())
             for write in (
                 lambda: late.save_checkpoint(2, b""),
                 lambda: late.finish({}),

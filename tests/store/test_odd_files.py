@@ -13,9 +13,11 @@ import pytest
 from rnnbench.cli.main import main
 from rnnbench.launch.manifest import read_manifest
 from rnnbench.reproduction.declaration import load_declaration
+from rnnbench.store import run_folder
 from rnnbench.store.find import find_runs
+from rnnbench.store.log import file_pieces
 from rnnbench.store.record import DamagedRecord
-from rnnbench.store.run_folder import Log, RunFolder, file_pieces
+from rnnbench.store.run_folder import RunFolder
 from rnnbench.store.yaml_files import parse_yaml
 from rnnbench.tracking.sync import sync_runs
 from rnnbench.tracking.tracker import NoTracker, Run
@@ -251,7 +253,7 @@ def test_a_long_log_is_never_held(clean):
     sizes = tuple((folder.path / name).stat().st_size for name in ("metrics.jsonl", "timings.jsonl"))
     assert sum(sizes) > 8e6
     tracemalloc.start()
-    log = Log(folder, sizes)
+    log = folder.open_log(sizes)
     assert log.offsets() == sizes
     log.close()
     cut, _ = tracemalloc.get_traced_memory()[1], tracemalloc.reset_peak()
@@ -266,7 +268,7 @@ def test_a_long_log_is_never_held(clean):
 
 def test_without_a_mirror_no_row_is_read(clean, monkeypatch):
     folder = long_log(3)
-    monkeypatch.setattr(RunFolder, "_lines", lambda *_: pytest.fail("a log was read"))
+    monkeypatch.setattr(run_folder, "logged_rows", lambda *_: pytest.fail("a log was read"))
     NoTracker().start(Run("x", "x", folder.path, {}), folder.each_row())
 
 
@@ -284,9 +286,9 @@ def test_a_log_is_cut_between_rows_only(clean):
     end = whole.index(b"\n") + 1
     for offset in (1, end - 1, end + 1):
         with pytest.raises(DamagedRecord, match="no row that ends where the checkpoint says"):
-            Log(folder, (offset, 0))
+            folder.open_log((offset, 0))
     assert (folder.path / "metrics.jsonl").read_bytes() == whole
-    log = Log(folder, (end, 0))
+    log = folder.open_log((end, 0))
     log.close()
     assert (folder.path / "metrics.jsonl").read_bytes() == whole[:end]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli.main import main
-from rnnbench.data.hub import complete_entry
+from rnnbench.data.cache import complete_entry
 from rnnbench.launch.status import last_step
 from rnnbench.store.lease import Held, take, try_locks
 from rnnbench.store.own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files

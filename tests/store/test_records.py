@@ -10,7 +10,7 @@ import pytest
 from rnnbench.store.find import find_runs
 from rnnbench.store.lease import Held
 from rnnbench.store.record import DamagedRecord, canonical, digest, plain, verified, write_atomically
-from rnnbench.store.run_folder import Log, RunFolder
+from rnnbench.store.run_folder import RunFolder
 from tests.support.records import filled
 
 
@@ -72,20 +72,20 @@ def test_a_later_schema_is_not_guessed_at():
 
 
 def test_rows_are_cut_to_the_checkpoint(folder):
-    log = Log(folder)
+    log = folder.open_log()
     log.append(1, {"loss": 1.0}, {"seconds": 0.5})
     offsets = log.offsets()
     log.append(2, {"loss": float("nan")}, {"seconds": 1.0})
     log.close()
     assert folder.rows() == [{"step": 1, "loss": 1.0, "seconds": 0.5}, {"step": 2, "loss": None, "seconds": 1.0}]
-    log = Log(folder, offsets)
+    log = folder.open_log(offsets)
     log.append(2, {"loss": 2.0}, {"seconds": 1.5})
     log.close()
     assert [row["loss"] for row in folder.rows()] == [1.0, 2.0]
 
 
 def test_a_line_cut_off_is_left_out(folder):
-    log = Log(folder)
+    log = folder.open_log()
     log.append(1, {"loss": 1.0}, {})
     log.close()
     with open(folder.path / "metrics.jsonl", "a") as file:
@@ -95,7 +95,7 @@ def test_a_line_cut_off_is_left_out(folder):
 
 def test_a_log_shorter_than_its_checkpoint_is_not_gone_on_with(folder):
     with pytest.raises(DamagedRecord, match="shorter"):
-        Log(folder, (10, 0))
+        folder.open_log((10, 0))
 
 
 def test_checkpoints_carry_their_checksum(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import importlib
 import io
 import itertools
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from rnnbench.benchmarks.tasks import small_runs
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_settings
-from rnnbench.data.hub import DataError
+from rnnbench.data.tables import DataError
 from rnnbench.run.execute import execute
 from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES, load, task_files
@@ -314,7 +315,7 @@ def imports_of(path: Path) -> set[str]:
 def test_source_says_it_all(name: str):
     signature = read_class(task_files()[name], base="Task")
     needed = ["Floor", "Source", "Best"]
-    if "hub" in imports_of(task_files()[name]):  # data that are not generated
+    if {"data.hub", "data.cache"} & imports_of(task_files()[name]):  # data that are not generated
         needed += ["Data", "Licence", "Needs"]
     lacking = [line for line in needed if not signature.doc_line(line)]
     assert not lacking, f"the docstring of tasks/{name}.py lacks the lines {lacking}"
@@ -922,7 +923,10 @@ def test_python_reference_is_embedded():
         (None, "there is no such file"),
         ("folder", "is a folder"),
         (b"", "is empty"),
-        (b"abc\xff" * 1000, "is not UTF-8: byte 3 is 0xff"),
+        (b"abc\xff" * 1000, "is not UTF-8: line 1 has the byte 0xff; save it as UTF-8"),
+        (b"ab\ncd\n\n\xff" * 1000, "is not UTF-8: line 4 has the byte 0xff"),
+        (gzip.compress(b"abc" * 1000), "is not UTF-8 text but a packed file"),
+        ("pipe", "is a pipe or a device, which cannot be read twice"),
         (b"a" * 2000, r"100 characters for validation; window=100 needs at least 101"),
     ],
 )
@@ -930,6 +934,8 @@ def test_char_lm_refuses_in_one_line(tmp_path: Path, content: bytes | str | None
     path = tmp_path / "text"
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:

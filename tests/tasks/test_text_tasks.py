@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
 import pickle
+import re
 import sys
 from collections import Counter
 from importlib.util import find_spec
@@ -29,7 +31,7 @@ from rnnbench.tasks.shared import chorales
 from rnnbench.tasks.shared.chorales import files, piece
 from rnnbench.tasks.tagging import slots
 from rnnbench.tasks.task import SPLITS, Task
-from tests.support.text_sets import write_all, write_split
+from tests.support.text_sets import SMALL, write_all, write_split
 
 REAL = os.environ.get("RNNBENCH_DATA")
 
@@ -162,7 +164,10 @@ BAD = {
         "column 'text' is not UTF-8",
     ),
     "no value": ({"train": {"text": ["a", None], "label": [0, 1]}}, "column 'text' has 1 empty values"),
-    "a rating": ({"train": {"text": ["a", "b"], "label": [0.5, 1.0]}}, "column 'label' holds double; allowed: whole numbers"),
+    "a rating": (
+        {"train": {"text": ["a", "b"], "label": [0.5, 1.0]}},
+        "split 'train' row 1 has 0.5 for 'label'; allowed: whole numbers",
+    ),
     "no text": ({"train": {"text": [1, 2], "label": [0, 1]}}, "column 'text' holds int64; allowed: text"),
     "no training split": ({"test": {"text": ["a"], "label": [0]}}, "no split 'train'; there are: test"),
     "too few": ({"train": {"text": ["a"], "label": [0]}}, "1 texts are too few"),
@@ -297,11 +302,15 @@ ODD = {
     "val": ({"train": BOTH, "val": NEW, "Test": NEW}, ["not read: Test.csv, val.csv; what"]),
     "seen": (
         {"train": BOTH, "validation": NEW, "test": [*NEW, ("GOOD  film 3", "pos")]},
-        ["1 of 3 texts of test stand in train too, 'GOOD film 3' for one"],
+        ["1 of 3 texts of test stand in train too, 'GOOD  film 3' for one"],
     ),
     "seen when selecting": (
         {"train": BOTH, "validation": BOTH[:2], "test": NEW},
         ["2 of 2 texts of validation stand in train too, 'good film 0' for one"],
+    ),
+    "several labels": (
+        {"train": [*BOTH, ("Good  film 3", "neg"), ("bad film 5", "pos"), ("bad film 5", "pos")]},
+        ["2 texts have several labels, first line 5 ('pos') and line 62 ('neg'): no model"],
     ),
     "missing": ({"train": [*BOTH, *[(f"so so {n}", "NA") for n in range(20)]]}, ["the labels 'NA' are classes like others"]),
     "space": (
@@ -345,6 +354,80 @@ def test_splits_of_a_set_that_are_not_read_are_said(data: Path):
 def test_labels_of_more_than_64_bits_are_refused(data: Path):
     write_split(data, "org/set", "train", {"text": ["a", "b"] * 9, "label": pyarrow.array([2**63, 1] * 9, "uint64")})
     assert "'label' has a whole number of more than 64 bits" in refusal(made, "text_classification", hub="org/set")
+
+
+# --- what cannot be read, in every task that reads a file
+
+
+READERS = {
+    "text_classification.file": lambda path: made("text_classification", file=path),
+    "text_classification.vectors": lambda path: load("sentiment", vectors=path).vectors.of(["a"], 3),
+    "word_lm.text": lambda path: made("word_lm", text=path),
+    "char_lm.text": lambda path: made("char_lm", text=path),
+    "pronunciation.data": lambda path: made("pronunciation", data=path),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_no_text_file_is_refused_everywhere(tmp_path: Path, reader: str):
+    packed, pipe, folder, latin = (tmp_path / f"{name}.csv" for name in ("packed", "pipe", "folder", "latin"))
+    packed.write_bytes(gzip.compress(b"text,label\na,x\n" * 99))
+    latin.write_bytes(b"text,label\na,x\nb\xe9,x\n")
+    os.mkfifo(pipe)  # who opens it waits for ever
+    folder.mkdir()
+    read = READERS[reader]
+    assert "packed.csv is not UTF-8 text but a packed file, as .gz is; unpack it" in refusal(read, str(packed))
+    assert "latin.csv is not UTF-8: line 3 has the byte 0xe9; save it as UTF-8" in refusal(read, str(latin))
+    assert "pipe.csv is a pipe or a device, which cannot be read twice" in refusal(read, str(pipe))
+    assert "folder.csv is a folder" in refusal(read, str(folder)) or reader == "text_classification.file"
+    assert "/dev/stdin is a pipe or a device" in refusal(read, "/dev/stdin")
+    assert "~nosuchuser is nobody's home folder" in refusal(read, "~nosuchuser/a.csv")
+
+
+# --- vocabularies that are nearly empty
+
+
+SETS: dict[str, dict] = {**SMALL, "sentiment": {"hub": "stanfordnlp/imdb", "min_frequency": 1}}
+CUT = [name for name in SETS if name not in ("pronunciation", "photo_caption")]  # that have max_vocabulary
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_vocabulary_needs_room_for_a_word(data: Path, name: str, capfd):
+    write_all(data)
+    least = 2 if name == "word_lm" else 3
+    words = [f"task.{key}={value}" for key, value in SETS[name].items()]
+    assert main(["train", f"task={name}", "model=gru", *words, f"task.max_vocabulary={least - 1}"]) == 2
+    assert f"task.max_vocabulary={least - 1} is not allowed; allowed: whole number, at least {least}" in capfd.readouterr().err
+    task = made(name, **SETS[name], max_vocabulary=least)
+    symbols = task.dataset.read if name == "translation" else task.vocabulary
+    assert len(symbols) == least and any(f"a vocabulary of {least} symbols covers " in note for note in task.notes)
+
+
+@pytest.mark.parametrize("name", [*CUT, "photo_caption"])
+def test_a_vocabulary_without_a_word_is_refused(data: Path, name: str):
+    write_all(data)
+    line = re.compile(
+        "task.min_frequency=([0-9]+) leaves no symbol of the training text: the commonest, '.*', stands there ([0-9]+)"
+    )
+    kept = 9999
+    for _ in range(2 if name == "translation" else 1):  # two texts
+        asked, count = line.match(refusal(made, name, **{**SETS[name], "min_frequency": kept})).groups()
+        assert asked == str(kept)
+        kept = int(count)
+    made(name, **{**SETS[name], "min_frequency": kept})
+    assert line.match(refusal(made, name, **{**SETS[name], "min_frequency": kept + 1}))
+
+
+@pytest.mark.parametrize(("kept", "said"), [(9, False), (5, False), (4, True), (1, True)])
+def test_a_vocabulary_that_covers_less_than_half_is_said(data: Path, kept: int, said: bool):
+    """Ten words, each in ten texts."""
+    rows = {"text": [f"w{n}" for n in range(10)] * 10, "label": [0, 1] * 50}
+    for split in SPLITS:
+        write_split(data, "org/set", split, rows)
+    notes = made("text_classification", hub="org/set", max_vocabulary=2 + kept).notes
+    line = f"a vocabulary of {2 + kept} symbols covers {kept}0% of the training text, the rest is <unk>: see how"
+    assert [note for note in notes if note.startswith(line)] == [note for note in notes if "covers" in note]
+    assert any(note.startswith(line) for note in notes) == said
 
 
 # --- sentiment, intent
@@ -476,6 +559,7 @@ def test_word_lm_refuses_in_one_line(tmp_path: Path):
     assert "is not UTF-8: line 1 has the byte 0xe9" in refusal(lambda: made("word_lm", text=str(tmp_path / "latin")))
     (tmp_path / "wide").write_text("a b\n" * 100, encoding="utf-16")
     assert "UTF-16 or UTF-32; save it as UTF-8" in refusal(lambda: made("word_lm", text=str(tmp_path / "wide")))
+    assert "is a folder; allowed: ptb, wikitext2, or the path" in refusal(lambda: made("word_lm", text=str(tmp_path)))
     assert "held_out=0.05 of them are none" in refusal(word_file, tmp_path, ["a"] * 5)
     assert "10 words for validation; window=35 needs at least 36" in refusal(word_file, tmp_path, ["a"] * 100)
 
@@ -632,7 +716,7 @@ def test_syllables_of_phrases():
 def test_characters_that_training_lacks_may_be_ambiguous():
     pytest.importorskip("pypinyin", reason="the extra zh")
     counts = []
-    for least in (1, 10**6):  # times; of the second every character is <unk>
+    for least in (1, 2000):  # times; of the second nearly every character is <unk>
         task = made("tagging", min_frequency=least)
         batches = [task.batch("test", index, 1000, 0) for index in range(task.batches("test", 1000))]
         counts.append(sum(int(task.score(task.floor_guess(batch), batch)["ambiguous"]) for batch in batches))
@@ -738,7 +822,7 @@ def test_vectors_are_read_by_word(tmp_path: Path):
     assert read_vectors(str(path), ["the"], 3)[0].tolist() == [[1, 2, 3]]
     assert "line 2 has a vector of 3 numbers; the embedding is 100 wide" in refusal(read_vectors, str(path), ["the"], 100)
     assert "no vector for any of the 1 symbols" in refusal(read_vectors, str(path), ["film"], 3)
-    assert "cannot be read" in refusal(read_vectors, str(tmp_path / "none"), ["a"], 3)
+    assert "there is no such file" in refusal(read_vectors, str(tmp_path / "none"), ["a"], 3)
     path.write_bytes(b"\xff 1 2 3\n")
     assert "not UTF-8" in refusal(read_vectors, str(path), ["a"], 3)
 

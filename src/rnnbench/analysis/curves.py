@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, geometric_mean
 
-from ..store.run_folder import LogRow
+from ..store.log import LogRow
 
 POINTS = 300  # of one curve at most
 BUDGET = 12_000  # points of one chart, shared by its thin lines; as many again for its thick ones

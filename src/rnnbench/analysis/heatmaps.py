@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..store.log import LogRow
 from ..store.record import write_atomically
-from ..store.run_folder import LogRow
 from .drawing import chart_page
 
 Spec = dict[str, Any]  # of Vega-Lite

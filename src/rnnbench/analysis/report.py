@@ -15,8 +15,9 @@ from typing import Any
 
 from ..console import visible
 from ..store.find import FoundRun
+from ..store.log import LogRow
 from ..store.record import write_atomically
-from ..store.run_folder import LogRow, RunFolder
+from ..store.run_folder import RunFolder
 from .charts import Styles, task_charts
 from .comparison import tabulate
 from .curves import Logs

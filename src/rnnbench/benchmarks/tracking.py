@@ -30,7 +30,7 @@ from ..config.settings import Settings
 from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
-from ..store.run_folder import Log, RunFolder
+from ..store.run_folder import RunFolder
 from ..tracking.tracker import MirrorRow, NoTracker, Run, Tracker
 from ..tracking.wandb_tracker import WandbTracker
 from ..training.learner import Learner
@@ -165,7 +165,7 @@ def one_round(settings: Settings, task: Task, server: Server, state: str, name: 
     tracker.start(Run(name, name, folder.path, {}))
     server.state = state
     torch.manual_seed(0)
-    journal = Journal({}, "benchmark", folder, Log(folder), tracker, task, settings.train.steps)
+    journal = Journal({}, "benchmark", folder, folder.open_log(), tracker, task, settings.train.steps)
     learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
     train(learner, settings.trainer)
     journal.log.close()

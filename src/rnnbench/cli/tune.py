@@ -9,7 +9,7 @@ from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
-from ..launch.pool import most_workers
+from ..launch.capacity import most_workers
 from ..launch.sweep import check_effects, check_workers
 from ..launch.worker import call_in_process
 from ..options import BadOption

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy
 
-from .hub import brief
+from ..options import shortened
 from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
 from .user_files import BYTE_ORDER_MARK, text_file
 
@@ -187,7 +187,8 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
     """
     rows = {symbol: row for row, symbol in enumerate(symbols)}
     vectors, found = numpy.zeros((len(symbols), width), numpy.float32), numpy.zeros(len(symbols), bool)
-    with text_file(Path(path).expanduser(), path, newline="\n") as file:
+    number = 0
+    with text_file(path, newline="\n") as file:
         for number, line in enumerate(file, 1):
             word, *numbers = line.rstrip().split(" ")
             if number == 1 and len(numbers) == 1 and word.isdecimal() and numbers[0].isdecimal():
@@ -199,12 +200,13 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
             if (row := rows.get(word)) is not None and not found[row]:
                 if wrong := [field for field in numbers if not _is_number(field)]:
                     raise ValueError(
-                        f"{path}: line {number} has {brief(wrong[0])!r} in the vector of {brief(word)!r}; "
+                        f"{path}: line {number} has {shortened(wrong[0])!r} in the vector of {shortened(word)!r}; "
                         "expected a word and its numbers"
                     )
                 vectors[row], found[row] = numpy.array(numbers, numpy.float32), True
     if not found.any():
-        raise ValueError(f"{path} has no vector for any of the {len(symbols)} symbols")
+        one = "; it is one line: expected a line feed behind each vector" if number == 1 else ""
+        raise ValueError(f"{path} has no vector for any of the {len(symbols)} symbols{one}")
     return vectors, found
 
 
@@ -229,7 +231,7 @@ def torchtext_vectors(path: str, symbols: Sequence[str], folder: str) -> numpy.n
     try:
         return vectors_by_name(path, symbols, folder)
     except RuntimeError as error:
-        raise ValueError(f"{path} cannot be read by torchtext ({brief(str(error), 150)}); take another tokenizer") from None
+        raise ValueError(f"{path} cannot be read by torchtext ({shortened(str(error), 150)}); take another tokenizer") from None
 
 
 def _code_points(text: str) -> numpy.ndarray:

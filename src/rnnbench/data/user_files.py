@@ -13,13 +13,15 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..options import nearest
-from .hub import DataError, brief, check_parquet, check_sound, parquet_table
+from ..options import fits_64_bits, nearest, shortened
+from .file_kinds import HEAD, kind_of
+from .tables import DataError, check_parquet, check_sound, parquet_table
 
 if TYPE_CHECKING:
     import pyarrow
@@ -28,39 +30,73 @@ if TYPE_CHECKING:
 FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
+JSON = re.compile(r'\s*(\[\s*)?\{\s*"')  # how a file of objects begins
+HALF = re.compile("[\ud800-\udfff]")  # of a character; an escape of JSON can name one
 IN_QUOTES = re.compile(r'"(?:[^"]|"")*"')
 LONGEST_FIELD = 2**31 - 1  # bytes; Python's own limit for a field of a CSV file is 128 kB
+STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # what other programs send, though it may be a file
 KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
 
 
+def expanded(path: str) -> Path:
+    """`path` with the home folder in place of `~` or `~user`; DataError where nobody is called so."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = path.split("/")[0]
+        raise DataError(f"{path}: {user} is nobody's home folder; write the path in full, or ./{user} for a name") from None
+
+
+def user_file(path: str, name: str = "", allowed: str = "") -> Path:
+    """The file at `path`, which can be read again and again.
+
+    Raises DataError, one line from `name`, or the path, to `allowed`: there is no file, or it is a folder, a pipe, a device, or
+    what another program sends.
+    """
+    file, name = expanded(path), name or path
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise DataError(f"{name}: there is no such file{allowed}") from None
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{name} is a folder{allowed or '; expected a file'}")
+    if not stat.S_ISREG(mode) or str(file).startswith(STREAMS):
+        raise DataError(f"{name} is a pipe or a device, which cannot be read twice; save what it gives as a file")
+    return file
+
+
 @contextlib.contextmanager
-def text_file(path: Path, name: str, newline: str | None = "") -> Iterator[TextIO]:
+def text_file(path: str | Path, name: str = "", newline: str | None = "") -> Iterator[TextIO]:
     """`path`, open as UTF-8, without its byte order mark; `newline` is that of `open`.
 
-    Raises DataError, one line that begins with `name`, where the file cannot be read, and where a line is not UTF-8.
+    Raises DataError, one line that begins with `name`, or the path, where the file cannot be read, or a line is not UTF-8.
     """
+    file, name = user_file(str(path), name), name or str(path)
     try:
-        with open(path, "rb") as file:
-            head = file.read(4)
-        if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head:
-            raise DataError(f"{name} is not UTF-8 but UTF-16 or UTF-32; save it as UTF-8")
-        with open(path, encoding="utf-8-sig", newline=newline) as file:
-            yield file
+        with open(file, "rb") as content:
+            if kind := kind_of(content.read(HEAD)):
+                raise DataError(f"{name} is not UTF-8 text but {kind}")
+        with open(file, encoding="utf-8-sig", newline=newline) as text:
+            yield text
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{name} is not UTF-8{_wrong_byte(path)}; save it as UTF-8") from None
+        with open(file, "rb") as lines:
+            raise not_utf8(name, lines) from None
 
 
-def _wrong_byte(path: Path) -> str:
-    """Where the first byte stands that is no UTF-8."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return f": line {number} has the byte 0x{line[error.start]:02x}"
-    return ""
+def not_utf8(name: str, lines: Iterable[bytes]) -> DataError:
+    """The refusal of what has these lines: it says what they are, or where the first byte stands that is no UTF-8."""
+    for number, line in enumerate(lines, 1):
+        if number == 1 and (kind := kind_of(line[:HEAD])):
+            return DataError(f"{name} is not UTF-8 text but {kind}")
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return DataError(f"{name} is not UTF-8: line {number} has the byte 0x{line[error.start]:02x}; save it as UTF-8")
+    return DataError(f"{name} is not UTF-8; save it as UTF-8")
 
 
 def content_digest(path: Path) -> str:
@@ -79,9 +115,7 @@ def file_table(path: str, text: str, others: Sequence[str] = ()) -> pyarrow.Tabl
     """
     import pyarrow
 
-    file, columns = Path(path).expanduser(), [text, *others]
-    if not file.is_file():
-        raise DataError(f"{path}: there is no such file")
+    file, columns = user_file(path), [text, *others]
     kind = file.suffix.lower()
     if kind not in FILES:
         raise DataError(f"{path}: a file of an unknown kind; allowed: {', '.join(FILES)}")
@@ -121,7 +155,7 @@ def _csv_columns(path: str, columns: Sequence[str]) -> list[list[str]]:
     for line, fields in rows:
         if len(fields) != len(head):
             raise DataError(
-                f"{path}: {line} has {len(fields)} fields where the head line has {len(head)}: {brief(str(fields))}; "
+                f"{path}: {line} has {len(fields)} fields where the head line has {len(head)}: {shortened(str(fields))}; "
                 f"expected {SEPARATORS[_separator(path)]} between fields, and quotes around a field that holds one"
             )
         for column, values, number in zip(columns, found, wanted, strict=True):
@@ -132,7 +166,7 @@ def _csv_columns(path: str, columns: Sequence[str]) -> list[list[str]]:
 
 
 def _no_column(column: str, there: Sequence[str]) -> str:
-    return f"no column {column!r}{nearest(column, there) or ';'} there are: {brief(', '.join(there), 150) or 'none'}"
+    return f"no column {column!r}{nearest(column, there) or ';'} there are: {shortened(', '.join(there), 150) or 'none'}"
 
 
 def _other_separator(path: str, column: str, head: Sequence[str]) -> str:
@@ -140,7 +174,7 @@ def _other_separator(path: str, column: str, head: Sequence[str]) -> str:
     for other, name in SEPARATORS.items():
         if other != _separator(path) and column in _separator(path).join(head).split(other):
             return f". Its separator is {name}; a .csv file needs a comma, a .tsv file a tab: convert or rename it"
-    return ""
+    return ". Its first line is taken as the names of its columns; if it has none, add a line of names"
 
 
 def _separator(path: str) -> str:
@@ -153,32 +187,41 @@ def _csv_rows(path: str) -> Iterator[tuple[str, list[str]]]:
         yield from ((line, [_unquoted(field) for field in fields]) for line, fields in _tab_lines(path))
         return
     csv.field_size_limit(LONGEST_FIELD)
-    with text_file(Path(path).expanduser(), path) as file:
-        reader, begin = csv.reader(file, delimiter=_separator(path), strict=True), 1
-        try:
-            for fields in reader:
-                if any("\n" in field and "\t" in field for field in fields) and _separator(path) == "\t":
-                    raise DataError(
-                        f"{path}: line {begin}: a quote opens a field there that ends in line {reader.line_num}, over line "
-                        "breaks and tabs; if it belongs to the text, double it and put the text in quotes; else save as .csv"
-                    )
-                if fields:
-                    yield f"line {begin}", fields
-                begin = reader.line_num + 1
-        except csv.Error:
-            raise DataError(
-                f"{path}: line {begin}: a quote opens a field there, and does not close at the end of a field"
-                f"{f' (line {reader.line_num})' if reader.line_num > begin else ''}; a field in quotes has each quote of its "
-                'own doubled: "he said ""no"""'
-            ) from None
+    reader, begin = csv.reader(_lines(path), delimiter=_separator(path), strict=True), 1
+    try:
+        for fields in reader:
+            if any("\n" in field and "\t" in field for field in fields) and _separator(path) == "\t":
+                raise DataError(
+                    f"{path}: line {begin}: a quote opens a field there that ends in line {reader.line_num}, over line "
+                    "breaks and tabs; if it belongs to the text, double it and put the text in quotes; else save as .csv"
+                )
+            if fields:
+                yield f"line {begin}", fields
+            begin = reader.line_num + 1
+    except csv.Error:
+        raise DataError(
+            f"{path}: line {begin}: a quote opens a field there, and does not close at the end of a field"
+            f"{f' (line {reader.line_num})' if reader.line_num > begin else ''}; a field in quotes has each quote of its "
+            'own doubled: "he said ""no"""'
+        ) from None
+
+
+def _lines(path: str) -> Iterator[str]:
+    """The lines of a CSV or TSV file, with their ends."""
+    with text_file(path) as file:
+        for number, line in enumerate(file, 1):
+            if "\0" in line:
+                raise DataError(f"{path}: line {number} has the byte 0x00, which is no text; remove it, or leave the row out")
+            if number == 1 and JSON.match(line):
+                raise DataError(f"{path} is JSON; give it the ending .json, or .jsonl with an object a line")
+            yield line
 
 
 def _tab_lines(path: str) -> Iterator[tuple[str, list[str]]]:
     """(`line 52`, what stands between its tabs) of each line that is not empty."""
-    with text_file(Path(path).expanduser(), path) as file:
-        for number, line in enumerate(file, 1):
-            if line := line.rstrip("\r\n"):
-                yield f"line {number}", line.split("\t")
+    for number, line in enumerate(_lines(path), 1):
+        if line := line.rstrip("\r\n"):
+            yield f"line {number}", line.split("\t")
 
 
 def _a_row_a_line(path: str) -> bool:
@@ -193,12 +236,13 @@ def _unquoted(field: str) -> str:
 
 def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(`line 52`, or `object 51` in a list, and the object) of each row of a JSON file."""
-    with text_file(Path(path).expanduser(), path) as file:
+    with text_file(path) as file:
         content = file.read()
     if content.lstrip().startswith("["):
         rows = iter([(f"object {n}", value) for n, value in enumerate(_parsed(content, path, 0), 1)])
     else:
-        lines = ((n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip())
+        end = "\n" if "\n" in content else "\r"
+        lines = ((n, line) for n, line in enumerate(content.split(end), 1) if line.strip())
         rows = ((f"line {n}", _parsed(line, path, n)) for n, line in lines)
     for where, value in rows:
         if not isinstance(value, dict):
@@ -229,7 +273,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise DataError(f"an object has {brief(next(name for name in names if names.count(name) > 1))!r} twice")
+        raise DataError(f"an object has {shortened(next(name for name in names if names.count(name) > 1))!r} twice")
     return found
 
 
@@ -252,8 +296,10 @@ def _json_table(path: str, columns: Sequence[str]) -> pyarrow.Table:
             if type(value) is not kind and {kind, type(value)} != {int, float}:
                 expected = f"text{f', as in {begun}' if begun else ''}" if kind is str else f"{KINDS[kind]}, as in {begun}"
                 raise DataError(f"{path}: {where} has {KINDS[type(value)]} for {column!r}; expected {expected}")
-            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            if isinstance(value, int) and not fits_64_bits(value):
                 raise DataError(f"{path}: {where} has a whole number of more than 64 bits for {column!r}; write it as text")
+            if isinstance(value, str) and HALF.search(value):
+                raise DataError(f"{path}: {where} has an escape of half a character in {column!r}; write both halves")
             found[column].append(value)
     if not names and not lacking:
         raise DataError(f"{path} has no rows")

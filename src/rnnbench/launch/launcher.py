@@ -22,8 +22,9 @@ from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..console import say
 from ..options import BadOption, Count, Positive
 from ..store.record import DamagedRecord
+from .capacity import usable_cores
 from .manifest import Job, write_manifest
-from .pool import Pool, usable_cores
+from .pool import Pool
 from .status import run_state
 
 Plugins.instance()  # makes the classes of Hydra's own plugins anew, so it comes before one of them is built upon

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import os
-import resource
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TextIO
 
 from ..console import say
 from ..store.lease import Watch
 from ..store.record import DamagedRecord
+from .capacity import most_workers
 from .costs import expect_costs, format_clock, gpu_need
 from .gpus import Packing, gpu_memory, visible_gpus
 from .manifest import Job
 from .status import last_step
 from .worker import NoProcess, WorkerProcess, job_score
 
-FILES, SPARE_FILES = 4, 40  # open files of this process for each that it starts, and for all else
-MEMORY = 200_000_000  # bytes that a process needs at least
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
 UNKNOWN = 255  # the exit code of a process whose server died: it may run on
 LOOK = 0.5  # seconds between two looks at runs that others hold
@@ -296,42 +292,9 @@ def on_gpus(job: Job) -> bool:
     return job.settings.trainer.accelerator != "cpu"
 
 
-def most_workers() -> tuple[int, str]:
-    """How many processes the files that may be open and the memory allow, at least 1; and which of the two it is."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    by_files = (limit - SPARE_FILES) // FILES if limit != resource.RLIM_INFINITY else sys.maxsize
-    by_memory = free_memory() // MEMORY
-    if by_files <= by_memory:
-        return max(1, by_files), f"no more files may be open (ulimit -n {limit})"
-    return max(1, by_memory), f"{by_memory * MEMORY / 1e9:.1f} GB of memory are free"
-
-
-def free_memory() -> int:
-    """Bytes that new processes can have, here and in this container; a large number where the system does not tell."""
-    found = [sys.maxsize]
-    with contextlib.suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
-    with contextlib.suppress(OSError, StopIteration, ValueError):
-        group = Path("/sys/fs/cgroup")
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
-        cached = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-        found.append(int((group / "memory.max").read_text(encoding="ascii")) - used + cached)
-    return max(0, min(found))
-
-
 def run_ended(code: int | None) -> str:
     """How a process without an answer ended, in words."""
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"
     return f"died with exit code {code}"
-
-
-def usable_cores() -> int:
-    """Those that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1

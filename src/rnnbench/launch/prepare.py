@@ -9,9 +9,9 @@ from dataclasses import replace
 from ..config.settings import Settings
 from ..console import say
 from ..store.record import digest
+from .capacity import usable_cores
 from .costs import format_clock, recorded_costs
 from .manifest import Job
-from .pool import usable_cores
 from .worker import call_in_process
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..analysis.grouping import trained_with
 from ..store.find import FoundRun
+from ..store.log import LogRow
 from ..store.record import Record
-from ..store.run_folder import LogRow, RunFolder
+from ..store.run_folder import RunFolder
 from .grid import FROM_LOGS, TIMES
 
 BOUNDLESS = ("train/gradient_norm", "train/loss")

@@ -15,7 +15,8 @@ import torch
 from rnnbench.tasks.task import Task
 
 from ..console import say
-from ..store.run_folder import Log, RunFolder, checkpoint_step
+from ..store.log import Log
+from ..store.run_folder import RunFolder, checkpoint_step
 from ..tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def restore_checkpoint(
 ) -> tuple[dict[str, Any] | None, Log, Path | None]:
     """(checkpoint, log cut to where it was, its file) of the newest that can be trusted; (None, empty log, None) without."""
     checkpoint, path = trusted_checkpoint(folder, run, check, folder.set_aside)
-    return checkpoint, Log(folder, tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
+    return checkpoint, folder.open_log(tuple(checkpoint["offsets"]) if checkpoint else (0, 0)), path
 
 
 def trusted_checkpoint(

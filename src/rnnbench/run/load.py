@@ -14,8 +14,9 @@ from rnnbench.tasks.task import Task
 from ..config.checks import resolve
 from ..config.identity import versions
 from ..networks.trainable import TrainableNetwork
+from ..store.log import LogRow
 from ..store.record import Record, Scores
-from ..store.run_folder import LogRow, RunFolder
+from ..store.run_folder import RunFolder
 from .plan import make_network, make_task, new_network
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import safetensors.torch
 
+from ..config.notes import setting_notes
 from ..console import say
 from ..groups import TrainSettings
 from ..networks.cost import forget_peak
 from ..networks.trainable import TrainableNetwork
+from ..store.log import Log
 from ..store.record import ChangeRecord, Record, ScoresRecord
-from ..store.run_folder import Log, RunFolder
+from ..store.run_folder import RunFolder
 from ..tracking.tracker import Tracker
 from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
@@ -143,7 +145,7 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    for line in task.notes:
+    for line in (*task.notes, *setting_notes(settings)):
         say(line)
     return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)
 

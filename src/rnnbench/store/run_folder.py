@@ -31,12 +31,12 @@ import yaml
 from ..console import masked
 from .bounds import is_plain
 from .lease import Lease, held
+from .log import LOGS, METRICS, Log, LogRow, check_log, logged_rows
 from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
 from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
 from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
-LogRow = dict[str, Any]
 
 
 def _is_choice(value: object) -> bool:
@@ -153,38 +153,20 @@ class RunFolder:
 
     def each_row(self) -> Iterator[LogRow]:
         """The rows one by one; nothing is read before the first is asked for, and no more than one is held."""
-        for row, times in zip(self._lines("metrics.jsonl"), self._lines("timings.jsonl"), strict=False):
+        for row, times in zip(*(logged_rows(self.path / name) for name in LOGS), strict=False):
             yield row | times
 
     def metrics(self) -> list[LogRow]:
         """The deterministic part of the rows."""
-        return list(self._lines("metrics.jsonl"))
-
-    def _lines(self, name: str) -> Iterator[LogRow]:
-        """The rows of a log; DamagedRecord names the first line that is none."""
-        path = self.path / name
-        if not path.exists():
-            return
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield checked_row(json.loads(line))
-                except (ValueError, TypeError, RecursionError):
-                    raise DamagedRecord(f"{path}:{number}: no row of a log") from None
+        return list(logged_rows(self.path / METRICS))
 
     def check_log(self, offsets: tuple[int, int]) -> None:
         """DamagedRecord where a log does not reach as far as a checkpoint says, or has no end of a line there."""
-        for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
-            path = self.path / name
-            if (path.stat().st_size if path.exists() else 0) < offset:
-                raise DamagedRecord(f"{path} is shorter than the checkpoint says")
-            if offset:
-                with open(path, "rb") as file:
-                    file.seek(offset - 1)
-                    if file.read(1) != b"\n":
-                        raise DamagedRecord(f"{path} has no row that ends where the checkpoint says")
+        check_log(self.path, offsets)
+
+    def open_log(self, offsets: tuple[int, int] = (0, 0)) -> Log:
+        """The log, to go on with at the offsets that a checkpoint keeps; rows behind them are dropped."""
+        return Log(self.path, self.check, offsets)
 
     # weights and checkpoints
 
@@ -255,80 +237,3 @@ class RunFolder:
 def checkpoint_step(path: Path) -> int:
     """The training step that a checkpoint's name tells."""
     return int(path.name.partition("-")[0])
-
-
-def file_pieces(path: Path, length: int, piece: int = 1 << 20) -> Iterator[bytes]:
-    """The first `length` bytes of a file, of which never more than a piece is in memory."""
-    if length:
-        with open(path, "rb") as file:
-            while length and (data := file.read(min(piece, length))):
-                length -= len(data)
-                yield data
-
-
-def checked_row(row: object) -> LogRow:
-    """`row`, where it is one of a log: its step, and numbers, lists of numbers and tables of texts by name; else ValueError."""
-    if not isinstance(row, dict) or type(row.get("step")) is not int:
-        raise ValueError("no step")
-    for name, value in row.items():
-        if name == "validation/samples":
-            good = _is_table(value)
-        elif name.startswith("train/state_gradient/"):
-            good = bool(value) and _is_numbers(value)
-        else:
-            good = _is_number(value) or isinstance(value, str) or _is_numbers(value) or _is_table(value)
-        if not good:
-            raise ValueError("neither a number, a list of numbers, nor a table of texts")
-    return row
-
-
-def _is_number(value: object) -> bool:
-    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value))
-
-
-def _is_table(value: object) -> bool:
-    """Whether `value` is rows of texts with the same columns."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) and list(row) == list(value[0]) for row in value):
-        return False
-    return all(isinstance(text, str | int | float | None) for row in value for text in row.values())
-
-
-class Log:
-    """The open log of a run in progress: appends rows, and knows the offsets that a checkpoint keeps."""
-
-    def __init__(self, folder: RunFolder, offsets: tuple[int, int] = (0, 0)):
-        folder.check_log(offsets)
-        self._check = folder.check
-        self._files = []
-        for name, offset in zip(("metrics.jsonl", "timings.jsonl"), offsets, strict=True):
-            path = folder.path / name
-            kept = file_pieces(path, offset)  # rows after the checkpoint are made again
-            write_atomically(path, kept)  # a new file: one who held the run before can no longer write into it
-            self._files.append(open(path, "ab"))  # noqa: SIM115 - closed by close()
-
-    def append(self, step: int, metrics: LogRow, timings: LogRow) -> None:
-        self._check()
-        for file, row in zip(self._files, (metrics, timings), strict=True):
-            row = {"step": step, **row}
-            try:
-                text = json.dumps(row, ensure_ascii=False, allow_nan=False)
-            except ValueError:  # a number that is not finite: rare, and looking for one takes as long as writing
-                text = json.dumps(plain(row), ensure_ascii=False)
-            file.write(text.encode() + b"\n")
-            file.flush()
-
-    def offsets(self) -> tuple[int, int]:
-        """Where the logs end, after they are on the disk."""
-        for file in self._files:
-            file.flush()
-            os.fsync(file.fileno())
-        metrics, timings = (file.tell() for file in self._files)
-        return metrics, timings
-
-    def close(self) -> None:
-        for file in self._files:
-            file.close()

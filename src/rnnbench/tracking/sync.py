@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..store.lease import Held
+from ..store.log import LogRow
 from ..store.record import Config, DamagedRecord
-from ..store.run_folder import LogRow, RunFolder
+from ..store.run_folder import RunFolder
 from .tracker import SUMMARY, MirrorRow, Run, TrackerUnavailable, finite, is_table
 from .wandb_tracker import Copy, WandbTracker, noted_place, read_copy, remove_replaced, renew_id, why_silent
 

@@ -1,0 +1,39 @@
+"""The vocabulary of training text: refused where it has no word of the text, and what is said where it covers little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy
+
+from rnnbench.data.tables import DataError
+from rnnbench.data.text import PAD, UNKNOWN, Vocabulary
+from rnnbench.options import shortened
+
+ENOUGH = 0.5  # share of the training text that a vocabulary should cover
+
+
+def built_vocabulary(
+    counts: Mapping[str, int], min_frequency: int, max_size: int | None = None, specials: Sequence[str] = (PAD, UNKNOWN)
+) -> Vocabulary:
+    """`Vocabulary.build`; DataError, one line, where it leaves no symbol of the training text but the specials."""
+    vocabulary = Vocabulary.build(counts, min_frequency, max_size, specials)
+    words = {symbol: count for symbol, count in counts.items() if symbol not in specials}
+    if len(vocabulary) > len(specials) or not words:
+        return vocabulary
+    common = max(words, key=lambda word: (words[word], word))
+    raise DataError(
+        f"task.min_frequency={min_frequency} leaves no symbol of the training text: the commonest, {shortened(common)!r}, "
+        f"stands there {words[common]} times; allowed: at most that"
+    )
+
+
+def little_covered(vocabulary: Vocabulary, counts: numpy.ndarray) -> list[str]:
+    """A line where more than half of the training text is unknown; `counts` (size,) is how often each symbol stands there."""
+    total, unknown = int(counts.sum()), int(counts[vocabulary.unknown])
+    if unknown <= (1 - ENOUGH) * total:
+        return []
+    return [
+        f"a vocabulary of {len(vocabulary)} symbols covers {1 - unknown / total:.0%} of the training text, the rest is <unk>: "
+        "see how the task cuts text, and what it keeps (tokenizer, min_frequency, max_vocabulary)"
+    ]
