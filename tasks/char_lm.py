@@ -12,8 +12,9 @@ test. Line ends are characters too. A file is never held in memory, and is mappe
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
 with the seed and the epoch; a row begins anew, without a state, after 100 windows at most, as evaluation does. Validation and
-test are always walked in 10 rows, whatever the batch size, so that the score does not depend on it; every character but the
-first is scored once.
+test are walked in 10 rows, whatever the batch size, so that the score does not depend on it; a part of more than 500,000
+characters in 100 rows. Test is read whole: every character but the first is scored once. So is validation, up to
+`validation_limit` characters; of a longer part the beginning of each row is read, evenly spaced stretches that never change.
 
 The vocabulary is made of the training part: `<unk>`, then its characters, the most frequent first.
 
@@ -93,9 +94,11 @@ class CharLM(Task):
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
         ] = 0.05,  # share for validation, same for test
+        validation_limit: Annotated[int, Range(100)] = 500_000,  # characters of the validation part that are read at most
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
+        self.validation_limit = validation_limit
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
@@ -108,7 +111,7 @@ class CharLM(Task):
         folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters")
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters", self.validation_limit)
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
@@ -159,6 +162,7 @@ class CharLM(Task):
     def about(self) -> Facts:
         facts = {f"{split}_characters": len(tokens) for split, tokens in self.dataset.tokens.items()}
         licence = LICENCES.get(self.text, "that of your file")
+        facts["validation_characters_read"] = self.dataset.read_in_validation()
         return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
 
     def encode(self, text: str) -> list[int]:

@@ -10,8 +10,10 @@ that. PTB is lower case without punctuation, its numbers are `N`, and its rare w
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge. A row begins anew, without a state, after 100 windows at
-most. Validation and test are walked in 10 rows, whatever the batch size; every word but the first is scored once, `<eos>`
-among them. Perplexity is exp of the mean nats a word.
+most. Validation and test are walked in 10 rows, whatever the batch size; a part of more than 500,000 words in 100 rows. Test
+is read whole: every word but the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words; of
+a longer part the beginning of each row is read, evenly spaced stretches that never change. Perplexity is exp of the mean nats
+a word.
 
 Floor: perplexity of the training part's word frequencies (one added to each count), over the test part.
 
@@ -100,10 +102,12 @@ class WordLM(Task):
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, same for test
+        validation_limit: Annotated[int, Range(100)] = 500_000,  # words of the validation part that are read at most
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: a text's true one is unknown
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
+        self.validation_limit = validation_limit
         self.vectors = Vectors(vectors) if vectors else None
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
@@ -122,7 +126,7 @@ class WordLM(Task):
         folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words")
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words", self.validation_limit)
         self.notes = little_covered(self.vocabulary, self.dataset.counts["train"])
 
     def _published(self) -> dict[Split, list[str]]:
@@ -181,6 +185,7 @@ class WordLM(Task):
     def about(self) -> Facts:
         facts = {f"{split}_words": len(tokens) for split, tokens in self.dataset.tokens.items()}
         licence = PUBLISHED[self.text].licence if self.text in PUBLISHED else "that of your file"
+        facts["validation_words_read"] = self.dataset.read_in_validation()
         return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
 
     def encode(self, text: str) -> list[int]:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from .batch import Batch
 
 Sums = dict[str, Tensor]  # float64, a scalar or of any shape; each adds up over batches and over devices
+BLOCK = 2**17  # logits that are scored at once: they stay in a processor's inner caches
 Totals = Mapping[str, Any]  # sums of a whole split: a float where `Sums` has a scalar, else the tensor
 
 
@@ -74,6 +75,26 @@ def correct(outputs: Tensor, batch: Batch) -> Tensor:
     return (outputs.argmax(-1) == batch.targets) & batch.scored
 
 
+def judged(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """((B, S) float64: -log p(target) in nats, (B, S) bool: as `correct`) of the scored steps; 0 and False elsewhere.
+
+    Outputs (B, S, classes) are logits. They are read a few steps at a time: where there are many classes, a float64 copy of all
+    costs more than what is computed. With m the largest logit of a step, -log p is m - target + log(1 + the others' sum of
+    exp(logit - m)); only that sum is in float32, so that nothing is lost where a step is almost certain.
+    """
+    nats, right = [], []
+    rows = max(1, BLOCK // outputs.shape[-1])
+    for part, target in zip(outputs.flatten(0, 1).split(rows), batch.targets.flatten().split(rows), strict=True):
+        logits = part.to(torch.promote_types(part.dtype, torch.float32))
+        most, likeliest = logits.max(-1, keepdim=True)
+        target = target.unsqueeze(-1)
+        others = (logits - most).exp_().scatter_(-1, likeliest, 0).sum(-1)
+        nats.append((most.double() - logits.gather(-1, target)).squeeze(-1) + others.double().log1p())
+        right.append((likeliest == target).squeeze(-1))
+    known = batch.scored
+    return torch.where(known, torch.cat(nats).view_as(known), 0.0), torch.cat(right).view_as(known) & known
+
+
 def certain(kind: int, kinds: int, batch: Batch) -> Tensor:
     """(B, S, kinds) outputs: the same `kind` everywhere."""
     guess = torch.zeros(*batch.targets.shape, kinds, device=batch.targets.device)
@@ -83,8 +104,8 @@ def certain(kind: int, kinds: int, batch: Batch) -> Tensor:
 
 def classification_sums(outputs: Tensor, batch: Batch) -> Sums:
     """Sums over the scored answers: nats, the right ones, and how many there are."""
-    total, count = cross_entropy(outputs.double(), batch)
-    return {"nats": total, "correct": correct(outputs, batch).sum().double(), "answers": count.double()}
+    nats, right = judged(outputs, batch)
+    return {"nats": nats.sum(), "correct": right.sum().double(), "answers": batch.scored.sum().double()}
 
 
 def accuracy(sums: Totals) -> dict[str, float]:
@@ -100,8 +121,7 @@ def perplexity(sums: Totals) -> dict[str, float]:
 
 def symbol_sums(outputs: Tensor, batch: Batch) -> Sums:
     """Sums over the true symbols, each given those before it."""
-    total, count = cross_entropy(outputs.double(), batch)
-    return {"nats": total, "symbols": count.double()}
+    return {"nats": judged(outputs, batch)[0].sum(), "symbols": batch.scored.sum().double()}
 
 
 def symbol_loss(sums: Totals) -> dict[str, float]:
@@ -129,10 +149,10 @@ def mean_squared_error(sums: Totals) -> dict[str, float]:
 
 def asked_sums(outputs: Tensor, batch: Batch, asked: Callable[[Batch], Tensor]) -> Sums:
     """Sums over the scored steps, nats and steps, and over those that are asked for: the right ones, and how many there are."""
-    total, count = cross_entropy(outputs.double(), batch)
-    answers = asked(batch) & batch.scored
-    right = (correct(outputs, batch) & answers).sum()
-    return {"nats": total, "steps": count.double(), "correct": right.double(), "answers": answers.sum().double()}
+    nats, right = judged(outputs, batch)
+    answers, steps = asked(batch) & batch.scored, batch.scored.sum()
+    found = {"nats": nats.sum(), "steps": steps, "correct": (right & answers).sum(), "answers": answers.sum()}
+    return {name: value.double() for name, value in found.items()}
 
 
 def asked_accuracy(sums: Totals) -> dict[str, float]:

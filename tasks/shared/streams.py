@@ -15,7 +15,8 @@ from rnnbench.data.tables import DataError
 
 from .batch import SPLITS, Batch, Dataset, Split, generator
 
-ROWS = 10  # that the validation and test parts are walked in
+ROWS, LONG_ROWS = 10, 100  # that the validation and test parts are walked in, and those of more than LONG tokens
+LONG = 500_000  # wide rows for these parts: a product with 100 rows runs at the processor's speed, one with 10 does not
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer
 CHUNK = 1 << 20  # tokens that are looked at together
 
@@ -38,12 +39,12 @@ def write_streams(folder: Path, parts: Mapping[Split, tuple[int, Chunks]], size:
         write_arrays(folder / f"{split}_counts.arrow", {"counts": counts})
 
 
-def read_streams(folder: Path, window: int, name: str, unit: str) -> Streams:
+def read_streams(folder: Path, window: int, name: str, unit: str, validation_limit: int = LONG) -> Streams:
     """What `write_streams` left in `folder`, mapped, not read; DataError, one line, where a split is shorter than a window."""
     tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
     counts: Any = {split: read_arrays(folder / f"{split}_counts.arrow")["counts"] for split in SPLITS}
     long_enough({split: len(part) for split, part in tokens.items()}, window, name, unit)
-    return Streams(tokens, counts, window, name)
+    return Streams(tokens, counts, window, name, validation_limit)
 
 
 def long_enough(lengths: Mapping[Split, int], window: int, name: str, unit: str) -> None:
@@ -56,16 +57,26 @@ class Streams(Dataset):
     """Texts as numbers, in rows that are walked side by side, a window at a time, each row going on where it was left.
 
     Training cuts the text into as many rows as the batch has; where they begin moves with the seed and the epoch. An evaluation
-    walks 10 rows, whatever the batch size; every token but the first is scored once.
+    cuts a split into 10 rows of equal length, whatever the batch size, and one of more than 500,000 tokens into 100. Test reads
+    them whole, so that every token but the first is scored once. Validation reads no more than `validation_limit` tokens: of a
+    longer split the beginning of each row, which makes 10 or 100 stretches, evenly spaced and the same at every evaluation.
 
     In training a row begins anew, with no state carried, after 100 windows at most, and the rows take turns at it. A state
     that is carried for ever drifts to where a walk that begins from nothing never comes: a GRU of 128 units had then 2.3 bits
     a character in training and 16 in evaluation, after 1,000 windows of PTB.
     """
 
-    def __init__(self, tokens: Mapping[Split, numpy.ndarray], counts: Mapping[Split, numpy.ndarray], window: int, name: str):
+    def __init__(
+        self,
+        tokens: Mapping[Split, numpy.ndarray],
+        counts: Mapping[Split, numpy.ndarray],
+        window: int,
+        name: str,
+        validation_limit: int = LONG,
+    ):
         """`counts` (size,) is how often each token stands in a split."""
         self.tokens, self.counts, self.window, self.name = tokens, counts, window, name
+        self.validation_limit = validation_limit
         shares = counts["train"] + 1.0
         self.log_shares = numpy.log(shares / shares.sum())
 
@@ -79,11 +90,27 @@ class Streams(Dataset):
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.from_numpy(self.log_shares).to(batch.targets.device).expand(*batch.targets.shape, -1)
 
+    def evaluated_rows(self, split: Split) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Where each row of an evaluation begins in the text, and where it ends."""
+        steps = len(self.tokens[split]) - 1
+        rows = ROWS if steps <= LONG else LONG_ROWS
+        edges = steps * numpy.arange(rows + 1) // rows
+        begins, ends = edges[:-1], edges[1:]
+        if split == "validation" and steps > self.validation_limit:
+            ends = numpy.minimum(ends, begins + max(1, self.validation_limit // rows))
+        return begins, ends
+
+    def read_in_validation(self) -> int:
+        """Tokens that an evaluation on the validation split scores."""
+        begins, ends = self.evaluated_rows("validation")
+        return int((ends - begins).sum())
+
     def batches(self, split: Split, batch_size: int) -> int:
         """Windows in one walk over the text; ValueError where it is too short for `batch_size` rows."""
-        steps = len(self.tokens[split]) - 1
         if split != "train":
-            return -(-(steps // ROWS) // self.window)
+            begins, ends = self.evaluated_rows(split)
+            return -(-int((ends - begins).min()) // self.window)
+        steps = len(self.tokens[split]) - 1
         if steps < batch_size * self.window:
             raise ValueError(
                 f"{self.name}: {steps + 1} tokens for training; "
@@ -101,10 +128,10 @@ class Streams(Dataset):
             begin = offset + numpy.arange(batch_size) * row + place * self.window
             lengths = numpy.full(batch_size, self.window)
         else:
-            edges = (len(tokens) - 1) * numpy.arange(ROWS + 1) // ROWS
-            begin = edges[:-1] + place * self.window
+            begins, ends = self.evaluated_rows(split)
+            begin = begins + place * self.window
             # rows differ by a token at most, and the last window takes it in, so no row of it is empty
-            lengths = edges[1:] - begin if place == windows - 1 else numpy.full(ROWS, self.window)
+            lengths = ends - begin if place == windows - 1 else numpy.full(len(begin), self.window)
         anew = numpy.full(len(lengths), place == 0)
         if split == "train" and windows > STRETCH:
             anew |= (place + numpy.arange(batch_size) * STRETCH // batch_size) % STRETCH == 0

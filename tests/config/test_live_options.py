@@ -90,6 +90,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "char_lm.text": ({}, "ptb"),
     "char_lm.window": ({}, 9),
     "char_lm.held_out": ({}, 0.1),
+    "char_lm.validation_limit": ({}, 100),
     "copy_memory.shortest": ({}, 3),
     "couplet.rhymes": ({}, None),  # needs the extra zh
     "formal_language.language": ({}, "anbn"),
@@ -129,6 +130,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "word_lm.text": ({}, "wikitext2"),
     "word_lm.min_frequency": ({}, 200),
     "word_lm.tokenizer": ({}, "characters"),
+    "word_lm.validation_limit": ({}, 100),
     "word_lm.held_out": ({}, None),  # of a file: test_text_tasks
     "couplet.data": ({}, None),
 }

@@ -11,12 +11,14 @@ import sys
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnbench.benchmarks import kernels as benchmark
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
 from rnnbench.kernels import chunks
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
+from rnnbench.kernels.products import COPY_FROM
 from rnnbench.kernels.recurrence import GradientSink, choose_backend, compile_steps, machine_code
 from rnnbench.kernels.rnn import rnn
 from rnnbench.run.process_settings import configure_process
@@ -172,6 +174,37 @@ def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, d
     agree([y, *final], [y_loop, *final_loop], tolerance)
     ours, theirs = gradients(x, state, weights, y, final), gradients(x, state, weights, y_loop, final_loop)
     agree(ours, theirs, tolerance)
+
+
+class Products(TorchDispatchMode):
+    """Counts the products of (rows, K) with a matrix that is a transposed view, and the other ones."""
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.rows, self.views, self.others = rows, 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
+            *_, a, matrix = args
+            if len(a) == self.rows:
+                self.views, self.others = self.views + (not matrix.is_contiguous()), self.others + matrix.is_contiguous()
+        return func(*args, **(kwargs or {}))
+
+
+@laws
+@pytest.mark.parametrize(("steps", "copied"), [(COPY_FROM, True), (COPY_FROM - 1, False)])
+def test_many_steps_multiply_by_no_transposed_view(mechanism, options, extra, backend, steps, copied):
+    if backend == "library":
+        pytest.skip("its products are PyTorch's")
+    x, state, weights = make(mechanism, options, extra, steps=steps)
+    with Products(B) as forward:
+        y, final = run(mechanism, x, state, weights, backend=backend, **options)
+    with Products(B) as backward:
+        ours = gradients(x, state, weights, y, final)
+    assert bool(forward.views) == (not copied) and forward.views + forward.others >= steps
+    assert bool(backward.views) <= (not copied) and backward.views + backward.others >= steps
+    y_loop, final_loop = loop(mechanism, x, state, weights, **options)
+    agree([y, *final, *ours], [y_loop, *final_loop, *gradients(x, state, weights, y_loop, final_loop)], 1e-10)
 
 
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])

@@ -64,6 +64,13 @@ def test_whole_equals_chunks_equals_steps(cell, x):
         outputs.append(y_t)
     close(torch.stack(outputs, 1), y)
     close(stepped, state)
+    advanced, outputs = cell.initial_state(B), []
+    with torch.no_grad():
+        for x_t in x.unbind(1):
+            y_t, advanced = cell.eval().advance(x_t, advanced)
+            outputs.append(y_t)
+    close(torch.stack(outputs, 1), y)
+    close(advanced, state)
 
 
 @laws

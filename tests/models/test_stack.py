@@ -72,6 +72,37 @@ def test_a_stack_pads_rightly_and_resumes(name, form, x):
         close(torch.cat([first, rest], 1), stack(x)[0])
 
 
+NOISE = {"recurrent dropout": {"recurrent_dropout": 0.5}, "zoneout": {"zoneout": 0.3}, "dropout": {"layers": 2, "dropout": 0.5}}
+
+
+@pytest.mark.parametrize(("name", "form"), [*ALL, *(("gru", form) for form in NOISE)])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_stack_goes_on_step_by_step(name, form, gradients, x):
+    stack = build(name, **{**FORMS, **NOISE}[form])
+    with torch.set_grad_enabled(gradients):
+        if stack.bidirectional:  # reads a row of one step, as `forward` does
+            close(stack.step(x[:, 0], stack.initial_state(B))[0], stack(x[:, :1])[0][:, 0])
+            return
+        expected, end = stack(x)
+        state, outputs = stack.initial_state(B), []
+        for x_t in x.unbind(1):
+            y, state = stack.step(x_t, state)
+            outputs.append(y)
+    close(torch.stack(outputs, 1), expected)
+    close(state, end)
+
+
+@pytest.mark.parametrize("form", list(NOISE))
+def test_a_step_in_training_has_noise(form, x):
+    stack = build("gru", **NOISE[form]).train()
+    torch.manual_seed(1)
+    y, _ = stack.step(x[:, 0], tree_map(torch.ones_like, stack.initial_state(B)))
+    torch.manual_seed(1)
+    expected, _ = stack(x[:, :1], tree_map(torch.ones_like, stack.initial_state(B)))
+    assert torch.equal(y, expected[:, 0])
+    assert not torch.allclose(y, stack.eval().step(x[:, 0], tree_map(torch.ones_like, stack.initial_state(B)))[0])
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("form", ["both directions", "separate", "tied"])
 def test_every_token_reaches_a_bidirectional_summary(name, form, x):

@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from rnnbench.cli.main import main
-from rnnbench.networks.decoding import draw_symbol
+from rnnbench.config.compose import compose_jobs
+from rnnbench.networks.decoding import draw_symbol, generate
+from rnnbench.networks.plain import Network
+from rnnbench.run.plan import make_task, new_network
 from rnnbench.store.run_folder import RunFolder
+from rnnbench.tasks.task import Batch
 from rnnbench.tracking.wandb_tracker import _shown
 from tests.support.text_sets import write_all
 
@@ -101,6 +105,48 @@ def test_the_tail_is_cut_off():
     assert drawn(k=1) == {0} and drawn(k=3) == {0, 1, 2}
     assert drawn(p=0.01) == {0} and drawn(p=0.6) == {0, 1} and drawn(k=2, p=0.99) == {0, 1}
     assert drawn(p=0.5) == {0}  # half of the chance is in the first alone
+
+
+def drawn_by_torch(logits: torch.Tensor, t: float, k: int, p: float, random: torch.Generator) -> int:
+    """The draw in PyTorch's words, with its multinomial."""
+    chances, symbols = (logits.double() / t).softmax(-1).sort(descending=True, stable=True)
+    chances = chances[:k] if k else chances
+    kept = torch.where(chances.cumsum(-1) - chances < p * chances.sum(), chances, 0.0)
+    return int(symbols[torch.multinomial(kept, 1, generator=random)])
+
+
+@pytest.mark.parametrize("symbols", [2, 97, 1000])
+@pytest.mark.parametrize(("t", "k", "p"), [(1.0, 0, 1.0), (0.1, 0, 1.0), (0.8, 3, 1.0), (2.0, 0, 0.9), (1.0, 2, 0.3)])
+def test_a_symbol_is_drawn_as_by_multinomial(symbols: int, t: float, k: int, p: float):
+    ours, theirs = (torch.Generator().manual_seed(3) for _ in range(2))
+    values = 3 * torch.randn(100, symbols, generator=torch.Generator().manual_seed(0))
+    values[::5] = values[::5].round()  # several are equally likely
+    assert [draw_symbol(row, t, k, p, ours) for row in values] == [drawn_by_torch(row, t, k, p, theirs) for row in values]
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "rnn", "peephole_lstm", "min_gru", "tcn", "variational_lstm", "zoneout_lstm"])
+def test_what_is_sampled_is_what_whole_passes_give(model: str, monkeypatch: pytest.MonkeyPatch):
+    (settings,) = compose_jobs(["task=xml", f"model={model}", "model.layers=2", "tracker=none"], sweep=False)
+    task = make_task(settings)
+    task.prepare()
+    network, _ = new_network(settings, task)
+    network.eval()
+    read, drawn, random = task.encode("<a>"), [], torch.Generator().manual_seed(5)
+    ones = torch.ones(1, dtype=torch.bool)
+    with torch.no_grad():
+        for _ in range(40):
+            inputs = torch.tensor([read + drawn])
+            batch = Batch(inputs, inputs, ones.expand_as(inputs), torch.tensor([inputs.shape[1]]), ones)
+            drawn.append(drawn_by_torch(network(batch)[0][0, -1], 0.8, 0, 1.0, random))
+    passes, forward = [], Network.forward
+
+    def noted(self: Network, batch: Batch, state: object = None) -> object:
+        passes.append(batch)
+        return forward(self, batch, state)
+
+    monkeypatch.setattr(Network, "forward", noted)
+    assert "".join(generate(network, task, read, 40, 0.8, seed=5)) == "".join(task.decode([token]) for token in drawn)
+    assert len(passes) == 1 and passes[0].inputs.tolist() == [read]  # the prompt, once; after it a step a symbol
 
 
 def test_none_are_written_where_none_are_wanted():

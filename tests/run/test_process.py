@@ -12,8 +12,12 @@ import sys
 import pytest
 import torch
 
-from rnnbench.kernels import recurrence
+from rnnbench.config.compose import compose_jobs
+from rnnbench.kernels import products, recurrence
+from rnnbench.kernels.products import bf16_over_float32
 from rnnbench.run import process_settings as process
+from rnnbench.run import training_run
+from rnnbench.run.execute import execute
 from rnnbench.run.process_settings import _matmul_is_fp32, configure_process
 
 PROBE = """
@@ -84,6 +88,34 @@ def test_the_check_sees_bf16(monkeypatch):
     rounded = lambda a, b: product(a.bfloat16(), b.bfloat16()).float() if a.dtype == torch.float32 else product(a, b)  # noqa: E731
     monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
     assert not _matmul_is_fp32()
+
+
+def test_bf16_is_timed_against_float32(monkeypatch):
+    def repeat(product, number, repeat):
+        return [{torch.bfloat16: 3.0, torch.float32: 2.0}[product().dtype]] * repeat
+
+    monkeypatch.setattr(products.timeit, "repeat", repeat)
+    assert bf16_over_float32() == 1.5
+
+
+@pytest.mark.parametrize(
+    ("precision", "ratio", "said", "recorded"),
+    [
+        ("bf16", 6.66, "train.precision=bf16 is slow here: a product takes 6.7 times as long as in float32", 6.66),
+        ("bf16", 0.254, "", 0.25),
+        ("32", 6.66, "", None),
+        ("64", 6.66, "", None),
+    ],
+)
+def test_a_run_in_bf16_says_where_that_is_slow(precision, ratio, said, recorded, capfd, monkeypatch):
+    monkeypatch.setattr(training_run, "bf16_over_float32", lambda: ratio)
+    words = ["task=adding", "task.length=5", "task.sequences=10", "model=lstm", "model.hidden_size=4", "tracker=none"]
+    (job,) = compose_jobs([*words, "train.steps=2", f"train.precision={precision}"], sweep=False)
+    record = execute(job)
+    lines = [line for line in capfd.readouterr().out.splitlines() if "slow" in line]
+    assert [line.partition("  ")[2] for line in lines] == ([said] if said else [])
+    assert record["process"].get("bf16_over_float32") == recorded
+    assert not any("bf16" in name for name in record["departures"])  # so it is no part of the id
 
 
 def test_off_everywhere_is_a_clean_no_op(monkeypatch, matmul):

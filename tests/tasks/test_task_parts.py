@@ -9,10 +9,12 @@ import numpy
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnbench.config.compose import compose_jobs
 from rnnbench.run.execute import execute
 from rnnbench.tasks import load
+from rnnbench.tasks.shared.scoring import BLOCK, asked_sums, classification_sums, judged, symbol_sums
 from rnnbench.tasks.task import Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
 from rnnbench.tasks.temporal_order import TemporalOrder
 
@@ -117,3 +119,75 @@ def test_the_headline_is_held_against_the_bound():
     higher = load("reverse")
     assert higher.solved({"exact": 1.0}) and not higher.solved({"exact": higher.solved_above})
     assert load("char_lm", solved_below=2.0).solved({"bpc": 1.9}) and not load("char_lm").solved({"bpc": 0.0})
+
+
+# --- what logits cost
+
+
+def logits_and_batch(rows: int, steps: int, classes: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Batch]:
+    """Random logits, every third target of them almost certain, every fifth step not scored."""
+    random = torch.Generator().manual_seed(0)
+    outputs = 3 * torch.randn(rows, steps, classes, generator=random)
+    targets = torch.randint(classes, (rows, steps), generator=random)
+    number = torch.arange(rows * steps).view(rows, steps)
+    certain = (number % 3 == 0).unsqueeze(-1) * 30.0
+    outputs.scatter_add_(-1, targets.unsqueeze(-1), certain)
+    lengths, fresh = torch.full((rows,), steps), torch.ones(rows, dtype=torch.bool)
+    return outputs.to(dtype), Batch(targets, targets, number % 5 > 0, lengths, fresh)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("rows", "steps", "classes"), [(7, 1, 2), (3, 11, 97), (2, 5, BLOCK // 3), (1, 2, BLOCK + 1), (4, 6, 1)]
+)
+def test_logits_are_judged_as_in_float64(rows: int, steps: int, classes: int, dtype: torch.dtype):
+    outputs, batch = logits_and_batch(rows, steps, classes, dtype)
+    exact = torch.where(
+        batch.scored,
+        torch.logsumexp(outputs.double(), -1) - outputs.double().gather(-1, batch.targets.unsqueeze(-1))[..., 0],
+        0.0,
+    )
+    nats, right = judged(outputs, batch)
+    assert nats.dtype == torch.float64 and torch.equal(right, correct(outputs, batch))
+    torch.testing.assert_close(nats, exact, rtol=3e-6, atol=1e-14)  # logsumexp rounds at 1e-15
+    total, count = cross_entropy(outputs.double(), batch)
+    sums = classification_sums(outputs, batch)
+    assert sums["nats"].item() == pytest.approx(total.item(), rel=1e-7) and sums["answers"] == count
+    assert sums["correct"] == right.sum()
+
+
+def test_a_step_that_is_almost_certain_keeps_its_loss():
+    outputs = torch.tensor([[[0.0, -20.0, -30.0], [0.0, 0.0, -100.0], [5.0, -torch.inf, 5.0]]])
+    ones = torch.ones(1, 3, dtype=torch.bool)
+    batch = Batch(*[torch.zeros(1, 3, dtype=torch.long)] * 2, ones, torch.tensor([3]), torch.tensor([True]))
+    nats, right = judged(outputs, batch)
+    assert nats[0, 0].item() == pytest.approx(math.log1p(math.exp(-20) + math.exp(-30)), rel=1e-6, abs=0)
+    assert nats[0, 1:].tolist() == pytest.approx([math.log(2), math.log(2)], rel=1e-7)
+    assert right.all()  # of several that are likeliest, the first
+    assert not judged(outputs, batch._replace(targets=torch.full((1, 3), 2)))[1].any()
+    assert judged(torch.full((1, 3, 3), torch.nan), batch)[0].isnan().all()
+
+
+class Sizes(TorchDispatchMode):
+    """Notes the numbers in the largest tensor that an operation makes, views left out."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        given = [part.untyped_storage().data_ptr() for part in args if isinstance(part, Tensor)]
+        for part in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(part, Tensor) and part.untyped_storage().data_ptr() not in given:
+                self.largest = max(self.largest, part.numel())
+        return made
+
+
+@pytest.mark.parametrize("sums", [classification_sums, symbol_sums, lambda o, b: asked_sums(o, b, lambda batch: batch.scored)])
+def test_no_copy_of_all_logits_is_made(sums):
+    outputs, batch = logits_and_batch(10, 35, 10_000)
+    with Sizes() as sizes:
+        sums(outputs, batch)
+    assert 0 < sizes.largest <= BLOCK < outputs.numel() / 20
+    with Sizes() as sizes:
+        outputs.double()
+    assert sizes.largest == outputs.numel()

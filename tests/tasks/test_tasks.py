@@ -30,6 +30,7 @@ from rnnbench.data.tables import DataError
 from rnnbench.run.execute import execute
 from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES, load, task_files
+from rnnbench.tasks.shared.streams import Streams
 from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
 from tests.support.text_sets import FORMS as TEXT_FORMS
 from tests.support.text_sets import SMALL as SMALL_TEXTS
@@ -870,6 +871,65 @@ def test_char_lm_evaluates_each_character_once(tmp_path: Path, characters: int):
     assert "".join(rows) == text[-characters + 1 :]
     assert "".join(read) == text[-characters:-1]
     assert max(map(len, rows)) - min(map(len, rows)) <= 1
+
+
+def streams(tokens: int, **options) -> Streams:
+    """A test and a validation part of so many tokens, 0, 1, 2, ..."""
+    parts = {split: numpy.arange(tokens) for split in SPLITS}
+    return Streams(parts, {split: numpy.ones(1) for split in SPLITS}, 100, "text", **options)
+
+
+def rows_read(data: Streams, split: str, batch_size: int = 4) -> list[numpy.ndarray]:
+    """The targets of each row, over all batches."""
+    batches = [data.batch(split, index, batch_size, 0) for index in range(data.batches(split, batch_size))]
+    assert [bool(batch.fresh.all()) for batch in batches] == [True] + [False] * (len(batches) - 1)
+    assert all(torch.equal(batch.scored.sum(1), batch.lengths) for batch in batches)
+    rows = len(batches[0].lengths)
+    return [numpy.concatenate([b.targets[row][b.scored[row]] for b in batches]) for row in range(rows)]
+
+
+LONGEST_COMMITTED = 442_423  # characters of a split that a record in sweeps/ was made on: the test part of ptb
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("tokens", [111, 1_009, LONGEST_COMMITTED, 500_001])
+def test_a_text_up_to_the_limit_is_read_whole_in_10_rows(split: str, tokens: int):
+    rows = rows_read(streams(tokens), split)
+    assert len(rows) == 10 and numpy.array_equal(numpy.concatenate(rows), numpy.arange(1, tokens))
+
+
+@pytest.mark.parametrize("tokens", [500_002, 1_234_567])
+def test_a_long_text_is_tested_whole_in_100_rows(tokens: int):
+    rows = rows_read(streams(tokens), "test")
+    assert len(rows) == 100 and numpy.array_equal(numpy.concatenate(rows), numpy.arange(1, tokens))
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "options", "rows"),
+    [
+        (1_234_567, {}, 100),
+        (500_002, {}, 100),
+        (1_234_567, {"validation_limit": 123_456}, 100),
+        (30_001, {"validation_limit": 7_019}, 10),
+        (30_001, {"validation_limit": 100}, 10),
+    ],
+)
+def test_validation_reads_the_beginnings_of_rows(tokens: int, options: dict, rows: int):
+    data, limit = streams(tokens, **options), options.get("validation_limit", 500_000)
+    found = rows_read(data, "validation")
+    assert len(found) == rows and {len(row) for row in found} == {limit // rows}
+    whole = rows_read(streams(tokens, **options), "test")
+    assert all(numpy.array_equal(part, row[: len(part)]) for part, row in zip(found, whole, strict=True))
+    assert data.read_in_validation() == sum(map(len, found)) <= limit
+    again = rows_read(data, "validation", batch_size=64)
+    assert all(map(numpy.array_equal, found, again))
+
+
+def test_how_much_validation_reads_is_among_the_facts(tmp_path: Path):
+    whole, part = (char_lm(tmp_path / "text", sample(50_000), window=20, **more) for more in ({}, {"validation_limit": 700}))
+    assert whole.about()["validation_characters_read"] == whole.about()["validation_characters"] - 1 == 2499
+    assert part.about()["validation_characters_read"] == 700 and part.about()["validation_characters"] == 2500
 
 
 def test_char_lm_rows_continue(tmp_path: Path):

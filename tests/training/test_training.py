@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy
 import pytest
 import torch
 
@@ -16,7 +19,12 @@ from rnnbench.run.execute import execute
 from rnnbench.run.journal import SilentRecorder
 from rnnbench.run.load import load_run
 from rnnbench.run.plan import make_network, make_task
+from rnnbench.tasks.char_lm import CharLM
+from rnnbench.tasks.shared.streams import Streams
+from rnnbench.tasks.task import SPLITS, Batch
+from rnnbench.training.evaluation import Evaluation
 from rnnbench.training.learner import Learner
+from rnnbench.training.loader import GROUP, shard
 from rnnbench.training.selection import Selection
 from rnnbench.training.trainer import train
 from tests.run.test_run import TINY, only
@@ -204,6 +212,65 @@ def test_speed_counts_valid_steps_and_not_evaluations():
     assert sum(made.clock.totals) > 0 and made.clock.seconds == rows[-1]["seconds"]
     ratios = [row["tokens_per_second"] / row["steps_per_second"] for row in rows]
     assert ratios == pytest.approx([48] * len(ratios))
+
+
+# evaluation
+
+
+def long_text(window: int, limit: int) -> CharLM:
+    """A task whose validation and test parts have 600,001 tokens of four kinds."""
+    task = CharLM(text=text(), window=window)
+    task.prepare()
+    tokens = numpy.random.default_rng(0).integers(0, 4, 600_001)
+    counts = numpy.bincount(tokens, minlength=task.inputs.size)
+    task.dataset = Streams(dict.fromkeys(SPLITS, tokens), dict.fromkeys(SPLITS, counts), window, "text", limit)
+    return task
+
+
+@pytest.mark.parametrize(("limit", "read"), [(500_000, 500_000), (40_000, 40_000), (700_000, 600_000)])
+def test_an_evaluation_reads_each_batch_once_in_wide_groups(limit, read, monkeypatch):
+    task, steps, added = long_text(window=500, limit=limit), [], []
+    (settings,) = compose_jobs(["task=char_lm", "model=rnn", "model.hidden_size=4", "train.samples=0"], sweep=False)
+    options = replace(settings.train, steps=1, eval_every=1, batch_size=4, instruments=False)
+    made = Learner(make_network(settings, task), task, SilentRecorder(), 0, options)
+    real_step, real_add = Learner.validation_step, Evaluation.add
+
+    def step(self: Learner, batches: list[Batch], index: int) -> None:
+        steps.append(len(batches))
+        real_step(self, batches, index)
+
+    def add(self: Evaluation, batch: Batch) -> None:
+        added.append(batch)
+        real_add(self, batch)
+
+    for owner, name, noted in ((Learner, "validation_step", step), (Learner, "test_step", step), (Evaluation, "add", add)):
+        monkeypatch.setattr(owner, name, noted)
+    train(made)
+    windows = math.ceil(read / 100 / 500)
+    groups = [*[GROUP] * (windows // GROUP), *[windows % GROUP] * bool(windows % GROUP)]
+    assert steps == [*groups, GROUP, 2] and len(added) == windows + 12  # the test part has 12 windows of 100 rows
+    assert all(len(batch.lengths) == 100 for batch in added)
+    assert [sum(int(batch.scored.sum()) for batch in part) for part in (added[:windows], added[windows:])] == [read, 600_000]
+    assert task.dataset.read_in_validation() == read
+
+
+def test_wide_batches_score_as_narrow_ones():
+    task = long_text(window=500, limit=10_000)
+    (settings,) = compose_jobs(["task=char_lm", "model=gru", "model.hidden_size=4"], sweep=False)
+    network = make_network(settings, task).eval()
+    batches = [task.batch("validation", index, 1, 0) for index in range(task.batches("validation", 1))]
+    found = []
+    for parts in (1, 10, 100):
+        sums: Counter = Counter()
+        for part in range(parts):
+            evaluation = Evaluation(network, task, settings.train)
+            with torch.no_grad():
+                for batch in batches:
+                    evaluation.add(shard(batch, part, parts))
+            sums.update({name: float(value) for name, value in evaluation._sums.items()})
+        assert sums["answers"] == 10_000
+        found.append(task.finish(sums))
+    assert found[1] == pytest.approx(found[0], rel=1e-6) == found[2]
 
 
 # several devices

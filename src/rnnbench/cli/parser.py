@@ -232,7 +232,7 @@ def _add_sample(add: Add) -> None:
 
 
 def _add_machine(add: Add) -> None:
-    about = "measure: the training loop, instruments, kernels, data, a run of each task, sweeps, mirrors"
+    about = "measure: the training loop, evaluation, instruments, kernels, data, a run of each task, sweeps, mirrors"
     measured = add("benchmark", about)
     measured.add_argument("what", choices=BENCHMARKS, metavar="|".join(BENCHMARKS))
     measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")

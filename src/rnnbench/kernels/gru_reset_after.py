@@ -23,7 +23,7 @@ class ResetAfter(torch.autograd.Function):
         hs, qs, pieces = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H), chunks(T, B, 3, x)
         hs[0] = h
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
-        minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B), hs[0]
+        minus, multiply, h = x.new_full((B, H), -1), multiplying(R.t(), B, T), hs[0]
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
             read_input(x[start:stop], W_t, b, out=a)
@@ -48,7 +48,7 @@ class ResetAfter(torch.autograd.Function):
         of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
         pieces = chunks(T, B, 3, x)
         ds, all_totals = gates.new_empty(pieces[0][1], B, 3 * H), gates.new_empty(pieces[0][1], B, H)
-        add_product, norms = adding(R, B), None if sink is None else gy.new_empty(T)
+        add_product, norms = adding(R, B, T), None if sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):
             d, totals = ds[: stop - start], all_totals[: stop - start]
             (r, z, n), q = gates[start:stop].split(H, 2), qs[start:stop]

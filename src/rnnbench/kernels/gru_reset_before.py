@@ -26,7 +26,7 @@ class ResetBefore(torch.autograd.Function):
         hs[0] = h
         gates = x.new_empty(T if keep else pieces[0][1], B, 3 * H)
         minus, rh, h = x.new_full((B, H), -1), x.new_empty(B, H), hs[0]
-        add_rz, add_n = adding(R_rz.t(), B), adding(R_n.t(), B)
+        add_rz, add_n = adding(R_rz.t(), B, T), adding(R_n.t(), B, T)
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
             read_input(x[start:stop], W_t, b, out=a)
@@ -49,7 +49,7 @@ class ResetBefore(torch.autograd.Function):
         gy, dh, g0 = outside(gy, gh, lengths)
         of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
         (R_rz, R_n), (dR_rz, dR_n) = R.split((2 * H, H)), dR.split((2 * H, H))
-        add_rz, multiply_n = adding(R_rz, B), multiplying(R_n, B)
+        add_rz, multiply_n = adding(R_rz, B, T), multiplying(R_n, B, T)
         pieces = chunks(T, B, 3, x)
         every_d, norms = gates.new_empty(pieces[0][1], B, 3 * H), None if sink is None else gy.new_empty(T)
         for start, stop in reversed(pieces):

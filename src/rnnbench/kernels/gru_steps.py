@@ -37,7 +37,7 @@ class GRUSteps(torch.autograd.Function):
         W_t, b, b_n = input_share(W, b_i, b_h)
         pieces = chunks(T, B, 3, x)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
-        gates, multiply = x.new_empty(T if keep else pieces[0][1], B, 3 * H), multiplying(R.t(), B)
+        gates, multiply = x.new_empty(T if keep else pieces[0][1], B, 3 * H), multiplying(R.t(), B, T)
         hs[0] = h
         for start, stop in pieces:
             a, q = (gates[start:stop], qs[start:stop]) if keep else (gates[: stop - start], qs)
@@ -59,7 +59,7 @@ class GRUSteps(torch.autograd.Function):
         if lengths is None:
             product.copy_(gh)
         of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
-        multiply, pieces = multiplying(R, B), chunks(T, B, 3, x)
+        multiply, pieces = multiplying(R, B, T), chunks(T, B, 3, x)
         norms = None if sink is None else gy.new_empty(T)
         every_d, every_d_n = gy.new_empty(pieces[0][1], B, 3 * H), gy.new_empty(pieces[0][1], B, H)
         totals = gy.new_empty(1 if norms is None else pieces[0][1], B, H)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier, steps
 from .lengths import final, last, outside
-from .products import InputGradients, add_outer, adding, read_input, stepping
+from .products import InputGradients, add_outer, adding, in_order, read_input, stepping
 from .recurrence import Context, Request, finish_forward, only_once, sigmoid_backward, tanh_backward
 
 Pair = tuple[Tensor, Tensor]  # of h and of c
@@ -115,7 +115,7 @@ class FusedLSTM(torch.autograd.Function):
             gates[0] = e
         inner = form.inner(cs[0])
         W_t, b, weights = W.t() * inner, b * inner, Weights(R, p, V, M, Q)
-        make_steps = forward_steps(form, R.t() * inner, weights, like=cs[0])
+        make_steps = forward_steps(form, R.t() * inner, weights, like=cs[0], count=T)
         h, c, e = hs[0], cs[0], gates[0]
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
@@ -140,7 +140,7 @@ class FusedLSTM(torch.autograd.Function):
         dc, de = (gc.clone(), copy(ge)) if lengths is None else (torch.zeros_like(gc), zeros(ge))
         ends = None if lengths is None else last(lengths, T, gy)  # where the final state's gradient comes in
         of_input, of_weights = InputGradients(x, W, ctx.needs_input_grad[0]), WeightGradients(form, weights)
-        make_steps = backward_steps(form, weights, gc, ge, ends, de)
+        make_steps = backward_steps(form, weights, gc, ge, ends, de, count=T)
         pieces = chunks(T, B, G, x)
         every_d = gy.new_empty(pieces[0][1], B, G * H)
         every_dh, every_dc = gy.new_empty(pieces[0][1], B, P), gy.new_empty(pieces[0][1], B, H)  # totals
@@ -167,18 +167,20 @@ class FusedLSTM(torch.autograd.Function):
         return of_input.dx, dh, dc, de, of_input.dW, of_weights.dR, of_input.db, *of_weights.others(), None, None
 
 
-def forward_steps(form: Form, R_t: Tensor, weights: Weights, like: Tensor) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+def forward_steps(
+    form: Form, R_t: Tensor, weights: Weights, like: Tensor, count: int
+) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
     """A function (h, c, e, a, cs, tanh_cs, hs) that makes the steps of a chunk, and returns the last h, c and e.
 
     a (steps, B, G H), the input's share of the pre-activations, becomes the gates; cs, tanh_cs and hs (steps, B, ...) are
-    written. R_t (P, G H) is Rᵀ with the columns of g doubled, `like` is (B, H).
+    written. R_t (P, G H) is Rᵀ with the columns of g doubled, `like` is (B, H); all chunks have `count` steps.
     """
     (B, H), (_, p, V, M, Q) = like.shape, weights
     squashed = (form.gates.index("g") + form.squash_input) * H  # columns of the gates that one sigmoid serves
     one, minus, m = like.new_ones(B, H), like.new_full((B, H), -1), like.new_empty(B, H)
     p_i, p_f, p_o = form.peepholes(p)
-    add_R = adding(R_t, B)
-    add_V, add_Q = None if V is None else adding(V.t(), B), None if Q is None else adding(Q.t(), B)
+    add_R, M_t = adding(R_t, B, count), None if M is None else in_order(M.t(), B, count)
+    add_V, add_Q = (None if matrix is None else adding(matrix.t(), B, count) for matrix in (V, Q))
 
     def make_steps(
         h: Tensor, c: Tensor, e: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor
@@ -210,10 +212,10 @@ def forward_steps(form: Form, R_t: Tensor, weights: Weights, like: Tensor) -> Ca
                 torch.add(minus, tanh_c, alpha=2, out=tanh_c)
             else:
                 tanh_c.copy_(c_t)
-            if M is None:
+            if M_t is None:
                 torch.mul(o, tanh_c, out=h_t)
             else:
-                torch.mm(torch.mul(o, tanh_c, out=m), M.t(), out=h_t)
+                torch.mm(torch.mul(o, tanh_c, out=m), M_t, out=h_t)
             h, c, e = h_t, c_t, a_t
         return h, c, e
 
@@ -221,7 +223,7 @@ def forward_steps(form: Form, R_t: Tensor, weights: Weights, like: Tensor) -> Ca
 
 
 def backward_steps(
-    form: Form, weights: Weights, gc: Tensor, ge: Tensor | None, ends: Tensor | None, de: Tensor | None
+    form: Form, weights: Weights, gc: Tensor, ge: Tensor | None, ends: Tensor | None, de: Tensor | None, count: int
 ) -> Callable[..., None]:
     """A function (start, gate, known, g_before, d, totals, first) that makes the steps of a chunk, last step first.
 
@@ -232,7 +234,8 @@ def backward_steps(
     """
     (B, H), G, has_o, (R, p, V, M, Q) = gc.shape, len(form.gates), "o" in form.gates, weights
     p_i, p_f, p_o = form.peepholes(p)
-    add_R, add_V, through_M = adding(R, B), None if V is None else adding(V, B), gc.new_empty(B, H)
+    add_R, add_V, through_M = adding(R, B, count), None if V is None else adding(V, B, count), gc.new_empty(B, H)
+    Q = None if Q is None else in_order(Q, B, count)
 
     def make_steps(
         start: int, gate: Tensor, known: Pair, g_before: Iterator[Tensor], d: Tensor, totals: Pair, first: Pair

@@ -52,7 +52,7 @@ class LSTMSteps(torch.autograd.Function):
         keep = request.keep or lengths is not None  # where rows end early, their last states are looked up
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, H), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
-        gates, W_t, multiply = x.new_empty(room, B, 4 * H), W.t(), multiplying(R.t(), B)
+        gates, W_t, multiply = x.new_empty(room, B, 4 * H), W.t(), multiplying(R.t(), B, T)
         hs[0], p_ifo = h, diagonals(p, h)
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
@@ -81,7 +81,7 @@ class LSTMSteps(torch.autograd.Function):
             product.copy_(gh)
         of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
         dp = None if p is None else torch.zeros_like(p)
-        multiply, pieces, p_ifo = multiplying(R, B), chunks(T, B, 4, x), diagonals(p, dc)
+        multiply, pieces, p_ifo = multiplying(R, B, T), chunks(T, B, 4, x), diagonals(p, dc)
         every_d, norms = gy.new_empty(pieces[0][1], B, 4 * H), None if sink is None else gy.new_empty(2, T)
         totals = gy.new_empty(2, 1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):

@@ -6,6 +6,7 @@ Products are written in their out= form only: autocast leaves that alone, so a f
 from __future__ import annotations
 
 import functools
+import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,26 +15,38 @@ import torch
 from torch import Tensor
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
+TIMED = 256  # rows and columns of the product whose time is taken
+COPY_FROM = 8  # products with a matrix from which a copy of it pays
 LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
 
 
-def multiplying(M: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
-    """A function (a) that returns a M, valid until its next call; a is (rows, K), M (K, N)."""
+def multiplying(M: Tensor, rows: int, steps: int) -> Callable[[Tensor], Tensor]:
+    """A function (a) that returns a M, valid until its next call; a is (rows, K), M (K, N); it is called `steps` times."""
     if _onednn(M) and M.numel() >= LARGE_MATRIX and _can_pack():  # else oneDNN would rearrange M at every step
         packed = torch.ops.mkldnn._reorder_linear_weight(M.t().contiguous(), rows)
         linear = torch.ops.mkldnn._linear_pointwise
         return lambda a: linear(a, packed, None, "none", [], "")
-    product = M.new_empty(rows, M.shape[1])
+    product, M = M.new_empty(rows, M.shape[1]), in_order(M, rows, steps)
     return lambda a: torch.mm(a, M, out=product)
 
 
-def adding(M: Tensor, rows: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """A function (base, a, out) that writes base + a M to `out`; a is (rows, K), M (K, N)."""
+def adding(M: Tensor, rows: int, steps: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """A function (base, a, out) that writes base + a M to `out`; a is (rows, K), M (K, N); it is called `steps` times."""
     if not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT:
+        M = in_order(M, rows, steps)
         return lambda base, a, out: torch.addmm(base, a, M, out=out)
     # oneDNN is faster at a product into a small buffer and an addition than at a product that adds to memory out of cache.
-    multiply = multiplying(M, rows)
+    multiply = multiplying(M, rows, steps)
     return lambda base, a, out: torch.add(base, multiply(a), out=out)
+
+
+def in_order(M: Tensor, rows: int, steps: int) -> Tensor:
+    """M, as a copy row by row where it is a transposed view: MKL takes up to twice as long for a view.
+
+    Not where the copy would take longer than what it saves, nor where another library multiplies.
+    """
+    by_mkl = M.device.type == "cpu" and (not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT)
+    return M.contiguous() if by_mkl and steps >= COPY_FROM else M
 
 
 @functools.cache
@@ -60,6 +73,18 @@ def stepping(R: Tensor, rows: int) -> Iterator[None]:
         yield
     finally:
         products.fp32_precision = "bf16"
+
+
+def bf16_over_float32() -> float:
+    """How long this processor takes for a product in bf16, in times of the same in float32; above 1 where it has no fast one.
+
+    Timed here, in some milliseconds: of what a processor can do, its name and flags say nothing of the library's speed.
+    """
+    seconds = []
+    for dtype in (torch.bfloat16, torch.float32):
+        a, M = torch.ones(TIMED, TIMED, dtype=dtype), torch.ones(TIMED, TIMED, dtype=dtype)
+        seconds.append(min(timeit.repeat(functools.partial(torch.mm, a, M), number=1, repeat=7)))
+    return seconds[0] / seconds[1]
 
 
 def _onednn(M: Tensor) -> bool:

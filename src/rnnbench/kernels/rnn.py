@@ -102,7 +102,7 @@ class FusedRNN(torch.autograd.Function):
         centre = x.new_full((B, H), -scale / 2)
         hs = x.new_empty(T + 1, B, H)
         hs[0] = h
-        h, add_product = hs[0], adding(R_t, B)
+        h, add_product = hs[0], adding(R_t, B, T)
         for start, stop in chunks(T, B, 1, x):
             a = hs[start + 1 : stop + 1]
             read_input(x[start:stop], W_t, b, out=a)
@@ -129,7 +129,7 @@ class FusedRNN(torch.autograd.Function):
         of_input, dR = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R)
         sink = ctx.request.sink
         norms = None if sink is None else gy.new_empty(T)
-        pieces, add_product = chunks(T, B, 1, x), adding(R, B)
+        pieces, add_product = chunks(T, B, 1, x), adding(R, B, T)
         every_total = gy.new_empty(pieces[0][1], B, H)  # ∂L/∂h_t
         for start, stop in reversed(pieces):
             d, totals = slope(hs[start + 1 : stop + 1], ctx.activation), every_total[: stop - start]

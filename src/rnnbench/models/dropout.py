@@ -33,6 +33,9 @@ class RecurrentDropout(Mechanism):
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
         return self.cell.step(x, state, seen)
 
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.cell.advance(x, state)
+
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         if not self.training:
             return self.cell.unroll(x, state, lengths)

@@ -45,6 +45,13 @@ class Mechanism(nn.Module, ABC):
         `seen`, where given, is what products with recurrent matrices read in place of the last output.
         """
 
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """(y (B, output_size), the state after it): `step` where neither gates nor gradients are wanted, in evaluation mode.
+
+        May be given in a faster form.
+        """
+        return self.step(x, state)[:2]
+
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """The state that a row starts from."""

@@ -89,6 +89,22 @@ class Stack(nn.Module):
         y, state = self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths)
         return y.transpose(0, 1), state
 
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """`forward` of one step: x (B, D) to (y (B, output_size), state)."""
+        if self.training or self.bidirectional or torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
+            y, state = self(x.unsqueeze(1), state)
+            return y[:, 0], state
+        parts, states = [x] * self.directions, []
+        for depth, (layer, begin) in enumerate(zip(self.layers, state, strict=True)):
+            if depth and not self.separate:
+                parts = [self._together(parts, None)] * self.directions
+            ends = []
+            for direction, (cell, start) in enumerate(zip(layer, begin, strict=True)):
+                parts[direction], end = cell.advance(parts[direction], start)
+                ends.append(end)
+            states.append(tuple(ends))
+        return self._together(parts, None), tuple(states)
+
     def unroll(
         self, x: Tensor, state: State, lengths: Tensor | None = None, observe: Callable[..., None] | None = None
     ) -> tuple[Tensor, State]:

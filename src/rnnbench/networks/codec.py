@@ -33,7 +33,7 @@ class Codec(nn.Module):
         weight[found] = vectors[found].to(weight.dtype)
 
     def forward(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        """(B, T) tokens or (B, T, D) vectors to (B, T, size)."""
+        """(B, T) tokens or (B, T, D) vectors to (B, T, size); or of one step, without T."""
         if self.embedding:
             values = self.embedding(values)
         elif self.one_hot:

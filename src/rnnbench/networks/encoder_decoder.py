@@ -123,13 +123,13 @@ class EncoderDecoder(TrainableNetwork):
     def step(self, symbols: Tensor, memory: State) -> tuple[Tensor, State]:
         """(outputs (B, size of the target stream) after `symbols` (B,), memory)."""
         state, last, read, keys, valid = memory
-        x = self.codec(symbols.unsqueeze(1), self.readout.weight.dtype)
+        x = self.codec(symbols, self.readout.weight.dtype)
         x = functional.dropout(x, self.dropout, self.training)
         if self.attention == "additive":
             scores = self.score(torch.tanh(self.query(last).unsqueeze(1) + keys)).squeeze(-1)
-            x = torch.cat([x, _context(scores, read, valid).unsqueeze(1)], -1)
-        y, state = self.writer(x, state)
-        return self._out(y, read, keys, valid)[:, 0], (state, y[:, 0], read, keys, valid)
+            x = torch.cat([x, _context(scores, read, valid)], -1)
+        y, state = self.writer.step(x, state)
+        return self._out(y.unsqueeze(1), read, keys, valid)[:, 0], (state, y, read, keys, valid)
 
     def _out(self, y: Tensor, read: Tensor, keys: Tensor, valid: Tensor) -> Tensor:
         if self.attention == "multiplicative":

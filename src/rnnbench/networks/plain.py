@@ -97,5 +97,5 @@ class Network(TrainableNetwork):
 
     def step(self, symbols: Tensor, memory: State) -> tuple[Tensor, State]:
         """(outputs (B, size of the target stream) after `symbols` (B,) or (B, D), memory); causal cores only."""
-        y, memory = self.core(self.codec(symbols.unsqueeze(1), self.readout.weight.dtype), memory)
-        return self.answer(y[:, 0]), memory
+        y, memory = self.core.step(self.codec(symbols, self.readout.weight.dtype), memory)
+        return self.answer(y), memory

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 
 from ..config.notes import setting_notes
 from ..console import say
 from ..groups import TrainSettings
+from ..kernels.products import bf16_over_float32
 from ..networks.cost import forget_peak
 from ..networks.trainable import TrainableNetwork
 from ..store.log import Log
@@ -55,6 +57,7 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
     """The record of the run, which `folder` holds the lease of. Raises RunFailed, or Stopped after a signal."""
     begun = begin(planned, tracker, folder)
     learner, name = begun.learner, planned.name
+    process = {**process, **checked_bf16(planned)}
     scores: ScoresRecord = {"validation": learner.selection.best.get("scores"), "test": None}
     weights, diverged, ending = None, None, "failed"
     shown = mirrored_run(planned)
@@ -103,6 +106,18 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
         with contextlib.suppress(OSError):  # its rows are written, each when it was made
             begun.log.close()
         tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
+
+
+def checked_bf16(planned: Plan) -> dict[str, float]:
+    """Of a run in bf16 on a CPU, for its record: how long a product takes over one in float32; says so where it is longer."""
+    settings = planned.settings
+    gpu = settings.trainer.accelerator != "cpu" and torch.cuda.is_available()
+    if settings.train.precision != "bf16" or gpu:
+        return {}
+    ratio = bf16_over_float32()
+    if ratio > 1:
+        say(f"{planned.name}  train.precision=bf16 is slow here: a product takes {ratio:.1f} times as long as in float32")
+    return {"bf16_over_float32": round(ratio, 2)}
 
 
 def check_against(network: TrainableNetwork, options: TrainSettings) -> Callable[[Checkpoint], None]:

@@ -150,8 +150,9 @@ class Learner(lightning.LightningModule):
             found = self._evaluation.activity(self.device)
             self.reporter.row |= {f"validation/{name}": value for name, value in found.items()}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluation.add(batch)
+    def validation_step(self, batches: list[Batch], batch_idx: int) -> None:
+        for batch in batches:
+            self._evaluation.add(batch)
 
     def on_validation_epoch_end(self) -> None:
         self.scores = self._evaluation.scores(self.devices)

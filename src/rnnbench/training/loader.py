@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
+GROUP = 10  # evaluation batches that Lightning hands over at once
 
 
 class EvaluationBatches(IterableDataset[Batch]):
@@ -65,6 +67,18 @@ def loader(batches: EvaluationBatches, workers: int) -> DataLoader[Batch]:
         persistent_workers=workers > 0,
         generator=torch.Generator(),
     )
+
+
+class Grouped:
+    """The batches of a loader, GROUP at a time: what Lightning does around a step takes as long as a small batch."""
+
+    def __init__(self, batches: DataLoader[Batch]):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        batches = iter(self.batches)
+        while group := list(islice(batches, GROUP)):
+            yield group
 
 
 def _as_it_is(batch: Batch) -> Batch:

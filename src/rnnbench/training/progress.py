@@ -21,7 +21,7 @@ class Progress(RichProgressBar):
         self.begin(0, 0, 0, 0)
 
     def begin(self, done: int, steps: int, validation: int, test: int) -> None:
-        """Says how far to count: `steps` of training, of which `done` are done, and batches of both evaluations."""
+        """Says how far to count: `steps` of training, of which `done` are done, and groups of batches of both evaluations."""
         self._done, self._steps, self._validation, self._test = done, steps, validation, test
 
     @property

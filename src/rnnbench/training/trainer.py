@@ -8,13 +8,12 @@ from typing import Literal
 import pytorch_lightning as lightning
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
-from torch.utils.data import DataLoader
 
-from rnnbench.tasks.task import SPLITS, Batch, Split
+from rnnbench.tasks.task import SPLITS, Split
 
 from ..groups import TrainerSettings
 from .learner import Learner
-from .loader import EVALUATED_ROWS, EvaluationBatches, TrainingBatches, loader
+from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
 from .progress import Progress
 from .signals import restored_signals
 
@@ -55,11 +54,11 @@ def train(
     learner.trains_on = trainer.strategy.root_device
     share = trainer.global_rank, trainer.world_size
     if progress:
-        validation, held_out = (task.batches(split, EVALUATED_ROWS) for split in SPLITS[1:])
+        validation, held_out = (-(-task.batches(split, EVALUATED_ROWS) // GROUP) for split in SPLITS[1:])
         progress.begin(learner.step, options.steps, validation, held_out)
 
-    def evaluated(split: Split) -> DataLoader[Batch]:
-        return loader(EvaluationBatches(task, split, EVALUATED_ROWS, share), settings.workers)
+    def evaluated(split: Split) -> Grouped:
+        return Grouped(loader(EvaluationBatches(task, split, EVALUATED_ROWS, share), settings.workers))
 
     with restored_signals():
         try:

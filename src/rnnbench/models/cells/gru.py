@@ -66,6 +66,12 @@ class GRU(Mechanism):
         h = (1 - z) * n + z * state
         return h, h, {"r": r, "z": z}
 
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.reset == "before":
+            return super().advance(x, state)
+        h = torch.gru_cell(x, state, self.W, self.R, self.b_i, self.b_h)
+        return h, h
+
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         how = {"reset": self.reset, "backend": self.backend}
         return gru(x, state, self.W, self.R, self.b_i, self.b_h, lengths=lengths, sink=self.sink(), **how)

@@ -89,6 +89,8 @@ class LSTM(Mechanism):
             self.M = nn.Parameter(torch.empty(proj_size, H).uniform_(-bound, bound))
         if FGR:
             self.Q = make_weight(3, H, 3 * H, recurrent_init)
+        changed = peepholes != "none" or proj_size or FGR or NIAF or NOAF
+        self.in_library = self.gate_order == "ifgo" and not changed  # as torch.nn.LSTMCell
 
     @torch.no_grad()
     def set_bias(self, gate: str, value: Tensor) -> None:
@@ -127,6 +129,12 @@ class LSTM(Mechanism):
         h = h if self.M is None else h @ self.M.t()
         state = (h, c) if self.Q is None else (h, c, torch.cat([i, f, o], 1))
         return h, state, {name: gate for name, gate in zip("ifo", (i, f, o), strict=True) if gate is not one}
+
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self.in_library:
+            return super().advance(x, state)
+        h, c = torch.lstm_cell(x, state, self.W, self.R, self.b_i, self.b_h)
+        return h, (h, c)
 
     def _per_gate(self, rows: tuple[Tensor, ...] | Tensor, wanted: str) -> list[Any]:
         """`rows`, which stand for the gates that exist, for each gate that is wanted; 0 for one without."""

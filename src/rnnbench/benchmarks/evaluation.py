@@ -1,0 +1,129 @@
+"""What an evaluation, its scores and a sampled symbol cost on this machine: `rnnbench benchmark evaluation`.
+
+Both sides of a comparison run in turn in one process, on one thread; the ratio is that of the medians of CPU time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy
+import torch
+from torch import nn
+from torch.nn import functional
+
+from rnnbench.tasks.shared.scoring import classification_sums, correct, cross_entropy
+from rnnbench.tasks.shared.streams import Streams
+from rnnbench.tasks.task import SPLITS, Batch, Task
+
+from ..config.compose import compose_jobs
+from ..models.mechanism import State
+from ..networks.decoding import generate
+from ..run.plan import make_network, make_task
+from ..run.process_settings import configure_process
+from ..training.learner import Learner
+from ..training.recorder import Recorder
+from ..training.trainer import train
+from .kernels import Closure, KernelRow, interleaved
+
+WORDS = ["task=char_lm", "model=lstm", "model.hidden_size=128", "train.samples=0", "train.instruments=false", "tracker=none"]
+WORD_MODEL = (10, 35, 10_000)  # rows, steps, words
+
+
+def main(quick: bool = False, words: Sequence[str] = ()) -> None:
+    """Prints a row for each comparison, with the upper bounds that its ratio must and shall keep."""
+    configure_process()
+    rounds = 3 if quick else 7
+    print(f"{'':44s} {'B,T,V':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}  {'must':>5s} {'aim':>5s}")
+    for row in (evaluation(100_000, rounds), evaluation(600_000, rounds), scores(rounds), sampling(rounds)):
+        print(row, flush=True)
+
+
+def evaluation(tokens: int, rounds: int) -> KernelRow:
+    """The test of an LSTM(128) on a text of so many tokens, over the bare forward passes of the same batches."""
+    (settings,) = compose_jobs([*WORDS, "train.steps=1"], sweep=False)
+    task = make_task(settings)
+    task.prepare()
+    task.dataset = _random_text(tokens, task.inputs.size)
+    network = make_network(settings, task)
+    batches = [task.batch("test", index, 1, 0) for index in range(task.batches("test", 1))]
+    shape = (*batches[0].inputs.shape, task.inputs.size)
+    bare, readout = nn.LSTM(task.inputs.size, 128, batch_first=True), nn.Linear(128, task.inputs.size)
+
+    @torch.no_grad()
+    def forward() -> None:
+        state = None
+        for batch in batches:
+            y, state = bare(functional.one_hot(batch.inputs, task.inputs.size).float(), state)
+            readout(y)
+
+    def test() -> None:
+        learner = Learner(network, task, cast(Recorder, None), 0, settings.train)
+        learner.step, learner.selection.best = 1, {"weights": network.state_dict(), "scores": {}}
+        train(learner)
+
+    times = interleaved({"ours": test, "theirs": forward}, rounds)
+    name = f"evaluation of {tokens:,} tokens / bare forward"
+    return KernelRow(name, shape, times["ours"] / times["theirs"], (1.4, 1.1), (times["ours"], times["theirs"]))
+
+
+def _random_text(tokens: int, size: int) -> Streams:
+    drawn = numpy.random.default_rng(0).integers(0, size, tokens)
+    counts = numpy.bincount(drawn, minlength=size)
+    return Streams(dict.fromkeys(SPLITS, drawn), dict.fromkeys(SPLITS, counts), 100, "random")
+
+
+def scores(rounds: int) -> KernelRow:
+    """The scores of a word model's batch, over those by a float64 copy of its logits and a search in all of them."""
+    B, T, V = WORD_MODEL
+    outputs, targets = torch.randn(B, T, V), torch.randint(V, (B, T))
+    ones = torch.ones(B, T, dtype=torch.bool)
+    batch = Batch(targets, targets, ones, torch.full((B,), T), ones[:, 0])
+
+    def plainly() -> None:
+        cross_entropy(outputs.double(), batch)
+        correct(outputs, batch).sum()
+
+    times = interleaved({"ours": lambda: classification_sums(outputs, batch), "theirs": plainly}, rounds)
+    both = times["ours"], times["theirs"]
+    return KernelRow("scores of a word model / in float64", WORD_MODEL, both[0] / both[1], (0.4, 0.25), both)
+
+
+SYMBOLS = 300  # that are sampled at once
+
+
+def sampling(rounds: int) -> KernelRow:
+    """A symbol sampled by an LSTM(128), over the plainest loop of an LSTMCell with the same weights."""
+    (settings,) = compose_jobs(WORDS, sweep=False)
+    task = make_task(settings)
+    task.prepare()
+    network = make_network(settings, task)
+    prompt = task.encode("The ")
+
+    def ours() -> None:
+        for _ in generate(network, task, prompt, SYMBOLS, 0.8, 0):
+            pass
+
+    times = interleaved({"ours": ours, "theirs": bare_sampling(task, prompt)}, rounds)
+    both = times["ours"] / SYMBOLS, times["theirs"] / SYMBOLS
+    return KernelRow("sampling a symbol / an LSTMCell loop", (1, 1, task.inputs.size), both[0] / both[1], (2.0, 1.3), both)
+
+
+def bare_sampling(task: Task, prompt: list[int]) -> Closure:
+    """One-hot vector, LSTMCell, read-out, softmax and a draw, symbol by symbol."""
+    size = task.inputs.size
+    cell, readout = nn.LSTMCell(size, 128), nn.Linear(128, size)
+    random = torch.Generator().manual_seed(0)
+
+    @torch.inference_mode()
+    def loop() -> None:
+        state: State = None
+        token = torch.tensor(prompt[-1:])
+        for _ in range(SYMBOLS):
+            state = cell(functional.one_hot(token, size).float(), state)
+            chances = (readout(state[0]) / 0.8).softmax(-1)
+            token = torch.multinomial(chances, 1, generator=random)[0]
+            token.item()
+
+    return loop
