@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories: control, format (also right-to-left), half a character, ends of lines
 JOINERS = "\u200c\u200d"  # which scripts need inside words, and emoji
-LOGIN = re.compile(r"(?<=://)([^\s:/@]*):\S*@")  # user:password@ of an address
+LOGIN = re.compile(r"(?<=://)([^\s:/@\[]*):(?!\d{1,5}[/?#])\S*@")  # user:password@ of an address; host:port/ is none
 SECRET = re.compile(r"([?&;][\w-]*(?:pass|pwd|secret|token|key)[\w-]*=)[^\s&;'\"]+", re.IGNORECASE)
 MASK = "***"
 

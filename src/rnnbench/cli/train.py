@@ -33,6 +33,7 @@ from ..launch.sweep import (
 )
 from ..launch.worker import start_server
 from ..options import BadOption, unknown
+from ..run.cluster import say_ignored
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from .listing import train_help
@@ -112,7 +113,7 @@ def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
 
     if os.environ.get("WANDB_SWEEP_ID"):
         raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
-    check_launcher(overrides)
+    check_launcher(overrides, jobs)
     common = sweep_words(overrides, jobs)
     lines = [job + common for job in split_sweep(overrides, sweep=True)]
     Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
@@ -136,6 +137,7 @@ def train_again(words: list[str]) -> int:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
     given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
+    say_ignored(os.environ)
     check_processes(settings)
     check_locks([settings])
     check_workers([settings])

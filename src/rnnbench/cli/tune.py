@@ -10,7 +10,7 @@ from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
 from ..launch.pool import most_workers
-from ..launch.sweep import check_effects, check_workers
+from ..launch.sweep import check_effects, check_machines, check_workers
 from ..launch.worker import call_in_process
 from ..options import BadOption
 from ..search.space import load_space, search_dimensions
@@ -45,6 +45,7 @@ def tune_command(options: argparse.Namespace) -> int:
     if options.storage:
         check_storage(options.storage)
     check_effects(jobs, set(), sweep=True)
+    check_machines(jobs)
     check_workers(jobs)
     call_in_process("look_up", jobs, "planning: data and sizes")
     most, why = most_workers()
