@@ -10,6 +10,7 @@ from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
 from ..launch.pool import most_workers
+from ..launch.prepare import say_notes
 from ..launch.sweep import check_effects, check_machines, check_workers
 from ..launch.worker import call_in_process
 from ..options import BadOption
@@ -47,7 +48,7 @@ def tune_command(options: argparse.Namespace) -> int:
     check_effects(jobs, set(), sweep=True)
     check_machines(jobs)
     check_workers(jobs)
-    call_in_process("look_up", jobs, "planning: data and sizes")
+    say_notes(call_in_process("look_up", jobs, "planning: data and sizes"))
     most, why = most_workers()
     if options.workers > most:
         say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
@@ -70,8 +71,7 @@ def tune_command(options: argparse.Namespace) -> int:
         try:
             study.run(options.trials, min(options.workers, most))
         except KeyboardInterrupt:
-            say("rnnbench: interrupted; the same command goes on with the rest", sys.stderr)
-            raise
+            raise KeyboardInterrupt("the same command goes on with the rest") from None
         found = study.save()
         for line in study_lines(name, found):
             say(line)

@@ -16,10 +16,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TextIO
 
 from ..console import say
+from ..run.memory import free_memory
 from ..store.lease import Watch
 from ..store.record import DamagedRecord
 from .costs import expect_costs, format_clock, gpu_need
@@ -32,6 +32,7 @@ FILES, SPARE_FILES = 4, 40  # open files of this process for each that it starts
 MEMORY = 200_000_000  # bytes that a process needs at least
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
 UNKNOWN = 255  # the exit code of a process whose server died: it may run on
+SHOWN = 3  # runs that a line names
 LOOK = 0.5  # seconds between two looks at runs that others hold
 TELL = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -47,6 +48,7 @@ class Pool:
         self.jobs, self.workers, self.retries, self.keep_going = jobs, workers, retries, keep_going
         self.queue: collections.deque[Job] = collections.deque()
         self.waiting: dict[str, tuple[Job, Watch]] = {}  # by the id of the run
+        self.told: set[str] = set()  # of them, those that were said to be waited for
         self.running: dict[str, tuple[Job, WorkerProcess]] = {}
         self.deaths: dict[str, tuple[int, int]] = {}  # how often, and at which step
         self.recorded: dict[str, float | None] = {}
@@ -203,12 +205,19 @@ class Pool:
         if time.monotonic() - self._looked_at < LOOK:
             return
         self._looked_at = time.monotonic()
+        held = []
         for job, watch in list(self.waiting.values()):
             if self.answered(job):
                 del self.waiting[job.id]
-            elif not watch.holder():
+            elif not (holder := watch.holder()):
                 del self.waiting[job.id]
                 self.queue.append(job)
+            elif job.id not in self.told:
+                held.append(f"{job.name} by {holder}")
+                self.told.add(job.id)
+        if held:
+            more = f", and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+            self.say(f"waits for {len(held)} runs that others hold: {', '.join(held[:SHOWN])}{more}")
 
     # stopping
 
@@ -304,21 +313,6 @@ def most_workers() -> tuple[int, str]:
     if by_files <= by_memory:
         return max(1, by_files), f"no more files may be open (ulimit -n {limit})"
     return max(1, by_memory), f"{by_memory * MEMORY / 1e9:.1f} GB of memory are free"
-
-
-def free_memory() -> int:
-    """Bytes that new processes can have, here and in this container; a large number where the system does not tell."""
-    found = [sys.maxsize]
-    with contextlib.suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
-    with contextlib.suppress(OSError, StopIteration, ValueError):
-        group = Path("/sys/fs/cgroup")
-        used = int((group / "memory.current").read_text(encoding="ascii"))
-        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
-        cached = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-        found.append(int((group / "memory.max").read_text(encoding="ascii")) - used + cached)
-    return max(0, min(found))
 
 
 def run_ended(code: int | None) -> str:

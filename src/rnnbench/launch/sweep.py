@@ -26,7 +26,8 @@ from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
-from .prepare import prepare_sweep, print_estimate
+from .prepare import prepare_sweep, print_estimate, say_notes
+from .worker import call_in_process
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
 LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
@@ -62,9 +63,11 @@ def check_data(jobs: Sequence[Settings]) -> list[Survey]:
     from ..run.plan import survey_runs
 
     try:
-        return survey_runs(jobs)
+        found = survey_runs(jobs)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+    say_notes(found)
+    return found
 
 
 def check_processes(job: Settings) -> None:
@@ -115,13 +118,27 @@ def check_one_folder(jobs: Sequence[Settings]) -> None:
 
 
 def check_locks(jobs: Sequence[Settings]) -> None:
-    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
+    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run.
+
+    Where all jobs are recorded there, it need not: their records answer.
+    """
     for place in {Path(job.runs).absolute() for job in jobs}:
-        there = writable_folder(str(place))
         try:
-            try_locks(there)
-        except OSError as error:
-            raise BadOption(str(error)) from None
+            try_locks(writable_folder(str(place)))
+        except (BadOption, OSError) as error:
+            if not all_recorded(jobs):
+                raise BadOption(str(error)) from None
+
+
+def all_recorded(jobs: Sequence[Settings]) -> bool:
+    """Whether every one of `jobs` has a record; their data are prepared for that, by another process."""
+    if not all(Path(job.runs).is_dir() for job in jobs):
+        return False
+    try:
+        found = call_in_process("look_up", list(jobs))
+    except BadOption:
+        return False
+    return all(os.path.exists(os.path.join(survey.folder, "record.json")) for survey in found)
 
 
 def check_workers(jobs: Sequence[Settings]) -> None:

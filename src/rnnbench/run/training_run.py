@@ -143,8 +143,6 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    for line in task.notes:
-        say(line)
     return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)
 
 
