@@ -141,6 +141,7 @@ CASES = {
     "a sweep of a key twice": (["sweep", "twice.yaml"], "twice.yaml: "),
     "a sweep of broken YAML": (["sweep", "broken.yaml"], "broken.yaml: "),
     "a sweep not UTF-8": (["sweep", "latin.txt"], "latin.txt: line 1: not UTF-8 (byte 0xe9)"),
+    "a sweep of a typo": (["sweep", "typo.yaml"], "typo.yaml: no key 'runz'; did you mean 'runs'? there are: runs, shared"),
     "a sweep within itself": (["sweep", "itself.yaml"], "itself.yaml: "),
     "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key 'runs'"),
     "a flag with a typo": (["reproduce", "demo", "--rowz", "a"], "arguments: --rowz a; did you mean '--rows'?"),
@@ -196,6 +197,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def files(clean) -> None:
     Path("a_file").write_text("")
+    Path("typo.yaml").write_text("runz: ['task=adding model=lstm']")
     Path("empty.txt").write_text("")
     Path("latin.txt").write_bytes("déjà vu ".encode("latin-1") * 10000)
     Path("short.txt").write_text("too short")
