@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def status_command(options: argparse.Namespace) -> int:
     lines = list(overview_lines(options.runs)) if not options.what else []
     for folder, is_sweep in chosen_folders(options):
         lines += status_lines(folder, is_sweep)
-        if not is_sweep and any(folder.glob("sweeps/*/manifest.json")):
+        if not is_sweep and glob.glob("sweeps/*/manifest.json", root_dir=folder):
             lines += overview_lines(folder)
     for line in lines:
         say(line)

@@ -9,6 +9,7 @@ The cost of every question grows with the sweep that is asked about, not with th
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -133,7 +134,7 @@ def named_folder(sweep_or_path: str, runs: Path) -> tuple[Path, bool]:
 def is_ours(folder: Path) -> bool:
     """Whether runs, sweeps or studies lie in `folder` where they do in one of ours."""
     marks = ("sweeps/*/manifest.json", "search.json", "*/search.json", "journal.log", "*/journal.log", "trials", "*/trials")
-    return any(any(folder.glob(mark)) for mark in marks) or any(nearby_runs(folder))
+    return any(glob.glob(mark, root_dir=folder) for mark in marks) or any(nearby_runs(folder))
 
 
 def member_runs(folder: Path, is_sweep: bool, unreadable: list[str] | None = None) -> Iterator[tuple[str, RunFolder, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import time
 from collections import Counter
@@ -127,9 +128,10 @@ def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterato
 def _litter(folder: Path) -> Iterator[Path]:
     """What killed processes left half-written in a folder of runs, of its sweeps, of a study and of its trials."""
     for pattern in ("sweeps/*", "*", "trials/*", "*/trials/*"):
-        for place in folder.glob(pattern):
+        for place in (folder / name for name in glob.glob(pattern, root_dir=folder)):
             if not is_behind_link(place, folder):
-                yield from stale_files(place)
+                with contextlib.suppress(PermissionError):  # said above
+                    yield from stale_files(place)
     yield from stale_files(folder)
 
 
