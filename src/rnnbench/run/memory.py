@@ -11,7 +11,7 @@ from pathlib import Path
 from ..config.settings import Settings
 from ..options import BadOption
 
-SHARE = 0.25  # of the free memory that one row may take while it is made
+SHARE, LEAST = 0.1, 256_000_000  # of the free memory, and bytes at least, that one row may take while it is made
 SIGNS = ("allocate", "out of memory", "too big", "dimension exceeded")  # of what numpy and PyTorch say
 
 
@@ -32,17 +32,18 @@ def free_memory() -> int:
 
 @contextlib.contextmanager
 def bounded_memory(settings: Settings) -> Iterator[None]:
-    """While the context lasts, this process gets no more than SHARE of the free memory: an error, where the kernel would kill.
+    """Bounds what this process may add to its memory while one row is made: an error, where the kernel would kill.
 
-    That error becomes a BadOption, which names the largest number among the task's options.
+    Training takes many times that. The error becomes a BadOption, which names the largest number among the task's options.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     free = free_memory()
+    bound = max(LEAST, int(SHARE * free))
     limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
     with contextlib.suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         used = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
-        resource.setrlimit(resource.RLIMIT_DATA, (min(used + int(SHARE * free), *limits, sys.maxsize), hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (min(used + bound, *limits, sys.maxsize), hard))
     try:
         yield
     except (MemoryError, RuntimeError, ValueError, OverflowError) as error:
@@ -53,7 +54,8 @@ def bounded_memory(settings: Settings) -> Iterator[None]:
         largest = max(counts, key=lambda name: counts[name], default="")
         option = f"task.{largest}={counts[largest]}" if largest else f"task={settings.task.name}"
         raise BadOption(
-            f"{option}: a row takes more than {SHARE:.0%} of the free memory, {free / 1e9:.1f} GB ({said:.120}); choose less"
+            f"{option}: a row takes more than {bound / 1e9:.1f} GB while it is made, and {free / 1e9:.1f} GB of memory "
+            f"are free, of which training takes many times that ({said:.120}); choose less"
         ) from None
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
