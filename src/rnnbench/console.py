@@ -20,9 +20,10 @@ Item = TypeVar("Item")
 CONTROL = {"Cc", "Cs", "Zl", "Zp"}  # categories: control, half a character, ends of lines
 UNSEEN = {*CONTROL, "Cf"}  # and format, also from right to left
 JOINERS = "\u200c\u200d"  # which scripts need inside words, and emoji
-LOGIN = re.compile(r"(?<=://)([^\s:/@]*):\S*@")  # user:password@ of an address
+LOGIN = re.compile(r"(?<=://)([^\s:/@\[]*):(?!\d{1,5}[/?#])\S*@")  # user:password@ of an address; host:port/ is none
 SECRET = re.compile(r"([?&;][\w-]*(?:pass|pwd|secret|token|key)[\w-]*=)[^\s&;'\"]+", re.IGNORECASE)
 MASK = "***"
+UNWRITTEN: list[str] = []  # why output could not be written; the program then ends with 1
 
 
 def visible(text: str, kept: str = "") -> str:
@@ -52,12 +53,17 @@ def say(line: str, file: TextIO | None = None) -> None:
 
 
 def show(text: str, file: TextIO | None = None) -> None:
-    """Prints `text` as it is: of ours, or made `visible` already. A reader that has gone away is no error."""
+    """Prints `text` as it is: of ours, or made `visible` already. A reader that has gone away is no error.
+
+    Where it cannot be written (a full disk), nothing more is written there, what is done goes on, and UNWRITTEN tells why.
+    """
     file = file or sys.stdout
     try:
         print(text, end="", file=file, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+        if not isinstance(error, BrokenPipeError):
+            UNWRITTEN.append(error.strerror or str(error))
 
 
 def counted(items: Iterable[Item], what: str) -> Iterator[Item]:

@@ -9,6 +9,7 @@ of its line:
 from __future__ import annotations
 
 import difflib
+import errno
 import math
 import types
 import typing
@@ -93,6 +94,16 @@ AboveZero = Annotated[float, Range(0, open_low=True)]
 
 class BadOption(ValueError):
     """What a user asked for cannot be; the message is one line: what was got, what is allowed."""
+
+
+class Failed(RuntimeError):
+    """What was asked for rightly could not be done; the message is one line."""
+
+
+def output_error(option: str, error: OSError) -> BadOption | Failed:
+    """The error for a file, named by `option`, that could not be written: the user's where another place would do."""
+    why = f"{option}: {error.strerror or error}"
+    return Failed(why) if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else BadOption(why)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ CASES = {
     "a sweep of a key twice": (["sweep", "twice.yaml"], "twice.yaml: "),
     "a sweep of broken YAML": (["sweep", "broken.yaml"], "broken.yaml: "),
     "a sweep not UTF-8": (["sweep", "latin.txt"], "latin.txt: line 1: not UTF-8 (byte 0xe9)"),
+    "a sweep of a typo": (["sweep", "typo.yaml"], "typo.yaml: no key 'runz'; did you mean 'runs'? there are: runs, shared"),
     "a sweep within itself": (["sweep", "itself.yaml"], "itself.yaml: "),
     "a space of a key twice": (["tune", "adding", "lstm", "--trials", "1", "--space", "twice.yaml"], "duplicate key 'runs'"),
     "a flag with a typo": (["reproduce", "demo", "--rowz", "a"], "arguments: --rowz a; did you mean '--rows'?"),
@@ -176,8 +177,9 @@ CASES = {
     "a choice taken away": ([*GOOD, "~trainer"], "nothing can be taken away"),
     "a value taken away": ([*GOOD, "~train.clip=1.0"], "nothing can be taken away"),
     "a very large number": ([*GOOD, f"train.log_every=1{'0' * 40}"], f"at least 1, at most {2**63 - 1}"),
-    "5,000 nines": ([*GOOD, f"seed={'9' * 5000}"], "cannot be read"),
-    "5,000 nines for a rate": ([*GOOD, f"train.learning_rate={'9' * 5000}"], "cannot be read"),
+    "5,000 nines": ([*GOOD, f"seed={'9' * 5000}"], "seed: a number of 5,000 digits; a whole number has at most 19"),
+    "5,000 nines for a rate": ([*GOOD, f"train.learning_rate={'9' * 5000}"], "a number of 5,000 digits"),
+    "5,000 nines among others": (["train", "-m", *GOOD[1:], f"seed=0,-{'9' * 5000}"], "a number of 5,000 digits"),
     "500 nines for a rate": ([*GOOD, f"train.learning_rate={'9' * 500}"], "more than 0"),
     "200 brackets": ([*GOOD, f"seed={'[' * 200}{']' * 200}"], "20 deep"),
     "20,000 braces": ([*GOOD, f"seed={'{a:' * 20000}1{'}' * 20000}"], "20 deep"),
@@ -195,6 +197,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def files(clean) -> None:
     Path("a_file").write_text("")
+    Path("typo.yaml").write_text("runz: ['task=adding model=lstm']")
     Path("empty.txt").write_text("")
     Path("latin.txt").write_bytes("déjà vu ".encode("latin-1") * 10000)
     Path("short.txt").write_text("too short")

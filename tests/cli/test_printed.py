@@ -220,6 +220,13 @@ SECRETS = {
     "postgresql://host/x?sslpassword=SECRET&a=1": "postgresql://host/x?sslpassword=***&a=1",
     "https://host/x?api_key=SECRET": "https://host/x?api_key=***",
     "http://me@127.0.0.1:80/x and a:b@c": "http://me@127.0.0.1:80/x and a:b@c",
+    "http://localhost:8080/a@b": "http://localhost:8080/a@b",
+    "http://host:80?mail=a@b": "http://host:80?mail=a@b",
+    "http://[::1]:80/a@b": "http://[::1]:80/a@b",
+    "https://host/a:b@c": "https://host/a:b@c",
+    "http://host:80/x, then redis://me:SECRET@host:1/y": "http://host:80/x, then redis://me:***@host:1/y",
+    "postgresql://me:12SE34@host:80/x@y": "postgresql://me:***@y",
+    "postgresql://me:SE/CRET@host/x": "postgresql://me:***@host/x",
     "sqlite:///study.db": "sqlite:///study.db",
 }
 

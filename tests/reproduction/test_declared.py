@@ -193,6 +193,16 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
     [
         (edited(wods="x"), REPORTED, "rows.adding.wods: no such key; did you mean 'words'?"),
         (edited(words="task=adding seed=3"), REPORTED, "adding/lstm: seed=3: words of a cell are task="),
+        (GRID, {**REPORTED, "valuse": {}}, "valuse: no such key; did you mean 'values'?"),
+        (edited(scales={"laptop": {"seeds": {"frist": 3}}}, ladder=None), REPORTED, "no such key; did you mean 'first'?"),
+        (edited(contrasts={"x": {**LARGER, "expcet": 1}}), REPORTED, "no such key; did you mean 'expect'?"),
+        (edited(columns={"x": {"tilte": "x"}}), REPORTED, "tilte: no such key; did you mean 'title'?"),
+        (GRID, {"sorces": {}}, "sorces: no such key; did you mean 'sources'?"),
+        (
+            GRID,
+            {**REPORTED, "values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "valeu": 1}]}},
+            "valeu: no such key; did you mean 'value'?",
+        ),
         (edited(margin=float("inf")), REPORTED, "rows.adding.margin"),
         (edited(scales={}), REPORTED, "a scale is missing"),
         (edited(scales={"huge": {}}), REPORTED, "rows.adding.scales.huge"),

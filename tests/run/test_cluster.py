@@ -12,7 +12,7 @@ import pytest
 from rnnbench.cli.main import main
 from rnnbench.groups import TrainerSettings
 from rnnbench.options import BadOption
-from rnnbench.run.cluster import _first_host, launched_environment, process_environment
+from rnnbench.run.cluster import _first_host, alone, launched_environment, process_environment, replaced_environment
 from rnnbench.store.run_folder import RunFolder
 
 QUICK = ["task=adding", "task.length=6", "model=gru", "model.hidden_size=4", "train.steps=4", "train.batch_size=4"]
@@ -81,11 +81,15 @@ def test_every_verb_that_trains_works_in_a_fresh_process(name: str, verb: list[s
     assert len(list(Path("runs").rglob("record.json"))) == (verb != ["estimate"])
 
 
-def test_a_trainer_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("verb", [["train"], ["train", "-m", "seed=0,1"], ["estimate", "seed=0,1"]], ids=" ".join)
+def test_a_trainer_of_the_environment_is_named_once(
+    verb: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PL_TRAINER_MAX_STEPS", "1")
     with process_environment(TrainerSettings()) as rank:
         assert rank is None and "PL_TRAINER_MAX_STEPS" not in os.environ
-    assert "PL_TRAINER_MAX_STEPS in the environment has no effect" in capsys.readouterr().out
+    assert main([*verb, *QUICK]) == 0
+    assert capfd.readouterr().out.count("PL_TRAINER_MAX_STEPS in the environment has no effect") == 1
 
 
 @pytest.mark.parametrize("devices, nodes, environment, rank", [
@@ -151,10 +155,53 @@ def test_processes_that_do_not_fit_are_refused(
         ("n[7]", "n7"),
         ("a,n[1-2]", "a"),
         ("127.0.0.1", "127.0.0.1"),
+        ("node[1-2]-ib", "node1-ib"),
+        ("n[01,03]r[2-4].lan,other", "n01r2.lan"),
+        ("rack-a-[2,4]", "rack-a-2"),
     ],
 )
 def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
-    assert _first_host(hosts) == first
+    assert _first_host({"SLURM_NODELIST": hosts}) == first
+    assert _first_host({"SLURM_NODELIST": "", "SLURM_JOB_NODELIST": hosts}) == first
+
+
+@pytest.mark.parametrize("hosts", ["", " ", ",a", "n[", "[]", "()"])
+def test_a_list_without_a_first_host_is_refused(hosts: str) -> None:
+    srun = {**SRUN, "SLURM_PROCID": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": hosts}
+    with pytest.raises(BadOption, match="names no machine; srun sets it, or set MASTER_ADDR"):
+        launched_environment(TrainerSettings(devices=2), srun)
+    assert launched_environment(TrainerSettings(devices=2), {**srun, "MASTER_ADDR": "a"})
+
+
+def test_only_what_differs_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other threads may read the environment while a run is set up: in a bare shell nothing is written."""
+    for name in os.environ.keys() - alone(os.environ).keys():
+        monkeypatch.delenv(name)
+    touched: list[str] = []
+    monkeypatch.setattr(type(os.environ), "__setitem__", lambda _, name, value: touched.append(name))
+    monkeypatch.setattr(type(os.environ), "__delitem__", lambda _, name: touched.append(name))
+    with process_environment(TrainerSettings()):
+        assert not touched
+    with replaced_environment({**os.environ, "ADDED": "1"}):
+        assert touched == ["ADDED"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "-m", *QUICK, "trainer.nodes=1,2"],
+        ["train", "-m", *QUICK, "trainer.nodes=2", "hydra/launcher=basic"],
+        ["sweep", "runs.yaml", "trainer.nodes=2"],
+        ["tune", "adding", "gru", "--trials", "1", "trainer.nodes=2"],
+    ],
+    ids=["train", "train by Hydra's launcher", "sweep", "tune"],
+)
+def test_a_sweep_on_several_machines_is_refused_before_it_starts(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    Path("runs.yaml").write_text(f"runs: ['{' '.join(QUICK[:-1])}']", encoding="utf-8")
+    assert main(words) == 2
+    out, error = capfd.readouterr()
+    assert "trainer.nodes=2" in error and error.count("\n") == 1 and len(error) <= 401 and out == ""
+    assert not Path("runs").exists() and not Path("searches").exists()
 
 
 def test_a_job_of_a_sweep_starts_its_own_devices() -> None:

@@ -44,8 +44,9 @@ def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
     """What this entry lacks, in words."""
     if missing := block.wanted(entry) - entry.seeds:
         yield f"{entry.label}: {format_seeds(missing)} missing"
-    if entry.unfinished:
-        yield f"{entry.label}: {format_seeds(run.config['seed'] for run in entry.unfinished)} unfinished"
+    for failure in sorted({run.failure or "" for run in entry.unfinished}):
+        seeds = format_seeds(run.config["seed"] for run in entry.unfinished if (run.failure or "") == failure)
+        yield f"{entry.label}: {seeds} " + (f"failed: {failure}" if failure else "unfinished")
     for run in entry.diverged:
         step = run.record["diverged_step"] if run.record else None
         yield f"{entry.label}: seed {run.config['seed']} diverged{'' if step is None else f' at step {step}'}"

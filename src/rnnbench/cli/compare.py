@@ -11,7 +11,7 @@ from ..analysis.comparison import compare_runs
 from ..analysis.render import export
 from ..analysis.report import write_report
 from ..console import say, show
-from ..options import BadOption, nearest
+from ..options import BadOption, nearest, output_error
 from ..store.find import FoundRun, find_runs
 
 
@@ -50,6 +50,6 @@ def report_command(options: argparse.Namespace) -> int:
     try:
         write_report(*chosen_runs(options), options.output)
     except OSError as error:
-        raise BadOption(f"--output {options.output}: {error.strerror or error}") from None
+        raise output_error(f"--output {options.output}", error) from None
     say(str(options.output))
     return 0

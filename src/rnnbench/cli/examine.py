@@ -12,7 +12,7 @@ from pathlib import Path
 from ..analysis.heatmaps import COLOURS, MeasuredGradients, gradient_picture, logged_gradients, save_picture
 from ..console import say
 from ..networks.probes import gradient_by_lag, recall, state_gradients
-from ..options import BadOption
+from ..options import BadOption, output_error
 from ..run.load import Trained, initial_network, load_run
 from ..run.process_settings import configure_process
 from ..store.find import FoundRun
@@ -53,7 +53,7 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
     try:
         save_picture(gradient_picture(shown, f"the loss of step {step} alone" if step else "the loss as trained on"), output)
     except OSError as error:
-        raise BadOption(f"--output {output}: {error}") from None
+        raise output_error(f"--output {output}", error) from None
 
 
 def probe_lines(path: Path, lags: Sequence[int] | None = None, step: int | None = None) -> Iterator[str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from ..console import say
-from ..options import BadOption
+from ..console import UNWRITTEN, say
+from ..options import BadOption, Failed
 from .parser import HOMES, INTERRUPTED, error_line, make_parser, refuse, verbs_of
 
 
@@ -28,20 +31,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
         elif hasattr(stream, "reconfigure") and not stream.closed and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # of an encoding without our letters
+    code = _exit_code(words)
+    if UNWRITTEN:
+        say(error_line(f"could not write the output: {UNWRITTEN[0]}"), sys.stderr)
+        UNWRITTEN.clear()
+        return code or 1
+    return code
+
+
+def _exit_code(words: list[str]) -> int:
+    """Runs the verb; says in one line what went wrong."""
     try:
-        return _run(words)
+        with noted_interrupts() as asked:
+            try:
+                return _run(words)
+            except Exception as error:  # OmegaConf makes others of an interrupt
+                if asked:
+                    raise KeyboardInterrupt from error
+                raise
     except BadOption as error:
         return refuse(str(error))
+    except Failed as error:
+        say(error_line(str(error)), sys.stderr)
+        return 1
     except BrokenPipeError:  # `rnnbench list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        say(error_line("; ".join(["interrupted", *map(str, stopped.args)])), sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
         say(error_line(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)"), sys.stderr)
         return 1
+
+
+@contextlib.contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """A list that Ctrl-C adds to before it raises KeyboardInterrupt, where Python's own handler is set."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.default_int_handler(number, frame)
+
+    mine = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if mine:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ensure_home() -> None:

@@ -229,7 +229,9 @@ def sweep_command(options: argparse.Namespace) -> int:
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
         raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")
     listed = load_yaml(Path(options.what))
-    if set(listed) - {"shared", "runs"} or not isinstance(listed.get("runs"), list) or not listed["runs"]:
+    if others := sorted(set(listed) - {"shared", "runs"}):
+        raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared'))}")
+    if not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
     try:
         shared = shlex.split(str(listed.get("shared", "")))

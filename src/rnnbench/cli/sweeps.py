@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..console import say
-from ..launch.manifest import member_runs, named_folder, read_manifest
+from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest
 from ..launch.status import overview_lines, prune_lines, status_lines
 from ..options import BadOption
 from ..store.record import DamagedRecord
@@ -43,17 +44,25 @@ def status_command(options: argparse.Namespace) -> int:
     lines = list(overview_lines(options.runs)) if not options.what else []
     for folder, is_sweep in chosen_folders(options):
         lines += status_lines(folder, is_sweep)
+        if not is_sweep and glob.glob("sweeps/*/manifest.json", root_dir=folder):
+            lines += overview_lines(folder)
     for line in lines:
         say(line)
     return 0
 
 
 def prune_command(options: argparse.Namespace) -> int:
-    if not options.what:
-        options.what = [str(options.runs)]
     if not options.days >= 0:  # nan neither
         raise BadOption(f"--days {options.days:g}: at least 0")
-    for folder, is_sweep in chosen_folders(options):
+    chosen = chosen_folders(options)
+    for folder, is_sweep in chosen:
+        if not is_sweep and not is_ours(folder):
+            near = f"; did you mean {folder / 'runs'}?" if (folder / "runs").is_dir() else ";"
+            raise BadOption(f"{folder}: no runs there{near} allowed: a sweep, a run, a folder of runs or searches")
+    if not options.what:
+        options.what = [str(options.runs)]
+        chosen = chosen_folders(options)
+    for folder, is_sweep in chosen:
         for line in prune_lines(folder, is_sweep, options.days, options.dry_run):
             say(line)
     return 0

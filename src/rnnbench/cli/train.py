@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,10 +34,14 @@ from ..launch.sweep import (
     sweep_words,
 )
 from ..launch.worker import start_server
-from ..options import BadOption, unknown
+from ..options import BadOption, plain_text, unknown
+from ..run.cluster import say_ignored
+from ..store.find import nearby_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from .listing import train_help
+
+SHOWN = 3  # run folders that a message names
 
 
 def train_command(words: list[str]) -> int:
@@ -112,7 +118,7 @@ def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
 
     if os.environ.get("WANDB_SWEEP_ID"):
         raise BadOption("-m: an agent of a W&B sweep asks for one run at a time; leave -m out of its command")
-    check_launcher(overrides)
+    check_launcher(overrides, jobs)
     common = sweep_words(overrides, jobs)
     lines = [job + common for job in split_sweep(overrides, sweep=True)]
     Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
@@ -132,18 +138,40 @@ def train_again(words: list[str]) -> int:
             )
     try:
         kept = RunFolder(Path(path)).config()
-    except (DamagedRecord, OSError) as error:
+    except DamagedRecord as error:
         raise BadOption(f"--again {path}: no run folder ({error})") from None
+    except OSError as error:
+        near = [str(run) for run in islice(nearby_runs(Path(path)), SHOWN + 1)]
+        there = f"; run folders nearby: {', '.join(near[:SHOWN])}{', ...' if len(near) > SHOWN else ''}" if near else ""
+        raise BadOption(f"--again {path}: no run folder ({error.strerror}: its config.yaml){there}") from None
     given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
+    say_ignored(os.environ)
     check_processes(settings)
     check_locks([settings])
     check_workers([settings])
     check_tracker([settings])
     (found,) = check_data([settings])
     if Path(found.folder).resolve() != Path(path).resolve():
+        if Path(found.folder).name != (name := Path(path).resolve().name) and kept.get("id", "")[:8] == name[-8:]:
+            raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
     return run_alone(settings)
+
+
+def edited(folder: RunFolder, settings: Settings, now: str) -> str:
+    """What to say of a config.yaml whose `settings` are those of another run, `now`: what differs, where a record tells."""
+    changed = f"its settings are those of run {now[:8]}"
+    with contextlib.suppress(DamagedRecord, OSError):
+        if record := folder.record():
+            then, there = (
+                {**one, "seed": seed}
+                for one, seed in ((record["departures"], record["seed"]), (settings.departures, settings.seed))
+            )
+            keys = [key for key in {**then, **there} if then.get(key) != there.get(key)]
+            values = ((key, *(plain_text(one[key]) if key in one else "the default" for one in (there, then))) for key in keys)
+            changed = ", ".join(f"{key} is {new} and was {old}" for key, new, old in values) or changed
+    return f"its config.yaml was edited: {changed}; undo that, or train the new settings by a command with their options"
 
 
 def hydra_parser_error(message: str) -> NoReturn:

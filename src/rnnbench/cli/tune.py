@@ -10,7 +10,8 @@ from ..config.compose import compose_jobs
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
 from ..launch.capacity import most_workers
-from ..launch.sweep import check_effects, check_workers
+from ..launch.prepare import say_notes
+from ..launch.sweep import check_effects, check_machines, check_workers
 from ..launch.worker import call_in_process
 from ..options import BadOption
 from ..search.space import load_space, search_dimensions
@@ -45,8 +46,9 @@ def tune_command(options: argparse.Namespace) -> int:
     if options.storage:
         check_storage(options.storage)
     check_effects(jobs, set(), sweep=True)
+    check_machines(jobs)
     check_workers(jobs)
-    call_in_process("look_up", jobs, "planning: data and sizes")
+    say_notes(call_in_process("look_up", jobs, "planning: data and sizes"))
     most, why = most_workers()
     if options.workers > most:
         say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
@@ -69,8 +71,7 @@ def tune_command(options: argparse.Namespace) -> int:
         try:
             study.run(options.trials, min(options.workers, most))
         except KeyboardInterrupt:
-            say("rnnbench: interrupted; the same command goes on with the rest", sys.stderr)
-            raise
+            raise KeyboardInterrupt("the same command goes on with the rest") from None
         found = study.save()
         for line in study_lines(name, found):
             say(line)

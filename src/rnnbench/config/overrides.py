@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from typing import Any
@@ -11,12 +12,13 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, O
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from ..options import BadOption, shortened
+from ..options import LARGEST, BadOption, shortened
 from ..store.record import Config
 from .checks import CODE
-from .plain_overrides import HYDRA_GROUPS, Word, plain_words
+from .plain_overrides import HYDRA_GROUPS, LONGEST, Word, plain_words
 from .schema import CHOICES, choice_names
 
+DIGITS = re.compile(rf"[0-9_.]{{{LONGEST},}}")
 DEEPEST = 20  # brackets within brackets of an override
 MOST_JOBS = 100_000  # of a sweep
 
@@ -31,6 +33,10 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
         depths = accumulate((sign in "[{(") - (sign in ")}]") for sign in line)
         if max(depths, default=0) > DEEPEST:
             raise BadOption(f"{shortened(line)}: brackets {DEEPEST} deep at most; no option needs more than one")
+        key, _, value = line.partition("=")
+        if number := DIGITS.search(value):
+            digits = sum(sign.isdigit() for sign in number[0])
+            raise BadOption(f"{shortened(key)}: a number of {digits:,} digits; a whole number has at most {len(str(LARGEST))}")
         try:
             (override,) = parser.parse_overrides([line])
             if override.is_delete():

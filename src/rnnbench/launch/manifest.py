@@ -8,14 +8,18 @@ The cost of every question grows with the sweep that is asked about, not with th
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config.settings import Settings
+from ..console import say
 from ..run.survey import Survey
-from ..store.find import run_folders
+from ..store.find import nearby_runs, run_folders
 from ..store.lease import locked
 from ..store.record import DamagedRecord, write_atomically
 from ..store.run_folder import RunFolder
@@ -34,6 +38,7 @@ class Job:
     expected: float = 0.0  # seconds
     needed: int = 0  # bytes on a GPU; 0 where nothing is known
     overrides: list[str] = field(default_factory=list)  # all, for a launcher that is not ours
+    replaces: set[Path] = field(default_factory=set)  # where 0.1 would have put the run, and those that now are the same
 
     @classmethod
     def of(cls, settings: Settings, words: str, survey: Survey, overrides: Sequence[str] = ()) -> Job:
@@ -43,7 +48,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        return "/".join(self.folder.path.parts[-3:])
+        return run_name(self.folder.path)
 
 
 # The manifest
@@ -54,12 +59,49 @@ def write_manifest(runs: Path, sweep: str | None, jobs: Iterable[Job]) -> None:
     assert sweep
     folder = runs / "sweeps" / sweep
     folder.mkdir(parents=True, exist_ok=True)
+    path, jobs = folder / "manifest.json", list(jobs)
+    with contextlib.suppress(DamagedRecord):
+        before = read_manifest(folder)
+        if _joined(before, jobs) == before:
+            return  # then the folder may be read-only
     with locked(folder / ".lock"):
-        before = read_manifest(folder) if (folder / "manifest.json").exists() else {}
-        told = {**before, **{job.name: {"id": job.id, "words": job.words} for job in jobs}}
+        try:
+            before = read_manifest(folder) if os.path.lexists(path) else {}
+        except DamagedRecord as error:
+            _set_aside(path, error)
+            before = {}
+        told = _joined(before, jobs)
         if told != before:
             text = json.dumps({"schema": 1, "runs": told}, indent=0, ensure_ascii=False)
-            write_atomically(folder / "manifest.json", text.encode())
+            write_atomically(path, text.encode())
+
+
+def _joined(before: dict[str, dict[str, str]], jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
+    """The runs of a manifest with those of `jobs`.
+
+    A run that 0.1 named and nobody has begun goes where it is one of `jobs` under another name.
+    """
+    told = {**before, **{job.name: {"id": job.id, "words": job.words} for job in jobs}}
+    for job in jobs:
+        for path in job.replaces:
+            name = run_name(path)
+            if name != job.name and name in told and not os.path.lexists(path):
+                del told[name]
+    return told
+
+
+def _set_aside(path: Path, error: DamagedRecord) -> None:
+    """Renames a manifest that holds none, and says so; raises `error` where it is no file of ours to read and rename."""
+    if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK):
+        raise error
+    aside = path.with_suffix(".unusable")
+    path.replace(aside)
+    say(f"{error}: set aside as {aside.name}; records are what counts, and runs of other commands are listed when given again")
+
+
+def run_name(path: Path) -> str:
+    """The run as its sweep's manifest names it: task/model/run."""
+    return "/".join(path.parts[-3:])
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
@@ -89,6 +131,12 @@ def named_folder(sweep_or_path: str, runs: Path) -> tuple[Path, bool]:
     raise FileNotFoundError(f"no sweep or folder {sweep_or_path!r}; sweeps in {runs}: {', '.join(there) or 'none'}")
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether runs, sweeps or studies lie in `folder` where they do in one of ours."""
+    marks = ("sweeps/*/manifest.json", "search.json", "*/search.json", "journal.log", "*/journal.log", "trials", "*/trials")
+    return any(glob.glob(mark, root_dir=folder) for mark in marks) or any(nearby_runs(folder))
+
+
 def member_runs(folder: Path, is_sweep: bool, unreadable: list[str] | None = None) -> Iterator[tuple[str, RunFolder, str]]:
     """(name, folder, overrides) of every run of a sweep, or of every run folder at or below a folder.
 
@@ -101,4 +149,4 @@ def member_runs(folder: Path, is_sweep: bool, unreadable: list[str] | None = Non
         return
 
     for path in run_folders(folder, unreadable):
-        yield "/".join(path.parts[-3:]), RunFolder(path), ""
+        yield run_name(path), RunFolder(path), ""

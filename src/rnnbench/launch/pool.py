@@ -28,6 +28,7 @@ from .worker import NoProcess, WorkerProcess, job_score
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # each asks the pool to stop
 UNKNOWN = 255  # the exit code of a process whose server died: it may run on
+SHOWN = 3  # runs that a line names
 LOOK = 0.5  # seconds between two looks at runs that others hold
 TELL = 10.0  # seconds between two lines of progress where there is no terminal
 
@@ -43,6 +44,7 @@ class Pool:
         self.jobs, self.workers, self.retries, self.keep_going = jobs, workers, retries, keep_going
         self.queue: collections.deque[Job] = collections.deque()
         self.waiting: dict[str, tuple[Job, Watch]] = {}  # by the id of the run
+        self.told: set[str] = set()  # of them, those that were said to be waited for
         self.running: dict[str, tuple[Job, WorkerProcess]] = {}
         self.deaths: dict[str, tuple[int, int]] = {}  # how often, and at which step
         self.recorded: dict[str, float | None] = {}
@@ -199,12 +201,19 @@ class Pool:
         if time.monotonic() - self._looked_at < LOOK:
             return
         self._looked_at = time.monotonic()
+        held = []
         for job, watch in list(self.waiting.values()):
             if self.answered(job):
                 del self.waiting[job.id]
-            elif not watch.holder():
+            elif not (holder := watch.holder()):
                 del self.waiting[job.id]
                 self.queue.append(job)
+            elif job.id not in self.told:
+                held.append(f"{job.name} by {holder}")
+                self.told.add(job.id)
+        if held:
+            more = f", and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+            self.say(f"waits for {len(held)} runs that others hold: {', '.join(held[:SHOWN])}{more}")
 
     # stopping
 

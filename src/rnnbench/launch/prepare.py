@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ..config.settings import Settings
 from ..console import say
+from ..run.survey import Survey
 from ..store.record import digest
 from .capacity import usable_cores
 from .costs import format_clock, recorded_costs
@@ -22,14 +25,21 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     imported by a process of its own.
     """
     found = call_in_process("look_up", list(every), f"planning {len(every)} runs: their data and sizes")
+    say_notes(found)
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
-        jobs.setdefault(survey.id, job)
+        jobs.setdefault(survey.id, job).replaces.add(Path(survey.in_0_1))
     if len(jobs) < len(every):
         say(f"{len(every)} combinations are {len(jobs)} runs: the others differ in nothing that changes a run's numbers")
     return list(jobs.values())
+
+
+def say_notes(found: Sequence[Survey]) -> None:
+    """Says what is odd about the data and settings of the runs, each note once."""
+    for note, jobs in Counter(note for survey in found for note in survey.notes).items():
+        say(note if jobs == len(found) else f"{note}  (in {jobs} of {len(found)} jobs)")
 
 
 def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import time
 from collections import Counter
@@ -117,11 +118,21 @@ def prune_lines(folder: Path, is_sweep: bool, days: float, dry: bool) -> Iterato
         freed += size
         unfinished = any(CHECKPOINT.fullmatch(path.name) for path in found) and not os.path.lexists(run.path / "record.json")
         yield f"  {name}  {size / 1e6:.1f} MB{f', was at step {step}' if step and unfinished else ''}"
-    for path in [] if dry else [path for place in (folder, *folder.glob("sweeps/*")) for path in stale_files(place)]:
+    for path in [] if dry else _litter(folder):
         with contextlib.suppress(OSError):
             remove_files([path])
     yield from (f"  unreadable   {line}" for line in unreadable)
     yield f"{'would free' if dry else 'freed'} {freed / 1e6:.1f} MB"
+
+
+def _litter(folder: Path) -> Iterator[Path]:
+    """What killed processes left half-written in a folder of runs, of its sweeps, of a study and of its trials."""
+    for pattern in ("sweeps/*", "*", "trials/*", "*/trials/*"):
+        for place in (folder / name for name in glob.glob(pattern, root_dir=folder)):
+            if not is_behind_link(place, folder):
+                with contextlib.suppress(PermissionError):  # said above
+                    yield from stale_files(place)
+    yield from stale_files(folder)
 
 
 def _removable(run: RunFolder, limit: float) -> list[Path]:

@@ -19,25 +19,40 @@ from ..config.overrides import quoted
 from ..config.settings import Settings
 from ..console import say
 from ..options import BadOption, plain_text
-from ..run.cluster import launched_environment
+from ..run.cluster import launched_environment, say_ignored
 from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
 from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
-from .prepare import prepare_sweep, print_estimate
+from .prepare import prepare_sweep, print_estimate, say_notes
+from .worker import call_in_process
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
 LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
 
 
-def check_launcher(words: Sequence[str]) -> None:
-    """BadOption where the launcher that is asked for needs a package that is not there."""
+def check_launcher(words: Sequence[str], jobs: Sequence[Settings]) -> None:
+    """BadOption where the launcher that is asked for needs a package that is not there, or cannot start what `jobs` need."""
     from .launcher import check_extra
 
     asked = [word.partition("=")[2] for word in words if word.startswith("hydra/launcher=")]
-    check_extra(asked[-1] if asked else "processes")
+    name = asked[-1] if asked else "processes"
+    check_extra(name)
+    check_machines(jobs, name)
+
+
+def check_machines(jobs: Sequence[Settings], launcher: str = "processes") -> None:
+    """BadOption where a job needs more machines than `launcher` gives it: all but slurm and Hydra's own start it on one."""
+    for job in jobs:
+        if launcher == "basic":
+            check_processes(job)
+        elif job.trainer.nodes > 1 and launcher != "slurm":
+            raise BadOption(
+                f"trainer.nodes={job.trainer.nodes}: hydra/launcher={launcher} starts a job on one machine; allowed: "
+                "trainer.nodes=1, or hydra/launcher=slurm with as many nodes, or single runs by torchrun or srun"
+            )
 
 
 def check_data(jobs: Sequence[Settings]) -> list[Survey]:
@@ -48,9 +63,11 @@ def check_data(jobs: Sequence[Settings]) -> list[Survey]:
     from ..run.plan import survey_runs
 
     try:
-        return survey_runs(jobs)
+        found = survey_runs(jobs)
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+    say_notes(found)
+    return found
 
 
 def check_processes(job: Settings) -> None:
@@ -59,7 +76,11 @@ def check_processes(job: Settings) -> None:
 
 
 def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool) -> None:
-    """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one."""
+    """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one.
+
+    Says, too, which variables of the environment have none.
+    """
+    say_ignored(os.environ)
     found: dict[str, list[str]] = {}
     for job in jobs:
         plain = job.plain()
@@ -97,13 +118,27 @@ def check_one_folder(jobs: Sequence[Settings]) -> None:
 
 
 def check_locks(jobs: Sequence[Settings]) -> None:
-    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run."""
+    """BadOption where the folder of runs cannot be written to, or cannot keep two processes out of one run.
+
+    Where all jobs are recorded there, it need not: their records answer.
+    """
     for place in {Path(job.runs).absolute() for job in jobs}:
-        there = writable_folder(str(place))
         try:
-            try_locks(there)
-        except OSError as error:
-            raise BadOption(str(error)) from None
+            try_locks(writable_folder(str(place)))
+        except (BadOption, OSError) as error:
+            if not all_recorded(jobs):
+                raise BadOption(str(error)) from None
+
+
+def all_recorded(jobs: Sequence[Settings]) -> bool:
+    """Whether every one of `jobs` has a record; their data are prepared for that, by another process."""
+    if not all(Path(job.runs).is_dir() for job in jobs):
+        return False
+    try:
+        found = call_in_process("look_up", list(jobs))
+    except BadOption:
+        return False
+    return all(os.path.exists(os.path.join(survey.folder, "record.json")) for survey in found)
 
 
 def check_workers(jobs: Sequence[Settings]) -> None:
@@ -207,7 +242,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
         check_locks(jobs[:1])
         check_workers(jobs)
         check_tracker(jobs[:1])
-        check_launcher(launching)
+        check_launcher(launching, jobs)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
     elsewhere = [word for word in own if not word.startswith("runs=")]
     prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)

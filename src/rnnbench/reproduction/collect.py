@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.schema import HASHED, NAMING
-from ..options import BadOption
+from ..options import BadOption, output_error
 from ..store.find import find_runs
 from ..store.record import Record, digest, plain, write_atomically
 from .declaration import Declaration, metric_of, places_of
@@ -63,11 +63,11 @@ def record_line(record: Record) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Writes `text` whole or not at all; BadOption where it cannot be."""
+    """Writes `text` whole or not at all; BadOption or Failed where it cannot be."""
     try:
         write_atomically(path, text.encode())
     except OSError as error:
-        raise BadOption(f"{path}: {error.strerror or error}") from None
+        raise output_error(str(path), error) from None
 
 
 def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], float]) -> tuple[str, list[str]]:

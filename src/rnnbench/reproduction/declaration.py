@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,7 +27,7 @@ from ..config.settings import Settings
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from ..store.yaml_files import read_yaml
-from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, GridPart, Reported, Reports, Seeds
+from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, Reported, Reports, Seeds
 
 SWEEPS = Path(str(files("rnnbench.sweeps")))
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
@@ -156,12 +156,26 @@ def _read(path: Path, kind: type[Kind]) -> Kind:
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".") + (": " if first["loc"] else "")
         said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            known = [field for part in GridPart.__subclasses__() for field in part.model_fields]
+            known = _known_keys(kind, first["loc"][:-1])
             raise BadOption(f"{path}: {where}no such key{nearest(str(first['loc'][-1]), known)}") from None
         if first["type"] == "model_type":
             said = "settings expected, `name: value` a line"
         got = f" (got {first['input']!r:.60})" if first["type"] not in ("missing", "value_error") else ""
         raise BadOption(f"{path}: {where}{said}{got}") from None
+
+
+def _known_keys(annotation: object, places: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand at `places` (as pydantic names them) in what `annotation` describes."""
+    parts = get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not places:
+            return list(annotation.model_fields)
+        field = annotation.model_fields.get(str(places[0]))
+        return _known_keys(field.annotation, places[1:]) if field else []
+    if get_origin(annotation) in (dict, list, tuple):
+        return _known_keys(parts[-1 if get_origin(annotation) is dict else 0], places[1:])
+    rests = (places, places[1:])  # of several kinds that are allowed, pydantic names the one that it tried
+    return next(filter(None, ([key for part in parts for key in _known_keys(part, rest)] for rest in rests)), [])
 
 
 def _check(table: Declaration) -> None:

@@ -177,11 +177,8 @@ def _without_width(parts: Sequence[Any]) -> list[Any]:
     return [*parts[:-1], {key: value for key, value in parts[-1].items() if key != "model.hidden_size"}]
 
 
-def match_runs(
-    table: Declaration, cells: Iterable[CellSpec], stored: Iterable[FoundRun]
-) -> tuple[dict[tuple[str, str], CellRuns], list[str]]:
-    """(what was measured of each of `cells`, by place; complaints about records that no cell can use)."""
-    complaints: list[str] = []
+def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[FoundRun]) -> dict[tuple[str, str], CellRuns]:
+    """What was measured of each of `cells`, by place; a record that no cell asks for is none of the table's."""
     by_setting: dict[tuple[str, str], list[FoundRun]] = {}
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
@@ -217,7 +214,7 @@ def match_runs(
             measured.refused.append(f"{cell.name}: its runs are of {len(prints)} different data; none counts")
             measured.runs.clear()
             measured.repeats.clear()
-    return found, complaints
+    return found
 
 
 def _with_effect(record: Record) -> dict[str, Any]:

@@ -61,8 +61,7 @@ def match_table(
         for at in own.scales(row):
             cells += table.cells(row, at)
         cells += [cell for rungs in table.rungs(row) for cell in rungs if scale in (None, cell.scale)]
-    own.cells, refused = match_runs(table, cells, stored)
-    own.unplaced += refused
+    own.cells = match_runs(table, cells, stored)
     return own
 
 

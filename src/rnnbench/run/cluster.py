@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 
 from ..console import say
@@ -36,21 +37,29 @@ def process_environment(settings: TrainerSettings) -> Iterator[int | None]:
     """
     before = dict(os.environ)
     ranked = launched_environment(settings, before)
-    for name in before:
-        if name.startswith("PL_TRAINER_"):
-            say(f"{name} in the environment has no effect: the options trainer.* and train.* set the Trainer")
     with replaced_environment({**alone(before), **(ranked or {})}):
         yield None if ranked is None else int(ranked["NODE_RANK"]) * settings.devices + int(ranked["LOCAL_RANK"])
 
 
+def say_ignored(environment: Mapping[str, str]) -> None:
+    """Says which variables of `environment` would set a Trainer of Lightning's, and have no effect here."""
+    for name in environment:
+        if name.startswith("PL_TRAINER_"):
+            say(f"{name} in the environment has no effect: the options trainer.* and train.* set the Trainer")
+
+
 @contextlib.contextmanager
 def replaced_environment(environment: Mapping[str, str]) -> Iterator[None]:
-    """`environment` in place of this process's own while the context lasts."""
+    """`environment` in place of this process's own while the context lasts.
+
+    Other threads must not read it meanwhile where it differs. Only what differs is touched: where no launcher has left
+    anything, that is nothing.
+    """
 
     def become(wanted: Mapping[str, str]) -> None:
         for name in [name for name in os.environ if name not in wanted]:
             del os.environ[name]
-        os.environ.update(wanted)
+        os.environ.update({name: value for name, value in wanted.items() if os.environ.get(name) != value})
 
     before = dict(os.environ)
     become(environment)
@@ -82,7 +91,7 @@ def launched_environment(settings: TrainerSettings, environment: Mapping[str, st
     if tasks == str(wanted) and "SLURM_PROCID" in environment:
         return {
             **_place(settings, environment, "SLURM_LOCALID", "SLURM_NODEID"),
-            "MASTER_ADDR": environment.get("MASTER_ADDR") or _first_host(environment.get("SLURM_NODELIST", "")),
+            "MASTER_ADDR": environment.get("MASTER_ADDR") or _first_host(environment),
             "MASTER_PORT": environment.get("MASTER_PORT") or str(15000 + _number(environment, "SLURM_JOB_ID") % 10000),
         }
     if settings.nodes > 1:
@@ -109,7 +118,11 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(value)
 
 
-def _first_host(hosts: str) -> str:
-    """The first of SLURM's short list of hosts: `node[03-05,9],other` begins with node03."""
-    head, bracket, rest = hosts.partition("[")
-    return head + rest.split("]")[0].split(",")[0].split("-")[0] if bracket and "," not in head else hosts.split(",")[0]
+def _first_host(environment: Mapping[str, str]) -> str:
+    """The first of SLURM's short list of hosts: `node[03-05,9]-ib,other` begins with node03-ib."""
+    hosts = (environment.get("SLURM_NODELIST") or environment.get("SLURM_JOB_NODELIST") or "").strip()
+    first = re.fullmatch(r"((?:[^,\[\]]|\[[^\[\]]*\])*)(?:,.*)?", hosts)  # a comma in brackets parts no hosts
+    name = re.sub(r"\[([^\],-]*)[^\]]*\]", r"\1", first[1]) if first else ""
+    if not re.fullmatch(r"[\w.:-]+", name):
+        raise BadOption(f"SLURM_NODELIST={hosts!r:.100} in the environment names no machine; srun sets it, or set MASTER_ADDR")
+    return name

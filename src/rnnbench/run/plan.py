@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from rnnbench.tasks import load
-from rnnbench.tasks.task import Task, Tokens
+from rnnbench.tasks.task import Batch, Task, Tokens
 
 from ..config.budget import parse_count, solve_width
 from ..config.checks import with_effect, with_model
+from ..config.notes import setting_notes
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
 from ..groups import TrainerSettings
@@ -23,6 +24,7 @@ from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
 from ..store.record import Config, DamagedRecord, digest
 from ..store.run_folder import RunFolder
+from .memory import bounded_memory, check_batch
 from .survey import Survey
 
 
@@ -102,6 +104,7 @@ class Plan:
     task: Task
     setting: str  # the id that it shares with other seeds
     id: str
+    name_in_0_1: str = ""
 
     @property
     def name(self) -> str:
@@ -126,7 +129,8 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
     live = with_effect(settings)
     planned = _plan(live, task, live.identity(task.fingerprint))
     earlier = _plan(settings, task, settings.identity(task.fingerprint, as_in_0_1=True))
-    return earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer) else planned
+    chosen = earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer) else planned
+    return replace(chosen, name_in_0_1=earlier.name)
 
 
 def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
@@ -148,7 +152,7 @@ def survey_runs(every: Sequence[Settings]) -> list[Survey]:
     ValueError or OSError where something that they ask for cannot be had.
     """
     found = []
-    prepared: dict[str, tuple[Task, int]] = {}
+    prepared: dict[str, tuple[Task, Batch]] = {}
     for settings in every:
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
@@ -156,8 +160,10 @@ def survey_runs(every: Sequence[Settings]) -> list[Survey]:
         if key not in prepared:
             task = make_task(settings)
             task.prepare()
-            prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
-        task, length = prepared[key]
+            with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
+                prepared[key] = task, task.batch("train", 0, 1, 0)
+        task, row = prepared[key]
+        length = row.inputs.shape[1]
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)
@@ -165,5 +171,9 @@ def survey_runs(every: Sequence[Settings]) -> list[Survey]:
         if embedding and not reads_tokens:
             raise ValueError(f"network.embedding={embedding}: task={settings.task.name} reads numbers, which have no embedding")
         planned = plan_run(settings, task)
-        found.append(Survey(str(planned.folder.path), planned.id, planned.setting, length))
+        if not task.sha256:  # of other data one row says little of the others
+            check_batch(planned.settings, sum(part.nbytes for part in row if isinstance(part, torch.Tensor)), length)
+        earlier = str(Path(settings.runs) / planned.name_in_0_1)
+        notes = (*task.notes, *setting_notes(settings))
+        found.append(Survey(str(planned.folder.path), planned.id, planned.setting, length, earlier, notes))
     return found

@@ -12,3 +12,5 @@ class Survey(NamedTuple):
     id: str
     setting: str  # the id that it shares with other seeds
     length: int  # steps of a sequence
+    in_0_1: str  # the folder that version 0.1 gave it
+    notes: tuple[str, ...] = ()  # what is odd about its data, and what its settings never come to

@@ -14,7 +14,6 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from ..config.notes import setting_notes
 from ..console import say
 from ..groups import TrainSettings
 from ..kernels.products import bf16_over_float32
@@ -160,8 +159,6 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())
     say(f"{name}  {width}{parameters:,} parameters, floor {task.headline} {floor:.4g}{again}")
-    for line in (*task.notes, *setting_notes(settings)):
-        say(line)
     return Begun(network, learner, journal, log, place, pretrained, floor, changes, started)
 
 

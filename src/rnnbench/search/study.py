@@ -15,6 +15,7 @@ Sources: Akiba et al. 2019 (Optuna), arXiv:1907.10902; Dodge et al. 2019 (expect
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import signal
@@ -41,6 +42,7 @@ from ..launch.status import last_step
 from ..launch.worker import NoProcess, WorkerProcess, call_in_process
 from ..options import BadOption
 from ..store.lease import Lease, Watch, take
+from ..store.own_files import remove_files, stale_files
 from ..store.record import Record, digest, write_atomically
 from ..version import __version__
 from .space import Dimension
@@ -138,6 +140,8 @@ class Study:
         self.watches: dict[int, Watch] = {}
         steps = compose_jobs(self.words, sweep=False)[0].train.steps
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=steps // 4)
+        with contextlib.suppress(OSError):
+            remove_files(stale_files(self.folder))
         with self.lock:
             storage: Any = self.storage
             if storage is None:
@@ -195,6 +199,8 @@ class Study:
                 values = {dimension.key: dimension.suggest(trial) for dimension in self.space}
             place = self.folder / "trials" / str(trial.number)
             place.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):
+                remove_files(stale_files(place))
             held = take(place)
         job, headline = self.job(values)
         self.running[trial.number] = Running(trial, job, held, headline, seen=list(self.frozen(trial).intermediate_values))

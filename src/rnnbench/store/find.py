@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .record import Config, DamagedRecord, Record, verified
 from .run_folder import RunFolder
+
+RUN = re.compile(r"s\d+-[0-9a-z]+")  # the name of a run's folder
+LEVELS = 4  # below a folder of searches at which runs lie; below a folder of runs it is 3
+MOST_FOLDERS = 20_000  # that are looked at on a level
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class FoundRun:
     path: Path
     config: Config
     record: Record | None
+    failure: str | None = None  # why the last attempt at an unfinished run failed
 
 
 def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
@@ -42,7 +49,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
             except (DamagedRecord, OSError, UnicodeDecodeError) as error:
                 complaints.append(" ".join(str(error).split()))
                 continue
-            runs.append(FoundRun(folder, config, record))
+            runs.append(FoundRun(folder, config, record, None if record else RunFolder(folder).failure()))
     return runs, complaints
 
 
@@ -79,6 +86,35 @@ def run_folders(
     for entry in entries:
         if os.path.isdir(entry) and not entry.name.startswith(".") and here not in above:
             yield from run_folders(Path(entry.path), complaints, above | {here})
+
+
+def nearby_runs(path: Path) -> Iterator[Path]:
+    """The run folders nearest to `path`: itself, or one that it lies in; else those below.
+
+    As deep as runs of a study lie below all searches; no link is followed.
+    """
+    for place in (path, *path.absolute().parents[:2]):
+        if _is_run(place):
+            yield place
+            return
+    folders = [str(path)]
+    for _ in range(LEVELS):
+        below = []
+        for folder in folders[:MOST_FOLDERS]:
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                below += sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != ".")
+        folders = []
+        for folder in below:
+            if not RUN.fullmatch(os.path.basename(folder)):
+                folders.append(folder)
+            elif any(os.path.exists(os.path.join(folder, name)) for name in ("record.json", "config.yaml")):
+                yield Path(folder)
+
+
+def _is_run(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return (path / "record.json").is_file() or ((path / "config.yaml").is_file() and not _foreign(path / "config.yaml"))
+    return False
 
 
 def _foreign(path: Path) -> bool:
