@@ -13,7 +13,7 @@ from typing import Any
 
 from ..console import visible
 from .drawing import page_policy
-from .table import Table, Value, legend
+from .table import Cell, Table, Value, legend
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
@@ -130,16 +130,20 @@ def to_markdown(tables: Sequence[Table]) -> str:
     tables = list(map(visible_table, tables))
     for table in tables:
         shown = table.shown()
-        lines += [f"### {_marked(table.title)}", ""]
+        lines += [f"### {_marked(table.title)}", ""] if table.title else []
         lines += [_marked(table.caption), ""] if table.caption else []
         if table.rows:
             lines.append(f"| {' | '.join(_marked(table.columns[index].title) for index in shown)} |")
             lines.append(f"|{'|'.join(':--' if table.columns[index].left else '--:' for index in shown)}|")
-            lines += [f"| {' | '.join(_marked(row[index].text) for index in shown)} |" for row in table.rows]
+            lines += [f"| {' | '.join(_linked(row[index]) for index in shown)} |" for row in table.rows]
             lines.append("")
         lines += [*(f"- {_marked(gap)}" for gap in table.gaps), ""]
     lines += [f"{_marked(note)}  " for note in legend(tables)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _linked(cell: Cell) -> str:
+    return f"[{_marked(cell.text)}]({cell.link})" if cell.link and cell.text else _marked(cell.text)
 
 
 def _marked(words: str) -> str:
