@@ -47,11 +47,11 @@ def format_interval(estimate: Estimate) -> str:
 
 
 def format_plus_minus(estimate: Estimate) -> str:
-    """`0.0123 ± 0.0020`, to the same place; an interval that is not symmetric to it as `format_interval` has it."""
+    """`0.0123 ± 0.0020`, to the same place; as `format_interval` has it where it is seen not to be symmetric."""
     if estimate.low is None or estimate.high is None:
         return format_number(estimate.value)
     half, decimals = (estimate.high - estimate.low) / 2, _interval_decimals(estimate.low, estimate.high)
-    if decimals is None or abs(estimate.low + half - estimate.value) > half / 100:
+    if decimals is None or abs(estimate.low + half - estimate.value) > 0.5 * 10**-decimals:
         return format_interval(estimate)
     shown = format_number(half, decimals) if round(half, decimals) or not half else format_number(float(f"{half:.1g}"))
     return f"{format_number(estimate.value, decimals)} ± {shown}"

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..analysis.formatting import format_brief, format_interval
+from ..analysis.formatting import format_brief, format_interval, format_number
 from ..analysis.table import Cell, Column, Table
 from .contrast_results import ClaimResult, ContrastResult
 from .declaration import NUMBER, metric_of, unreachable_contrasts
@@ -18,8 +18,8 @@ CONTRASTS = (
     Column("row", ("row",), left=True),
     Column("scale", ("scale",), left=True, spare=4),
     Column("asked", ("contrast", "says"), left=True, words=True),
-    Column("a", ("a", "a_value"), left=True),
-    Column("b", ("b", "b_value"), left=True),
+    Column("a", ("a", "a_value"), left=True, words=True),
+    Column("b", ("b", "b_value"), left=True, words=True),
     Column("metric", ("metric",), left=True, spare=2),
     Column("a − b", ("effect", "low", "high", "estimator"), left=True),
     Column("p", ("p_holm", "p")),
@@ -90,7 +90,8 @@ def _contrast_line(results: Results, one: ContrastResult) -> tuple[Cell, ...]:
 def _effect_text(answer: ContrastTest) -> str:
     if answer.unit == "time":
         return {1: "slower", -1: "faster", 0: "–"}[answer.sign]
-    return format_interval(answer.effect) + (" (log)" if answer.unit == "log" else "")
+    exact = answer.effect.low == answer.effect.high  # the same for every seed
+    return (format_number(answer.effect.value) if exact else format_interval(answer.effect)) + " (log)" * (answer.unit == "log")
 
 
 def declared_text(results: Results, row: str) -> str:

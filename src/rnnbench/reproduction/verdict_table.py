@@ -85,7 +85,8 @@ def cells_tables(results: Results, rows: Sequence[str] | None = None) -> list[Ta
         lines: list[tuple[Cell, ...]] = []
         for row in rows or results.rows:
             if scale in _shown_scales(results, row):
-                lines += [line for cell in row_results(results.runs, row, scale) for line in _lines(results, cell)]
+                for cell in row_results(results.runs, row, scale):
+                    lines += _lines(results, cell if scale == "paper" else replace(cell, reported=()))
         if lines:
             hidden = tuple((*line[:2], Cell("", line[2].values), *line[3:]) for line in lines)  # the title says the scale
             found.append(Table(f"Cells {scale_text(scale)}", "", everything.about, CELLS, hidden))
