@@ -152,7 +152,7 @@ def test_a_first_look_is_declared_from_a_pilot(pilot, first):
     [((8.45, 8.10), 0.01, 0.35 / 3), ((1.36, 1.35), 0.01, 0.01), ((0.35, 0.97), 0.001, 0.62 / 3)],
 )
 def test_the_margin_is_a_third_of_the_gap_and_not_below_the_printed_digit(tmp_path, between, digit, margin):
-    gap = {"between": list(between), "digit": digit, "says": "LSTM and TCN"}
+    gap = {"between": list(between), "digit": digit, "says": "LSTM and TCN", "at": "table 1"}
     table = load_declaration(str(write(tmp_path / "t", edited(margin=None, gap=gap))))
     assert table.grid.rows["adding"].value_margin == pytest.approx(margin)
 
@@ -231,8 +231,13 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
         (edited(scales={"laptop": {"seeds": {"pilot": 1, "first": 3}}}, ladder=None), REPORTED, "`first` or `pilot`"),
         (edited(scales={"laptop": {"seeds": {"first": 5, "added": [4]}}}, ladder=None), REPORTED, "is above `first`"),
         (edited(scales={"laptop": {"seeds": {"first": 5, "added": [5]}}}, ladder=None), REPORTED, "is above `first`"),
-        (edited(gap={"between": [1, 2], "digit": 0.1, "says": ""}), REPORTED, "`margin` or `gap`"),
-        (edited(margin=None, gap={"between": [1, 2], "digit": 0, "says": ""}), REPORTED, "rows.adding.gap.digit"),
+        (edited(gap={"between": [1, 2], "digit": 0.1, "says": "", "at": ""}), REPORTED, "`margin` or `gap`"),
+        (edited(margin=None, gap={"between": [1, 2], "digit": 0, "says": "", "at": ""}), REPORTED, "rows.adding.gap.digit"),
+        (edited(margin=None, gap={"between": [1, 2], "digit": 0.1, "says": ""}), REPORTED, "rows.adding.gap.at"),
+        (edited(answers={"open": "{large.a} parameters"}), REPORTED, "answers.open: no contrast 'large'"),
+        (edited(answers={"open": "{larger.c} parameters"}), REPORTED, "{larger.c}: {contrast.a}, .b or .ratio"),
+        (edited(answers={"open": "{larger.a:x} parameters"}), REPORTED, "{larger.a:x}: {contrast.a}, .b or .ratio"),
+        (edited(answers={"perhaps": "so"}), REPORTED, "rows.adding.answers.perhaps"),
         (GRID, tried("unknown", "model.hidden_size=4", "model.hidden_size=8"), "three values at least; got 2"),
         (GRID, tried("unknown", *["model.hidden_size=4"] * 3), "three values at least; got 1"),
         (GRID, tried("other", "model.hidden_size=4"), "this is of kind other"),

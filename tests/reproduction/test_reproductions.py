@@ -20,14 +20,15 @@ from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
 from rnnbench.launch.sweep import sweep_word
-from rnnbench.reproduction.claim_table import claims_table, contrasts_table, verdict_counts
+from rnnbench.reproduction.claim_table import claims_table, contrasts_table
 from rnnbench.reproduction.collect import collect_runs, record_line, scrubbed_record
-from rnnbench.reproduction.declaration import Declaration, contrast_looks, load_declaration, table_names
+from rnnbench.reproduction.declaration import SWEEPS, Declaration, contrast_looks, load_declaration, table_names
 from rnnbench.reproduction.evaluate import Results, evaluate_table, measure_table
 from rnnbench.reproduction.ladder_table import ladder_tables
 from rnnbench.reproduction.matching import CellRuns
 from rnnbench.reproduction.metrics import derived_values
-from rnnbench.reproduction.readme import all_tables, table_readme
+from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table
+from rnnbench.reproduction.readme import all_tables, overview_page, table_details, table_pages
 from rnnbench.reproduction.verdict_table import cells_table, summary_text
 from rnnbench.store.find import FoundRun
 from rnnbench.store.record import digest
@@ -125,7 +126,7 @@ def test_a_table_without_runs_is_one_of_holes(table):
     own = judge(table)
     found = rows(own)
     assert [row["verdict"] for row in found] == ["missing", "missing"]
-    assert claims_table(own).rows[0][2].text == "missing"
+    assert claims_table(own).rows[0][1].values[1] == "missing"
     assert "0 of 2 cells measured" in summary_text(own)
 
 
@@ -139,7 +140,7 @@ def test_cells_contrasts_and_claims(table):
     asked = own.contrasts[("adding", "larger")]
     assert asked.verdict.word == "undecided" and asked.answer.shows == (400, 300)
     assert own.contrasts[("adding", "third")].verdict.word == "holds"
-    assert claims_table(own).rows[0][2].text.startswith("undecided")
+    assert claims_table(own).rows[0][1].values[1] == "undecided"
 
 
 def test_a_cell_at_its_floor_has_no_rank(tmp_path):
@@ -248,7 +249,7 @@ def test_a_run_that_patience_ended_was_watched_until_then(tmp_path):
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, steps=2), record(words, 1, 0.001)])
     assert judge(table).runs.shown("adding", "lstm").times("steps_to_solve") == ([2.0, 3.0], [False, True])
     lines(table.folder / "results.jsonl", [record(words, 0, 0.5, solved=None), record(words, 1, 0.5, solved=None)])
-    assert "–" in table_readme(judge(table), to_markdown), "its task cannot be solved: a hole, and no traceback"
+    assert "–" in table_details(judge(table), to_markdown), "its task cannot be solved: a hole, and no traceback"
 
 
 def test_what_is_not_finite_is_no_number_of_a_run(tmp_path):
@@ -383,7 +384,11 @@ def test_how_a_setting_differs_decides_what_is_said_of_it(tmp_path, differs, val
     lines(table.folder / "results.jsonl", scored(table, lstm=[0.1, 0.101, 0.099, 0.1, 0.1]))
     (row, _) = rows(judge(table))
     assert row["verdict"] == verdict and row["own_choice"] == str(int(isinstance(differs, dict) and "tried" in differs))
-    assert verdict_counts(judge(table)).startswith("Verdicts on values under our choice: 1") == ("reached" in verdict)
+    counts = count_table(judge(table))
+    assert counts.judged == (
+        {OWN_CHOICE: 1} if isinstance(differs, dict) and "tried" in differs else {} if differs else {AS_STATED: 1}
+    )
+    assert counts.verdicts == ({verdict: 1} if counts.judged else {})
 
 
 def test_a_cell_that_is_solved_in_part_says_so_first_and_its_mean_is_not_judged(tmp_path):
@@ -393,7 +398,7 @@ def test_a_cell_that_is_solved_in_part_says_so_first_and_its_mean_is_not_judged(
     (row, _) = rows(own)
     assert (row["estimator"], row["value"], row["low"]) == ("median of solved", "0.002", "")
     assert (row["verdict"], row["why"]) == ("open", "3 of 5 runs solved it: a mean over them says nothing")
-    assert "3/5 solved [.20, .90], their median 0.002" in table_readme(own, to_markdown)  # Wilson's, at the look's 97.5 %
+    assert "3/5 solved [.20, .90], their median 0.002" in table_details(own, to_markdown)  # Wilson's, at the look's 97.5 %
 
 
 def test_only_seeds_of_complete_looks_are_asked(table):
@@ -704,10 +709,13 @@ def without_torch(*words: str) -> subprocess.CompletedProcess:
 
 def test_committed_pages_are_what_the_committed_results_give():
     """As `make tables` makes them, torch and its kin blocked; nothing is written where nothing has changed."""
-    for name in table_names():
-        table = load_declaration(name)
-        page = table_readme(measure_table(table, None), to_markdown)
-        assert page == (table.folder / "README.md").read_text(encoding="utf-8"), f"rnnbench table {name} --write"
+    tables = [measure_table(load_declaration(name), None) for name in table_names()]
+    for own in tables:
+        for name, page in table_pages(own, to_markdown).items():
+            assert page == (own.table.folder / name).read_text(encoding="utf-8"), f"rnnbench table {own.table.name} --write"
+    assert overview_page(tables, to_markdown) == (SWEEPS / "README.md").read_text(encoding="utf-8"), (
+        "rnnbench table all --write"
+    )
 
 
 @pytest.mark.parametrize("format", ["terminal", "md", "latex", "html", "csv"])
@@ -727,10 +735,11 @@ def test_a_page_is_written_without_torch_and_the_same_twice(table):
     for _ in range(2):
         done = without_torch("table", str(table.folder), "--write")
         assert done.returncode == 0, done.stderr
-        written.append((table.folder / "README.md").read_text())
+        written.append([(table.folder / name).read_text() for name in ("README.md", "DETAILS.md")])
     assert written[0] == written[1]
-    assert f"`rnnbench reproduce {table.folder} --rows adding --columns lstm --scale paper --again`" in written[0]
-    assert "(#adding)" in written[0] and '<a id="adding"></a>' in written[0]
+    readme, details = written[0]
+    assert f"`rnnbench reproduce {table.folder} --rows adding --columns lstm --scale paper --again`" in details
+    assert "(DETAILS.md#adding)" in readme and '<a id="adding"></a>' in details
 
 
 def run(*words: str) -> subprocess.CompletedProcess:
@@ -781,11 +790,13 @@ def test_what_is_committed_is_made_here_again_where_that_is_asked_for(table):
     assert "run again: adding/lstm at laptop scale: 8 of 8 gave the committed score" in " ".join(done.stdout.split())
 
 
-def test_a_page_written_by_hand_is_not_written_over(table, capfd):
-    page = table.folder / "README.md"
+@pytest.mark.parametrize("name", ["README.md", "DETAILS.md"])
+def test_a_page_written_by_hand_is_not_written_over(table, capfd, name):
+    page = table.folder / name
     page.write_text("# my own notes\n")
     assert main(["table", str(table.folder), "--write"]) == 2
     assert "written by hand" in capfd.readouterr().err and page.read_text() == "# my own notes\n"
+    assert [path.name for path in table.folder.glob("*.md")] == [name], "none is written"
     page.unlink()
     assert main(["table", str(table.folder), "--write"]) == main(["table", str(table.folder), "--write"]) == 0
 

@@ -40,16 +40,30 @@ def format_interval(estimate: Estimate) -> str:
     """
     if estimate.low is None or estimate.high is None:
         return format_number(estimate.value)
-    largest = max(abs(estimate.low), abs(estimate.high))
-    digits = f"{format_number(estimate.value)} [{format_number(estimate.low)}, {format_number(estimate.high)}]"
-    if largest < 1e-3 or largest >= 1e6:
-        return digits
-    half = (estimate.high - estimate.low) / 2
-    most = 3 - math.floor(math.log10(largest))
-    decimals = max(0, min(most, -math.floor(math.log10(half / 3.55)) if half > 0 else most))
-    if estimate.estimator == "geometric mean" and round(estimate.low, decimals) == 0:
-        return digits
+    decimals = _interval_decimals(estimate.low, estimate.high)
+    if decimals is not None and estimate.estimator == "geometric mean" and round(estimate.low, decimals) == 0:
+        decimals = None
     return "{} [{}, {}]".format(*(format_number(value, decimals) for value in (estimate.value, estimate.low, estimate.high)))
+
+
+def format_plus_minus(estimate: Estimate) -> str:
+    """`0.0123 ± 0.0020`, to the same place; as `format_interval` has it where it is seen not to be symmetric."""
+    if estimate.low is None or estimate.high is None:
+        return format_number(estimate.value)
+    half, decimals = (estimate.high - estimate.low) / 2, _interval_decimals(estimate.low, estimate.high)
+    if decimals is None or abs(estimate.low + half - estimate.value) > 0.5 * 10**-decimals:
+        return format_interval(estimate)
+    shown = format_number(half, decimals) if round(half, decimals) or not half else format_number(float(f"{half:.1g}"))
+    return f"{format_number(estimate.value, decimals)} ± {shown}"
+
+
+def _interval_decimals(low: float, high: float) -> int | None:
+    """The place to which an interval is shown; None: three digits each, where it is very small or large."""
+    largest, half = max(abs(low), abs(high)), (high - low) / 2
+    if largest < 1e-3 or largest >= 1e6:
+        return None
+    most = 3 - math.floor(math.log10(largest))
+    return max(0, min(most, -math.floor(math.log10(half / 3.55)) if half > 0 else most))
 
 
 def format_share(value: float) -> str:

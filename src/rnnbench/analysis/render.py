@@ -13,7 +13,7 @@ from typing import Any
 
 from ..console import visible
 from .drawing import page_policy
-from .table import Table, Value, legend
+from .table import Cell, Table, Value, legend
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
@@ -42,10 +42,10 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
         if table.rows:
             grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
             chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
-            for index in chosen:
+            for index, room in _widths(table, chosen, console.width).items():
                 column = table.columns[index]
                 justify: Any = "left" if column.left else "right"
-                grid.add_column(column.title, justify=justify, no_wrap=not column.words, min_width=_least(table, index))
+                grid.add_column(column.title, justify=justify, no_wrap=not column.words, width=room)
             for row in table.rows:
                 grid.add_row(*(Text(row[index].text, style=tones[row[index].tone]) for index in chosen))
             console_of(max(console.width, _width(table, spare))).print(grid)
@@ -61,7 +61,7 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n")) + "\n"
 
 
-FEW_WORDS = 20  # columns of a terminal for a text in several lines
+FEW_WORDS, MOST_WORDS = 12, 24  # columns of a terminal that a text in several lines needs at least, and for a long word
 
 
 def _spare(tables: Sequence[Table], width: int | None) -> int:
@@ -78,10 +78,32 @@ def _width(table: Table, spare: int) -> int:
     return sum(_least(table, index) for index in chosen) + 2 * (len(chosen) - 1)
 
 
+def _widths(table: Table, chosen: Sequence[int], width: int) -> dict[int, int]:
+    """The width of each column: what it needs, and of what is left of `width` more for the texts that take most lines."""
+    widths, widest = (
+        {index: _least(table, index) for index in chosen},
+        {index: max(map(len, _texts(table, index))) for index in chosen},
+    )
+    for _ in range(width - sum(widths.values()) - 2 * (len(chosen) - 1)):
+        short = [index for index in chosen if widths[index] < widest[index]]
+        if not short:
+            break
+        widths[max(short, key=lambda index: widest[index] / widths[index])] += 1
+    return widths
+
+
 def _least(table: Table, index: int) -> int:
-    """The width that a column needs: of its widest cell, or of some words."""
-    widest = max(len(table.columns[index].title), *(len(row[index].text) for row in table.rows), 0)
-    return min(widest, FEW_WORDS) if table.columns[index].words else widest
+    """The width that a column needs: of its widest cell; of text, of its longest word, within bounds."""
+    texts = _texts(table, index)
+    widest = max(map(len, texts))
+    if not table.columns[index].words:
+        return widest
+    longest = max(len(word) for text in texts for word in text.split() or [""])
+    return min(widest, max(FEW_WORDS, min(longest, MOST_WORDS)))
+
+
+def _texts(table: Table, index: int) -> list[str]:
+    return [table.columns[index].title, *(row[index].text for row in table.rows)]
 
 
 def visible_table(table: Table) -> Table:
@@ -130,16 +152,20 @@ def to_markdown(tables: Sequence[Table]) -> str:
     tables = list(map(visible_table, tables))
     for table in tables:
         shown = table.shown()
-        lines += [f"### {_marked(table.title)}", ""]
+        lines += [f"### {_marked(table.title)}", ""] if table.title else []
         lines += [_marked(table.caption), ""] if table.caption else []
         if table.rows:
             lines.append(f"| {' | '.join(_marked(table.columns[index].title) for index in shown)} |")
             lines.append(f"|{'|'.join(':--' if table.columns[index].left else '--:' for index in shown)}|")
-            lines += [f"| {' | '.join(_marked(row[index].text) for index in shown)} |" for row in table.rows]
+            lines += [f"| {' | '.join(_linked(row[index]) for index in shown)} |" for row in table.rows]
             lines.append("")
         lines += [*(f"- {_marked(gap)}" for gap in table.gaps), ""]
     lines += [f"{_marked(note)}  " for note in legend(tables)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _linked(cell: Cell) -> str:
+    return f"[{_marked(cell.text)}]({cell.link})" if cell.link and cell.text else _marked(cell.text)
 
 
 def _marked(words: str) -> str:

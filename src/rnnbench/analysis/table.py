@@ -26,6 +26,7 @@ class Cell:
     text: str
     values: tuple[Value, ...]
     tone: str = ""  # good, poor or warn
+    link: str = ""  # where its text leads, in Markdown
 
 
 @dataclass(frozen=True)

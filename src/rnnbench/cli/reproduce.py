@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..analysis.render import export, to_markdown
@@ -15,10 +15,10 @@ from ..console import say, show
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
-from ..reproduction.declaration import CellSpec, Declaration, load_declaration, table_names
+from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
 from ..reproduction.planning import MissingRun, Question, next_question, open_questions
-from ..reproduction.readme import MADE, all_tables, table_readme
+from ..reproduction.readme import MADE, all_tables, overview_page, table_pages
 from ..reproduction.table_runs import find_table_runs
 from ..reproduction.verdict_table import cells_table
 from .compare import print_complaints
@@ -51,27 +51,36 @@ def table_command(options: argparse.Namespace) -> int:
     if options.runs is not None and not options.runs.is_dir():
         raise BadOption(f"--runs {options.runs}: no such folder")
     runs = options.runs or Path("runs")
-    names = table_names() if options.what == "all" else [options.what]
+    names, written = table_names() if options.what == "all" else [options.what], list[Results]()
     for one in [load_declaration(name) for name in names]:
         if options.collect:
             line, complaints = collect_runs(one, runs, recall_lag_of)
             print_complaints(complaints)
             say(line)
         if options.write:
-            page = one.folder / "README.md"
-            if page.exists() and MADE not in page.read_text(encoding="utf-8", errors="replace"):
-                raise BadOption(
-                    f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
-                )
             results = measure_table(one, None)
-            write_page(page, table_readme(results, to_markdown))
-            say(str(page))
+            written.append(results)
+            write_pages(one.folder, table_pages(results, to_markdown))
             print_complaints(f"refused: {line}" for line in results.runs.complaints)
         if options.collect or options.write:
             continue
         results = measure_table(one, runs, options.scale)
         print_results(results, named("row", options.rows, results.rows), options.format)
+    if options.what == "all":
+        write_pages(SWEEPS, {"README.md": overview_page(written, to_markdown)})
     return 0
+
+
+def write_pages(folder: Path, pages: Mapping[str, str]) -> None:
+    """Writes the pages of a table; BadOption, with none written, where one of that name was written by hand."""
+    for page in (folder / name for name in pages):
+        if page.exists() and MADE not in page.read_text(encoding="utf-8", errors="replace"):
+            raise BadOption(
+                f"{page}: written by hand; --write makes it anew: keep it under another name (findings.md is shown)"
+            )
+    for name, text in pages.items():
+        write_page(folder / name, text)
+        say(str(folder / name))
 
 
 def reproduce_command(options: argparse.Namespace) -> int:

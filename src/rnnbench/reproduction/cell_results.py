@@ -56,9 +56,9 @@ class RungResult:
     best: float | None  # of all seeds
 
 
-def row_results(table_runs: TableRuns, row: str) -> tuple[CellResult, ...]:
-    """The cells of a row as they are shown."""
-    cells = [cell_result(table_runs, runs) for runs in table_runs.of_row(row)]
+def row_results(table_runs: TableRuns, row: str, scale: str | None = None) -> tuple[CellResult, ...]:
+    """The cells of a row at one scale; None: each at the scale at which it is shown."""
+    cells = [cell_result(table_runs, runs) for runs in table_runs.of_row(row, scale)]
     ranks = _row_ranks(table_runs, row, cells)
     return tuple(
         replace(

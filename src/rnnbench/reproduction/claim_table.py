@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..analysis.formatting import format_brief, format_interval, format_share
+from ..analysis.formatting import format_brief, format_interval, format_number
 from ..analysis.table import Cell, Column, Table
-from .contrast_results import ContrastResult
-from .declaration import metric_of, unreachable_contrasts
+from .contrast_results import ClaimResult, ContrastResult
+from .declaration import NUMBER, metric_of, unreachable_contrasts
 from .evaluate import Results
 from .grid import Contrast
 from .verdicts import ContrastTest
@@ -17,8 +18,8 @@ CONTRASTS = (
     Column("row", ("row",), left=True),
     Column("scale", ("scale",), left=True, spare=4),
     Column("asked", ("contrast", "says"), left=True, words=True),
-    Column("a", ("a", "a_value"), left=True),
-    Column("b", ("b", "b_value"), left=True),
+    Column("a", ("a", "a_value"), left=True, words=True),
+    Column("b", ("b", "b_value"), left=True, words=True),
     Column("metric", ("metric",), left=True, spare=2),
     Column("a − b", ("effect", "low", "high", "estimator"), left=True),
     Column("p", ("p_holm", "p")),
@@ -26,12 +27,20 @@ CONTRASTS = (
     Column("seeds", ("seeds_a", "seeds_b"), spare=3),
     Column("declared", ("digest",), left=True, spare=5),
 )
+CLAIMS_TITLE = "Claims"
+ANSWERS = ("yes", "partly", "no", "open")
 CLAIMS = (
-    Column("claim", ("claim",)),
-    Column("says", ("row", "says"), left=True, words=True),
-    Column("verdict", ("verdict", "why"), left=True, words=True),
-    Column("evidence", ("evidence",), left=True, words=True),
+    Column("claim", ("claim", "row", "says"), left=True, words=True),
+    Column("answer", ("answer", "verdict", "why"), left=True),
+    Column("what was found", ("found",), left=True, words=True),
 )
+
+FORMS: dict[str, Callable[[float], str]] = {  # of numbers in the sentences of claims
+    "": format_brief,
+    "abs": lambda value: format_brief(abs(value)),
+    "ms": lambda value: f"{format_brief(1000 * value)} ms",
+    "percent": lambda value: f"{format_brief(100 * value)} %",
+}
 
 
 def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Table | None:
@@ -74,22 +83,21 @@ def _contrast_line(results: Results, one: ContrastResult) -> tuple[Cell, ...]:
         Cell(f"{one.p:.2g}" if answer else "", (one.p, answer.p if answer else None)),
         Cell(word, (one.verdict.word, one.verdict.why), one.verdict.tone),
         Cell(f"{counts[0]}, {counts[1]}" if answer else "", counts),
-        Cell(_declared(results, one.row), (results.table.digest(one.row),)),
+        Cell(declared_text(results, one.row), (results.table.digest(one.row),)),
     )
 
 
 def _effect_text(answer: ContrastTest) -> str:
     if answer.unit == "time":
         return {1: "slower", -1: "faster", 0: "–"}[answer.sign]
-    return format_interval(answer.effect) + (" (log)" if answer.unit == "log" else "")
+    exact = answer.effect.low == answer.effect.high  # the same for every seed
+    return (format_number(answer.effect.value) if exact else format_interval(answer.effect)) + " (log)" * (answer.unit == "log")
 
 
-def _declared(results: Results, row: str) -> str:
+def declared_text(results: Results, row: str) -> str:
     """The digest of what is declared of a row now, and of what was when its runs were collected, where that differs."""
-    now, name = results.table.digest(row), f"{results.table.name}/{row}"
-    records = [record for cell in results.cells[row] for record in cell.runs.records]
-    before = {record["declared"][name] for record in records if name in record.get("declared", {})} - {now}
-    return f"{now} (was {', '.join(sorted(before))})" if before else now
+    before = results.declared_before(row)
+    return results.table.digest(row) + (f" (was {', '.join(before)})" if before else "")
 
 
 def _expected(one: Contrast) -> str:
@@ -99,47 +107,52 @@ def _expected(one: Contrast) -> str:
 
 
 def claims_table(results: Results, rows: Sequence[str] | None = None) -> Table | None:
-    """A line a claim: its verdict from its contrasts; None where none is made."""
+    """A line a claim, by number: its answer, and what was found in a sentence; None where none is made."""
     lines = []
-    for claim in (results.claims[row] for row in rows or results.rows if row in results.claims):
-        word = claim.verdict.word + (f" ({claim.verdict.why})" if claim.verdict.why else "")
-        evidence = "; ".join(_evidence(one) for one in claim.contrasts)
+    claims = [results.claims[row] for row in rows or results.rows if row in results.claims]
+    for claim in sorted(claims, key=lambda claim: claim.number or 0):
+        answer, found = claim_answer(claim), claim_sentence(results, claim)
+        number = "" if claim.number is None else f"{claim.number}. "
         lines.append(
             (
-                Cell("" if claim.number is None else str(claim.number), (claim.number,)),
-                Cell(claim.says, (claim.row, claim.says)),
-                Cell(word, (claim.verdict.word, claim.verdict.why), claim.verdict.tone),
-                Cell(evidence, (evidence,)),
+                Cell(f"{number}{claim.says}", (claim.number, claim.row, claim.says), link=f"DETAILS.md#{claim.row}"),
+                Cell(answer, (answer, claim.verdict.word, claim.verdict.why), claim.verdict.tone),
+                Cell(found, (found,)),
             )
         )
-    return (
-        Table("Claims", verdict_counts(results, rows), {"table": results.table.name}, CLAIMS, tuple(lines)) if lines else None
+    notes = (
+        "yes: all contrasts of the claim hold. partly: some hold, some were shown not to. no: none holds, and half of them or "
+        "more were shown not to. open: none or too few were shown not to hold, and not all hold.",
     )
+    words = Counter(line[1].text for line in lines)
+    caption = f"Of {len(lines)} claims: {', '.join(f'{words[word]} {word}' for word in ANSWERS if words[word])}."
+    return Table(CLAIMS_TITLE, caption, {"table": results.table.name}, CLAIMS, tuple(lines), (), notes) if lines else None
 
 
-def _evidence(one: ContrastResult) -> str:
+def claim_answer(claim: ClaimResult) -> str:
+    """yes, partly, no or open, of a claim's verdict."""
+    word = claim.verdict.word
+    if word in ("holds", "missing"):
+        return {"holds": "yes", "missing": "open"}[word]
+    if word.startswith("holds"):
+        return "partly"
+    failed = sum(one.verdict.word in ("fails", "equivalent") for one in claim.contrasts)
+    return "no" if 2 * failed >= len(claim.contrasts) else "open"
+
+
+def claim_sentence(results: Results, claim: ClaimResult) -> str:
+    """What the table says for this answer, with the numbers of now; how many contrasts hold, where it says nothing for it."""
+    if written := results.table.grid.rows[claim.row].answers.get(claim_answer(claim)):  # type: ignore[call-overload]
+        contrasts = {one.name: one for one in claim.contrasts}
+        return NUMBER.sub(lambda found: _number(contrasts[found[1]], found[2], found[3] or ""), written)
+    words = Counter(one.verdict.word for one in claim.contrasts)
+    return f"Of {len(claim.contrasts)} contrasts: {', '.join(f'{count} {word}' for word, count in words.most_common())}."
+
+
+def _number(one: ContrastResult, side: str, form: str) -> str:
+    """A number of a contrast: of side a or b, or their ratio; FORMS says how it is shown."""
     if one.answer is None:
-        return f"{one.name}: {one.verdict.word}" + (f" ({one.verdict.why})" if one.verdict.why else "")
+        return "–"
     a, b = one.answer.shows
-    sides = " against ".join((format_share if one.answer.unit == "share" else format_brief)(value) for value in (a, b))
-    scale = "" if one.scale == "laptop" else f" at {one.scale} scale"
-    return f"{one.name}: {sides}, {one.verdict.word}{scale}"
-
-
-def verdict_counts(results: Results, rows: Sequence[str] | None = None) -> str:
-    """`verdicts of values: 3 reproduced, 1 worse; of contrasts: 5 holds; of claims: ...`"""
-    shown = list(rows or results.rows)
-    values = [one for row in shown for cell in results.cells[row] for one in cell.reported]
-    as_stated = Counter(one.verdict.word for one in values if not one.own_choice)
-    own_choice = Counter(one.verdict.word for one in values if one.own_choice)
-    of_contrasts = Counter(one.verdict.word for (row, _), one in results.contrasts.items() if not rows or row in rows)
-    words = [results.claims[row].verdict.word for row in shown if row in results.claims]
-    of_claims = Counter("holds only when ..." if word.startswith("holds only") else word for word in words)
-    parts = (
-        ("values", as_stated),
-        ("values under our choice", own_choice),
-        ("contrasts", of_contrasts),
-        ("claims", of_claims),
-    )
-    counted = [f"{kind}: " + ", ".join(f"{n} {word}" for word, n in found.most_common()) for kind, found in parts if found]
-    return "Verdicts on " + "; on ".join(counted) if counted else ""
+    value = a / b if side == "ratio" and b else {"a": a, "b": b, "ratio": math.inf}[side]
+    return FORMS[form](value)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -27,11 +28,12 @@ from ..config.settings import Settings
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from ..store.yaml_files import read_yaml
-from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, Reported, Reports, Seeds
+from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, Reported, Reports, RowSpec, Seeds
 
 SWEEPS = Path(str(files("rnnbench.sweeps")))
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
 RULES = 2  # of verdicts, in every digest; 1: Holm's correction over the whole table, and no rule for looks that are added
+NUMBER = re.compile(r"\{(\w+)\.(a|b|ratio)(?::(abs|ms|percent))?\}")  # of a contrast, in the sentences of a claim's answers
 DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")
 
 
@@ -106,7 +108,8 @@ class Declaration:
         columns = {name: column.words for name, column in self.columns(row).items()}
         about = self.grid.rows[row]
         scales = {name: {"minutes", *(() if scale.cells else ("cells",))} for name, scale in about.scales.items()}
-        left_out = {"scales": scales, "title": True, "priority": True, "ladder": {"first", "last"}}
+        words = dict.fromkeys(("title", "priority", "margin_note", "answers"), True)  # nothing that a verdict depends on
+        left_out = {"scales": scales, "ladder": {"first", "last"}, **words}
         declared = about.model_dump(exclude=left_out)  # type: ignore[arg-type]
         return digest([RULES, self.grid.level, columns, declared])[:8]
 
@@ -214,6 +217,7 @@ def _check(table: Declaration) -> None:
                 raise BadOption(f"{where}: a and b are both {'/'.join(sides[0])}")
             if not shared_scales(table, name, sides):
                 raise BadOption(f"{where}: its sides have no scale of the row in common")
+        _check_answers(path, name, row)
         judged = not isinstance(row.columns, dict) or any(place.partition("/")[0] == name for place in table.reports.values)
         if judged and row.better is None and row.metric not in ("score", *RATES, *LOWER):
             raise BadOption(f"{path}: rows.{name}: better: more or less of {row.metric} must be said")
@@ -226,6 +230,17 @@ def _check(table: Declaration) -> None:
             _check_tried(table, reported, column, value)
             if value.source not in table.reports.sources:
                 raise unknown("source", value.source, table.reports.sources)
+
+
+def _check_answers(path: Path, name: str, row: RowSpec) -> None:
+    """BadOption where the sentence of an answer asks for a number that no contrast of its row has."""
+    for answer, sentence in row.answers.items():
+        where = f"{path}: rows.{name}.answers.{answer}"
+        for found in NUMBER.finditer(sentence):
+            if found[1] not in row.contrasts:
+                raise BadOption(f"{where}: {unknown('contrast', found[1], row.contrasts)}")
+        if brace := re.search(r"\S*[{}]\S*", NUMBER.sub("", sentence)):
+            raise BadOption(f"{where}: {brace[0]}: {{contrast.a}}, .b or .ratio, and after it nothing, :abs, :ms or :percent")
 
 
 def _check_tried(table: Declaration, row: str, column: str, value: Reported) -> None:

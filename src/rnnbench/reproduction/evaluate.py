@@ -31,6 +31,13 @@ class Results:
     def rows(self) -> list[str]:
         return list(self.cells)
 
+    def declared_before(self, row: str) -> list[str]:
+        """The digests of what was declared of a row when runs of it were collected, where they are not that of now."""
+        name = f"{self.table.name}/{row}"
+        records = [record for runs in self.runs.cells.values() if runs.cell.row == row for record in runs.records]
+        before = {record["declared"][name] for record in records if name in record.get("declared", {})}
+        return sorted(before - {self.table.digest(row)})
+
 
 def evaluate_table(
     table: Declaration, stored: Iterable[FoundRun], complaints: Iterable[str] = (), scale: str | None = None

@@ -172,7 +172,8 @@ class Gap(GridPart):
 
     between: tuple[float, float]
     digit: float = Field(gt=0)
-    says: str
+    says: str  # of what the two values are
+    at: str  # where the source calls them different
 
     @property
     def margin(self) -> float:
@@ -190,6 +191,7 @@ class RowSpec(GridPart):
     better: Literal["more", "less"] | None = None  # of the metric; null: as the task has it of its headline
     data: str = ""  # first digits of the fingerprint of its data
     margin: Annotated[Number, Field(gt=0)] | None = None
+    margin_note: str = ""  # why it is no third of a gap
     gap: Gap | None = None
     columns: tuple[str, ...] | dict[str, ColumnSpec] | None = None
     cells: dict[str, Words] = {}
@@ -199,6 +201,7 @@ class RowSpec(GridPart):
     says: str = ""
     claim: Whole | None = None
     refuted_by: str = ""
+    answers: dict[Literal["yes", "partly", "no", "open"], str] = {}  # what was found, in a sentence, by the answer that it fits
     family: str = ""  # rows of one name make one claim: Holm's correction is over the contrasts of all of them
     contrasts: dict[str, Contrast] = {}
 

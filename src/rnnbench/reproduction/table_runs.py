@@ -43,8 +43,11 @@ class TableRuns:
         there = [self.cells[self.table.cell(row, column, scale).place] for scale in self.scales(row)]
         return next((m for enough in (2, 1) for m in there if len(m.runs) >= enough), there[-1])
 
-    def of_row(self, row: str) -> list[CellRuns]:
-        return [self.shown(row, column) for column in self.table.columns(row)]
+    def of_row(self, row: str, scale: str | None = None) -> list[CellRuns]:
+        """The cells of a row at one of its scales; None: each at the scale that is shown."""
+        if scale is None:
+            return [self.shown(row, column) for column in self.table.columns(row)]
+        return [self.cells[self.table.cell(row, column, scale).place] for column in self.table.columns(row)]
 
     @property
     def measured(self) -> list[CellRuns]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ..analysis.comparison import rank_cell
 from ..analysis.comparison_text import RANKED
 from ..analysis.formatting import format_brief, format_compact, format_duration, format_interval, format_number, format_share
 from ..analysis.intervals import wilson
 from ..analysis.table import Cell, Column, Table
-from .cell_results import CellResult, ReportedResult
+from .cell_results import CellResult, ReportedResult, row_results
 from .evaluate import Results
-from .grid import RATES, TIMES
+from .grid import RATES, SCALES, TIMES
+from .units import in_percent, printed_text, to_unit
 
 MARKS = {"seen": "", "secondary": " (secondary)"}
 CELLS = (
@@ -23,7 +25,7 @@ CELLS = (
     Column("floor", ("floor", "against_floor"), left=True, spare=2),
     Column("solved", ("solved", "solved_of"), left=True, spare=3),
     Column("#", ("rank",), spare=4),
-    Column("reported", ("reported", "source", "sure", "theirs", "selection", "ours_by_theirs"), left=True),
+    Column("reported", ("reported", "source", "sure", "theirs", "selection", "ours_by_theirs"), left=True, words=True),
     Column("verdict", ("verdict", "why", "own_choice"), left=True, words=True),
     Column("m* (margin)", ("least_margin", "margin", "apart", "apart_low", "apart_high"), left=True, spare=1),
     Column("parameters", ("parameters",), spare=5),
@@ -39,7 +41,8 @@ NOTES = (
     "contrasts do not: where the two disagree, the contrast counts.",
 )
 VALUE_NOTES = (
-    "reported: the value, then its estimator (of runs), then which evaluation of a run it is of, where that is known.",
+    "reported: the value as its source prints it, then its estimator (of runs), then which evaluation of a run it is of, where "
+    "that is known. Where sources print per cent, ours and the margins are in per cent too.",
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
     "what the source's estimator would give of our runs. compatible: neither, and the printed value inside of that. open: "
@@ -55,8 +58,12 @@ VALUE_NOTES = (
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
 
-def cell_text(cell: CellResult) -> str:
-    """The value of a cell in a few words."""
+def scale_text(scale: str) -> str:
+    return "at the paper's scale" if scale == "paper" else f"at {scale} scale"
+
+
+def cell_text(cell: CellResult, percent: bool = False) -> str:
+    """The value of a cell in a few words; `percent`: a score in per cent."""
     found = cell.estimate
     if found is None:
         return "diverged" if cell.runs.diverged else "–"
@@ -67,8 +74,37 @@ def cell_text(cell: CellResult) -> str:
     if found.estimator == "median of solved":
         rate = wilson(cell.solved, cell.solved_of, 1 - cell.level)
         share = f"{cell.solved}/{cell.solved_of} solved [{format_share(rate.low or 0)}, {format_share(rate.high or 0)}]"
-        return f"{share}, their median {format_number(found.value)}"
-    return format_interval(found)
+        return f"{share}, their median {format_number(to_unit(found, percent).value)}"
+    return format_interval(to_unit(found, percent))
+
+
+def cells_tables(results: Results, rows: Sequence[str] | None = None) -> list[Table]:
+    """A table for each scale, of the rows that are shown at it; gaps and notes stand below the last."""
+    everything, found = cells_table(results, rows), list[Table]()
+    for scale in SCALES:
+        lines: list[tuple[Cell, ...]] = []
+        for row in rows or results.rows:
+            if scale in _shown_scales(results, row):
+                for cell in row_results(results.runs, row, scale):
+                    lines += _lines(results, cell if scale == "paper" else replace(cell, reported=()))
+        if lines:
+            hidden = tuple((*line[:2], Cell("", line[2].values), *line[3:]) for line in lines)  # the title says the scale
+            found.append(Table(f"Cells {scale_text(scale)}", "", everything.about, CELLS, hidden))
+    if found:
+        found[0] = replace(found[0], caption=everything.caption)
+        found[-1] = replace(found[-1], gaps=everything.gaps, notes=everything.notes)
+    return found
+
+
+def _shown_scales(results: Results, row: str) -> list[str]:
+    """The scales at which a row is shown: where anything was run or, at the paper's, reported; else its first."""
+    found = [
+        scale
+        for scale in results.runs.scales(row)
+        if any(runs.runs for runs in results.runs.of_row(row, scale))
+        or (scale == "paper" and any(place.partition("/")[0] == row for place in results.table.reports.values))
+    ]
+    return found or results.runs.scales(row)[:1]
 
 
 def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
@@ -86,8 +122,7 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
 def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
     """A line for each reported value; one where none is reported. The cell's own numbers stand in the first only."""
     for index, reported in enumerate(cell.reported or (None,)):
-        margin = results.table.grid.rows[cell.runs.cell.row].value_margin
-        line = (*_measured_cells(results, cell), *_reported_cells(cell, reported, margin), *_run_cells(cell))
+        line = (*_measured_cells(results, cell), *_reported_cells(results, cell, reported), *_run_cells(cell))
         yield (
             line
             if not index
@@ -98,14 +133,14 @@ def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
 def _measured_cells(results: Results, cell: CellResult) -> tuple[Cell, ...]:
     about, found, records = cell.runs.cell, cell.estimate, cell.runs.records
     raw = (found.estimator, found.value, found.low, found.high) if found else ("", None, None, None)
-    rank = rank_cell(cell.rank)
+    rank, percent = rank_cell(cell.rank), in_percent(results.table, about.row)
     return (
         Cell(about.row, (about.row, results.table.grid.rows[about.row].title)),
         Cell(results.table.columns(about.row)[about.column].title or about.column, (about.column,)),
         Cell(about.scale if records else "", (about.scale,)),
-        Cell(cell_text(cell), (cell.metric, *raw), "" if found else "warn"),
+        Cell(cell_text(cell, percent), (cell.metric, *raw), "" if found else "warn"),
         Cell(
-            "" if cell.floor is None else f"{format_number(cell.floor)} {cell.against_floor}".strip(),
+            "" if cell.floor is None else f"{format_number(cell.floor * (100 if percent else 1))} {cell.against_floor}".strip(),
             (cell.floor, cell.against_floor),
         ),
         Cell(
@@ -116,16 +151,21 @@ def _measured_cells(results: Results, cell: CellResult) -> tuple[Cell, ...]:
     )
 
 
-def _reported_cells(cell: CellResult, reported: ReportedResult | None, margin: float | None) -> tuple[Cell, Cell, Cell]:
+def _reported_cells(results: Results, cell: CellResult, reported: ReportedResult | None) -> tuple[Cell, Cell, Cell]:
     """What was reported, the verdict, and the least margin at which it would be reproduced."""
     if reported is None:
         word = "" if cell.runs.records else "missing"
         return Cell("", (None,) * 6), Cell(word, (word, "", None)), Cell("", (None,) * 5)
     about, verdict, test = reported.about, reported.verdict, reported.test
-    by = f", ours {format_number(test.ours)} by {test.estimator}" if test and test.estimator not in ("mean", "share") else ""
-    printed = f" (printed as {about.printed})" if about.printed else ""
+    row, margin = cell.runs.cell.row, results.table.grid.rows[cell.runs.cell.row].value_margin
+    unit = 100 if in_percent(results.table, row) else 1
+    by = (
+        f", ours {format_number(test.ours * unit)} by {test.estimator}"
+        if test and test.estimator not in ("mean", "share")
+        else ""
+    )
     selection = f", {about.selection}" if about.selection != "unknown" else ""
-    words = f"{format_number(about.value)}{printed} {about.estimator}{selection}{MARKS[about.sure]}{by}"
+    words = f"{printed_text(about)} {about.estimator}{selection}{MARKS[about.sure]}{by}"
     source, ours = f"{about.source}, {about.at}", test.ours if test else None
     least = (test.least_margin, margin, test.apart.value, test.apart.low, test.apart.high) if test else (None,) * 5
     return (
@@ -135,7 +175,7 @@ def _reported_cells(cell: CellResult, reported: ReportedResult | None, margin: f
             (verdict.word, verdict.why, int(reported.own_choice)),
             verdict.tone,
         ),
-        Cell(f"{format_number(test.least_margin)} ({format_number(margin)})" if test and margin else "", least),
+        Cell(f"{format_number(test.least_margin * unit)} ({format_number(margin * unit)})" if test and margin else "", least),
     )
 
 
@@ -174,7 +214,7 @@ def summary_text(results: Results) -> str:
     there = [m for m in results.runs.measured if m.runs]
     scales = Counter(m.cell.scale for m in there)
     counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
-    seconds = {record["id"]: record["speed"]["seconds"] or 0 for m in results.runs.cells.values() for record in m.records}
+    seconds = {record["id"]: record["speed"]["seconds"] or 0.0 for m in results.runs.cells.values() for record in m.records}
     holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in results.runs.measured)
     words = (
         f"{len(there)} of {len(results.runs.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"

@@ -1,0 +1,118 @@
+"""A table as its paper prints it: a row a task, a column a network, ours beside what was reported, one matrix a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ..analysis.formatting import format_brief, format_plus_minus
+from ..analysis.table import Cell, Column, Table
+from .cell_results import CellResult, ReportedResult, row_results
+from .evaluate import Results
+from .grid import RATES, SCALES, TIMES
+from .overview import OWN_CHOICE, judged_as
+from .units import in_percent, printed_text, to_unit
+from .verdict_table import cell_text, scale_text
+
+MARKS = {  # of a verdict, and how it is explained
+    "reproduced": ("✓", "reproduced"),
+    "reached": ("✓", "reproduced"),
+    "better": ("▲", "better than reported"),
+    "worse": ("▼", "worse than reported"),
+    "not reached": ("✗", "not reached"),
+    "compatible": ("≈", "compatible, not settled"),
+    "open": ("?", "open"),
+}
+OURS = "°: under our choice of what the source does not say"
+NOT_JUDGED = "( ): reported for another setting, or of runs that are not described: not judged"
+AT_FLOOR = "at floor: no better than a guess that learns nothing"
+HOLE = "·: not run"
+
+
+def matrix_tables(results: Results) -> list[Table]:
+    """Ours and, at the paper's scale, what was reported: a table for each scale at which there is either."""
+    found = [one for scale in SCALES if (one := _matrix(results, scale))]
+    legend = tuple(_legend([line for one in found for line in one.rows]))
+    return [*found[:-1], *(replace(one, notes=legend) for one in found[-1:])]
+
+
+def matrix_rows(results: Results, scale: str) -> dict[str, tuple[CellResult, ...]]:
+    """The rows of a scale in which anything was run or, at the paper's scale, reported; those with columns of their own not."""
+    found = {}
+    for row in results.rows:
+        if scale in results.runs.scales(row) and not isinstance(results.table.grid.rows[row].columns, dict):
+            cells = row_results(results.runs, row, scale)
+            if any(cell.runs.runs or (cell.reported and scale == "paper") for cell in cells):
+                found[row] = cells
+    return found
+
+
+def _matrix(results: Results, scale: str) -> Table | None:
+    rows = matrix_rows(results, scale)
+    if not rows:
+        return None
+    columns = {name: column.title or name for name, column in results.table.grid.columns.items()}
+    lines = []
+    for row, cells in rows.items():
+        there, percent = {cell.runs.cell.column: cell for cell in cells}, in_percent(results.table, row)
+        title = results.table.grid.rows[row].title + (", in\u00a0%" if percent else "")
+        texts = (_cell(results, there[name], percent) if name in there else Cell("", (None,)) for name in columns)
+        lines.append((Cell(title, (title,), link=f"DETAILS.md#{row}"), *texts))
+    heads = (Column("", ("row",), left=True, words=True), *(Column(title, (name,)) for name, title in columns.items()))
+    return Table(scale_text(scale).capitalize(), "", {}, heads, tuple(lines))
+
+
+def _cell(results: Results, cell: CellResult, percent: bool) -> Cell:
+    """`ours ± half / theirs` and the mark of the verdict."""
+    reported = _main_values(results, cell) if cell.runs.cell.scale == "paper" else ()
+    theirs = [_theirs(results, cell, value) for value in reported]
+    text = " / ".join(filter(None, [_ours(cell, percent), ", ".join(theirs)]))
+    for sign in ("± ", "/ ", "· /", " ±", ", ", "at floor"):  # a line of a narrow page does not end within a number
+        text = text.replace(sign, sign.replace(" ", "\u00a0"))
+    tones = [value.verdict.tone for value in reported if value.verdict.word in MARKS]
+    return Cell(text, (text,), next(iter(tones), ""))
+
+
+def _main_values(results: Results, cell: CellResult) -> Sequence[ReportedResult]:
+    """What is reported for a cell by the first of the table's sources that reports anything for it."""
+    for source in results.table.reports.sources:
+        if found := [one for one in cell.reported if one.about.source == source]:
+            return found
+    return ()
+
+
+def _theirs(results: Results, cell: CellResult, value: ReportedResult) -> str:
+    how = judged_as(results.table, cell.runs.cell.row, cell.runs.cell.column, value.about)
+    printed = printed_text(value.about)
+    if not how:
+        return f"({printed})"
+    mark = f" {MARKS[value.verdict.word][0]}" if value.verdict.word in MARKS else ""
+    return f"{printed}{'°' if how == OWN_CHOICE else ''}{mark}"
+
+
+def _ours(cell: CellResult, percent: bool) -> str:
+    found = cell.estimate
+    if not cell.runs.runs:
+        return "·"
+    if found is None or cell.metric in RATES:
+        return cell_text(cell)
+    if cell.metric in TIMES:
+        solved = f"{cell.solved_in_time}/{len(cell.runs.records)} solved"
+        return solved if format_brief(found.value) == "never" else f"{solved}, median {format_brief(found.value)}"
+    if found.estimator == "median of solved":
+        return f"{cell.solved}/{cell.solved_of} solved"
+    floor = " at floor" if cell.against_floor == "at" else ""
+    return f"{format_plus_minus(to_unit(found, percent))}{floor}"
+
+
+def _legend(lines: Sequence[Sequence[Cell]]) -> Iterator[str]:
+    """How to read the marks that occur."""
+    text = " ".join(cell.text for line in lines for cell in line[1:])
+    if "/\u00a0" in text:
+        used = dict.fromkeys(f"{sign} {says}" for sign, says in MARKS.values() if sign in text)
+        yield f"Ours / reported{': ' if used else ''}{', '.join(used)}."
+    if "±" in text or "[" in text:
+        yield "±, [ ]: interval over seeds at 95 %, or at the level of the row's look."
+    more = [says for sign, says in (("°", OURS), ("(", NOT_JUDGED), ("at\u00a0floor", AT_FLOOR), ("·", HOLE)) if sign in text]
+    if more:
+        yield f"{'; '.join(more)}."

@@ -1,0 +1,235 @@
+"""The pages of tables: what stands first, what every row says of its margin, numbers in the unit of the source."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rnnbench.analysis.formatting import format_plus_minus
+from rnnbench.analysis.intervals import Estimate
+from rnnbench.analysis.render import to_markdown, to_terminal
+from rnnbench.reproduction.claim_table import claim_answer, claims_table
+from rnnbench.reproduction.contrast_results import ClaimResult, ContrastResult
+from rnnbench.reproduction.declaration import SWEEPS, load_declaration, table_names
+from rnnbench.reproduction.evaluate import evaluate_table, measure_table
+from rnnbench.reproduction.grid import Contrast, Reported
+from rnnbench.reproduction.matrix import matrix_tables
+from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, judged_as, overview_tables
+from rnnbench.reproduction.readme import table_details, table_readme
+from rnnbench.reproduction.units import in_percent, printed_text
+from rnnbench.reproduction.verdicts import Verdict, claim_verdict
+from tests.reproduction.test_declared import GRID, edited, write
+from tests.reproduction.test_reproductions import TRIED, judge, lines, reports, scored, sealed
+
+NAMES = table_names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_says_first_what_was_found_and_leaves_the_rest_to_its_details(name):
+    readme, details = ((SWEEPS / name / file).read_text(encoding="utf-8") for file in ("README.md", "DETAILS.md"))
+    head, found = readme.split("\n## What was found\n", 1)
+    assert len(head.split("\n")) < 6, "nothing stands before it but the title"
+    first = found.strip().split("\n\n")[0]
+    assert 1 <= len(re.findall(r"\.( |$)", first.replace("\n", " "))) <= 5, first
+    assert "printed as" not in readme + details and "--again" not in readme and "holds only when" not in readme
+    anchors = set(re.findall(r'<a id="(\w+)"></a>', details))
+    assert set(re.findall(r"\(DETAILS\.md#(\w+)\)", readme)) <= anchors == {*load_declaration(name).grid.rows, "rows"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_with_reported_values_says_where_its_margin_is_from(name):
+    table = load_declaration(name)
+    details = (table.folder / "DETAILS.md").read_text(encoding="utf-8")
+    for row in {place.partition("/")[0] for place in table.reports.values}:
+        about = table.grid.rows[row]
+        assert bool(about.gap) != bool(about.margin_note), f"{name}/{row}: a gap, or why there is none"
+        if about.gap:
+            assert about.gap.at and about.value_margin == max(
+                abs(about.gap.between[0] - about.gap.between[1]) / 3, about.gap.digit
+            )
+        assert "Margin " in details.split(f'<a id="{row}"></a>')[1].split("<a id=")[0]
+
+
+def test_words_about_a_margin_do_not_change_what_is_declared(tmp_path):
+    one, other = (
+        load_declaration(str(write(tmp_path / name, edited(**changes))))
+        for name, changes in (("a", {}), ("b", {"margin_note": "none", "answers": {"open": "{larger.a} parameters"}}))
+    )
+    moved = load_declaration(str(write(tmp_path / "c", edited(margin=0.02))))
+    assert one.digest("adding") == other.digest("adding") != moved.digest("adding")
+
+
+def test_rules_that_were_changed_after_the_runs_are_shown(tmp_path):
+    table = load_declaration(str(write(tmp_path / "t")))
+    found = scored(table, lstm=[0.1, 0.101, 0.099])
+    for changed in (False, True):
+        digest = "0" * 8 if changed else table.digest("adding")
+        lines(table.folder / "results.jsonl", [sealed({**one, "declared": {"t/adding": digest}}) for one in found])
+        own = judge(table)
+        assert ("Rules were changed after runs had been collected, of adding" in table_readme(own, to_markdown)) == changed
+        assert (f"(declaration {table.digest('adding')} (was 00000000))" in table_details(own, to_markdown)) == changed
+
+
+@pytest.mark.parametrize(
+    ("lstm", "more", "shown"),
+    [
+        ([0.1, 0.101, 0.099], {"value": 0.1}, "0.1000 ± 0.0025 / 0.1 ✓"),
+        ([0.1, 0.101, 0.099], {"value": 0.1, "printed": "0.100"}, "0.1000 ± 0.0025 / 0.100 ✓"),
+        ([0.1, 0.101, 0.099], {"value": 0.05}, "0.1000 ± 0.0025 / 0.05 ▼"),
+        ([0.1, 0.101, 0.099], {"value": 0.15}, "0.1000 ± 0.0025 / 0.15 ▲"),
+        ([0.1, 0.101, 0.099], {"value": 0.1, "printed": "10.0"}, "10.00 ± 0.25 / 10.0 ✓"),
+        ([0.1, 0.101, 0.099], {"value": 0.1, "differs": "another loss"}, "0.1000 ± 0.0025 / (0.1)"),
+        ([0.1, 0.101, 0.099], {"value": 0.1, "estimator": "unknown"}, "0.1000 ± 0.0025 / (0.1)"),
+        ([], {"value": 0.1}, "· / 0.1"),
+        ([], {"value": 5.3e-5, "printed": "5.3e-5"}, "· / 5.3e−5"),
+    ],
+)
+def test_the_matrix_has_ours_beside_the_printed_value_marked_by_verdict(tmp_path, lstm, more, shown):
+    table = load_declaration(str(write(tmp_path / "t", GRID, reports(**more))))
+    lines(table.folder / "results.jsonl", scored(table, lstm=lstm))
+    (matrix,) = matrix_tables(judge(table))
+    ((title, cell, gru),) = matrix.rows
+    assert cell.text.replace("\u00a0", " ") == shown and gru.text == "·"
+    assert title.text.endswith("%") == (more.get("printed") == "10.0") == in_percent(table, "adding")
+    assert f"[{title.text}](DETAILS.md#adding)" in to_markdown([matrix])
+    for sign in "✓▲▼°·(":
+        assert (sign in shown + gru.text) == any(note.startswith(sign) or f" {sign}" in note for note in matrix.notes)
+
+
+def test_scales_stand_apart_and_a_reduced_one_beside_no_printed_value(tmp_path):
+    table = load_declaration(str(write(tmp_path / "t")))
+    found = [
+        *scored(table, lstm=[0.1, 0.101, 0.099]),
+        *scored(table, "laptop", lstm=[0.2, 0.201, 0.199], gru=[0.3, 0.301, 0.299]),
+    ]
+    lines(table.folder / "results.jsonl", found)
+    paper, laptop = matrix_tables(judge(table))
+    assert [cell.text.replace("\u00a0", " ") for cell in paper.rows[0][1:]] == ["0.1000 ± 0.0025 / 0.1 ✓", "·"]
+    assert [cell.text.replace("\u00a0", " ") for cell in laptop.rows[0][1:]] == ["0.2000 ± 0.0030", "0.3000 ± 0.0030"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "estimator", "shown"),
+    [
+        (8.33, 8.29, 8.37, "mean", "8.33 ± 0.04"),
+        (0.1765, 0.17649, 0.17651, "mean", "0.1765 ± 1e−5"),
+        (0.16, 0.0, 0.40, "mean", "0.16 [0.00, 0.40]"),
+        (8.1e-5, 6.7e-5, 9.9e-5, "geometric mean", "8.1e−5 [6.7e−5, 9.9e−5]"),
+        (0.25, None, None, "one seed", "0.25"),
+        (1.0, 1.0, 1.0, "mean", "1.000 ± 0.000"),
+    ],
+)
+def test_an_interval_is_shown_by_its_half_where_it_is_symmetric(value, low, high, estimator, shown):
+    assert format_plus_minus(Estimate(value, low, high, estimator)) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "printed", "shown"),
+    [
+        (0.872, "87.2", "87.2"),
+        (78.93, "", "78.93"),
+        (5.3e-5, "5.3e-5", "5.3e−5"),
+        (-1.5, "", "−1.5"),
+        (31390, "31,390", "31,390"),
+    ],
+)
+def test_a_value_is_shown_as_its_source_prints_it(value, printed, shown):
+    about = {"value": value, "printed": printed, "source": "one", "at": "", "sure": "seen", "estimator": "mean"}
+    assert printed_text(Reported.model_validate(about, strict=False)) == shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({}, AS_STATED),
+        ({"differs": {"kind": "unknown", "says": "the width", "tried": TRIED}}, OWN_CHOICE),
+        ({"differs": {"kind": "other", "says": "another loss"}}, ""),
+        ({"differs": {"kind": "scale", "says": "a tenth"}}, ""),
+        ({"estimator": "unknown"}, ""),
+        ({"estimator": "best"}, ""),
+        ({"estimator": "best", "seeds": 1}, AS_STATED),
+        ({"estimator": "best", "seeds": 2}, ""),  # three seeds are declared: fewer than twice as many
+    ],
+)
+def test_what_can_be_judged_at_all(tmp_path, changes, how):
+    table = load_declaration(str(write(tmp_path / "t", GRID, reports(**changes))))
+    (value,) = table.reports.values["adding/lstm"]
+    assert judged_as(table, "adding", "lstm", value) == how
+    counts = count_table(judge(table))
+    assert (counts.values, counts.judged, counts.verdicts) == (1, {how: 1} if how else {}, {"missing": 1} if how else {})
+    assert f"{int(how == AS_STATED)} can be judged as stated" in table_readme(judge(table), to_markdown)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["holds", "holds"], "yes"),
+        (["holds", "fails"], "partly"),
+        (["holds", "fails", "undecided"], "partly"),
+        (["holds", "undecided"], "open"),
+        (["undecided"], "open"),
+        (["missing", "missing"], "open"),
+        (["fails", "fails"], "no"),
+        (["equivalent"], "no"),
+        (["fails", "undecided"], "no"),
+        (["equivalent", *["undecided"] * 9], "open"),
+    ],
+)
+def test_the_answer_to_a_claim(words, answer):
+    contrast = Contrast(says="", a="a", b="b", expect="more")
+    found = tuple(
+        ContrastResult("row", str(index), contrast, "", None, Verdict(word, "", "")) for index, word in enumerate(words)
+    )
+    verdict = claim_verdict([(one.verdict, "") for one in found])
+    assert claim_answer(ClaimResult("row", 1, "", verdict, found)) == answer
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("{larger.a} against {larger.b}, {larger.ratio} times", "400 against 300, 1.33 times"),
+        ("{larger.a:ms} or {larger.a:percent} or {larger.a:abs}", "400k ms or 40k % or 400"),
+        ("", "Of 2 contrasts: 2 holds."),
+    ],
+)
+def test_a_claim_is_answered_in_a_sentence_with_the_numbers_of_now(tmp_path, sentence, shown):
+    answers = {"yes": sentence} if sentence else {"no": "the sentence of another answer is not shown"}
+    table = load_declaration(str(write(tmp_path / "t", edited(answers=answers))))
+    lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1] * 8, gru=[0.2] * 8))
+    ((claim, answer, found),) = claims_table(judge(table)).rows
+    assert (claim.text, answer.text, found.text) == ("1. the LSTM is larger", "yes", shown)
+
+
+def test_the_claims_of_the_notes_are_in_order_each_with_a_sentence_of_its_own():
+    own = claims_table(measure_table(load_declaration("course_notes"), None))
+    assert [row[0].values[0] for row in own.rows] == list(range(1, 21))
+    for claim, answer, found in own.rows:
+        assert answer.text in ("yes", "partly", "no", "open") and not found.text.startswith("Of "), claim.text
+        assert found.text.endswith(".") and ". " not in found.text and not re.search(r"[{}–]", found.text), found.text
+
+
+@pytest.mark.parametrize("written", ["Three sentences.\n\n### In detail\n\nMore.\n", "### In detail\n\nMore.\n", ""])
+def test_the_head_of_what_is_written_by_hand_stands_first(tmp_path, written):
+    table = load_declaration(str(write(tmp_path / "t")))
+    (table.folder / "findings.md").write_text(written)
+    page = table_readme(judge(table), to_markdown)
+    first = page.split("## What was found\n\n")[1].split("\n")[0]
+    assert first == "Three sentences." if written.startswith("T") else first.startswith("Nothing of it has been run yet")
+    assert page.count("### In detail") == written.count("###") and "\n\n\n" not in page
+
+
+def test_the_page_of_all_tables_sums_them():
+    tables = [evaluate_table(load_declaration(name), []) for name in NAMES]
+    for overview in overview_tables(tables):
+        *lines_, total = overview.rows
+        assert [line[0].text for line in lines_] == NAMES and total[0].text == "all"
+        for index in range(1, len(total)):
+            assert total[index].values[0] == pytest.approx(sum(line[index].values[0] for line in lines_), abs=1e-2)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_number_and_no_word_of_a_claim_is_cut_in_a_terminal(width):
+    shown = to_terminal([claims_table(measure_table(load_declaration("course_notes"), None))], width)
+    assert max(map(len, shown.split("\n"))) <= max(width, 50)
+    assert {"parameters", "initialisation"} & set(re.findall(r"\w+", shown)) and "23.1" in shown
