@@ -17,6 +17,7 @@ from rnnbench.store.find import find_runs
 from rnnbench.store.record import DamagedRecord
 from rnnbench.store.run_folder import Log, RunFolder, file_pieces
 from rnnbench.store.yaml_files import parse_yaml
+from rnnbench.tracking.mirror import Mirror
 from rnnbench.tracking.sync import sync_runs
 from rnnbench.tracking.tracker import NoTracker, Run
 from tests.analysis.test_tables import write
@@ -267,7 +268,7 @@ def test_a_long_log_is_never_held(clean):
 def test_without_a_mirror_no_row_is_read(clean, monkeypatch):
     folder = long_log(3)
     monkeypatch.setattr(RunFolder, "_lines", lambda *_: pytest.fail("a log was read"))
-    NoTracker().start(Run("x", "x", folder.path, {}), folder.each_row())
+    Mirror({"none": NoTracker()}).start(Run("x", "x", folder.path, {}), folder.each_row())
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 25])

@@ -113,6 +113,7 @@ def _add_sweeps(add: Add) -> None:
         verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    sync.add_argument("--all", action="store_true", help="also runs made without W&B [only those that are named]")
     sync.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
     sync.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
 

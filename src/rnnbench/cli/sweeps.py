@@ -11,10 +11,12 @@ from ..console import say
 from ..launch.manifest import member_runs, named_folder, read_manifest
 from ..launch.status import overview_lines, prune_lines, status_lines
 from ..options import BadOption
+from ..run.tracked_run import describe_run
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from ..tracking.sync import sync_runs
 from ..tracking.tracker import TrackerUnavailable
+from ..tracking.wandb_account import check_limits
 from ..tracking.wandb_tracker import WandbTracker
 
 
@@ -60,8 +62,11 @@ def prune_command(options: argparse.Namespace) -> int:
 
 
 def sync_command(options: argparse.Namespace) -> int:
+    named = bool(options.what)
     if not options.what:
         options.what = [str(options.runs)]
+    asked = {"project": options.project, "entity": options.entity}
+    check_limits(asked, "--")
     found = folders_to_sync(chosen_folders(options))
     try:
         WandbTracker("online")
@@ -69,7 +74,7 @@ def sync_command(options: argparse.Namespace) -> int:
         say(f"rnnbench: {error}", sys.stderr)
         return 1
     well = True
-    for good, line in sync_runs(found, options.project, options.entity):
+    for good, line in sync_runs(found, describe_run, asked, named or options.all):
         say(line, sys.stdout if good else sys.stderr)
         well = well and good
     return int(not well)

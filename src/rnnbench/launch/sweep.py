@@ -26,6 +26,7 @@ from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
+from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
@@ -81,8 +82,11 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:
-    """BadOption where W&B is asked to be online and cannot be."""
+    """BadOption where W&B would refuse a name or tag, or is asked to be online and cannot be."""
     for tracker in {str(job.tracker): job.tracker for job in jobs}.values():
+        if tracker.name in ("auto", "wandb"):
+            check_limits(tracker.options)
+            wanted_mode()
         if tracker.options.get("mode") == "online":
             try:
                 make_tracker(tracker.name, tracker.options)

@@ -22,16 +22,16 @@ from ..networks.cost import peak_memory
 from ..options import BadOption
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
-from ..tracking.tracker import SUMMARY, TrackerUnavailable
+from ..tracking.make import make_mirror
+from ..tracking.tracker import TrackerUnavailable
 from .build_record import result_text
 from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
-from .plan import new_network, plan_run
+from .plan import mirrored_run, new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow
-from .tracked_run import mirrored_run, tracker_of
 
 
 def execute(settings: Settings) -> Record | None:
@@ -65,12 +65,12 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                 if record is None:
                     with quick_imports():
                         from .training_run import train_run  # imports Lightning
-                    return train_run(planned, tracker_of(planned), folder, process)
+                    return train_run(planned, make_mirror(settings.tracker.name, settings.tracker.options), folder, process)
         say(f"{name}  recorded before: {result_text(record)}")
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
-            tracker = tracker_of(planned)
-            tracker.start(mirrored_run(planned), folder.each_row())
-            tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
+            mirror = make_mirror(settings.tracker.name, settings.tracker.options)
+            mirror.start(mirrored_run(planned), folder.each_row())
+            mirror.finish(record, record["status"])
         return record
     except Held as held:
         say(f"{name}  left alone: {held}")

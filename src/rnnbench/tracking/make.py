@@ -1,12 +1,14 @@
-"""Makes the tracker that the settings name."""
+"""Makes the trackers that the settings name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from .mirror import Mirror
 from .tracker import NoTracker, Tracker, TrackerUnavailable
-from .wandb_tracker import WandbTracker, _say, _settings, has_key
+from .wandb_account import has_key, say_error, wandb_settings, wanted_mode
+from .wandb_tracker import WandbTracker
 
 TRACKERS: dict[str, type[Tracker]] = {"auto": WandbTracker, "none": NoTracker, "wandb": WandbTracker}
 
@@ -19,7 +21,16 @@ def make_tracker(name: str, options: Mapping[str, Any]) -> Tracker:
     if name != "auto" or options.get("mode", "auto") != "auto":
         return TRACKERS[name](**options)
     try:
-        return WandbTracker(**options) if has_key(_settings()) else NoTracker()
+        wanted, where = wanted_mode()
+        if has_key(wandb_settings()) or wanted == "offline":
+            return WandbTracker(**options)
+        if wanted == "online":
+            say_error(f"no tracker: {where}, and there is no API key (`wandb login`, or WANDB_API_KEY)")
     except TrackerUnavailable as error:
-        _say(f"no tracker: {error}")
-        return NoTracker()
+        say_error(f"no tracker: {error}")
+    return NoTracker()
+
+
+def make_mirror(name: str, options: Mapping[str, Any]) -> Mirror:
+    """What a run reports to, by its settings; TrackerUnavailable where the user insisted on a tracker that cannot be had."""
+    return Mirror({"wandb" if name == "auto" else name: make_tracker(name, options)})
