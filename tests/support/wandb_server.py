@@ -97,6 +97,7 @@ class Server:
         self.unknown: list[str] = []  # operations that got no answer
         self.status = 200  # 500: every answer is an error
         self.delay = 0.0  # seconds before each answer
+        self.hung = 0.0  # seconds before each answer but to whether it is well
         self._lock = threading.Lock()
         self._port = port
         self.up()
@@ -311,7 +312,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self._body()
-        time.sleep(self.server_state.delay)
+        time.sleep(self.server_state.delay + (0 if "healthz" in self.path else self.server_state.hung))
         with self.server_state._lock:
             status, data = self.server_state.answer(self.command, self.path, body)
         text = json.dumps(data).encode()

@@ -40,6 +40,7 @@ def run_of(folder: RunFolder, config: Config, identity: str, facts: Mapping[str,
         config.get("sweep"),
         {**facts, "departures": nested(facts["departures"])},
         *_headline(config["task"]["name"]),
+        folder.path.parents[2] / "sweeps" / config["sweep"] if config.get("sweep") else None,
     )
 
 

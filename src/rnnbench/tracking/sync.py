@@ -166,6 +166,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
         missing = local.missing_rows(there) if there else local.rows
         did += f"{len(missing)} rows sent" if missing else f"{differs} sent"
         _send(stored, asked, recorded, local, missing)
+        about, note = placed_run(stored.run, asked, recorded)  # now with the key's own entity
     for pause in LAG if differs else ():
         time.sleep(pause)
         differs = local.differs(read_copy(about, note))

@@ -40,6 +40,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)  # joins the config: setting, departures, data
     headline: str | None = None  # the score that ranks models
     direction: Literal["min", "max"] = "min"  # which way it is better
+    sweep_folder: Path | None = None  # where jobs of its sweep can tell each other something
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -136,6 +136,19 @@ def _silence(url: str) -> str:
     thread.start()
     thread.join(ANSWER)
     return found[0] if found else f"{url} does not answer within {ANSWER:g} s"
+
+
+@contextlib.contextmanager
+def client() -> Iterator[Any]:
+    """W&B's client, set up. Variables that are settled before are hidden from it: it would rename a run that is there."""
+    hidden = {name: os.environ.pop(name) for name in VARIABLES.values() if name in os.environ}
+    try:
+        import wandb
+
+        wandb.setup(wandb.Settings(silent=True))  # signing in prints before it has seen a run's settings
+        yield wandb
+    finally:
+        os.environ.update(hidden)
 
 
 def stop_service() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .tracker import Run
-from .wandb_account import error_text, stop_service, why_silent
+from .wandb_account import client, error_text, stop_service, why_silent
 from .wandb_note import read_note, write_note
 from .wandb_tracker import START
 
@@ -49,12 +49,9 @@ def read_copy(run: Run, place: Mapping[str, Any]) -> Copy | None:
 
 def _find(run: Run, place: Mapping[str, Any]) -> Any:
     """W&B's own handle of the run there, or None."""
-    import wandb
-
     if gone := why_silent():
         raise ConnectionError(gone)
-    with _asking():
-        wandb.setup(wandb.Settings(silent=True))
+    with _asking(), client() as wandb:
         api = wandb.Api(timeout=int(START))
         try:
             return api.run(f"{place['entity'] or api.default_entity}/{place['project']}/{run.id}")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,16 @@ from typing import Any
 
 import yaml
 
+from ..console import visible
+from ..store.record import write_atomically
 from ..store.yaml_files import parse_yaml
 from .tracker import LATEST, Run
-from .wandb_account import IN_FILES, VARIABLES, WORD, from_variable
+from .wandb_account import IN_FILES, VARIABLES, WORD, from_variable, wandb_settings
 
 NOTE = "wandb/note.json"  # in a run's folder
+SILENT, BELIEVED = "wandb-silent.json", 900.0  # in a sweep's folder; seconds for which it is believed
 WORDS = ("run_id", "sweep_id", "project", "entity")  # of a note
+OF_A_PLACE = ("run_id", "sweep_id", "project", "layout", "online", "replaced", "parameters")
 TEXTS = ("group", "name", "job_type", "notes")
 DEFAULTS: dict[str, Any] = {"project": "rnnbench", "job_type": "train"}
 
@@ -64,10 +69,9 @@ def placed_run(run: Run, asked: Mapping[str, Any], recorded: Mapping[str, Any] |
     variables, our defaults. Where another project or entity is asked for than the note's, nothing of the run is there yet.
     """
     agent, note = agents_note(), read_note(run)
-    if (agent and agent["run_id"] != note.get("run_id")) or (
-        not agent and any(asked.get(key) and note.get(key) not in (None, asked[key]) for key in IN_FILES)
-    ):
-        note = {}
+    elsewhere = any(asked.get(key) and note.get(key) not in (None, asked[key]) for key in IN_FILES)
+    if (agent["run_id"] != note.get("run_id")) if agent else elsewhere:
+        note = {key: value for key, value in note.items() if key not in OF_A_PLACE}
     chosen = {}
     for name in VARIABLES:
         kept = None if name == "dir" else note.get(name)  # where files are deleted, no file says
@@ -82,6 +86,25 @@ def placed_run(run: Run, asked: Mapping[str, Any], recorded: Mapping[str, Any] |
         config={**run.config, **note.get("parameters", {})},
     )
     return run, note
+
+
+def told_silence(run: Run) -> str:
+    """What another job of the run's sweep has found in the last quarter of an hour: a server that takes no run; or nothing."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        if run.sweep_folder is not None:
+            path = run.sweep_folder / SILENT
+            said = json.loads(path.read_text(encoding="utf-8"))
+            if said["url"] == wandb_settings()["base_url"] and 0 <= time.time() - path.stat().st_mtime < BELIEVED:
+                return f"{visible(str(said['why']))[:200]}, as another job of the sweep found"
+    return ""
+
+
+def tell_silence(run: Run, why: str) -> None:
+    """Tells the other jobs of the sweep, so that the server's silence costs a sweep its time once."""
+    with contextlib.suppress(OSError):
+        if run.sweep_folder is not None and run.sweep_folder.is_dir():
+            text = json.dumps({"url": wandb_settings()["base_url"], "why": why})
+            write_atomically(run.sweep_folder / SILENT, text.encode())
 
 
 def first_layout(run: Run, note: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,8 @@ from typing import Any, Literal
 from ..options import AboveZero
 from .layout import Presenter
 from .tracker import STOPPED, MirrorRow, Run, Tracker, TrackerUnavailable, finite, is_table
-from .wandb_account import error_text, say_error, stop_service, wanted_mode, why_silent
-from .wandb_note import first_layout, own_segments, placed_run, write_note
+from .wandb_account import client, error_text, say_error, stop_service, wanted_mode, why_silent
+from .wandb_note import first_layout, own_segments, placed_run, tell_silence, told_silence, write_note
 
 START = 15.0  # seconds for the server to take a run
 
@@ -82,43 +83,50 @@ class WandbTracker(Tracker):
         for segment in own_segments(run, place):
             shutil.rmtree(segment, ignore_errors=True)  # part of the run: synced later, it would overwrite the whole
         if self.mode == "online":
-            try:
-                self._run = self._open(run, place, "online")
-            except Exception as error:
-                stop_service()
-                if self.insists:
-                    raise TrackerUnavailable(
-                        f"W&B cannot be online: {error_text(error)}; or use tracker.mode=offline"
-                    ) from None
-                say_error(f"W&B offline: {error_text(error)}")
+            self._run = self._open_online(run, place)
         if self._run is None:
             with self._mirroring():
                 self._run = self._open(run, place, "offline")
 
-    def _open(self, about: Run, place: Path, mode: Literal["online", "offline"]) -> Any:
-        import wandb
+    def _open_online(self, run: Run, place: Path) -> Any:
+        """The run there; None, with a line, where the server takes none and the user did not insist."""
+        began = time.monotonic()
+        if not (why := told_silence(run)):
+            try:
+                return self._open(run, place, "online")
+            except Exception as error:
+                stop_service()
+                why = error_text(error)
+                if time.monotonic() - began >= START:
+                    why = f"the server takes no run within {START:g} s"
+                    tell_silence(run, why)
+        if self.insists:
+            raise TrackerUnavailable(f"W&B cannot be online: {why}; or use tracker.mode=offline")
+        say_error(f"W&B offline: {why}")
+        return None
 
+    def _open(self, about: Run, place: Path, mode: Literal["online", "offline"]) -> Any:
         settings: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "x_disable_stats": True}
         settings |= {"x_disable_meta": True, "x_save_requirements": False, "host": "", "program": "rnnbench"}  # no paths
         settings |= {"disable_git": True, "disable_code": True}
         os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # it would put `model: lstm` over all that stands under `model`
         settings |= {"init_timeout": START, "finish_timeout": self.patience, "finish_timeout_raises": True}
-        wandb.setup(wandb.Settings(silent=True))  # signing in prints before it has seen a run's settings
         named = {"name": about.name, "tags": self._note["tags"] or [], "notes": self._note["notes"]}
         grouped = {"group": about.group, "job_type": self._note["job_type"]}
         is_there = mode == "online" and self._note.get("online")  # what somebody changed there stays
-        run = wandb.init(
-            id=about.id,
-            project=self._note["project"],
-            entity=self._note["entity"],
-            dir=str(place),
-            mode=mode,
-            resume="allow" if mode == "online" else None,
-            reinit="create_new",
-            settings=wandb.Settings(**settings),
-            **({} if is_there else grouped),
-            **({} if mode == "online" else named),
-        )
+        with client() as wandb:
+            run = wandb.init(
+                id=about.id,
+                project=self._note["project"],
+                entity=self._note["entity"],
+                dir=str(place),
+                mode=mode,
+                resume="allow" if mode == "online" else None,
+                reinit="create_new",
+                settings=wandb.Settings(**settings),
+                **({} if is_there else grouped),
+                **({} if mode == "online" else named),
+            )
         if run.resumed and run.starting_step > 0:
             self.layout = dict(run.config).get("layout", 1)
         elif mode == "online":
