@@ -101,8 +101,8 @@ def test_runs_without_wandb_are_sent_only_when_asked_for(
 
 def test_a_recorded_run_goes_to_the_project_asked_for(recorded: Path, server: Server) -> None:  # noqa: F811
     shutil.copytree(recorded, "runs")
-    for project, words in (("first", []), ("first", []), ("second", [])):
-        assert main(["train", *QUICK, "model=gru", f"tracker.project={project}", *words]) == 0
+    for project in ("first", "first", "second"):
+        assert main(["train", *QUICK, "model=gru", f"tracker.project={project}"]) == 0
     assert [run.project for run in server.runs.values()] == ["first", "second"]
     (folder,) = runs().values()
     for run in server.runs.values():

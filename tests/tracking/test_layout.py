@@ -11,7 +11,8 @@ import pytest
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_names
 from rnnbench.run.plan import make_task, new_network
-from rnnbench.tracking.layout import SECTIONS, Presenter, floor_closed, gradient_horizon, shown_key
+from rnnbench.tracking.columns import SECTIONS, shown_key
+from rnnbench.tracking.layout import Presenter, floor_closed, gradient_horizon
 from rnnbench.tracking.tracker import Histogram, Run
 from rnnbench.training.learner import Learner
 from rnnbench.training.trainer import train

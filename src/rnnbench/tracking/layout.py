@@ -1,6 +1,6 @@
 """How a run stands in a mirror: the names of columns there, its settings, its results.
 
-The local log, records and weights keep their names; trackers show them as `shown_key` says. A mirror keeps the layout with
+The local log, records and weights keep their names; trackers show them as columns.py says. A mirror keeps the layout with
 which it was first made, so that a later version never writes it anew:
 
     1   version 0.1: everything as the log and the record name it
@@ -9,56 +9,13 @@ which it was first made, so that a later version never writes it anew:
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from .columns import GATES, column_rank, readable, shown_key
+from .pictures import KEY, GradientMap
 from .tracker import LATEST, Histogram, MirrorRow, Run, finite
-
-SECTIONS = ("step", "validation", "train", "test", "speed", "gradient", "samples")  # in this order; others follow
-RENAMED: dict[str, str | None] = {
-    **{name: f"speed/{name}" for name in ("seconds", "steps_per_second", "sequences_per_second", "tokens_per_second")},
-    **{name: f"speed/{name}" for name in ("characters_per_second", "peak_memory_bytes")},
-    "train/update_ratio": "gradient/update_ratio",
-    "train/clipped": "gradient/clipped",
-    "train/gradient_norm_clipped": "z gradient norm/all after clipping",
-    "validation/samples": "samples/validation",
-}
-BY_LAYER: tuple[tuple[str, str | None], ...] = (  # first part of a name: the section of its details; None: not shown
-    ("train/gradient_norm_clipped/", None),
-    ("train/gradient_norm/", "z gradient norm"),
-    ("train/state_gradient/", None),  # drawn: gradient/through_time
-    ("train/horizon/", "z gradient horizon"),
-    ("train/blow_up/", "z gradient blow-up"),
-    ("validation/gates/", "z gates"),
-    ("validation/state/", "z states"),
-    ("validation/spectral_radius/", "z spectral radius"),
-)
-WORDS = {"below_.1": "closed", "above_.9": "open"}  # shares of a gate's values
-LAYER = re.compile(r"(core|reader|writer)\.(?:layers\.)?(\d+)\.(\d+)(?:\.cell)*")
-GATES = "validation/gates/"
-
-
-def shown_key(name: str, two_forward: bool = False) -> str | None:
-    """The name in a mirror of the column `name` of a log; None where it is not shown."""
-    if name in RENAMED:
-        return RENAMED[name]
-    for first, section in BY_LAYER:
-        if name.startswith(first):
-            return section and f"{section}/{readable(name.removeprefix(first), two_forward)}"
-    return name
-
-
-def readable(place: str, two_forward: bool = False) -> str:
-    """`core.0.1/i/below_.1` as `layer 1 backward i closed`: layers from 1 on, the core named where there are two."""
-
-    def layer(found: re.Match[str]) -> str:
-        core = "" if found[1] == "core" else f"{found[1]} "
-        second = "forward again" if two_forward else "backward"
-        return f"{core}layer {int(found[2]) + 1} {'forward' if found[3] == '0' else second}"
-
-    parts = LAYER.sub(layer, place, count=1).split("/")
-    return " ".join(WORDS.get(part, part.replace(".", " ")) for part in parts)
 
 
 class Presenter:
@@ -70,6 +27,7 @@ class Presenter:
         self._two_forward = bool(model.get("two_forward"))
         self._selects_last = train.get("select") == "last"
         self._chosen: float | None = None
+        self._map = GradientMap(train.get("steps") or sys.maxsize, self._two_forward)
         self.latest: dict[str, Any] = {}  # the last value of each column
 
     def config(self) -> dict[str, Any]:
@@ -93,8 +51,10 @@ class Presenter:
                 shown[key] = value
         if (reached := gradient_horizon(row)) is not None:
             shown["gradient/horizon"] = reached
+        if (picture := self._map.add(row)) is not None:
+            shown[KEY] = picture
         self._follow(row.get(f"validation/{self.run.headline}"))
-        return dict(sorted({**shown, **gates}.items(), key=lambda item: _rank(item[0])))
+        return dict(sorted({**shown, **gates}.items(), key=lambda item: column_rank(item[0])))
 
     def _follow(self, score: object) -> None:
         """Keeps the headline of the weights that would be tested if training ended here."""
@@ -121,7 +81,7 @@ class Presenter:
             found = {key: results[key] for key in ("scores", "steps", "solved_step") if key in results}
             return finite({**self.latest, **found})
         chosen = {} if self._chosen is None else {f"validation/{self.run.headline}": self._chosen}
-        every = finite({**self.latest, **chosen, **shown_results(results)})
+        every = finite({**self.latest, **chosen, **shown_results(results), KEY: self._map.last_picture()})
         return {key: value for key, value in every.items() if value is not None}
 
 
@@ -160,9 +120,3 @@ def gradient_horizon(row: Mapping[str, Any]) -> int | None:
             fallen = row.get(name.replace("state_gradient", "horizon", 1))
             reached.append(len(norms) if fallen is None else fallen)
     return max(reached, default=None)
-
-
-def _rank(key: str) -> tuple[int, bool]:
-    """Sections in the order of SECTIONS, scores before what is derived; those that are not named there last."""
-    section = key.partition("/")[0]
-    return (SECTIONS.index(section) if section in SECTIONS else len(SECTIONS), key.startswith("z "))

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import sys
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from .mirror import Mirror
+from .tensorboard_tracker import TensorboardTracker
 from .tracker import NoTracker, Run, Tracker, TrackerUnavailable
+from .trackio_tracker import TrackioTracker
 from .wandb_account import from_variable, has_key, say_error, wandb_settings, wanted_mode
 from .wandb_note import agents_note, read_note
 from .wandb_tracker import WandbTracker
 
 WANDB = ("auto", "wandb")
-TRACKERS: dict[str, type[Tracker]] = {"auto": WandbTracker, "none": NoTracker, "wandb": WandbTracker}
+TRACKERS: dict[str, type[Tracker]] = {
+    "auto": WandbTracker,
+    "none": NoTracker,
+    "wandb": WandbTracker,
+    "tensorboard": TensorboardTracker,
+    "trackio": TrackioTracker,
+}
 
 
 def make_tracker(name: str, options: Mapping[str, Any]) -> Tracker:
@@ -20,8 +33,9 @@ def make_tracker(name: str, options: Mapping[str, Any]) -> Tracker:
 
     `auto` is W&B if a key is configured or a mode was asked for, else none; by itself it never refuses to train.
     """
+    options = {key: value for key, value in options.items() if key != "also"}
     if name != "auto" or options.get("mode", "auto") != "auto":
-        return TRACKERS[name](**options)
+        return tracker_class(name)(**options)
     try:
         wanted, where = wanted_mode()
         if has_key(wandb_settings()) or wanted == "offline":
@@ -47,4 +61,40 @@ def is_wanted_elsewhere(run: Run, name: str, options: Mapping[str, Any], recorde
 
 def make_mirror(name: str, options: Mapping[str, Any]) -> Mirror:
     """What a run reports to, by its settings; TrackerUnavailable where the user insisted on a tracker that cannot be had."""
-    return Mirror({"wandb" if name == "auto" else name: make_tracker(name, options)})
+    trackers = {"wandb" if name == "auto" else name: make_tracker(name, options)}
+    return Mirror({**{other: make_tracker(other, {}) for other in options.get("also", ())}, **trackers})
+
+
+@functools.cache
+def plugins() -> dict[str, EntryPoint]:
+    """Trackers of other packages by name: the entry points `rnnbench.trackers`. Nothing of theirs is imported."""
+    return {entry.name: entry for entry in entry_points(group="rnnbench.trackers")}
+
+
+def tracker_names() -> list[str]:
+    """Every tracker there is."""
+    return [*TRACKERS, *plugins()]
+
+
+def tracker_class(name: str) -> type[Tracker]:
+    """The class of a tracker; TrackerUnavailable where another package's cannot be imported."""
+    if name in TRACKERS:
+        return TRACKERS[name]
+    try:
+        found = plugins()[name].load()
+    except Exception as error:
+        raise TrackerUnavailable(f"tracker {name} cannot be imported ({type(error).__name__}: {error})") from None
+    if not (isinstance(found, type) and issubclass(found, Tracker)):
+        raise TrackerUnavailable(f"tracker {name}: {plugins()[name].value} is no class derived from rnnbench's Tracker")
+    return found
+
+
+def tracker_source(name: str) -> tuple[Path, str]:
+    """The file and the name of a tracker's class; another package's is not imported. LookupError where it has no source."""
+    if name in TRACKERS:
+        return Path(str(sys.modules[TRACKERS[name].__module__].__file__)), TRACKERS[name].__name__
+    entry = plugins()[name]
+    spec = importlib.util.find_spec(entry.module)
+    if spec is None or not spec.origin:
+        raise LookupError(f"tracker {name}: {entry.value} is not there")
+    return Path(spec.origin), entry.attr

@@ -27,6 +27,7 @@ class Mirror:
     def __init__(self, trackers: Mapping[str, Tracker] | None = None):
         self._trackers = dict(trackers or {})
         self._open: list[_Open] = []
+        self.lost: list[str] = []  # trackers that have failed
 
     def start(self, run: Run, rows: Iterable[MirrorRow] = ()) -> None:
         """Opens every tracker and brings it level with `rows`, the log so far.
@@ -64,6 +65,7 @@ class Mirror:
         except Exception as error:
             if one is None and isinstance(error, TrackerUnavailable):
                 raise
+            self.lost.append(name)
             if one in self._open:
                 self._open.remove(one)
             first = (str(error).splitlines() or [""])[0]

@@ -124,7 +124,8 @@ class Stored:
         logged = self.folder.rows()
         rows = [presenter.row(row) for row in logged]
         made = {key for row in self.folder.metrics() for key in row}
-        times = set(Presenter(about, layout).row(dict.fromkeys({key for row in logged for key in row} - made, 0.0)))
+        timed = dict.fromkeys({key for row in logged for key in row} - made, 0.0)
+        times = set(Presenter(about, layout).row({"step": 0, **timed})) - {"step"}
         summary = {**presenter.summary(self.record or {}), "status": self.status}
         return Local(about, presenter.config(), rows, times, needs_checking(summary))
 

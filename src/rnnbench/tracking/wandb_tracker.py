@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 from ..options import AboveZero
 from .layout import Presenter
-from .tracker import STOPPED, MirrorRow, Run, Tracker, TrackerUnavailable, finite, is_table
+from .tracker import STOPPED, Histogram, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite, is_table
 from .wandb_account import client, error_text, say_error, stop_service, wanted_mode, why_silent
 from .wandb_note import first_layout, own_segments, placed_run, tell_silence, told_silence, write_note
 
@@ -44,10 +45,13 @@ class WandbTracker(Tracker):
         job_type: str | None = None,  # null: as WANDB_JOB_TYPE says, else train
         notes: str | None = None,  # null: as WANDB_NOTES says
         finish_seconds: AboveZero = 8.0,  # that the end of a run may wait for the server
+        histograms: bool = False,  # gates as histograms instead of a mean and two shares
+        system_metrics: bool = False,  # W&B's own measures of the machine
     ):
         self.mode: str = mode
         self.insists = mode == "online"
         self.patience = finish_seconds
+        self.histograms, self._measures_system = histograms, system_metrics
         self.recorded: dict[str, Any] = {}  # place of a run that was recorded before, below the note in its folder
         self._asked = {"project": project, "entity": entity, "tags": list(tags), "group": group}
         self._asked |= {"job_type": job_type, "notes": notes}
@@ -106,7 +110,12 @@ class WandbTracker(Tracker):
         return None
 
     def _open(self, about: Run, place: Path, mode: Literal["online", "offline"]) -> Any:
-        settings: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "x_disable_stats": True}
+        settings: dict[str, Any] = {
+            "silent": True,
+            "console": "off",
+            "symlink": False,
+            "x_disable_stats": not self._measures_system,
+        }
         settings |= {"x_disable_meta": True, "x_save_requirements": False, "host": "", "program": "rnnbench"}  # no paths
         settings |= {"disable_git": True, "disable_code": True}
         os.environ.pop("WANDB_SWEEP_PARAM_PATH", None)  # it would put `model: lstm` over all that stands under `model`
@@ -162,7 +171,10 @@ class WandbTracker(Tracker):
     def finish(self, summary: MirrorRow, status: str) -> None:
         if self._run is not None:
             with self._mirroring():
-                plain = {key: value for key, value in finite(summary).items() if not is_table(value)}
+                media = {key: value for key, value in summary.items() if isinstance(value, Picture)}
+                if media and self._rows > self._run.starting_step:  # into the last row
+                    self._run.log({key: _shown(value) for key, value in media.items()}, step=self._rows - 1)
+                plain = {key: value for key, value in finite(summary).items() if not _is_media(value)}
                 self._run.summary.update({**plain, "status": status})
                 self._run.finish(exit_code=int(status in STOPPED))
             self._run = None
@@ -178,11 +190,24 @@ class WandbTracker(Tracker):
             stop_service()
 
 
+def _is_media(value: object) -> bool:
+    """Whether W&B makes a file of `value`."""
+    return is_table(value) or isinstance(value, Picture | Histogram)
+
+
 def _shown(value: Any) -> Any:
-    """A table of texts as one of the dashboard's; anything else, lists of numbers too, as it is."""
-    if not is_table(value):
+    """A value as one of the dashboard's: tables, pictures and histograms; anything else as it is."""
+    if not _is_media(value):
         return value
     import wandb
 
+    if isinstance(value, Picture):
+        from PIL import Image
+
+        return wandb.Image(Image.open(io.BytesIO(value.draw())), caption=value.caption)
+    if isinstance(value, Histogram):
+        import numpy
+
+        return wandb.Histogram(np_histogram=(numpy.array(value.shares), numpy.array(value.edges)))
     columns = list(value[0])
     return wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in value])
