@@ -89,6 +89,13 @@ def tracker_class(name: str) -> type[Tracker]:
     return found
 
 
+def check_package(name: str) -> None:
+    """TrackerUnavailable where the package of a tracker is not there, or holds no tracker."""
+    found = tracker_class(name)
+    if name in TRACKERS:
+        found()
+
+
 def tracker_source(name: str) -> tuple[Path, str]:
     """The file and the name of a tracker's class; another package's is not imported. LookupError where it has no source."""
     if name in TRACKERS:
