@@ -94,6 +94,7 @@ class Server:
         self.runs: dict[str, Run] = {}
         self.files: dict[str, bytes] = {}
         self.bodies: list[str] = []  # every request's path and body, for looking up what left the client
+        self.views: dict[tuple[str, str, str], dict[str, Any]] = {}  # saved workspaces by entity, project and name
         self.unknown: list[str] = []  # operations that got no answer
         self.status = 200  # 500: every answer is an error
         self.delay = 0.0  # seconds before each answer
@@ -175,6 +176,9 @@ class Server:
             run = self.find(v)
             place = {"id": "p", "name": v.get("project"), "entity": {"id": "e", "name": v.get("entity") or "me"}}
             return {"model": {**place, "bucket": run and run.node()}}
+        if operation == "UpsertView2":
+            self.views[v["entityName"], v["projectName"], v["displayName"]] = json.loads(v["spec"])
+            return {"upsertView": {"view": {"id": "v", "name": v["name"]}, "inserted": True}}
         if operation == "ArtifactType":
             return {"project": {"artifact": None}}
         if operation == "CreateArtifact":  # as if it were there already, so that none of its files is asked for

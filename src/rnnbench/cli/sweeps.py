@@ -91,7 +91,8 @@ def wandb_workspace_command(options: argparse.Namespace) -> int:
     check_limits({"project": options.project, "entity": options.entity}, "")
     if options.task is not None and options.task not in NAMES:
         raise unknown("task", options.task, NAMES)
-    found = {options.task} if options.task else {run.config["task"]["name"] for run in find_runs([options.runs])[0]}
+    here = find_runs([options.runs])[0] if not options.task and options.runs.exists() else []
+    found = {options.task} if options.task else {run.config["task"]["name"] for run in here}
     headlines = {}
     for name in sorted(found & set(NAMES)):
         constants = read_signature("task", name).constants
@@ -101,7 +102,7 @@ def wandb_workspace_command(options: argparse.Namespace) -> int:
     entity = options.entity or from_variable("entity")
     try:
         if options.dry_run:
-            show(workspace_json(make_workspace(options.project, entity or "ENTITY", headlines, options.task)))
+            show(f"{workspace_json(make_workspace(options.project, entity or 'ENTITY', headlines, options.task))}\n")
             return 0
         if gone := why_silent():
             raise TrackerUnavailable(f"the workspace cannot be saved: {gone}; --dry-run prints it")

@@ -25,12 +25,13 @@ def make_workspace(project: str, entity: str, headlines: Mapping[str, str], task
     try:
         import wandb_workspaces.reports.v2 as panels
         import wandb_workspaces.workspaces as workspaces
+        from wandb_workspaces import expr
     except ImportError:
         raise TrackerUnavailable(NEEDED) from None
     groups = _panels(panels, headlines)
     sections = [workspaces.Section(name=name, panels=drawn, is_open=name != "Details") for name, drawn in groups.items()]
     runs = workspaces.RunsetSettings(
-        filters=[workspaces.Config("task.name") == task] if task else "", groupby=[workspaces.Config("model.name")]
+        filters=expr.And(expr.Config("task.name") == task) if task else "", groupby=[expr.Config("model.name")]
     )
     settings = workspaces.WorkspaceSettings(x_axis="step", group_by_prefix="first")
     name = f"rnnbench: {task}" if task else "rnnbench"
