@@ -20,12 +20,13 @@ import pytest
 from rnnbench.analysis.charts import Styles
 from rnnbench.analysis.comparison import compare_runs
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
-from rnnbench.analysis.formatting import format_compact, format_duration, format_interval, option_text
+from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
 from rnnbench.analysis.grouping import NoRuns
 from rnnbench.analysis.intervals import Estimate, against_floor, summarize
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
 from rnnbench.analysis.report import report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
+from rnnbench.config.labels import option_text
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import canonical, digest
 from rnnbench.store.run_folder import RunFolder
@@ -254,7 +255,7 @@ def test_settings_that_differ_are_rows_of_their_own(tmp_path: Path) -> None:
             write(tmp_path, seed=seed, score=1 / hidden_size, model_options={"hidden_size": hidden_size, "bias": True})
     write(tmp_path, model="gru", seed=0)
     (table,) = load(tmp_path)
-    assert sorted(labels(table)) == ["gru", "lstm hidden_size=128", "lstm hidden_size=64"]
+    assert sorted(labels(table)) == ["gru", "lstm-128", "lstm-64"]
     assert "gru: seed 1 missing" in table.gaps
 
 
@@ -262,7 +263,7 @@ def test_task_settings_are_blocks_of_their_own(tmp_path: Path) -> None:
     for length in (1000, 200):
         write(tmp_path, task_options={"length": length, "marks": "halves"})
     write(tmp_path, "copy_memory")
-    assert [table.title for table in load(tmp_path)] == ["adding length=200", "adding length=1000", "copy_memory"]
+    assert [table.title for table in load(tmp_path)] == ["adding-T200", "adding-T1000", "copy_memory"]
 
 
 def test_unfinished_runs_stand_with_their_task(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_unfinished_runs_stand_with_their_task(tmp_path: Path) -> None:
     write(tmp_path, model="gru", seed=0, record=False)
     write(tmp_path, model="lstm", seed=0, record=False, task_options={"length": 7})
     alone, together = load(tmp_path)
-    assert (alone.title, together.title) == ("adding length=7", "adding length=100")
+    assert (alone.title, together.title) == ("adding-T7", "adding-T100")
     assert alone.caption.startswith("no run has finished yet") and alone.gaps == ("lstm: seed 0 unfinished",)
     assert (labels(together), together.gaps) == (["lstm", "gru"], ("gru: seed 0 unfinished",))
 
@@ -398,7 +399,7 @@ def test_unfinished_runs_of_a_model_that_is_not_here_keep_their_names(tmp_path: 
     for width in (4, 8):
         write(tmp_path, model="of_another_package", record=False, model_options={"hidden_size": width})
     (table,) = load(tmp_path)
-    assert sorted(labels(table)) == ["of_another_package hidden_size=4", "of_another_package hidden_size=8"]
+    assert sorted(labels(table)) == ["of_another_package-4", "of_another_package-8"]
 
 
 def test_ranks_are_ranges_where_differences_are_not_significant(tmp_path: Path) -> None:
@@ -412,7 +413,7 @@ def test_ranks_are_ranges_where_differences_are_not_significant(tmp_path: Path) 
         write(tmp_path, model="min_gru", seed=seed, score=0.02 + seed / 1000, status=status)
     (table,) = load(tmp_path)
     ranks = {row[0].text: row[1].text for row in table.rows}
-    assert ranks == {"rnn hidden_size=9": "", "gru": "1–2", "lstm": "1–2", "min_gru": "", "rnn hidden_size=128": "3"}
+    assert ranks == {"rnn-9": "", "gru": "1–2", "lstm": "1–2", "min_gru": "", "rnn-128": "3"}
     assert any("differences of means significant" in note for note in table.notes)
 
 

@@ -19,6 +19,7 @@ from rnnbench.store.log import file_pieces
 from rnnbench.store.record import DamagedRecord
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.store.yaml_files import parse_yaml
+from rnnbench.tracking.mirror import Mirror
 from rnnbench.tracking.sync import sync_runs
 from rnnbench.tracking.tracker import NoTracker, Run
 from tests.analysis.test_tables import write
@@ -269,7 +270,7 @@ def test_a_long_log_is_never_held(clean):
 def test_without_a_mirror_no_row_is_read(clean, monkeypatch):
     folder = long_log(3)
     monkeypatch.setattr(run_folder, "logged_rows", lambda *_: pytest.fail("a log was read"))
-    NoTracker().start(Run("x", "x", folder.path, {}), folder.each_row())
+    Mirror({"none": NoTracker()}).start(Run("x", "x", folder.path, {}), folder.each_row())
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 25])

@@ -35,6 +35,7 @@ class Run:
 
     id: str
     project: str
+    entity: str = "me"
     config: dict[str, Any] = field(default_factory=dict)  # {key: {"value": ...}}, as W&B stores it
     summary: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Run:
     tags: list[str] = field(default_factory=list)
     host: str | None = None
     sweep: str | None = None
+    notes: str | None = None
     sent: list[int] = field(default_factory=list)  # the step of every row that arrived, in order, repeats included
 
     def rows(self) -> list[dict[str, Any]]:
@@ -65,11 +67,12 @@ class Run:
             "id": self.id,
             "name": self.id,
             "displayName": self.display_name,
-            "project": {"id": "p", "name": self.project, "entity": {"id": "e", "name": "me"}},
+            "project": {"id": "p", "name": self.project, "entity": {"id": "e", "name": self.entity}},
             "config": json.dumps(self.config),
             "wandbConfig": json.dumps({"t": 1}),
             "summaryMetrics": json.dumps(self.summary),
             "tags": self.tags,
+            "notes": self.notes,
             "historyLineCount": len(self.history),
             "historyTail": json.dumps([json.dumps(row) for row in self.history[-1:]]),
             "state": self.state,
@@ -91,9 +94,11 @@ class Server:
         self.runs: dict[str, Run] = {}
         self.files: dict[str, bytes] = {}
         self.bodies: list[str] = []  # every request's path and body, for looking up what left the client
+        self.views: dict[tuple[str, str, str], dict[str, Any]] = {}  # saved workspaces by entity, project and name
         self.unknown: list[str] = []  # operations that got no answer
         self.status = 200  # 500: every answer is an error
         self.delay = 0.0  # seconds before each answer
+        self.hung = 0.0  # seconds before each answer but to whether it is well
         self._lock = threading.Lock()
         self._port = port
         self.up()
@@ -122,6 +127,12 @@ class Server:
         for connection in list(self._connections):
             connection.close()
 
+    def find(self, v: dict[str, Any]) -> Run | None:
+        """The run of a user or team and project that is asked for."""
+        name, entity, project = v.get("name") or v.get("id"), v.get("entity") or "me", v.get("project") or "uncategorized"
+        wanted = (name, entity, project)
+        return next((run for run in self.runs.values() if (run.id, run.entity, run.project) == wanted), None)
+
     def graphql(self, operation: str, v: dict[str, Any]) -> dict[str, Any] | None:
         """The data that answers one query, None where it is not known."""
         me = {"id": "u", "entity": "me", "username": "me", "email": "me@localhost", "flags": "{}", "teams": {"edges": []}}
@@ -132,18 +143,21 @@ class Server:
         if operation == "OrganizationCoreWeaveOrganizationID":
             return {"entity": {"organization": {"coreWeaveOrganizationId": None}}}
         if operation == "UpsertBucket":
-            name = v.get("name") or v["id"]
-            new = name not in self.runs
-            run = self.runs.setdefault(name, Run(name, v.get("project") or "uncategorized"))
+            name, entity, project = v.get("name") or v["id"], v.get("entity") or "me", v.get("project") or "uncategorized"
+            new = (run := self.find(v)) is None
+            if run is None:
+                run = Run(name, project, entity)
+                self.runs[f"{entity}/{project}/{name}" if name in self.runs else name] = run
             for theirs, ours in (("displayName", "display_name"), ("groupName", "group"), ("jobType", "job_type")):
                 setattr(run, ours, v.get(theirs) or getattr(run, ours))
+            run.notes = v.get("notes") or run.notes
             run.sweep = v.get("sweep") or run.sweep
             run.tags, run.host, run.state = v.get("tags") or run.tags, v.get("host"), "running"
             run.config = json.loads(v["config"]) if v.get("config") else run.config
             run.summary = json.loads(v["summaryMetrics"]) if v.get("summaryMetrics") else run.summary
             return {"upsertBucket": {"bucket": run.node(), "inserted": new}}
         if operation in ("Run", "RunHistoryKeys"):
-            run = self.runs.get(v["name"])
+            run = self.find(v)
             return {"project": {"id": "p", "internalId": "UHJvamVjdDox", "run": run and run.node()}}
         if "sweep" in operation.lower() or "agent" in operation.lower() or operation == "Heartbeat":
             return self.sweeping(operation, v)
@@ -151,14 +165,20 @@ class Server:
             del self.runs[v["id"]]
             return {"deleteRun": {"clientMutationId": None}}
         if operation == "RunParquetHistory":
-            live = self.runs[v["runName"]].history
+            found = self.find({**v, "name": v["runName"]})
+            live = found.history if found else []
             return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": live}}}}
         if operation == "HistoryPage":
-            rows = [json.dumps(row) for row in self.runs[v["run"]].history if v["minStep"] <= row["_step"] < v["maxStep"]]
+            found = self.find({**v, "name": v["run"]})
+            rows = [json.dumps(row) for row in (found.history if found else []) if v["minStep"] <= row["_step"] < v["maxStep"]]
             return {"project": {"run": {"history": rows}}}
         if operation == "RunResumeStatus":
-            bucket = self.runs[v["name"]].node() if v["name"] in self.runs else None
-            return {"model": {"id": "p", "name": v.get("project"), "entity": {"id": "e", "name": "me"}, "bucket": bucket}}
+            run = self.find(v)
+            place = {"id": "p", "name": v.get("project"), "entity": {"id": "e", "name": v.get("entity") or "me"}}
+            return {"model": {**place, "bucket": run and run.node()}}
+        if operation == "UpsertView2":
+            self.views[v["entityName"], v["projectName"], v["displayName"]] = json.loads(v["spec"])
+            return {"upsertView": {"view": {"id": "v", "name": v["name"]}, "inserted": True}}
         if operation == "ArtifactType":
             return {"project": {"artifact": None}}
         if operation == "CreateArtifact":  # as if it were there already, so that none of its files is asked for
@@ -245,8 +265,10 @@ class Server:
                 self.unknown.append(operation)
                 return 200, {"data": None, "errors": [{"message": f"unknown operation {operation}"}]}
             return 200, {"data": data}
-        if match := re.fullmatch(r"/files/.*?([^/]+)/file_stream", path):
-            self.stream(self.runs[match[1]], json.loads(body))
+        if match := re.fullmatch(r"/files/([^/]+)/([^/]+)/([^/]+)/file_stream", path):
+            run = self.find({"entity": match[1], "project": match[2], "name": match[3]})
+            assert run is not None
+            self.stream(run, json.loads(body))
             return 200, {"exitcode": None, "limits": {}}
         if path.startswith("/storage/") and method in ("PUT", "POST"):
             self.files[path.removeprefix("/storage/")] = body
@@ -294,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self._body()
-        time.sleep(self.server_state.delay)
+        time.sleep(self.server_state.delay + (0 if "healthz" in self.path else self.server_state.hung))
         with self.server_state._lock:
             status, data = self.server_state.answer(self.command, self.path, body)
         text = json.dumps(data).encode()

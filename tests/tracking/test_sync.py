@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.run.tracked_run import describe_run
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tracking import sync
-from rnnbench.tracking.tracker import SUMMARY
+from rnnbench.tracking.layout import Presenter, shown_results
+from rnnbench.tracking.tracker import STOPPED
 from tests.support.wandb_server import Run, Server
 from tests.tracking.test_tracking import CANARY, end_process
 
@@ -25,7 +28,7 @@ QUICK = [*SMALL, "train.steps=40", "train.log_every=4", "train.eval_every=20"]
 
 @pytest.fixture
 def server(clean: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_DIR"):
+    for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         (tmp_path / "home" / name).mkdir(parents=True)
         monkeypatch.setenv(name, str(tmp_path / "home" / name))
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
@@ -48,15 +51,28 @@ def level(there: Run, folder: RunFolder) -> None:
     """Rows, config and summary there equal the local ones: everything but the seconds of rows that were made again."""
     record, rows = folder.record(), folder.rows()
     assert record is not None
-    timed = {key for row in rows for key in row} - {key for row in folder.metrics() for key in row}
-    assert [{key: row[key] for key in row if key not in timed} for row in there.rows()] == folder.metrics()
-    assert [set(row) for row in there.rows()] == [set(row) for row in rows]
-    assert there.settings() == record["config"]
-    latest = {key: value for row in rows for key, value in row.items() if value is not None}
-    results = {key: record[key] for key in SUMMARY if record[key] is not None}
-    found = {key: value for key, value in there.results().items() if value is not None}
-    assert found == {**latest, **results, "status": record["status"]}
-    assert there.state == "finished" and there.display_name == f"adding/{record['model']['name']}/s{record['seed']}"
+    run = describe_run(folder, record["config"], record)
+    presenter = Presenter(run, there.settings().get("layout", 1))
+    shown = [presenter.row(row) for row in rows]
+    assert [untimed(row) for row in there.rows()] == [untimed(row) for row in shown]
+    assert [set(row) for row in there.rows()] == [set(row) for row in shown]
+    facts = {"setting": record["setting"], "data": record["task"]["fingerprint"], "layout": 2}
+    assert there.settings() == {**record["config"], **facts, "departures": run.facts["departures"]}
+    results = {**presenter.latest, **shown_results(record), **chosen(record), "status": record["status"]}
+    assert untimed(there.results()) == untimed(results) and set(there.results()) == set(results)
+    assert there.state == ("failed" if record["status"] in STOPPED else "finished") and there.display_name == run.name
+
+
+def untimed(row: dict[str, Any]) -> dict[str, Any]:
+    """Without seconds and speeds, and without media, of which the server has files."""
+    plain = {key: value for key, value in row.items() if isinstance(value, bool | int | float | str | None)}
+    return {key: value for key, value in plain.items() if not key.startswith("speed/")}
+
+
+def chosen(record: Mapping[str, Any]) -> dict[str, float]:
+    """The headline on validation of the weights that were tested: what a sweep of W&B's optimises."""
+    headline = record["task"]["headline"]
+    return {f"validation/{headline}": record["scores"]["validation"][headline]}
 
 
 def one(*words: str) -> tuple[str, RunFolder]:
@@ -79,11 +95,11 @@ def test_texts_that_were_written_are_tables_there(how: list[str], server: Server
     Path("text.txt").write_text("the cat sat on the mat .\n" * 400)
     words = ["task=char_lm", "task.text=text.txt", "model=gru", "model.hidden_size=8", "train.batch_size=4"]
     assert main(["train", *words, "train.steps=20", "train.log_every=5", "train.eval_every=10", *how]) == 0
-    assert main(["sync"]) == 0
-    assert main(["sync"]) == 0
+    for _ in range(2):
+        assert main(["sync", "--all"]) == 0
     assert "1 level before" in capfd.readouterr().out.splitlines()[-1]
     ((name, _),) = runs().items()
-    written = [row["validation/samples"] for row in server.runs[name].rows() if row.get("validation/samples")]
+    written = [row["samples/validation"] for row in server.runs[name].rows() if row.get("samples/validation")]
     assert len(written) == 2 and all(one["_type"] == "table-file" and one["nrows"] == 3 for one in written)
 
 
@@ -100,7 +116,7 @@ def test_two_parts_synced_by_hand_are_written_anew_under_one_name(server: Server
     name, folder = one()
     there = server.runs[name]
     there.history += [{**row, "_step": index + len(there.history)} for index, row in enumerate(there.history[:3])]
-    for said in ("written anew, as rows there differed", "1 level before"):
+    for said in (f"written anew as {name}-2, as rows there differed; 10 rows sent", "1 level before"):
         assert main(["sync"]) == 0
         assert said in capfd.readouterr().out
         assert list(server.runs) == [f"{name}-2"]

@@ -21,11 +21,14 @@ from rnnbench.options import BadOption
 from rnnbench.signatures import read_class
 from rnnbench.tracking import wandb_tracker
 from rnnbench.tracking.make import TRACKERS, make_tracker
-from rnnbench.tracking.tracker import NoTracker, Run, TrackerUnavailable
-from rnnbench.tracking.wandb_tracker import FINISH, WandbTracker, _settings, has_key
+from rnnbench.tracking.mirror import Mirror
+from rnnbench.tracking.tracker import LATEST, NoTracker, Run, Tracker, TrackerUnavailable
+from rnnbench.tracking.wandb_account import has_key, wandb_settings
+from rnnbench.tracking.wandb_tracker import WandbTracker
 from tests.support import wandb_log
 from tests.support.wandb_server import Server
 
+FINISH = 8.0  # seconds that the end may take
 CANARY = "canary" + "0123456789" * 4
 CONFIG = {
     "model": {"name": "lstm", "hidden_size": 128, "dropout": None},
@@ -34,6 +37,7 @@ CONFIG = {
     "betas": [0.9, 0.99],
 }
 SUMMARY = {"test": {"mse": 0.01}, "parameters": 1234}
+SHOWN = {**CONFIG, "layout": LATEST}
 
 
 def log(count: int, first: int = 0) -> list[dict[str, Any]]:
@@ -50,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home of our own, no key, no server and no way out; the run's folder."""
     for name in [name for name in os.environ if name.startswith("WANDB")] + ["NETRC", "http_proxy", "HTTP_PROXY"]:
         monkeypatch.delenv(name, raising=False)
-    for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_DIR"):
+    for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         (tmp_path / "home" / name).mkdir(parents=True)
         monkeypatch.setenv(name, str(tmp_path / "home" / name))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
@@ -72,14 +76,20 @@ def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def about(folder: Path, id: str = "a1b2c3d4", **more: Any) -> Run:
-    return Run(id, "adding/lstm/s3", folder, CONFIG, **{"group": "adding-sweep", "job_type": "train", **more})
+    return Run(id, "adding/lstm/s3", folder, CONFIG, **{"group": "adding-sweep", **more})
+
+
+def started(tracker: Tracker, run: Run, rows: list[dict[str, Any]]) -> None:
+    tracker.start(run)
+    for row in rows:
+        tracker.row(row)
 
 
 def mirror(folder: Path, rows: list[dict[str, Any]], before: int = 0, status: str = "completed", **given: Any) -> None:
     """One process's attempt at a run: the first `before` rows are in the local log already."""
     tracker = WandbTracker(**{"tags": ("first",), **given})
-    tracker.start(about(folder), rows[:before])
-    for row in rows[before:]:
+    tracker.start(about(folder))
+    for row in rows:  # the first `before` of them once more
         tracker.row(row)
     tracker.finish(SUMMARY, status)
     end_process()
@@ -106,7 +116,7 @@ def test_offline_holds_what_was_logged(place: Path) -> None:
     run = wandb_log.read(segment(place))
     assert run["rows"] == rows
     assert run["steps"] == list(range(40))
-    assert run["config"] == CONFIG
+    assert run["config"] == SHOWN
     assert {key: run["summary"][key] for key in SUMMARY} == SUMMARY
     assert run["summary"]["status"] == "completed" and run["exit"] == 0
     assert (run["id"], run["name"], run["group"], run["job_type"]) == ("a1b2c3d4", "adding/lstm/s3", "adding-sweep", "train")
@@ -114,13 +124,13 @@ def test_offline_holds_what_was_logged(place: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_become_null(place: Path) -> None:
-    tracker = WandbTracker(mode="offline")
-    tracker.start(about(place), [{"step": 1, "loss": math.nan, "norm": math.inf, "count": 2}])
-    tracker.finish({"scores": {"mse": math.nan, "steps": 7}}, "diverged")
+    mirror = Mirror({"wandb": WandbTracker(mode="offline")})
+    mirror.start(about(place), [{"step": 1, "loss": math.nan, "norm": math.inf, "count": 2}])
+    mirror.finish({"scores": {"test": {"mse": math.nan, "mae": 7}}}, "diverged")
     end_process()
     run = wandb_log.read(segment(place))
-    assert run["summary"]["scores"] == {"mse": None, "steps": 7}
-    assert run["rows"] == [{"step": 1, "loss": None, "norm": None, "count": 2}]
+    assert run["summary"]["test/mae"] == 7 and "test/mse" not in run["summary"]
+    assert run["rows"] == [{"step": 1, "count": 2}]  # no column that is null in all rows
     assert run["summary"]["status"] == "diverged" and run["exit"] == 0
 
 
@@ -156,7 +166,7 @@ def test_online_the_server_holds_what_was_logged(place: Path, server: Server, ca
     run = server.runs["a1b2c3d4"]
     assert run.rows() == rows
     assert run.sent == list(range(60))
-    assert run.settings() == CONFIG
+    assert run.settings() == SHOWN
     latest = {key: value for row in rows for key, value in row.items() if value is not None}
     assert run.results() == {**latest, **SUMMARY, "status": "completed"}
     axis, *all_others = [
@@ -313,7 +323,7 @@ def test_where_a_key_may_be(where: str, monkeypatch: pytest.MonkeyPatch) -> None
         Path(os.environ["WANDB_CONFIG_DIR"], "settings").write_text(f"[default]\napi_key = {CANARY}\n")
     if where == "nowhere":
         Path(os.environ["HOME"], ".netrc").write_text(f"machine elsewhere.org\n  login user\n  password {CANARY}\n")
-    assert has_key(_settings()) == (where != "nowhere")
+    assert has_key(wandb_settings()) == (where != "nowhere")
 
 
 def test_wandb_offline_of_the_user_is_heeded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +341,7 @@ def test_without_the_package(place: Path, monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.setitem(sys.modules, "wandb", None)
     for name in ("none", "auto"):
         tracker = make_tracker(name, {})
-        tracker.start(about(place), log(3))
+        tracker.start(about(place))
         tracker.row({"step": 1})
         tracker.finish({}, "completed")
     assert capfd.readouterr() == ("", "") and not list(place.iterdir())
@@ -367,8 +377,7 @@ from pathlib import Path
 from rnnbench.tracking import wandb_tracker
 from rnnbench.tracking.tracker import Run
 from rnnbench.tracking.wandb_tracker import WandbTracker
-wandb_tracker.FINISH = float(sys.argv[2])
-tracker = WandbTracker(mode="online")
+tracker = WandbTracker(mode="online", finish_seconds=float(sys.argv[2]))
 tracker.start(Run("victim", "t/m/s0", Path(sys.argv[1]), {}))
 for i in range(400):
     if i == 200:
@@ -414,15 +423,15 @@ def test_the_run_after_a_lost_one_is_mirrored(place: Path, server: Server) -> No
     from wandb.sdk import wandb_setup
 
     tracker = WandbTracker(mode="online")
-    tracker.start(about(place, "lost"), log(5))
+    started(tracker, about(place, "lost"), log(5))
     os.kill(wandb_setup.singleton().assert_service()._proc._process.pid, signal.SIGKILL)
     for row in log(50, 5):
         tracker.row(row)
     tracker.finish(SUMMARY, "completed")
-    tracker.start(about(place, "next"), log(50))
+    started(tracker, about(place, "next"), log(50))
     tracker.finish(SUMMARY, "completed")
     assert server.runs["next"].rows() == log(50)
-    tracker.start(about(place, "lost"), log(50))  # and the lost one can be brought level
+    started(tracker, about(place, "lost"), log(50))  # and the lost one can be brought level
     tracker.finish(SUMMARY, "completed")
     assert server.runs["lost"].rows() == log(50) and server.runs["lost"].sent == list(range(50))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .formatting import format_seeds, option_text
+from ..config.labels import option_text
+from .formatting import format_seeds
 from .grouping import ModelResults, TaskResults, stopped_when_solved
 from .intervals import NEAR, Estimate
 from .table import Cell

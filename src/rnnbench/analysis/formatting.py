@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
 
 from .intervals import Estimate
-
-
-def option_text(value: object) -> str:
-    """An option's value as one would type it; of a path only the last part."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, str):
-        return f"…/{value.rstrip('/').rpartition('/')[2]}" if value.startswith(("/", "~")) else value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def natural_key(words: str) -> list[str | int]:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..config.identity import departures, versions
+from ..config.labels import UNKNOWN, setting_label
 from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import Config, Record, TaskRecord, canonical, headline_score
-from .formatting import natural_key, option_text
+from .formatting import natural_key
 
 UNSAID = "as by default"
-UNKNOWN = (AttributeError, BadOption, KeyError, TypeError)  # what settings raise that another version wrote
 
 
 class NoRuns(BadOption):
@@ -230,7 +230,7 @@ def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: li
     for name, own in zip(names, options, strict=True):
         namesakes = [other for namesake, other in zip(names, options, strict=True) if namesake == name]
         differ = [key for key in own if len({canonical(other.get(key, UNSAID)) for other in namesakes}) > 1]
-        labels.append(" ".join([name, *(f"{key}={option_text(own[key])}" for key in differ)]))
+        labels.append(setting_label(name, {key: own[key] for key in differ}))
     return [
         label if labels.count(label) == 1 else f"{label} {more}".strip()
         for label, more in zip(labels, last_resort, strict=True)

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..config.labels import option_text
 from ..console import visible
 from ..store.find import FoundRun
 from ..store.log import LogRow
@@ -22,7 +23,7 @@ from .charts import Styles, task_charts
 from .comparison import tabulate
 from .curves import Logs
 from .drawing import drawing_script, page_policy
-from .formatting import format_duration, option_text
+from .formatting import format_duration
 from .grouping import ModelResults, TaskResults, flatten_options, group_runs
 from .render import to_html
 from .table import legend

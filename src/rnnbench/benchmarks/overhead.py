@@ -20,7 +20,7 @@ from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
 from ..store.run_folder import RunFolder
-from ..tracking.tracker import NoTracker
+from ..tracking.mirror import Mirror
 from ..training.learner import Learner
 from ..training.trainer import train
 
@@ -77,7 +77,7 @@ def trained(kind: type[Learner], settings: Settings, task: Task) -> Learner:
     with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
         folder = RunFolder(Path(place) / "run")
         folder.start(settings.plain())
-        journal = Journal({}, "benchmark", folder, folder.open_log(), NoTracker(), task, settings.train.steps)
+        journal = Journal({}, "benchmark", folder, folder.open_log(), Mirror(), task, settings.train.steps)
         learner = kind(make_network(settings, task), task, journal, 0, settings.train)
         train(learner, settings.trainer)
         journal.log.close()

@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,7 +31,8 @@ from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
 from ..store.run_folder import RunFolder
-from ..tracking.tracker import MirrorRow, NoTracker, Run, Tracker
+from ..tracking.mirror import Mirror
+from ..tracking.tracker import MirrorRow, Run, Tracker
 from ..tracking.wandb_tracker import WandbTracker
 from ..training.learner import Learner
 from ..training.trainer import train
@@ -161,7 +162,7 @@ def one_round(settings: Settings, task: Task, server: Server, state: str, name: 
     server.state = "well"
     folder = RunFolder(place / name)
     folder.start(settings.plain())
-    tracker = Timed(NoTracker() if state == "no mirror" else WandbTracker("online"))
+    tracker = Timed({} if state == "no mirror" else {"wandb": WandbTracker("online")})
     tracker.start(Run(name, name, folder.path, {}))
     server.state = state
     torch.manual_seed(0)
@@ -174,19 +175,14 @@ def one_round(settings: Settings, task: Task, server: Server, state: str, name: 
     return Cost(learner.clock.seconds / learner.step, tracker.seconds / learner.clock.seconds, time.perf_counter() - began)
 
 
-class Timed(Tracker):
+class Timed(Mirror):
     """A mirror, and the seconds that training has waited for it."""
 
-    def __init__(self, mirror: Tracker):
-        self.mirror, self.seconds = mirror, 0.0
-
-    def start(self, run: Run, rows: Iterable[MirrorRow] = ()) -> None:
-        self.mirror.start(run, rows)
+    def __init__(self, trackers: Mapping[str, Tracker]):
+        super().__init__(trackers)
+        self.seconds = 0.0
 
     def row(self, values: MirrorRow) -> None:
         began = time.perf_counter()
-        self.mirror.row(values)
+        super().row(values)
         self.seconds += time.perf_counter() - began
-
-    def finish(self, summary: MirrorRow, status: str) -> None:
-        self.mirror.finish(summary, status)

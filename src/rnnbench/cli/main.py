@@ -122,7 +122,7 @@ def _run(words: list[str]) -> int:
 
 
 def _command(home: str, verb: str) -> Callable[[Any], int]:
-    command: Callable[[Any], int] = getattr(import_module(f".{home}", __package__), f"{verb}_command")
+    command: Callable[[Any], int] = getattr(import_module(f".{home}", __package__), f"{verb.replace('-', '_')}_command")
     return command
 
 

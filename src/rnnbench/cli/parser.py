@@ -25,6 +25,7 @@ HOMES = {
     "status": "sweeps",
     "prune": "sweeps",
     "sync": "sweeps",
+    "wandb-workspace": "sweeps",
     "reproduce": "reproduce",
     "sweep": "reproduce",
     "table": "reproduce",
@@ -93,6 +94,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("train", "train: task=TASK model=MODEL [OPTION=VALUE ...]; -m for a sweep; --help for the options")
     add("estimate", "what a sweep would take: runs, time, disk; OPTION=VALUE,VALUE ... as for train -m")
     _add_sweeps(add)
+    _add_workspace(add)
     _add_tables(add)
     _add_tune(add)
     _add_listing(add)
@@ -107,14 +109,25 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_sweeps(add: Add) -> None:
     status = add("status", "how far sweeps are: recorded, running, interrupted, failed, missing")
     prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs, and half-written files; never a record")
-    sync = add("sync", "bring W&B level with the local records: one run there for one here, whatever happened on the way")
+    sync = add("sync", "bring W&B, or another tracker, level with the local records, whatever happened on the way")
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
         verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    sync.add_argument("--all", action="store_true", help="also runs made without W&B [only those that are named]")
+    sync.add_argument("--to", metavar="TRACKER", help="write the runs into another tracker: tensorboard, trackio, ... [wandb]")
     sync.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
     sync.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
+
+
+def _add_workspace(add: Add) -> None:
+    saved = add("wandb-workspace", "save a view of a W&B project: results, learning, gradients, samples, details closed")
+    saved.add_argument("project")
+    saved.add_argument("--entity", help="user or team there [as WANDB_ENTITY says, or the key's own]")
+    saved.add_argument("--task", help="runs of this task only; its headline is shown [those of all runs here]")
+    saved.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    saved.add_argument("--dry-run", action="store_true", help="print what would be sent, as JSON")
 
 
 def _add_tables(add: Add) -> None:

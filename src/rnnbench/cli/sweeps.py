@@ -5,18 +5,27 @@ from __future__ import annotations
 import argparse
 import glob
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..console import say
+from rnnbench.tasks import NAMES
+
+from ..config.schema import read_signature
+from ..console import say, show
 from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest
 from ..launch.status import overview_lines, prune_lines, status_lines
-from ..options import BadOption
+from ..options import BadOption, unknown
+from ..run.tracked_run import describe_run
+from ..store.find import find_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
+from ..tracking.make import make_tracker, tracker_names
+from ..tracking.replay import replay_runs
 from ..tracking.sync import sync_runs
-from ..tracking.tracker import TrackerUnavailable
+from ..tracking.tracker import Tracker, TrackerUnavailable
+from ..tracking.wandb_account import check_limits, from_variable, why_silent
 from ..tracking.wandb_tracker import WandbTracker
+from ..tracking.workspace import make_workspace, save_workspace, workspace_json
 
 
 def folders_to_sync(paths: Sequence[tuple[Path, bool]]) -> list[tuple[str, RunFolder]]:
@@ -69,16 +78,60 @@ def prune_command(options: argparse.Namespace) -> int:
 
 
 def sync_command(options: argparse.Namespace) -> int:
+    named = bool(options.what)
+    if options.to is not None and (options.to not in tracker_names() or options.to in ("auto", "none")):
+        raise unknown("tracker", options.to, {*tracker_names()} - {"auto", "none"})
     if not options.what:
         options.what = [str(options.runs)]
+    asked = {"project": options.project, "entity": options.entity}
+    check_limits(asked, "--")
     found = folders_to_sync(chosen_folders(options))
+    if options.to not in (None, "wandb"):
+        return print_outcome(replay_runs(found, describe_run, options.to, lambda: make_by_name(options.to, options.project)))
     try:
         WandbTracker("online")
     except TrackerUnavailable as error:
         say(f"rnnbench: {error}", sys.stderr)
         return 1
+    return print_outcome(sync_runs(found, describe_run, asked, named or options.all))
+
+
+def wandb_workspace_command(options: argparse.Namespace) -> int:
+    check_limits({"project": options.project, "entity": options.entity}, "")
+    if options.task is not None and options.task not in NAMES:
+        raise unknown("task", options.task, NAMES)
+    here = find_runs([options.runs])[0] if not options.task and options.runs.exists() else []
+    found = {options.task} if options.task else {run.config["task"]["name"] for run in here}
+    headlines = {}
+    for name in sorted(found & set(NAMES)):
+        constants = read_signature("task", name).constants
+        headlines[constants["headline"]] = constants["direction"]
+    if not headlines:
+        raise BadOption(f"no run in {options.runs} says which scores to show; give --task TASK")
+    entity = options.entity or from_variable("entity")
+    try:
+        if options.dry_run:
+            show(f"{workspace_json(make_workspace(options.project, entity or 'ENTITY', headlines, options.task))}\n")
+            return 0
+        if gone := why_silent():
+            raise TrackerUnavailable(f"the workspace cannot be saved: {gone}; --dry-run prints it")
+        say(save_workspace(options.project, entity, headlines, options.task))
+    except TrackerUnavailable as error:
+        say(f"rnnbench: {error}", sys.stderr)
+        return 1
+    return 0
+
+
+def print_outcome(lines: Iterable[tuple[bool, str]]) -> int:
+    """Prints lines, those of what is not well on the error stream; the exit code."""
     well = True
-    for good, line in sync_runs(found, options.project, options.entity):
+    for good, line in lines:
         say(line, sys.stdout if good else sys.stderr)
         well = well and good
     return int(not well)
+
+
+def make_by_name(name: str, project: str | None) -> Tracker:
+    """The tracker `name` with its defaults, in `project` where it has such an option."""
+    known = read_signature("tracker", name).options
+    return make_tracker(name, {"project": project} if project and "project" in known else {})

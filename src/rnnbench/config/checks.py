@@ -14,10 +14,21 @@ from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSett
 from ..models.registry import mechanism_files
 from ..options import BadOption, unknown
 from ..store.record import Config
-from ..tracking.make import TRACKERS
+from ..tracking.make import tracker_names
 from .budget import parse_count
 from .liveness import Liveness
-from .schema import LAUNCHERS, NAMING, SINGLE, SWEEPER, TUNING, choice_names, choice_settings, group_options, read_signature
+from .schema import (
+    LAUNCHERS,
+    NAMING,
+    SINGLE,
+    SWEEPER,
+    TUNING,
+    choice_names,
+    choice_settings,
+    group_options,
+    is_choice,
+    read_signature,
+)
 from .settings import Choice, Settings
 
 CODE = re.compile(r"_target_|_partial_|_call_|\(\)")
@@ -100,8 +111,8 @@ def _check_names(group: str, naming: Mapping[str, Any]) -> None:
             raise unknown("mechanism", str(naming.get("mechanism")), mechanism_files())
         if not re.fullmatch(r"\w[\w-]{0,99}", str(naming.get("name")), re.ASCII):
             raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
-    if group == "tracker" and naming.get("name") not in TRACKERS:
-        raise unknown("tracker", str(naming.get("name")), TRACKERS)
+    if group == "tracker" and not is_choice(group, naming.get("name")):
+        raise unknown("tracker", str(naming.get("name")), tracker_names())
 
 
 def check_together(settings: Settings) -> None:
@@ -121,6 +132,9 @@ def check_together(settings: Settings) -> None:
             f"train.batch_size={train.batch_size} is less than trainer.devices={settings.trainer.devices}; "
             "every device needs a row"
         )
+    for name in settings.tracker.options.get("also", ()):
+        if not is_choice("tracker", name) or name in ("auto", settings.tracker.name):
+            raise unknown("tracker for tracker.also", name, {*tracker_names()} - {"auto", settings.tracker.name})
     _check_run(settings)
 
 

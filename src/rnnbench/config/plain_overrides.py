@@ -21,7 +21,9 @@ from .schema import (
     choice_names,
     choice_settings,
     default_settings,
+    every_choice,
     group_options,
+    is_choice,
     launcher_keys,
     option_keys,
 )
@@ -123,8 +125,8 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         _refuse_added(line, added)
         if value is None or value == "":
             raise BadOption(f"missing value: {key}=...; there are: {', '.join(choice_names(key))}")
-        if value not in choice_names(key):
-            raise unknown(key, str(value), choice_names(key))
+        if not is_choice(key, value):
+            raise unknown(key, str(value), every_choice(key))
         return
     known = option_keys({other.key: other.value for other in job if other.key in CHOICES})
     if key not in known:

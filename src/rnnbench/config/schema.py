@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import sys
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..options import BadOption, Option, Seed
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
 from ..store.yaml_files import read_yaml
-from ..tracking.make import TRACKERS
+from ..tracking.make import tracker_names, tracker_source
 
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launch/launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
@@ -64,8 +63,8 @@ def read_signature(group: str, name: str) -> Signature:
             )
         return signature
     if group == "tracker":
-        tracker = TRACKERS[name]
-        return read_class(Path(str(sys.modules[tracker.__module__].__file__)), name=tracker.__name__)
+        source, tracker = tracker_source(name)
+        return read_class(source, name=tracker)
     file, class_name = {"stack": ("models/stack.py", "Stack"), "launcher": ("launch/launcher.py", "Processes")}[group]
     return read_class(HERE / file, name=class_name)
 
@@ -78,6 +77,7 @@ SINGLE = {
     "accept_changes": Option("accept_changes", bool, False),
     "test": Option("test", bool, True),
 }
+ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")
 TUNING = 2**31  # seeds from here on are for searches, and for them only
 
 
@@ -91,7 +91,8 @@ def group_options(group: str, settings: Config) -> dict[str, Option]:
     if group == "model":
         merged = {**read_signature("stack", "").options, **read_signature("mechanism", settings["mechanism"]).options}
         return {name: option for name, option in merged.items() if name not in GIVEN}
-    return dict(read_signature(group, settings.get("name", "")).options)
+    options = dict(read_signature(group, settings.get("name", "")).options)
+    return options | {"also": ALSO} if group == "tracker" else options
 
 
 NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",)}
@@ -136,12 +137,23 @@ def choice_settings(group: str, name: str) -> dict[str, Any]:
         kind = {"name": task.get("name", name)}
         return {"task": {**kind, **default_settings("task", kind), **task}, **departures}
     kind = {"name": name, "mechanism": departures.get("mechanism", name)} if group == "model" else {}
+    kind = {"name": name} if group == "tracker" else kind
     return {**kind, **default_settings(group, kind or departures), **departures}
+
+
+def is_choice(group: str, name: object) -> bool:
+    """Whether `name` can stand after `group=`; trackers of other packages are looked for only where it is none of ours."""
+    return name in choice_names(group) or (group == "tracker" and name in tracker_names())
 
 
 def all_choices() -> dict[tuple[str, str], dict[str, Any]]:
     """Every choice of every group."""
-    return {(group, name): choice_settings(group, name) for group in CHOICES for name in choice_names(group)}
+    return {(group, name): choice_settings(group, name) for group in CHOICES for name in every_choice(group)}
+
+
+def every_choice(group: str) -> list[str]:
+    """What can stand after `group=`, trackers of other packages too."""
+    return list(dict.fromkeys([*choice_names(group), *(tracker_names() if group == "tracker" else [])]))
 
 
 def default_settings(group: str, kind: Config) -> dict[str, Any]:
@@ -177,7 +189,7 @@ def find_option(key: str, chosen: Config) -> Option | None:
 
 def _known(group: str, chosen: Config) -> dict[str, Option]:
     name = {"trainer": "cpu", "tracker": "auto", **chosen}.get(group)
-    if group in CHOICES and name not in choice_names(group):
+    if group in CHOICES and not is_choice(group, name):
         return {}
     settings = choice_settings(group, str(name)) if group in CHOICES else {}
     return group_options(group, settings.get("task", settings))

@@ -24,8 +24,9 @@ from ..run.failures import RunFailed, Stopped
 from ..run.survey import Survey
 from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
-from ..tracking.make import make_tracker
+from ..tracking.make import check_package, make_tracker
 from ..tracking.tracker import TrackerUnavailable
+from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
 from .worker import call_in_process
 
@@ -102,13 +103,19 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:
-    """BadOption where W&B is asked to be online and cannot be."""
+    """BadOption where a tracker is not there, W&B would refuse a name or tag, or is asked to be online and cannot be."""
     for tracker in {str(job.tracker): job.tracker for job in jobs}.values():
-        if tracker.options.get("mode") == "online":
-            try:
+        names = {tracker.name, *tracker.options.get("also", ())}
+        if names & {"auto", "wandb"}:
+            check_limits(tracker.options if tracker.name in ("auto", "wandb") else {})
+            wanted_mode()
+        try:
+            for name in names - {"auto", "none", "wandb"}:
+                check_package(name)
+            if tracker.options.get("mode") == "online":
                 make_tracker(tracker.name, tracker.options)
-            except TrackerUnavailable as error:
-                raise BadOption(str(error)) from None
+        except TrackerUnavailable as error:
+            raise BadOption(str(error)) from None
 
 
 def check_one_folder(jobs: Sequence[Settings]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import tempfile
 import time
 from dataclasses import replace
@@ -22,7 +21,8 @@ from ..networks.cost import peak_memory
 from ..options import BadOption
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
-from ..tracking.tracker import SUMMARY, TrackerUnavailable
+from ..tracking.make import is_wanted_elsewhere, make_mirror
+from ..tracking.tracker import TrackerUnavailable
 from .build_record import result_text
 from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
@@ -31,7 +31,7 @@ from .journal import trusted_checkpoint
 from .plan import new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow
-from .tracked_run import mirrored_run, tracker_of
+from .tracked_run import describe_run
 
 
 def execute(settings: Settings) -> Record | None:
@@ -65,12 +65,14 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                 if record is None:
                     with quick_imports():
                         from .training_run import train_run  # imports Lightning
-                    return train_run(planned, tracker_of(planned), folder, process)
+                    return train_run(planned, make_mirror(settings.tracker.name, settings.tracker.options), folder, process)
         say(f"{name}  recorded before: {result_text(record)}")
-        if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
-            tracker = tracker_of(planned)
-            tracker.start(mirrored_run(planned), folder.each_row())
-            tracker.finish({key: record[key] for key in SUMMARY}, record["status"])
+        tracker = settings.tracker
+        run = describe_run(folder, record["config"], record)
+        if is_wanted_elsewhere(run, tracker.name, tracker.options, record["config"]["tracker"]):
+            mirror = make_mirror(tracker.name, tracker.options)
+            mirror.start(run, folder.each_row())
+            mirror.finish(record, record["status"])
         return record
     except Held as held:
         say(f"{name}  left alone: {held}")

@@ -17,7 +17,7 @@ from rnnbench.tasks.task import Task
 from ..console import say
 from ..store.log import Log
 from ..store.run_folder import RunFolder, checkpoint_step
-from ..tracking.tracker import Tracker
+from ..tracking.mirror import Mirror
 
 if TYPE_CHECKING:
     from ..training.checkpoint import Checkpoint
@@ -32,18 +32,18 @@ class Journal:
         name: str,
         folder: RunFolder,
         log: Log,
-        tracker: Tracker,
+        mirror: Mirror,
         task: Task,
         steps: int,
     ):
-        self.about, self.name, self.folder, self.log, self.tracker = about, name, folder, log, tracker
+        self.about, self.name, self.folder, self.log, self.mirror = about, name, folder, log, mirror
         self.task, self.steps = task, steps
         self.shown: dict[str, float] = {}  # what the progress bar shows
         self._said_at = time.monotonic()
 
     def row(self, step: int, metrics: dict[str, Any], timings: dict[str, float]) -> None:
         self.log.append(step, metrics, timings)
-        self.tracker.row({"step": step, **metrics, **timings})
+        self.mirror.row({"step": step, **metrics, **timings})
         score = f"validation/{self.task.headline}"
         self.shown |= {key: metrics[key] for key in ("train/loss", score) if key in metrics}
         if score in metrics and not sys.stdout.isatty() and time.monotonic() - self._said_at > 10:  # seconds

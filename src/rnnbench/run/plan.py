@@ -24,8 +24,10 @@ from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
 from ..store.record import Config, DamagedRecord, digest
 from ..store.run_folder import RunFolder
+from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
 from .survey import Survey
+from .tracked_run import run_of
 
 
 def make_task(settings: Settings) -> Task:
@@ -117,6 +119,13 @@ class Plan:
     @property
     def folder(self) -> RunFolder:
         return RunFolder(Path(self.settings.runs) / self.name)
+
+
+def mirrored_run(planned: Plan) -> Run:
+    """The run as its trackers see it."""
+    settings = planned.settings
+    facts = {"setting": planned.setting, "departures": settings.departures, "data": planned.task.fingerprint}
+    return run_of(planned.folder, settings.plain(), planned.id, facts)
 
 
 def plan_run(settings: Settings, task: Task | None = None) -> Plan:

@@ -1,18 +1,69 @@
-"""A run as its tracker sees it."""
+"""A run as its trackers see it: what it is called there, and what identifies it. Torch is not imported."""
 
 from __future__ import annotations
 
-from ..tracking.make import make_tracker
-from ..tracking.tracker import Run, Tracker
-from .plan import Plan
+from collections.abc import Mapping
+from typing import Any
+
+from ..config.identity import departures
+from ..config.labels import UNKNOWN, run_name
+from ..config.schema import read_signature
+from ..options import BadOption
+from ..store.record import Config, Record
+from ..store.run_folder import RunFolder
+from ..tracking.tracker import Run
+
+PRIVATE = ("runs", "accept_changes", "id", "setting")  # of config.yaml: never shown
 
 
-def tracker_of(planned: Plan) -> Tracker:
-    """The tracker that a run's settings name; TrackerUnavailable where it cannot be had."""
-    return make_tracker(planned.settings.tracker.name, planned.settings.tracker.options)
+def public_config(config: Config) -> dict[str, Any]:
+    """Settings without where the run's folder lies; what was accepted stands under `changes` in the record."""
+    return {key: value for key, value in config.items() if key not in PRIVATE}
 
 
-def mirrored_run(planned: Plan) -> Run:
-    """The run as mirrors see it: where its folder lies is nobody else's, and what was accepted stands under `changes`."""
-    public = {key: value for key, value in planned.settings.plain().items() if key not in ("runs", "accept_changes")}
-    return Run(planned.id[:16], planned.name.rpartition("-")[0], planned.folder.path, public, planned.settings.sweep)
+def describe_run(folder: RunFolder, config: Config, record: Record | None) -> Run:
+    """The run in `folder` as trackers see it. KeyError, TypeError or AttributeError where `config` is no run's."""
+    source: Mapping[str, Any] = record or config
+    facts = {"setting": source["setting"], "departures": record["departures"] if record else _departures(config)}
+    if record:
+        facts["data"] = record["task"]["fingerprint"]
+    return run_of(folder, config, source["id"], facts)
+
+
+def run_of(folder: RunFolder, config: Config, identity: str, facts: Mapping[str, Any]) -> Run:
+    """The run as trackers see it; `facts` hold its setting's id, its departures and the fingerprint of its data."""
+    return Run(
+        identity[:16],
+        run_name(config, facts["setting"]),
+        folder.path,
+        public_config(config),
+        config.get("sweep"),
+        {**facts, "departures": nested(facts["departures"])},
+        *_headline(config["task"]["name"]),
+        folder.path.parents[2] / "sweeps" / config["sweep"] if config.get("sweep") else None,
+    )
+
+
+def _headline(task: str) -> tuple[Any, Any]:
+    """(the score that ranks models, which way it is better); (None, min) of a task that is not here."""
+    try:
+        constants = read_signature("task", task).constants
+    except (BadOption, LookupError):
+        return None, "min"
+    return constants.get("headline"), constants.get("direction", "min")
+
+
+def _departures(config: Config) -> dict[str, object]:
+    try:
+        return departures(config)
+    except UNKNOWN:  # settings of another version
+        return {}
+
+
+def nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"train.clip": 5}` as `{"train": {"clip": 5}}`: a dashboard takes dots for levels."""
+    found: dict[str, Any] = {}
+    for key, value in options.items():
+        group, _, name = key.partition(".")
+        found.setdefault(group, {})[name] = value
+    return found

@@ -22,7 +22,7 @@ from ..networks.trainable import TrainableNetwork
 from ..store.log import Log
 from ..store.record import ChangeRecord, Record, ScoresRecord
 from ..store.run_folder import RunFolder
-from ..tracking.tracker import Tracker
+from ..tracking.mirror import Mirror
 from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
@@ -31,10 +31,9 @@ from ..training.trainer import train
 from .build_record import build_record, result_text
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
-from .plan import Plan, new_network
+from .plan import Plan, mirrored_run, new_network
 from .provenance import provenance
 from .ranks import following_ranks
-from .tracked_run import mirrored_run
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,17 @@ class Begun:
     started: datetime.datetime
 
 
-def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mapping[str, Any]) -> Record:
+def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping[str, Any]) -> Record:
     """The record of the run, which `folder` holds the lease of. Raises RunFailed, or Stopped after a signal."""
-    begun = begin(planned, tracker, folder)
+    begun = begin(planned, mirror, folder)
     learner, name = begun.learner, planned.name
     process = {**process, **checked_bf16(planned)}
     scores: ScoresRecord = {"validation": learner.selection.best.get("scores"), "test": None}
     weights, diverged, ending = None, None, "failed"
     shown = mirrored_run(planned)
+    results: Mapping[str, Any] = {}
     try:
-        tracker.start(shown, folder.each_row())
+        mirror.start(shown, folder.each_row())
         progress = Progress(name, begun.journal.shown) if sys.stdout.isatty() else None
         forget_peak()
         try:
@@ -89,7 +89,7 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
             ended=now(),
         )
         record = folder.finish(body)
-        ending = record["status"]
+        ending, results = record["status"], record
         with behind_record(name):
             folder.drop_checkpoints()
         with behind_record(name):
@@ -104,7 +104,8 @@ def train_run(planned: Plan, tracker: Tracker, folder: RunFolder, process: Mappi
     finally:
         with contextlib.suppress(OSError):  # its rows are written, each when it was made
             begun.log.close()
-        tracker.finish({"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}, ending)
+        reached = {"scores": scores, "steps": learner.step, "solved_step": learner.selection.solved_step}
+        mirror.finish(results or reached, ending)
 
 
 def checked_bf16(planned: Plan) -> dict[str, float]:
@@ -135,7 +136,7 @@ def behind_record(name: str) -> Iterator[None]:
             say(f"{name}  recorded; what was left to do failed ({why}): `rnnbench prune` removes what is left", sys.stderr)
 
 
-def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
+def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     """The run at its start, or where its newest checkpoint left it; says so in a line."""
     settings, task, name = planned.settings, planned.task, planned.name
     folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting})
@@ -150,7 +151,7 @@ def begin(planned: Plan, tracker: Tracker, folder: RunFolder) -> Begun:
         changes = changes_since(checkpoint, made_by, settings.accept_changes)
         started = datetime.datetime.fromisoformat(checkpoint["started"])
     about = {"run": planned.id, "started": started.isoformat(), "made_by": made_by, "changes": changes}
-    journal = Journal(about, name, folder, log, tracker, task, settings.train.steps)
+    journal = Journal(about, name, folder, log, mirror, task, settings.train.steps)
     learner = Learner(network, task, journal, settings.seed, settings.train)
     if checkpoint:
         learner.resume(checkpoint["learner"])

@@ -1,14 +1,31 @@
-"""Makes the tracker that the settings name."""
+"""Makes the trackers that the settings name."""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import sys
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
-from .tracker import NoTracker, Tracker, TrackerUnavailable
-from .wandb_tracker import WandbTracker, _say, _settings, has_key
+from .mirror import Mirror
+from .tensorboard_tracker import TensorboardTracker
+from .tracker import NoTracker, Run, Tracker, TrackerUnavailable
+from .trackio_tracker import TrackioTracker
+from .wandb_account import from_variable, has_key, say_error, wandb_settings, wanted_mode
+from .wandb_note import agents_note, read_note
+from .wandb_tracker import WandbTracker
 
-TRACKERS: dict[str, type[Tracker]] = {"auto": WandbTracker, "none": NoTracker, "wandb": WandbTracker}
+WANDB = ("auto", "wandb")
+TRACKERS: dict[str, type[Tracker]] = {
+    "auto": WandbTracker,
+    "none": NoTracker,
+    "wandb": WandbTracker,
+    "tensorboard": TensorboardTracker,
+    "trackio": TrackioTracker,
+}
 
 
 def make_tracker(name: str, options: Mapping[str, Any]) -> Tracker:
@@ -16,10 +33,75 @@ def make_tracker(name: str, options: Mapping[str, Any]) -> Tracker:
 
     `auto` is W&B if a key is configured or a mode was asked for, else none; by itself it never refuses to train.
     """
+    options = {key: value for key, value in options.items() if key != "also"}
     if name != "auto" or options.get("mode", "auto") != "auto":
-        return TRACKERS[name](**options)
+        return tracker_class(name)(**options)
     try:
-        return WandbTracker(**options) if has_key(_settings()) else NoTracker()
+        wanted, where = wanted_mode()
+        if has_key(wandb_settings()) or wanted == "offline":
+            return WandbTracker(**options)
+        if wanted == "online":
+            say_error(f"no tracker: {where}, and there is no API key (`wandb login`, or WANDB_API_KEY)")
     except TrackerUnavailable as error:
-        _say(f"no tracker: {error}")
-        return NoTracker()
+        say_error(f"no tracker: {error}")
+    return NoTracker()
+
+
+def is_wanted_elsewhere(run: Run, name: str, options: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:
+    """Whether a recorded run is to be sent: an agent of a W&B sweep waits for it, or another project is asked for.
+
+    `recorded` are the settings of the tracker that it was made with.
+    """
+    if name not in WANDB:
+        return False
+    before = read_note(run).get("project") or (recorded.get("project") if recorded.get("name") in WANDB else None)
+    asked = options.get("project") or (None if before else from_variable("project"))
+    return bool(agents_note()) or (asked is not None and asked != before)
+
+
+def make_mirror(name: str, options: Mapping[str, Any]) -> Mirror:
+    """What a run reports to, by its settings; TrackerUnavailable where the user insisted on a tracker that cannot be had."""
+    trackers = {"wandb" if name == "auto" else name: make_tracker(name, options)}
+    return Mirror({**{other: make_tracker(other, {}) for other in options.get("also", ())}, **trackers})
+
+
+@functools.cache
+def plugins() -> dict[str, EntryPoint]:
+    """Trackers of other packages by name: the entry points `rnnbench.trackers`. Nothing of theirs is imported."""
+    return {entry.name: entry for entry in entry_points(group="rnnbench.trackers")}
+
+
+def tracker_names() -> list[str]:
+    """Every tracker there is."""
+    return [*TRACKERS, *plugins()]
+
+
+def tracker_class(name: str) -> type[Tracker]:
+    """The class of a tracker; TrackerUnavailable where another package's cannot be imported."""
+    if name in TRACKERS:
+        return TRACKERS[name]
+    try:
+        found = plugins()[name].load()
+    except Exception as error:
+        raise TrackerUnavailable(f"tracker {name} cannot be imported ({type(error).__name__}: {error})") from None
+    if not (isinstance(found, type) and issubclass(found, Tracker)):
+        raise TrackerUnavailable(f"tracker {name}: {plugins()[name].value} is no class derived from rnnbench's Tracker")
+    return found
+
+
+def check_package(name: str) -> None:
+    """TrackerUnavailable where the package of a tracker is not there, or holds no tracker."""
+    found = tracker_class(name)
+    if name in TRACKERS:
+        found()
+
+
+def tracker_source(name: str) -> tuple[Path, str]:
+    """The file and the name of a tracker's class; another package's is not imported. LookupError where it has no source."""
+    if name in TRACKERS:
+        return Path(str(sys.modules[TRACKERS[name].__module__].__file__)), TRACKERS[name].__name__
+    entry = plugins()[name]
+    spec = importlib.util.find_spec(entry.module)
+    if spec is None or not spec.origin:
+        raise LookupError(f"tracker {name}: {entry.value} is not there")
+    return Path(spec.origin), entry.attr

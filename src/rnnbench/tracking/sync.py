@@ -1,139 +1,216 @@
 """`rnnbench sync`: brings W&B level with the local records, whatever happened on the way there.
 
-Each run is read from the server and compared: rows, config and summary. Where something is missing it is sent; where rows
-are there that are not here (two offline parts synced by hand, say), the run is written anew and the old one removed there.
-Then it is read again: only what was found to be equal is called level.
+Each run is read from the server and compared: the local rows, settings and results are to be contained in what is there. What
+somebody added, by hand or from a script, stays. What is missing is sent. Where rows there contradict those here (two offline
+parts synced by hand, say), the run is written anew beside the old one, which is removed only where nobody added to it. Then it
+is read again: only what was found to be equal is called level.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..store.lease import Held
 from ..store.log import LogRow
-from ..store.record import Config, DamagedRecord
+from ..store.record import Config, DamagedRecord, Record
 from ..store.run_folder import RunFolder
-from .tracker import SUMMARY, MirrorRow, Run, TrackerUnavailable, finite, is_table
-from .wandb_tracker import Copy, WandbTracker, noted_place, read_copy, remove_replaced, renew_id, why_silent
+from .layout import Presenter
+from .tracker import LATEST, MirrorRow, Run, TrackerUnavailable, finite, is_table
+from .wandb_account import why_silent
+from .wandb_copy import Copy, read_copy, remove_replaced, renew_id
+from .wandb_note import first_layout, placed_run
+from .wandb_tracker import WandbTracker
 
 PATIENCE = 60.0  # seconds for the server to take a run, and as long again for every RATE rows
 RATE = 6000
 LAG = (0.0, 1.0, 3.0, 6.0)  # seconds between looks: a server may show late what it has taken
-PRIVATE = ("runs", "accept_changes", "id", "setting")  # of config.yaml: never shown
+PLACE = ("project", "entity", "tags", "group", "job_type", "notes")  # of the settings of a tracker
+Members = Sequence[tuple[str, RunFolder]]
+DescribeRun = Callable[[RunFolder, Config, Record | None], Run]  # as training describes it to trackers: run/tracked_run.py
 
 
 @dataclass(frozen=True)
 class Local:
-    """What W&B should hold of one run."""
+    """What W&B should hold of one run, in one layout."""
 
     about: Run
-    place: dict[str, Any]  # project, entity, tags
+    config: dict[str, Any]
     rows: list[dict[str, Any]]
     timed: set[str]  # columns that hold seconds, speeds and memory
-    results: dict[str, Any]
-    status: str
-
-    @property
-    def summary(self) -> LogRow:
-        """The last value of each column, and the results."""
-        latest = {key: value for row in self.rows for key, value in row.items()}
-        return needs_checking({**latest, **self.results, "status": self.status})
+    summary: LogRow
 
     def differs(self, there: Copy | None) -> str:
-        """What is not level, in a word; nothing where all is.
+        """What is not level, in a word; nothing where all that is here is there.
 
         Of a row that was made again after an interruption, W&B keeps the seconds and speeds of the first time.
         """
         if there is None:
             return "missing"
-        here, rows = ([self.made(row) for row in rows] for rows in (self.rows, there.rows))
-        if rows != here:
-            return "some rows" if rows == here[: len(rows)] else "rows"
-        if there.config != finite(self.about.config):
+        if self.contradicts(there):
+            return "rows"
+        if self.missing_rows(there):
+            return "some rows"
+        if not contains(there.config, self.config):
             return "config"
-        return "" if there.summary == self.summary else "summary"
+        return "" if contains(there.summary, self.summary) else "summary"
+
+    def contradicts(self, there: Copy) -> bool:
+        """Whether a row there holds columns of ours that no row here does, or is there twice."""
+        here = {row["step"]: self.made(row) for row in self.rows}
+        steps = Counter(row.get("step") for row in self._ours(there))
+        return any(count > 1 for count in steps.values()) or any(
+            row["step"] not in here or not contains(row, here[row["step"]]) for row in self._ours(there)
+        )
+
+    def missing_rows(self, there: Copy) -> list[dict[str, Any]]:
+        """The rows here whose step no row there has."""
+        steps = {row.get("step") for row in self._ours(there)}
+        return [row for row in self.rows if row["step"] not in steps]
+
+    def _ours(self, there: Copy) -> list[dict[str, Any]]:
+        """The rows there that hold a column of ours beside the step; others somebody added."""
+        columns = {key for row in self.rows for key in row} - {"step"}
+        return [row for row in there.rows if "step" in row and columns & set(row)]
 
     def made(self, row: MirrorRow) -> LogRow:
         """The deterministic part of a row."""
         return {key: value for key, value in needs_checking(row).items() if key not in self.timed}
 
+    def added(self, there: Copy) -> list[str]:
+        """What is there that is not from here: by somebody's hand or script."""
+        found = {
+            "another name": there.name != self.about.name,
+            "a note": bool(there.notes),
+            "tags": bool(there.tags),
+            "rows": len(self._ours(there)) < len(there.rows),
+            "settings": bool(set(there.config) - set(self.config)),
+            "results": bool(set(there.summary) - set(self.summary)),
+        }
+        return [what for what, is_there in found.items() if is_there]
+
+
+def contains(there: Any, here: Any) -> bool:
+    """Whether all of `here` is in `there`; nested settings may hold more."""
+    if isinstance(here, Mapping):
+        return isinstance(there, Mapping) and all(key in there and contains(there[key], here[key]) for key in here)
+    return bool(there == here)
+
 
 def needs_checking(row: MirrorRow) -> LogRow:
-    """A row without its empty places, and without tables of texts, of which W&B makes files."""
-    return {key: value for key, value in finite(row).items() if value is not None and not is_table(value)}
+    """A row without its empty places, and without tables of texts and media, of which W&B makes files."""
+    plain = (bool, int, float, str, list, dict)
+    return {key: value for key, value in finite(row).items() if isinstance(value, plain) and not is_table(value)}
 
 
-def read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
+@dataclass(frozen=True)
+class Stored:
+    """A run as its folder holds it."""
+
+    folder: RunFolder
+    run: Run
+    record: Record | None
+    tracker: Mapping[str, Any]  # settings of its tracker
+
+    @property
+    def status(self) -> str:
+        return self.record["status"] if self.record else "failed" if self.folder.failure() else "interrupted"
+
+    def in_layout(self, about: Run, layout: int, note: Mapping[str, Any]) -> Local:
+        """What a mirror in `layout` should hold."""
+        presenter = Presenter(about, layout)
+        logged = self.folder.rows()
+        rows = [presenter.row(row) for row in logged]
+        made = {key for row in self.folder.metrics() for key in row}
+        timed = dict.fromkeys({key for row in logged for key in row} - made, 0.0)
+        times = set(Presenter(about, layout).row({"step": 0, **timed})) - {"step"}
+        summary = {**presenter.summary(self.record or {}), "status": self.status}
+        return Local(about, presenter.config(), rows, times, needs_checking(summary))
+
+
+def read_stored(folder: RunFolder, describe: DescribeRun) -> Stored:
     """What the files of a run say; DamagedRecord where they cannot be trusted."""
     try:
-        return _read_local(folder, project, entity)
+        record = folder.record()
+        config: Config = record["config"] if record else folder.config()
+        return Stored(folder, describe(folder, config, record), record, config["tracker"])
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagedRecord(f"{folder.path}/config.yaml: no settings of a run ({type(error).__name__}: {error})") from None
 
 
-def _read_local(folder: RunFolder, project: str | None, entity: str | None) -> Local:
-    record = folder.record()
-    config: Config = record["config"] if record else folder.config()
-    public = {key: value for key, value in config.items() if key not in PRIVATE}
-    identity = record["id"] if record else config["id"]
-    name = f"{config['task']['name']}/{config['model']['name']}/s{config['seed']}"
-    about = Run(identity[:16], name, folder.path, public, config.get("sweep"))
-    mirrored = config["tracker"]["name"] != "none"
-    place = {
-        "project": project or (config["tracker"]["project"] if mirrored else "rnnbench"),
-        "entity": entity or (config["tracker"]["entity"] if mirrored else None),
-        "tags": tuple(config["tracker"]["tags"] if mirrored else ()),
-    }
-    about, place = noted_place(about, place)
-    rows = folder.rows()
-    timed = {key for row in rows for key in row} - {key for row in folder.metrics() for key in row}
-    if record:
-        return Local(about, place, rows, timed, {key: record[key] for key in SUMMARY}, record["status"])
-    return Local(about, place, rows, timed, {}, "failed" if folder.failure() else "interrupted")
+def is_mirrored(tracker: Mapping[str, Any]) -> bool:
+    """Whether a run with these settings of its tracker was meant for W&B."""
+    return bool({tracker.get("name"), *(tracker.get("also") or [])} & {"auto", "wandb"})
 
 
-def make_level(folder: RunFolder, project: str | None, entity: str | None) -> str:
-    """Brings the server level with the run in `folder`; says what that took, nothing where it was level.
+def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
+    """Brings the server level with a run; says what that took, nothing where it was level.
 
     ConnectionError where it could not be, DamagedRecord where the files cannot be trusted.
     """
-    run = read_local(folder, project, entity)
-    there = read_copy(run.about, run.place)
-    differs, did = run.differs(there), ""
-    for trial in range(2):
-        if differs == "rows" or (differs and trial):  # nothing can be added to what is there
-            renew_id(run.about)
-            run, there, did = read_local(folder, project, entity), None, f"written anew, as {differs} there differed; "
-        if differs:
-            before = len(there.rows) if there else 0
-            did += f"{len(run.rows) - before} rows sent" if before < len(run.rows) else f"{differs} sent"
-            tracker = WandbTracker("online", **run.place)
-            tracker.patience = PATIENCE * (1 + len(run.rows) / RATE)
-            tracker.start(run.about, run.rows)
-            tracker.finish(run.summary, run.status)
-        for pause in LAG if differs else ():
-            time.sleep(pause)
-            differs = run.differs(read_copy(run.about, run.place))
-            if not differs:
-                break
+    recorded = {key: stored.tracker.get(key) for key in PLACE} if is_mirrored(stored.tracker) else {}
+    about, note = placed_run(stored.run, asked, recorded)
+    there = read_copy(about, note)
+    layout = there.layout if there else first_layout(about, note)
+    local = stored.in_layout(about, layout, note)
+    differs, did = local.differs(there), ""
+    if there is not None and differs == "rows":  # nothing can be added to what is there
+        added = local.added(there)
+        new = renew_id(about, delete=not added)
+        kept = f"; {about.id} stays, as somebody gave it {', '.join(added)}" if added else ""
+        did = f"written anew as {new}, as rows there differed{kept}; "
+        about, note = placed_run(stored.run, asked, recorded)
+        local, there, differs = stored.in_layout(about, LATEST, note), None, "missing"
+    if differs:
+        missing = local.missing_rows(there) if there else local.rows
+        did += f"{len(missing)} rows sent" if missing else f"{differs} sent"
+        _send(stored, asked, recorded, local, missing)
+        about, note = placed_run(stored.run, asked, recorded)  # now with the key's own entity
+    for pause in LAG if differs else ():
+        time.sleep(pause)
+        differs = local.differs(read_copy(about, note))
+        if not differs:
+            break
     if differs:
         raise ConnectionError(f"still not level: {differs}")
-    remove_replaced(run.about, run.place)
+    remove_replaced(about, note)
     return did
 
 
-def sync_runs(members: Sequence[tuple[str, RunFolder]], project: str | None, entity: str | None) -> Iterator[tuple[bool, str]]:
-    """(whether that is well, a line to print) for each run, and in the end for all. Ends where the server is gone."""
-    counts = {"level before": 0, "sent": 0, "left alone": 0, "not level": 0}
+def _send(
+    stored: Stored, asked: Mapping[str, Any], recorded: Mapping[str, Any], local: Local, missing: list[dict[str, Any]]
+) -> None:
+    """Sends rows that are missing, the settings and the results; what is there stays."""
+    patience = PATIENCE * (1 + len(local.rows) / RATE)
+    tracker = WandbTracker("online", asked.get("project"), asked.get("entity"), finish_seconds=patience)
+    tracker.recorded = dict(recorded)
+    tracker.start(stored.run)
+    for row in missing:
+        tracker.append(row)
+    tracker.finish(local.summary, stored.status)
+
+
+def sync_runs(
+    members: Members, describe: DescribeRun, asked: Mapping[str, Any], everything: bool = True
+) -> Iterator[tuple[bool, str]]:
+    """(whether that is well, a line to print) for each run, and in the end for all. Ends where the server is gone.
+
+    Runs that were not meant for W&B are left out, and counted, unless `everything` is asked for.
+    """
+    counts = {"level before": 0, "sent": 0, "left alone": 0, "made without W&B, which --all sends": 0, "not level": 0}
     for name, folder in members:
         try:
             if not (folder.path / "config.yaml").exists():
                 continue
             with folder.lease():
-                did = make_level(folder, project, entity)
+                stored = read_stored(folder, describe)
+                if not everything and not is_mirrored(stored.tracker):
+                    counts["made without W&B, which --all sends"] += 1
+                    continue
+                did = make_level(stored, asked)
             counts["sent" if did else "level before"] += 1
             if did:
                 yield True, f"  {name}  {did}"

@@ -1,0 +1,224 @@
+"""What somebody added to a run at W&B stays; W&B's variables and limits; a server that hangs or refuses the key."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli.main import main
+from rnnbench.tracking import wandb_tracker
+from rnnbench.tracking.make import make_tracker
+from rnnbench.tracking.tracker import NoTracker
+from rnnbench.tracking.wandb_account import VARIABLES
+from tests.support.wandb_server import Run, Server
+from tests.tracking.test_sync import QUICK, level, one, runs, server  # noqa: F401 - a fixture
+
+
+def add_a_row(run: Run) -> None:
+    run.history.append({"_step": len(run.history), "mine": 2.5})
+
+
+ADDED: dict[str, Callable[[Run], object]] = {
+    "a result": lambda run: run.summary.update(mine=1),
+    "a setting": lambda run: run.config.update(mine={"value": 3}),
+    "a nested setting": lambda run: run.config["task"]["value"].update(mine=3),
+    "tags": lambda run: setattr(run, "tags", ["mine"]),
+    "a note": lambda run: setattr(run, "notes", "hello"),
+    "a name": lambda run: setattr(run, "display_name", "renamed"),
+    "a group": lambda run: setattr(run, "group", "moved"),
+    "a row": add_a_row,
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of runs with one that was recorded without a tracker."""
+    place = tmp_path_factory.mktemp("recorded") / "runs"
+    assert main(["train", *QUICK, "model=gru", "tracker=none", f"runs={place}"]) == 0
+    return place
+
+
+@pytest.fixture
+def sent(recorded: Path, server: Server) -> Run:  # noqa: F811
+    """The run as `sync` has sent it."""
+    shutil.copytree(recorded, "runs")
+    assert main(["sync", "--all"]) == 0
+    (run,) = server.runs.values()
+    return run
+
+
+def test_what_somebody_added_stays(sent: Run, server: Server, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    """Level with it; and where something of ours is missing besides, that alone is sent."""
+    for add in ADDED.values():
+        add(sent)
+    before = copy.deepcopy(sent)
+    assert main(["sync", "--all"]) == 0
+    assert "1 level before" in capfd.readouterr().out and sent == before
+    del sent.summary["floor"], sent.config["seed"], sent.history[3]
+    assert main(["sync", "--all"]) == 0
+    assert "1 rows sent" in capfd.readouterr().out and list(server.runs) == [sent.id]
+    assert (sent.tags, sent.notes, sent.display_name, sent.group) == (["mine"], "hello", "renamed", "moved")
+    assert (
+        sent.summary["mine"] == 1 and sent.config["mine"] == {"value": 3} and sent.summary["floor"] == before.summary["floor"]
+    )
+    assert sorted(row["step"] for row in sent.rows() if "step" in row) == list(range(4, 41, 4))
+    assert [row for row in sent.rows() if "mine" in row] == [{"mine": 2.5}]
+    assert main(["sync", "--all"]) == 0
+    assert "1 level before" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["a result", "tags", "a note", "a name"])
+def test_a_run_that_must_be_written_anew_stays_where_somebody_added_to_it(
+    what: str,
+    sent: Run,
+    server: Server,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ADDED[what](sent)
+    sent.history.append({**sent.history[0], "_step": len(sent.history)})
+    assert main(["sync", "--all"]) == 0
+    assert f"{sent.id} stays" in capfd.readouterr().out and list(server.runs) == [sent.id, f"{sent.id}-2"]
+    (folder,) = runs().values()
+    level(server.runs[f"{sent.id}-2"], folder)
+
+
+def test_runs_without_wandb_are_sent_only_when_asked_for(
+    recorded: Path,
+    server: Server,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(recorded, "runs")
+    assert main(["sync"]) == 0
+    assert "1 made without W&B, which --all sends" in capfd.readouterr().out and not server.runs
+    assert main(["sync", "runs", "--project", "p"]) == 0
+    assert [run.project for run in server.runs.values()] == ["p"]
+
+
+def test_a_recorded_run_goes_to_the_project_asked_for(recorded: Path, server: Server) -> None:  # noqa: F811
+    shutil.copytree(recorded, "runs")
+    for project in ("first", "first", "second"):
+        assert main(["train", *QUICK, "model=gru", f"tracker.project={project}"]) == 0
+    assert [run.project for run in server.runs.values()] == ["first", "second"]
+    (folder,) = runs().values()
+    for run in server.runs.values():
+        level(run, folder)
+        assert run.sent == list(range(10))
+    assert main(["train", *QUICK, "model=gru"]) == 0 and len(server.runs) == 2
+
+
+SAID = {
+    "project": ("proj", "proj"),
+    "entity": ("team", "team"),
+    "tags": ("a, b", ["a", "b"]),
+    "group": ("grp", "grp"),
+    "name": ("my name", "my name"),
+    "job_type": ("jt", "jt"),
+    "notes": ("a note", "a note"),
+}
+SHOWN = {"name": "display_name"}
+
+
+def test_variables_decide_where_an_option_is_unset(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """And `sync` finds the run where they are unset again."""
+    for name, (said, _) in SAID.items():
+        monkeypatch.setenv(VARIABLES[name], said)
+    one("tracker.group=mine")
+    ((name, there),) = server.runs.items()
+    for key, (_, expected) in SAID.items():
+        assert getattr(there, SHOWN.get(key, key)) == ("mine" if key == "group" else expected), key
+    for key in SAID:
+        monkeypatch.delenv(VARIABLES[key])
+    before = copy.deepcopy(there)
+    assert main(["sync"]) == 0
+    assert list(server.runs) == [name] and there == before
+
+
+def test_the_folder_that_wandb_dir_says(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    Path("elsewhere").mkdir()
+    monkeypatch.setenv("WANDB_DIR", "elsewhere")
+    monkeypatch.setenv("WANDB_MODE", "dryrun")
+    _, folder = one()
+    assert not server.runs and len(list(Path("elsewhere/wandb").glob("offline-run-*"))) == 1
+    assert not list(folder.path.glob("wandb/*run-*"))
+
+
+MODES = {  # variables, whether there is a key -> the mode, or none; what the line begins with
+    "offline": ({"WANDB_MODE": "offline"}, "offline", "W&B offline: WANDB_MODE=offline"),
+    "dryrun": ({"WANDB_MODE": "dryrun"}, "offline", "W&B offline: WANDB_MODE=dryrun"),
+    "online without a key": ({"WANDB_MODE": "online"}, None, "no tracker: WANDB_MODE=online, and there is no API key"),
+    "disabled": ({"WANDB_DISABLED": "true", "WANDB_API_KEY": "0" * 40}, "disabled", ""),
+    "disabled by mode": ({"WANDB_MODE": "disabled", "WANDB_API_KEY": "0" * 40}, "disabled", ""),
+    "nothing": ({}, None, ""),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_mode_without_a_key_says_a_line(
+    name: str, clean: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    variables, mode, line = MODES[name]
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    tracker = make_tracker("auto", {})
+    assert getattr(tracker, "mode", None) == mode and isinstance(tracker, NoTracker) == (mode is None)
+    assert capfd.readouterr().err.startswith(line) and bool(line) == bool(line)
+
+
+LIMITS = {
+    "a long tag": ["tracker.tags=[" + "x" * 65 + "]"],
+    "an empty tag": ['tracker.tags=[""]'],
+    "a slash in the project": ["tracker.project=a/b"],
+    "a slash in the entity": ["tracker.entity=a/b"],
+    "a long project": ["tracker.project=" + "x" * 129],
+    "a long group": ["tracker.group=" + "x" * 129],
+    "a long job type": ["tracker.job_type=" + "x" * 65],
+    "WANDB_NAME": [],
+    "WANDB_TAGS": [],
+    "WANDB_PROJECT": [],
+    "WANDB_MODE": [],
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_limits_are_said_before_anything_starts(
+    case: str, clean: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if case.startswith("WANDB"):
+        monkeypatch.setenv(case, "x/" * 100)
+    assert main(["train", *QUICK, "model=gru", *LIMITS[case]]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    named = case if case.startswith("WANDB") else LIMITS[case][0].partition("=")[0]
+    assert named in line and "allowed:" in line and len(line) <= 400 and not list(Path().iterdir())
+
+
+def test_a_refused_key_is_called_that(server: Server, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    server.status = 401
+    one()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line == "W&B offline: key refused (`wandb login` stores another, or WANDB_API_KEY)"
+    server.status = 200
+
+
+def test_a_hung_server_costs_a_sweep_its_time_once(
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It says that it is well, and takes no run."""
+    monkeypatch.setattr(wandb_tracker, "START", 1.0)
+    server.hung = 6.0
+    Path("runs/sweeps/s").mkdir(parents=True)
+    took = []
+    for seed in (0, 1):
+        began = time.monotonic()
+        assert main(["train", *QUICK, "model=gru", f"seed={seed}", "sweep=s"]) == 0
+        took.append(time.monotonic() - began)
+    first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("W&B"))
+    assert first == "W&B offline: the server takes no run within 1 s"
+    assert second == f"{first}, as another job of the sweep found"
+    server.hung = 0.0
