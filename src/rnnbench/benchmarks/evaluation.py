@@ -87,7 +87,7 @@ def scores(rounds: int) -> KernelRow:
 
     times = interleaved({"ours": lambda: classification_sums(outputs, batch), "theirs": plainly}, rounds)
     both = times["ours"], times["theirs"]
-    return KernelRow("scores of a word model / in float64", WORD_MODEL, both[0] / both[1], (0.4, 0.25), both)
+    return KernelRow("scores of a word model / in float64", WORD_MODEL, both[0] / both[1], (0.5, 0.25), both)
 
 
 SYMBOLS = 300  # that are sampled at once
