@@ -64,7 +64,10 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                 record = folder.record()
                 if record is None:
                     with quick_imports():
-                        from .training_run import train_run  # imports Lightning
+                        from ..training.light_lightning import import_lightning
+
+                        import_lightning()
+                        from .training_run import train_run
                     return train_run(planned, tracker_of(planned), folder, process)
         say(f"{name}  recorded before: {result_text(record)}")
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
