@@ -121,7 +121,7 @@ def check_together(settings: Settings) -> None:
             f"train.batch_size={train.batch_size} is less than trainer.devices={settings.trainer.devices}; "
             "every device needs a row"
         )
-    _check_run(settings)
+    check_run(settings)
 
 
 def _check_writing(settings: Settings) -> None:
@@ -172,7 +172,7 @@ def _check_budget(budget: BudgetSettings) -> None:
         raise BadOption("a budget is budget.params=COUNT, or budget.match=MODEL with budget.width=HIDDEN_SIZE")
 
 
-def _check_run(settings: Settings) -> None:
+def check_run(settings: Settings) -> None:
     """Its seed, and the names of its sweep and folder."""
     seed, sweep, runs = settings.seed, settings.sweep, settings.runs
     if settings.test == (seed >= TUNING):

@@ -7,21 +7,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..config.settings import Settings
-from ..console import say
+from ..console import counted, say
+from ..run.recorded import survey_recorded
+from ..run.survey import Survey
 from ..store.record import digest
 from .costs import format_clock, recorded_costs
 from .manifest import Job
 from .pool import usable_cores
-from .worker import call_in_process
+from .worker import call_in_process, start_server
 
 
 def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> list[Job]:
     """The jobs of a sweep from their checked settings, each with the run that it is; none is composed again.
 
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
-    imported by a process of its own.
+    imported by a process of its own, and only where a run is not recorded.
     """
-    found = call_in_process("look_up", list(every), f"planning {len(every)} runs: their data and sizes")
+    found = survey_jobs(every)
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
@@ -30,6 +32,18 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
     if len(jobs) < len(every):
         say(f"{len(every)} combinations are {len(jobs)} runs: the others differ in nothing that changes a run's numbers")
     return list(jobs.values())
+
+
+def survey_jobs(every: Sequence[Settings]) -> list[Survey]:
+    """The survey of each job: of those that are recorded by their settings alone, of the others by a process."""
+    recorded, others = [], []
+    for settings, survey in zip(every, survey_recorded(counted(every, f"of {len(every)} runs looked up")), strict=True):
+        recorded.append(survey)
+        if survey is None:
+            others.append(settings)
+            start_server()  # imports beside what follows
+    found = iter(call_in_process("look_up", others, f"planning {len(others)} runs: their data and sizes") if others else ())
+    return [survey or next(found) for survey in recorded]
 
 
 def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
-from ..config.hydra_store import register_config
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
 from ..config.settings import Settings
@@ -21,9 +20,11 @@ from ..console import say
 from ..options import BadOption, plain_text
 from ..run.cluster import launched_environment
 from ..run.failures import RunFailed, Stopped
+from ..run.recorded import Identities, all_but_seed, recorded_line, recorded_run
 from ..run.survey import Survey
 from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
+from ..store.run_folder import RunFolder
 from ..tracking.make import make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from .prepare import prepare_sweep, print_estimate
@@ -61,12 +62,12 @@ def check_processes(job: Settings) -> None:
 def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool) -> None:
     """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one."""
     found: dict[str, list[str]] = {}
+    told: dict[str, dict[str, str]] = {}
     for job in jobs:
-        plain = job.plain()
-        liveness = Liveness(plain)
-        for key, needs in liveness.effectless().items():
-            group, _, name = key.partition(".")
-            said = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+        setting = all_but_seed(job)
+        if setting not in told:
+            told[setting] = without_effect(job)
+        for key, said in told[setting].items():
             if key in named and not sweep:
                 raise BadOption(said)
             found.setdefault(key, []).append(said)
@@ -78,6 +79,16 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     for lines in found.values():
         where = f", in {len(lines)} of {len(jobs)} jobs" if len(jobs) > 1 else ""
         say(f"{lines[0]}{where}; it is left out")
+
+
+def without_effect(job: Settings) -> dict[str, str]:
+    """What differs from its default and has no effect in `job`, by dotted name: a line that says what it would need."""
+    plain = job.plain()
+    liveness, said = Liveness(plain), {}
+    for key, needs in liveness.effectless().items():
+        group, _, name = key.partition(".")
+        said[key] = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+    return said
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:
@@ -162,6 +173,15 @@ def run_by_hydra(words: list[str]) -> int:
     return 0
 
 
+def answer(settings: Settings) -> RunFolder | None:
+    """Answers from the record, where there is one that the settings alone lead to; returns its folder, else None."""
+    if os.environ.get("WANDB_SWEEP_ID") or not (found := recorded_run(settings, Identities())):
+        return None
+    run, record = found
+    say(recorded_line(run.name, record))
+    return run.folder
+
+
 def run_alone(settings: Settings) -> int:
     """Runs `settings` in this process; the exit code."""
     try:
@@ -194,6 +214,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
     """
+    from ..config.hydra_store import register_config
     from .launcher import Prepared, register_plugins
 
     register_config()

@@ -23,7 +23,6 @@ from ..options import BadOption
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
 from ..tracking.tracker import SUMMARY, TrackerUnavailable
-from .build_record import result_text
 from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
@@ -31,6 +30,7 @@ from .journal import trusted_checkpoint
 from .plan import new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow
+from .recorded import recorded_line
 from .tracked_run import mirrored_run, tracker_of
 
 
@@ -69,7 +69,7 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                         import_lightning()
                         from .training_run import train_run
                     return train_run(planned, tracker_of(planned), folder, process)
-        say(f"{name}  recorded before: {result_text(record)}")
+        say(recorded_line(name, record))
         if os.environ.get("WANDB_SWEEP_ID"):  # the agent waits for a run of its own
             tracker = tracker_of(planned)
             tracker.start(mirrored_run(planned), folder.each_row())

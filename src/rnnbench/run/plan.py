@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -13,16 +12,15 @@ from rnnbench.tasks import load
 from rnnbench.tasks.task import Task, Tokens
 
 from ..config.budget import parse_count, solve_width
-from ..config.checks import with_effect, with_model
+from ..config.checks import with_model
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
-from ..groups import TrainerSettings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
-from ..store.record import Config, DamagedRecord, digest
-from ..store.run_folder import RunFolder
+from ..store.record import digest
+from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
 
 
@@ -95,25 +93,10 @@ def check_network(settings: Settings, task: Task) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A run before it starts: its settings with the width solved, its task prepared, and what makes it this run."""
+class Plan(RunIdentity):
+    """A run before it starts: its settings with the width solved, what makes it this run, and its task, prepared."""
 
-    settings: Settings
     task: Task
-    setting: str  # the id that it shares with other seeds
-    id: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.task_and_model}/s{self.settings.seed}-{self.id[:8]}"
-
-    @property
-    def task_and_model(self) -> str:
-        return f"{self.settings.task.name}/{self.settings.setting}"
-
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(Path(self.settings.runs) / self.name)
 
 
 def plan_run(settings: Settings, task: Task | None = None) -> Plan:
@@ -123,47 +106,67 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
         task.prepare()
     settings = within_budget(settings, task)
     check_network(settings, task)
-    live = with_effect(settings)
-    planned = _plan(live, task, live.identity(task.fingerprint))
-    earlier = _plan(settings, task, settings.identity(task.fingerprint, as_in_0_1=True))
-    return earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer) else planned
+    found = Identities().of(settings, task.fingerprint)
+    return Plan(found.settings, found.setting, found.id, task)
 
 
-def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
-    """Whether `folder` holds a run that was begun on as many devices, of all machines."""
-    try:
-        begun = folder.config().get("trainer") or {}
-        return bool(begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes)
-    except (DamagedRecord, OSError):
-        return False
+@dataclass(frozen=True)
+class Prepared:
+    """A task whose data are prepared, and the steps of its sequences."""
+
+    task: Task
+    length: int
 
 
-def _plan(settings: Settings, task: Task, identity: Config) -> Plan:
-    return Plan(settings, task, digest(identity)[:32], digest([identity, settings.seed])[:32])
+class Surveyor:
+    """Surveys many runs: prepares each task once, makes each network once, and looks at the seeds of a setting once."""
 
+    def __init__(self) -> None:
+        self._prepared: dict[str, Prepared] = {}
+        self._widths: dict[str, int] = {}
+        self._surveyed: dict[str, tuple[Settings, Prepared]] = {}
+        self._identities = Identities()
 
-def survey_runs(every: Sequence[Settings]) -> list[Survey]:
-    """The survey of each of `every`. Prepares the data of their tasks, each once.
+    def survey(self, settings: Settings) -> Survey:
+        """The survey of one run. ValueError or OSError where something that it asks for cannot be had."""
+        key = all_but_seed(settings)
+        if key not in self._surveyed:
+            self._surveyed[key] = self._look_at(settings)
+        sized, prepared = self._surveyed[key]
+        run = self._identities.of(sized.with_seed(settings.seed), prepared.task.fingerprint)
+        return Survey(str(run.folder.path), run.id, run.setting, prepared.length)
 
-    ValueError or OSError where something that they ask for cannot be had.
-    """
-    found = []
-    prepared: dict[str, tuple[Task, int]] = {}
-    for settings in every:
+    def _look_at(self, settings: Settings) -> tuple[Settings, Prepared]:
+        """The settings with the width solved, and their task."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
         key = digest([settings.task.name, settings.task.options])
-        if key not in prepared:
+        if key not in self._prepared:
             task = make_task(settings)
             task.prepare()
-            prepared[key] = task, task.batch("train", 0, 1, 0).inputs.shape[1]
-        task, length = prepared[key]
+            self._prepared[key] = Prepared(task, task.batch("train", 0, 1, 0).inputs.shape[1])
+        task = self._prepared[key].task
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)
         reads_tokens = any(isinstance(stream, Tokens) for stream in (task.inputs, task.source))
         if embedding and not reads_tokens:
             raise ValueError(f"network.embedding={embedding}: task={settings.task.name} reads numbers, which have no embedding")
-        planned = plan_run(settings, task)
-        found.append(Survey(str(planned.folder.path), planned.id, planned.setting, length))
-    return found
+        return self._sized(settings, task), self._prepared[key]
+
+    def _sized(self, settings: Settings, task: Task) -> Settings:
+        """`settings` with the width that their budget asks for, once a network could be made of them."""
+        plain = settings.plain()
+        parts = {part: plain[part] for part in ("task", "model", "network", "budget")}
+        key = digest({**parts, "precision": settings.train.precision})
+        if key not in self._widths:
+            sized = within_budget(settings, task)
+            check_network(sized, task)
+            self._widths[key] = sized.model.options.get("hidden_size", 0)
+        return settings.with_width(self._widths[key]) if settings.budget.is_set else settings
+
+
+def survey_runs(every: Iterable[Settings]) -> list[Survey]:
+    """The survey of each of `every`; ValueError or OSError where something that they ask for cannot be had."""
+    surveyor = Surveyor()
+    return [surveyor.survey(settings) for settings in every]

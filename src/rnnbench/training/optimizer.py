@@ -37,7 +37,7 @@ MARKED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")  # me
 def without_compiler(kind: type[torch.optim.Optimizer]) -> type[Any]:
     """The optimizer `kind` with its methods as they were before PyTorch marked them for `torch.compile`.
 
-    The marks import the compiler at the first call, which takes as long as importing PyTorch. Nothing here compiles an optimizer.
+    The marks import the compiler at the first call, which takes as long as importing PyTorch. No optimizer is compiled here.
     """
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in MARKED}
     step = torch.no_grad()(inspect.unwrap(kind.step))  # the mark switches gradients off as well
