@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from rnnbench.config import compose
+from rnnbench.config.checks import resolve
+from rnnbench.config.compose import compose_jobs
 from rnnbench.groups import TrainSettings
+from rnnbench.options import BadOption
+from rnnbench.run import plan, recorded
+from rnnbench.run.plan import plan_run, survey_runs
+from rnnbench.run.recorded import Identities, recorded_run
 from rnnbench.training.optimizer import make_optimizer
+from tests.support.records import write
 
 TINY = "task=adding model=gru task.length=6 task.sequences=20 train.batch_size=4 model.hidden_size=4 train.steps=1 tracker=none"
 UNUSED = {
@@ -95,3 +105,75 @@ def test_an_optimizer_is_pytorchs_own(name: str) -> None:
         same.load_state_dict(optimizer.state_dict())
         optimizer.load_state_dict(state)
     assert (base.__module__, isinstance(optimizer, base)) == (f"torch.optim.{name}", True)
+
+
+HEAVY = {"torch", "hydra", "pytorch_lightning", "numba", "scipy"}
+
+
+def test_a_recorded_run_answers_without_torch(tmp_path: Path) -> None:
+    """A single run, the run of a folder, and a sweep all of whose runs are recorded; to the same words as with torch."""
+    fresh(TRAIN, "train", *TINY.split(), cwd=tmp_path)
+    (folder,) = tmp_path.glob("runs/adding/gru/s0-*")
+    for words, heavy in (
+        (["train", *TINY.split()], HEAVY),
+        (["train", "--again", str(folder)], HEAVY - {"hydra"}),
+        (["train", "-m", *TINY.split(), "seed=0"], HEAVY - {"hydra"}),
+    ):
+        before = (folder / "record.json").read_bytes()
+        *said, loaded = fresh(TRAIN, *words, cwd=tmp_path).splitlines()
+        assert not {name.split(".")[0] for name in json.loads(loaded)} & heavy
+        assert "recorded before" in said[0]
+        assert (folder / "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", ["another id", "damaged", "none"])
+def test_what_is_no_record_of_these_settings_is_no_answer(spoil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (settings,) = compose_jobs(TINY.split(), sweep=False)
+    run = plan_run(settings)
+    write(tmp_path / "else", "adding", "gru", seed=0)
+    (record,) = (tmp_path / "else").glob("**/record.json")
+    run.folder.path.mkdir(parents=True)
+    if spoil != "none":
+        text = record.read_text(encoding="utf-8")
+        (run.folder.path / "record.json").write_text(text if spoil == "another id" else text[:-9], encoding="utf-8")
+    assert recorded_run(settings, Identities()) is None
+
+
+@pytest.mark.parametrize(
+    "words", [["budget.params=5k"], ["trainer.devices=2"], ["trainer.accelerator=gpu"]], ids=lambda words: str(words[0])
+)
+def test_what_takes_more_than_settings_is_left_to_torch(words: list[str]) -> None:
+    (settings,) = compose_jobs([*TINY.split(), *words], sweep=False)
+    assert recorded_run(settings, Identities()) is None
+
+
+def test_seeds_of_a_setting_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Composed, checked, made as a network; and every job is the run that it is alone."""
+    calls: Counter[str] = Counter()
+    for module, name in ((compose, "compose_plainly"), (plan, "check_network"), (plan, "make_task"), (recorded, "with_effect")):
+
+        def counting(*given: object, real: Any = getattr(module, name), name: str = name) -> Any:
+            calls[name] += 1
+            return real(*given)
+
+        monkeypatch.setattr(module, name, counting)
+    words = [*TINY.split(), "train.learning_rate=0.1,0.01", "seed=range(7)"]
+    jobs = compose_jobs(words, sweep=True)
+    surveys = survey_runs(jobs)
+    assert calls == {"compose_plainly": 2, "check_network": 1, "make_task": 1, "with_effect": 2}
+    alone = [plan_run(resolve(job.plain())) for job in jobs]
+    assert [(survey.id, survey.setting, survey.folder) for survey in surveys] == [
+        (run.id, run.setting, str(run.folder.path)) for run in alone
+    ]
+    assert len({survey.id for survey in surveys}) == 14
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "word", str(2**31), "null"])
+def test_a_bad_seed_is_refused_wherever_it_stands_in_a_sweep(seed: str) -> None:
+    said = []
+    for seeds in (seed, f"0,{seed}"):
+        with pytest.raises(BadOption) as refused:
+            compose_jobs([*TINY.split(), f"seed={seeds}"], sweep=True)
+        said.append(str(refused.value))
+    assert said[0] == said[1]
