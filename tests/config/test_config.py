@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from rnnbench.cli.main import main
 from rnnbench.config.checks import refuse_code, resolve
-from rnnbench.config.compose import _composed, compose_jobs
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.compose_by_hydra import _composed
 from rnnbench.config.hydra_store import register_config
 from rnnbench.config.overrides import hydra_words
 from rnnbench.config.plain_overrides import compose_plainly, plain_words

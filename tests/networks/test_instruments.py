@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rnnbench.benchmarks import instruments as cost
-from rnnbench.benchmarks.instruments import _logged, main
+from rnnbench.benchmarks.instruments import _logged, measure
 from rnnbench.config.compose import compose_jobs
 from rnnbench.models.mechanism import tree_map
 from rnnbench.models.registry import MODELS
@@ -185,7 +185,7 @@ def test_gates_at_once_are_the_gates_step_by_step(name, options):
 
 def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):
     monkeypatch.setattr(cost, "_logged", lambda model, steps: (0.010, 0.011, 0.020))
-    found = main(quick=True)
+    found = measure(quick=True)
     assert found["gru"] == pytest.approx((0.001 / 50 / 0.010 + 0.020 / 200 / 0.010, 0.1))
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
     assert rows["gru"] == ["10.00", "11.00", "20.00", "1.20%", "10.0%"]

@@ -209,11 +209,11 @@ def test_a_killed_preparation_leaves_nothing_that_is_used(tmp_path: Path):
 
 
 def test_the_data_benchmark_counts_padding(capfd):
-    from rnnbench.benchmarks.data import main
+    from rnnbench.benchmarks.data import measure
 
-    real, share = main(quick=True, words=[*reviews()[1:-1]])
+    real, share = measure(quick=True, words=[*reviews()[1:-1]])
     assert 0.9 < real <= 1 and share > 0  # all reviews are three words long
-    made_up, share = main(quick=True)
+    made_up, share = measure(quick=True)
     assert made_up > 0.95 and share < 0.1
     out = capfd.readouterr().out
     assert "real tokens: 100.0% with buckets (at least 95 % wanted), 100.0% without" in out

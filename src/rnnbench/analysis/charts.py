@@ -16,6 +16,7 @@ from .heatmaps import Rows, Spec, heat_map, logged_gradients, shared_scale
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 DASHES: tuple[list[int], ...] = ([1, 0], [6, 3], [2, 2])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")  # one fewer than colours: pairs repeat late
+THIN = 400  # lines of single seeds on a chart, or one of each label where there are more labels
 WIDE = 50  # a largest value this many times the smallest asks for a logarithmic axis
 STEPS = {"labelExpr": "format(datum.value, '~s')", "tickCount": 6}  # 500, 1k, 1.5k
 SCORES = {"format": "~g", "tickCount": 6}
@@ -58,15 +59,21 @@ def task_charts(block: TaskResults, logs: Logs, styles: Styles) -> list[Spec]:
     unit = f", {block.task['unit']}" if block.task["unit"] else ""
     better, corner = ("lower", "bottom") if block.lower_is_better else ("higher", "top")
     score = f"{name} ({better} is better{unit})"
-    learning = _curves(block, logged_series(logs, f"validation/{name}"), styles, f"validation {score}")
-    gradient = _curves(block, logged_series(logs, "train/gradient_norm"), styles, "gradient norm", geometric=True)
+    thin = max(1, THIN // max(1, len(block.entries)))  # of each label
+    learning = _curves(block, logged_series(logs, f"validation/{name}"), styles, f"validation {score}", thin)
+    gradient = _curves(block, logged_series(logs, "train/gradient_norm"), styles, "gradient norm", thin, geometric=True)
+    seeds = (
+        "each seed"
+        if all(len(log) <= thin for log in logs.values())
+        else f"the {'lowest seed' if thin == 1 else f'{thin} lowest seeds'} of each"
+    )
     found = (
         (
             "Learning",
-            f"Validation {name}. Thick: mean of the finished seeds, as far as all of them go; thin: each seed.",
+            f"Validation {name}. Thick: mean of the finished seeds, as far as all of them go; thin: {seeds}.",
             learning,
         ),
-        ("Gradient norm", "Before clipping. Thick: geometric mean of seeds; thin: each seed.", gradient),
+        ("Gradient norm", f"Before clipping. Thick: geometric mean of seeds; thin: {seeds}.", gradient),
         (
             "Speed against score",
             f"One point a finished run, scored on test. Better and faster: {corner} right.",
@@ -105,9 +112,12 @@ def _through_time(block: TaskResults, logs: Logs) -> list[Spec]:
 
 
 def _curves(
-    block: TaskResults, curves: Mapping[tuple[str, int], Curve], styles: Styles, axis: str, geometric: bool = False
+    block: TaskResults, curves: Mapping[tuple[str, int], Curve], styles: Styles, axis: str, most: int, geometric: bool = False
 ) -> list[Spec]:
-    """Layers: thin lines of seeds under the mean line of each label, with the floor; no floor where `geometric`."""
+    """Layers: thin lines under the mean line of each label, with the floor; no floor where `geometric`.
+
+    There is a thin line for each seed of a label, of the `most` lowest at most.
+    """
     if geometric:
         positive = {key: [point for point in curve if point[1] > 0] for key, curve in curves.items()}
         curves = {key: curve for key, curve in positive.items() if curve}
@@ -122,6 +132,8 @@ def _curves(
         if mean := mean_curve([curves[key] for key in finished if key in curves], geometric):
             means[entry.label] = mean
     labels = list(dict.fromkeys(label for label, _ in curves))
+    lowest = {own: sorted(seed for label, seed in curves if label == own)[:most] for own in labels}
+    curves = {(own, seed): curve for (own, seed), curve in curves.items() if seed in lowest[own]}
     x = {
         "field": "step",
         "type": "quantitative",
@@ -166,24 +178,25 @@ def _curves(
 
 def _speed_against_score(block: TaskResults, styles: Styles, axis: str) -> list[Spec]:
     """Layers: one point a finished run, and the floor."""
-    points = [
-        {
-            "label": entry.label,
-            "seed": run.config["seed"],
-            "score": short_number(block.score(run) or 0.0),
-            "speed": short_number(speed),
-        }
-        for entry in block.entries
-        for run in entry.finished
-        if run.record and (speed := run.record["speed"]["sequences_per_second"])
-    ]
+    points: list[Spec] = []
+    for entry in block.entries:
+        there = [
+            (run.config["seed"], short_number(block.score(run) or 0.0), short_number(speed))
+            for run in entry.finished
+            if run.record and (speed := run.record["speed"]["sequences_per_second"])
+        ]
+        if there:
+            seeds, scores, speeds = map(list, zip(*there, strict=True))
+            points.append({"label": entry.label, "seed": seeds, "score": scores, "speed": speeds})
     if not points:
         return []
-    labels = list(dict.fromkeys(str(point["label"]) for point in points))
+    labels = [str(one["label"]) for one in points]
     floor = block.task["floor"] if block.task else None
-    speeds = [float(point["speed"]) for point in points]
-    scores = [float(point["score"]) for point in points] + ([] if floor is None else [floor])
-    scales = {"speed": "log" if _wide(speeds, 8) else "linear", "score": "log" if _wide(scores) else "linear"}
+    all_speeds, all_scores = ([value for one in points for value in one[field]] for field in ("speed", "score"))
+    scales = {
+        "speed": "log" if _wide(all_speeds, 8) else "linear",
+        "score": "log" if _wide(all_scores + ([] if floor is None else [floor])) else "linear",
+    }
     encoding = {
         channel: {
             "field": field,
@@ -197,6 +210,7 @@ def _speed_against_score(block: TaskResults, styles: Styles, axis: str) -> list[
     tooltip = [{"field": "label", "title": "model"}, {"field": "seed"}, {"field": "score", "title": block.headline}]
     layer = {
         "data": {"values": points},
+        "transform": [{"flatten": ["seed", "score", "speed"]}],
         "mark": {"type": "point", "filled": True, "size": 80, "opacity": 0.85},
         "encoding": {
             **encoding,

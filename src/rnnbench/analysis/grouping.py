@@ -6,6 +6,8 @@ about one setting and seed are refused, all of them. Pure functions of what `fin
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -86,8 +88,16 @@ class TaskResults:
 
     def wanted(self, entry: ModelResults) -> set[int]:
         """The seeds of all that was run beside `entry`: in a sweep with it, or one by one as it was."""
-        beside = [other for other in self.entries if other is entry or other.sweeps & entry.sweeps]
-        return set().union(*(other.seeds for other in beside))
+        return entry.seeds.union(*(self._seeds_of_sweeps[sweep] for sweep in entry.sweeps))
+
+    @functools.cached_property
+    def _seeds_of_sweeps(self) -> dict[str | None, set[int]]:
+        """By sweep the seeds of all entries that were part of it; asked once all entries are there."""
+        found: dict[str | None, set[int]] = {}
+        for entry in self.entries:
+            for sweep in entry.sweeps:
+                found.setdefault(sweep, set()).update(entry.seeds)
+        return found
 
     def score(self, run: FoundRun) -> float | None:
         """The headline on test."""
@@ -115,6 +125,7 @@ def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[l
         first = f" ({len(complaints)} refused; the first: {complaints[0]})" if complaints else ""
         raise NoRuns(f"no run found{first}; run one first: rnnbench train task=adding model=lstm")
     found: dict[str, TaskResults] = {}
+    entries: dict[tuple[int, str], ModelResults] = {}  # by block and setting
     recorded: dict[str, str] = {}  # the block of a task's settings as they stand in a config
     for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
         config, record = same[0].config, same[0].record
@@ -126,7 +137,12 @@ def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[l
         else:
             options = {option: value for option, value in config["task"].items() if option != "name"}
             block = found.setdefault(recorded.get(asked, asked), TaskResults(config["task"]["name"], options, None))
-        _add(block, key, same, complaints)
+        setting, seed = key
+        entry = entries.get((id(block), setting))
+        if entry is None:
+            entry = entries[id(block), setting] = ModelResults(config["model"]["name"], setting, config)
+            block.entries.append(entry)
+        _add(block, entry, seed, same, complaints)
     _label(found.values())
     return sorted(found.values(), key=lambda block: natural_key(block.label)), complaints
 
@@ -143,7 +159,7 @@ def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> d
         runs.setdefault((setting, seed), []).append(run)
     for key, same in runs.items():
         same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
-        results = {result_key(run.record): run for run in reversed(same) if run.record}
+        results = {result_key(run.record): run for run in reversed(same) if run.record} if len(same) > 1 else {}
         runs[key] = list(results.values()) if len(results) > 1 else same[:1]
     return runs
 
@@ -164,14 +180,9 @@ def result_key(record: Record) -> str:
     return canonical([record["id"], record["status"], record["steps"], record["scores"]])
 
 
-def _add(block: TaskResults, key: tuple[str, int], same: list[FoundRun], complaints: list[str]) -> None:
+def _add(block: TaskResults, entry: ModelResults, seed: int, same: list[FoundRun], complaints: list[str]) -> None:
     """Puts a seed where it belongs in its entry."""
-    setting, seed = key
     run = same[0]
-    entry = next((entry for entry in block.entries if entry.setting == setting), None)
-    if entry is None:
-        entry = ModelResults(run.config["model"]["name"], setting, run.config)
-        block.entries.append(entry)
     if len(same) > 1:
         where = ", ".join(f"'{run.path}'" for run in same)
         complaints.append(f"{block.name} {entry.model} seed {seed}: {len(same)} records disagree; none counts: {where}")
@@ -226,15 +237,22 @@ def _version(of: Literal["task", "model"], entry: ModelResults) -> int:
 
 def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: list[str]) -> list[str]:
     """Each name, and after it the options in which its namesakes differ; `last_resort` where that is not enough."""
-    labels = []
+    values: dict[tuple[str, str], Counter[str]] = {}  # by name and option, how many have each value
     for name, own in zip(names, options, strict=True):
-        namesakes = [other for namesake, other in zip(names, options, strict=True) if namesake == name]
-        differ = [key for key in own if len({canonical(other.get(key, UNSAID)) for other in namesakes}) > 1]
-        labels.append(setting_label(name, {key: own[key] for key in differ}))
-    return [
-        label if labels.count(label) == 1 else f"{label} {more}".strip()
-        for label, more in zip(labels, last_resort, strict=True)
+        for key, value in own.items():
+            values.setdefault((name, key), Counter())[canonical(value)] += 1
+    total, unsaid = Counter(names), canonical(UNSAID)
+    differing = {
+        (name, key)
+        for (name, key), found in values.items()
+        if len(found if found.total() == total[name] else {*found, unsaid}) > 1
+    }
+    labels = [
+        setting_label(name, {key: value for key, value in own.items() if (name, key) in differing})
+        for name, own in zip(names, options, strict=True)
     ]
+    count = Counter(labels)
+    return [label if count[label] == 1 else f"{label} {more}".strip() for label, more in zip(labels, last_resort, strict=True)]
 
 
 def flatten_options(value: object, prefix: str = "") -> dict[str, object]:

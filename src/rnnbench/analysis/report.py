@@ -45,7 +45,7 @@ def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
     unread: list[str] = []
     for number, block in enumerate(found, start=1):
         table = tabulate(block)
-        logs = {entry.label: {run.config["seed"]: _log(run, unread) for run in _runs(entry)} for entry in block.entries}
+        logs = {entry.label: _logs(entry, block.headline, unread) for entry in block.entries}
         marks = {row[0].text: styles.mark(row[0].text) for row in table.rows}
         sections.append(
             {
@@ -59,6 +59,7 @@ def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
         )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["share"] = shared_text
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return environment.from_string(files("rnnbench.analysis").joinpath("report.html.j2").read_text(encoding="utf-8")).render(
         sections=sections,
         summary=report_summary(found),
@@ -82,6 +83,21 @@ def shared_text(words: str) -> str:
 
 def _runs(entry: ModelResults) -> list[FoundRun]:
     return [run for run in entry.recorded + entry.unfinished if run.path.is_dir()]
+
+
+def _logs(entry: ModelResults, headline: str, unread: list[str]) -> dict[int, list[LogRow]]:
+    """By seed what a page shows of its log: curves of each seed, and of the lowest that has them gradients and samples."""
+    curves = {"step", f"validation/{headline}", "train/gradient_norm"}
+    once = {"train/state_gradient/": False, "validation/samples": False}  # beginnings of names: whether a seed had such rows
+    runs, found = _runs(entry), {}
+    for run in sorted(runs, key=lambda run: run.config["seed"]):
+        rows = _log(run, unread)
+        wanted = [name for name, there in once.items() if not there]
+        once |= {start: any(name.startswith(start) and row[name] for row in rows for name in row) for start in wanted}
+        starts = tuple(start for start in wanted if once[start])
+        kept = [{name: row[name] for name in row if name in curves or (starts and name.startswith(starts))} for row in rows]
+        found[run.config["seed"]] = kept
+    return {run.config["seed"]: found[run.config["seed"]] for run in runs}
 
 
 def _log(run: FoundRun, unread: list[str]) -> list[LogRow]:

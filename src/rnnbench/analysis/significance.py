@@ -12,7 +12,6 @@ import functools
 import itertools
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -150,21 +149,40 @@ def rank_ranges(
     """
     if len(samples) < 2:
         return {}
-    pairs = list(itertools.combinations(samples, 2))
-    values = {name: on_scale(sample, metric) for name, sample in samples.items()}
-    chances, first_is_better = [], []
-    for one, other in pairs:
-        sides = tuple((values[name], (solved or {}).get(name, ())) for name in (one, other))
-        p, better_first = _which_is_better(sides[0], sides[1], lower_is_better)
-        chances.append(p)
-        first_is_better.append(better_first)
-    better: Counter[str] = Counter()
-    worse: Counter[str] = Counter()
-    for (one, other), p, first in zip(pairs, holm(chances), first_is_better, strict=True):
-        if p < level:
-            better[one if first else other] += 1
-            worse[other if first else one] += 1
-    return {name: (1 + worse[name], len(samples) - better[name]) for name in samples}
+    import numpy
+
+    done = solved or {}
+    sides: list[Side] = [(on_scale(sample, metric), done.get(name, ())) for name, sample in samples.items()]
+    first, second = numpy.triu_indices(len(sides), 1)
+    p, difference = _welch([numpy.asarray(values, dtype=float) for values, _ in sides], first, second)
+    better_first = (difference < 0) == lower_is_better
+    solves_in_part = numpy.array([is_bimodal(runs) for _, runs in sides])
+    for at in numpy.flatnonzero(numpy.isnan(p) | solves_in_part[first] | solves_in_part[second]):
+        p[at], better_first[at] = _which_is_better(sides[first[at]], sides[second[at]], lower_is_better)
+    significant = numpy.array(holm(p.tolist())) < level
+    best = numpy.where(better_first, first, second)[significant]
+    least = numpy.where(better_first, second, first)[significant]
+    better, worse = (numpy.bincount(places, minlength=len(sides)).tolist() for places in (best, least))
+    return {name: (1 + worse[at], len(sides) - better[at]) for at, name in enumerate(samples)}
+
+
+def _welch(samples: Sequence[Any], first: Any, second: Any) -> tuple[Any, Any]:
+    """(the p of Welch's t test of samples first[k] and second[k], for all k at once; the mean of the one less the other's).
+
+    NaN where neither has any spread: the test says nothing there. ValueError for fewer than two values, or one not finite.
+    """
+    import numpy
+    from scipy.special import stdtr
+
+    for sample in samples:
+        _samples(sample, sample, paired=False)
+    sizes, means = (numpy.array([f(sample) for sample in samples]) for f in (len, numpy.mean))
+    spread = numpy.array([sample.var(ddof=1) if numpy.ptp(sample) > 0 else 0.0 for sample in samples]) / sizes
+    difference, both = means[first] - means[second], spread[first] + spread[second]
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        each = spread**2 / (sizes - 1)
+        p = 2 * stdtr(both**2 / (each[first] + each[second]), -abs(difference) / numpy.sqrt(both))
+    return p, difference
 
 
 def can_be_ranked(values: Sequence[float], metric: str) -> bool:
@@ -176,21 +194,39 @@ Side = tuple[Sequence[float], Sequence[bool]]  # values, and whether the run of 
 
 
 def _which_is_better(one: Side, other: Side, lower_is_better: bool) -> tuple[float, bool]:
-    """(p of no difference between two samples of a ranking, whether the first is the better)."""
+    """(p of no difference between two samples of a ranking, whether the first is the better).
+
+    Asked of those pairs only for which `_welch` is not the answer.
+    """
     import numpy
 
     samples = [one[0], other[0]]
     if is_bimodal(one[1]) or is_bimodal(other[1]):
         counts = [(sum(side[1]), len(side[1])) for side in (one, other)]
         if counts[0][0] * counts[1][1] != counts[1][0] * counts[0][1]:
-            difference, p, *_ = difference_of_shares(*counts[0], *counts[1])
-            return p, difference.value > 0
+            return _of_shares(*counts[0], *counts[1])
         samples = [[value for value, done in zip(*side, strict=True) if done] for side in (one, other)]
         if min(map(len, samples)) < 2:
             return 1.0, False
     x, y, test = _t_test(samples[0], samples[1])
-    p = float(test.pvalue) if max(numpy.ptp(x), numpy.ptp(y)) > 0 else _by_chance((x, y))
+    flat = max(numpy.ptp(x), numpy.ptp(y)) == 0
+    p = _without_spread(len(x), len(y), bool(x[0] == y[0])) if flat else float(test.pvalue)
     return p, bool((x.mean() < y.mean()) == lower_is_better)
+
+
+@functools.cache
+def _of_shares(solved: int, runs: int, other_solved: int, other_runs: int) -> tuple[float, bool]:
+    """(p of no difference between two shares, whether the first is the larger)."""
+    difference, p, *_ = difference_of_shares(solved, runs, other_solved, other_runs)
+    return p, difference.value > 0
+
+
+@functools.cache
+def _without_spread(one: int, other: int, equal: bool) -> float:
+    """The p of a permutation test of samples of those sizes, of which each holds one value again and again."""
+    import numpy
+
+    return _by_chance((numpy.zeros(one), numpy.full(other, 0.0 if equal else 1.0)))
 
 
 def pairing_helps(a: Sequence[float], b: Sequence[float]) -> bool:

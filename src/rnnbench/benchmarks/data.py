@@ -14,9 +14,20 @@ import torch
 from ..config.compose import compose_jobs
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
+from .history import Measured
 
 
-def main(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
+def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
+    """What `measure` returns, as it is judged and saved."""
+    real, share = measure(quick, words)
+    about = " ".join(words) or "made-up texts"
+    return [
+        Measured(f"{about}: share of tokens that are real", real, must=0.95, higher=True),
+        Measured(f"{about}: making a batch / a step", share, must=0.1),
+    ]
+
+
+def measure(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, float]:
     """Prints and returns (share of an epoch's tokens that are real, what making a batch takes, over what training on it takes).
 
     `words` are a task and model of `rnnbench train`; without them, 20,000 texts made up with SST-2's lengths.

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from ..kernels.rnn import rnn
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..run.process_settings import configure_process
+from .history import Measured
 
 Shape = tuple[int, int, int]
 Closure = Callable[[], object]
@@ -63,7 +64,12 @@ class KernelRow(NamedTuple):
             ours, theirs = self.seconds
             share = f"{self.limit / ours:6.0%} {self.limit / theirs:6.2f}"
         shape = ",".join(map(str, self.shape))
-        return f"{self.name:44s} {shape:>11s} {seconds} {self.ratio:7.3f}  {bounds}  {share}"
+        mark = self.measured().mark
+        return f"{self.name:44s} {shape:>11s} {seconds} {self.ratio:7.3f}  {bounds}  {share}{mark}"
+
+    def measured(self) -> Measured:
+        """The row as it is judged and saved."""
+        return Measured(f"{self.name.strip()} {','.join(map(str, self.shape))}", self.ratio, *self.bounds)
 
 
 def timed_row(name: str, shape: Shape, seconds: Pair, limit: float, bounds: Bounds = (None, None)) -> KernelRow:
@@ -71,8 +77,8 @@ def timed_row(name: str, shape: Shape, seconds: Pair, limit: float, bounds: Boun
     return KernelRow(name, shape, ours / theirs, bounds, seconds, limit)
 
 
-def main(quick: bool = False, words: Sequence[str] = ()) -> None:
-    """Prints each kernel's time against the library's, and against what this machine's matrix products allow.
+def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
+    """Prints and returns each kernel's time against the library's, and against what this machine's matrix products allow.
 
     `quick` takes fewer rounds and leaves the largest shapes out.
     """
@@ -80,11 +86,17 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> None:
     print("settings:", ", ".join(f"{name} {value}" for name, value in settings.items()))
     times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
     print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
-    for row in measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"]):
-        print(row, flush=True)
+    rows = list(shown(measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"])))
     for shape in SHAPES[:1] if quick else SHAPES:
-        for row in bidirectional(shape, 3 if quick or shape[2] > 128 else 7):
-            print(row, flush=True)
+        rows += shown(bidirectional(shape, 3 if quick or shape[2] > 128 else 7))
+    return rows
+
+
+def shown(rows: Iterable[KernelRow]) -> Iterator[Measured]:
+    """Prints each row as soon as it is measured."""
+    for row in rows:
+        print(row, flush=True)
+        yield row.measured()
 
 
 # The comparisons

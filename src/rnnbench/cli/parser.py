@@ -245,11 +245,15 @@ def _add_sample(add: Add) -> None:
 
 
 def _add_machine(add: Add) -> None:
-    about = "measure: the training loop, evaluation, instruments, kernels, data, a run of each task, sweeps, mirrors"
+    about = "measure: start-up, the training loop, evaluation, instruments, kernels, data, a run of each task, sweeps, mirrors"
     measured = add("benchmark", about)
     measured.add_argument("what", choices=BENCHMARKS, metavar="|".join(BENCHMARKS))
-    measured.add_argument("words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names")
+    measured.add_argument(
+        "words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names; history: a file"
+    )
     measured.add_argument("--quick", action="store_true", help="fewer rounds")
+    about = "append the ratios to a file, for history [benchmarks.jsonl]"
+    measured.add_argument("--save", nargs="?", const="benchmarks.jsonl", metavar="FILE", help=about)
 
     shell = add("completion", 'completion for a shell: eval "$(rnnbench completion bash)"')
     shell.add_argument("shell", choices=("bash", "zsh"))

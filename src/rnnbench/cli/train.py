@@ -12,7 +12,6 @@ from typing import NoReturn
 
 from ..config.checks import resolve
 from ..config.compose import compose_jobs
-from ..config.hydra_store import register_config
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
 from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
@@ -20,6 +19,7 @@ from ..config.settings import Settings
 from ..console import show
 from ..launch.prepare import prepare_sweep, print_estimate
 from ..launch.sweep import (
+    answer,
     check_data,
     check_effects,
     check_launcher,
@@ -33,9 +33,9 @@ from ..launch.sweep import (
     sweep_name,
     sweep_words,
 )
-from ..launch.worker import start_server
 from ..options import BadOption, plain_text, unknown
 from ..run.cluster import say_ignored
+from ..run.recorded import survey_recorded
 from ..store.find import nearby_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
@@ -48,12 +48,7 @@ def train_command(words: list[str]) -> int:
     """Checks everything that is asked for; runs it, or hands a sweep over to Hydra."""
     if "--again" in words:
         return train_again(words)
-    from hydra._internal.utils import get_args_parser
-
-    hydra = get_args_parser()
-    hydra.prog = "rnnbench train"
-    hydra.error = hydra_parser_error  # type: ignore[method-assign]
-    asked = hydra.parse_intermixed_args(words)
+    asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
     check_flags(asked)
@@ -62,6 +57,7 @@ def train_command(words: list[str]) -> int:
         return 0
     shown = asked.hydra_help or asked.cfg or asked.info
     if shown or asked.multirun or asked.config_dir or plain_words(overrides) is None:  # a plain run goes without Hydra
+        from ..config.hydra_store import register_config
         from ..launch.launcher import register_plugins
 
         register_config()
@@ -73,7 +69,6 @@ def train_command(words: list[str]) -> int:
         return run_by_hydra([*sweep_overrides(overrides), *flags])
     if asked.multirun:
         check_one_folder(jobs)
-        start_server()  # imports beside what follows
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
         raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")
     check_effects(jobs, named_options(overrides), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
@@ -83,8 +78,26 @@ def train_command(words: list[str]) -> int:
     if asked.multirun:
         return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
     check_processes(jobs[0])
+    if answer(jobs[0]):
+        return 0
     check_data(jobs)
     return run_alone(jobs[0])
+
+
+FLAGS = ("help", "hydra_help", "cfg", "info", "run", "multirun", "experimental_rerun", "shell_completion", "resolve")
+VALUES = ("config_dir", "config_path", "config_name", "package")
+
+
+def parse_words(words: list[str]) -> argparse.Namespace:
+    """`words` as Hydra parses them. Where there is no flag it is not asked: its import takes longer than all else here."""
+    if not any(word.startswith("-") for word in words):
+        return argparse.Namespace(overrides=list(words), **dict.fromkeys(FLAGS, False), **dict.fromkeys(VALUES))
+    from hydra._internal.utils import get_args_parser
+
+    hydra = get_args_parser()
+    hydra.prog = "rnnbench train"
+    hydra.error = hydra_parser_error  # type: ignore[method-assign]
+    return hydra.parse_intermixed_args(words)
 
 
 def check_flags(asked: argparse.Namespace) -> None:
@@ -151,12 +164,12 @@ def train_again(words: list[str]) -> int:
     check_locks([settings])
     check_workers([settings])
     check_tracker([settings])
-    (found,) = check_data([settings])
+    found = next(survey_recorded([settings])) or check_data([settings])[0]
     if Path(found.folder).resolve() != Path(path).resolve():
         if Path(found.folder).name != (name := Path(path).resolve().name) and kept.get("id", "")[:8] == name[-8:]:
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
-    return run_alone(settings)
+    return 0 if answer(settings) else run_alone(settings)
 
 
 def edited(folder: RunFolder, settings: Settings, now: str) -> str:

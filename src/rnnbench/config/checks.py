@@ -135,7 +135,7 @@ def check_together(settings: Settings) -> None:
     for name in settings.tracker.options.get("also", ()):
         if not is_choice("tracker", name) or name in ("auto", settings.tracker.name):
             raise unknown("tracker for tracker.also", name, {*tracker_names()} - {"auto", settings.tracker.name})
-    _check_run(settings)
+    check_run(settings)
 
 
 def _check_writing(settings: Settings) -> None:
@@ -186,7 +186,7 @@ def _check_budget(budget: BudgetSettings) -> None:
         raise BadOption("a budget is budget.params=COUNT, or budget.match=MODEL with budget.width=HIDDEN_SIZE")
 
 
-def _check_run(settings: Settings) -> None:
+def check_run(settings: Settings) -> None:
     """Its seed, and the names of its sweep and folder."""
     seed, sweep, runs = settings.seed, settings.sweep, settings.runs
     if settings.test == (seed >= TUNING):

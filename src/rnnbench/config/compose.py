@@ -6,123 +6,52 @@ composed from our own files without it (plain_overrides.py), to the same setting
 
 from __future__ import annotations
 
-import copy
-import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from hydra import compose, initialize, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ..console import counted
 from ..options import BadOption
-from .checks import refuse_code, resolve
-from .hydra_store import register_config
-from .overrides import hydra_words, parse_overrides, split_sweep
-from .plain_overrides import HYDRA_GROUPS, check_word, compose_plainly, plain_words, require_choices
-from .schema import CHOICES, choice_names
+from .checks import check_run, resolve
+from .overrides import split_sweep
+from .plain_overrides import check_words, compose_plainly, plain_word, plain_words
+from .schema import SINGLE
 from .settings import Settings
-
-OURS_ONLY = (
-    "run",
-    "sweep",
-    "launcher",
-    "sweeper",
-    "job_logging",
-    "hydra_logging",
-    "env",
-    "callbacks",
-    "searchpath",
-    "output_subdir",
-    "job",
-)
-
-
-def _plain_node(node: Any) -> Any:
-    plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
-    varying = ("override_dirname", "name")  # of hydra.job: they follow the command line
-    return {key: value for key, value in plain.items() if key not in varying} if isinstance(plain, dict) else plain
-
-
-def refuse_changed_hydra(cfg: DictConfig, choices: tuple[str, ...]) -> None:
-    """BadOption where a user's files change how Hydra itself is set: its logging, say, can name classes to be made."""
-    launching = tuple(line for line in choices if line.startswith("hydra/"))
-    (task, model) = (f"{group}={choice_names(group)[0]}" for group in ("task", "model"))
-    GlobalHydra.instance().clear()
-    with initialize(config_path=None, version_base="1.3"):
-        ours = compose("config", overrides=[task, model, *launching], return_hydra_config=True).hydra
-    for key in OURS_ONLY:
-        mine, theirs = (_plain_node(node.get(key)) for node in (ours, cfg.hydra))
-        if mine != theirs:
-            raise BadOption(
-                f"hydra.{key} is changed by a file of --config-dir; files may set task, model, train and the like only"
-            )
 
 
 def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -> list[Settings]:
     """The checked settings of every job that `overrides` ask for; BadOption at the first that cannot be.
 
-    Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code.
+    Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code. Of jobs that differ
+    in the seed alone, the first is composed.
     """
     jobs = list(split_sweep(overrides, sweep))
     if not jobs:
         raise BadOption("the sweep has no run: an option of it has no value, such as range(0,0)")
     place = str(Path(config_dir).absolute()) if config_dir else None  # what is composed is remembered by it
-    return [_job(job, place) for job in counted(jobs, f"of {len(jobs)} runs checked")]
+    composed: dict[tuple[str, ...], Settings] = {}
+    found = []
+    for job in counted(jobs, f"of {len(jobs)} runs checked"):
+        others = tuple(line for line in job if not line.startswith("seed="))
+        seeds = [word for line in job if line.startswith("seed=") and (word := plain_word(line))]
+        if others in composed and len(job) - len(others) == len(seeds) == 1:
+            found.append(_with_seed(composed[others], seeds[0].value))
+        else:
+            composed[others] = _job(job, place)
+            found.append(composed[others])
+    return found
+
+
+def _with_seed(settings: Settings, seed: object) -> Settings:
+    settings = settings.with_seed(SINGLE["seed"].check(seed, "seed"))
+    check_run(settings)
+    return settings
 
 
 def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:
     words = None if config_dir else plain_words(overrides)
-    if words is not None:
-        for word in words:
-            check_word(word, words, own_files=False)
-        return resolve(compose_plainly(words))
-    register_config()
-    words = hydra_words(overrides)
-    for word in words:
-        check_word(word, words, own_files=config_dir is not None)
-    return resolve(_composed(overrides, config_dir))
+    if words is None:
+        from .compose_by_hydra import compose_by_hydra  # imports Hydra, which takes longer than all else here
 
-
-def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
-    """What Hydra composes from `overrides`. Choices are composed once for each combination, values set on a copy."""
-    choices = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in (*CHOICES, *HYDRA_GROUPS))
-    cfg = copy.deepcopy(_compose(choices, config_dir))
-    for override in parse_overrides([line for line in overrides if line not in choices]):
-        if not override.key_or_group.startswith("hydra"):
-            OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
-    try:
-        composed = OmegaConf.to_container(cfg, resolve=True)
-    except OmegaConfBaseException as error:
-        raise BadOption(str(error).splitlines()[0]) from None
-    assert isinstance(composed, dict)
-    return {str(key): value for key, value in composed.items()}
-
-
-@functools.cache
-def _compose(choices: tuple[str, ...], config_dir: str | None) -> Any:
-    require_choices({line.partition("=")[0].lstrip("+") for line in choices})
-    GlobalHydra.instance().clear()
-    place = initialize_config_dir(config_dir, version_base="1.3") if config_dir else None
-    try:
-        with place or initialize(config_path=None, version_base="1.3"):
-            cfg = compose("config", overrides=list(choices), return_hydra_config=True)
-        refuse_code(OmegaConf.to_container(cfg))
-    except BadOption:
-        raise
-    except Exception as error:  # Hydra stumbles in many ways over a user's files
-        said = " ".join(str(error).split())
-        if isinstance(error, RecursionError):
-            said = "files name each other in `defaults` without end"
-        elif not said or not isinstance(error, HydraException):
-            said = f"{type(error).__name__}: {said or 'it cannot be read'}"
-        raise BadOption(f"--config-dir {config_dir}: {said}" if config_dir else said) from None
-    if config_dir:
-        refuse_changed_hydra(cfg, choices)
-    OmegaConf.set_struct(cfg, False)
-    del cfg["hydra"]
-    return cfg
+        return resolve(compose_by_hydra(overrides, config_dir))
+    check_words(words)
+    return resolve(compose_plainly(words))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from typing import TYPE_CHECKING, Any
 
 from ..options import LARGEST, BadOption, shortened
 from ..store.record import Config
 from .checks import CODE
 from .plain_overrides import HYDRA_GROUPS, LONGEST, Word, plain_words
 from .schema import CHOICES, choice_names
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override  # Hydra is imported where its grammar is needed
 
 DIGITS = re.compile(rf"[0-9_.]{{{LONGEST},}}")
 DEEPEST = 20  # brackets within brackets of an override
@@ -28,6 +26,9 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
 
     `~KEY`, which takes a key away in Hydra, is read as KEY=null: no option can be away.
     """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
     parser, found = OverridesParser.create(), []
     for line in overrides:
         depths = accumulate((sign in "[{(") - (sign in ")}]") for sign in line)
@@ -94,6 +95,9 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
 
 def _check_sweep(parsed: Sequence[Override]) -> None:
     """BadOption where the values of a sweep have no list, or make more jobs than a sweep may have."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, RangeSweep
+    from hydra.errors import HydraException
+
     jobs = 1
     for override in parsed:
         line, value = shortened(override.input_line or ""), override._value
@@ -114,6 +118,8 @@ def _check_sweep(parsed: Sequence[Override]) -> None:
 
 def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]:
     """`settings` with the values that `overrides` give to some of them."""
+    from omegaconf import OmegaConf
+
     cfg = OmegaConf.create(dict(settings))
     for override in parse_overrides(overrides):
         line = override.input_line or ""
@@ -127,6 +133,8 @@ def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]
 
 def quoted(value: object) -> str:
     """A text as the value of an override, whatever signs are in it."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
     return QuotedString(str(value), Quote.single).with_quotes()
 
 

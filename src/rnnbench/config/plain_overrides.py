@@ -106,6 +106,12 @@ def require_choices(chosen: Collection[str]) -> None:
             raise BadOption(f"missing value: {group}=...; there are: {', '.join(choice_names(group))}")
 
 
+def check_words(words: Sequence[Word]) -> None:
+    """Refuses the plain words of one job where one of them is no option beside the others."""
+    for word in words:
+        check_word(word, words, own_files=False)
+
+
 def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
     """Refuses what names code, and what is no option beside the other words of its `job`; says which is near."""
     line, key, value, package = word

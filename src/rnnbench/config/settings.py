@@ -63,10 +63,7 @@ class Settings:
         return {
             "task": {"name": self.task.name, **self.task.options},
             "model": {"name": self.setting, "mechanism": self.model.name, **self.stack, **self.model.options},
-            "network": dataclasses.asdict(self.network),
-            "train": dataclasses.asdict(self.train),
-            "budget": dataclasses.asdict(self.budget),
-            "trainer": dataclasses.asdict(self.trainer),
+            **{group: dict(vars(getattr(self, group))) for group in ("network", "train", "budget", "trainer")},
             "tracker": {"name": self.tracker.name, **self.tracker.options},
             "seed": self.seed,
             "runs": self.runs,
@@ -80,3 +77,7 @@ class Settings:
         return dataclasses.replace(
             self, model=dataclasses.replace(self.model, options={**self.model.options, "hidden_size": hidden_size})
         )
+
+    def with_seed(self, seed: int) -> Settings:
+        """The same with another seed."""
+        return self if seed == self.seed else dataclasses.replace(self, seed=seed)

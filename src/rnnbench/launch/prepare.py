@@ -9,22 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config.settings import Settings
-from ..console import say
+from ..console import counted, say
+from ..run.recorded import survey_recorded
 from ..run.survey import Survey
 from ..store.record import digest
 from .capacity import usable_cores
 from .costs import format_clock, recorded_costs
 from .manifest import Job
-from .worker import call_in_process
+from .worker import call_in_process, start_server
 
 
 def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> list[Job]:
     """The jobs of a sweep from their checked settings, each with the run that it is; none is composed again.
 
     Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
-    imported by a process of its own.
+    imported by a process of its own, and only where a run is not recorded.
     """
-    found = call_in_process("look_up", list(every), f"planning {len(every)} runs: their data and sizes")
+    found = survey_jobs(every)
     say_notes(found)
     jobs: dict[str, Job] = {}
     shown = varying(overrides)
@@ -40,6 +41,18 @@ def say_notes(found: Sequence[Survey]) -> None:
     """Says what is odd about the data and settings of the runs, each note once."""
     for note, jobs in Counter(note for survey in found for note in survey.notes).items():
         say(note if jobs == len(found) else f"{note}  (in {jobs} of {len(found)} jobs)")
+
+
+def survey_jobs(every: Sequence[Settings]) -> list[Survey]:
+    """The survey of each job: of those that are recorded by their settings alone, of the others by a process."""
+    recorded, others = [], []
+    for settings, survey in zip(every, survey_recorded(counted(every, f"of {len(every)} runs looked up")), strict=True):
+        recorded.append(survey)
+        if survey is None:
+            others.append(settings)
+            start_server()  # imports beside what follows
+    found = iter(call_in_process("look_up", others, f"planning {len(others)} runs: their data and sizes") if others else ())
+    return [survey or next(found) for survey in recorded]
 
 
 def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:

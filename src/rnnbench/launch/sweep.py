@@ -13,7 +13,6 @@ from typing import Any
 
 from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
-from ..config.hydra_store import register_config
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
 from ..config.settings import Settings
@@ -21,10 +20,13 @@ from ..console import say
 from ..options import BadOption, plain_text
 from ..run.cluster import launched_environment, say_ignored
 from ..run.failures import RunFailed, Stopped
+from ..run.recorded import Identities, all_but_seed, recorded_line, recorded_run
 from ..run.survey import Survey
+from ..run.tracked_run import describe_run
 from ..store.lease import try_locks
 from ..store.record import Record, digest, headline_score
-from ..tracking.make import check_package, make_tracker
+from ..store.run_folder import RunFolder
+from ..tracking.make import check_package, is_wanted_elsewhere, make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
@@ -83,12 +85,12 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     """
     say_ignored(os.environ)
     found: dict[str, list[str]] = {}
+    told: dict[str, dict[str, str]] = {}
     for job in jobs:
-        plain = job.plain()
-        liveness = Liveness(plain)
-        for key, needs in liveness.effectless().items():
-            group, _, name = key.partition(".")
-            said = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+        setting = all_but_seed(job)
+        if setting not in told:
+            told[setting] = without_effect(job)
+        for key, said in told[setting].items():
             if key in named and not sweep:
                 raise BadOption(said)
             found.setdefault(key, []).append(said)
@@ -100,6 +102,16 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     for lines in found.values():
         where = f", in {len(lines)} of {len(jobs)} jobs" if len(jobs) > 1 else ""
         say(f"{lines[0]}{where}; it is left out")
+
+
+def without_effect(job: Settings) -> dict[str, str]:
+    """What differs from its default and has no effect in `job`, by dotted name: a line that says what it would need."""
+    plain = job.plain()
+    liveness, said = Liveness(plain), {}
+    for key, needs in liveness.effectless().items():
+        group, _, name = key.partition(".")
+        said[key] = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+    return said
 
 
 def check_tracker(jobs: Sequence[Settings]) -> None:
@@ -204,6 +216,18 @@ def run_by_hydra(words: list[str]) -> int:
     return 0
 
 
+def answer(settings: Settings) -> RunFolder | None:
+    """Answers from the record, where there is one that the settings alone lead to; returns its folder, else None."""
+    if not (found := recorded_run(settings, Identities())):
+        return None
+    (run, record), tracker = found, settings.tracker
+    shown = describe_run(run.folder, record["config"], record)
+    if is_wanted_elsewhere(shown, tracker.name, tracker.options, record["config"]["tracker"]):
+        return None  # it is sent first
+    say(recorded_line(run.name, record))
+    return run.folder
+
+
 def run_alone(settings: Settings) -> int:
     """Runs `settings` in this process; the exit code."""
     try:
@@ -236,6 +260,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
     """
+    from ..config.hydra_store import register_config
     from .launcher import Prepared, register_plugins
 
     register_config()

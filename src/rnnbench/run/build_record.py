@@ -19,7 +19,6 @@ from ..store.record import (
     ChangeRecord,
     Config,
     ModelRecord,
-    Record,
     RecordBody,
     ScoresRecord,
     SettingsRecord,
@@ -137,20 +136,3 @@ def speed(learner: Learner) -> SpeedRecord:
     if written := learner.reporter.characters_per_second:
         found["characters_per_second"] = written
     return found
-
-
-def result_text(record: Record) -> str:
-    """The result in a few words."""
-    task, speed = record["task"], record["speed"]
-    if record["status"] == "diverged":
-        return f"diverged at step {record['diverged_step']}"
-    headline, scores = task["headline"], record["scores"]
-    if scores["test"] is None:
-        validation = (scores["validation"] or {}).get(headline)
-        return f"validation {headline} {math.nan if validation is None else validation:.4g}, test not read"
-    score = scores["test"][headline]
-    solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
-    return (
-        f"test {headline} {score:.4g} (floor {task['floor']:.4g}){solved}; "
-        f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
-    )

@@ -23,7 +23,6 @@ from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
 from ..tracking.make import is_wanted_elsewhere, make_mirror
 from ..tracking.tracker import TrackerUnavailable
-from .build_record import result_text
 from .cluster import process_environment
 from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
@@ -31,6 +30,7 @@ from .journal import trusted_checkpoint
 from .plan import new_network, plan_run
 from .process_settings import configure_process
 from .ranks import follow
+from .recorded import recorded_line
 from .tracked_run import describe_run
 
 
@@ -64,9 +64,12 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                 record = folder.record()
                 if record is None:
                     with quick_imports():
-                        from .training_run import train_run  # imports Lightning
+                        from ..training.light_lightning import import_lightning
+
+                        import_lightning()
+                        from .training_run import train_run
                     return train_run(planned, make_mirror(settings.tracker.name, settings.tracker.options), folder, process)
-        say(f"{name}  recorded before: {result_text(record)}")
+        say(recorded_line(name, record))
         tracker = settings.tracker
         run = describe_run(folder, record["config"], record)
         if is_wanted_elsewhere(run, tracker.name, tracker.options, record["config"]["tracker"]):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 
@@ -13,19 +12,18 @@ from rnnbench.tasks import load
 from rnnbench.tasks.task import Batch, Task, Tokens
 
 from ..config.budget import parse_count, solve_width
-from ..config.checks import with_effect, with_model
+from ..config.checks import with_model
 from ..config.notes import setting_notes
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
-from ..groups import TrainerSettings
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
-from ..store.record import Config, DamagedRecord, digest
-from ..store.run_folder import RunFolder
+from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
+from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
 from .tracked_run import run_of
 
@@ -99,26 +97,10 @@ def check_network(settings: Settings, task: Task) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A run before it starts: its settings with the width solved, its task prepared, and what makes it this run."""
+class Plan(RunIdentity):
+    """A run before it starts: its settings with the width solved, what makes it this run, and its task, prepared."""
 
-    settings: Settings
     task: Task
-    setting: str  # the id that it shares with other seeds
-    id: str
-    name_in_0_1: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.task_and_model}/s{self.settings.seed}-{self.id[:8]}"
-
-    @property
-    def task_and_model(self) -> str:
-        return f"{self.settings.task.name}/{self.settings.setting}"
-
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(Path(self.settings.runs) / self.name)
 
 
 def mirrored_run(planned: Plan) -> Run:
@@ -135,54 +117,81 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
         task.prepare()
     settings = within_budget(settings, task)
     check_network(settings, task)
-    live = with_effect(settings)
-    planned = _plan(live, task, live.identity(task.fingerprint))
-    earlier = _plan(settings, task, settings.identity(task.fingerprint, as_in_0_1=True))
-    chosen = earlier if earlier.id != planned.id and _begun_on(earlier.folder, settings.trainer) else planned
-    return replace(chosen, name_in_0_1=earlier.name)
+    found = Identities().of(settings, task.fingerprint)
+    return Plan(found.settings, found.setting, found.id, task, name_in_0_1=found.name_in_0_1)
 
 
-def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
-    """Whether `folder` holds a run that was begun on as many devices, of all machines."""
-    try:
-        begun = folder.config().get("trainer") or {}
-        return bool(begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes)
-    except (DamagedRecord, OSError):
-        return False
+@dataclass(frozen=True)
+class Prepared:
+    """A task whose data are prepared, and a batch of one row."""
+
+    task: Task
+    row: Batch
+
+    @property
+    def length(self) -> int:
+        """Steps of the row."""
+        return self.row.inputs.shape[1]
+
+    @property
+    def row_bytes(self) -> int:
+        return sum(part.nbytes for part in self.row if isinstance(part, torch.Tensor))
 
 
-def _plan(settings: Settings, task: Task, identity: Config) -> Plan:
-    return Plan(settings, task, digest(identity)[:32], digest([identity, settings.seed])[:32])
+class Surveyor:
+    """Surveys many runs: prepares each task once, makes each network once, and looks at the seeds of a setting once."""
 
+    def __init__(self) -> None:
+        self._prepared: dict[str, Prepared] = {}
+        self._widths: dict[str, int] = {}
+        self._surveyed: dict[str, tuple[Settings, Prepared, tuple[str, ...]]] = {}
+        self._identities = Identities()
 
-def survey_runs(every: Sequence[Settings]) -> list[Survey]:
-    """The survey of each of `every`. Prepares the data of their tasks, each once.
+    def survey(self, settings: Settings) -> Survey:
+        """The survey of one run. ValueError or OSError where something that it asks for cannot be had."""
+        key = all_but_seed(settings)
+        if key not in self._surveyed:
+            self._surveyed[key] = self._look_at(settings)
+        sized, prepared, notes = self._surveyed[key]
+        run = self._identities.of(sized.with_seed(settings.seed), prepared.task.fingerprint)
+        return Survey(str(run.folder.path), run.id, run.setting, prepared.length, run.earlier, notes)
 
-    ValueError or OSError where something that they ask for cannot be had.
-    """
-    found = []
-    prepared: dict[str, tuple[Task, Batch]] = {}
-    for settings in every:
+    def _look_at(self, settings: Settings) -> tuple[Settings, Prepared, tuple[str, ...]]:
+        """The settings with the width solved, their task, and what is odd about both."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
         key = digest([settings.task.name, settings.task.options])
-        if key not in prepared:
+        if key not in self._prepared:
             task = make_task(settings)
             task.prepare()
             with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
-                prepared[key] = task, task.batch("train", 0, 1, 0)
-        task, row = prepared[key]
-        length = row.inputs.shape[1]
+                self._prepared[key] = Prepared(task, task.batch("train", 0, 1, 0))
+        prepared = self._prepared[key]
+        task = prepared.task
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)
         reads_tokens = any(isinstance(stream, Tokens) for stream in (task.inputs, task.source))
         if embedding and not reads_tokens:
             raise ValueError(f"network.embedding={embedding}: task={settings.task.name} reads numbers, which have no embedding")
-        planned = plan_run(settings, task)
+        sized = self._sized(settings, task)
         if not task.sha256:  # of other data one row says little of the others
-            check_batch(planned.settings, sum(part.nbytes for part in row if isinstance(part, torch.Tensor)), length)
-        earlier = str(Path(settings.runs) / planned.name_in_0_1)
-        notes = (*task.notes, *setting_notes(settings))
-        found.append(Survey(str(planned.folder.path), planned.id, planned.setting, length, earlier, notes))
-    return found
+            check_batch(sized, prepared.row_bytes, prepared.length)
+        return sized, prepared, (*task.notes, *setting_notes(settings))
+
+    def _sized(self, settings: Settings, task: Task) -> Settings:
+        """`settings` with the width that their budget asks for, once a network could be made of them."""
+        plain = settings.plain()
+        parts = {part: plain[part] for part in ("task", "model", "network", "budget")}
+        key = digest({**parts, "precision": settings.train.precision})
+        if key not in self._widths:
+            sized = within_budget(settings, task)
+            check_network(sized, task)
+            self._widths[key] = sized.model.options.get("hidden_size", 0)
+        return settings.with_width(self._widths[key]) if settings.budget.is_set else settings
+
+
+def survey_runs(every: Iterable[Settings]) -> list[Survey]:
+    """The survey of each of `every`; ValueError or OSError where something that they ask for cannot be had."""
+    surveyor = Surveyor()
+    return [surveyor.survey(settings) for settings in every]

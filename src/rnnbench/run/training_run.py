@@ -28,12 +28,13 @@ from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
 from ..training.progress import Progress
 from ..training.trainer import train
-from .build_record import build_record, result_text
+from .build_record import build_record
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
 from .plan import Plan, mirrored_run, new_network
 from .provenance import provenance
 from .ranks import following_ranks
+from .recorded import result_text
 
 
 @dataclass(frozen=True)

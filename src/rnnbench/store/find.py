@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .record import Config, DamagedRecord, Record, verified
 from .run_folder import RunFolder
@@ -49,8 +50,21 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
             except (DamagedRecord, OSError, UnicodeDecodeError) as error:
                 complaints.append(" ".join(str(error).split()))
                 continue
+            if record and runs:
+                _share(record, runs[-1].record or {})
             runs.append(FoundRun(folder, config, record, None if record else RunFolder(folder).failure()))
     return runs, complaints
+
+
+def _share(record: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Has `record` hold what it has in common with another in the same place of memory: most of the settings of a sweep."""
+    for name, part in record.items():
+        other = before.get(name)
+        if isinstance(part, dict) and isinstance(other, dict):
+            if repr(part) == repr(other):  # in type and order, too
+                record[name] = other  # type: ignore[index]
+            else:
+                _share(part, other)
 
 
 def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> None:

@@ -1,0 +1,128 @@
+"""Which run it is that settings ask for, and what is recorded of it. Torch is not imported.
+
+A run's id needs the fingerprint of its data. Of data that are generated it is empty, so that such a run is found, and
+answered from its record, by its settings alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..config.checks import with_effect
+from ..config.settings import Settings
+from ..groups import TrainerSettings
+from ..store.record import Config, DamagedRecord, Record, canonical, digest
+from ..store.run_folder import RunFolder
+from .survey import Survey
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """A run by its settings, of which those without effect are as by default, its id, and that which other seeds share."""
+
+    settings: Settings
+    setting: str
+    id: str
+    name_in_0_1: str = field(default="", kw_only=True)
+
+    @property
+    def earlier(self) -> str:
+        """The folder that version 0.1 gave it."""
+        return str(Path(self.settings.runs) / self.name_in_0_1)
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings.task.name}/{self.settings.setting}/s{self.settings.seed}-{self.id[:8]}"
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(Path(self.settings.runs) / self.name)
+
+
+class Identities:
+    """The identities of many runs. What the seeds of one setting share is found out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[Settings, Config, Config]] = {}
+
+    def of(self, settings: Settings, fingerprint: str) -> RunIdentity:
+        """The run of `settings` on data with that fingerprint; their budget is solved for already.
+
+        Where a run was begun under the id that version 0.1 gave it, that one.
+        """
+        key = all_but_seed(settings), fingerprint
+        if key not in self._known:
+            live = with_effect(settings)
+            self._known[key] = live, live.identity(fingerprint), settings.identity(fingerprint, as_in_0_1=True)
+        live, now, before = self._known[key]
+        found = _identified(live.with_seed(settings.seed), now)
+        earlier = _identified(settings, before)
+        chosen = earlier if earlier.id != found.id and _begun_on(earlier.folder, settings.trainer) else found
+        return replace(chosen, name_in_0_1=earlier.name)
+
+
+def all_but_seed(settings: Settings) -> str:
+    """What the seeds of one setting share, as one text."""
+    return canonical({**settings.plain(), "seed": None})
+
+
+def _identified(settings: Settings, identity: Config) -> RunIdentity:
+    return RunIdentity(settings, digest(identity)[:32], digest([identity, settings.seed])[:32])
+
+
+def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
+    """Whether `folder` holds a run that was begun on as many devices, of all machines."""
+    try:
+        begun = folder.config().get("trainer") or {}
+        return bool(begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes)
+    except (DamagedRecord, OSError):
+        return False
+
+
+def recorded_run(settings: Settings, identities: Identities) -> tuple[RunIdentity, Record] | None:
+    """The run of `settings` and its record, where its data are generated and it is recorded.
+
+    None where that is not so, or takes more to know: the data, a network (for a budget), other devices, the record's damage.
+    """
+    trainer = settings.trainer
+    if settings.budget.is_set or trainer.accelerator == "gpu" or trainer.devices * trainer.nodes > 1:
+        return None
+    found = identities.of(settings, "")
+    try:
+        record = found.folder.record()
+    except (DamagedRecord, OSError):
+        return None
+    return (found, record) if record and record["id"] == found.id else None
+
+
+def survey_recorded(every: Iterable[Settings]) -> Iterator[Survey | None]:
+    """The survey of each of `every` that `recorded_run` finds, None for the others. The length, of runs to come, is 0."""
+    identities = Identities()
+    for settings in every:
+        found = recorded_run(settings, identities)
+        yield Survey(str(found[0].folder.path), found[0].id, found[0].setting, 0, found[0].earlier) if found else None
+
+
+def recorded_line(name: str, record: Record) -> str:
+    """What is said where a run is answered from its record."""
+    return f"{name}  recorded before: {result_text(record)}"
+
+
+def result_text(record: Record) -> str:
+    """The result in a few words."""
+    task, speed = record["task"], record["speed"]
+    if record["status"] == "diverged":
+        return f"diverged at step {record['diverged_step']}"
+    headline, scores = task["headline"], record["scores"]
+    if scores["test"] is None:
+        validation = (scores["validation"] or {}).get(headline)
+        return f"validation {headline} {math.nan if validation is None else validation:.4g}, test not read"
+    score = scores["test"][headline]
+    solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
+    return (
+        f"test {headline} {score:.4g} (floor {task['floor']:.4g}){solved}; "
+        f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
+    )
