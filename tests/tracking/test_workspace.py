@@ -82,7 +82,7 @@ def test_it_is_saved_there(server: Server, capfd: pytest.CaptureFixture[str]) ->
     assert main(["wandb-workspace", "p", "--task", "adding"]) == 0
     assert capfd.readouterr().out.startswith("saved: http")
     ((place, spec),) = server.views.items()
-    assert place == ("me", "p", "rnnbench: adding") and [*panels(spec)][0] == "Result"
+    assert place == ("me", "p", "rnnbench: adding") and next(iter(panels(spec))) == "Result"
 
 
 def test_without_a_key_it_is_not(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
