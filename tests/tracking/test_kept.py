@@ -222,3 +222,34 @@ def test_a_hung_server_costs_a_sweep_its_time_once(
     assert first == "W&B offline: the server takes no run within 1 s"
     assert second == f"{first}, as another job of the sweep found"
     server.hung = 0.0
+
+
+def test_the_headline_there_is_that_of_the_weights_that_were_tested(
+    server: Server,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Also where an evaluation before the last was best: the last row must not stand over it."""
+    words = ["task=adding", "task.length=30", "task.sequences=40", "train.batch_size=8", "model=lstm", "model.hidden_size=8"]
+    words += ["train.learning_rate=0.01", "train.steps=40", "train.log_every=10", "train.eval_every=20"]
+    assert main(["train", *words]) == 0
+    ((_, folder),) = runs().items()
+    (there,) = server.runs.values()
+    first, last = (row["validation/mse"] for row in there.rows() if "validation/mse" in row)
+    assert first < last and there.results()["validation/mse"] == first
+    level(there, folder)
+    assert main(["sync"]) == 0
+    assert "1 level before" in capfd.readouterr().out
+
+
+def test_the_best_weights_are_kept_there_when_asked_for(server: Server) -> None:  # noqa: F811
+    Path("text.txt").write_text("the cat sat on the mat .\n" * 400)
+    words = ["task=char_lm", "task.text=text.txt", "model=gru", "model.hidden_size=8", "train.batch_size=4"]
+    words += ["train.steps=10", "train.log_every=5", "train.eval_every=10"]
+    assert main(["train", *words, "tracker.artifacts=best"]) == 0
+    ((_, folder),) = runs().items()
+    (there,) = server.runs.values()
+    fingerprint = (folder.record() or {})["task"]["fingerprint"]
+    made = {one["artifactTypeName"]: one for one in server.artifacts if one["artifactTypeName"] in ("model", "dataset")}
+    assert made["model"]["artifactCollectionNames"] == [f"best-{there.id}"] and server.used == ["a"]
+    assert fingerprint in str(made["dataset"]["metadata"]) and fingerprint in str(made["model"]["metadata"])
+    assert there.state == "finished" and there.results()["status"] == "finished"

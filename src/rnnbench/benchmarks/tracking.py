@@ -31,8 +31,10 @@ from ..run.journal import Journal
 from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
 from ..store.run_folder import RunFolder
+from ..tracking.make import make_tracker
 from ..tracking.mirror import Mirror
-from ..tracking.tracker import MirrorRow, Run, Tracker
+from ..tracking.pictures import STATE, draw_maps
+from ..tracking.tracker import MirrorRow, Run, Tracker, TrackerUnavailable
 from ..tracking.wandb_tracker import WandbTracker
 from ..training.learner import Learner
 from ..training.trainer import train
@@ -153,8 +155,57 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> dict[str, list[Cost]
         step, inside, end = (statistics.median(getattr(cost, name) for cost in costs) for name in ("step", "inside", "end"))
         most = max(cost.end for cost in costs)
         print(f"{state:10} {step * 1000:10.3f} {ratio - 1:10.1%} {inside:18.2%} {end:8.2f} s {most:7.2f} s")
+    compare_trackers(quick)
     print("at most 2 % and 10 s are wanted; beside other work on the machine, what is inside the mirror is the surer figure")
     return measured
+
+
+def compare_trackers(quick: bool) -> None:
+    """Prints what each tracker takes of a step at T = 100, B = 50, H = 128, by the time of this thread's processor."""
+    steps = 30 if quick else 200
+    print(f"\na picture of the gradient through time, four in a run: {time_picture():.0f} ms")
+    print(f"{'tracker':12} {'a row every':>12} {'ms a row':>10} {'of a step':>10}")
+    for every in (50, 1):
+        sizes = [
+            f"train.steps={steps}",
+            f"train.eval_every={steps}",
+            f"train.log_every={every}",
+            "train.stop_when_solved=false",
+        ]
+        shape = ["task=adding", "model=lstm", "model.hidden_size=128", "task.length=100", "train.batch_size=50"]
+        (settings,) = compose_jobs([*shape, "task.sequences=50", *sizes, "tracker=none"], sweep=False)
+        task = make_task(settings)
+        for name, options in (("wandb", {"mode": "offline"}), ("tensorboard", {}), ("trackio", {})):
+            with tempfile.TemporaryDirectory() as place:
+                os.environ["TRACKIO_DIR"] = place
+                try:
+                    mirror = Timed({name: make_tracker(name, options)})
+                except TrackerUnavailable as error:
+                    print(f"{name:12} {error}")
+                    continue
+                folder = RunFolder(Path(place) / "run")
+                folder.start(settings.plain())
+                plain = settings.plain()
+                plain["train"]["steps"] = 5000  # so that no picture falls into these steps: it is timed below
+                mirror.start(Run("x", "x", folder.path, plain, headline=task.headline))
+                journal = Journal({}, "benchmark", folder, Log(folder), mirror, task, steps)
+                learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
+                began = time.thread_time()
+                train(learner, settings.trainer)
+                step = (time.thread_time() - began - mirror.processor) / steps
+                journal.log.close()
+                mirror.finish({}, "finished")
+            a_row = mirror.processor / mirror.rows
+            print(f"{name:12} {every:6} steps {a_row * 1000:10.2f} {a_row / every / step:10.2%}")
+
+
+def time_picture() -> float:
+    """Milliseconds of the picture of two states after 50 logged rows of 100 steps; a run has four."""
+    states = {f"{STATE}core.0.0/{name}": [-0.1 * step for step in range(80)] for name in "hc"}
+    draw_maps([(50 * row, states) for row in range(1, 51)], 100)  # imports Pillow
+    began = time.thread_time()
+    draw_maps([(50 * row, states) for row in range(1, 51)], 100)
+    return 1000 * (time.thread_time() - began)
 
 
 def one_round(settings: Settings, task: Task, server: Server, state: str, name: str, place: Path) -> Cost:
@@ -180,9 +231,12 @@ class Timed(Mirror):
 
     def __init__(self, trackers: Mapping[str, Tracker]):
         super().__init__(trackers)
-        self.seconds = 0.0
+        self.seconds = self.processor = 0.0
+        self.rows = 0
 
     def row(self, values: MirrorRow) -> None:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         super().row(values)
         self.seconds += time.perf_counter() - began
+        self.processor += time.thread_time() - worked
+        self.rows += 1

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from ..options import AboveZero
 from .layout import Presenter
 from .tracker import STOPPED, Histogram, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite, is_table
@@ -47,6 +49,7 @@ class WandbTracker(Tracker):
         finish_seconds: AboveZero = 8.0,  # that the end of a run may wait for the server
         histograms: bool = False,  # gates as histograms instead of a mean and two shares
         system_metrics: bool = False,  # W&B's own measures of the machine
+        artifacts: Literal["none", "best"] = "none",  # best: weights, settings and record of a finished run are kept there
     ):
         self.mode: str = mode
         self.insists = mode == "online"
@@ -55,6 +58,8 @@ class WandbTracker(Tracker):
         self.recorded: dict[str, Any] = {}  # place of a run that was recorded before, below the note in its folder
         self._asked = {"project": project, "entity": entity, "tags": list(tags), "group": group}
         self._asked |= {"job_type": job_type, "notes": notes}
+        self._keeps_best = artifacts == "best"
+        self._about: Run | None = None
         self._run: Any = None
         self._rows = 0
         package = importlib.util.find_spec("wandb")
@@ -82,6 +87,7 @@ class WandbTracker(Tracker):
         if self.mode == "disabled":
             return
         run, self._note = placed_run(run, self._asked, self.recorded)
+        self._about = run
         place = Path(self._note["dir"] or run.folder)
         self.layout = first_layout(run, self._note)
         for segment in own_segments(run, place):
@@ -172,12 +178,22 @@ class WandbTracker(Tracker):
         if self._run is not None:
             with self._mirroring():
                 media = {key: value for key, value in summary.items() if isinstance(value, Picture)}
-                if media and self._rows > self._run.starting_step:  # into the last row
-                    self._run.log({key: _shown(value) for key, value in media.items()}, step=self._rows - 1)
+                if self._rows > self._run.starting_step:  # the last row goes out first, else it would stand in the summary
+                    shown = {key: _shown(value) for key, value in media.items()}
+                    self._run.log(shown, step=self._rows - 1, commit=True)
                 plain = {key: value for key, value in finite(summary).items() if not _is_media(value)}
                 self._run.summary.update({**plain, "status": status})
+                if self._keeps_best and status == "finished" and self._about is not None:
+                    self._keep_best(self._run, self._about)
                 self._run.finish(exit_code=int(status in STOPPED))
             self._run = None
+
+    def _keep_best(self, run: Any, about: Run) -> None:
+        """What goes wrong with the artifact is said, and loses nothing else."""
+        try:
+            log_best(run, about)
+        except Exception as error:
+            say_error(f"W&B has not taken the artifact ({error_text(error)})")
 
     @contextlib.contextmanager
     def _mirroring(self) -> Iterator[None]:
@@ -188,6 +204,23 @@ class WandbTracker(Tracker):
             self._run = None
             say_error(f"W&B has lost this run ({error_text(error)}); the local record is whole")
             stop_service()
+
+
+def log_best(run: Any, about: Run) -> None:
+    """Keeps weights, settings and record there as an artifact of `run`; its data's fingerprint is what it was made from."""
+    import wandb
+
+    facts = {"setting": about.facts.get("setting"), "data": about.facts.get("data")}
+    best = wandb.Artifact(f"best-{about.id}", type="model", metadata=facts)
+    for name in ("model.safetensors", "record.json"):
+        if (path := about.folder / name).is_file():
+            best.add_file(str(path), policy="immutable", skip_cache=True)
+    with best.new_file("config.yaml", encoding="utf-8") as file:
+        yaml.safe_dump(finite(about.config), file, sort_keys=False, allow_unicode=True)
+    if facts["data"] and run.settings.mode == "online":
+        data = wandb.Artifact(f"data-{facts['data'][:16]}", type="dataset", metadata={"fingerprint": facts["data"]})
+        run.use_artifact(data)
+    run.log_artifact(best, aliases=["best"])
 
 
 def _is_media(value: object) -> bool:
