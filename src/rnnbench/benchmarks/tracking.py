@@ -188,7 +188,7 @@ def compare_trackers(quick: bool) -> None:
                 plain = settings.plain()
                 plain["train"]["steps"] = 5000  # so that no picture falls into these steps: it is timed below
                 mirror.start(Run("x", "x", folder.path, plain, headline=task.headline))
-                journal = Journal({}, "benchmark", folder, Log(folder), mirror, task, steps)
+                journal = Journal({}, "benchmark", folder, folder.open_log(), mirror, task, steps)
                 learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
                 began = time.thread_time()
                 train(learner, settings.trainer)
