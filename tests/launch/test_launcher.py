@@ -346,8 +346,8 @@ def test_no_decision_depends_on_the_time_of_day():
         for path in Path(rnnbench.__file__).parent.rglob("*.py")
         if "time.time()" in path.read_text(encoding="utf-8") or "localtime" in path.read_text(encoding="utf-8")
     }
-    # how old checkpoints are that `prune` removes; what a dead download, and a killed write, left
-    assert asked == {"status", "hub", "own_files"}
+    # how old checkpoints are that `prune` removes; what a dead download, and a killed write, left; a tracker that was silent
+    assert asked == {"status", "cache", "own_files", "wandb_note"}
 
 
 def test_each_job_on_two_devices_has_one_folder(capfd):

@@ -162,13 +162,14 @@ def test_an_odd_manifest_is_one_line(text, clean, capfd):
         assert capfd.readouterr().err.count("\n") == 1
 
 
-def test_a_sweep_is_not_added_to_an_odd_manifest(clean, capfd):
+def test_an_odd_manifest_is_set_aside_once_and_its_sweep_goes_on(clean, capfd):
     Path("runs/sweeps/odd").mkdir(parents=True)
     Path("runs/sweeps/odd/manifest.json").write_text("[]")
     words = ["task=adding", "task.length=6", "model.hidden_size=4", "train.steps=1", "tracker=none", "sweep=odd"]
-    assert main(["train", "-m", *words, "model=lstm,gru"]) == 1
-    err = capfd.readouterr().err
-    assert "nothing was started" in err and err.count("\n") == 1
+    for said in (1, 0):
+        assert main(["train", "-m", *words, "model=lstm,gru"]) == 0
+        assert capfd.readouterr().out.count("set aside as manifest.unusable") == said
+    assert Path("runs/sweeps/odd/manifest.unusable").read_text() == "[]" and len(read_manifest(Path("runs/sweeps/odd"))) == 2
 
 
 # logs
