@@ -16,7 +16,7 @@ from rnnbench.cli.main import main
 from rnnbench.config.checks import resolve
 from rnnbench.config.compose import compose_jobs
 from rnnbench.options import BadOption
-from rnnbench.tracking.wandb_tracker import _line
+from rnnbench.tracking.wandb_account import error_text
 from tests.conftest import everything
 from tests.support.wandb_server import Server
 from tests.tracking.test_sync import server  # noqa: F401 - a fixture
@@ -80,7 +80,8 @@ def test_the_key_is_nowhere(server: Server, tmp_path: Path, monkeypatch: pytest.
 
 def test_an_error_that_holds_the_key_is_told_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
-    assert _line(ValueError(f"401 for {CANARY} at once")) == "ValueError: 401 for (the key) at once"
+    assert error_text(ValueError(f"500 for {CANARY} at once")) == "ValueError: 500 for (the key) at once"
+    assert error_text(ValueError(f"401 for {CANARY} at once")).startswith("key refused")
 
 
 LEAVING = [

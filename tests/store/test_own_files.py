@@ -15,7 +15,7 @@ from rnnbench.store.lease import Held, take, try_locks
 from rnnbench.store.own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tracking.tracker import Run
-from rnnbench.tracking.wandb_tracker import NOTE, noted, own_segments
+from rnnbench.tracking.wandb_note import NOTE, own_segments, read_note
 from tests.support.records import filled
 
 SHA, HEX = "0123456789abcdef" * 4, "0123456789abcdef"
@@ -243,8 +243,8 @@ def test_of_offline_parts_only_those_of_this_run_are_replaced(note, clean):
     Path("wandb/run-20260101_000001-abc").symlink_to(Path("wandb/latest-run").absolute())
     Path(NOTE).write_text(note)
     run = Run("abc", "adding/lstm/s0", Path(), {})
-    assert sorted(path.name for path in own_segments(run)) == ours
-    assert noted(run).get("run_id") in (None, "*") and noted(run).get("replaced", []) == []
+    assert sorted(path.name for path in own_segments(run, run.folder)) == ours
+    assert read_note(run).get("run_id") in (None, "*") and read_note(run).get("replaced", []) == []
     Path("wandb").rename("real")
     Path("wandb").symlink_to("real")
-    assert own_segments(run) == []
+    assert own_segments(run, run.folder) == []

@@ -96,7 +96,6 @@ class Server:
         self.bodies: list[str] = []  # every request's path and body, for looking up what left the client
         self.views: dict[tuple[str, str, str], dict[str, Any]] = {}  # saved workspaces by entity, project and name
         self.artifacts: list[dict[str, Any]] = []  # name, type and metadata of each that was made
-        self.used: list[str] = []  # ids of those that a run was made from
         self.unknown: list[str] = []  # operations that got no answer
         self.status = 200  # 500: every answer is an error
         self.delay = 0.0  # seconds before each answer
@@ -183,9 +182,6 @@ class Server:
             return {"upsertView": {"view": {"id": "v", "name": v["name"]}, "inserted": True}}
         if operation == "ArtifactType":
             return {"project": {"artifact": None}}
-        if operation == "UseArtifact":
-            self.used.append(v["artifactID"])
-            return {"useArtifact": {"artifact": {"id": v["artifactID"]}}}
         if operation == "CreateArtifact":  # as if it were there already, so that none of its files is asked for
             self.artifacts.append(v)
             artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}

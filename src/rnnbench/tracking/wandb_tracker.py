@@ -207,7 +207,7 @@ class WandbTracker(Tracker):
 
 
 def log_best(run: Any, about: Run) -> None:
-    """Keeps weights, settings and record there as an artifact of `run`; its data's fingerprint is what it was made from."""
+    """Keeps weights, settings and record there as an artifact of `run`; its metadata name the setting and the data."""
     import wandb
 
     facts = {"setting": about.facts.get("setting"), "data": about.facts.get("data")}
@@ -217,9 +217,6 @@ def log_best(run: Any, about: Run) -> None:
             best.add_file(str(path), policy="immutable", skip_cache=True)
     with best.new_file("config.yaml", encoding="utf-8") as file:
         yaml.safe_dump(finite(about.config), file, sort_keys=False, allow_unicode=True)
-    if facts["data"] and run.settings.mode == "online":
-        data = wandb.Artifact(f"data-{facts['data'][:16]}", type="dataset", metadata={"fingerprint": facts["data"]})
-        run.use_artifact(data)
     run.log_artifact(best, aliases=["best"])
 
 
