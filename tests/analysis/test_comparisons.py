@@ -9,9 +9,11 @@ import numpy
 import pytest
 from scipy import stats
 
+from rnnbench.analysis import significance
 from rnnbench.analysis.intervals import best_of, expected_best, student, summarize
 from rnnbench.analysis.significance import (
     _by_labels,
+    _welch,
     against_margin,
     difference,
     difference_of_shares,
@@ -297,3 +299,38 @@ def test_labels_are_permuted_as_scipy_does(one: int, other: int, apart: float) -
             rng=numpy.random.default_rng(0),
         )
         assert _by_labels(x, y, resamples) == found.pvalue
+
+
+def test_all_pairs_at_once_are_scipys_pairs() -> None:
+    rng = numpy.random.default_rng(3)
+    samples = [rng.normal(rng.normal(), rng.uniform(0.1, 9), size=rng.integers(2, 9)) for _ in range(12)]
+    samples += [numpy.full(3, 2.0), numpy.full(5, 0.1), numpy.full(4, 0.1)]
+    first, second = numpy.triu_indices(len(samples), 1)
+    p, differences = _welch(samples, first, second)
+    for at, (one, other) in enumerate(itertools.combinations(samples, 2)):
+        assert differences[at] == pytest.approx(one.mean() - other.mean())
+        if max(numpy.ptp(one), numpy.ptp(other)) == 0:
+            assert math.isnan(p[at]), "without any spread the test says nothing"
+        else:
+            assert p[at] == pytest.approx(stats.ttest_ind(one, other, equal_var=False).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["spread", "none", "solved in part"])
+def test_the_number_of_tests_does_not_grow_with_the_pairs(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 settings there are 780 pairs; scipy is asked for as many tests as there are kinds of pairs."""
+    calls = []
+    for name in ("difference_of_shares", "_by_chance", "_t_test"):
+        real = getattr(significance, name)
+        monkeypatch.setattr(significance, name, lambda *given, real=real, name=name: calls.append(name) or real(*given))
+    significance._of_shares.cache_clear()
+    significance._without_spread.cache_clear()
+    spread = 0.0 if kind == "none" else 0.01
+    samples = {str(at): [at + spread * k for k in range(5)] for at in range(40)}
+    solved = {str(at): [True] * (1 + at % 4) + [False] * (4 - at % 4) for at in range(40)} if kind == "solved in part" else None
+    places = rank_ranges(samples, True, solved=solved)
+    if kind == "spread":
+        assert calls == [] and places["0"] == (1, 1) and places["39"] == (40, 40)
+    elif kind == "none":
+        assert calls.count("_by_chance") == 1
+    else:
+        assert calls.count("difference_of_shares") <= 12

@@ -21,13 +21,13 @@ from rnnbench.analysis.charts import Styles
 from rnnbench.analysis.comparison import compare_runs
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
-from rnnbench.analysis.grouping import NoRuns
+from rnnbench.analysis.grouping import NoRuns, group_runs
 from rnnbench.analysis.intervals import Estimate, against_floor, summarize
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
-from rnnbench.analysis.report import report_page, write_report
+from rnnbench.analysis.report import _logs, report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.config.labels import option_text
-from rnnbench.store.find import find_runs
+from rnnbench.store.find import FoundRun, find_runs
 from rnnbench.store.record import canonical, digest
 from rnnbench.store.run_folder import RunFolder
 from tests.support.records import filled
@@ -657,6 +657,43 @@ def test_a_hundred_runs_stay_small(tmp_path: Path) -> None:
     assert data < 400_000
 
 
+def test_a_page_grows_by_a_few_bytes_a_record(tmp_path: Path) -> None:
+    """Of 1,500 seeds 400 have a thin line, which the page says; each seed is in the mean and has its point."""
+    write(tmp_path, rows=10)
+    (run,), _ = find_runs([tmp_path])
+    assert run.record
+    pages = []
+    for number in (750, 1500):
+        seeds = range(number)
+        runs = [
+            FoundRun(run.path, {**run.config, "seed": seed}, {**run.record, "seed": seed, "id": f"{seed:032}"})
+            for seed in seeds
+        ]
+        pages.append(report_page(runs, []))
+    assert len(pages[1]) - len(pages[0]) < 750 * 60
+    learning, _, speed = specs(pages[1])
+    thin, mean = (layer["data"]["values"] for layer in learning["layer"][:2])
+    assert [one["seed"] for one in thin] == list(range(400)) and len(mean) == 1
+    assert [len(one["score"]) for one in speed["layer"][0]["data"]["values"]] == [1500]
+    assert "thin: the 400 lowest seeds of each." in pages[1]
+
+
+def test_a_log_is_kept_as_far_as_it_is_shown(tmp_path: Path) -> None:
+    """Curves of every seed; gradients through time and samples of the lowest seed that has them."""
+    for seed in (0, 1, 2):
+        path = write(tmp_path, seed=seed, rows=2) / "metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for row in rows:
+            row |= {"train/learning_rate": 0.1}
+            row |= {"train/state_gradient/core.0.0/h": [1.0, 0.5], "validation/samples": [{"text": "a"}]} if seed else {}
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (block,), _ = group_runs(*find_runs([tmp_path]))
+    logs = _logs(block.entries[0], "mse", [])
+    curves = {"step", "validation/mse", "train/gradient_norm"}
+    more = {"train/state_gradient/core.0.0/h", "validation/samples"}
+    assert [set().union(*rows) for rows in logs.values()] == [curves, curves | more, curves]
+
+
 def test_torch_is_never_imported(swept: Path, tmp_path: Path) -> None:
     code = """
 import sys
@@ -667,7 +704,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from pathlib import Path
 from rnnbench.analysis import comparison, render, report
-from rnnbench.store.find import find_runs
+from rnnbench.store.find import FoundRun, find_runs
 stored, complaints = find_runs([Path(sys.argv[1])])
 assert not {"scipy", "numpy", "rich", "jinja2", "vl_convert"} & set(sys.modules)
 for format in render.FORMATS:

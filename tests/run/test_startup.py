@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from rnnbench.run import plan, recorded
 from rnnbench.run.plan import plan_run, survey_runs
 from rnnbench.run.recorded import Identities, recorded_run
 from rnnbench.training.optimizer import make_optimizer
-from tests.support.records import write
+from tests.support.records import RECORD
 
 TINY = "task=adding model=gru task.length=6 task.sequences=20 train.batch_size=4 model.hidden_size=4 train.steps=1 tracker=none"
 UNUSED = {
@@ -132,12 +132,14 @@ def test_what_is_no_record_of_these_settings_is_no_answer(spoil: str, tmp_path: 
     monkeypatch.chdir(tmp_path)
     (settings,) = compose_jobs(TINY.split(), sweep=False)
     run = plan_run(settings)
-    write(tmp_path / "else", "adding", "gru", seed=0)
-    (record,) = (tmp_path / "else").glob("**/record.json")
     run.folder.path.mkdir(parents=True)
     if spoil != "none":
-        text = record.read_text(encoding="utf-8")
-        (run.folder.path / "record.json").write_text(text if spoil == "another id" else text[:-9], encoding="utf-8")
+        body = {key: value for key, value in RECORD.items() if key != "checksum"}
+        run.folder.finish(body)  # type: ignore[arg-type]
+        assert run.folder.record() is not None
+    if spoil == "damaged":
+        path = run.folder.path / "record.json"
+        path.write_bytes(path.read_bytes().replace(b"}", b"]", 1))
     assert recorded_run(settings, Identities()) is None
 
 
@@ -152,13 +154,18 @@ def test_what_takes_more_than_settings_is_left_to_torch(words: list[str]) -> Non
 def test_seeds_of_a_setting_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Composed, checked, made as a network; and every job is the run that it is alone."""
     calls: Counter[str] = Counter()
-    for module, name in ((compose, "compose_plainly"), (plan, "check_network"), (plan, "make_task"), (recorded, "with_effect")):
 
-        def counting(real: Any, name: str, *given: object) -> Any:
+    def count(module: ModuleType, name: str) -> None:
+        real = getattr(module, name)
+
+        def counting(*given: object) -> Any:
             calls[name] += 1
             return real(*given)
 
-        monkeypatch.setattr(module, name, functools.partial(counting, getattr(module, name), name))
+        monkeypatch.setattr(module, name, counting)
+
+    for module, name in ((compose, "compose_plainly"), (plan, "check_network"), (plan, "make_task"), (recorded, "with_effect")):
+        count(module, name)
     words = [*TINY.split(), "train.learning_rate=0.1,0.01", "seed=range(7)"]
     jobs = compose_jobs(words, sweep=True)
     surveys = survey_runs(jobs)

@@ -37,10 +37,11 @@ from rnnbench.run.plan import survey_runs
 print(len(survey_runs(compose_jobs(sys.argv[1:], sweep=True))))
 """
 PEAK = """
-import resource, sys
+import os
 from rnnbench.cli.main import main
+from rnnbench.launch.worker import peak_megabytes
 assert main(["report", "runs"]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+print(peak_megabytes(os.getpid()))
 """
 
 
@@ -66,8 +67,8 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
             _show(rows[-1], f"{seconds:9.2f}")
         large = Path(folder, "large")
         done = subprocess.run([sys.executable, "-c", PEAK], cwd=large, capture_output=True, text=True, check=True)
-        memory, page = int(done.stdout.split()[-1]), (large / "report.html").stat().st_size
-        for name, value in (("memory / 400 MB", memory / 400e6), ("page / 5 MB", page / 5e6)):
+        memory, page = float(done.stdout.split()[-1]), (large / "report.html").stat().st_size
+        for name, value in (("memory / 400 MB", memory / 400), ("page / 5 MB", page / 5e6)):
             rows.append(Measured(f"report of {many:,} records: {name}", value, must=1.0))
             _show(rows[-1])
     return rows

@@ -20,6 +20,7 @@ from ..console import say
 from ..options import BadOption, plain_text
 from ..run.cluster import launched_environment, say_ignored
 from ..run.failures import RunFailed, Stopped
+from ..run.imports import quick_imports
 from ..run.recorded import Identities, all_but_seed, recorded_line, recorded_run
 from ..run.survey import Survey
 from ..run.tracked_run import describe_run
@@ -63,7 +64,8 @@ def check_data(jobs: Sequence[Settings]) -> list[Survey]:
 
     Returns their surveys.
     """
-    from ..run.plan import survey_runs
+    with quick_imports():
+        from ..run.plan import survey_runs  # imports torch
 
     try:
         found = survey_runs(jobs)

@@ -14,10 +14,7 @@ def quick_imports() -> Iterator[None]:
 
     Nor are these looked through by later collections, which also keeps their pages shared among forked processes.
     """
-    if gc.get_freeze_count():  # it was done before
-        yield
-        return
-    collects = gc.isenabled()
+    before, collects = gc.get_freeze_count(), gc.isenabled()
     gc.disable()
     try:
         yield
@@ -25,4 +22,5 @@ def quick_imports() -> Iterator[None]:
         if collects:
             gc.enable()
     gc.freeze()
-    atexit.register(gc.unfreeze)  # or libraries that count what is left at the end complain of it
+    if not before:
+        atexit.register(gc.unfreeze)  # or libraries that count what is left at the end complain of it

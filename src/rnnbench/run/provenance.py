@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import importlib.metadata
 import platform
+import re
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,15 @@ from rnnbench import tasks
 from rnnbench.tasks import task_files
 
 from ..config.settings import Settings
+from ..data.hub import cache_folder
 from ..kernels.recurrence import steps_are_compiled
 from ..models.registry import mechanism_files
-from ..store.record import digest
+from ..store.record import digest, write_atomically
 from ..version import __version__
 
 HERE = Path(__file__).parents[1]
 PACKAGES = ("models", "kernels", "networks", "training", "data")  # of ours, what draws weights and batches and trains
+DIGEST = re.compile("[0-9a-f]{64}")
 FILES = ("groups.py", "run/plan.py", "run/process_settings.py")  # and these
 
 
@@ -43,8 +48,21 @@ def provenance(settings: Settings) -> dict[str, str]:
 
 
 def code_digest(files: Iterable[Path]) -> str:
-    """A digest of what the files do: comments, docstrings and layout are left out. Each file counts once."""
-    return digest([_shape(ast.parse(path.read_text(encoding="utf-8"))) for path in dict.fromkeys(files)])
+    """A digest of what the files do: comments, docstrings and layout are left out. Each file counts once.
+
+    Taking syntax trees apart takes half a second, so what it came to is kept in the cache, by what the files say to the letter.
+    """
+    sources = [path.read_bytes() for path in dict.fromkeys(files)]
+    letters = [hashlib.sha256(source).hexdigest() for source in (Path(__file__).read_bytes(), *sources)]
+    kept = cache_folder() / "code" / digest([sys.version, letters])
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if DIGEST.fullmatch(text := kept.read_text(encoding="utf-8")):
+            return text
+    found = digest([_shape(ast.parse(source)) for source in sources])
+    with contextlib.suppress(OSError):  # it is found again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, found.encode())
+    return found
 
 
 def _shape(node: Any) -> Any:
