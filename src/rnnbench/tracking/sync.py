@@ -154,7 +154,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
     recorded = {key: stored.tracker.get(key) for key in PLACE} if is_mirrored(stored.tracker) else {}
     about, note = placed_run(stored.run, asked, recorded)
     there = read_copy(about, note)
-    layout = there.layout if there else first_layout(about, note)
+    layout = (there.layout if there else None) or first_layout(about, note, bool(there and there.rows))
     local = stored.in_layout(about, layout, note)
     differs, did = local.differs(there), ""
     if there is not None and differs == "rows":  # nothing can be added to what is there
@@ -167,7 +167,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
     if differs:
         missing = local.missing_rows(there) if there else local.rows
         did += f"{len(missing)} rows sent" if missing else f"{differs} sent"
-        _send(stored, asked, recorded, local, missing)
+        _send(stored, asked, recorded, local, missing, len(there.rows) if there else 0)
         about, note = placed_run(stored.run, asked, recorded)  # now with the key's own entity
     for pause in LAG if differs else ():
         time.sleep(pause)
@@ -181,15 +181,24 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
 
 
 def _send(
-    stored: Stored, asked: Mapping[str, Any], recorded: Mapping[str, Any], local: Local, missing: list[dict[str, Any]]
+    stored: Stored,
+    asked: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    local: Local,
+    missing: list[dict[str, Any]],
+    added_at: int,
 ) -> None:
-    """Sends rows that are missing, the settings and the results; what is there stays."""
+    """Sends rows that are missing after the `added_at` that are there, the settings and the results; what is there stays."""
     patience = PATIENCE * (1 + len(local.rows) / RATE)
     tracker = WandbTracker("online", asked.get("project"), asked.get("entity"), finish_seconds=patience)
     tracker.recorded = dict(recorded)
     tracker.start(stored.run)
-    for row in missing:
-        tracker.append(row)
+    if missing == local.rows[added_at:]:  # by their numbers, so that none is there twice where a killed client still sends
+        for row in local.rows:
+            tracker.row(row)
+    else:
+        for row in missing:
+            tracker.append(row)
     tracker.finish(local.summary, stored.status)
 
 

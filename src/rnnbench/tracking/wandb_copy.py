@@ -25,9 +25,10 @@ class Copy:
     summary: dict[str, Any]
 
     @property
-    def layout(self) -> int:
-        """The one with which it was first made."""
-        return int(self.config.get("layout", 1))
+    def layout(self) -> int | None:
+        """The one with which it was first made; None where the settings there do not say: version 0.1, or a killed client."""
+        found = self.config.get("layout")
+        return found if type(found) is int else None
 
 
 def read_copy(run: Run, place: Mapping[str, Any]) -> Copy | None:

@@ -107,9 +107,10 @@ def tell_silence(run: Run, why: str) -> None:
             write_atomically(run.sweep_folder / SILENT, text.encode())
 
 
-def first_layout(run: Run, note: Mapping[str, Any]) -> int:
-    """The layout of its `note`; without any note, that of version 0.1 where the client has left parts of the run."""
-    begun = not read_note(run) and own_segments(run, Path(note.get("dir") or run.folder))
+def first_layout(run: Run, note: Mapping[str, Any], has_rows: bool = False) -> int:
+    """The layout of its `note`; without one, that of version 0.1 where the run `has_rows` there, or there is no note at all and
+    the client has left parts of the run."""
+    begun = has_rows or (not read_note(run) and own_segments(run, Path(note.get("dir") or run.folder)))
     return int(note.get("layout") or (1 if begun else LATEST))
 
 

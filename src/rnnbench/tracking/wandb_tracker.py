@@ -143,7 +143,7 @@ class WandbTracker(Tracker):
                 **({} if mode == "online" else named),
             )
         if run.resumed and run.starting_step > 0:
-            self.layout = dict(run.config).get("layout", 1)
+            self.layout = dict(run.config).get("layout") or first_layout(about, self._note, has_rows=True)
         elif mode == "online":
             run.name, run.tags, run.notes = named["name"], named["tags"], named["notes"] or ""
         run.config.update(Presenter(about, self.layout).config(), allow_val_change=True)
