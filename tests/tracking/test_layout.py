@@ -161,5 +161,7 @@ def test_the_horizon_is_the_longest_of_all_ways_back() -> None:
 def test_gates_as_histograms_keep_their_shares() -> None:
     shares = {"mean": 0.4, "below_.1": 0.25, "above_.9": 0.5}
     row = {f"validation/gates/core.0.0/i/{what}": value for what, value in shares.items()}
-    ((key, value),) = Presenter(about(), histograms=True).row(row).items()
+    shown = Presenter(about(), histograms=True).row({"step": 1, **row})
+    assert shown.pop("step") == 1
+    ((key, value),) = shown.items()
     assert (key, value) == ("z gates/layer 1 forward i", Histogram((0.25, 0.25, 0.5), (0.0, 0.1, 0.9, 1.0)))
