@@ -74,7 +74,7 @@ class Adding(Task):
             raise ValueError(f"task.form={form} places its marks in at least 10 steps; got length={length}")
         self.length, self.marks, self.sequences, self.solved_below = length, marks, sequences, solved_below
         self.form, self.solved_above, self.first_pair = form, solved_above, first_pair
-        self.tolerance = TOLERANCE.get(form)
+        self.right_within = TOLERANCE.get(form)
         self.scoring = regression(TOLERANCE[form]) if form in TOLERANCE else REGRESSION
         self.longest = {"arjovsky": length, "hochreiter": length + length // 10, "pascanu": length + length // 10 - 1}[form]
 

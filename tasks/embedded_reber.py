@@ -120,7 +120,7 @@ class EmbeddedReber(Task):
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
         if error == "squared":
-            self.tolerance, self.scoring = 0.5, units(most_active)
+            self.right_within, self.scoring = 0.5, units(most_active)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)
         if self.carries:
@@ -140,7 +140,7 @@ class EmbeddedReber(Task):
 
     def floor_guess(self, batch: Batch) -> Tensor:
         guess = certain(T, 7, batch)
-        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float()) if self.tolerance else guess
+        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float()) if self.right_within else guess
 
 
 class PairOfSets(Dataset):

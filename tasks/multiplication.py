@@ -61,8 +61,8 @@ class Multiplication(Task):
         ] = "value",  # hochreiter: what is made of a mark at the very first step; see above
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
-        self.first_pair, self.tolerance = first_pair, TOLERANCE[form]
-        self.scoring = regression(self.tolerance)
+        self.first_pair, self.right_within = first_pair, TOLERANCE[form]
+        self.scoring = regression(self.right_within)
         self.longest = length + length // 10 - (form == "pascanu")
         marked = form == "hochreiter" and first_pair != "never"
         first = 1 / 10 + 9 / 10 / (length // 2 - 1) if marked else 0  # share of rows marked at the first step

@@ -58,7 +58,7 @@ class NoiseFreeLag(Task):
         self.scoring = asked_steps(self._last)
         self.first_target = 0  # the symbol that the first output stands for
         if error == "squared":
-            self.tolerance = 0.2 if form == "2c" else 0.25
+            self.right_within = 0.2 if form == "2c" else 0.25
             self.scoring = units(self._right)
             if form == "2c":
                 self.first_target, self.targets = self.x, Tokens(2)
@@ -97,11 +97,11 @@ class NoiseFreeLag(Task):
 
     def _right(self, outputs: Tensor, batch: Batch) -> Tensor:
         """(B, S) bool: what counts as right of squared errors."""
-        assert self.tolerance is not None
-        right = within(outputs, batch, self.tolerance)
+        assert self.right_within is not None
+        right = within(outputs, batch, self.right_within)
         return right | ~self._last(batch) if self.form == "2b" else right
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        if self.form == "2a" and self.tolerance is not None:  # all but the last symbol follow from the place
+        if self.form == "2a" and self.right_within is not None:  # all but the last symbol follow from the place
             return torch.nn.functional.one_hot(batch.targets.clamp(max=self.x), self.targets.size).float()
         return certain(self.x - self.first_target, self.targets.size, batch)

@@ -54,8 +54,8 @@ class TemporalOrder(Task):
         self.places = [(first * length // 100, last * length // 100) for first, last in PLACES[form]]
         self.counted_from = counted_from
         if error == "squared":
-            self.tolerance = 0.3
-            self.scoring = units(partial(within, tolerance=self.tolerance))
+            self.right_within = 0.3
+            self.scoring = units(partial(within, tolerance=self.right_within))
         self.targets = Tokens(2 ** len(self.places))
 
     @property

@@ -153,9 +153,9 @@ def part(batch: Batch, rows: slice) -> Batch:
 
 def oracle(task: Task, batch: Batch) -> torch.Tensor:
     """The outputs of a network that knows the targets, or all that may come next where that is asked for."""
-    if isinstance(task, EmbeddedReber) and task.tolerance:
+    if isinstance(task, EmbeddedReber) and task.right_within:
         return possible(batch).float()
-    if isinstance(task.targets, Tokens) and task.tolerance:
+    if isinstance(task.targets, Tokens) and task.right_within:
         return torch.nn.functional.one_hot(batch.targets, task.targets.size).float()
     if isinstance(task.targets, Tokens):
         return 100.0 * torch.nn.functional.one_hot(batch.targets, task.targets.size)

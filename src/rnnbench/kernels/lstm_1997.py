@@ -39,7 +39,7 @@ class Weights(NamedTuple):
     R: Array  # (H, H); (0, 0) where hidden units see inputs only
     b: Array  # (N,) of the last N hidden units, the others have none
     V: Array  # (K, C)
-    D: Array  # (K, I); (0, 0) where outputs see cells only
+    D: Array  # (K, I); (K, 0) where outputs see cells only
     c: Array  # (K,), or (0,)
 
 
@@ -70,7 +70,7 @@ class Recent(NamedTuple):
 
     errors: Array  # (window,) mean |target - output| of each
     wrong: Array  # (window,) bool: an output was off by the tolerance or more
-    count: Array  # (3,) rows so far, wrong ones in the ring, sum of the errors in the ring
+    sums: Array  # (3,) rows so far, wrong ones in the ring, sum of the errors in the ring
 
     @classmethod
     def empty(cls, window: int) -> Recent:
@@ -167,7 +167,7 @@ def output_units(weights: Weights, change: Weights, rows: Rows, n: int, t: int, 
         net = c[k] if len(c) else 0.0
         for v in range(V.shape[1]):
             net += V[k, v] * work.new[v]
-        if D.shape[0]:
+        if D.shape[1]:
             for j in range(entries):
                 net += D[k, rows.places[n, t, j]] * rows.values[n, t, j]
         f = sigmoid(net)
@@ -177,7 +177,7 @@ def output_units(weights: Weights, change: Weights, rows: Rows, n: int, t: int, 
         for v in range(V.shape[1]):
             work.back[v] += V[k, v] * e
             change.V[k, v] += e * work.new[v]
-        if D.shape[0]:
+        if D.shape[1]:
             for j in range(entries):
                 change.D[k, rows.places[n, t, j]] += e * rows.values[n, t, j]
         if len(c):
@@ -236,7 +236,7 @@ def move(weight: Array, change: Array, rate: float) -> None:
 
 def is_end(recent: Recent, rule: Rule, error: float, is_wrong: bool) -> bool:
     """Whether `rule` holds after a row with this mean error."""
-    window, count = len(recent.errors), recent.count
+    window, count = len(recent.errors), recent.sums
     if window == 0:
         return False
     at = int(count[0]) % window

@@ -28,7 +28,7 @@ def build_network(
     network: TrainableNetwork
     if settings.kind == "plain":
         logistic = settings.output == "logistic"
-        if logistic and task.tolerance is None:
+        if logistic and task.right_within is None:
             raise ValueError("network.output=logistic needs a task with squared errors: task.error=squared, where it has that")
         how = (settings.embedding, settings.read, settings.dropout, settings.tied, settings.rectified, logistic)
         network = Network(task, build_core, *how, settings.output_bias, settings.output_spread, settings.direct)

@@ -15,6 +15,7 @@ from rnnbench.tasks.task import SPLITS, Batch, Split
 from ..groups import TrainerSettings
 from .learner import Learner
 from .loader import EVALUATED_ROWS, EvaluationBatches, TrainingBatches, loader
+from .online import train_online
 from .progress import Progress
 from .signals import restored_signals
 
@@ -34,6 +35,8 @@ def train(
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     task, options, selection = learner.task, learner.options, learner.selection
+    if options.rule == "online":
+        return train_online(learner, settings, test)
     learner.reporter.save_seconds = settings.save_seconds
     trainer = lightning.Trainer(
         accelerator=settings.accelerator,

@@ -14,6 +14,7 @@ Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and app
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -44,10 +45,10 @@ class LSTM1997(Mechanism):
         output_gate: bool = True,  # false: o = 1 (1997: 2a, 2b)
         biased: Literal["none", "gates", "all"] = "all",  # hidden units with a bias
         spread: AboveZero = 0.1,  # initial weights and biases are uniform in ± this
-        input_bias: list[float] = (),  # initial bias of the input gate of each block; [] as the weights  # type: ignore[assignment]
+        input_bias: tuple[float, ...] = (),  # initial bias of the input gate of each block; [] as the weights
         output_bias: Annotated[
-            list[float], Needs("output_gate", values=(True,))
-        ] = (),  # initial bias of the output gate of each block; [] as the weights  # type: ignore[assignment]
+            tuple[float, ...], Needs("output_gate", values=(True,))
+        ] = (),  # initial bias of the output gate of each block; [] as the weights
         bias_spread: bool = False,  # biases that are given are added to those that were drawn, instead of replacing them
         g: Literal["2", "1", "logistic"] = "2",  # range of g: [-2, 2], [-1, 1], or [0, 1] (1997: 2a, 2b)
         h: Literal["2", "1", "linear"] = "1",  # range of h: [-2, 2], [-1, 1], or h(s) = s (1997: 2a, 2b)
@@ -71,7 +72,7 @@ class LSTM1997(Mechanism):
             self._set_biases(f"model.{key}_bias", given, first, bias_spread)
 
     @torch.no_grad()
-    def _set_biases(self, key: str, given: list[float], first: int, added: bool) -> None:
+    def _set_biases(self, key: str, given: Sequence[float], first: int, added: bool) -> None:
         """The biases of the gates from gate number `first` on; ValueError where there are not as many as blocks."""
         if not given:
             return
