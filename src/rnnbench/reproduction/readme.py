@@ -11,16 +11,17 @@ from .cell_results import CellResult
 from .claim_table import claims_table, contrasts_table, verdict_counts
 from .evaluate import Results
 from .ladder_table import ladder_tables
+from .readings_table import readings_tables
 from .verdict_table import cell_text, cells_table, summary_text
 
 MADE = "<!-- made by `rnnbench table"
 
 
 def all_tables(results: Results, rows: Sequence[str] | None = None) -> list[Table]:
-    """Claims, contrasts, cells and ladders; cells before contrasts where no claim is made."""
+    """Claims, contrasts, cells, ladders and readings; cells before contrasts where no claim is made."""
     claims, cells, contrasts = claims_table(results, rows), cells_table(results, rows), contrasts_table(results, rows)
     found = [claims, contrasts, cells] if claims else [cells, contrasts]
-    return [one for one in [*found, *ladder_tables(results, rows)] if one]
+    return [one for one in [*found, *ladder_tables(results, rows), *readings_tables(results, rows)] if one]
 
 
 def table_readme(results: Results, markdown: Callable[[Sequence[Table]], str]) -> str:
@@ -56,6 +57,8 @@ def table_readme(results: Results, markdown: Callable[[Sequence[Table]], str]) -
         lines.append("")
         if about.ladder:
             lines += [f"The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`", ""]
+        if about.readings:
+            lines += [f"Its readings: `rnnbench reproduce {table.called} --rows {row} --as readings`", ""]
         for scale in table.scales(row):
             if reduction := about.scales[scale].reduction:  # type: ignore[index]
                 lines += [f"Scale {scale}: {reduction}.", ""]

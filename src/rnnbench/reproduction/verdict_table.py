@@ -52,6 +52,12 @@ VALUE_NOTES = (
     "off by the margin 5 % at most (simulated for standard deviations of .3 to 1.5 margins).",
     "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
+RATIO_NOTES = (
+    "Where the margin is a factor, d is the logarithm of our mean over the printed one, with a bootstrap interval, and m* is a "
+    "factor, too: times to solve a task have long tails.",
+    "within the text's span: the setting as stated does not reproduce the value, which lies between those of other readings of "
+    "the text. the text does not settle it: its readings differ by more than a factor of 3. Neither is a reproduction.",
+)
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
 
@@ -78,6 +84,7 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     gaps = tuple(dict.fromkeys(_gaps(results, shown)))
     notes = [note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines)]
     notes += VALUE_NOTES if any(line[7].text for line in lines) else ()
+    notes += RATIO_NOTES if any(results.table.grid.rows[row].ratio for row in shown) else ()
     return Table(
         results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, tuple(notes)
     )
@@ -86,7 +93,8 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
 def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
     """A line for each reported value; one where none is reported. The cell's own numbers stand in the first only."""
     for index, reported in enumerate(cell.reported or (None,)):
-        margin = results.table.grid.rows[cell.runs.cell.row].value_margin
+        about = results.table.grid.rows[cell.runs.cell.row]
+        margin = about.ratio or about.value_margin
         line = (*_measured_cells(results, cell), *_reported_cells(cell, reported, margin), *_run_cells(cell))
         yield (
             line
