@@ -116,7 +116,7 @@ def test_the_loop_is_gradient_descent_with_the_cut_gradient_of_autograd(name: st
     compile_steps(compiled)
     try:
         data = as_rows(task, task.batch("train", 0, rows, 0))
-        done, total = lstm_1997.train(*online, data, rate, Recent.empty(0), Rule(0, 1.0, 0.3))
+        done, total = lstm_1997.train_sequences(*online, data, rate, Recent.empty(0), Rule(0, 1.0, 0.3))
     finally:
         compile_steps(True)
     assert done == rows and total > 0
@@ -141,7 +141,9 @@ def test_cutting_changes_the_gradient():
     assert (gradients[0] - gradients[1]).abs().max() > 1e-4 * gradients[0].abs().max()
 
 
-def loss_with_fed(weights: lstm_1997.Weights, cells: int, x: numpy.ndarray, target: numpy.ndarray, fed: numpy.ndarray) -> Any:
+def loss_with_fed(
+    weights: lstm_1997.NetworkWeights, cells: int, x: numpy.ndarray, target: numpy.ndarray, fed: numpy.ndarray
+) -> Any:
     """(half the squared error at the end, hidden activations of each step) of the plain equations, with blocks of two cells.
 
     What hidden units read of the step before is `fed`, where that is given.
@@ -168,10 +170,10 @@ def test_the_cut_gradient_by_finite_differences():
     batch = task.batch("train", 0, 1, 0)
     x = numpy.eye(8)[batch.inputs[0].numpy()]
     target = numpy.eye(4)[batch.targets[0, 0].item()]
-    before = lstm_1997.Weights(*(part.copy() for part in online.weights))
+    before = lstm_1997.NetworkWeights(*(part.copy() for part in online.weights))
     _, fed = loss_with_fed(before, 4, x, target, None)
     rate, width = 1e-3, 1e-6
-    lstm_1997.train(*online, as_rows(task, batch), rate, Recent.empty(0), Rule(0, 1.0, 0.3))
+    lstm_1997.train_sequences(*online, as_rows(task, batch), rate, Recent.empty(0), Rule(0, 1.0, 0.3))
     for name in ("W", "R", "b", "V", "c"):
         start, moved = getattr(before, name), getattr(online.weights, name)
         for place in numpy.ndindex(start.shape):
@@ -191,9 +193,9 @@ def test_updates_at_each_step_are_others_and_equal_where_there_is_one_step():
         online = online_view(network, each_step)
         data = as_rows(task, task.batch("train", 0, 4, 0))
         one = data._replace(lengths=numpy.ones_like(data.lengths))
-        lstm_1997.train(*online, one, 0.5, Recent.empty(0), Rule(0, 1.0, 0.3))
+        lstm_1997.train_sequences(*online, one, 0.5, Recent.empty(0), Rule(0, 1.0, 0.3))
         first = online.weights.W.copy()
-        lstm_1997.train(*online, data, 0.5, Recent.empty(0), Rule(0, 1.0, 0.3))
+        lstm_1997.train_sequences(*online, data, 0.5, Recent.empty(0), Rule(0, 1.0, 0.3))
         found.append((first, online.weights.W.copy()))
     numpy.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
     assert abs(found[0][1] - found[1][1]).max() > 1e-6

@@ -32,7 +32,7 @@ from .recurrence import compiled_or_plain
 Array = numpy.ndarray
 
 
-class Weights(NamedTuple):
+class NetworkWeights(NamedTuple):
     """The weights of a network, float64 and contiguous; changed in place. I inputs, C cells, H hidden units, K outputs."""
 
     W: Array  # (H, I)
@@ -43,7 +43,7 @@ class Weights(NamedTuple):
     c: Array  # (K,), or (0,)
 
 
-class Form(NamedTuple):
+class NetworkForm(NamedTuple):
     """What the network computes, besides its weights."""
 
     block: int  # cells of a block
@@ -54,7 +54,7 @@ class Form(NamedTuple):
     each_step: bool = False  # weights change after each step instead of each row
 
 
-class Rows(NamedTuple):
+class Sequences(NamedTuple):
     """N rows of at most T steps; S = T, or 1 where the last step alone is answered."""
 
     places: Array  # (N, T, entries) int64: which inputs are not zero
@@ -102,7 +102,9 @@ class Work(NamedTuple):
     back: Array  # (C,) errors at the cells
 
 
-def train(weights: Weights, form: Form, rows: Rows, rate: float, recent: Recent, rule: Rule) -> tuple[int, float]:
+def train_sequences(
+    weights: NetworkWeights, form: NetworkForm, rows: Sequences, rate: float, recent: Recent, rule: Rule
+) -> tuple[int, float]:
     """Trains on each of `rows` in turn, until they are at an end or `rule` holds.
 
     Returns (rows trained on, sum of their squared errors). `rule` is looked at after each row; it holds only where the ring of
@@ -116,7 +118,7 @@ def sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-min(max(x, -700.0), 700.0)))  # e^700 is a number
 
 
-def hidden_units(weights: Weights, form: Form, rows: Rows, n: int, t: int, work: Work) -> None:
+def hidden_units(weights: NetworkWeights, form: NetworkForm, rows: Sequences, n: int, t: int, work: Work) -> None:
     """Net inputs, gates, states and cells of a step, (6) to (9), and the traces, (25) and (27)."""
     W, R, b = weights.W, weights.R, weights.b
     H, C, unbiased = W.shape[0], weights.V.shape[1], W.shape[0] - len(b)
@@ -151,7 +153,9 @@ def hidden_units(weights: Weights, form: Form, rows: Rows, n: int, t: int, work:
         new[v] = y_out * work.hs[v]
 
 
-def output_units(weights: Weights, change: Weights, rows: Rows, n: int, t: int, work: Work) -> tuple[float, float, float]:
+def output_units(
+    weights: NetworkWeights, change: NetworkWeights, rows: Sequences, n: int, t: int, work: Work
+) -> tuple[float, float, float]:
     """Outputs, their errors (19), and what these ask of the output weights and of the cells.
 
     Returns (the largest error, the sum of the
@@ -185,7 +189,7 @@ def output_units(weights: Weights, change: Weights, rows: Rows, n: int, t: int, 
     return worst, error, square
 
 
-def cut_gradient(form: Form, change: Weights, rows: Rows, n: int, t: int, work: Work) -> None:
+def cut_gradient(form: NetworkForm, change: NetworkWeights, rows: Sequences, n: int, t: int, work: Work) -> None:
     """What the errors at the cells ask of the weights of output gates, (21), input gates, (26), and cells, (23) and (28)."""
     C, seen, block, entries = len(work.s), work.P_seen.shape[1], form.block, rows.places.shape[2]
     if form.output_gate:
@@ -211,7 +215,7 @@ def cut_gradient(form: Form, change: Weights, rows: Rows, n: int, t: int, work: 
         change.b[u] += e * work.P_one[v]
 
 
-def apply(weights: Weights, change: Weights, rate: float) -> None:
+def apply(weights: NetworkWeights, change: NetworkWeights, rate: float) -> None:
     """(22): the weights move by `rate` times `change`, which is then zero."""
     unbiased = len(change.b) - len(weights.b)
     move(weights.W, change.W, rate)
@@ -258,10 +262,12 @@ def begin_row(work: Work, begin: float) -> None:
             work.P_seen[v, m], work.Q_seen[v, m] = 0.0, 0.0
 
 
-def train_rows(weights: Weights, form: Form, rows: Rows, rate: float, recent: Recent, rule: Rule) -> tuple[int, float]:
-    """`train`, in this process's Python or as machine code."""
+def train_rows(
+    weights: NetworkWeights, form: NetworkForm, rows: Sequences, rate: float, recent: Recent, rule: Rule
+) -> tuple[int, float]:
+    """`train_sequences`, in this process's Python or as machine code."""
     (H, inputs), (outputs, C), seen = weights.W.shape, weights.V.shape, weights.R.shape[0]
-    change = Weights(
+    change = NetworkWeights(
         numpy.zeros((H, inputs)),
         numpy.zeros((seen, seen)),
         numpy.zeros(H),

@@ -31,7 +31,9 @@ def readings_tables(results: Results, rows: Sequence[str] | None = None) -> Iter
         for cells in results.table.readings(row):
             names = {cell.quirks[0]: cell for cell in cells if len(cell.quirks) == 1}
             lines = [_line(results, "", "as stated", cells[0])]
-            lines += [_line(results, about.quirks[name].detail, about.quirks[name].says, names[name]) for name in names]
+            lines += [
+                _line(results, quirk.detail, quirk.says, names[name]) for name, quirk in about.quirks.items() if name in names
+            ]
             struck = [quirk for quirk in about.quirks.values() if quirk.struck]
             lines += [
                 (*_words(one.detail, f"{one.says} (struck: {one.struck})"), Cell("", (None,)), Cell("", (None, None)))

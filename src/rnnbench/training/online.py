@@ -19,7 +19,7 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Reals, Split, Task, Tokens
 
 from ..groups import TrainerSettings
-from ..kernels.lstm_1997 import Form, Recent, Rows, Rule, Weights, train
+from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
 from ..models.cells.lstm_1997 import LSTM1997
 from ..models.mechanism import Mechanism
 from ..networks.plain import Network
@@ -39,8 +39,8 @@ BLOCK = 1000  # rows that are drawn together; fewer where a row is long
 class Online(NamedTuple):
     """A network as the compiled loop sees it."""
 
-    weights: Weights  # the network's own numbers
-    form: Form
+    weights: NetworkWeights  # the network's own numbers
+    form: NetworkForm
 
 
 def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
@@ -63,7 +63,7 @@ def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    return Online(Weights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
+    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
 
 
 def write_back(network: TrainableNetwork, online: Online) -> None:
@@ -74,7 +74,7 @@ def write_back(network: TrainableNetwork, online: Online) -> None:
         network.readout.weight.copy_(torch.cat(parts, 1))
 
 
-def as_rows(task: Task, batch: Batch) -> Rows:
+def as_rows(task: Task, batch: Batch) -> Sequences:
     """A batch as the loop reads it."""
     N, S = batch.scored.shape
     if isinstance(task.inputs, Tokens):
@@ -88,7 +88,7 @@ def as_rows(task: Task, batch: Batch) -> Rows:
     else:
         classes, targets = batch.targets.numpy(), numpy.zeros((1, S, task.targets.size))
     parts = (places, values, classes, targets, batch.scored.numpy(), batch.lengths.numpy())
-    return Rows(*map(numpy.ascontiguousarray, parts))
+    return Sequences(*map(numpy.ascontiguousarray, parts))
 
 
 class Stream:
@@ -100,14 +100,14 @@ class Stream:
         self.block = max(1, min(BLOCK, 10**6 // shown))
         self._drawn = functools.lru_cache(1)(self._draw)
 
-    def _draw(self, index: int) -> Rows:
+    def _draw(self, index: int) -> Sequences:
         return as_rows(self._task, self._task.batch("train", index, self.block, self._seed))
 
-    def rows(self, first: int, end: int) -> Rows:
+    def rows(self, first: int, end: int) -> Sequences:
         """The rows from number `first` on, up to `end` or the end of their block."""
         index, start = divmod(first, self.block)
         stop = min(self.block, start + end - first)
-        return Rows(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
+        return Sequences(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
 
 
 def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
@@ -158,7 +158,7 @@ class Loop:
         learner.clock.start()
         while learner.step < end and not ended:
             rows = self.stream.rows(learner.step, end)
-            done, total = train(*self.online, rows, options.learning_rate, self.recent, self.rule)
+            done, total = train_sequences(*self.online, rows, options.learning_rate, self.recent, self.rule)
             ended = options.window > 0 and self._holds()
             learner.step += done
             self.sums += total, done

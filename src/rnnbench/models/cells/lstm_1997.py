@@ -6,7 +6,7 @@
     y_t = o * h(s_t)
 
 g(x) = 4 σ(x) - 2, h(x) = 2 σ(x) - 1. What hidden units read of the step before is a constant to the gradient (`truncated`), so
-that errors flow back through s only; the weights R learn all the same. Rows of W, R and b stand in the order cells, input
+that errors flow back through s only; the weights R learn all the same. Sequences of W, R and b stand in the order cells, input
 gates, output gates.
 
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and appendix A.
@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from ...kernels.lstm_1997 import Form
+from ...kernels.lstm_1997 import NetworkForm
 from ...options import AboveZero, Needs, Positive
 from ..mechanism import Mechanism, State, Step
 
@@ -60,7 +60,7 @@ class LSTM1997(Mechanism):
             raise ValueError(f"model.hidden_size={hidden_size} is not a multiple of model.block_size={block_size}")
         self.input_size, self.output_size, self.truncated = input_size, hidden_size, truncated
         self.blocks, self.output_gate = hidden_size // block_size, output_gate
-        self.form = Form(block_size, output_gate, RANGES[g], RANGES[h], 0.5 if begin == "half" else 0.0)
+        self.form = NetworkForm(block_size, output_gate, RANGES[g], RANGES[h], 0.5 if begin == "half" else 0.0)
         gates = self.blocks * (1 + output_gate)
         self.gates_count, units = gates, hidden_size + gates
         self.W = nn.Parameter(torch.empty(units, input_size).uniform_(-spread, spread))
