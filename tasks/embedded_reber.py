@@ -119,7 +119,7 @@ class EmbeddedReber(Task):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
-        if error == "squared":
+        if error == "squared" and form != "continual":
             self.right_within, self.scoring = 0.5, units(most_active)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)
