@@ -18,7 +18,7 @@ Floor: 7/144, the variance of the product of two U[0, 1] numbers, reached by alw
 p = 1/10 + 9/10 / (T/2 - 1) of rows with a mark at the first step, (1 - p)/9 + p/3 - ((1 + p)/4)^2, always (1 + p)/4
 (hochreiter).
 
-Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows at mean squared error .0139 after 1,273,000 rows (T = 100).
+Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows, at a mean error of .0139, after 1,273,000 rows (T = 100).
 
 Source: Hochreiter & Schmidhuber 1997, experiment 5; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, and their
 trainingRNNs/multiplication.py.
