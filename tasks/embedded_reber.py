@@ -13,8 +13,9 @@ nothing resets a network in between.
 validation reads both sets, test the second. `pair` numbers the pair of sets.
 
 The headline is the accuracy on the second outer symbol, which a guess gets right half of the time; `loss` is over all steps.
-`error=squared` (1997): outputs are to be one at the next symbol, else zero; the headline is then the share of strings at
-each of whose steps the symbols that may come next are the most active outputs. 2000 counts symbols up to the first error.
+`error=squared` (1997): outputs are to be one at the next symbol, else zero, or with `aim=possible` one at all that may come;
+the headline is then the share of strings at each of whose steps the symbols that may come next are the most active outputs.
+2000 counts symbols up to the first error.
 
 Floor: accuracy 1/2, on the second outer symbol and, where all else is right, of whole strings.
 
@@ -38,7 +39,7 @@ from rnnbench.options import Count, Needs, Positive, Share
 
 from .shared.batch import generator
 from .shared.streams import Drawn
-from .task import Batch, Dataset, Split, Task, Tokens, asked_steps, certain, units
+from .task import Batch, Bits, Dataset, Split, Task, Tokens, asked_steps, certain, units
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
@@ -48,6 +49,8 @@ T, P, E = (SYMBOLS.index(symbol) for symbol in "TPE")
 
 def second_outer(batch: Batch) -> Tensor:
     """(B, S) bool: the steps that ask for the second outer symbol."""
+    if batch.targets.dim() == 3:  # of one string, whose last symbol, another E, is not read
+        return (batch.inputs == E) & batch.scored
     return (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P))
 
 
@@ -90,7 +93,7 @@ class EmbeddedReber(Task):
 
     scoring = asked_steps(second_outer)
     inputs = Tokens(7)
-    targets = Tokens(7)
+    targets: Tokens | Bits = Tokens(7)
     floor = 1 / 2
 
     def __init__(
@@ -112,6 +115,9 @@ class EmbeddedReber(Task):
         error: Annotated[
             Literal["cross_entropy", "squared"], Needs("form", values=("once", "sets"))
         ] = "cross_entropy",  # of the next symbol; squared: of outputs from 0 to 1 (1997)
+        aim: Annotated[
+            Literal["next", "possible"], Needs("error", values=("squared",))
+        ] = "next",  # squared: outputs are to be one at the symbol that comes, or at all that may come
         strings: Annotated[Positive, Needs("form", values=("sets",))] = 256,  # sets: in each of the two
         pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # sets: number of the pair of sets
         distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # sets: no string stands twice in one
@@ -120,7 +126,9 @@ class EmbeddedReber(Task):
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
         if error == "squared" and form != "continual":
-            self.right_within, self.scoring = 0.5, units(most_active)
+            self.right_within, self.scoring, self.aim = 0.5, units(most_active), aim
+            if aim == "possible":
+                self.targets = Bits(7)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)
         if self.carries:
@@ -138,9 +146,17 @@ class EmbeddedReber(Task):
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         return as_batch(*strings(random, rows))
 
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        batch = super().batch(split, index, batch_size, seed)
+        if isinstance(self.targets, Bits):
+            batch = batch._replace(targets=possible(batch).float() * batch.scored.unsqueeze(-1))
+        return batch
+
     def floor_guess(self, batch: Batch) -> Tensor:
-        guess = certain(T, 7, batch)
-        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float()) if self.right_within else guess
+        if self.right_within is None:
+            return certain(T, 7, batch)
+        guess = torch.nn.functional.one_hot(torch.full_like(batch.inputs, T), 7).float()
+        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float())
 
 
 class PairOfSets(Dataset):

@@ -142,7 +142,9 @@ def asked_accuracy(sums: Totals) -> dict[str, float]:
 
 
 def one_hot(outputs: Tensor, batch: Batch) -> Tensor:
-    """(B, S, classes), as `outputs`: one at the target."""
+    """(B, S, classes), as `outputs`: one at the target, or at all of them where `targets` has several."""
+    if batch.targets.dim() == 3:
+        return batch.targets.to(outputs.dtype)
     return functional.one_hot(batch.targets, outputs.shape[-1]).to(outputs.dtype)
 
 

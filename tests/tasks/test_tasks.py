@@ -70,6 +70,7 @@ FORMS = [  # what the laws are held against besides
     *(("noise_free_lag", {"form": form, "error": "squared", "symbols": 3}) for form in ("2a", "2b", "2c")),
     ("embedded_reber", {"error": "squared"}),
     ("embedded_reber", {"form": "sets"}),
+    ("embedded_reber", {"error": "squared", "aim": "possible"}),
     ("embedded_reber", {"form": "sets", "error": "squared", "pair": 1, "distinct": True}),
     ("embedded_reber", {"form": "continual", "windows": 20, "window": 30, "streams": 40}),
     ("associative_recall", {"filler": "random", "power": 1.0}),

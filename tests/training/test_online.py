@@ -68,6 +68,7 @@ READINGS = {  # forms that the loop is held against autograd in
     "other ranges": EXPERIMENTS["6a"][0] + " model.g=1 model.h=2 model.begin=half model.bias_spread=true",
     "biased gates, no output bias": EXPERIMENTS["4"][0] + " model.biased=gates network.output_bias=false",
     "direct, answered once": EXPERIMENTS["6a"][0] + " network.direct=true",
+    "1, all that may come": EXPERIMENTS["1, 4 blocks"][0] + " task.aim=possible",
     "one block": EXPERIMENTS["6a"][0] + " model.block_size=4 model.input_bias=[]",
 }
 SHORT = {"temporal_order": "task.length=12", "adding": "task.length=12", "multiplication": "task.length=12"}

@@ -16,7 +16,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
-from rnnbench.tasks.task import Batch, Reals, Split, Task, Tokens
+from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
 
 from ..groups import TrainerSettings
 from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
@@ -83,7 +83,7 @@ def as_rows(task: Task, batch: Batch) -> Sequences:
     else:
         values = batch.inputs.double().numpy()
         places = numpy.broadcast_to(numpy.arange(values.shape[2]), values.shape)
-    if isinstance(task.targets, Reals):
+    if isinstance(task.targets, Reals | Bits):
         classes, targets = numpy.full((N, S), -1), batch.targets.double().numpy()
     else:
         classes, targets = batch.targets.numpy(), numpy.zeros((1, S, task.targets.size))
