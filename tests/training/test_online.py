@@ -276,6 +276,14 @@ def test_a_run_ends_at_the_first_row_after_which_the_rule_holds(tmp_path):
     assert record["solved"] and record["solved_step"] == record["steps"] == 5
 
 
+def test_a_run_that_goes_on_after_it_is_solved_is_evaluated_as_before(tmp_path):
+    more = ["train.stop_when_solved=false", "train.window_error=0.99", f"runs={tmp_path}"]
+    settings = settings_of(EASY, *RUN, *WINDOW, *more)
+    record = execute(settings)
+    assert record is not None and record["solved_step"] == 5 and record["steps"] == 120
+    assert [row["step"] for row in plan_run(settings).folder.metrics()] == [5, 40, 80, 120]
+
+
 class Kept:
     """A journal in memory."""
 

@@ -155,6 +155,8 @@ class Loop:
         """Trains up to the next evaluation, or until the rule holds; then evaluates."""
         learner, options = self.learner, self.options
         end, ended = min(options.steps, (learner.step // options.eval_every + 1) * options.eval_every), False
+        if learner.selection.solved_step is not None:
+            self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
         learner.clock.start()
         while learner.step < end and not ended:
             rows = self.stream.rows(learner.step, end)
