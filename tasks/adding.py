@@ -10,6 +10,9 @@ Each step feeds (number, mark); the answer is wanted once, after the last step.
 `form=hochreiter` (1997): numbers U[-1, 1]; a row has T to T + T/10 steps; one mark is among the first ten, the other among
 the first T/2 - 1 places left; the two ends are marked -1, and a number marked at the very first step is made 0; the target
 is 1/2 + sum/4, correct within .04.
+Of a mark at the very first step the text can be read otherwise: `first_pair=marker` keeps the mark -1 and shows the number
+that was drawn, which counts as 0; `both` shows mark -1 and 0; `never` draws no mark there; `kept` shows mark 1 and the number,
+which counts as 0.
 `form=pascanu` (2013): numbers U[0, 1]; T' = T to 1.1 T steps; one mark in the first tenth, the other before T'/2; the target
 is the mean of the two, correct where the squared error is below .04. They draw one length a batch, here each row has its own.
 
@@ -63,17 +66,22 @@ class Adding(Task):
         solved_above: Annotated[
             Share, Needs("form", values=("hochreiter", "pascanu"))
         ] = 0.99,  # the other forms: share of correct answers that counts as solved
+        first_pair: Annotated[
+            Literal["value", "marker", "both", "never", "kept"], Needs("form", values=("hochreiter",))
+        ] = "value",  # hochreiter: what is made of a mark at the very first step; see above
     ):
         if form != "arjovsky" and length < 10:
             raise ValueError(f"task.form={form} places its marks in at least 10 steps; got length={length}")
         self.length, self.marks, self.sequences, self.solved_below = length, marks, sequences, solved_below
-        self.form, self.solved_above = form, solved_above
+        self.form, self.solved_above, self.first_pair = form, solved_above, first_pair
+        self.right_within = TOLERANCE.get(form)
         self.scoring = regression(TOLERANCE[form]) if form in TOLERANCE else REGRESSION
         self.longest = {"arjovsky": length, "hochreiter": length + length // 10, "pascanu": length + length // 10 - 1}[form]
 
     @property
     def floor(self) -> float:
-        first = 1 / 10 + 9 / 10 / (self.length // 2 - 1) if self.form == "hochreiter" else 0
+        marked = self.form == "hochreiter" and self.first_pair != "never"
+        first = 1 / 10 + 9 / 10 / (self.length // 2 - 1) if marked else 0
         return {"arjovsky": 1 / 6, "hochreiter": (2 - first) / 48, "pascanu": 1 / 24}[self.form]
 
     def solved(self, scores: Mapping[str, float]) -> bool:
@@ -88,12 +96,17 @@ class Adding(Task):
         row, marks = numpy.arange(rows), numpy.zeros_like(numbers)
         if self.form == "hochreiter":
             numbers = 2 * numbers - 1
-            numbers[(first == 0) | (second == 0), 0] = 0
-            marks[:, 0] = marks[row, lengths - 1] = -1
+            at_first = (first == 0) | (second == 0)
+            shown = numpy.where(at_first & (self.first_pair in ("value", "both")), 0, numbers[:, 0])
+            numbers[at_first, 0] = 0
+            marks[row, lengths - 1] = -1
         marks[row, first] = marks[row, second] = 1
         scale, shift = {"arjovsky": (1, 0), "hochreiter": (0.25, 0.5), "pascanu": (0.5, 0)}[self.form]
         numbers[numpy.arange(self.longest) >= lengths[:, None]] = 0
         targets = (numbers[row, first] + numbers[row, second]) * scale + shift
+        if self.form == "hochreiter":
+            numbers[:, 0] = shown
+            marks[:, 0] = numpy.where(at_first & (self.first_pair in ("value", "kept")), 1, -1)
         return Batch(
             inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)[:, : lengths.max()]),
             targets=torch.from_numpy(targets).float().view(rows, 1, 1),
@@ -106,8 +119,9 @@ class Adding(Task):
         """Where the two marks of each row stand."""
         rows, half = len(lengths), self.length // 2
         if self.form == "hochreiter":
-            first = random.integers(0, 10, rows)
-            second = random.integers(0, half - 1, rows)
+            begin = self.first_pair == "never"
+            first = random.integers(begin, 10, rows)
+            second = random.integers(begin, half - 1, rows)
             return first, second + (second >= first)
         if self.form == "pascanu":
             return random.integers(0, lengths // 10), lengths // 10 + random.integers(0, lengths * 2 // 5)

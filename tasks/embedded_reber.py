@@ -9,10 +9,15 @@ one string, from its B to its E. `form=continual` (Gers et al. 2000): strings fo
 windows * window symbols (2000 tests on 10 streams of 100,000) that are read a window at a time with the state carried over;
 nothing resets a network in between.
 
-The headline is the accuracy on the second outer symbol, which a guess gets right half of the time; `loss` is over all steps.
-In 1997 a string counted where each of its steps was within .5 on all outputs; 2000 counts symbols up to the first error.
+`form=sets` (1997): 256 strings to train on and 256 others, each drawn by itself; a training row is any of the first 256,
+validation reads both sets, test the second. `pair` numbers the pair of sets.
 
-Floor: accuracy 1/2 on the second outer symbol.
+The headline is the accuracy on the second outer symbol, which a guess gets right half of the time; `loss` is over all steps.
+`error=squared` (1997): outputs are to be one at the next symbol, else zero, or with `aim=possible` one at all that may come;
+the headline is then the share of strings at each of whose steps the symbols that may come next are the most active outputs.
+2000 counts symbols up to the first error.
+
+Floor: accuracy 1/2, on the second outer symbol and, where all else is right, of whole strings.
 
 Best: accuracy 1; loss 7 ln 2 / 11 = .441 nats a step (once) and 7 ln 2 / 12 = .404 (continual), what 7 coin tosses in a string
 of 12 symbols leave open on average. LSTM without a forget gate fails on the continual form (Gers et al. 2000).
@@ -23,16 +28,18 @@ Source: Hochreiter & Schmidhuber 1997, experiment 1; Gers, Schmidhuber & Cummins
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Literal
 
 import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import Needs, Positive, Share
+from rnnbench.options import Count, Needs, Positive, Share
 
+from .shared.batch import generator
 from .shared.streams import Drawn
-from .task import Batch, Task, Tokens, asked_steps, certain
+from .task import Batch, Bits, Dataset, Split, Task, Tokens, asked_steps, certain, units
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
@@ -42,7 +49,37 @@ T, P, E = (SYMBOLS.index(symbol) for symbol in "TPE")
 
 def second_outer(batch: Batch) -> Tensor:
     """(B, S) bool: the steps that ask for the second outer symbol."""
+    if batch.targets.dim() == 3:  # of one string, whose last symbol, another E, is not read
+        return (batch.inputs == E) & batch.scored
     return (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P))
+
+
+def possible(batch: Batch) -> Tensor:
+    """(B, S, 7) bool: the symbols that may come next."""
+    may = torch.zeros(*batch.inputs.shape, 7, dtype=torch.bool, device=batch.inputs.device)
+    written = torch.tensor([[SYMBOLS.index(symbol) for symbol in fork] for fork in FORKS], device=may.device)
+    following, row = torch.tensor(NEXT, device=may.device), torch.arange(len(may), device=may.device)
+    state = torch.zeros(len(may), dtype=torch.int64, device=may.device)
+    for t, read in enumerate(batch.inputs.unbind(1)):
+        if t > 1:  # in the inner string, 7 after it, 8 after the second outer symbol
+            side = (written[state.clamp(max=6), 1] == read).long()
+            state = torch.where(state < 7, following[state.clamp(max=7), side], 8)
+            forks = written[state.clamp(max=6)]
+            may[row, t, forks[:, 0]] = may[row, t, forks[:, 1]] = True
+            ended = state >= 7
+            may[ended, t] = False
+            may[ended, t, torch.where(state == 7, batch.inputs[:, 1], E)[ended]] = True
+        elif t:
+            may[:, t, SYMBOLS.index("B")] = True
+        else:
+            may[:, t, [T, P]] = True
+    return may
+
+
+def most_active(outputs: Tensor, batch: Batch) -> Tensor:
+    """(B, S) bool: steps at which each symbol that may come next has a larger output than all that may not."""
+    may = possible(batch)
+    return outputs.masked_fill(~may, torch.inf).amin(-1) > outputs.masked_fill(may, -torch.inf).amax(-1)
 
 
 class EmbeddedReber(Task):
@@ -56,12 +93,14 @@ class EmbeddedReber(Task):
 
     scoring = asked_steps(second_outer)
     inputs = Tokens(7)
-    targets = Tokens(7)
+    targets: Tokens | Bits = Tokens(7)
     floor = 1 / 2
 
     def __init__(
         self,
-        form: Literal["once", "continual"] = "once",  # a row is one string; or a stream of them, without resets
+        form: Literal[
+            "once", "continual", "sets"
+        ] = "once",  # a row is one string, any or of a set; or a stream, without resets
         window: Annotated[
             Positive, Needs("form", values=("continual",))
         ] = 100,  # continual: symbols a row is fed at once; gradients reach no further
@@ -73,10 +112,25 @@ class EmbeddedReber(Task):
             Positive, Needs("form", values=("once",))
         ] = 1000,  # once: strings in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
+        error: Annotated[
+            Literal["cross_entropy", "squared"], Needs("form", values=("once", "sets"))
+        ] = "cross_entropy",  # of the next symbol; squared: of outputs from 0 to 1 (1997)
+        aim: Annotated[
+            Literal["next", "possible"], Needs("error", values=("squared",))
+        ] = "next",  # squared: outputs are to be one at the symbol that comes, or at all that may come
+        strings: Annotated[Positive, Needs("form", values=("sets",))] = 256,  # sets: in each of the two
+        pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # sets: number of the pair of sets
+        distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # sets: no string stands twice in one
     ):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
+        if error == "squared" and form != "continual":
+            self.right_within, self.scoring, self.aim = 0.5, units(most_active), aim
+            if aim == "possible":
+                self.targets = Bits(7)
+        if form == "sets":
+            self.dataset = PairOfSets(strings, pair, distinct)
         if self.carries:
             self.dataset = Drawn(self._make_streams, window, windows, streams)
 
@@ -90,18 +144,65 @@ class EmbeddedReber(Task):
         return whole[begins[:, None] + numpy.arange(symbols)]
 
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
-        text, lengths = strings(random, rows)
-        scored = numpy.arange(text.shape[1] - 1) < lengths[:, None] - 1
-        return Batch(
-            inputs=torch.from_numpy(numpy.where(scored, text[:, :-1], 0)),
-            targets=torch.from_numpy(numpy.where(scored, text[:, 1:], 0)),
-            scored=torch.from_numpy(scored),
-            lengths=torch.from_numpy(lengths - 1),
-            fresh=torch.ones(rows, dtype=torch.bool),
-        )
+        return as_batch(*strings(random, rows))
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        batch = super().batch(split, index, batch_size, seed)
+        if isinstance(self.targets, Bits):
+            batch = batch._replace(targets=possible(batch).float() * batch.scored.unsqueeze(-1))
+        return batch
 
     def floor_guess(self, batch: Batch) -> Tensor:
-        return certain(T, 7, batch)
+        if self.right_within is None:
+            return certain(T, 7, batch)
+        guess = torch.nn.functional.one_hot(torch.full_like(batch.inputs, T), 7).float()
+        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float())
+
+
+class PairOfSets(Dataset):
+    """A set of strings to train on, and one of others; see above."""
+
+    def __init__(self, size: int, pair: int, distinct: bool):
+        self.size, self.pair, self.distinct = size, pair, distinct
+
+    @functools.cached_property
+    def sets(self) -> dict[Split, list[bytes]]:
+        """The strings that are read of each split, as bytes."""
+        random, train, test = generator(1997, self.pair), list[bytes](), list[bytes]()
+        while len(test) < self.size:
+            text, lengths = strings(random, 1)
+            string = text[0, : lengths[0]].astype(numpy.uint8).tobytes()
+            if len(train) < self.size:
+                if not self.distinct or string not in train:
+                    train.append(string)
+            elif string not in train and (not self.distinct or string not in test):
+                test.append(string)
+        return {"train": train, "validation": train + test, "test": test}
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return -(-len(self.sets[split]) // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        chosen = self.sets[split][index * batch_size : (index + 1) * batch_size]
+        if split == "train":
+            chosen = [self.sets[split][at] for at in generator(index, seed).integers(0, self.size, batch_size)]
+        lengths = numpy.array([len(string) for string in chosen])
+        text = numpy.zeros((len(chosen), lengths.max()), int)
+        for row, string in enumerate(chosen):
+            text[row, : len(string)] = numpy.frombuffer(string, numpy.uint8)
+        return as_batch(text, lengths)
+
+
+def as_batch(text: numpy.ndarray, lengths: numpy.ndarray) -> Batch:
+    """(rows, L) strings with their lengths: each symbol is read, the one after it is asked for."""
+    scored = numpy.arange(text.shape[1] - 1) < lengths[:, None] - 1
+    return Batch(
+        inputs=torch.from_numpy(numpy.where(scored, text[:, :-1], 0)),
+        targets=torch.from_numpy(numpy.where(scored, text[:, 1:], 0)),
+        scored=torch.from_numpy(scored),
+        lengths=torch.from_numpy(lengths - 1),
+        fresh=torch.ones(len(text), dtype=torch.bool),
+    )
 
 
 def strings(random: numpy.random.Generator, count: int) -> tuple[numpy.ndarray, numpy.ndarray]:

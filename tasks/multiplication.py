@@ -8,6 +8,9 @@ Each step feeds (number, mark), numbers U[0, 1]; the answer is wanted once, afte
 
 `form=hochreiter` (1997): a row has T to T + T/10 steps; one mark is among the first ten, the other among the first T/2 - 1
 places left; the two ends are marked -1, and a number marked at the very first step is made 1; correct within .04.
+Of a mark at the very first step the text can be read otherwise: `first_pair=marker` keeps the mark -1 and shows the number
+that was drawn, which counts as 1; `both` shows mark -1 and 1; `never` draws no mark there; `kept` shows mark 1 and the number,
+which counts as 1.
 `form=pascanu` (2013): T' = T to 1.1 T steps; one mark in the first tenth, the other before T'/2, the ends unmarked; correct
 where the squared error is below .04. They draw one length a batch, here each row has its own.
 
@@ -15,7 +18,7 @@ Floor: 7/144, the variance of the product of two U[0, 1] numbers, reached by alw
 p = 1/10 + 9/10 / (T/2 - 1) of rows with a mark at the first step, (1 - p)/9 + p/3 - ((1 + p)/4)^2, always (1 + p)/4
 (hochreiter).
 
-Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows at mean squared error .0139 after 1,273,000 rows (T = 100).
+Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows, at a mean error of .0139, after 1,273,000 rows (T = 100).
 
 Source: Hochreiter & Schmidhuber 1997, experiment 5; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, and their
 trainingRNNs/multiplication.py.
@@ -30,7 +33,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import Positive, Range, Share
+from rnnbench.options import Needs, Positive, Range, Share
 
 from .task import Batch, Reals, Task, regression
 
@@ -53,11 +56,16 @@ class Multiplication(Task):
         form: Literal["hochreiter", "pascanu"] = "hochreiter",  # lengths, places of the marks, what is correct; see above
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # share of correct answers that counts as solved
+        first_pair: Annotated[
+            Literal["value", "marker", "both", "never", "kept"], Needs("form", values=("hochreiter",))
+        ] = "value",  # hochreiter: what is made of a mark at the very first step; see above
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
-        self.scoring = regression(TOLERANCE[form])
+        self.first_pair, self.right_within = first_pair, TOLERANCE[form]
+        self.scoring = regression(self.right_within)
         self.longest = length + length // 10 - (form == "pascanu")
-        first = 1 / 10 + 9 / 10 / (length // 2 - 1) if form == "hochreiter" else 0  # share of rows marked at the first step
+        marked = form == "hochreiter" and first_pair != "never"
+        first = 1 / 10 + 9 / 10 / (length // 2 - 1) if marked else 0  # share of rows marked at the first step
         self.mean = (1 + first) / 4
         self.variance = (1 - first) / 9 + first / 3 - self.mean**2
 
@@ -73,18 +81,25 @@ class Multiplication(Task):
         numbers = random.random((rows, self.longest), dtype="float32")
         row, marks = numpy.arange(rows), numpy.zeros_like(numbers)
         if self.form == "hochreiter":
-            first, second = random.integers(0, 10, rows), random.integers(0, self.length // 2 - 1, rows)
+            begin = self.first_pair == "never"
+            first, second = random.integers(begin, 10, rows), random.integers(begin, self.length // 2 - 1, rows)
             second += second >= first
-            numbers[(first == 0) | (second == 0), 0] = 1
-            marks[:, 0] = marks[row, lengths - 1] = -1
+            at_first = (first == 0) | (second == 0)
+            shown = numpy.where(at_first & (self.first_pair in ("value", "both")), 1, numbers[:, 0])
+            numbers[at_first, 0] = 1
+            marks[row, lengths - 1] = -1
         else:
             first = random.integers(0, lengths // 10)
             second = lengths // 10 + random.integers(0, lengths * 2 // 5)
         marks[row, first] = marks[row, second] = 1
         numbers[numpy.arange(self.longest) >= lengths[:, None]] = 0
+        targets = numbers[row, first] * numbers[row, second]
+        if self.form == "hochreiter":
+            numbers[:, 0] = shown
+            marks[:, 0] = numpy.where(at_first & (self.first_pair in ("value", "kept")), 1, -1)
         return Batch(
             inputs=torch.from_numpy(numpy.stack([numbers, marks], -1)[:, : lengths.max()]),
-            targets=torch.from_numpy(numbers[row, first] * numbers[row, second]).view(rows, 1, 1),
+            targets=torch.from_numpy(targets).view(rows, 1, 1),
             scored=torch.ones(rows, 1, dtype=torch.bool),
             lengths=torch.from_numpy(lengths),
             fresh=torch.ones(rows, dtype=torch.bool),

@@ -7,7 +7,9 @@
 The first symbol is x or y, each half of the time. `form=2a` and `2b` have lag - 1 distractors a1, a2, ...; every step is
 scored in training, the accuracy is that of the last. `form=2c` feeds b, x or y, lag + k distractors out of `symbols` (k is
 geometric, a further one with probability 9/10), then e; only the last step is scored, so nothing else helps to train.
-A row is right where the last symbol is predicted (in 1997: where no output is off by .25 or more, .2 in 2c).
+A row is right where the last symbol is predicted. `error=squared` (1997): outputs are to be one at the next symbol, else zero,
+and a row is right where none is off by .25 or more, of all steps in 2a, of the last in 2b, by .2 in 2c, which then has two
+outputs only, of x and of y.
 
 Floor: accuracy 1/2 on the last symbol, a guess between x and y.
 
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from rnnbench.options import Needs, Positive, Range, Share
 
-from .task import Batch, Task, Tokens, asked_steps, certain
+from .task import Batch, Task, Tokens, asked_steps, certain, units, within
 
 
 class NoiseFreeLag(Task):
@@ -46,6 +48,7 @@ class NoiseFreeLag(Task):
         ] = None,  # 2c: kinds of distractors; null for as many as the lag
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy on the last symbol that counts as solved
+        error: Literal["cross_entropy", "squared"] = "cross_entropy",  # of the classes; squared: of outputs from 0 to 1 (1997)
     ):
         self.lag, self.form, self.sequences, self.solved_above = lag, form, sequences, solved_above
         self.distractors = (symbols or lag) if form == "2c" else lag - 1
@@ -53,6 +56,12 @@ class NoiseFreeLag(Task):
         self.inputs = Tokens(self.distractors + (4 if form == "2c" else 2))
         self.targets = Tokens(self.distractors + 2)
         self.scoring = asked_steps(self._last)
+        self.first_target = 0  # the symbol that the first output stands for
+        if error == "squared":
+            self.right_within = 0.2 if form == "2c" else 0.25
+            self.scoring = units(self._right)
+            if form == "2c":
+                self.first_target, self.targets = self.x, Tokens(2)
 
     floor = 1 / 2
 
@@ -65,7 +74,7 @@ class NoiseFreeLag(Task):
             inputs[:, 0], inputs[:, 1] = self.x + 2, kept
             inputs[numpy.arange(rows), lengths - 1] = self.x + 3
             inputs[steps >= lengths[:, None]] = 0
-            targets = numpy.where(steps == lengths[:, None] - 1, kept[:, None], 0)
+            targets = numpy.where(steps == lengths[:, None] - 1, kept[:, None] - self.first_target, 0)
             scored = steps == lengths[:, None] - 1
         else:
             middle = numpy.arange(self.lag - 1)[None].repeat(rows, 0)
@@ -86,5 +95,13 @@ class NoiseFreeLag(Task):
         """(B, S) bool: the steps that ask for the last symbol."""
         return batch.targets >= self.x
 
+    def _right(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """(B, S) bool: what counts as right of squared errors."""
+        assert self.right_within is not None
+        right = within(outputs, batch, self.right_within)
+        return right | ~self._last(batch) if self.form == "2b" else right
+
     def floor_guess(self, batch: Batch) -> Tensor:
-        return certain(self.x, self.targets.size, batch)
+        if self.form == "2a" and self.right_within is not None:  # all but the last symbol follow from the place
+            return torch.nn.functional.one_hot(batch.targets.clamp(max=self.x), self.targets.size).float()
+        return certain(self.x - self.first_target, self.targets.size, batch)

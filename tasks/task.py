@@ -47,6 +47,8 @@ from .shared.scoring import (  # noqa: F401 - tasks import from here what most o
     regression,
     squared_error,
     totals,
+    units,
+    within,
 )
 from .shared.vectors import Vectors, joined
 
@@ -127,6 +129,7 @@ class Task(ABC):
     scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better
     solved_below: float  # option: the same, where lower is better
+    right_within: float | None = None  # of a task whose errors are squared: outputs nearer to their targets than this are right
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sum of losses over scored steps, their number); training divides once, over all devices."""

@@ -5,7 +5,8 @@
 
 `form=6a`: a row has T to T + T/10 steps; the two places are drawn from T/10 to 2T/10 and from 5T/10 to 6T/10; 4 classes.
 `form=6b`: three places, T/10 to 2T/10, 33T/100 to 43T/100, 66T/100 to 76T/100; 8 classes. T = 100 is that of 1997.
-Each is answered once, after the last step; a row is right where the class is (in 1997: where no output is off by .3 or more).
+Each is answered once, after the last step. `error=squared` (1997): there is an output for each class, one where it is the
+target, else zero, and a row is right where no output is off by .3 or more; else a row is right where the class is.
 
 Floor: accuracy 1/4 (6a) or 1/8 (6b), a guess among the classes.
 
@@ -16,6 +17,7 @@ Source: Hochreiter & Schmidhuber 1997, experiment 6.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from rnnbench.options import Positive, Range, Share
 
-from .task import Batch, Task, Tokens, certain
+from .task import Batch, Task, Tokens, certain, units, within
 
 SYMBOLS = "EBXYabcd"
 PLACES = {"6a": ((10, 20), (50, 60)), "6b": ((10, 20), (33, 43), (66, 76))}  # hundredths of T, both ends included
@@ -45,9 +47,15 @@ class TemporalOrder(Task):
         form: Literal["6a", "6b"] = "6a",  # two symbols that matter and 4 classes, or three and 8
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
+        error: Literal["cross_entropy", "squared"] = "cross_entropy",  # of the classes; squared: of outputs from 0 to 1 (1997)
+        counted_from: Literal[0, 1] = 0,  # number of the first step, where places are drawn by number
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
         self.places = [(first * length // 100, last * length // 100) for first, last in PLACES[form]]
+        self.counted_from = counted_from
+        if error == "squared":
+            self.right_within = 0.3
+            self.scoring = units(partial(within, tolerance=self.right_within))
         self.targets = Tokens(2 ** len(self.places))
 
     @property
@@ -61,7 +69,7 @@ class TemporalOrder(Task):
         targets = numpy.zeros(rows, int)
         for first, last in self.places:
             ys = random.integers(0, 2, rows)
-            inputs[row, random.integers(first, last + 1, rows)] = SYMBOLS.index("X") + ys
+            inputs[row, random.integers(first, last + 1, rows) - self.counted_from] = SYMBOLS.index("X") + ys
             targets = 2 * targets + ys
         inputs[:, 0] = SYMBOLS.index("E")
         inputs[row, lengths - 1] = SYMBOLS.index("B")

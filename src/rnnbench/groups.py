@@ -23,6 +23,14 @@ class NetworkSettings:
     )
     dropout: Rate = 0.0  # share zeroed on the embedded inputs and on what the read-out sees
     rectified: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees relu of what the core makes
+    output: Annotated[Literal["linear", "logistic"], Needs("kind", values=("plain",))] = (
+        "linear"  # plain: what the read-out gives; logistic: σ of it, for squared errors (1997)
+    )
+    output_bias: Annotated[bool, Needs("kind", values=("plain",))] = True  # plain: the read-out has a bias
+    output_spread: Annotated[AtLeastZero, Needs("kind", values=("plain",))] = (
+        0.0  # plain: the read-out's initial weights are uniform in ± this; 0: as PyTorch's layer has them
+    )
+    direct: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees the inputs beside the core
     tied: bool = False  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
     attention: Literal["none", "additive", "multiplicative"] = "none"  # encoder_decoder: Bahdanau et al., Luong et al. 2015
     writer: str = ""  # encoder_decoder: the mechanism that writes; empty: the one that reads
@@ -37,26 +45,39 @@ class TrainSettings:
 
     version: ClassVar[int] = 1  # raised when the numbers that training makes change
 
+    rule: Literal["batch", "online"] = (
+        "batch"  # online: an update after each row in a compiled loop, plain gradient descent (model=lstm_1997)
+    )
+    each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # online: an update after each step of a row
+    window: Annotated[Count, Needs("rule", values=("online",))] = (
+        0  # online: training ends, solved, where so many last training rows say so; 0: where validation does
+    )
+    window_wrong: Annotated[Count, Needs("window")] = 0  # rows of the window that may be wrong
+    window_error: Annotated[AboveZero, Needs("window")] = 1.0  # bound on the mean absolute error of the window's outputs
     steps: Positive = 2000  # optimiser steps
     batch_size: Positive = 50  # rows of a batch, over all devices
-    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    optimizer: Annotated[Literal["adam", "adamw", "rmsprop", "sgd"], Needs("rule", values=("batch",))] = "adam"
     learning_rate: AboveZero = 0.001
-    weight_decay: AtLeastZero = 0.0  # decoupled for adamw, added to the gradient otherwise
+    weight_decay: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = (
+        0.0  # decoupled for adamw, added to the gradient otherwise
+    )
     momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # of sgd and rmsprop
     averaging: Annotated[Rate, Needs("optimizer", values=("rmsprop",))] = (
         0.9  # of rmsprop: share of the running mean of squares that a step keeps
     )
-    clip: AboveZero | None = 1.0  # bound on the gradient; null for none
+    clip: Annotated[AboveZero | None, Needs("rule", values=("batch",))] = 1.0  # bound on the gradient; null for none
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
         "norm"  # the bound is on the whole gradient's norm, or on each entry
     )
-    mean_over: Annotated[Literal["steps", "rows"], Needs("task.structure", besides=("N->1",))] = (
-        "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
-    )
+    mean_over: Annotated[
+        Literal["steps", "rows"], Needs("task.structure", besides=("N->1",)), Needs("rule", values=("batch",))
+    ] = "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
     forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
     forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
-    schedule: Literal["constant", "linear", "cosine", "plateau"] = "constant"  # of the learning rate, after the warm-up
-    warmup: Count = 0  # steps over which the learning rate rises linearly
+    schedule: Annotated[Literal["constant", "linear", "cosine", "plateau"], Needs("rule", values=("batch",))] = (
+        "constant"  # of the learning rate, after the warm-up
+    )
+    warmup: Annotated[Count, Needs("rule", values=("batch",))] = 0  # steps over which the learning rate rises linearly
     decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = (
         0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
     )
@@ -81,7 +102,9 @@ class TrainSettings:
     carry: Annotated[bool, Needs("task.carries")] = (
         True  # the state of rows that go on is carried from batch to batch; else each begins anew
     )
-    instruments: bool = True  # gradients through time, gates, states and update sizes are measured and logged
+    instruments: Annotated[bool, Needs("rule", values=("batch",))] = (
+        True  # gradients through time, gates, states and update sizes are measured and logged
+    )
     precision: Literal["32", "64", "bf16"] = "32"  # bits of a number; bf16: products only, weights stay 32
 
 

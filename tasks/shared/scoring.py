@@ -6,6 +6,7 @@
     scoring = REGRESSION           real numbers: mse
     scoring = regression(.04)      and the share within .04
     scoring = asked_steps(asked)   every step is trained on, `asked(batch)` are scored: accuracy and loss
+    scoring = units(right)         classes as outputs that are one or zero, with squared errors, as in 1997
 
 What a task counts besides, its own `score` and `finish` add to these. A scoring is made of module-level functions,
 so that a task can be pickled for the processes that load its batches.
@@ -160,6 +161,42 @@ def asked_accuracy(sums: Totals) -> dict[str, float]:
     return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["steps"]}
 
 
+def one_hot(outputs: Tensor, batch: Batch) -> Tensor:
+    """(B, S, classes), as `outputs`: one at the target, or at all of them where `targets` has several."""
+    if batch.targets.dim() == 3:
+        return batch.targets.to(outputs.dtype)
+    return functional.one_hot(batch.targets, outputs.shape[-1]).to(outputs.dtype)
+
+
+def unit_error(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(sum, count) over the scored steps of the squared errors of outputs (B, S, classes) that are to be one at the target,
+    else zero."""
+    errors = (outputs - one_hot(outputs, batch)).square().sum(-1)
+    return torch.where(batch.scored, errors, 0.0).sum(), batch.scored.sum()
+
+
+def unit_sums(outputs: Tensor, batch: Batch, right: Callable[[Tensor, Batch], Tensor]) -> Sums:
+    """Sums over the scored steps, of squared errors and steps, and over rows: the right ones, and how many there are."""
+    total, count = unit_error(outputs.double(), batch)
+    rows = (right(outputs, batch) | ~batch.scored).all(1) & batch.scored.any(1)
+    return {
+        "squared_error": total,
+        "steps": count.double(),
+        "correct": rows.sum().double(),
+        "rows": batch.scored.any(1).sum().double(),
+    }
+
+
+def unit_accuracy(sums: Totals) -> dict[str, float]:
+    """The scores of `unit_sums`."""
+    return {"accuracy": sums["correct"] / sums["rows"], "loss": sums["squared_error"] / sums["steps"]}
+
+
+def within(outputs: Tensor, batch: Batch, tolerance: float) -> Tensor:
+    """(B, S) bool: steps whose outputs are all less than `tolerance` off."""
+    return ((outputs - one_hot(outputs, batch)).abs() < tolerance).all(-1)
+
+
 CLASSIFICATION = Scoring(cross_entropy, classification_sums, accuracy)
 LANGUAGE = Scoring(cross_entropy, classification_sums, perplexity)
 WRITING = Scoring(cross_entropy, symbol_sums, symbol_loss)
@@ -169,6 +206,11 @@ REGRESSION = Scoring(squared_error, error_sums, mean_squared_error)
 def regression(tolerance: float) -> Scoring:
     """The mean squared error, and the share of answers whose one number is less than `tolerance` off."""
     return Scoring(squared_error, partial(near_sums, tolerance=tolerance), mean_squared_error)
+
+
+def units(right: Callable[[Tensor, Batch], Tensor]) -> Scoring:
+    """The squared error of all outputs, and the share of rows whose scored steps are all right, by `right` (B, S)."""
+    return Scoring(unit_error, partial(unit_sums, right=right), unit_accuracy)
 
 
 def asked_steps(asked: Callable[[Batch], Tensor]) -> Scoring:

@@ -40,6 +40,10 @@ CARRIES = [
     *["model.hidden_size=4", "train.batch_size=4", "train.steps=4", "train.eval_every=2"],
 ]
 
+BY_ROW = ["task=embedded_reber", "task.sequences=20", "task.error=squared", "model=lstm_1997", "model.hidden_size=4"]
+BY_ROW += ["network.output=logistic", "train.batch_size=1", "train.precision=64", "train.steps=8", "train.eval_every=4"]
+ONLINE = [*BY_ROW, "train.rule=online"]
+
 # What an option is tried with, where it is not the default: words beside it, and its other value.
 MODEL: dict[str, tuple[list[str], Any]] = {
     "model.bidirectional": ([], True),
@@ -49,6 +53,10 @@ MODEL: dict[str, tuple[list[str], Any]] = {
     "model.dropout_mask": (["model.layers=2", "model.dropout=0.5"], "sequence"),
     "model.cell_zoneout": (["model=lstm"], 0.5),
     "lstm model.proj_size": ([], 3),
+    "lstm_1997 model.input_bias": ([], [1.0] * 8),
+    "lstm_1997 model.output_bias": ([], [1.0] * 8),
+    "lstm_1997 model.bias_spread": (["model.input_bias=[1,1,1,1,1,1,1,1]"], True),
+    "lstm_1997 model.block_size": ([], 2),
     "transformer model.heads": ([], 2),
     "transformer model.context": ([], 2),
     "tcn model.kernel": ([], 3),
@@ -59,8 +67,14 @@ NETWORK: dict[str, tuple[list[str], Any]] = {
     "network.tied": ([*CARRIES, "model.hidden_size=8", "network.embedding=8"], True),
     "network.attention": (WRITES, "additive"),
     "network.writer": (WRITES, "rnn"),
+    "network.output": (["task.error=squared"], "logistic"),
 }
 TRAIN: dict[str, tuple[list[str], Any]] = {
+    "train.rule": (BY_ROW, "online"),
+    "train.each_step": (ONLINE, True),
+    "train.window": (["train.window_wrong=99", *ONLINE], 5),
+    "train.window_wrong": ([*ONLINE, "train.window=5"], 5),
+    "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5"], 0.01),
     "train.optimizer": ([], "sgd"),
     "train.log_every": (["train.eval_every=8"], 1),
     "train.momentum": (["train.optimizer=sgd"], 0.9),
@@ -305,6 +319,7 @@ UNMET: dict[str, list[str]] = {
     "NFG=false": ["model=lstm", "model.NFG=true"],
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
+    "rule=batch": ONLINE,
     "kind=plain": WRITES,
     "beam of at least 2": WRITES,
 }

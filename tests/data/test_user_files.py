@@ -198,7 +198,7 @@ def parquet(rows: int) -> bytes:
 
 TABLE = b"text,label\n" + b"a,x\n" * 50
 FOREIGN = {
-    "gzip": (gzip.compress(TABLE), "a packed file, as .gz is; unpack it"),
+    "gzip": (gzip.compress(TABLE, mtime=0), "a packed file, as .gz is; unpack it"),
     "bzip2": (bz2.compress(TABLE), "a packed file"),
     "xz": (lzma.compress(TABLE), "a packed file"),
     "zstandard": (pyarrow.Codec("zstd").compress(TABLE, asbytes=True), "a packed file"),

@@ -173,7 +173,8 @@ def test_gradients_agree_with_finite_differences(cell, x):
         return (y, *real(end))
 
     inputs = (x, *(leaf.requires_grad_() for leaf in real(state)), *cell.parameters())
-    assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=True)
+    whole = not getattr(cell, "truncated", False) or cell.R is None  # gradients that are cut are others
+    assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=True, raise_exception=whole) == whole
 
 
 @laws

@@ -40,7 +40,7 @@ def network_of(*overrides: str):
 RECURRENT = [name for name, cls in MODELS.items() if cls.recurrent]
 
 
-@pytest.mark.parametrize("model", RECURRENT)
+@pytest.mark.parametrize("model", [name for name in RECURRENT if name != "lstm_1997"])  # whose gradients are cut
 def test_state_gradients_are_totals(model):
     """Against the definition: the gradient of the loss with respect to the state after each step, the rest run from there."""
     network, task = network_of(f"model={model}")
@@ -180,7 +180,7 @@ def test_gates_at_once_are_the_gates_step_by_step(name, options):
     for gate, values in slow.items():
         torch.testing.assert_close(fast[gate], values)
     alone = cell.seen_by_gates(x.new_zeros(1, 4)) is not None
-    assert alone == (not options or options == {"CIFG": True})
+    assert alone == (options in ({}, {"CIFG": True}) and name != "lstm_1997")  # gates of which see those of the step before
 
 
 def test_the_cost_of_instruments_in_percent(monkeypatch, capsys):

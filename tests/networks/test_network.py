@@ -100,6 +100,8 @@ def test_any_mechanism_reads_and_any_other_writes(attention, reverse):
         outputs, _ = network(batch_of(reverse))
         outputs.sum().backward()
         missing = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+        if writer == "lstm_1997":  # its gradient is cut where activations enter, those that it starts from, too
+            missing = [name for name in missing if not name.startswith("bridges.")]
         assert not missing, (reader, writer, missing)
 
 

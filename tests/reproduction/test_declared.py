@@ -75,7 +75,8 @@ def test_a_table_that_comes_with_the_program(name):
     table = load_declaration(name)
     for row, about in table.grid.rows.items():
         for scale in table.scales(row):
-            for cell in [*table.cells(row, scale), *(cell for rungs in table.rungs(row) for cell in rungs)]:
+            arms = [cell for group in (*table.rungs(row), *table.readings(row)) for cell in group]
+            for cell in [*table.cells(row, scale), *arms]:
                 settings = cell_settings(cell.words)
                 assert settings.seed == 0 and settings.test, cell.name
                 assert cell.minutes is not None, f"{cell.name}: what a run costs"
@@ -93,6 +94,39 @@ def test_rungs_take_quirks_away_one_by_one(tmp_path):
     assert [cell.quirks for cell in rungs] == [("anywhere", "value"), ("value",), ()]
     assert rungs[-1] == table.cell("adding", "lstm", "laptop")
     assert "task.marks=anywhere" in rungs[0].words and "task.marks=anywhere" not in rungs[1].words
+
+
+READ = {
+    "columns": ["lstm"],
+    "scale": "laptop",
+    "seeds": 2,
+}
+DETAILS = {
+    "anywhere": {"words": ["task.marks=anywhere"], "says": "marks anywhere", "detail": "marks"},
+    "longer": {"words": ["task.length=9"], "says": "9 steps", "detail": "length"},
+    "longest": {"words": ["task.length=10"], "says": "10 steps", "detail": "length"},
+    "narrow": {"words": [], "says": "2 units", "detail": "units", "struck": "10 weights where 20 are printed"},
+}
+
+
+def test_readings_are_every_combination_of_what_is_not_struck(tmp_path):
+    """As stated first; of one detail no two readings together; each with the seeds of readings."""
+    table = load_declaration(str(write(tmp_path, edited(ladder=None, quirks=DETAILS, readings=READ))))
+    (cells,) = table.readings("adding")
+    assert [cell.quirks for cell in cells] == [
+        (), ("longer",), ("longest",), ("anywhere",), ("anywhere", "longer"), ("anywhere", "longest"),
+    ]  # fmt: skip
+    assert [cell.seeds.first for cell in cells] == [3, 2, 2, 2, 2, 2]
+    assert cells[0].place == table.cell("adding", "lstm", "laptop").place
+    assert cells[-1].words[-2:] == ("task.marks=anywhere", "task.length=10")
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "digest"),
+    [("hochreiter1997", "temporal_order_6a", "b8b14f61"), ("hochreiter1997", "adding_100", "27a55836")],
+)
+def test_a_declaration_without_readings_has_the_digest_that_it_had(name, row, digest):
+    assert load_declaration(name).digest(row) == digest
 
 
 def test_a_quirk_may_differ_by_column_and_is_then_of_no_other(tmp_path):
@@ -251,6 +285,14 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
             "selection",
         ),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
+        (edited(ladder=None, quirks=DETAILS, readings={**READ, "columns": ["lstn"]}), REPORTED, "no column 'lstn'"),
+        (edited(ladder=None, quirks=DETAILS, readings={**READ, "scale": "smoke"}), REPORTED, "rows.adding.readings.scale"),
+        (edited(ladder=None, quirks=DETAILS), REPORTED, "those of `readings` have a `detail`"),
+        (edited(quirks=DETAILS), REPORTED, "those of a `ladder` have none"),
+        (edited(ladder=None, readings=READ), REPORTED, "those of `readings` have a `detail`"),
+        (edited(quirks={"x": {"says": "x", "struck": "4 weights"}}), REPORTED, "is of a `detail`"),
+        (edited(ratio=1.5), REPORTED, "`ratio` is of steps_to_solve and sequences_to_solve"),
+        (edited(margin=None, ratio=1.0, metric="steps_to_solve"), REPORTED, "rows.adding.ratio"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "source": "two"}]}}, "no source 'two'"),
         (GRID, {"values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "sure": "memory"}]}}, "sure"),
         (GRID, {"values": {"addin/lstm": []}}, "no row 'addin'; did you mean 'adding'?"),

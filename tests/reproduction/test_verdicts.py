@@ -15,11 +15,14 @@ from rnnbench.reproduction.verdicts import (
     Verdict,
     claim_verdict,
     compare_means,
+    compare_ratio,
     compare_shares,
     compare_times,
     compare_value,
     contrast_verdict,
     one_more,
+    ratio_verdict,
+    span_verdict,
     takes,
     under_our_choice,
     value_verdict,
@@ -364,3 +367,62 @@ def test_pairs_are_made_where_they_help_and_where_they_are_allowed():
 def test_a_ratio_shows_the_means_that_it_is_of():
     answer = compare_means([1.0, 100.0], [4.0, 25.0], None, 1.0)
     assert answer.shows == (10, 10) and abs(answer.effect.value) < 1e-12
+
+
+NARROW = [9000.0, 10000.0, 11000.0, 10500.0, 9500.0, 10200.0, 9800.0]
+LONG = [15000.0, 20000.0, 22000.0, 18000.0, 25000.0, 21000.0, 19000.0, 120000.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "printed", "expected"),
+    [
+        (NARROW, 10000, "reproduced"),
+        (NARROW, 14000, "reproduced"),  # 1.4 times as long, and the interval is narrow
+        (NARROW, 15000, "open"),  # 1.5 times: its interval reaches across the factor
+        (NARROW, 17000, "better"),
+        (NARROW, 6000, "worse"),
+        (LONG, 32000, "compatible"),  # one long run decides: means of eight go from 19,000 to 60,000
+        (LONG, 5000, "worse"),
+        (LONG, 400000, "better"),
+        (NARROW[:1], 10000, "open"),
+        ([], 10000, "open"),
+    ],
+)
+def test_times_against_a_printed_mean_by_a_factor(values, printed, expected):
+    verdict, test = ratio_verdict(values, printed, 8, 1.5)
+    assert verdict.word == expected
+    assert (test is None) == (len(values) < 2)
+
+
+def test_the_interval_of_a_ratio():
+    """m* is a factor, the same for a ratio and its inverse; more printed runs make it smaller; times scale out."""
+    base = compare_ratio(NARROW, 10000, 8)
+    assert base.ratio and 1 < base.least_margin < 1.1 and base.inside and base.ours == 10000
+    assert compare_ratio([10 * value for value in NARROW], 100000, 8).least_margin == pytest.approx(base.least_margin)
+    assert compare_ratio(NARROW, 10000, 1).least_margin > base.least_margin > compare_ratio(NARROW, 10000, 200).least_margin
+    assert compare_ratio(NARROW, 20000, 8).apart.value == pytest.approx(math.log(0.5))
+    with pytest.raises(ValueError, match="not positive"):
+        compare_ratio([1.0, 0.0], 10, 2)
+
+
+def test_of_times_with_long_tails_few_of_the_same_setting_are_called_another():
+    random, judged = numpy.random.default_rng(0), []
+    for _ in range(150):
+        ours, theirs = random.lognormal(10, 0.6, 20), random.lognormal(10, 0.6, 20).mean()
+        judged.append(ratio_verdict(list(ours), theirs, 20, 1.5)[0].word)
+    assert judged.count("better") + judged.count("worse") <= 2
+    assert judged.count("reproduced") > 40
+
+
+@pytest.mark.parametrize(
+    ("printed", "means", "planned", "expected", "part"),
+    [
+        (100.0, [60, 90, 150], 3, "within the text's span", "2 of 3 within a factor of 1.5"),
+        (100.0, [60, 90, 150], 5, "within the text's span", "2 readings are not run"),
+        (100.0, [200, 290], 2, "worse", "outside of the text's span"),
+        (100.0, [60, 90, 181], 3, "the text does not settle it", "as stated: worse; the readings span [60, 181]"),
+    ],
+)
+def test_the_span_of_a_text_is_never_a_reproduction(printed, means, planned, expected, part):
+    verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, planned)
+    assert verdict.word == expected and part in verdict.why and "reproduced" not in verdict.word

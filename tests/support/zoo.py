@@ -95,6 +95,14 @@ OPTIONS: dict[str, list[dict]] = {
         {"NIG": True, "NFG": True, "NOG": True, "NIAF": True, "NOAF": True},
         {"FGR": True, "proj_size": 2},
     ],
+    "lstm_1997": [
+        {},
+        {"truncated": False},
+        {"truncated": False, "block_size": 2, "input_bias": [-1.0, -2.0], "output_bias": [-1.0, 0.5], "bias_spread": True},
+        {"truncated": False, "block_size": 4, "g": "1", "h": "2", "begin": "half", "biased": "gates"},
+        {"truncated": False, "block_size": 2, "biased": "none", "g": "logistic", "h": "linear"},
+        {"feedback": False, "output_gate": False, "biased": "none", "g": "logistic", "h": "linear"},
+    ],
     "min_gru": [{}, {"positive": True, "update_bias": 1.0}],
     "min_lstm": [{}, {"positive": True, "forget_bias": 1.0}],
     "tcn": [{"levels": 2, "kernel": 3}, {"levels": 1, "kernel": 2, "init": "uniform"}],
@@ -114,6 +122,10 @@ def count(name: str, options: dict) -> int:
         peepholes = {"none": 0, "diagonal": (gates - 1) * H, "output_matrix": H * H}[options.get("peepholes", "none")]
         projection, recurrence = P * H * ("proj_size" in options), 9 * H * H * options.get("FGR", False)
         return gates * (H * D + H * P + biases * H) + peepholes + projection + recurrence
+    if name == "lstm_1997":
+        gates = H // options.get("block_size", 1) * (1 + options.get("output_gate", True))
+        biased = {"none": 0, "gates": gates, "all": H + gates}[options.get("biased", "all")]
+        return (H + gates) * (D + (H + gates) * options.get("feedback", True)) + biased
     if name == "tcn":
         k, levels = options["kernel"], options["levels"]
         convolutions = (D + H) * H * k + (levels - 1) * 2 * H * H * k

@@ -30,8 +30,9 @@ from rnnbench.data.tables import DataError
 from rnnbench.run.execute import execute
 from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES, load, task_files
+from rnnbench.tasks.embedded_reber import EmbeddedReber, possible
 from rnnbench.tasks.shared.streams import Streams
-from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens
+from rnnbench.tasks.task import SPLITS, Batch, Bits, Reals, Task, Tokens, totals
 from tests.support.text_sets import FORMS as TEXT_FORMS
 from tests.support.text_sets import SMALL as SMALL_TEXTS
 from tests.support.text_sets import write_all
@@ -65,6 +66,14 @@ FORMS = [  # what the laws are held against besides
     ("noise_free_lag", {"form": "2b"}),
     ("noise_free_lag", {"form": "2c", "symbols": 3}),
     *(("timing", {"form": form, "delays": 3}) for form in ("measure", "spikes", "cos", "triangle", "rectangle")),
+    ("adding", {"form": "hochreiter", "first_pair": "never"}),
+    ("multiplication", {"form": "hochreiter", "first_pair": "marker", "length": 30}),
+    ("temporal_order", {"error": "squared", "counted_from": 1}),
+    *(("noise_free_lag", {"form": form, "error": "squared", "symbols": 3}) for form in ("2a", "2b", "2c")),
+    ("embedded_reber", {"error": "squared"}),
+    ("embedded_reber", {"form": "sets"}),
+    ("embedded_reber", {"error": "squared", "aim": "possible"}),
+    ("embedded_reber", {"form": "sets", "error": "squared", "pair": 1, "distinct": True}),
     ("embedded_reber", {"form": "continual", "windows": 20, "window": 30, "streams": 40}),
     ("associative_recall", {"filler": "random", "power": 1.0}),
     *(
@@ -146,7 +155,11 @@ def part(batch: Batch, rows: slice) -> Batch:
 
 
 def oracle(task: Task, batch: Batch) -> torch.Tensor:
-    """The outputs of a network that knows the targets."""
+    """The outputs of a network that knows the targets, or all that may come next where that is asked for."""
+    if isinstance(task, EmbeddedReber) and task.right_within:
+        return possible(batch).float()
+    if isinstance(task.targets, Tokens) and task.right_within:
+        return torch.nn.functional.one_hot(batch.targets, task.targets.size).float()
     if isinstance(task.targets, Tokens):
         return 100.0 * torch.nn.functional.one_hot(batch.targets, task.targets.size)
     return batch.targets if isinstance(task.targets, Reals) else 200 * batch.targets - 100
@@ -543,6 +556,72 @@ def test_embedded_reber_strings():
     assert 200 < outer < 300 and batch.lengths.min() == 8
     assert batch.lengths.double().mean() == pytest.approx(11, abs=0.5)
     assert float(task.score(oracle(task, batch), batch)["answers"]) == 500  # one a string
+
+
+def test_what_may_come_next_in_an_embedded_string():
+    """By hand: B T B T S X X T V V E T E, and a fork is two symbols, of which either comes half of the time."""
+    read, wanted = "BTBTSXXTVVET", ["TP", "B", "TP", "SX", "SX", "XS", "TV", "TV", "PV", "E", "T", "E"]
+    row = torch.tensor([["BTPSXVE".index(symbol) for symbol in read]])
+    ones = torch.ones_like(row)
+    may = possible(Batch(row, row, ones.bool(), torch.tensor([len(read)]), ones[:, 0].bool()))[0]
+    assert ["".join(sorted("BTPSXVE"[k] for k in step.nonzero()[:, 0])) for step in may] == ["".join(sorted(w)) for w in wanted]
+    batch = load("embedded_reber", form="once").batch("train", 0, 2000, 0)
+    may = possible(batch)
+    assert may.gather(2, batch.targets.unsqueeze(-1))[batch.scored].all()
+    assert set(may[batch.scored].sum(1).tolist()) == {1, 2}
+
+
+def test_the_two_sets_of_1997_have_no_string_in_common():
+    def rows(batch: Batch) -> list[bytes]:
+        return [bytes(row[:length].tolist()) for row, length in zip(batch.inputs, batch.lengths, strict=True)]
+
+    for distinct in (False, True):
+        task = load("embedded_reber", form="sets", distinct=distinct)
+        train, both, test = (rows(task.batch(split, 0, 600, 0)) for split in ("train", "validation", "test"))
+        assert len(both) == 512 and both[256:] == test and not set(both[:256]) & set(test)
+        assert set(train) <= set(both[:256]) and len(set(train)) > 0.8 * len(set(both[:256]))
+        assert (len(set(test)) == 256) == distinct
+    assert rows(load("embedded_reber", form="sets", pair=1).batch("test", 0, 256, 0)) != test
+
+
+@pytest.mark.parametrize(
+    ("first_pair", "mark", "number"),
+    [("value", 1, "neutral"), ("marker", -1, "drawn"), ("both", -1, "neutral"), ("never", -1, "drawn"), ("kept", 1, "drawn")],
+)
+@pytest.mark.parametrize(("name", "neutral"), [("adding", 0), ("multiplication", 1)])
+def test_readings_of_a_mark_at_the_first_step(name: str, neutral: float, first_pair: str, mark: int, number: str):
+    batch = load(name, form="hochreiter", first_pair=first_pair).batch("train", 0, 500, 0)
+    numbers, marks = batch.inputs.unbind(-1)
+    later = [row[1:].eq(1).nonzero()[:, 0] + 1 for row in marks]
+    at_first = torch.tensor([len(places) == 1 for places in later])
+    assert (first_pair != "never") == bool(at_first.any())
+    assert (marks[at_first, 0] == mark).all() and (marks[~at_first, 0] == -1).all()
+    assert ((numbers[at_first, 0] == neutral) == (number == "neutral")).all()
+    for row in range(len(marks)):
+        shown = [numbers[row, place].item() for place in later[row]] + [float(neutral)] * bool(at_first[row])
+        wanted = 0.5 + sum(shown) / 4 if name == "adding" else math.prod(shown)
+        assert batch.targets[row].item() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_rows_are_right_as_in_1997_where_no_output_is_off():
+    """By hand: (form, outputs' largest error at the last step and before it, whether the row is right)."""
+    for form, last, before, right in [
+        ("2a", 0.24, 0.24, 1), ("2a", 0.26, 0, 0), ("2a", 0, 0.26, 0), ("2b", 0.24, 0.9, 1), ("2b", 0.26, 0, 0),
+        ("2c", 0.19, 0.9, 1), ("2c", 0.21, 0, 0),
+    ]:  # fmt: skip
+        task = load("noise_free_lag", form=form, lag=3, error="squared")
+        batch = task.batch("train", 0, 1, 0)
+        outputs = torch.nn.functional.one_hot(batch.targets, task.targets.size).double()
+        outputs += torch.where(torch.arange(outputs.shape[1]) == batch.lengths - 1, last, before).view(1, -1, 1) * (
+            1 - 2 * outputs
+        )
+        assert task.finish(totals(task.score(outputs, batch)))["accuracy"] == right
+    task = load("temporal_order", error="squared")
+    batch = task.batch("train", 0, 2, 0)
+    outputs = torch.nn.functional.one_hot(batch.targets, 4).double()
+    outputs[0, 0, 0] += 0.31
+    assert task.finish(totals(task.score(outputs, batch)))["accuracy"] == 0.5
+    assert task.loss(outputs, batch)[0].item() == pytest.approx(0.31**2)
 
 
 def test_continual_reber_goes_on_without_a_mark():
@@ -985,7 +1064,7 @@ def test_python_reference_is_embedded():
         (b"", "is empty"),
         (b"abc\xff" * 1000, "is not UTF-8: line 1 has the byte 0xff; save it as UTF-8"),
         (b"ab\ncd\n\n\xff" * 1000, "is not UTF-8: line 4 has the byte 0xff"),
-        (gzip.compress(b"abc" * 1000), "is not UTF-8 text but a packed file"),
+        (gzip.compress(b"abc" * 1000, mtime=0), "is not UTF-8 text but a packed file"),
         ("pipe", "is a pipe or a device, which cannot be read twice"),
         (b"a" * 2000, r"100 characters for validation; window=100 needs at least 101"),
     ],

@@ -143,9 +143,10 @@ def _add_tables(add: Add) -> None:
         verb.add_argument(
             "--as",
             dest="published",
-            choices=("published", "fair"),
+            choices=("published", "readings", "fair"),
             metavar="setting",
-            help="published: the ladder from the paper's setting with its quirks to the fair one [fair]",
+            help="published: the ladder from the paper's setting with its quirks to the fair one; readings: every reading of "
+            "what the paper leaves open [fair]",
         )
         verb.add_argument("--estimate", action="store_true", help="only say what it would take")
         again = "run again here what is committed, and compare the scores [run what is missing]"

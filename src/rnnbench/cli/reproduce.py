@@ -203,32 +203,32 @@ def _is_recorded(results: Results, run: MissingRun) -> bool:
 
 def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Namespace) -> list[CellSpec]:
     """The cells that --rows, --columns, --scale and --as name, those of the first priority first; BadOption for none."""
-    cells = []
+    cells: list[CellSpec] = []
+    arms = {"published": ("ladder", table.rungs), "readings": ("readings", table.readings)}
     for row in sorted(rows, key=lambda row: table.grid.rows[row].priority):
         scale = options.scale or table.scales(row)[-1]
         if scale != "smoke" and scale not in table.scales(row):
             if options.rows:
                 raise unknown("scale", f"{scale} of {row}", [*table.scales(row), "smoke"])
             continue
-        if options.published == "published":
-            cells += [cell for rungs in table.rungs(row) for cell in rungs]
+        if options.published in arms:
+            cells += [cell for group in arms[options.published][1](row) for cell in group]
             continue
         columns = table.columns(row)
         wanted = [name for name in options.columns.split(",") if name in columns] if options.columns else list(columns)
         cells += [table.cell(row, column, scale) for column in wanted]
     if options.columns:
         named("column", options.columns, [column for row in rows for column in table.columns(row)])
-    if options.published == "published" and (options.scale or options.columns):
-        raise BadOption("--as published: the grid declares the ladder's scale and columns; without --scale and --columns")
-    if options.published == "published" and not cells:
-        raise BadOption(f"--as published: no row of these has a ladder; rows that have: {', '.join(_ladders(table)) or 'none'}")
+    if options.published in arms:
+        key = arms[options.published][0]
+        if options.scale or options.columns:
+            raise BadOption(f"--as {options.published}: the grid declares its scale and columns; without --scale and --columns")
+        if not cells:
+            there = ", ".join(row for row, about in table.grid.rows.items() if getattr(about, key)) or "none"
+            raise BadOption(f"--as {options.published}: no row of these has `{key}`; rows that have: {there}")
     if not cells:
         raise BadOption(f"nothing to run: no row has the scale {options.scale}")
     return cells
-
-
-def _ladders(table: Declaration) -> list[str]:
-    return [row for row, about in table.grid.rows.items() if about.ladder]
 
 
 def sweep_command(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from rnnbench.tasks import NAMES
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import mechanism_files
-from ..options import BadOption, unknown
+from ..options import BadOption, plain_text, unknown
 from ..store.record import Config
 from ..tracking.make import tracker_names
 from .budget import parse_count
@@ -38,6 +38,29 @@ LAUNCHING = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
+ONLINE = {  # what the loop of train.rule=online computes
+    "train.batch_size": 1,
+    "train.precision": "64",
+    "network.kind": "plain",
+    "network.output": "logistic",
+    "network.embedding": 0,
+    "network.read": "last",
+    "network.dropout": 0,
+    "network.rectified": False,
+    "network.tied": False,
+    "network.backend": "auto",
+    "model.layers": 1,
+    "model.bidirectional": False,
+    "model.two_forward": False,
+    "model.recurrent_dropout": 0,
+    "model.zoneout": 0,
+    "model.cell_zoneout": 0,
+    "model.initial_state": "zero",
+    "model.truncated": True,
+    "trainer.accelerator": "cpu",
+    "trainer.devices": 1,
+    "trainer.nodes": 1,
+}
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
@@ -120,6 +143,7 @@ def check_together(settings: Settings) -> None:
     _check_writing(settings)
     _check_directions(settings)
     _check_budget(settings.budget)
+    _check_online(settings)
     network, train, writer = settings.network, settings.train, settings.network.writer
     if network.backend == "library" and train.instruments:
         raise BadOption(
@@ -175,6 +199,21 @@ def _check_directions(settings: Settings) -> None:
             f"model={settings.setting} reads both directions, and task={settings.task.name} is causal (a step may not see "
             f"later ones); models that fit: {', '.join(fitting)}"
         )
+
+
+def _check_online(settings: Settings) -> None:
+    """What the loop of train.rule=online can train, and nothing else."""
+    if settings.train.rule != "online":
+        return
+    if not read_signature("mechanism", settings.model.name).constants.get("online"):
+        able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
+        raise BadOption(f"train.rule=online trains {', '.join(able)}; got model.mechanism={settings.model.name}")
+    plain = settings.plain()
+    for key, needed in ONLINE.items():
+        group, _, name = key.partition(".")
+        if plain[group][name] != needed:
+            got, wanted = plain_text(plain[group][name]), plain_text(needed)
+            raise BadOption(f"{key}={got} beside train.rule=online is not allowed; allowed: {wanted}")
 
 
 def _check_budget(budget: BudgetSettings) -> None:

@@ -22,8 +22,10 @@ import numpy
 import torch
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
+
+from . import lstm_1997
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set")
@@ -164,12 +166,17 @@ def gru_backward_step(
             later[j] = dh_t * z[j]
 
 
+def _kept(function: Callable[..., Any]) -> Any:
+    """`function` as machine code, compiled at its first call and kept for later processes where that can be."""
+    try:
+        return numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # neither this file's folder nor the user's cache can be written
+        return numba.njit(**OPTIONS)(function)
+
+
 def kernel(step: Callable[..., None]) -> Callable[..., Callable[[int, Tensor], None]]:
     """`step` (t, product, *arrays) as a function of a chunk's tensors, all contiguous, that returns a function (t, product)."""
-    try:
-        compiled = numba.njit(cache=True, **OPTIONS)(step)
-    except RuntimeError:  # neither this file's folder nor the user's cache can be written
-        compiled = numba.njit(**OPTIONS)(step)
+    compiled = _kept(step)
     types_at_hand = set()
 
     def over(*tensors: Tensor) -> Callable[[int, Tensor], None]:
@@ -191,6 +198,19 @@ def kernel(step: Callable[..., None]) -> Callable[..., Callable[[int, Tensor], N
 
 lstm_forward, lstm_backward = kernel(lstm_forward_step), kernel(lstm_backward_step)
 gru_forward, gru_backward = kernel(gru_forward_step), kernel(gru_backward_step)
+
+for part in (
+    lstm_1997.sigmoid,
+    lstm_1997.hidden_units,
+    lstm_1997.output_units,
+    lstm_1997.cut_gradient,
+    lstm_1997.apply,
+    lstm_1997.move,
+    lstm_1997.is_end,
+    lstm_1997.begin_row,
+):
+    register_jitable(**OPTIONS)(part)
+lstm_1997_rows = _kept(lstm_1997.train_rows)
 
 
 def load_compiled() -> None:

@@ -112,6 +112,12 @@ def machine_code(x: Tensor) -> ModuleType | None:
     return _by_numba() if _compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else None
 
 
+def compiled_or_plain(name: str, plain: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The function `name` of the module `compiled`, which does what `plain` does; `plain` where there is no machine code."""
+    kernels = _by_numba() if _compiled else None
+    return plain if kernels is None else getattr(kernels, name)
+
+
 def load_kernels() -> None:
     """Loads what there is of machine code, for the processes that are forked from this one."""
     kernels = _by_numba()

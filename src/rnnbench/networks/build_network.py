@@ -27,8 +27,11 @@ def build_network(
     """
     network: TrainableNetwork
     if settings.kind == "plain":
-        how = (settings.embedding, settings.read, settings.dropout, settings.tied, settings.rectified)
-        network = Network(task, build_core, *how)
+        logistic = settings.output == "logistic"
+        if logistic and task.right_within is None:
+            raise ValueError("network.output=logistic needs a task with squared errors: task.error=squared, where it has that")
+        how = (settings.embedding, settings.read, settings.dropout, settings.tied, settings.rectified, logistic)
+        network = Network(task, build_core, *how, settings.output_bias, settings.output_spread, settings.direct)
     else:
         network = EncoderDecoder(
             task, build_core, build_writer, settings.embedding, settings.dropout, settings.tied, settings.attention

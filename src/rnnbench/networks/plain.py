@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from rnnbench.tasks.task import Batch, Task
 
-from ..models.mechanism import State, detach, reset
+from ..models.mechanism import State, at_last, detach, reset
 from ..models.stack import Stack
 from .codec import Codec, tied_weight
 from .trainable import TrainableNetwork
@@ -25,7 +25,9 @@ class Network(TrainableNetwork):
 
     Where the task answers once, the read-out sees one summary of the row: `last`, what each direction had when it had read
     the whole row, or the `mean` or `max` over the valid steps. Where every step is answered, it sees every step. `rectified`
-    puts a relu before it (the code of Deletang et al. 2023, arXiv:2207.02098).
+    puts a relu before it (the code of Deletang et al. 2023, arXiv:2207.02098). `direct` shows it the inputs, too; `logistic`
+    puts σ behind it, `bias` is whether it has one, its weights begin in ±`spread`, 0 being as PyTorch has them (Hochreiter &
+    Schmidhuber 1997).
     """
 
     def __init__(
@@ -37,14 +39,21 @@ class Network(TrainableNetwork):
         dropout: float,
         tied: bool,
         rectified: bool = False,
+        logistic: bool = False,
+        bias: bool = True,
+        spread: float = 0.0,
+        direct: bool = False,
     ):
         super().__init__()
-        self.rectified = rectified
+        self.rectified, self.logistic, self.direct = rectified, logistic, direct
         self.once, self.read, self.dropout = task.structure == "N->1", read, dropout
         self.codec = Codec(task.inputs, embedding)
         self.source = Codec(task.source, embedding, self.codec.size) if task.source else None
         self.core = build_core(self.codec.size)
-        self.readout = nn.Linear(self.core.output_size, task.targets.size)
+        self.readout = nn.Linear(self.core.output_size + direct * self.codec.size, task.targets.size, bias)
+        if spread:
+            for parameter in self.readout.parameters():
+                nn.init.uniform_(parameter, -spread, spread)
         if tied:
             self.readout.weight = tied_weight(self.codec, self.readout)
 
@@ -55,12 +64,14 @@ class Network(TrainableNetwork):
         x = self._drop(self.codec(batch.inputs, self.readout.weight.dtype))
         y, state = self.core(x, state, batch.lengths)
         if self.once:
-            y = self.summary(y, batch.lengths).unsqueeze(1)
-        return self.answer(self._drop(y)), state
+            y, x = self.summary(y, batch.lengths).unsqueeze(1), at_last(x, batch.lengths).unsqueeze(1)
+        return self.answer(self._drop(y), x), state
 
-    def answer(self, y: Tensor) -> Tensor:
-        """The outputs from what the core made, (..., D) to (..., size of the target stream)."""
-        return self.readout(torch.relu(y) if self.rectified else y)
+    def answer(self, y: Tensor, x: Tensor) -> Tensor:
+        """The outputs from what the core made of x, (..., D) to (..., size of the target stream)."""
+        y = torch.relu(y) if self.rectified else y
+        y = self.readout(torch.cat([y, x], -1) if self.direct else y)
+        return torch.sigmoid(y) if self.logistic else y
 
     def _drop(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.dropout, self.training)
@@ -97,5 +108,6 @@ class Network(TrainableNetwork):
 
     def step(self, symbols: Tensor, memory: State) -> tuple[Tensor, State]:
         """(outputs (B, size of the target stream) after `symbols` (B,) or (B, D), memory); causal cores only."""
-        y, memory = self.core.step(self.codec(symbols, self.readout.weight.dtype), memory)
-        return self.answer(y), memory
+        x = self.codec(symbols, self.readout.weight.dtype)
+        y, memory = self.core.step(x, memory)
+        return self.answer(y, x), memory

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from ..analysis.intervals import Estimate, against_floor, is_bimodal, summarize, wilson
 from ..analysis.significance import Difference, can_be_ranked, difference, rank_ranges, time_to_solve
 from .grid import LOWER, RATES, TIMES, Reported
 from .matching import CellRuns
 from .table_runs import TableRuns
-from .verdicts import Judged, ValueTest, Verdict, first_settled, under_our_choice, value_verdict
+from .verdicts import (
+    Judged,
+    ValueTest,
+    Verdict,
+    first_settled,
+    ratio_verdict,
+    span_verdict,
+    under_our_choice,
+    value_verdict,
+)
 
 NOT_RUN = Verdict("missing", "", "warn")
 
@@ -150,18 +160,39 @@ def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported
         lambda seeds, level: _judge_value(table_runs, cell, runs.of(seeds), reported, level),
     )
     verdict, test = found or (Verdict("open", "the first look is not complete", "warn", more_seeds=True), None)
+    if test and verdict.word != "reproduced":
+        verdict = _with_readings(table_runs, runs, reported, verdict)
     return ReportedResult(reported, under_our_choice(verdict, differs.says) if differs else verdict, test)
+
+
+def _with_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, verdict: Verdict) -> Verdict:
+    """The verdict beside what the other readings of the source's text gave; as it is, where there are none or none was run."""
+    row = table_runs.table.grid.rows[runs.cell.row]
+    groups = [cells for cells in table_runs.table.readings(runs.cell.row) if cells[0].column == runs.cell.column]
+    if not groups or row.ratio is None:
+        return verdict
+    (cells,) = groups
+    readings = [table_runs.cells[cell.place] for cell in cells if cell.place in table_runs.cells]
+    means = [mean for one in readings if (mean := mean_time(one, row.metric))]
+    return span_verdict(verdict, reported.value, row.ratio, means, len(cells)) if len(means) > 1 else verdict
+
+
+def mean_time(runs: CellRuns, metric: str) -> float | None:
+    """The mean of the metric over the runs; None before the first look is complete, and where a run has none."""
+    return None if runs.missing() or runs.lost(metric) else fmean(runs.values(metric))
 
 
 def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, reported: Reported, level: float) -> Judged:
     """What the runs of one look say."""
     row = table_runs.table.grid.rows[runs.cell.row]
-    assert row.value_margin is not None  # declaration._check
     if lost := runs.lost(row.metric):
         what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
         return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
     if row.metric not in RATES and is_bimodal(solved := runs.solved(row.metric)):
         return Verdict("open", f"{sum(solved)} of {len(solved)} runs solved it: a mean over them says nothing", "warn"), None
+    if row.ratio:
+        return ratio_verdict(runs.values(row.metric), reported.value, reported.seeds, row.ratio, level)
+    assert row.value_margin is not None  # declaration._check
     return value_verdict(
         runs.values(row.metric),
         reported.value,

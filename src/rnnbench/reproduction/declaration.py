@@ -2,7 +2,8 @@
 
     rows x columns -> cells      what is run: words of a command line, seeds, what a run costs; at a scale of the row
     contrasts                    what is asked of the columns of a row: which is more, or that two are the same
-    quirks                       departures from a row's own setting; a ladder takes them away one by one
+    quirks                       departures from a row's own setting; a ladder takes them away one by one, or they are other
+                                 readings of details of the source, and every combination of them is run
     sources, values              what was reported, by whom, under which setting, by which estimator, of which evaluation
 
 `paper` is the source's own setting, `laptop` a reduction that the row names; `smoke` is made of either: two steps, one seed.
@@ -13,6 +14,7 @@ never imported.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +88,8 @@ class Declaration:
         for quirk in quirks:
             words += about.quirks[quirk].words_of(column) or ()
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
-        seeds = Seeds(first=1) if smoke else at.seeds
+        own = Seeds(first=about.readings.seeds) if about.readings and quirks else at.seeds
+        seeds = Seeds(first=1) if smoke else own
         return CellSpec(
             row, column, scale, tuple(quirks), tuple([*words, *SMOKE] if smoke else words), seeds, 0.1 if smoke else minutes
         )
@@ -103,6 +106,18 @@ class Declaration:
                 names = [name for name, quirk in about.quirks.items() if quirk.words_of(column) is not None]
                 yield [self.cell(row, column, about.ladder.scale, names[k:]) for k in range(len(names) + 1)]
 
+    def readings(self, row: str) -> Iterator[list[CellSpec]]:
+        """Of each column whose setting can be read in several ways: a cell for every combination, the one as stated first."""
+        about = self.grid.rows[row]
+        if about.readings:
+            details: dict[str, list[str]] = {}
+            for name, quirk in about.quirks.items():
+                if not quirk.struck:
+                    details.setdefault(quirk.detail, [""]).append(name)
+            for column in about.readings.columns:
+                every = ([name for name in names if name] for names in itertools.product(*details.values()))
+                yield [self.cell(row, column, about.readings.scale, names) for names in every]
+
     def digest(self, row: str) -> str:
         """Eight digits that change with what a row declares (settings, margins, looks, level, contrasts) and with RULES."""
         columns = {name: column.words for name, column in self.columns(row).items()}
@@ -111,6 +126,11 @@ class Declaration:
         words = dict.fromkeys(("title", "priority", "margin_note", "answers"), True)  # nothing that a verdict depends on
         left_out = {"scales": scales, "ladder": {"first", "last"}, **words}
         declared = about.model_dump(exclude=left_out)  # type: ignore[arg-type]
+        later = [(declared, ("readings", "ratio")), *((quirk, ("detail", "struck")) for quirk in declared["quirks"].values())]
+        for part, names in later:  # keys that came later: where they are not set, a declaration is as it was
+            for name in names:
+                if not part[name]:
+                    del part[name]
         return digest([RULES, self.grid.level, columns, declared])[:8]
 
     def family(self, row: str) -> list[str]:
@@ -199,13 +219,15 @@ def _check(table: Declaration) -> None:
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
         quirks = [column for quirk in row.quirks.values() if isinstance(quirk.words, dict) for column in quirk.words]
         scaled = [column for scale in row.scales.values() for column in scale.cells]
-        for column in (*row.cells, *scaled, *minutes, *quirks, *(row.ladder.columns if row.ladder else ())):
+        arms = [column for part in (row.ladder, row.readings) if part for column in part.columns]
+        for column in (*row.cells, *scaled, *minutes, *quirks, *arms):
             if column not in columns:
                 raise BadOption(f"{path}: rows.{name}: {unknown('column', column, columns)}")
         if "laptop" in row.scales and "paper" in row.scales and not row.scales["laptop"].reduction:
             raise BadOption(f"{path}: rows.{name}.scales.laptop: its reduction must be said")
-        if row.ladder and row.ladder.scale not in row.scales:
-            raise BadOption(f"{path}: rows.{name}.ladder: no scale {row.ladder.scale}")
+        for key, arm in (("ladder", row.ladder), ("readings", row.readings)):
+            if arm and arm.scale not in row.scales:
+                raise BadOption(f"{path}: rows.{name}.{key}: no scale {arm.scale}")
         for key, one in row.contrasts.items():
             metric, where = one.metric or row.metric, f"{path}: rows.{name}.contrasts.{key}"
             if metric in TIMES and (one.expect == "same" or one.ratio or isinstance(one.b, float)):
@@ -224,7 +246,7 @@ def _check(table: Declaration) -> None:
     for place, values in table.reports.values.items():
         reported, _, column = place.partition("/")
         find_place(table, reported, column, f"{table.folder / 'reported.yaml'}: values.{place}")
-        if table.grid.rows[reported].value_margin is None:
+        if table.grid.rows[reported].value_margin is None and table.grid.rows[reported].ratio is None:
             raise BadOption(f"{path}: rows.{reported}: a margin is missing: values are reported for it")
         for value in values:
             _check_tried(table, reported, column, value)

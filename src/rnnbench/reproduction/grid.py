@@ -129,10 +129,16 @@ class Scale(GridPart):
 
 
 class Quirk(GridPart):
-    """A departure from the cells of a row; `words` by column where they differ, and then of no other column."""
+    """A departure from the cells of a row; `words` by column where they differ, and then of no other column.
+
+    With a `detail` it is another reading of that detail of the source, which the row's own words read as it is stated. A
+    reading that a number printed in the source excludes is `struck` by that number, and not run.
+    """
 
     words: Words | dict[str, Words] = ()
     says: str
+    detail: str = ""
+    struck: str = ""
 
     def words_of(self, column: str) -> tuple[str, ...] | None:
         """The words that it adds to a cell of `column`; None where it is none of that column."""
@@ -146,6 +152,14 @@ class Ladder(GridPart):
     scale: Literal["paper", "laptop"] = "laptop"
     first: str = "published"  # what the setting with every quirk is called
     last: str = "fair"  # and the row's own
+
+
+class Readings(GridPart):
+    """Every combination of the readings of a row's details that are not struck, besides the one that is as stated."""
+
+    columns: tuple[str, ...]
+    scale: Literal["paper", "laptop"] = "paper"
+    seeds: Annotated[Whole, Field(ge=1, le=MOST_SEEDS)] = 3
 
 
 class Contrast(GridPart):
@@ -182,7 +196,10 @@ class Gap(GridPart):
 
 
 class RowSpec(GridPart):
-    """A row; `margin` is what its values may differ by, given as a number where the source calls no `gap` a difference."""
+    """A row; `margin` is what its values may differ by, given as a number where the source calls no `gap` a difference.
+
+    `ratio` in place of a margin: by what factor means of times may differ, which vary too much for a difference.
+    """
 
     title: str
     priority: Whole = 9
@@ -193,11 +210,13 @@ class RowSpec(GridPart):
     margin: Annotated[Number, Field(gt=0)] | None = None
     margin_note: str = ""  # why it is no third of a gap
     gap: Gap | None = None
+    ratio: Annotated[Number, Field(gt=1)] | None = None
     columns: tuple[str, ...] | dict[str, ColumnSpec] | None = None
     cells: dict[str, Words] = {}
     scales: dict[Literal["paper", "laptop"], Scale]
     quirks: dict[str, Quirk] = {}
     ladder: Ladder | None = None
+    readings: Readings | None = None
     says: str = ""
     claim: Whole | None = None
     refuted_by: str = ""
@@ -209,6 +228,17 @@ class RowSpec(GridPart):
     def one_margin(self) -> RowSpec:
         if self.gap and self.margin is not None:
             raise ValueError("`margin` or `gap`, a third of which is the margin; not both")
+        if self.ratio and (self.gap or self.margin is not None or self.metric not in TIMES):
+            raise ValueError(f"`ratio` is of {' and '.join(TIMES)}, in place of `margin` and `gap`")
+        return self
+
+    @model_validator(mode="after")
+    def readings_or_ladder(self) -> RowSpec:
+        details = [bool(quirk.detail) for quirk in self.quirks.values()]
+        if any(quirk.struck and not quirk.detail for quirk in self.quirks.values()):
+            raise ValueError("quirks: a reading that is `struck` is of a `detail`")
+        if (self.readings and not all(details)) or (self.ladder and any(details)) or (any(details) and not self.readings):
+            raise ValueError("quirks: those of `readings` have a `detail`, those of a `ladder` have none")
         return self
 
     @property

@@ -21,6 +21,8 @@ MARKS = {  # of a verdict, and how it is explained
     "worse": ("▼", "worse than reported"),
     "not reached": ("✗", "not reached"),
     "compatible": ("≈", "compatible, not settled"),
+    "within the text's span": ("~", "between readings of the source's text"),
+    "the text does not settle it": ("~", "between readings of the source's text"),
     "open": ("?", "open"),
 }
 OURS = "°: under our choice of what the source does not say"

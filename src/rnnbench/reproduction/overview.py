@@ -15,6 +15,7 @@ from .grid import Reported
 
 AS_STATED, OWN_CHOICE = "as stated", "under our choice"
 VERDICTS = ("reproduced", "compatible", "better", "worse", "both at floor", "open", "reached", "not reached", "missing")
+BY_TEXT = ("within the text's span", "the text does not settle it")  # what readings of a source's text say: counted as open
 CONTRASTS = {
     "holds": "hold",
     "fails": "fail",
@@ -69,7 +70,7 @@ def count_table(results: Results) -> TableCounts:
                 found.missing[scale] = found.missing.get(scale, 0.0) + more
                 if scale == "paper":
                     judged = (one for one in cell.reported if judged_as(table, row, cell.runs.cell.column, one.about))
-                    found.verdicts.update(one.verdict.word for one in judged)
+                    found.verdicts.update("open" if one.verdict.word in BY_TEXT else one.verdict.word for one in judged)
     found.contrasts.update(one.verdict.word for one in results.contrasts.values())
     found.trained = training_seconds(results)
     return found

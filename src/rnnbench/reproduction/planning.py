@@ -120,7 +120,8 @@ def _value_question(results: Results, cell: CellResult, value: ReportedResult, n
     look = next(((seeds, level) for seeds, level in spec.seeds.judged(table.grid.level) if seeds > there), None)
     if look is None or value.about.estimator == "unknown":
         return
-    margin = table.grid.rows[row].value_margin
+    about = table.grid.rows[row]
+    margin = math.log(about.ratio) if about.ratio else about.value_margin
     assert margin is not None  # declaration._check
     chance = value_chance(value.test, margin, *look) if at_paper and value.test else UNSEEN
     name = f"{row}/{column}" + (f" ({value.about.source})" if number else "")

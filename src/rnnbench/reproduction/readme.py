@@ -16,6 +16,7 @@ from .evaluate import Results
 from .ladder_table import ladder_tables
 from .matrix import matrix_tables
 from .overview import contrasts_sentence, count_table, hours_sentence, overview_tables, values_sentence
+from .readings_table import readings_tables
 from .verdict_table import cells_tables
 
 MADE = "<!-- made by `rnnbench table"
@@ -23,10 +24,10 @@ Markdown = Callable[[Sequence[Table]], str]
 
 
 def all_tables(results: Results, rows: Sequence[str] | None = None) -> list[Table]:
-    """Claims, contrasts, cells and ladders; cells before contrasts where no claim is made."""
+    """Claims, contrasts, cells, ladders and readings; cells before contrasts where no claim is made."""
     claims, cells, contrasts = claims_table(results, rows), cells_tables(results, rows), contrasts_table(results, rows)
     found = [claims, contrasts, *cells] if claims else [*cells, contrasts]
-    return [one for one in [*found, *ladder_tables(results, rows)] if one]
+    return [one for one in [*found, *ladder_tables(results, rows), *readings_tables(results, rows)] if one]
 
 
 def table_pages(results: Results, markdown: Markdown) -> dict[str, str]:
@@ -126,12 +127,18 @@ def _row_lines(results: Results, row: str) -> Iterator[str]:
         yield _repeat(results, cell)
     if about.ladder:
         yield f"- The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`"
+    if about.readings:
+        yield f"- Its readings: `rnnbench reproduce {table.called} --rows {row} --as readings`"
 
 
 def _margin_text(results: Results, row: str) -> str:
     """The margin of a row's reported values, and where it is from; empty where none are reported."""
     about = results.table.grid.rows[row]
-    if about.value_margin is None or not any(place.partition("/")[0] == row for place in results.table.reports.values):
+    if not any(place.partition("/")[0] == row for place in results.table.reports.values):
+        return ""
+    if about.ratio:
+        return f"Margin: a factor of {about.ratio:g} between means."
+    if about.value_margin is None:
         return ""
     margin, gap = format_number(about.value_margin), about.gap
     if gap:

@@ -57,13 +57,14 @@ class TableRuns:
 def match_table(
     table: Declaration, stored: Iterable[FoundRun], complaints: Iterable[str] = (), scale: str | None = None
 ) -> TableRuns:
-    """The runs among `stored` that belong to the cells of `table`, ladders included."""
+    """The runs among `stored` that belong to the cells of `table`, ladders and readings included."""
     cells: list[CellSpec] = []
     own = TableRuns(table, {}, list(complaints), only=scale)
     for row in own.rows:
         for at in own.scales(row):
             cells += table.cells(row, at)
-        cells += [cell for rungs in table.rungs(row) for cell in rungs if scale in (None, cell.scale)]
+        arms = [cell for group in (*table.rungs(row), *table.readings(row)) for cell in group]
+        cells += [cell for cell in arms if cell.quirks and scale in (None, cell.scale)]
     own.cells = match_runs(table, cells, stored)
     return own
 

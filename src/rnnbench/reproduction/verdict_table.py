@@ -55,6 +55,12 @@ VALUE_NOTES = (
     "off by the margin 5 % at most (simulated for standard deviations of .3 to 1.5 margins).",
     "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
+RATIO_NOTES = (
+    "Where the margin is a factor, d is the logarithm of our mean over the printed one, with a bootstrap interval, and m* is a "
+    "factor, too: times to solve a task have long tails.",
+    "within the text's span: the setting as stated does not reproduce the value, which lies between those of other readings of "
+    "the text. the text does not settle it: its readings differ by more than a factor of 3. Neither is a reproduction.",
+)
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
 
@@ -114,6 +120,7 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     gaps = tuple(dict.fromkeys(_gaps(results, shown)))
     notes = [note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines)]
     notes += VALUE_NOTES if any(line[7].text for line in lines) else ()
+    notes += RATIO_NOTES if any(results.table.grid.rows[row].ratio for row in shown) else ()
     return Table(
         results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, tuple(notes)
     )
@@ -157,7 +164,9 @@ def _reported_cells(results: Results, cell: CellResult, reported: ReportedResult
         word = "" if cell.runs.records else "missing"
         return Cell("", (None,) * 6), Cell(word, (word, "", None)), Cell("", (None,) * 5)
     about, verdict, test = reported.about, reported.verdict, reported.test
-    row, margin = cell.runs.cell.row, results.table.grid.rows[cell.runs.cell.row].value_margin
+    row = cell.runs.cell.row
+    about_row = results.table.grid.rows[row]
+    margin = about_row.ratio or about_row.value_margin
     unit = 100 if in_percent(results.table, row) else 1
     by = (
         f", ours {format_number(test.ours * unit)} by {test.estimator}"

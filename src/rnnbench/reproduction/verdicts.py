@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, geometric_mean, stdev
 
+import numpy
+
 from ..analysis.intervals import LEVEL, NEAR, Estimate, against_floor, best_of, check_finite, student, wilson
 from ..analysis.significance import (
     Difference,
@@ -57,12 +59,14 @@ class ValueTest:
     inside: bool  # whether theirs lies where the source's estimator would fall if it were of our runs
     chance: float  # the standard deviation of what is printed
     count: int  # runs of ours
+    ratio: bool = False  # whether `apart` is the logarithm of ours over theirs, and margins are factors
 
     @property
     def least_margin(self) -> float:
         """m*: the least margin at which the value would be reproduced."""
         assert self.apart.low is not None and self.apart.high is not None
-        return max(abs(self.apart.low), abs(self.apart.high))
+        widest = max(abs(self.apart.low), abs(self.apart.high))
+        return math.exp(widest) if self.ratio else widest
 
 
 def one_more(values: Sequence[float], level: float = LEVEL) -> Estimate:
@@ -178,6 +182,69 @@ def value_verdict(
     if test.inside:
         return Verdict("compatible", settles, "warn", helps), test
     return Verdict("open", settles, "warn", helps), test
+
+
+RESAMPLES = 10_000
+
+
+def compare_ratio(values: Sequence[float], reported: float, seeds: int, level: float = 1 - LEVEL) -> ValueTest:
+    """Our mean over a printed mean of `seeds` runs, for times, of which a few are very long: by the bootstrap.
+
+    Ours varies as means of as many resampled runs as we have, theirs as means of `seeds` of them. ValueError for fewer than two
+    values, and for what is not finite or not positive.
+
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    if len(values) < 2:
+        raise ValueError("one seed" if values else "no run finished")
+    check_finite([*values, reported])
+    if min(*values, reported) <= 0:
+        raise ValueError("a time that is not positive")
+    random, data = numpy.random.default_rng(0), numpy.array(values)
+    ours, theirs = (data[random.integers(0, len(data), (RESAMPLES, count))].mean(1) for count in (len(data), seeds))
+    mean = fmean(values)
+    low, high = numpy.quantile(numpy.log(ours / reported) - numpy.log(theirs / mean), [level, 1 - level])
+    least, most = numpy.quantile(theirs, [level / 2, 1 - level / 2])
+    apart = Estimate(math.log(mean / reported), float(low), float(high), "logarithm of the ratio")
+    return ValueTest(mean, "the mean", apart, bool(least <= reported <= most), float(theirs.std()), len(values), ratio=True)
+
+
+def ratio_verdict(
+    values: Sequence[float], reported: float, seeds: int | None, ratio: float, level: float = 1 - LEVEL
+) -> tuple[Verdict, ValueTest | None]:
+    """As `value_verdict`, of times, whose means may differ by the factor `ratio`."""
+    try:
+        test = compare_ratio(values, reported, seeds or 1, level)
+    except ValueError as error:
+        return Verdict("open", str(error), "warn", more_seeds=True), None
+    low, high, margin = test.apart.low, test.apart.high, math.log(ratio)
+    assert low is not None and high is not None
+    if test.least_margin <= ratio:
+        return Verdict("reproduced", "the interval stays within the margin", "good"), test
+    if (low > margin or high < -margin) and not test.inside:
+        return Verdict("better" if high < 0 else "worse", "", "good" if high < 0 else "poor"), test
+    return Verdict("compatible" if test.inside else "open", "", "warn", more_seeds=True), test
+
+
+FACTOR = 3  # between the longest and the shortest time that readings of a text give: beyond, the text does not settle it
+
+
+def span_verdict(stated: Verdict, reported: float, ratio: float, means: Sequence[float], planned: int) -> Verdict:
+    """What the readings of a text say of a printed mean that its setting as stated, judged as `stated`, does not reproduce.
+
+    `means` are those of the setting as stated and of all other readings whose runs are there and solved, of `planned` readings
+    in all. It is never `reproduced`.
+    """
+    low, high = min(means), max(means)
+    reached = sum(abs(math.log(mean / reported)) <= math.log(ratio) for mean in means)
+    said = f"as stated: {stated.word}; the readings span [{low:,.0f}, {high:,.0f}], "
+    said += f"{reached} of {len(means)} within a factor of {ratio:g}"
+    said += f"; {planned - len(means)} readings are not run, or do not solve it" if planned > len(means) else ""
+    if high > FACTOR * low:
+        return Verdict("the text does not settle it", said, "warn")
+    if low <= reported <= high:
+        return Verdict("within the text's span", said, "warn")
+    return Verdict(stated.word, f"outside of the text's span; {said}", stated.tone, stated.more_seeds)
 
 
 Judged = tuple[Verdict, ValueTest | None]

@@ -74,6 +74,11 @@ class Learner(lightning.LightningModule):
         self.network.load_state_dict(checkpoint["network"])
         self._resumed, self.reporter.saved_step = checkpoint, self.step
 
+    def take_resumed(self) -> Checkpoint | None:
+        """What `resume` was given; None the second time."""
+        resumed, self._resumed = self._resumed, None
+        return resumed
+
     # one step
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

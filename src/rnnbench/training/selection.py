@@ -34,8 +34,13 @@ class Selection:
         self.seconds_to_solved: float | None = None
         self.stopped = False  # before the last step: out of patience, or solved
 
-    def consider(self, step: int, seconds: float, scores: dict[str, float], weights: Mapping[str, Tensor]) -> None:
-        """Takes an evaluation into account that was made after `step` steps and `seconds` of training."""
+    def consider(
+        self, step: int, seconds: float, scores: dict[str, float], weights: Mapping[str, Tensor], solved: bool | None = None
+    ) -> None:
+        """Takes an evaluation into account that was made after `step` steps and `seconds` of training.
+
+        `solved`: whether the task is, where training knows; None asks the task about the scores.
+        """
         score, options = scores[self._task.headline], self._options
         better = all(self._is_better(score, before) for before in self._known())
         self.reductions += self._lowers_rate(score, better)
@@ -44,7 +49,7 @@ class Selection:
             self.best = {"step": step, "score": score, "scores": scores, "weights": copies}
         self.stale = 0 if better else self.stale + 1
         self.past.append(score)
-        if self.solved_step is None and self._task.solved(scores):
+        if self.solved_step is None and (self._task.solved(scores) if solved is None else solved):
             self.solved_step, self.seconds_to_solved = step, seconds
         patience = options.patience
         self.stopped = bool((options.stop_when_solved and self.solved_step) or (patience and self.stale >= patience))

@@ -14,6 +14,7 @@ from rnnbench.tasks.task import SPLITS, Split
 from ..groups import TrainerSettings
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
+from .online import train_online
 from .progress import Progress
 from .signals import restored_signals
 
@@ -33,6 +34,8 @@ def train(
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     task, options, selection = learner.task, learner.options, learner.selection
+    if options.rule == "online":
+        return train_online(learner, settings, test)
     learner.reporter.save_seconds = settings.save_seconds
     trainer = lightning.Trainer(
         accelerator=settings.accelerator,

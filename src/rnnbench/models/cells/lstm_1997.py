@@ -1,0 +1,119 @@
+"""The LSTM of 1997: blocks of cells that share their gates, gates that see cells and gates, gradients cut at hidden units.
+
+    net_u = W_u x_t + R_u (y, i, o)_{t-1} + b_u       u: cells, input gates i, output gates o; all hidden units at once
+    i = σ(net_i)   o = σ(net_o)                       one of each a block
+    s_t = s_{t-1} + i * g(net_c)                      no forget gate
+    y_t = o * h(s_t)
+
+g(x) = 4 σ(x) - 2, h(x) = 2 σ(x) - 1. What hidden units read of the step before is a constant to the gradient (`truncated`), so
+that errors flow back through s only; the weights R learn all the same. Sequences of W, R and b stand in the order cells, input
+gates, output gates.
+
+Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and appendix A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...kernels.lstm_1997 import NetworkForm
+from ...options import AboveZero, Needs, Positive
+from ..mechanism import Mechanism, State, Step
+
+RANGES = {  # of a squashing function: (span, low), the function span * σ + low
+    "2": (4.0, -2.0),
+    "1": (2.0, -1.0),
+    "logistic": (1.0, 0.0),
+    "linear": (0.0, 0.0),
+}
+
+
+class LSTM1997(Mechanism):
+    version = 1
+    online = True  # train.rule=online can train it
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: Positive = 128,  # cells, of all blocks together
+        block_size: Positive = 1,  # cells of a block, which share its gates
+        feedback: bool = True,  # hidden units see cells and gates of the step before; false: inputs only (1997: 2a, 2b)
+        output_gate: bool = True,  # false: o = 1 (1997: 2a, 2b)
+        biased: Literal["none", "gates", "all"] = "all",  # hidden units with a bias
+        spread: AboveZero = 0.1,  # initial weights and biases are uniform in ± this
+        input_bias: tuple[float, ...] = (),  # initial bias of the input gate of each block; [] as the weights
+        output_bias: Annotated[
+            tuple[float, ...], Needs("output_gate", values=(True,))
+        ] = (),  # initial bias of the output gate of each block; [] as the weights
+        bias_spread: bool = False,  # biases that are given are added to those that were drawn, instead of replacing them
+        g: Literal["2", "1", "logistic"] = "2",  # range of g: [-2, 2], [-1, 1], or [0, 1] (1997: 2a, 2b)
+        h: Literal["2", "1", "linear"] = "1",  # range of h: [-2, 2], [-1, 1], or h(s) = s (1997: 2a, 2b)
+        begin: Literal["0", "half"] = "0",  # activation of all hidden units before a row: 0, or 1/2 as σ(0)
+        truncated: bool = True,  # what is read of the step before is a constant to the gradient
+    ):
+        super().__init__()
+        if hidden_size % block_size:
+            raise ValueError(f"model.hidden_size={hidden_size} is not a multiple of model.block_size={block_size}")
+        self.input_size, self.output_size, self.truncated = input_size, hidden_size, truncated
+        self.blocks, self.output_gate = hidden_size // block_size, output_gate
+        self.form = NetworkForm(block_size, output_gate, RANGES[g], RANGES[h], 0.5 if begin == "half" else 0.0)
+        gates = self.blocks * (1 + output_gate)
+        self.gates_count, units = gates, hidden_size + gates
+        self.W = nn.Parameter(torch.empty(units, input_size).uniform_(-spread, spread))
+        self.R = nn.Parameter(torch.empty(units, units).uniform_(-spread, spread)) if feedback else None
+        self.b = None
+        if biased != "none":
+            self.b = nn.Parameter(torch.empty(units if biased == "all" else gates).uniform_(-spread, spread))
+        for key, given, first in (("input", input_bias, 0), ("output", output_bias, self.blocks)):
+            self._set_biases(f"model.{key}_bias", given, first, bias_spread)
+
+    @torch.no_grad()
+    def _set_biases(self, key: str, given: Sequence[float], first: int, added: bool) -> None:
+        """The biases of the gates from gate number `first` on; ValueError where there are not as many as blocks."""
+        if not given:
+            return
+        if self.b is None or len(given) != self.blocks:
+            held = "no gate has a bias" if self.b is None else f"there are {self.blocks} blocks"
+            raise ValueError(f"{key}={list(given)}: {held}")
+        gates = self.b[len(self.b) - self.gates_count :][first : first + self.blocks]
+        gates.copy_(torch.tensor(given) + (gates if added else 0))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """y (B, C), s (B, C), and the gates (B, G)."""
+        y, s = self.W.new_full((batch_size, self.output_size), self.form.begin), self.W.new_zeros(batch_size, self.output_size)
+        return y, s, self.W.new_full((batch_size, self.gates_count), self.form.begin)
+
+    def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
+        y, s, gates = state
+        net = x @ self.W.t()
+        if self.R is not None:
+            before = torch.cat([y if seen is None else seen, gates], 1)
+            net = net + (before.detach() if self.truncated else before) @ self.R.t()
+        if self.b is not None:
+            net = net + nn.functional.pad(self.b, (net.shape[1] - len(self.b), 0))
+        net_c, net_gates = net.split([self.output_size, self.gates_count], 1)
+        gates = torch.sigmoid(net_gates)
+        i, *o = gates.repeat_interleave(self.form.block, 1).split(self.output_size, 1)  # of each cell, those of its block
+        s = s + i * _squash(net_c, self.form.g)
+        y = _squash(s, self.form.h)
+        if o:
+            y = o[0] * y
+        return y, (y, s, gates), {"i": i, **({"o": o[0]} if o else {})}
+
+    def recurrent_matrices(self) -> dict[str, Tensor]:
+        """Of cells (g) and gates, each block's gates once a cell: what acts of the cells of the step before."""
+        if self.R is None:
+            return {}
+        from_cells = self.R.detach()[:, : self.output_size]
+        gates = from_cells[self.output_size :].repeat_interleave(self.form.block, 0)
+        names = "gio" if self.output_gate else "gi"
+        return dict(zip(names, (from_cells[: self.output_size], *gates.split(self.output_size)), strict=True))
+
+
+def _squash(x: Tensor, how: tuple[float, float]) -> Tensor:
+    span, low = how
+    return span * torch.sigmoid(x) + low if span else x

@@ -1,0 +1,219 @@
+"""Training as in 1997: plain gradient descent, an update after each row, all rows of a stretch in one compiled call.
+
+A step is a row. Rows are drawn in blocks; row n is row n % size of the task's training batch n // size. The errors are squared
+and halved, so that `train.learning_rate` is the paper's. `train.window` ends training as the paper does: after each row the
+last `window` rows are looked at, how many of them were wrong and how large the mean absolute error of their outputs was.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
+
+from ..groups import TrainerSettings
+from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
+from ..models.cells.lstm_1997 import LSTM1997
+from ..models.mechanism import Mechanism
+from ..networks.plain import Network
+from ..networks.trainable import TrainableNetwork
+from .checkpoint import device_part, make_checkpoint
+from .devices import Devices
+from .endings import Diverged, Interrupted
+from .evaluation import Evaluation
+from .learner import Learner
+from .loader import EVALUATED_ROWS, EvaluationBatches
+from .optimizer import make_optimizer
+from .signals import collect_signals, restored_signals
+
+BLOCK = 1000  # rows that are drawn together; fewer where a row is long
+
+
+class Online(NamedTuple):
+    """A network as the compiled loop sees it."""
+
+    weights: NetworkWeights  # the network's own numbers
+    form: NetworkForm
+
+
+def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
+    """The weights of `network`, which training changes in place, and what it computes.
+
+    ValueError where the loop has no such network: it has one layer of lstm_1997, in float64, with logistic outputs.
+    """
+    cells = [part for part in network.modules() if isinstance(part, Mechanism)]
+    cell = cells[0]
+    if not isinstance(network, Network) or not isinstance(cell, LSTM1997) or len(cells) > 1 or not network.logistic:
+        raise ValueError(
+            "train.rule=online trains one layer of model=lstm_1997, in one direction and without dropout, with "
+            "network.output=logistic"
+        )
+    if cell.W.dtype != torch.float64:
+        raise ValueError("train.rule=online computes in float64: train.precision=64")
+    R = numpy.zeros((0, 0)) if cell.R is None else cell.R.detach().numpy()
+    b = numpy.zeros(0) if cell.b is None else cell.b.detach().numpy()
+    bias: Tensor | None = network.readout.bias
+    readout, C = network.readout.weight.detach(), cell.output_size
+    V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
+    c = numpy.zeros(0) if bias is None else bias.detach().numpy()
+    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
+
+
+def write_back(network: TrainableNetwork, online: Online) -> None:
+    """Puts the read-out's weights, which the loop holds in two parts, into `network`; all others are its own."""
+    assert isinstance(network, Network)
+    parts = [torch.from_numpy(part) for part in (online.weights.V, online.weights.D)]
+    with torch.no_grad():
+        network.readout.weight.copy_(torch.cat(parts, 1))
+
+
+def as_rows(task: Task, batch: Batch) -> Sequences:
+    """A batch as the loop reads it."""
+    N, S = batch.scored.shape
+    if isinstance(task.inputs, Tokens):
+        places = batch.inputs.unsqueeze(-1).numpy()
+        values = numpy.ones(places.shape)
+    else:
+        values = batch.inputs.double().numpy()
+        places = numpy.broadcast_to(numpy.arange(values.shape[2]), values.shape)
+    if isinstance(task.targets, Reals | Bits):
+        classes, targets = numpy.full((N, S), -1), batch.targets.double().numpy()
+    else:
+        classes, targets = batch.targets.numpy(), numpy.zeros((1, S, task.targets.size))
+    parts = (places, values, classes, targets, batch.scored.numpy(), batch.lengths.numpy())
+    return Sequences(*map(numpy.ascontiguousarray, parts))
+
+
+class Stream:
+    """The rows that are trained on, in order."""
+
+    def __init__(self, task: Task, seed: int):
+        self._task, self._seed = task, seed
+        shown = task.batch("train", 0, 2, seed).inputs.shape[1]
+        self.block = max(1, min(BLOCK, 10**6 // shown))
+        self._drawn = functools.lru_cache(1)(self._draw)
+
+    def _draw(self, index: int) -> Sequences:
+        return as_rows(self._task, self._task.batch("train", index, self.block, self._seed))
+
+    def rows(self, first: int, end: int) -> Sequences:
+        """The rows from number `first` on, up to `end` or the end of their block."""
+        index, start = divmod(first, self.block)
+        stop = min(self.block, start + end - first)
+        return Sequences(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
+
+
+def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
+    """As `trainer.train`, by the rule of 1997. Raises Diverged or Interrupted."""
+    loop = Loop(learner)
+    learner.reporter.save_seconds = settings.save_seconds
+    with restored_signals():
+        loop.begin()
+        while learner.step < learner.options.steps and not learner.selection.stopped:
+            loop.stretch()
+        learner.network.load_state_dict(learner.selection.best["weights"])
+        learner.scores = loop.evaluate("test") if test else {}
+    return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
+
+
+class Loop:
+    """Trains the network of a learner, whose clock, selection and reporter it uses."""
+
+    def __init__(self, learner: Learner):
+        self.learner, self.options = learner, learner.options
+        self.online = online_view(learner.network, self.options.each_step)
+        self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
+        self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
+        trainer = lightning.Trainer(
+            accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+        self.devices = Devices(trainer, torch.device("cpu"))
+        tolerance = learner.task.right_within
+        assert tolerance is not None  # else its network has no logistic outputs
+        self.rule = Rule(self.options.window_wrong, self.options.window_error, tolerance)
+        self.sums = numpy.zeros(2)  # squared errors since the last row of the log, and of how many rows
+
+    def begin(self) -> None:
+        """Goes on from the checkpoint that the learner was given, if any."""
+        learner = self.learner
+        if resumed := learner.take_resumed():
+            (kept,) = resumed["window"]
+            for mine, theirs in zip((*self.recent, self.sums), kept, strict=True):
+                mine[:] = theirs.numpy()
+            learner.clock.work = list(resumed["work"])
+        learner.reporter.start()
+        collect_signals(learner.asked)
+
+    def stretch(self) -> None:
+        """Trains up to the next evaluation, or until the rule holds; then evaluates."""
+        learner, options = self.learner, self.options
+        end, ended = min(options.steps, (learner.step // options.eval_every + 1) * options.eval_every), False
+        if learner.selection.solved_step is not None:
+            self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
+        learner.clock.start()
+        while learner.step < end and not ended:
+            rows = self.stream.rows(learner.step, end)
+            done, total = train_sequences(*self.online, rows, options.learning_rate, self.recent, self.rule)
+            ended = options.window > 0 and self._holds()
+            learner.step += done
+            self.sums += total, done
+            sequences, symbols = learner.clock.work
+            learner.clock.work = [sequences + done, symbols + int(rows.lengths[:done].sum())]
+            if not math.isfinite(total):
+                raise Diverged(learner.step)
+            if learner.asked or learner.reporter.is_overdue():
+                self._save()
+            if learner.asked:
+                raise Interrupted(learner.reporter.saved_step, *learner.asked[:1])
+        learner.clock.stop()
+        self._evaluate(ended)
+
+    def _holds(self) -> bool:
+        """Whether the rule holds after the last row."""
+        count, window = self.recent.sums, self.options.window
+        return bool(count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
+
+    def _evaluate(self, ended: bool) -> None:
+        """Validates, logs, saves, and stops where training is to end."""
+        learner, options = self.learner, self.options
+        write_back(learner.network, self.online)
+        learner.scores = self.evaluate("validation")
+        if not math.isfinite(learner.scores[learner.task.headline]):
+            raise Diverged(learner.step)
+        solved = ended if options.window else None
+        learner.selection.consider(learner.step, learner.clock.seconds, learner.scores, learner.network.state_dict(), solved)
+        row = learner.reporter.row
+        row |= {"train/loss": float(self.sums[0] / self.sums[1])} | {
+            f"validation/{name}": value for name, value in learner.scores.items()
+        }
+        if options.window:
+            seen = min(self.recent.sums[0], options.window)
+            row |= {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
+        self.sums[:] = 0
+        learner.reporter.write(learner.step, self.devices, evaluated=True)
+        self._save()
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """The scores of the network on a split."""
+        learner = self.learner
+        learner.network.eval()
+        evaluation = Evaluation(learner.network, learner.task, self.options)
+        with torch.no_grad():
+            for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1)):
+                evaluation.add(batch)
+        return evaluation.scores(self.devices)
+
+    def _save(self) -> None:
+        learner = self.learner
+        write_back(learner.network, self.online)
+        learner.clock.read()
+        window = [tuple(torch.from_numpy(part.copy()) for part in (*self.recent, self.sums))]
+        part = device_part(None, window, learner.clock.work, torch.device("cpu"))
+        learner.reporter.save(learner.step, make_checkpoint(learner, learner.network, self.optimizer, [part]))

@@ -1,0 +1,82 @@
+"""A small table whose setting can be read in two ways, run and judged: as stated, and within the span of its text."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+
+from rnnbench.analysis.render import to_markdown
+from rnnbench.cli.main import main
+from rnnbench.reproduction.declaration import load_declaration
+from rnnbench.reproduction.evaluate import Results, measure_table
+from rnnbench.reproduction.readme import table_readme
+
+ROW = {
+    "title": "Order",
+    "words": "task=temporal_order task.length=12 task.error=squared task.sequences=5 model.hidden_size=2",
+    "metric": "sequences_to_solve",
+    "ratio": 1.5,
+    "columns": {
+        "lstm_1997": {
+            "words": "model=lstm_1997 network.output=logistic train.rule=online train.batch_size=1 train.precision=64 "
+            "train.select=last"
+        }
+    },
+    "scales": {
+        "paper": {
+            "words": "train.steps=40 train.eval_every=40 train.window=5 train.window_wrong=40 train.window_error=0.99",
+            "seeds": {"first": 2},
+            "minutes": 0.1,
+        }
+    },
+    "readings": {"columns": ["lstm_1997"], "seeds": 1},
+    "quirks": {  # every row is right enough, so that a window is full after as many rows as it has
+        "ten": {"detail": "window", "words": "train.window=10", "says": "the last ten"},
+        "fifteen": {"detail": "window", "words": "train.window=15", "says": "the last fifteen"},
+        "none": {"detail": "window", "says": "no window", "struck": "5 is printed"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table's folder, its runs beside it."""
+    here = tmp_path_factory.mktemp("readings")
+    grid = {"title": "Trial", "about": "Small.", "rows": {"order": ROW}}
+    (here / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
+    before = os.getcwd()
+    os.chdir(here)
+    try:
+        assert main(["reproduce", str(here), "tracker=none", "hydra.launcher.workers=1"]) == 0
+        assert main(["reproduce", str(here), "--as", "readings", "tracker=none", "hydra.launcher.workers=1"]) == 0
+    finally:
+        os.chdir(before)
+    return here
+
+
+def judged(folder, *printed: float) -> Results:
+    source = {"title": "A paper", "authors": "Somebody", "year": 1997, "where": "here"}
+    values = [{"value": one, "source": "one", "at": "T", "sure": "seen", "estimator": "mean", "seeds": 3} for one in printed]
+    (folder / "reported.yaml").write_text(yaml.safe_dump({"sources": {"one": source}, "values": {"order/lstm_1997": values}}))
+    return measure_table(load_declaration(str(folder)), folder / "runs")
+
+
+def test_verdicts_are_of_the_setting_as_stated_and_else_of_the_span(folder):
+    """Its runs end after 5 rows, those of the readings after 10 and 15."""
+    results = judged(folder, 5, 7, 8, 12, 40)
+    ((cell,),) = (results.cells["order"],)
+    assert [runs.records[0]["solved_step"] for runs in results.runs.cells.values()] == [5, 10, 15]
+    words = [one.verdict.word for one in cell.reported]
+    assert words == ["reproduced", "reproduced", "within the text's span", "within the text's span", "better"]
+    assert "2 of 3 within a factor of 1.5" in cell.reported[3].verdict.why  # 10 and 15 of 12
+    assert "outside of the text's span" in cell.reported[4].verdict.why
+
+
+def test_the_page_shows_each_reading_and_what_strikes_the_others(folder):
+    page = table_readme(judged(folder, 8), to_markdown)
+    assert "### Readings: Order, lstm_1997" in page or "Readings: Order, lstm_1997" in page
+    assert "no window (struck: 5 is printed)" in page
+    assert "--as readings" in page
+    assert "3 combinations of readings, 3 of them run; every run solves it in 3 of these, whose means go from 5 to 15" in page
