@@ -61,3 +61,20 @@ def test_every_file_that_makes_numbers_counts(monkeypatch: pytest.MonkeyPatch) -
     assert {"groups.py", "run/plan.py", "run/process_settings.py"} <= names
     assert {"sentiment.py", "task.py", "rows.py"} <= {path.name for path in counted}
     assert "adding.py" not in {path.name for path in counted}
+
+
+def test_a_kept_digest_is_that_of_the_same_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an empty cache, from what it kept, from a damaged entry, and where nothing can be kept."""
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    first = digest_of(tmp_path, CODE)
+    (kept,) = (tmp_path / "cache/code").iterdir()
+    monkeypatch.setattr(module, "_shape", lambda node: pytest.fail("taken apart again"))
+    assert digest_of(tmp_path, CODE) == kept.read_text() == first
+    monkeypatch.undo()
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    kept.write_text("half of a dig")
+    assert digest_of(tmp_path, CODE) == kept.read_text() == first
+    assert digest_of(tmp_path, CODE.replace("x + 1", "x + 2")) != first
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "file"))
+    assert digest_of(tmp_path, CODE) == first
