@@ -370,7 +370,7 @@ def test_an_interrupted_start_is_one_line(module: str, tmp_path: Path) -> None:
         "sys.meta_path.insert(0, Interrupt())\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    words = [*RUNNING, "train", *QUICK]
+    words = [*RUNNING, "train", *QUICK, *(["-m"] if module == "hydra" else [])]  # a plain run goes without Hydra
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (130, "rnnbench: interrupted\n")
     assert not list(Path().rglob("record.json"))

@@ -213,11 +213,13 @@ def test_a_learned_first_state_starts_at_zero_acts_and_is_trained(name, x):
     assert {"initial.0", "initial.3"} <= set(learned.state_dict())
     y, _ = learned(x, None, LENGTHS)
     y[VALID].sum().backward()
-    assert all(leaf.grad.abs().min() > 0 for leaf in learned.initial)
+    reached = [leaf for leaf in learned.initial if leaf.grad is not None]
+    assert len(reached) == len(learned.initial) / (3 if name == "lstm_1997" else 1)  # there only the way through c is not cut
+    assert all(leaf.grad.abs().min() > 0 for leaf in reached)
     expected = tree_map(lambda leaf: leaf.detach().clone().requires_grad_(), zero.initial_state(B))
     zero.load_state_dict({key: value for key, value in learned.state_dict().items() if not key.startswith("initial.")})
     zero(x, expected, LENGTHS)[0][VALID].sum().backward()
-    close([leaf.grad for leaf in learned.initial], [leaf.grad.sum(0) for leaf in leaves(expected)], 1e-9)
+    close([leaf.grad for leaf in reached], [leaf.grad.sum(0) for leaf in leaves(expected) if leaf.grad is not None], 1e-9)
 
 
 # dropout, by place
@@ -303,7 +305,7 @@ def test_recording_sees_every_layer_and_direction(name, form, x):
             assert gradients.h is None
         else:
             assert gradients.h.shape == (T,) and (gradients.h[:3] > 0).all()
-            assert (gradients.c is None) == (name != "lstm")
+            assert (gradients.c is None) == (name not in ("lstm", "lstm_1997"))
     top = found[f"{len(stack.layers) - 1}.0"].h
     if top is not None:  # the last step of a row acts through its own output only; one row is that long
         close(top[-1], (2 * y[0, -1, :H]).norm().detach())
