@@ -106,7 +106,7 @@ def test_scales_stand_apart_and_a_reduced_one_beside_no_printed_value(tmp_path):
     lines(table.folder / "results.jsonl", found)
     paper, laptop = matrix_tables(judge(table))
     assert [cell.text.replace("\u00a0", " ") for cell in paper.rows[0][1:]] == ["0.1000 ± 0.0025 / 0.1 ✓", "·"]
-    assert [cell.text.replace("\u00a0", " ") for cell in laptop.rows[0][1:]] == ["0.2000 ± 0.0030", "0.3000 ± 0.0030"]
+    assert [cell.text.replace("\u00a0", " ") for cell in laptop.rows[0][1:]] == ["0.200 ± 0.005", "0.300 ± 0.005"]
 
 
 @pytest.mark.parametrize(
