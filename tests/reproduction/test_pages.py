@@ -43,12 +43,12 @@ def test_every_row_with_reported_values_says_where_its_margin_is_from(name):
     details = (table.folder / "DETAILS.md").read_text(encoding="utf-8")
     for row in {place.partition("/")[0] for place in table.reports.values}:
         about = table.grid.rows[row]
-        assert bool(about.gap) != bool(about.margin_note), f"{name}/{row}: a gap, or why there is none"
+        assert [bool(about.gap), bool(about.ratio), bool(about.margin_note)].count(True) == 1, f"{name}/{row}: where it is from"
         if about.gap:
             assert about.gap.at and about.value_margin == max(
                 abs(about.gap.between[0] - about.gap.between[1]) / 3, about.gap.digit
             )
-        assert "Margin " in details.split(f'<a id="{row}"></a>')[1].split("<a id=")[0]
+        assert "Margin" in details.split(f'<a id="{row}"></a>')[1].split("<a id=")[0]
 
 
 def test_words_about_a_margin_do_not_change_what_is_declared(tmp_path):

@@ -11,7 +11,7 @@ from rnnbench.analysis.render import to_markdown
 from rnnbench.cli.main import main
 from rnnbench.reproduction.declaration import load_declaration
 from rnnbench.reproduction.evaluate import Results, measure_table
-from rnnbench.reproduction.readme import table_readme
+from rnnbench.reproduction.readme import table_details
 
 ROW = {
     "title": "Order",
@@ -75,7 +75,7 @@ def test_verdicts_are_of_the_setting_as_stated_and_else_of_the_span(folder):
 
 
 def test_the_page_shows_each_reading_and_what_strikes_the_others(folder):
-    page = table_readme(judged(folder, 8), to_markdown)
+    page = table_details(judged(folder, 8), to_markdown)
     assert "### Readings: Order, lstm_1997" in page or "Readings: Order, lstm_1997" in page
     assert "no window (struck: 5 is printed)" in page
     assert "--as readings" in page
