@@ -6,6 +6,7 @@ Both sides of a comparison run in turn in one process, on one thread; the ratio 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import numpy
@@ -25,19 +26,20 @@ from ..run.process_settings import configure_process
 from ..training.learner import Learner
 from ..training.recorder import Recorder
 from ..training.trainer import train
-from .kernels import Closure, KernelRow, interleaved
+from .history import Measured
+from .kernels import Closure, KernelRow, interleaved, shown
 
 WORDS = ["task=char_lm", "model=lstm", "model.hidden_size=128", "train.samples=0", "train.instruments=false", "tracker=none"]
 WORD_MODEL = (10, 35, 10_000)  # rows, steps, words
 
 
-def main(quick: bool = False, words: Sequence[str] = ()) -> None:
-    """Prints a row for each comparison, with the upper bounds that its ratio must and shall keep."""
+def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
+    """Prints and returns a row for each comparison, with the upper bounds that its ratio must and shall keep."""
     configure_process()
     rounds = 3 if quick else 7
     print(f"{'':44s} {'B,T,V':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}  {'must':>5s} {'aim':>5s}")
-    for row in (evaluation(100_000, rounds), evaluation(600_000, rounds), scores(rounds), sampling(rounds)):
-        print(row, flush=True)
+    asked = [partial(evaluation, 100_000), partial(evaluation, 600_000), scores, sampling]
+    return list(shown(measure(rounds) for measure in asked))
 
 
 def evaluation(tokens: int, rounds: int) -> KernelRow:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..console import say
 from .layout import Presenter
-from .tracker import MirrorRow, Run, Tracker, TrackerUnavailable
+from .tracker import MirrorRow, NoTracker, Run, Tracker, TrackerUnavailable
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Mirror:
     """The trackers of one run, by name; with none it does nothing. It is told rows as the log holds them."""
 
     def __init__(self, trackers: Mapping[str, Tracker] | None = None):
-        self._trackers = dict(trackers or {})
+        self._trackers = {name: one for name, one in (trackers or {}).items() if not isinstance(one, NoTracker)}
         self._open: list[_Open] = []
         self.lost: list[str] = []  # trackers that have failed
 
