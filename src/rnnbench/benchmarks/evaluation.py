@@ -5,7 +5,7 @@ Both sides of a comparison run in turn in one process, on one thread; the ratio 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -38,7 +38,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     configure_process()
     rounds = 3 if quick else 7
     print(f"{'':44s} {'B,T,V':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}  {'must':>5s} {'aim':>5s}")
-    asked = [partial(evaluation, 100_000), partial(evaluation, 600_000), scores, sampling]
+    asked: list[Callable[[int], KernelRow]] = [partial(evaluation, 100_000), partial(evaluation, 600_000), scores, sampling]
     return list(shown(measure(rounds) for measure in asked))
 
 

@@ -122,7 +122,7 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTask:
     """A task whose data are prepared, and a batch of one row."""
 
     task: Task
@@ -142,9 +142,9 @@ class Surveyor:
     """Surveys many runs: prepares each task once, makes each network once, and looks at the seeds of a setting once."""
 
     def __init__(self) -> None:
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: dict[str, PreparedTask] = {}
         self._widths: dict[str, int] = {}
-        self._surveyed: dict[str, tuple[Settings, Prepared, tuple[str, ...]]] = {}
+        self._surveyed: dict[str, tuple[Settings, PreparedTask, tuple[str, ...]]] = {}
         self._identities = Identities()
 
     def survey(self, settings: Settings) -> Survey:
@@ -156,7 +156,7 @@ class Surveyor:
         run = self._identities.of(sized.with_seed(settings.seed), prepared.task.fingerprint)
         return Survey(str(run.folder.path), run.id, run.setting, prepared.length, run.earlier, notes)
 
-    def _look_at(self, settings: Settings) -> tuple[Settings, Prepared, tuple[str, ...]]:
+    def _look_at(self, settings: Settings) -> tuple[Settings, PreparedTask, tuple[str, ...]]:
         """The settings with the width solved, their task, and what is odd about both."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
@@ -165,7 +165,7 @@ class Surveyor:
             task = make_task(settings)
             task.prepare()
             with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
-                self._prepared[key] = Prepared(task, task.batch("train", 0, 1, 0))
+                self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
         prepared = self._prepared[key]
         task = prepared.task
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
