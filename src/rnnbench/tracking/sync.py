@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..store.lease import Held
@@ -192,7 +192,7 @@ def _send(
     patience = PATIENCE * (1 + len(local.rows) / RATE)
     tracker = WandbTracker("online", asked.get("project"), asked.get("entity"), finish_seconds=patience)
     tracker.recorded = dict(recorded)
-    tracker.start(stored.run)
+    tracker.start(replace(stored.run, sweep_folder=None))  # what its jobs found then is no news of the server
     if missing == local.rows[added_at:]:  # by their numbers, so that none is there twice where a killed client still sends
         for row in local.rows:
             tracker.row(row)
