@@ -40,7 +40,8 @@ def test_no_cell_is_listed_twice():
 
 # Stands for rnnbench: `reproduce` makes a run that takes a second unless it is told to stop, `table` copies what is recorded.
 PROGRAM = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 words = sys.argv[1:]
 if words[0] == "table":
     if "--collect" in words:

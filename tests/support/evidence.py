@@ -82,7 +82,7 @@ def run_until(command: Sequence[str], ends: float, output: Path, cwd: Path) -> i
             return None
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # a background process may ignore SIGINT
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(TO_STOP)
                 if process.poll() is None:
