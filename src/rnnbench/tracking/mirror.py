@@ -25,7 +25,7 @@ class Mirror:
     """The trackers of one run, by name; with none it does nothing. It is told rows as the log holds them."""
 
     def __init__(self, trackers: Mapping[str, Tracker] | None = None):
-        self._trackers = {name: one for name, one in (trackers or {}).items() if not isinstance(one, NoTracker)}
+        self._trackers = {name: one for name, one in (trackers or {}).items() if type(one) is not NoTracker}
         self._open: list[_Open] = []
         self.lost: list[str] = []  # trackers that have failed
 
