@@ -17,13 +17,14 @@ from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
-from ..reproduction.planning import MissingRun, Question, next_question, open_questions
+from ..reproduction.planning import MissingRun, Planner, Question
 from ..reproduction.readme import MADE, all_tables, overview_page, table_pages
 from ..reproduction.table_runs import find_table_runs
 from ..reproduction.verdict_table import cells_table
 from .compare import print_complaints
 
 MOST_HOURS = 10_000  # of --hours
+WORKERS = "hydra.launcher.workers="
 
 
 def recall_lag_of(folder: Path) -> float:
@@ -146,59 +147,44 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     if options.what == "all" and options.rows:
         raise BadOption("--rows: of one table; `all` takes every row of every table")
     tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
-    rows = {one.name: named("row", options.rows, list(one.grid.rows)) for one in tables}
+    asked = {one.name: (one, named("row", options.rows, list(one.grid.rows))) for one in tables}
     launching = launching_words(options.overrides)
-    workers = next((word.partition("=")[2] for word in launching if word.startswith("hydra.launcher.workers=")), "1")
-    at_once = int(workers) if workers.isdigit() and int(workers) else 1
-    results = {one.name: measure_table(one, _runs_folder(launching), options.scale) for one in tables}
-    ends, code, failed = time.monotonic() + 3600 * options.hours, 0, set[tuple[tuple[str, ...], int]]()
-    while True:
-        found = [
-            (question, name)
-            for name, one in results.items()
-            for question in open_questions(one, rows[name], options.scale)
-            if not any(run.key in failed for run in question.missing)
-        ]
-        minutes = (ends - time.monotonic()) / 60
-        question = next_question((question for question, _ in found), minutes)
-        if question is None or options.estimate:
-            break
-        name = next(name for other, name in found if other is question)
-        batch = {run.key: run for run in question.missing if run.fits(minutes)}
-        keys = list(batch)[:at_once]
-        say(f"{name}: {_plan_line(question)}; {minutes / 60:.2g} h left")
-        lines = [[*words, f"seed={seed}"] for words, seed in keys]
-        ended = launch_sweep(lines, sweep_word(name), [f"hydra.launcher.workers={at_once}", *_without_workers(launching)])
+    planner = Planner(asked, options.scale, lambda table: measure_table(table, _runs_folder(launching), options.scale))
+    if options.estimate:
+        for name, question in sorted(planner.questions, key=lambda pair: -pair[1].worth):
+            if question.missing:
+                say(_plan_line(name, question))
+        return 0
+    ends, code = time.monotonic() + 3600 * options.hours, 0
+    while (minutes := (ends - time.monotonic()) / 60) > 0 and (chosen := planner.next(minutes)):
+        name, question = chosen
+        say(f"{_plan_line(name, question)}; {minutes / 60:.2g} h left")
+        ended, tried = _run_batch(name, question, minutes, launching)
         if ended > 1:
             return ended
         code = max(code, ended)
-        results[name] = measure_table(results[name].table, _runs_folder(launching), options.scale)
-        there = {key for key in keys if _is_recorded(results[name], batch[key])}
-        failed |= set(keys) - there
-    if options.estimate:
-        for question, name in sorted(found, key=lambda one: -one[0].worth):
-            if question.missing:
-                say(f"{name}: {_plan_line(question)}")
-        return 0
-    still = [question for question, _ in found if question.chance > 0 and question.missing]
+        planner.see(name, tried)
+    still = planner.may_settle()
     why = "none that fits into what is left of the hours" if still else "nothing is open that more seeds may settle"
-    say(f"{len(still)} questions may still be settled; {why}")
-    for one in results.values():
-        if len(tables) == 1:
-            print_results(one, [row for row in rows[one.table.name] if row in one.rows], "terminal")
+    say(f"{still} questions may still be settled; {why}")
+    if len(tables) == 1:
+        (results,), ((_, rows),) = planner.results.values(), asked.values()
+        print_results(results, [row for row in rows if row in results.rows], "terminal")
     return code
 
 
-def _plan_line(question: Question) -> str:
-    return f"{question.name}, a verdict with a chance of {question.chance:.2f} for {question.minutes:.3g} min"
+def _run_batch(name: str, question: Question, minutes: float, launching: Sequence[str]) -> tuple[int, list[MissingRun]]:
+    """Runs as many of what a question lacks as run at once, none longer than `minutes`; the exit code, and what was run."""
+    at_once = next((word.partition("=")[2] for word in launching if word.startswith(WORKERS)), "1")
+    workers = int(at_once) if at_once.isdigit() and int(at_once) else 1
+    batch = list({run.key: run for run in question.missing if run.fits(minutes)}.values())[:workers]
+    lines = [[*run.cell.words, f"seed={run.seed}"] for run in batch]
+    others = [word for word in launching if not word.startswith(WORKERS)]
+    return launch_sweep(lines, sweep_word(name), [f"{WORKERS}{workers}", *others]), batch
 
 
-def _without_workers(launching: Sequence[str]) -> list[str]:
-    return [word for word in launching if not word.startswith("hydra.launcher.workers=")]
-
-
-def _is_recorded(results: Results, run: MissingRun) -> bool:
-    return run.seed in results.runs.cells[run.cell.place].runs
+def _plan_line(name: str, question: Question) -> str:
+    return f"{name}: {question.name}, a verdict with a chance of {question.chance:.2f} for {question.minutes:.3g} min"
 
 
 def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Namespace) -> list[CellSpec]:

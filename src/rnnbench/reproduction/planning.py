@@ -12,13 +12,13 @@ verdicts stay as rare as declared. Torch is never imported.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
 
 from .cell_results import CellResult, ReportedResult
 from .contrast_results import ContrastResult
-from .declaration import CellSpec, contrast_looks, places_of, shared_scales
+from .declaration import CellSpec, Declaration, contrast_looks, places_of, shared_scales
 from .evaluate import Results
 from .matching import CellRuns
 from .verdicts import ContrastTest, ValueTest
@@ -63,6 +63,47 @@ class Question:
     def worth(self) -> float:
         """What is expected of a minute."""
         return self.importance * self.chance / max(self.minutes, 1e-3)
+
+
+class Planner:
+    """The open questions of tables: which is next, and what there is after its runs.
+
+    tables: each with the rows that are asked for. measure: gives the results of a table as they are now.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, tuple[Declaration, Sequence[str]]],
+        scale: str | None,
+        measure: Callable[[Declaration], Results],
+    ):
+        self.tables, self.scale, self.measure = tables, scale, measure
+        self.results = {name: measure(table) for name, (table, _) in tables.items()}
+        self._failed: set[tuple[tuple[str, ...], int]] = set()  # runs that left no record; they are not tried again
+        self._name_questions()
+
+    def _name_questions(self) -> None:
+        self.questions = [
+            (name, question)
+            for name, results in self.results.items()
+            for question in open_questions(results, self.tables[name][1], self.scale)
+            if not any(run.key in self._failed for run in question.missing)
+        ]
+
+    def next(self, minutes: float) -> tuple[str, Question] | None:
+        """The table and the question that is worth most within `minutes`; None for none."""
+        best = next_question((question for _, question in self.questions), minutes)
+        return next((pair for pair in self.questions if pair[1] is best), None)
+
+    def see(self, name: str, tried: Iterable[MissingRun]) -> None:
+        """Measures table `name` again, in which `tried` were run."""
+        results = self.results[name] = self.measure(self.tables[name][0])
+        self._failed |= {run.key for run in tried if run.seed not in results.runs.cells[run.cell.place].runs}
+        self._name_questions()
+
+    def may_settle(self) -> int:
+        """How many questions more runs may still settle."""
+        return sum(question.chance > 0 and bool(question.missing) for _, question in self.questions)
 
 
 def next_question(questions: Iterable[Question], minutes: float = math.inf) -> Question | None:
