@@ -24,7 +24,8 @@ SUBMITIT = pytest.mark.skipif(not importlib.util.find_spec("submitit"), reason="
     "program, words",
     [
         (PROGRAM, ["train", "-m", *QUICK, "seed=0,1"]),
-        (PROGRAM, ["train", *QUICK, "trainer=ddp", "trainer.workers=1"]),
+        (PROGRAM, ["train", *QUICK, "trainer=ddp"]),
+        (PROGRAM, ["train", *QUICK, "trainer.workers=1"]),
         (PROGRAM, ["tune", "adding", "gru", *SMALL, "--trials", "1"]),
         (PROGRAM, ["estimate", *QUICK]),
         (MODULE, ["train", "-m", *QUICK, "seed=0,1"]),
@@ -32,7 +33,7 @@ SUBMITIT = pytest.mark.skipif(not importlib.util.find_spec("submitit"), reason="
             PROGRAM, ["train", "-m", *QUICK, "seed=0,1", "hydra/launcher=submitit_local"], marks=[SUBMITIT, pytest.mark.slow]
         ),
     ],
-    ids=["sweep", "devices", "tune", "estimate", "module", "submitit"],
+    ids=["sweep", "devices", "workers", "tune", "estimate", "module", "submitit"],
 )
 def test_a_file_of_the_current_folder_is_never_executed(program: list[str], words: list[str]) -> None:
     names = [name for name in NAMES if program is PROGRAM or name != "rnnbench"]  # python -m would run that one itself

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
+HUNG = 600  # seconds in which a worker must have a batch: one that hangs ends the run, which its checkpoint then goes on from
 GROUP = 10  # evaluation batches that Lightning hands over at once
 
 
@@ -63,6 +64,7 @@ def loader(batches: EvaluationBatches, workers: int) -> DataLoader[Batch]:
         batches,
         batch_size=None,
         num_workers=workers,
+        timeout=HUNG if workers else 0,
         collate_fn=_as_it_is,
         persistent_workers=workers > 0,
         generator=torch.Generator(),
