@@ -350,6 +350,7 @@ def test_no_decision_depends_on_the_time_of_day():
     assert asked == {"status", "cache", "own_files", "wandb_note"}
 
 
+@pytest.mark.slow
 def test_each_job_on_two_devices_has_one_folder(capfd):
     words = ["train", "-m", *SMALL, "train.steps=4", "model=lstm,gru", "trainer=ddp", "trainer.devices=2", "sweep=s"]
     assert main([*words, "train.precision='64'", "network.dropout=0"]) == 0
@@ -381,6 +382,7 @@ def test_torchrun_starts_the_devices_itself(capfd):
         assert twin["train/loss"] == pytest.approx(row["train/loss"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_two_devices_is_stopped_and_goes_on():
     words = [*LONG, "model=gru", "seed=0,1", "sweep=s", "trainer=ddp", "trainer.devices=2", "train.steps=200"]
     sweep = start(*words)

@@ -179,6 +179,7 @@ def test_a_server_lost_half_way_through_a_sweep(server: Server, capfd: pytest.Ca
     assert "12 of 12 runs: 12 level before" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_job_on_two_devices_is_one_run_there(server: Server) -> None:
     words = ["train", "-m", *QUICK, "model=lstm", "seed=0,1", "trainer=ddp", "trainer.devices=2", "sweep=s"]
     assert main(words) == 0
