@@ -105,6 +105,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "char_lm.window": ({}, 9),
     "char_lm.held_out": ({}, 0.1),
     "char_lm.validation_limit": ({}, 100),
+    "char_lm.stretch": ({}, 1),
     "copy_memory.shortest": ({}, 3),
     "couplet.rhymes": ({}, None),  # needs the extra zh
     "formal_language.language": ({}, "anbn"),
@@ -145,6 +146,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "word_lm.min_frequency": ({}, 200),
     "word_lm.tokenizer": ({}, "characters"),
     "word_lm.validation_limit": ({}, 100),
+    "word_lm.stretch": ({}, 1),
     "word_lm.held_out": ({}, None),  # of a file: test_text_tasks
     "couplet.data": ({}, None),
 }
@@ -317,6 +319,8 @@ UNMET: dict[str, list[str]] = {
     "dropout to be set": ["model.layers=2"],
     "chrono=0": ["model=lstm", "model.chrono=5"],
     "NFG=false": ["model=lstm", "model.NFG=true"],
+    "network.spread=0": ["network.spread=0.1"],
+    "spread=0": ["network.spread=0.1"],
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
     "rule=batch": ONLINE,
@@ -325,10 +329,21 @@ UNMET: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.parametrize("mechanism, name", MECHANISM_OPTIONS, ids=".".join)
+def test_of_a_given_range_of_all_first_weights_a_rule_says_what_it_leaves_without_effect(mechanism: str, name: str) -> None:
+    option = group_options("model", {"mechanism": mechanism})[name]
+    beside, value = MODEL.get(f"{mechanism} model.{name}") or MODEL.get(f"model.{name}") or ([], other(option))
+    words = [*ONCE, f"model={mechanism}", *(word for word in beside if "bias" not in word), "network.spread=0.1"]
+    base, changed = settled(words), settled(words, f"model.{name}", value)
+    dead = f"model.{name}" in Liveness(changed.plain()).effectless()
+    assert dead == (network_numbers(changed) == network_numbers(base))
+
+
 def without_effect(key: str, needs: Needs) -> tuple[list[str], Settings, Any]:
     """(words beside which an option lacks what it needs, their settings, a value of it that is not the default)."""
     group, _, name = key.partition(".")
     words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *UNMET.get(str(needs), [])]
+    words += ["model=lstm"] if key == "model.forget_bias" else []
     base = settled(words)
     option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
     _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))

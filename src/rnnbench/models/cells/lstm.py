@@ -44,14 +44,22 @@ class LSTM(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # cells
         forget_bias: Annotated[
-            float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,))
+            float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,)), Needs("network.spread", values=(0,))
         ] = 1.0,  # initial bias of the forget gate, both biases together
-        recurrent_init: Literal["uniform", "orthogonal", "glorot"] = "uniform",  # of each gate's R, and of V
-        input_init: Literal["uniform", "glorot"] = "uniform",  # of each gate's W
-        gain: AboveZero = 1.0,  # factor on the initial R
-        zero_bias: bool = False,  # biases but the forget gate's start at zero instead of as the weights do
+        recurrent_init: Annotated[
+            Literal["uniform", "orthogonal", "glorot"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of each gate's R, and of V
+        input_init: Annotated[
+            Literal["uniform", "glorot"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of each gate's W
+        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
+        zero_bias: Annotated[
+            bool, Needs("network.spread", values=(0,))
+        ] = False,  # biases but the forget gate's start at zero instead of as the weights do
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
-        chrono: Count = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
+        chrono: Annotated[
+            Count, Needs("network.spread", values=(0,))
+        ] = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
         peepholes: Literal["none", "diagonal", "output_matrix"] = "none",  # gates see the cell: p, or V for o alone
         proj_size: Count = 0,  # width P of h where it is a projection; 0: h is as wide as the cell
         NIG: bool = False,  # no input gate: i = 1
