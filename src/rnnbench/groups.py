@@ -70,6 +70,9 @@ class TrainSettings:
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
         "norm"  # the bound is on the whole gradient's norm, or on each entry
     )
+    weight_noise: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = (
+        0.0  # deviation of normal noise on the core's weights, drawn for each batch (Graves 2011); none in evaluations
+    )
     mean_over: Annotated[
         Literal["steps", "rows"], Needs("task.structure", besides=("N->1",)), Needs("rule", values=("batch",))
     ] = "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps

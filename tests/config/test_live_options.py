@@ -78,6 +78,7 @@ TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.optimizer": ([], "sgd"),
     "train.log_every": (["train.eval_every=8"], 1),
     "train.momentum": (["train.optimizer=sgd"], 0.9),
+    "train.weight_noise": ([], 0.1),
     "train.clip": ([], 1e-4),
     "train.clip_by": (["train.clip=0.001"], "value"),
     "train.forcing": (WRITES, 0.5),
@@ -123,6 +124,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "sentiment.hub": ({}, "stanfordnlp/imdb"),
     "sentiment.tokenizer": ({}, "characters"),
     "sequential_digits.pool": ({}, 2),
+    "sequential_digits.permutation": ({"order": "permuted"}, 1),
     "sequential_digits.data": ({}, None),  # the other is MNIST
     "caption.data": ({}, None),
     "tagging.data": ({}, None),  # pypinyin's data, from the extra zh
@@ -458,6 +460,12 @@ def test_devices_are_part_of_the_id_where_training_draws_numbers(words: list[str
     plan_run(base).folder.start({**base.plain(), "id": "", "setting": ""})
     assert [(plan_run(several).id != plan_run(base).id) for several in (two, machines)] == [draws, draws]
     assert (two.identity("") != base.identity("")) == draws and two.identity("") == machines.identity("")
+
+
+def test_noise_on_weights_is_drawn_by_each_device() -> None:
+    noisy = settled([*ONCE, "model=gru", "train.weight_noise=0.1"])
+    two = settled([*ONCE, "model=gru", "train.weight_noise=0.1"], "trainer.devices", 2)
+    assert Liveness(noisy.plain()).draws() and two.identity("") != noisy.identity("")
 
 
 def test_a_run_of_0_1_is_gone_on_with_where_it_lies() -> None:

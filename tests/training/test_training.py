@@ -114,6 +114,34 @@ def test_warm_up_and_plateau():
     assert rates[60] == pytest.approx(1e-31)
 
 
+def test_noise_on_weights_is_of_the_gradient_alone(monkeypatch):
+    """The gradient is that of the noisy core; the step is taken from the weights without noise, the read-out has none."""
+    made, _ = learner("train.weight_noise=0.5", "train.optimizer=sgd", "train.learning_rate=0.1", "train.clip=null")
+    network, before = made.network, {name: value.clone() for name, value in made.network.state_dict().items()}
+    batch = made.task.batch("train", 0, 4, 0)
+    torch.manual_seed(3)
+    made.noise.add()
+    noisy = {name: value.clone() for name, value in network.state_dict().items()}
+    outputs, _ = network(batch, None)
+    total, count = made.task.loss(outputs, batch)
+    (total / count).backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    made.noise.remove()
+    moved = torch.cat([(noisy[name] - before[name]).flatten() for name in before if name.startswith("core.")])
+    assert 0.4 < moved.std() < 0.6 and abs(moved.mean()) < 0.1
+    assert all(torch.equal(noisy[name], before[name]) for name in before if not name.startswith("core."))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.zero_grad()
+    monkeypatch.setattr(Learner, "trainer", SimpleNamespace(world_size=1))
+    monkeypatch.setattr(Learner, "devices", SimpleNamespace(sum=lambda value: value))
+    torch.manual_seed(3)
+    made.training_step(batch, 0).backward()
+    for name, parameter in network.named_parameters():
+        assert torch.allclose(parameter.grad, gradients[name], atol=1e-7), name
+    made.noise.remove()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_the_step_schedule_is_that_of_zaremba_2014():
     """A rate of 1 that is halved after each pass beyond the fifth, as their code has it; the paper: beyond the fourth."""
     for decay_after, kept in ((4, 5), (3, 4)):

@@ -47,10 +47,10 @@ class LSTM(Mechanism):
             float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,)), Needs("network.spread", values=(0,))
         ] = 1.0,  # initial bias of the forget gate, both biases together
         recurrent_init: Annotated[
-            Literal["uniform", "orthogonal", "glorot"], Needs("network.spread", values=(0,))
+            Literal["uniform", "orthogonal", "glorot", "truncated"], Needs("network.spread", values=(0,))
         ] = "uniform",  # of each gate's R, and of V
         input_init: Annotated[
-            Literal["uniform", "glorot"], Needs("network.spread", values=(0,))
+            Literal["uniform", "glorot", "truncated"], Needs("network.spread", values=(0,))
         ] = "uniform",  # of each gate's W
         gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
         zero_bias: Annotated[
@@ -78,8 +78,9 @@ class LSTM(Mechanism):
         self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, hidden_size
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
-        self.W = make_weight(G, H, input_size, input_init)
-        self.R = make_weight(G, H, self.output_size, recurrent_init, gain)
+        inputs = input_size + self.output_size  # of one layer of Haiku's, which has W and R side by side
+        self.W = make_weight(G, H, input_size, input_init, inputs=inputs)
+        self.R = make_weight(G, H, self.output_size, recurrent_init, gain, inputs)
         self.b_i, self.b_h = make_biases(G * H, biases, 0 if zero_bias else bound)
         self.set_bias("f", torch.full((H,), forget_bias))
         if CIFG:

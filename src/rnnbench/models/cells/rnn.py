@@ -44,9 +44,11 @@ class RNN(Mechanism):
             "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
         ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
         recurrent_init: Annotated[
-            Literal["uniform", "orthogonal", "identity", "glorot"], Needs("network.spread", values=(0,))
+            Literal["uniform", "orthogonal", "identity", "glorot", "truncated"], Needs("network.spread", values=(0,))
         ] = "uniform",  # of R
-        input_init: Annotated[Literal["uniform", "glorot", "small"], Needs("network.spread", values=(0,))] = "uniform",  # of W
+        input_init: Annotated[
+            Literal["uniform", "glorot", "small", "truncated"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of W
         gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
         zero_bias: Annotated[
             bool, Needs("network.spread", values=(0,))
