@@ -149,7 +149,7 @@ def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[st
         raise BadOption(f"--as choices: nothing is to be chosen there; rows with choices: {there}")
     hours = sum(choice.minutes for choice in choices) / 60
     lines = [[*words, f"seed={TUNING}", "test=false"] for choice in choices for words in choice.runs]
-    say(f"{table.name}: {len(choices)} choices, {len(lines)} runs, declared as {hours:.2g} core-hours")
+    say(f"{table.name}: {len(choices)} choice{'s' * (len(choices) > 1)}, {len(lines)} runs, declared as {hours:.2g} core-hours")
     code = launch_sweep(lines, sweep_word(table.name), launching, options.estimate)
     if not options.estimate and (folder := _runs_folder(launching)).is_dir():
         stored, _ = find_runs([folder])

@@ -25,8 +25,8 @@ CONTRASTS = {
 }
 NOTES = (
     "values: reported ones. as stated: our setting is that of the source, and its estimator is known. our choice: the source "
-    "does not say a part of it, three values of that at least were tried, and validation chose; such a value is reached or "
-    "not. All others are context, and not judged.",
+    "does not say a part of it, and validation chooses among three values of that at least, declared before; such a value is "
+    "reached or not. All others are context, and not judged.",
     "reproduced to not reached: verdicts at the paper's scale. missing: can be judged, and was not run there.",
     "hours: of training behind the committed records. to choose: of runs by which validation is to choose what a source does "
     "not say. to come: of what has no run yet, as declared, on one core.",
