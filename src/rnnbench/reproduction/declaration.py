@@ -72,7 +72,7 @@ class CellSpec:
 
 
 @dataclass(frozen=True)
-class Choice:
+class OpenChoice:
     """What validation is to choose for a cell, whose source does not say it: a run each, whose test part is not looked at."""
 
     cell: CellSpec
@@ -140,16 +140,16 @@ class Declaration:
                 every = ([name for name in names if name] for names in itertools.product(*details.values()))
                 yield [self.cell(row, column, about.readings.scale, names) for names in every]
 
-    def choices(self, row: str) -> list[Choice]:
+    def choices(self, row: str) -> list[OpenChoice]:
         """What validation is still to choose for cells of a row at the paper's scale."""
-        found: dict[str, Choice] = {}
+        found: dict[str, OpenChoice] = {}
         for place, values in self.reports.values.items():
             reported, _, column = place.partition("/")
             pending = [value.differs for value in values if value.differs and not value.differs.chosen]
             if reported == row and pending and "paper" in self.scales(row):
                 cell = self.cell(row, column, "paper")
                 tried = tuple((*cell.words, *words, *pending[0].beside) for words in pending[0].tried)
-                found[column] = Choice(cell, pending[0].tried, tried)
+                found[column] = OpenChoice(cell, pending[0].tried, tried)
         return list(found.values())
 
     def digest(self, row: str) -> str:

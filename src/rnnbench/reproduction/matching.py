@@ -26,7 +26,7 @@ from ..groups import BudgetSettings
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import DamagedRecord, Record, canonical, digest
-from .declaration import CellSpec, Choice, Declaration, cell_settings
+from .declaration import CellSpec, Declaration, OpenChoice, cell_settings
 from .metrics import metric_value, nearly_equal, time_per_step
 
 EQUIVALENT_AT = 1 - LEVEL  # the level at which runs that were made again are shown to be the same
@@ -219,7 +219,7 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
     return found
 
 
-def choice_text(choice: Choice, stored: Iterable[FoundRun]) -> str:
+def choice_text(choice: OpenChoice, stored: Iterable[FoundRun]) -> str:
     """What validation says of what a choice is among: each with its score, the best one first; those without a score last."""
     found: dict[str, tuple[float, bool]] = {}
     for run in stored:
