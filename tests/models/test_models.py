@@ -389,6 +389,13 @@ def test_initial_matrices_are_what_was_asked():
         close(block @ block.t(), torch.eye(6), 1e-6)
     bound = (6 / 400) ** 0.5
     assert 0.95 * bound < RNN(D, 200, recurrent_init="glorot").R.abs().max() <= bound
+    for weight, inputs in (
+        (RNN(D, 200, recurrent_init="truncated").R, 200),
+        (MODELS["lstm"](D, 200, recurrent_init="truncated").R, 200 + D),
+        (MODELS["lstm"](90, 200, input_init="truncated").W, 290),
+    ):  # a normal that is cut at two deviations has .8796 of its deviation
+        assert weight.abs().max() <= 2 * inputs**-0.5
+        assert weight.std().item() == pytest.approx(0.8796 * inputs**-0.5, rel=0.02)
     assert 0.0009 < RNN(D, 200, input_init="small").W.std() < 0.0011
 
 

@@ -25,6 +25,7 @@ from rnnbench.tasks.task import SPLITS, Batch
 from rnnbench.training.evaluation import Evaluation
 from rnnbench.training.learner import Learner
 from rnnbench.training.loader import GROUP, shard
+from rnnbench.training.schedule import learning_rate
 from rnnbench.training.selection import Selection
 from rnnbench.training.trainer import train
 from tests.run.test_run import TINY, only
@@ -113,12 +114,52 @@ def test_warm_up_and_plateau():
     assert rates[60] == pytest.approx(1e-31)
 
 
+def test_noise_on_weights_is_of_the_gradient_alone(monkeypatch):
+    """The gradient is that of the noisy core; the step is taken from the weights without noise, the read-out has none."""
+    made, _ = learner("train.weight_noise=0.5", "train.optimizer=sgd", "train.learning_rate=0.1", "train.clip=null")
+    network, before = made.network, {name: value.clone() for name, value in made.network.state_dict().items()}
+    batch = made.task.batch("train", 0, 4, 0)
+    torch.manual_seed(3)
+    made.noise.add()
+    noisy = {name: value.clone() for name, value in network.state_dict().items()}
+    outputs, _ = network(batch, None)
+    total, count = made.task.loss(outputs, batch)
+    (total / count).backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    made.noise.remove()
+    moved = torch.cat([(noisy[name] - before[name]).flatten() for name in before if name.startswith("core.")])
+    assert 0.4 < moved.std() < 0.6 and abs(moved.mean()) < 0.1
+    assert all(torch.equal(noisy[name], before[name]) for name in before if not name.startswith("core."))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.zero_grad()
+    monkeypatch.setattr(Learner, "trainer", SimpleNamespace(world_size=1))
+    monkeypatch.setattr(Learner, "devices", SimpleNamespace(sum=lambda value: value))
+    torch.manual_seed(3)
+    made.training_step(batch, 0).backward()
+    for name, parameter in network.named_parameters():
+        assert torch.allclose(parameter.grad, gradients[name], atol=1e-7), name
+    made.noise.remove()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_step_schedule_is_that_of_zaremba_2014():
+    """A rate of 1 that is halved after each pass beyond the fifth, as their code has it; the paper: beyond the fourth."""
+    for decay_after, kept in ((4, 5), (3, 4)):
+        options = TrainSettings(
+            schedule="step", decay=0.5, decay_after=decay_after, learning_rate=1.0, steps=13 * 2323, eval_every=2323
+        )
+        rates = [learning_rate(options, step, 0) for step in range(options.steps)]
+        assert [rates[2323 * k] for k in range(13)] == [1.0] * kept + [0.5**k for k in range(1, 14 - kept)]
+        assert all(len(set(rates[2323 * k : 2323 * (k + 1)])) == 1 for k in range(13)), "it moves between passes only"
+
+
 RULES = {  # headlines of evaluations, lower better, and how often the rate has fallen after each
     "no better than the best": ({}, [5, 4, 4.5, 4.5, 3, 3], [0, 0, 1, 2, 2, 3]),
     "no better than the best, after 3": ({"decay_after": 3}, [5, 4, 4.5, 4.5, 3, 3], [0, 0, 0, 1, 1, 2]),
     "worse than the last 3": ({"decay_window": 3}, [5, 6, 5.5, 5.8, 6.1, 6.1, 6.2], [0, 1, 1, 1, 2, 2, 3]),
     "worse than the last 3, after 5": ({"decay_window": 3, "decay_after": 5}, [5, 6, 5.5, 5.8, 6.1, 6.2], [0, 0, 0, 0, 0, 1]),
     "constant": ({"schedule": "constant"}, [5, 6, 7, 8], [0, 0, 0, 0]),
+    "step": ({"schedule": "step"}, [5, 6, 7, 8], [0, 0, 0, 0]),  # it asks no score
 }
 
 

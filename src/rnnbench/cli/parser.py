@@ -143,10 +143,10 @@ def _add_tables(add: Add) -> None:
         verb.add_argument(
             "--as",
             dest="published",
-            choices=("published", "readings", "fair"),
+            choices=("published", "readings", "choices", "fair"),
             metavar="setting",
             help="published: the ladder from the paper's setting with its quirks to the fair one; readings: every reading of "
-            "what the paper leaves open [fair]",
+            "what the paper leaves open; choices: what validation is to choose, where it says nothing [fair]",
         )
         verb.add_argument("--estimate", action="store_true", help="only say what it would take")
         again = "run again here what is committed, and compare the scores [run what is missing]"

@@ -39,14 +39,15 @@ class Liveness:
         }
 
     def draws(self) -> bool:
-        """Whether training draws numbers besides its batches: dropout of any kind, and a writer that is fed its own symbols."""
+        """Whether training draws numbers besides its batches: dropout and noise of any kind, a writer fed its own symbols."""
         chances = [
             self._value(group, name)
             for group in ("model", "network")
             for name in self._options[group]
             if name.endswith(("dropout", "zoneout"))
         ]
-        return any(chances) or any(self._value("train", name) != 1 for name in ("forcing", "forcing_end"))
+        noise = self._value("train", "weight_noise")
+        return bool(noise) or any(chances) or any(self._value("train", name) != 1 for name in ("forcing", "forcing_end"))
 
     def default(self, group: str, name: str) -> object:
         return plain_default(self._options[group][name])
