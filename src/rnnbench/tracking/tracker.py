@@ -52,6 +52,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class ConfusionPicture(Picture):
+    """How often each class was answered where which was right; the picture is for trackers that have no chart of the kind."""
+
+    classes: tuple[str, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()  # counts[right][answered]
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Shares of values by bin."""
 
