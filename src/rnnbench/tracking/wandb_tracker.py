@@ -19,7 +19,7 @@ from ..options import AboveZero
 from .layout import Presenter
 from .tracker import STOPPED, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite
 from .wandb_account import client, error_text, say_error, stop_service, wanted_mode, why_silent
-from .wandb_artifacts import declare_data, log_best
+from .wandb_artifacts import keep_artifacts
 from .wandb_folder import link_segment, own_segments
 from .wandb_media import as_media, is_media
 from .wandb_note import first_layout, placed_run, tell_silence, told_silence, write_note
@@ -59,9 +59,9 @@ class WandbTracker(Tracker):
         self._asked = {"project": project, "entity": entity, "tags": list(tags), "group": group}
         self._asked |= {"job_type": job_type, "notes": notes}
         self._keeps_best = artifacts == "best"
-        self._about: Run | None = None
+        self._about = Run("", "", Path(), {})
         self._run: Any = None
-        self._rows = 0
+        self._rows, self._step = 0, 0  # how many there are, and the training step of the last
         package = importlib.util.find_spec("wandb")
         if mode != "disabled" and (package is None or package.origin is None):  # no origin: a folder called wandb
             raise TrackerUnavailable("W&B needs its package: pip install 'wandb>=0.31'; or train with tracker=none")
@@ -83,7 +83,7 @@ class WandbTracker(Tracker):
             say_error(f"W&B offline: {missing}")
 
     def start(self, run: Run) -> None:
-        self._run, self._rows = None, 0
+        self._run, self._rows, self._step = None, 0, 0
         if self.mode == "disabled":
             return
         run, self._note = placed_run(run, self._asked, self.recorded)
@@ -164,13 +164,14 @@ class WandbTracker(Tracker):
             run.define_metric(f"validation/{about.headline}", step_metric="step", summary=about.direction)
 
     def row(self, values: MirrorRow) -> None:
-        step, self._rows = self._rows, self._rows + 1
+        step, self._rows, self._step = self._rows, self._rows + 1, values["step"]
         if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
             with self._mirroring():
                 self._run.log({key: as_media(value) for key, value in values.items()}, step=step)
 
     def append(self, values: MirrorRow) -> None:
         """A row that the server lacks, after all that it has."""
+        self._step = values["step"]
         if self._run is not None:
             with self._mirroring():
                 self._run.log({key: as_media(value) for key, value in values.items()})
@@ -182,25 +183,14 @@ class WandbTracker(Tracker):
                 if self._rows > self._run.starting_step:  # the last row goes out first, else it would stand in the summary
                     self._run.log(media, step=self._rows - 1, commit=True)
                 elif media:  # all rows were there before
-                    self._run.log(media)
+                    self._run.log({"step": self._step, **media})
                 plain = {key: value for key, value in finite(summary).items() if not is_media(value)}
                 self._run.summary.update({**plain, "status": status})
-                if self._keeps_best and status == "finished" and self._about is not None:
-                    self._keep_best(self._run, self._about)
+                keeps = self._keeps_best and status == "finished"
+                if keeps and (why := keep_artifacts(self._run, self._about, self.patience / 2)):
+                    say_error(f"W&B has not taken the artifacts ({why})")
                 self._run.finish(exit_code=int(status in STOPPED))
             self._run = None
-
-    def _keep_best(self, run: Any, about: Run) -> None:
-        """The data as the run's input, then what came of it; what goes wrong is said, and loses nothing else."""
-        steps = {
-            "named the data": lambda: declare_data(run, about, self.patience / 2),
-            "kept the weights": lambda: log_best(run, about),
-        }
-        for what, step in steps.items():
-            try:
-                step()
-            except Exception as error:
-                say_error(f"W&B has not {what} ({error_text(error)})")
 
     @contextlib.contextmanager
     def _mirroring(self) -> Iterator[None]:
