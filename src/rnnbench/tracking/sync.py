@@ -180,7 +180,8 @@ def _send(
     else:
         for row in missing:
             tracker.append(row)
-    tracker.finish(local.summary, stored.status)
+    ended = stored.record is not None  # else its last picture would stay in a row that is not its last
+    tracker.finish(local.summary if ended else needs_checking(local.summary), stored.status)
 
 
 def sync_runs(
