@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rnnbench.cli.main import main
-from rnnbench.store.confusion import MOST
+from rnnbench.store.confusion import LARGEST
 from rnnbench.store.record import DamagedRecord
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tasks import load
@@ -21,7 +21,7 @@ from rnnbench.tasks.task import Batch
 from rnnbench.tracking.confusion_picture import confusion_picture
 from rnnbench.tracking.layout import Presenter
 from rnnbench.tracking.tracker import ConfusionPicture, Run
-from rnnbench.training.confusion import LONGEST, Confusion
+from rnnbench.training.confusion import LONGEST, MOST, Confusion
 from tests.support.wandb_server import Server
 from tests.tracking.test_sync import runs, server  # noqa: F401 - a fixture
 
@@ -64,7 +64,7 @@ def test_of_many_classes_the_most_frequent_stay_and_the_others_are_one() -> None
     classes = [f"c{number}" for number in range(60)]
     pairs = [(number, (number + 1) % 60) for number in range(60)] + [(number, number) for number in range(10, 60)]
     names, counts = counted(classes, pairs)
-    assert names == [*classes[10:], "10 others"] and len(names) == MOST + 1
+    assert names == [*classes[10:], "10 others"] and len(names) == MOST + 1 == LARGEST
     expected = [[0] * 51 for _ in range(51)]
     for right, answered in pairs:
         expected[right - 10 if right >= 10 else 50][answered - 10 if answered >= 10 else 50] += 1

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from ..options import fits_64_bits
 from .record import DamagedRecord
 
-MOST = 50  # classes with a row of their own: the most frequent; all others share one
+LARGEST = 51  # classes that a file may hold: training/confusion.py gives 50 a row of their own, and the others one
 
 
 class ConfusionMatrix(TypedDict):
@@ -29,7 +29,7 @@ def checked_confusion(found: Any, where: str) -> ConfusionMatrix:
     good = isinstance(found, dict) and found.get("split") in ("validation", "test")
     classes: Any = found.get("classes") if good else None
     counts: Any = found.get("counts") if good else None
-    good = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and 1 <= len(classes) <= MOST + 1
+    good = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and 1 <= len(classes) <= LARGEST
     good = good and isinstance(counts, list) and len(counts) == len(classes) == len(set(classes))
     if not good or not all(isinstance(row, list) and len(row) == len(classes) and all(map(is_count, row)) for row in counts):
         raise DamagedRecord(f"{where}: no confusion matrix; without this file the run is shown without one")

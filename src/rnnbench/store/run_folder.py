@@ -79,14 +79,15 @@ class RunFolder:
         return [path for folder in (self.path, self.place) for path in own_files(folder, HALF_WRITTEN)]
 
     def start(self, config: Config) -> None:
-        """Makes the folder, removes what a killed attempt left half-written, and writes config.yaml."""
+        """Makes the folder, removes what the last attempt left half-written or came to, and writes config.yaml."""
         self.check()  # before there is a folder again
         self.place.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
-        (self.path / "failure.json").unlink(missing_ok=True)
+        for name in ("failure.json", "confusion.json"):
+            (self.path / name).unlink(missing_ok=True)
 
     def keep(self, kept: Mapping[str, object]) -> None:
         """Writes vocabulary.json, if there is anything in it."""

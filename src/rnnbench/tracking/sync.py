@@ -17,7 +17,7 @@ from typing import Any
 from ..store.log import LogRow
 from .layout import Presenter
 from .stored import DescribeRun, Members, Outcome, Stored, each_run
-from .tracker import LATEST, MirrorRow, Run, finite, is_table
+from .tracker import LATEST, WANDB, MirrorRow, Run, finite, is_table
 from .wandb_account import why_silent
 from .wandb_copy import Copy, read_copy, remove_replaced, renew_id
 from .wandb_note import first_layout, placed_run
@@ -117,7 +117,7 @@ def local_copy(stored: Stored, about: Run, layout: int) -> Local:
 
 def is_mirrored(tracker: Mapping[str, Any]) -> bool:
     """Whether a run with these settings of its tracker was meant for W&B."""
-    return bool({tracker.get("name"), *(tracker.get("also") or [])} & {"auto", "wandb"})
+    return any(name in WANDB for name in (tracker.get("name"), *(tracker.get("also") or [])))
 
 
 def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:

@@ -11,9 +11,9 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch
 
 from ..options import shortened
-from ..store.confusion import MOST
 from .devices import Devices
 
+MOST = 50  # classes with a row of their own: the most frequent; all others share one
 LONGEST = 40  # characters of a name
 
 
