@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz versions tables evidence lint clean
+.PHONY: demo test faults fuzz dashboard versions tables evidence lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -34,6 +34,12 @@ faults: .venv/installed
 MINUTES ?= 20
 fuzz: .venv/installed
 	$(BIN)/python -m tests.fuzz $(MINUTES)
+
+# What a sweep of 24 runs and a run of version 0.1 look like in each tracker, and what each costs; all goes into FOLDER, which is
+# empty or not there. Pictures need Chromium, the terminal needs tmux.
+FOLDER ?= build/dashboard
+dashboard: .venv/installed
+	$(BIN)/python -m tests.support.dashboard $(FOLDER)
 
 # The tests on every Python of PYTHONS that is found: with the newest dependencies that pyproject.toml allows, and on the first with
 # the oldest. Needs a network and some GB of disk.

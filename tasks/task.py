@@ -126,6 +126,17 @@ class Task(ABC):
 
     # Scores.
 
+    classes: Sequence[str] = ()  # what the classes of the answers are called, where they have names
+
+    def class_names(self) -> Sequence[str]:
+        """The classes of the answers, in order, of a task whose answers are classes of what was read; else none.
+
+        Of these tasks a run keeps how often each class was answered where which was right.
+        """
+        if self.structure != "N->1" or not isinstance(self.targets, Tokens):
+            return ()
+        return self.classes or [str(number) for number in range(self.targets.size)]
+
     scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better
     solved_below: float  # option: the same, where lower is better

@@ -176,7 +176,7 @@ def compare_trackers(quick: bool) -> None:
         (settings,) = compose_jobs([*shape, "task.sequences=50", *sizes, "tracker=none"], sweep=False)
         task = make_task(settings)
         for name, options in (("wandb", {"mode": "offline"}), ("tensorboard", {}), ("trackio", {})):
-            with tempfile.TemporaryDirectory() as place:
+            with tempfile.TemporaryDirectory() as place, account("http://127.0.0.1:9", place):  # W&B is offline here
                 os.environ["TRACKIO_DIR"] = place
                 try:
                     mirror = Timed({name: make_tracker(name, options)})

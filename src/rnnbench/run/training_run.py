@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -71,6 +71,10 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
             scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
+            if learner.confusion:
+                classes, counts = learner.confusion
+                split: Literal["validation", "test"] = "test" if planned.settings.test else "validation"
+                folder.save_confusion({"split": split, "classes": classes, "counts": counts})
         except Diverged as error:
             diverged = error.step
             scores["validation"] = learner.selection.best.get("scores")
@@ -90,7 +94,7 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
             ended=now(),
         )
         record = folder.finish(body)
-        ending, results = record["status"], record
+        ending, results = record["status"], {**record, "confusion": folder.confusion()}
         with behind_record(name):
             folder.drop_checkpoints()
         with behind_record(name):

@@ -19,7 +19,7 @@ CHECKPOINT = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.pt")
 SET_ASIDE = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.unusable")
 WRITTEN = (
     *("config.yaml", "metrics.jsonl", "timings.jsonl", "failure.json", "vocabulary.json", "model.safetensors", "record.json"),
-    *("manifest.json", "search.json"),
+    *("confusion.json", "manifest.json", "search.json"),
 )
 HALF_WRITTEN = re.compile(rf"\.(?:lease-|(?:{'|'.join(map(re.escape, WRITTEN))}|{CHECKPOINT.pattern})\.)[0-9a-f]{{16}}")
 

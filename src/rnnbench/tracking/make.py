@@ -12,13 +12,12 @@ from typing import Any
 
 from .mirror import Mirror
 from .tensorboard_tracker import TensorboardTracker
-from .tracker import NoTracker, Run, Tracker, TrackerUnavailable
+from .tracker import WANDB, NoTracker, Run, Tracker, TrackerUnavailable
 from .trackio_tracker import TrackioTracker
 from .wandb_account import from_variable, has_key, say_error, wandb_settings, wanted_mode
 from .wandb_note import agents_note, read_note
 from .wandb_tracker import WandbTracker
 
-WANDB = ("auto", "wandb")
 TRACKERS: dict[str, type[Tracker]] = {
     "auto": WandbTracker,
     "none": NoTracker,

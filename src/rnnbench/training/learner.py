@@ -64,6 +64,7 @@ class Learner(lightning.LightningModule):
         self.noise = WeightNoise([p for core in cores for p in core.parameters()], settings.weight_noise)
         self.step = 0  # optimizer steps done, also before a restart
         self.scores: dict[str, float] = {}  # of the last evaluation
+        self.confusion: tuple[list[str], list[list[int]]] | None = None  # of the chosen weights, on the split read last
         self.asked: list[int] = []  # numbers of the signals that asked for an end
         self.trains_on = torch.device("cpu")  # Lightning moves the network back to the CPU at the end, `device` with it
         self._state: State | None = None  # carried from batch to batch
@@ -157,7 +158,7 @@ class Learner(lightning.LightningModule):
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         self.clock.stop()
-        self._evaluation = Evaluation(self.network, self.task, self.options)
+        self._evaluation = Evaluation(self.network, self.task, self.options, counts_classes=self.trainer.testing)
         if not self.trainer.testing:
             found = self._evaluation.activity(self.device)
             self.reporter.row |= {f"validation/{name}": value for name, value in found.items()}
@@ -186,6 +187,7 @@ class Learner(lightning.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self.scores = self._evaluation.scores(self.devices)
+        self.confusion = self._evaluation.confusion(self.devices)
 
     def _save(self) -> None:
         """Hands a checkpoint to the journal; none once a loss or gradient is not finite, which the next row reports."""
