@@ -18,10 +18,12 @@ SCALES = ("paper", "laptop", "smoke")
 TASK = "a task; `rnnbench list tasks` names them"
 TABLE = "a table of sweeps/ by name, or the folder of one of yours"
 RUN = "a run folder, or a folder with one finished run below it"
+NAMED_RUN = "a run folder, or a run of --runs by its name or the beginning of its id"
 # The file of cli/ that holds `<verb>_command`.
 HOMES = {
     "train": "train",
     "estimate": "train",
+    "show": "show",
     "status": "sweeps",
     "prune": "sweeps",
     "sync": "sweeps",
@@ -205,6 +207,10 @@ def _add_comparisons(add: Add) -> None:
     for verb in (compare, report):
         verb.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
         verb.add_argument("--task", help="this task only")
+    shown = add("show", "one run whole: settings, scores, samples, environment, how to repeat it; of two runs what differs")
+    shown.add_argument("run", nargs="+", metavar="RUN", help=NAMED_RUN)
+    shown.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    shown.add_argument("--format", choices=("terminal", "json"), default="terminal", metavar="terminal|json", help="[terminal]")
     compare.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
     report.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 
