@@ -26,6 +26,7 @@ HOMES = {
     "show": "show",
     "status": "sweeps",
     "prune": "sweeps",
+    "remove": "sweeps",
     "sync": "sweeps",
     "wandb-workspace": "sweeps",
     "reproduce": "reproduce",
@@ -117,6 +118,12 @@ def _add_sweeps(add: Add) -> None:
         verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    about = "remove runs and sweeps: the files that rnnbench wrote; not runs that a process holds or another sweep lists too"
+    gone = add("remove", about)
+    gone.add_argument("what", nargs="+", metavar="SWEEP|RUN", help=f"sweeps by name or folder; {NAMED_RUN}")
+    gone.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    gone.add_argument("--yes", action="store_true", help="without asking")
+    gone.add_argument("--dry-run", action="store_true", help="only say what would go")
     sync.add_argument("--all", action="store_true", help="also runs made without W&B [only those that are named]")
     sync.add_argument("--to", metavar="TRACKER", help="write the runs into another tracker: tensorboard, trackio, ... [wandb]")
     sync.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
