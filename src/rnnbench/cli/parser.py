@@ -14,6 +14,7 @@ from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 BENCHMARKS = tuple(sorted(path.stem for path in Path(__file__).parents[1].glob("benchmarks/[a-z]*.py")))  # not imported
+FIGURES = ("learning", "gradients", "speed", "parameters", "length", "solved")  # as analysis/figures.py has them
 SCALES = ("paper", "laptop", "smoke")
 TASK = "a task; `rnnbench list tasks` names them"
 TABLE = "a table of sweeps/ by name, or the folder of one of yours"
@@ -36,6 +37,7 @@ HOMES = {
     "list": "listing",
     "compare": "compare",
     "report": "compare",
+    "figure": "figure",
     "gradients": "examine",
     "probe": "examine",
     "baseline": "data",
@@ -116,6 +118,7 @@ def _add_sweeps(add: Add) -> None:
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
         verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    status.add_argument("--watch", action="store_true", help="one sweep or folder as it goes on, until every run has ended")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
     about = "remove runs and sweeps: the files that rnnbench wrote; not runs that a process holds or another sweep lists too"
@@ -218,6 +221,12 @@ def _add_comparisons(add: Add) -> None:
     shown.add_argument("run", nargs="+", metavar="RUN", help=NAMED_RUN)
     shown.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
     shown.add_argument("--format", choices=("terminal", "json"), default="terminal", metavar="terminal|json", help="[terminal]")
+    drawn = add("figure", "all models of a task on one axis, for a paper: PDF, SVG or PNG, and the data as CSV beside it")
+    drawn.add_argument("kind", choices=FIGURES, metavar="|".join(FIGURES), help="score or gradient through time; what x is")
+    drawn.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
+    drawn.add_argument("--task", help="this task only, by its name or as `compare` calls it, such as adding-T20")
+    drawn.add_argument("-o", "--output", type=Path, required=True, help="the figure, a .pdf, .svg or .png")
+    drawn.add_argument("--width", default="8cm", help="of the figure, in cm, mm, in or pt [8cm]")
     compare.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
     report.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 

@@ -15,6 +15,7 @@ from ..console import say, show
 from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest, sweep_folder
 from ..launch.removal import plan_removal, planned_lines, remove_planned
 from ..launch.status import overview_lines, prune_lines, status_lines
+from ..launch.watching import watch
 from ..options import BadOption, unknown
 from ..run.tracked_run import describe_run
 from ..store.find import find_runs
@@ -52,6 +53,8 @@ def chosen_folders(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def status_command(options: argparse.Namespace) -> int:
+    if options.watch:
+        return _watch(options)
     lines = list(overview_lines(options.runs)) if not options.what else []
     for folder, is_sweep in chosen_folders(options):
         lines += status_lines(folder, is_sweep)
@@ -59,6 +62,20 @@ def status_command(options: argparse.Namespace) -> int:
             lines += overview_lines(folder)
     for line in lines:
         say(line)
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Watches one sweep or folder; the sweep that was touched last where none is named."""
+    if len(options.what) > 1:
+        raise BadOption(f"--watch: one sweep or folder at a time (got {len(options.what)})")
+    if not options.what:
+        found = sorted(options.runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
+        if not found:
+            raise BadOption(f"--watch: no sweep in {options.runs}; `rnnbench train -m ...` makes one")
+        options.what = [str(found[-1].parent)]
+    ((folder, is_sweep),) = chosen_folders(options)
+    watch(folder, is_sweep)
     return 0
 
 
