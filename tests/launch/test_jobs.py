@@ -88,14 +88,14 @@ def test_status_counts_what_diverged_and_groups_failures_by_reason(capfd):
             odd = {"status": "diverged", "diverged_step": 7} if number < 3 else {}
             job.folder.finish(filled({"setting": "x", **odd}))
         else:
-            job.folder.fail("out of memory" if number < 6 else "no space")
+            job.folder.fail(f"out of memory, after a peak of {number} MB: [x]" if number < 6 else "no space")
     write_manifest(Path("runs"), "s", jobs)
     assert main(["status", "s"]) == 0
     places = [str(job.folder.path) for job in jobs]
     assert capfd.readouterr().out.splitlines() == [
         "sweep s: 7 runs: 4 recorded (3 diverged), 3 failed",
         "  2 failed: out of memory",
-        *(f"    {places[number]}  steps={number}" for number in (4, 5)),
+        *(f"    {places[number]}  after a peak of {number} MB: [x]  steps={number}" for number in (4, 5)),
         "  1 failed: no space",
         f"    {places[6]}  steps=6",
         *(f"  diverged     {places[number]}  at step 7  steps={number}" for number in (0, 1, 2)),

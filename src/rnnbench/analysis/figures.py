@@ -21,13 +21,14 @@ from ..store.record import DamagedRecord, canonical, write_atomically
 from ..store.run_folder import RunFolder
 from .charts import COLOURS, SCORES, SHAPES, STEPS, is_wide
 from .curves import Curve, logged_series, mean_curve, thinned
+from .drawing import drawable
 from .formatting import format_number, natural_key
 from .grouping import ModelResults, TaskResults
 from .heatmaps import Spec, logged_gradients
 from .intervals import summarize
 from .render import cell_value
 
-DASHES: tuple[list[int], ...] = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [1, 3])  # as many as colours
+DASHES: tuple[list[int], ...] = ([], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [10, 3], [1, 3])  # as many as colours
 POINT = 72 / 2.54  # of a PDF, to a centimetre; a pixel of Vega is one
 TALL = 0.72  # height of a figure, to its width
 DOTS = 300  # of a PNG, to an inch
@@ -316,7 +317,7 @@ def _spec(figure: Figure, inner: float) -> Spec:
         "layer": _layers(figure, x, y, by_label),
     }
     small = {"labelFontSize": 8, "titleFontSize": 8, "titleFontWeight": "normal"}
-    return {
+    spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "vconcat": [plot, _legend(labels, inner, figure.lines, by_label)],
         "spacing": 6,
@@ -328,6 +329,7 @@ def _spec(figure: Figure, inner: float) -> Spec:
             "view": {"stroke": "#888888"},
         },
     }
+    return dict(drawable(spec))
 
 
 def _layers(figure: Figure, x: Spec, y: Spec, by_label: Callable[..., Spec]) -> list[Spec]:

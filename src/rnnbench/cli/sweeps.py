@@ -98,10 +98,13 @@ def prune_command(options: argparse.Namespace) -> int:
 
 def remove_command(options: argparse.Namespace) -> int:
     """Says what would go, asks, and removes it."""
-    sweeps, runs = [], []
+    sweeps: list[Path] = []
+    runs: list[Path] = []
     for word in options.what:
-        folder = sweep_folder(word, options.runs)
-        (sweeps if folder else runs).append(folder or one_run(word, options.runs))
+        if folder := sweep_folder(word, options.runs):
+            sweeps.append(folder)
+        else:
+            runs.append(one_run(word, options.runs))
     try:
         planned = plan_removal(sweeps, runs)
     except DamagedRecord as error:

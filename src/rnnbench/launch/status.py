@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from ..options import shortened
 from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder, checkpoint_step
 from .manifest import member_runs, read_manifest
 
+CLAUSE = re.compile(r"[,:;] ")  # ends of the beginning of a reason
+LONGEST = 160  # characters of what follows it
+Failed = TypeVar("Failed")
 DIVERGED = b'\n "status": "diverged",\n'  # in a record as RunFolder.finish writes it
 
 # Status
@@ -91,13 +97,23 @@ def count_text(states: Sequence[RunState]) -> str:
 
 
 def _failed_lines(found: Sequence[tuple[RunState, RunFolder, str, str]]) -> Iterator[str]:
-    """By reason how many failed, the commonest first, and the folders of these."""
-    by_reason: dict[str, list[str]] = {}
-    for state, run, _, words in found:
-        by_reason.setdefault(state.about, []).append(f"{run.path}  {words}".rstrip())
-    for reason, runs in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        yield f"  {len(runs)} failed: {reason}"
-        yield from (f"    {run}" for run in runs)
+    for reason, group in by_reason(found, lambda one: one[0].about).items():
+        yield f"  {len(group)} failed: {reason}"
+        yield from (f"    {run.path}  {failure_rest(state.about)}{words}".rstrip() for state, run, _, words in group)
+
+
+def by_reason(failed: Iterable[Failed], about: Callable[[Failed], str]) -> dict[str, list[Failed]]:
+    """What failed by the beginning of its reason, such as `out of memory`, the commonest first; `about` gives the reason."""
+    found: dict[str, list[Failed]] = {}
+    for one in failed:
+        found.setdefault(CLAUSE.split(about(one), maxsplit=1)[0], []).append(one)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def failure_rest(reason: str) -> str:
+    """What a reason says beyond its beginning, shortened, with two spaces after it; empty where that is all."""
+    rest = CLAUSE.split(reason, maxsplit=1)[1:]
+    return f"{shortened(rest[0], LONGEST)}  " if rest else ""
 
 
 def overview_lines(runs: Path) -> Iterator[str]:

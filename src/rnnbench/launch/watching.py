@@ -23,14 +23,15 @@ from ..store.record import Config, DamagedRecord, canonical
 from ..store.run_folder import RunFolder
 from .costs import format_clock
 from .manifest import member_runs
-from .status import RunState, count_text, last_step, run_state
+from .status import RunState, by_reason, count_text, last_step, run_state
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 LOOK = 1.0  # seconds between two looks, or three times as long as one takes
 ENDED = ("recorded", "failed", "damaged")
-MOST = 8  # running runs, failures and lines of scores that are shown
+MOST = 8  # running runs that are shown
+SHOWN = 3  # folders of runs that failed for one reason
 
 
 @dataclass
@@ -241,12 +242,14 @@ def view(title: str, runs: Sequence[RunProgress]) -> RenderableType:
         Text(visible(summary_line(title, runs)), style="bold"),
         ProgressBar(total=len(runs) or 1, completed=ended),
     ]
-    failed = [run for run in runs if run.state.kind in ("failed", "damaged")]
-    for run in failed[:MOST]:
-        parts.append(Text(visible(f"{run.state.kind}: {run.state.about}"), style="red", no_wrap=True, overflow="ellipsis"))
-        parts.append(Text(visible(f"  {run.path}"), style="red"))
-    if len(failed) > MOST:
-        parts.append(Text(f"and {len(failed) - MOST} more; `rnnbench status` names them", style="red"))
+    for kind in ("failed", "damaged"):
+        of_kind = [run for run in runs if run.state.kind == kind]
+        for reason, group in by_reason(of_kind, lambda run: run.state.about).items():
+            line = f"{len(group)} {kind}: {reason}"
+            parts.append(Text(visible(line), style="red", no_wrap=True, overflow="ellipsis"))
+            parts += [Text(visible(f"  {run.path}"), style="red") for run in group[:SHOWN]]
+            if len(group) > SHOWN:
+                parts.append(Text(f"  and {len(group) - SHOWN} more; `rnnbench status` names them", style="red"))
     return Group(*parts, *_running_table(runs), *_best_table(runs))
 
 
