@@ -12,7 +12,7 @@ import pytest
 from rnnbench.cli.main import main
 from rnnbench.launch.launcher import Prepared
 from rnnbench.launch.manifest import read_manifest, whole_manifest, write_manifest
-from rnnbench.launch.resume import kept_words, resumed_commands
+from rnnbench.launch.resume import resumed_commands, words_for_manifest
 from rnnbench.options import BadOption
 from rnnbench.store.own_files import MANIFEST_COPY, own_files
 from tests.launch.test_jobs import stand_in
@@ -127,7 +127,7 @@ def test_two_commands_of_one_sweep_both_go_on() -> None:
 
 def test_no_password_is_kept() -> None:
     words = ["-m", "sweep=x", "++runs=a", "hydra.launcher.ray.init._redis_password=SECRET", "hydra.launcher.workers=2"]
-    assert kept_words([*words, "task.file=https://me:SECRET@host/x"]) == [
+    assert words_for_manifest([*words, "task.file=https://me:SECRET@host/x"]) == [
         "-m",
         "hydra.launcher.workers=2",
         "task.file=https://me:***@host/x",

@@ -62,7 +62,7 @@ class Figure:
 # what is drawn
 
 
-def learning(blocks: Sequence[TaskResults]) -> Figure:
+def learning_figure(blocks: Sequence[TaskResults]) -> Figure:
     """Validation score over training steps: the mean of the finished seeds, as far as all of them go, and their range."""
     block = _only(blocks)
     curves = {label: logged_series({label: seeds}, f"validation/{block.headline}") for label, seeds in _logs(block).items()}
@@ -74,7 +74,7 @@ def learning(blocks: Sequence[TaskResults]) -> Figure:
     return Figure(rows, "step", "value", "training steps", title, log_y=logarithmic, floor=floor)
 
 
-def gradients(blocks: Sequence[TaskResults]) -> Figure:
+def gradients_figure(blocks: Sequence[TaskResults]) -> Figure:
     """The gradient through time, ‖∂L/∂h_t‖ over t, of the last logged batch: geometric mean of seeds, and their range."""
     block, rows = _only(blocks), list[Row]()
     for label, seeds in _logs(block).items():
@@ -89,7 +89,7 @@ def gradients(blocks: Sequence[TaskResults]) -> Figure:
     return Figure(rows, "step", "value", "step t of the sequence", title, log_y=True)
 
 
-def speed(blocks: Sequence[TaskResults]) -> Figure:
+def speed_figure(blocks: Sequence[TaskResults]) -> Figure:
     """Test score over training speed, a point a finished run."""
     block = _only(blocks)
     rows: list[Row] = [
@@ -101,7 +101,7 @@ def speed(blocks: Sequence[TaskResults]) -> Figure:
     return _scattered(block, rows, "speed", "training speed (sequences/s)")
 
 
-def parameters(blocks: Sequence[TaskResults]) -> Figure:
+def parameters_figure(blocks: Sequence[TaskResults]) -> Figure:
     """Test score over the number of parameters, with its 95 % interval."""
     block = _only(blocks)
     rows = [
@@ -113,7 +113,7 @@ def parameters(blocks: Sequence[TaskResults]) -> Figure:
     return _scattered(block, rows, "parameters", "parameters")
 
 
-def length(blocks: Sequence[TaskResults]) -> Figure:
+def length_figure(blocks: Sequence[TaskResults]) -> Figure:
     """Test score over the length of sequences, with its 95 % interval: one task, in settings that differ in `length`, or in the
     one other number that they differ in."""
     names = {block.name for block in blocks}
@@ -130,7 +130,7 @@ def length(blocks: Sequence[TaskResults]) -> Figure:
     return Figure(rows, option, "value", option.replace("_", " "), title, log_x=is_wide(wide, 8), log_y=is_wide(values))
 
 
-def solved(blocks: Sequence[TaskResults]) -> Figure:
+def solved_figure(blocks: Sequence[TaskResults]) -> Figure:
     """The share of recorded seeds that have solved the task, by training steps."""
     block, rows = _only(blocks), list[Row]()
     for entry in block.entries:
@@ -149,12 +149,12 @@ def solved(blocks: Sequence[TaskResults]) -> Figure:
 
 
 KINDS: dict[str, Callable[[Sequence[TaskResults]], Figure]] = {
-    "learning": learning,
-    "gradients": gradients,
-    "speed": speed,
-    "parameters": parameters,
-    "length": length,
-    "solved": solved,
+    "learning": learning_figure,
+    "gradients": gradients_figure,
+    "speed": speed_figure,
+    "parameters": parameters_figure,
+    "length": length_figure,
+    "solved": solved_figure,
 }
 NEEDS = {  # what there has to be, where there is nothing to draw
     "learning": "the logs of finished runs in their folders",

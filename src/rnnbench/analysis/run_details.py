@@ -44,7 +44,7 @@ def run_details(run: FoundRun, state: str) -> Details:
         "setting": source.get("setting"),
         "sweep": config.get("sweep"),
         "result": _result(record, state, run.failure),
-        "settings": settings_of(config),
+        "settings": listed_settings(config),
         "scores": _scores(record, config, rows),
         "samples": _samples(rows),
         "data": {},
@@ -69,7 +69,7 @@ def run_details(run: FoundRun, state: str) -> Details:
     return found
 
 
-def settings_of(config: Config) -> dict[str, Details]:
+def listed_settings(config: Config) -> dict[str, Details]:
     """Every setting by its dotted name, those that are not as by default first: its value, its default and whether it differs.
 
     The default is null where this version knows none.

@@ -19,7 +19,7 @@ from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
-from ..launch.resume import kept_words, resumed_commands
+from ..launch.resume import resumed_commands, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -80,7 +80,7 @@ def train_command(words: list[str]) -> int:
     check_workers(jobs)
     check_tracker(jobs)
     if asked.multirun:
-        return run_by_hydra([*prepared_sweep(overrides, jobs, kept_words(words)), *flags])
+        return run_by_hydra([*prepared_sweep(overrides, jobs, words_for_manifest(words)), *flags])
     check_processes(jobs[0])
     if answer(jobs[0]):
         return 0

@@ -18,7 +18,7 @@ SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)  # in the name of a
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
-def kept_words(words: Sequence[str]) -> list[str]:
+def words_for_manifest(words: Sequence[str]) -> list[str]:
     """The words of a command line that a manifest keeps: without where the sweep lies, and without passwords."""
     return [masked(word) for word in words if _key(word) not in PLACED and not _is_secret(word)]
 

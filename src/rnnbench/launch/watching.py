@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..analysis.formatting import format_number
 from ..config.labels import UNKNOWN, setting_label
@@ -137,7 +137,7 @@ def seconds_left(runs: Sequence[RunProgress]) -> float | None:
 
 
 @dataclass
-class Best:
+class BestSoFar:
     """The runs of one task and model: how many have ended, and the best validation score so far."""
 
     task: str
@@ -148,7 +148,7 @@ class Best:
     score: float | None
 
 
-def best_so_far(runs: Sequence[RunProgress]) -> list[Best]:
+def best_so_far(runs: Sequence[RunProgress]) -> list[BestSoFar]:
     """By task, with the options in which tasks differ here, and model; of runs that have begun."""
     begun = [(run, run.config) for run in runs if run.config]
     seen: dict[tuple[str, str], set[str]] = {}
@@ -165,18 +165,18 @@ def best_so_far(runs: Sequence[RunProgress]) -> list[Best]:
         metric, lower = headline_of(some[0].config)
         scores = [run.score for run in some if run.score is not None and not run.state.about.startswith("diverged")]
         ended = sum(run.state.kind in ENDED for run in some)
-        found.append(Best(task, model, metric, ended, len(some), (min if lower else max)(scores, default=None)))
+        found.append(BestSoFar(task, model, metric, ended, len(some), (min if lower else max)(scores, default=None)))
     return found
 
 
 def summary_line(title: str, runs: Sequence[RunProgress]) -> str:
-    """`sweep s: 3 of 12 runs ended: 2 recorded, 1 failed, 1 running, 8 missing; about 3:20 left`."""
+    """`sweep s: 3 of 12 ended: 2 recorded, 1 failed, 1 running, 8 missing; about 3:20 left`."""
     ended = sum(run.state.kind in ENDED for run in runs)
     left = seconds_left(runs)
     more = "" if left is None else f"; about {format_clock(left)} left"
     if not is_done(runs) and not any(run.state.kind == "running" for run in runs):
         more = "; nobody runs the others"
-    return f"{title}: {ended} of {len(runs)} runs ended: {count_text([run.state for run in runs])}{more}"
+    return f"{title}: {ended} of {len(runs)} ended: {count_text([run.state for run in runs])}{more}"
 
 
 # what is seen
@@ -240,7 +240,7 @@ def view(title: str, runs: Sequence[RunProgress]) -> RenderableType:
     ended = sum(run.state.kind in ENDED for run in runs)
     parts: list[Any] = [
         Text(visible(summary_line(title, runs)), style="bold"),
-        ProgressBar(total=len(runs) or 1, completed=ended),
+        _grid([("", True)], [[ProgressBar(total=len(runs) or 1, completed=ended)]], bare=True),  # alone it ends no line
     ]
     for kind in ("failed", "damaged"):
         of_kind = [run for run in runs if run.state.kind == kind]
@@ -253,14 +253,25 @@ def view(title: str, runs: Sequence[RunProgress]) -> RenderableType:
     return Group(*parts, *_running_table(runs), *_best_table(runs))
 
 
-def _grid(*columns: tuple[str, bool]) -> Any:
-    """A table without lines; of each column its title, and whether it holds text."""
+def _grid(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Any]], bare: bool = False) -> RenderableType:
+    """A table without lines; of each column its title, and whether it holds text, which gives way to numbers.
+
+    `bare`: without titles, as wide as the terminal.
+    """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, words in columns:
-        grid.add_column(name, justify="left" if words else "right", no_wrap=True, overflow="ellipsis" if words else "fold")
+    look = None if bare else box.SIMPLE_HEAD
+    grid = Table(box=look, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), show_header=not bare, expand=bare)
+    for index, (name, words) in enumerate(columns):
+        least = None if words else max(map(len, [name, *(row[index] for row in rows)]))
+        justify: Literal["left", "right"] = "left" if words else "right"
+        grid.add_column(name, justify=justify, no_wrap=not words, min_width=least)
+    for row in rows:
+        grid.add_row(
+            *(Text(visible(cell), no_wrap=True, overflow="ellipsis") if isinstance(cell, str) else cell for cell in row)
+        )
     return grid
 
 
@@ -268,23 +279,25 @@ def _running_table(runs: Sequence[RunProgress]) -> list[RenderableType]:
     from rich.progress_bar import ProgressBar
 
     running = [run for run in runs if run.state.kind == "running"]
-    if not running:
-        return []
-    grid = _grid(("running", True), ("", True), ("step", False), ("best so far", False))
-    for run in running[:MOST]:
-        bar = ProgressBar(total=run.steps or 1, completed=min(run.step, run.steps or 1), width=12)
-        score = "–" if run.score is None else f"{headline_of(run.config)[0]} {format_number(run.score)}"
-        grid.add_row(visible(run.name), bar, f"{run.step:,} of {run.steps:,}", visible(score))
+    rows = [
+        (
+            run.name,
+            ProgressBar(total=run.steps or 1, completed=min(run.step, run.steps or 1), width=12),
+            f"{run.step:,} of {run.steps:,}",
+            _score_text(headline_of(run.config)[0], run.score),
+        )
+        for run in running[:MOST]
+    ]
     more = [f"and {len(running) - MOST} more are running"] if len(running) > MOST else []
-    return ["", grid, *more]
+    columns = [("running", True), ("", True), ("step", False), ("best so far", False)]
+    return ["", _grid(columns, rows), *more] if rows else []
 
 
 def _best_table(runs: Sequence[RunProgress]) -> list[RenderableType]:
-    best = best_so_far(runs)
-    if not best:
-        return []
-    grid = _grid(("task", True), ("model", True), ("best validation score", False), ("ended", False))
-    for one in best:
-        score = "–" if one.score is None else f"{one.metric} {format_number(one.score)}"
-        grid.add_row(visible(one.task), visible(one.model), visible(score), f"{one.ended} of {one.of}")
-    return ["", grid]
+    rows = [(one.task, one.model, _score_text(one.metric, one.score), f"{one.ended} of {one.of}") for one in best_so_far(runs)]
+    columns = [("task", True), ("model", True), ("best validation", False), ("ended", False)]
+    return ["", _grid(columns, rows)] if rows else []
+
+
+def _score_text(metric: str, score: float | None) -> str:
+    return "–" if score is None else f"{metric} {format_number(score)}"
