@@ -88,7 +88,8 @@ def test_status_counts_what_diverged_and_groups_failures_by_reason(capfd):
             odd = {"status": "diverged", "diverged_step": 7} if number < 3 else {}
             job.folder.finish(filled({"setting": "x", **odd}))
         else:
-            job.folder.fail(f"out of memory, after a peak of {number} MB: [x]" if number < 6 else "no space")
+            of_run = f"{job.name}: " if number == 5 else ""  # which a reason may begin with
+            job.folder.fail(f"{of_run}out of memory, after a peak of {number} MB: [x]" if number < 6 else "no space")
     write_manifest(Path("runs"), "s", jobs)
     assert main(["status", "s"]) == 0
     places = [str(job.folder.path) for job in jobs]

@@ -18,9 +18,9 @@ from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder, checkpoint_step
-from .manifest import member_runs, read_manifest
+from .manifest import member_runs, read_manifest, run_name
 
-CLAUSE = re.compile(r"[,:;] ")  # ends of the beginning of a reason
+CLAUSE = re.compile(r"[,;] ")  # ends of the beginning of a reason
 LONGEST = 160  # characters of what follows it
 Failed = TypeVar("Failed")
 DIVERGED = b'\n "status": "diverged",\n'  # in a record as RunFolder.finish writes it
@@ -54,7 +54,7 @@ def run_state(folder: RunFolder, words: str = "") -> RunState:
     if holder := Watch(folder.path).holder():
         return RunState("running", f"{reached}, by {holder}")
     if message := folder.failure():
-        return RunState("failed", message)
+        return RunState("failed", message.removeprefix(f"{run_name(folder.path)}: "))
     return RunState("interrupted", reached) if (folder.path / "config.yaml").exists() else RunState("missing", words)
 
 
