@@ -6,7 +6,28 @@ import base64
 import functools
 import hashlib
 import html
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..console import visible
+
+UNDRAWN = re.compile("[\ufffe\uffff]|\\\\[ux][0-9a-f]+")  # what XML cannot hold, and escapes of what is not seen
+BACKSLASH = "\N{REVERSE SOLIDUS OPERATOR}"
+
+
+def drawable(value: Any) -> Any:
+    """A specification whose texts the renderer can draw: it ends the process at a sign that XML cannot hold.
+
+    It reads escapes, too, so no backslash is left.
+    """
+    if isinstance(value, dict):
+        return {drawable(key): drawable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [drawable(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return UNDRAWN.sub("\N{REPLACEMENT CHARACTER}", visible(value)).replace("\\", BACKSLASH)
 
 
 @functools.cache

@@ -45,7 +45,7 @@ _rnnbench() { local -a found; found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT
     [[ -n $found ]] && compadd -U -S '' -- $found || _files }
 compdef _rnnbench rnnbench""",
 }
-HYDRA_FLAGS = ("--again", "--cfg", "--config-dir", "--help", "--hydra-help", "--info", "--multirun", "-m")
+HYDRA_FLAGS = ("--again", "--cfg", "--config-dir", "--help", "--hydra-help", "--info", "--multirun", "--resume", "-m")
 
 
 def completions(line: str, verbs: Mapping[str, argparse.ArgumentParser]) -> list[str]:

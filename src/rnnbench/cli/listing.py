@@ -88,6 +88,7 @@ def train_help(overrides: Sequence[str], config_dir: str | None) -> str:
             "rnnbench train task=TASK model=MODEL [OPTION=VALUE ...]",
             "rnnbench train --again RUN",
             "rnnbench train -m task=TASK,TASK model=MODEL,MODEL seed=0,1,2",
+            "rnnbench train --resume SWEEP",
             "",
             "== What can be chosen (group=option) ==",
             *groups,

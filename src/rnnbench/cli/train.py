@@ -1,10 +1,11 @@
-"""The verbs train (one run, a sweep, or a run again) and estimate (what a sweep would take)."""
+"""The verbs train (one run, a sweep, or either again) and estimate (what a sweep would take)."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import os
+import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,8 +17,9 @@ from ..config.overrides import named_options, split_sweep, sweep_overrides, with
 from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
-from ..console import show
+from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
+from ..launch.resume import resumed_commands, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -48,6 +50,8 @@ def train_command(words: list[str]) -> int:
     """Checks everything that is asked for; runs it, or hands a sweep over to Hydra."""
     if "--again" in words:
         return train_again(words)
+    if "--resume" in words:
+        return resume_sweep(words)
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
@@ -76,7 +80,7 @@ def train_command(words: list[str]) -> int:
     check_workers(jobs)
     check_tracker(jobs)
     if asked.multirun:
-        return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
+        return run_by_hydra([*prepared_sweep(overrides, jobs, words_for_manifest(words)), *flags])
     check_processes(jobs[0])
     if answer(jobs[0]):
         return 0
@@ -125,8 +129,11 @@ def check_flags(asked: argparse.Namespace) -> None:
         raise BadOption(f"--config-dir {asked.config_dir}: no such folder")
 
 
-def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
-    """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them."""
+def prepared_sweep(overrides: list[str], jobs: Sequence[Settings], command: Sequence[str]) -> list[str]:
+    """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them.
+
+    `command` is what the sweep's manifest keeps.
+    """
     from ..launch.launcher import Prepared
 
     if os.environ.get("WANDB_SWEEP_ID"):
@@ -134,7 +141,7 @@ def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
     check_launcher(overrides, jobs)
     common = sweep_words(overrides, jobs)
     lines = [job + common for job in split_sweep(overrides, sweep=True)]
-    Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
+    Prepared.jobs, Prepared.command = prepare_sweep(jobs, lines, sweep_name(overrides, jobs)), command
     return sweep_overrides(overrides) + common
 
 
@@ -170,6 +177,17 @@ def train_again(words: list[str]) -> int:
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
     return 0 if answer(settings) else run_alone(settings)
+
+
+def resume_sweep(words: list[str]) -> int:
+    """`train --resume SWEEP`: gives again the command lines that the sweep's manifest keeps, one after another."""
+    code = 0
+    for command in resumed_commands(words):
+        say(shlex.join(["rnnbench", "train", *command]))
+        code = max(code, train_command(command))
+        if code > 1:
+            break
+    return code
 
 
 def edited(folder: RunFolder, settings: Settings, now: str) -> str:

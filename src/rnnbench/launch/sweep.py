@@ -282,7 +282,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
         return print_estimate(prepared, launching)
-    Prepared.jobs = prepared
+    Prepared.jobs, Prepared.command = prepared, ()
     kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
     return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
 
