@@ -158,9 +158,10 @@ def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> d
             continue
         runs.setdefault((setting, seed), []).append(run)
     for key, same in runs.items():
-        same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
-        results = {result_key(run.record): run for run in reversed(same) if run.record} if len(same) > 1 else {}
-        runs[key] = list(results.values()) if len(results) > 1 else same[:1]
+        if len(same) > 1:
+            same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
+            results = {result_key(run.record): run for run in reversed(same) if run.record}
+            runs[key] = list(results.values()) if len(results) > 1 else same[:1]
     return runs
 
 

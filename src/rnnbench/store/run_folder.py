@@ -35,7 +35,21 @@ from .confusion import ConfusionMatrix, checked_confusion
 from .lease import Lease, held
 from .log import LOGS, METRICS, Log, LogRow, check_log, logged_rows
 from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
-from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
+from .record import (
+    SCHEMA,
+    Config,
+    DamagedRecord,
+    Parsed,
+    Record,
+    RecordBody,
+    canonical,
+    digest,
+    parse_record,
+    plain,
+    record_text,
+    verified,
+    write_atomically,
+)
 from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
@@ -227,7 +241,7 @@ class RunFolder:
         """Writes record.json, once: FileExistsError if there is one already. An error once it stands there whole is none."""
         body: Record = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
-        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = record_text(body)
         try:
             self._write("record.json", text.encode(), once=True)
         except FileExistsError:
@@ -239,15 +253,16 @@ class RunFolder:
             raise error
         return body
 
-    def record(self) -> Record | None:
+    def record(self, parse: Callable[[str | bytes], Parsed] = parse_record) -> Record | None:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
-        path = self.path / "record.json"
+        path = os.path.join(self.path, "record.json")
         try:
-            if not os.path.lexists(path):
-                return None
-            if not os.path.isfile(path):  # a link to nothing or to itself, a folder, a pipe
-                raise DamagedRecord(f"{path}: no file")
-            return verified(path.read_bytes(), str(path))
+            if not os.path.isfile(path):
+                if not os.path.lexists(path):
+                    return None
+                raise DamagedRecord(f"{path}: no file")  # a link to nothing or to itself, a folder, a pipe
+            with open(path, "rb") as file:
+                return verified(file.read(), path, parse)
         except DamagedRecord as error:
             raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
 
