@@ -17,8 +17,8 @@ HOUSE = House(ROOT)
 HEAVY = {"torch", "pytorch_lightning", "wandb", "datasets", "hydra"}
 
 GROUND = {"options", "signatures", "groups", "console", "version"}
-MODELS = {"models", "kernels"}
-SETTINGS = {"config", "tasks", "models", "tracking", "store"}
+MODELS = {"models", "kernels", "plugins"}
+SETTINGS = {"config", "tasks", "models", "tracking", "store", "plugins"}
 # package: (the packages of ours that importing all of it may pull in beside the ground, what of others it may not)
 RULES: dict[str, tuple[set[str], set[str]]] = {
     **{name: (set(), HEAVY | {"numpy"}) for name in sorted(GROUND)},
@@ -27,9 +27,10 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "hub": ({"data"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
     "text": ({"data"}, HEAVY | {"torchtext", "jieba", "tokenizers"}),
     "store": (set(), HEAVY | {"numpy"}),
-    "tasks": ({"data"}, HEAVY - {"torch"}),
-    "baselines": ({"tasks", "data"}, (HEAVY - {"torch"}) | {"sklearn", "scipy"}),
-    "models": ({"kernels"}, HEAVY - {"torch"}),
+    "plugins": ({"data", "store"}, HEAVY),
+    "tasks": ({"data", "plugins"}, HEAVY - {"torch"}),
+    "baselines": ({"tasks", "data", "plugins"}, (HEAVY - {"torch"}) | {"sklearn", "scipy"}),
+    "models": ({"kernels", "plugins"}, HEAVY - {"torch"}),
     "tracking": ({"store"}, HEAVY),
     "config": (SETTINGS, HEAVY - {"hydra"}),
     "networks": ({*MODELS, "tasks", "data"}, HEAVY - {"torch"}),

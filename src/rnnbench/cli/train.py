@@ -66,7 +66,9 @@ def train_command(words: list[str]) -> int:
         return run_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
     if asked.cfg or asked.info:
-        return run_by_hydra([*sweep_overrides(overrides), *flags])
+        from ..config.hydra_store import stored_choice
+
+        return run_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
     if asked.multirun:
         check_one_folder(jobs)
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
@@ -127,6 +129,7 @@ def check_flags(asked: argparse.Namespace) -> None:
 
 def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
     """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them."""
+    from ..config.hydra_store import stored_choice
     from ..launch.launcher import Prepared
 
     if os.environ.get("WANDB_SWEEP_ID"):
@@ -135,7 +138,7 @@ def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
     common = sweep_words(overrides, jobs)
     lines = [job + common for job in split_sweep(overrides, sweep=True)]
     Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
-    return sweep_overrides(overrides) + common
+    return [*map(stored_choice, sweep_overrides(overrides)), *common]
 
 
 def train_again(words: list[str]) -> int:

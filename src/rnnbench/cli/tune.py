@@ -52,7 +52,7 @@ def tune_command(options: argparse.Namespace) -> int:
     most, why = most_workers()
     if options.workers > most:
         say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
-    direction = read_signature("task", jobs[0].task.name).constants["direction"]
+    direction = read_signature("task", jobs[0].task.reference).constants["direction"]
     code = 0
     for model in models:
         how = [words[model], rules, options.sampler, options.seed, not options.no_prune]

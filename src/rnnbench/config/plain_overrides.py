@@ -33,7 +33,7 @@ HYDRA_GROUPS = ("hydra/launcher",)  # with hydra.launcher.*, what a command line
 KEY = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)*", re.ASCII)
 INT = re.compile(r"-?(0|[1-9][0-9]*)")
 FLOAT = re.compile(r"-?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|-?[0-9]+[eE][-+]?[0-9]+")
-TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+", re.ASCII)
+TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+|[A-Za-z_./][\w./-]*\.py:[A-Za-z_]\w*", re.ASCII)  # FILE.py:CLASS
 LONGEST = 1000  # digits of a whole number
 NAMED = {"null": None, "true": True, "false": False}
 

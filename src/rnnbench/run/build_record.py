@@ -13,7 +13,7 @@ import torch
 
 from rnnbench.tasks.task import Task
 
-from ..models.registry import MODELS
+from ..models.registry import mechanism_class
 from ..networks.cost import multiply_adds, peak_memory, state_size
 from ..store.record import (
     ChangeRecord,
@@ -109,7 +109,7 @@ def model_record(planned: Plan, network: torch.nn.Module) -> ModelRecord:
     return {
         "name": settings.setting,
         "mechanism": settings.model.name,
-        "version": MODELS[settings.model.name].version,
+        "version": mechanism_class(settings.model.reference).version,
         "options": {**settings.stack, **settings.model.options},
         "parameters": sum(p.numel() for p in network.parameters()),
         "state_size": state_size(network),

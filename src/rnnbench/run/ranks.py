@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from ..config.checks import resolve
+from ..config.schema import trust_classes
 from ..config.settings import Settings
 from .journal import SilentRecorder
 from .plan import make_task, new_network
@@ -89,4 +90,5 @@ def free_port() -> int:
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
+    trust_classes(request["settings"])
     follow(resolve(request["settings"]), request["checkpoint"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.identity import departures
 from ..config.labels import UNKNOWN, run_name
-from ..config.schema import read_signature
+from ..config.schema import read_signature, task_reference
 from ..options import BadOption
 from ..store.record import Config, Record
 from ..store.run_folder import RunFolder
@@ -39,7 +39,7 @@ def run_of(folder: RunFolder, config: Config, identity: str, facts: Mapping[str,
         public_config(config),
         config.get("sweep"),
         {**facts, "departures": nested(facts["departures"])},
-        *_headline(config["task"]["name"]),
+        *_headline(task_reference(config["task"])),
         folder.path.parents[2] / "sweeps" / config["sweep"] if config.get("sweep") else None,
     )
 
