@@ -31,7 +31,12 @@ def task_plugins() -> dict[str, Plugin]:
     return usable("task", task_files())
 
 
-NAMES: tuple[str, ...] = (*task_files(), *task_plugins())
+def task_names() -> tuple[str, ...]:
+    """Every task there is by name."""
+    return (*task_files(), *task_plugins())
+
+
+NAMES = task_names()
 
 
 def find_task(reference: str) -> Path | Plugin:
@@ -41,7 +46,7 @@ def find_task(reference: str) -> Path | Plugin:
     if is_file(reference):
         return file_plugin("task", reference)
     if reference not in task_plugins():
-        raise unknown("task", reference, NAMES)
+        raise unknown("task", reference, task_names())
     return task_plugins()[reference]
 
 

@@ -35,7 +35,7 @@ from ..launch.sweep import (
 )
 from ..options import BadOption, plain_text, unknown
 from ..run.cluster import say_ignored
-from ..run.recorded import survey_recorded
+from ..run.recorded import changed_code, survey_recorded
 from ..store.find import nearby_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
@@ -160,7 +160,9 @@ def train_again(words: list[str]) -> int:
         near = [str(run) for run in islice(nearby_runs(Path(path)), SHOWN + 1)]
         there = f"; run folders nearby: {', '.join(near[:SHOWN])}{', ...' if len(near) > SHOWN else ''}" if near else ""
         raise BadOption(f"--again {path}: no run folder ({error.strerror}: its config.yaml){there}") from None
-    given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
+    given = with_overrides(
+        {key: value for key, value in kept.items() if key not in ("id", "setting", "code", "again")}, overrides
+    )
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
     say_ignored(os.environ)
     check_processes(settings)
@@ -170,6 +172,8 @@ def train_again(words: list[str]) -> int:
     found = next(survey_recorded([settings])) or check_data([settings])[0]
     if Path(found.folder).resolve() != Path(path).resolve():
         if Path(found.folder).name != (name := Path(path).resolve().name) and kept.get("id", "")[:8] == name[-8:]:
+            if kept.get("code") and (changed := changed_code(settings, kept)):
+                raise BadOption(f"--again {path}: the code of {changed} has changed since: another code is another run")
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
     return 0 if answer(settings) else run_alone(settings)

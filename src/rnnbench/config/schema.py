@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from rnnbench.tasks import NAMES, find_task, task_plugins
+from rnnbench.tasks import find_task, task_names, task_plugins
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
-from ..options import BadOption, Option, Seed
+from ..options import BadOption, Count, Option, Seed
 from ..plugins.classes import PluginFacts, named_before, read_plugin
 from ..plugins.references import Kind, Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
@@ -117,6 +117,8 @@ SINGLE = {
     "runs": Option("runs", str, "runs"),
     "sweep": Option("sweep", str | None, None),
     "accept_changes": Option("accept_changes", bool, False),
+    "again": Option("again", bool, False),
+    "repeat": Option("repeat", Count, 0),
     "test": Option("test", bool, True),
 }
 ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")
@@ -167,7 +169,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 @functools.cache
 def choice_names(group: str) -> tuple[str, ...]:
     """What can stand after `group=`."""
-    own = {"task": NAMES, "model": tuple(mechanism_names())}.get(group, ())
+    own = {"task": task_names(), "model": tuple(mechanism_names())}.get(group, ())
     return tuple(sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))}))
 
 

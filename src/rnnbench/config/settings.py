@@ -58,6 +58,8 @@ class Settings:
     runs: str = "runs"
     sweep: str | None = None
     accept_changes: bool = False
+    again: bool = False
+    repeat: int = 0
     test: bool = True
 
     @property
@@ -86,6 +88,8 @@ class Settings:
             "runs": self.runs,
             "sweep": self.sweep,
             "accept_changes": self.accept_changes,
+            "again": self.again,
+            "repeat": self.repeat,
             "test": self.test,
         }
 

@@ -160,7 +160,7 @@ def _from_cache(kept: Path) -> PluginFacts | None:
 
 def _import_facts(plugin: Plugin, kept: Path) -> PluginFacts:
     from ..store.record import digest, write_atomically
-    from .code import code_digest
+    from .code_shape import code_digest
 
     found = load_class(plugin)
     try:

@@ -13,6 +13,7 @@ import torch
 
 from rnnbench.tasks.task import Task
 
+from ..config.identity import code_digests
 from ..models.registry import mechanism_class
 from ..networks.cost import multiply_adds, peak_memory, state_size
 from ..store.record import (
@@ -50,7 +51,7 @@ def build_record(
 ) -> RecordBody:
     """The record of a run that finished, or diverged at `diverged_step`; keys are in the order of record.json."""
     about, settings, selection = surroundings(learner.trains_on), planned.settings, learner.selection
-    return {
+    record: RecordBody = {
         "id": planned.id,
         "setting": planned.setting,
         "status": "finished" if diverged_step is None else "diverged",
@@ -80,6 +81,11 @@ def build_record(
         "started": started.isoformat(timespec="seconds"),
         "ended": ended.isoformat(timespec="seconds"),
     }
+    if code := code_digests(settings.plain()):
+        record["code"] = code
+    if settings.repeat:
+        record["repeat"] = settings.repeat
+    return record
 
 
 def task_record(planned: Plan, floor: float, pretrained: dict[str, int] | None) -> TaskRecord:

@@ -116,7 +116,7 @@ def mirrored_run(planned: Plan) -> Run:
     """The run as its trackers see it."""
     settings = planned.settings
     facts = {"setting": planned.setting, "departures": settings.departures, "data": planned.task.fingerprint}
-    return run_of(planned.folder, settings.plain(), planned.id, facts)
+    return run_of(planned.folder, settings.plain(), planned.id, facts, settings.repeat)
 
 
 def plan_run(settings: Settings, task: Task | None = None) -> Plan:

@@ -19,7 +19,7 @@ from ..config.settings import Settings
 from ..kernels.recurrence import steps_are_compiled
 from ..models.registry import find_mechanism
 from ..plugins.classes import read_plugin
-from ..plugins.code import code_digest
+from ..plugins.code_shape import code_digest
 from ..plugins.references import Plugin
 from ..version import __version__
 
