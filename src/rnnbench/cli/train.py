@@ -45,9 +45,11 @@ SHOWN = 3  # run folders that a message names
 
 
 def train_command(words: list[str]) -> int:
-    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra."""
-    if "--again" in words:
-        return train_again(words)
+    return train_again(words) if "--again" in words else train_runs(words, [])
+
+
+def train_runs(words: list[str], folders: list[str]) -> int:
+    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra. `folders` gets those of the runs."""
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
@@ -78,11 +80,16 @@ def train_command(words: list[str]) -> int:
     check_workers(jobs)
     check_tracker(jobs)
     if asked.multirun:
-        return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
+        from ..launch.launcher import Prepared
+
+        launching = prepared_sweep(overrides, jobs)
+        folders += [str(job.folder.path) for job in Prepared.jobs]
+        return run_by_hydra([*launching, *flags])
     check_processes(jobs[0])
-    if answer(jobs[0]):
+    if answered := answer(jobs[0]):
+        folders.append(str(answered.path))
         return 0
-    check_data(jobs)
+    folders += [survey.folder for survey in check_data(jobs)]
     return run_alone(jobs[0])
 
 

@@ -52,7 +52,7 @@ class Plugin:
 @functools.cache
 def entry_points(kind: Kind) -> tuple[Plugin, ...]:
     """What installed packages name, usable or not, two of one name too."""
-    return tuple(
+    found = (
         Plugin(
             kind,
             entry.name,
@@ -63,6 +63,7 @@ def entry_points(kind: Kind) -> tuple[Plugin, ...]:
         )
         for entry in metadata.entry_points(group=GROUPS[kind])
     )
+    return tuple(sorted(found, key=lambda plugin: (plugin.package, plugin.name)))
 
 
 def usable(kind: Kind, ours: Iterable[str]) -> dict[str, Plugin]:

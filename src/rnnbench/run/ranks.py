@@ -30,7 +30,7 @@ def follow(settings: Settings, checkpoint: str | None) -> None:
     """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
     from ..training.endings import Diverged, Interrupted
     from ..training.learner import Learner
-    from ..training.trainer import train
+    from ..training.trainer import fit
 
     configure_process()
     task = make_task(settings)
@@ -39,7 +39,7 @@ def follow(settings: Settings, checkpoint: str | None) -> None:
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(Diverged, Interrupted):
-        train(learner, settings.trainer, test=settings.test)
+        fit(learner, settings.trainer, test=settings.test)
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
 from ..training.progress import Progress
-from ..training.trainer import train
+from ..training.trainer import fit
 from .build_record import build_record
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
@@ -68,7 +68,7 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
         forget_peak()
         try:
             with following_ranks(planned.settings, begun.checkpoint):
-                trained = train(learner, planned.settings.trainer, progress, planned.settings.test)
+                trained = fit(learner, planned.settings.trainer, progress, planned.settings.test)
             scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
