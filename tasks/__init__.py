@@ -50,7 +50,6 @@ def find_task(reference: str) -> Path | Plugin:
     return task_plugins()[reference]
 
 
-@functools.cache
 def task_class(reference: str) -> type[Task]:
     """The class of one task; no other is imported. BadOption where there is none, or it cannot be used."""
     place = find_task(reference)

@@ -230,9 +230,10 @@ def describe(annotation: object) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'copy_memory'?`, or nothing where no word is near."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """`; did you mean 'copy_memory'?`, or nothing where no word is near. Capitals are as good as small letters."""
+    there = {one.casefold(): one for one in words}
+    close = difflib.get_close_matches(word.casefold(), list(there), n=1, cutoff=0.6)
+    return f"; did you mean {there[close[0]]!r}?" if close else ""
 
 
 def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:

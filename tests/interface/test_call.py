@@ -43,24 +43,22 @@ assert issubclass(MODELS["gru"], Mechanism) and issubclass(TASKS["adding"], Task
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    wanted = set(
-        [
-            "Task",
-            "Batch",
-            "Tokens",
-            "Reals",
-            "Bits",
-            "Mechanism",
-            "Stack",
-            "MODELS",
-            "TASKS",
-            "load",
-            "runs",
-            "train",
-            "sweep",
-            "__version__",
-        ]
-    )
+    wanted = {
+        "Task",
+        "Batch",
+        "Tokens",
+        "Reals",
+        "Bits",
+        "Mechanism",
+        "Stack",
+        "MODELS",
+        "TASKS",
+        "load",
+        "runs",
+        "train",
+        "sweep",
+        "__version__",
+    }
     assert set(rnnbench.__all__) == wanted
 
 

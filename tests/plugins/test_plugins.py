@@ -13,6 +13,7 @@ import pytest
 from rnnbench import tasks
 from rnnbench.cli.main import main
 from rnnbench.config.checks import resolve
+from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import group_options, read_signature
 from rnnbench.models import registry
 from rnnbench.options import AboveZero, BadOption, Needs, Option, Positive, Range
@@ -219,7 +220,7 @@ def test_nothing_is_imported_of_what_nobody_asked_for(site: Site, capfd: pytest.
         main(["list", "models"])
         assert capfd.readouterr().out.count("imported") == count
         forget()
-        del sys.modules["loud"]
+        sys.modules.pop("loud", None)
     (site.folder / "loud.py").write_text("print('imported')\n" + CELL.replace("0.5", "0.25"), encoding="utf-8")
     main(["list", "models", "loud"])
     assert "model.rate=0.25" in capfd.readouterr().out
@@ -293,7 +294,7 @@ def test_the_code_of_a_package_counts_where_it_is_imported(site: Site, capfd: py
 
 
 def test_ours_have_no_code_in_their_id() -> None:
-    (settings,) = [resolve({"task": {"name": "adding"}, "model": {"name": "gru", "mechanism": "gru"}})]
+    (settings,) = compose_jobs(["task=adding", "model=gru"], sweep=False)
     assert set(settings.identity("")) == {"task", "mechanism", "departures", "versions", "data"}
 
 
@@ -304,13 +305,28 @@ def test_a_run_of_the_code_before_is_neither_loaded_nor_gone_on_with(site: Site,
     assert "recorded before" in train(["--again", str(folder)], capfd)
     (site.folder / "their_cell.py").write_text(CELL.replace("+ x @", "- x @"), encoding="utf-8")
     forget()
-    del sys.modules["their_cell"]
+    sys.modules.pop("their_cell", None)
     assert main(["train", "--again", str(folder)]) == 2
     assert "the code of model mine has changed since: another code is another run" in capfd.readouterr().err
     from rnnbench import load
 
     with pytest.raises(ValueError, match="the code of the plug-in there is not that of the record"):
         load(folder)
+
+
+def test_a_file_that_was_edited_is_read_anew_in_one_process(site: Site) -> None:
+    """As in a notebook beside which the file is edited."""
+    path = site.folder / "their_cell.py"
+    path.write_text(CELL, encoding="utf-8")
+    name = f"{path}:Leaky"
+    before = registry.mechanism_class(name)
+    code = read_plugin(file_plugin("model", name)).code
+    assert registry.mechanism_class(name) is before
+    path.write_text(CELL.replace("rate: float = 0.5", "rate: float = 0.25"), encoding="utf-8")
+    after = registry.mechanism_class(name)
+    assert (before(1).rate, after(1).rate) == (0.5, 0.25)
+    assert read_plugin(file_plugin("model", name)).code != code
+    assert read_options("model", name)["rate"].default == 0.25
 
 
 # again=true
@@ -407,10 +423,12 @@ def test_settings_from_a_file_run_no_code_that_was_never_named(site: Site) -> No
     path = site.folder / "evil.py"
     path.write_text("print('run')\n" + CELL, encoding="utf-8")
     model = {"name": "Leaky", "mechanism": "Leaky", "class": f"{path}:Leaky"}
+    (settings,) = compose_jobs(["task=adding", "model=gru"], sweep=False)
+    config = {**settings.plain(), "model": model}
     with pytest.raises(BadOption, match="was never named here; a file is code"):
-        resolve({"task": {"name": "adding"}, "model": model})
+        resolve(config)
     assert not [name for name in sys.modules if name.startswith("rnnbench_file_")]
     read_plugin(file_plugin("model", f"{path}:Leaky"))
     forget()
-    settings = resolve({"task": {"name": "adding"}, "model": model})
+    settings = resolve(config)
     assert plan_run(settings).folder.path.parts[-2] == "Leaky"

@@ -38,6 +38,24 @@ LONGEST = 1000  # digits of a whole number
 NAMED = {"null": None, "true": True, "false": False}
 
 
+ALIASES = {  # what options are called elsewhere
+    "lr": "train.learning_rate",
+    "bs": "train.batch_size",
+    "batch": "train.batch_size",
+    "epochs": "train.steps",
+    "max_steps": "train.steps",
+    "wd": "train.weight_decay",
+    "optim": "train.optimizer",
+    "hidden": "model.hidden_size",
+    "hidden_dim": "model.hidden_size",
+    "units": "model.hidden_size",
+    "nlayers": "model.layers",
+    "num_layers": "model.layers",
+    "device": "trainer.accelerator",
+    "gpus": "trainer.devices",
+}
+
+
 class Word(NamedTuple):
     """One override: the line as it was typed, its key and its value."""
 
@@ -136,12 +154,21 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         return
     known = option_keys({other.key: other.value for other in job if other.key in CHOICES})
     if key not in known:
+        if meant := meant_options(key, known):
+            raise BadOption(f"no option {key!r}; did you mean {' or '.join(map(repr, meant))}?")
         group = key.partition(".")[0] + "."
         near = [name for name in known if name.startswith(group)]
         raise unknown("option", key, near or {name.partition(".")[0] + (".*" if "." in name else "") for name in known})
     _refuse_added(line, added)
     if line.endswith("="):
         raise BadOption(f"missing value: {key}")
+
+
+def meant_options(key: str, known: Collection[str]) -> list[str]:
+    """What is meant by a name that other programs have for an option, or by an option without its group or with another."""
+    name = key.rpartition(".")[2]
+    name = ALIASES.get(name.casefold(), name)
+    return [one for one in known if one == name or one.partition(".")[2] == name]
 
 
 def _refuse_added(line: str, added: bool) -> None:

@@ -49,7 +49,6 @@ def find_mechanism(reference: str) -> Path | Plugin:
     return mechanism_plugins()[reference]
 
 
-@functools.cache
 def mechanism_class(reference: str) -> type[Mechanism]:
     """The class of one mechanism; no other is imported. BadOption where there is none, or it cannot be used."""
     place = find_mechanism(reference)

@@ -42,9 +42,18 @@ class PluginFacts:
     files: tuple[Path, ...]  # of its code
 
 
-@functools.cache
 def read_plugin(plugin: Plugin) -> PluginFacts:
     """The signature and the code of a plug-in's class; BrokenPlugin where it cannot be used."""
+    return _facts(plugin, _mark(plugin))
+
+
+def _mark(plugin: Plugin) -> tuple[int, ...]:
+    """What changes when a file is edited: the class in it is then read anew. A package is imported once a process."""
+    return () if plugin.package else tuple(_stamp(Path(plugin.place)))
+
+
+@functools.cache
+def _facts(plugin: Plugin, mark: tuple[int, ...]) -> PluginFacts:
     kept = _kept_file(plugin)
     return _from_cache(kept) or _import_facts(plugin, kept)
 
@@ -54,11 +63,15 @@ def named_before(plugin: Plugin) -> bool:
     return plugin.reference in TRUSTED or _kept_file(plugin).exists()
 
 
-@functools.cache
 def load_class(plugin: Plugin) -> type:
     """The class itself. BrokenPlugin where it cannot be imported, is another class, or lacks a method."""
+    return _class(plugin, _mark(plugin))
+
+
+@functools.cache
+def _class(plugin: Plugin, mark: tuple[int, ...]) -> type:
     try:
-        module = importlib.import_module(plugin.module) if plugin.package else _import_file(plugin)
+        module = importlib.import_module(plugin.module) if plugin.package else _import_file(plugin, mark)
     except (Exception, SystemExit) as error:
         raise _broken(plugin, f"{_where(plugin, error)}{_reason(error)}") from None
     found = _named_class(plugin, module)
@@ -99,19 +112,21 @@ def _named_class(plugin: Plugin, module: ModuleType) -> type:
     return value
 
 
-def _import_file(plugin: Plugin) -> ModuleType:
-    """The module in a file; processes that unpickle its classes find it by its name."""
+def _import_file(plugin: Plugin, mark: tuple[int, ...]) -> ModuleType:
+    """The module in a file, which is run again where the file has changed since."""
     name = f"rnnbench_file_{hashlib.sha256(plugin.place.encode()).hexdigest()[:12]}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, plugin.place)
-        assert spec and spec.loader
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
+    if name in sys.modules and vars(sys.modules[name]).get("__mark__") == mark:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, plugin.place)
+    assert spec and spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    vars(module)["__mark__"] = mark
+    return module
 
 
 def _broken(plugin: Plugin, why: str) -> BrokenPlugin:

@@ -262,7 +262,7 @@ def _wrong(record: Record, data: str) -> str:
         return "made again (again=true): the first run of its setting and seed is what counts"
     try:
         now = setting_identity(own, about["fingerprint"])
-    except (KeyError, OSError) as error:
+    except (BadOption, KeyError, OSError) as error:
         return f"its settings are not known to this version ({error})"
     part: Literal["task", "model"]
     for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):
