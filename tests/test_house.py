@@ -31,7 +31,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "tasks": ({"data", "plugins"}, HEAVY - {"torch"}),
     "baselines": ({"tasks", "data", "plugins"}, (HEAVY - {"torch"}) | {"sklearn", "scipy"}),
     "models": ({"kernels", "plugins"}, HEAVY - {"torch"}),
-    "tracking": ({"store"}, HEAVY),
+    "tracking": ({"store", "plugins"}, HEAVY),
     "laws": ({*MODELS, "tasks", "data"}, HEAVY - {"torch"}),
     "config": (SETTINGS, HEAVY - {"hydra"}),
     "networks": ({*MODELS, "tasks", "data"}, HEAVY - {"torch"}),

@@ -99,14 +99,16 @@ def test_any_python_that_works_is_right(site: Site, case: str, future: bool, cap
     kind, body, wanted = RIGHT[case]
     text = ("from __future__ import annotations\n" if future else "") + IMPORTS + body
     site.add({f"{kind}s": {"mine": "their_module:X"}}, {"their_module.py": text})
-    for name in ("mine", f"{site.folder}/their_module.py:X"):
+    names = ("mine", f"{site.folder}/their_module.py:X")
+    for name in names:
         options = read_options(kind, name)
         assert {key: options[key].default for key in wanted} == wanted
         assert "act" not in options  # no plain value, so it stays as it is
-        words = [f"model={name}", *ADDING] if kind == "model" else [f"task={name}", "model=gru", "task.length=6", *QUICK]
-        assert main(["train", *words]) == 0
+    name = names[future]
+    words = [f"model={name}", *ADDING] if kind == "model" else [f"task={name}", "model=gru", "task.length=6", *QUICK]
+    assert main(["train", *words]) == 0
     said = capfd.readouterr()
-    assert said.out.count("mse") == 4 and said.err == ""
+    assert said.out.count("mse") == 2 and said.err == ""
     assert main(["list", f"{kind}s"]) == 0
     said = capfd.readouterr()
     assert re.search("^mine ", said.out, re.MULTILINE) and said.err == ""
@@ -186,6 +188,48 @@ def test_a_broken_plug_in_costs_one_line(site: Site, case: str, capfd: pytest.Ca
     assert main(["train", *ADDING, "model=mine"]) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert wanted in line
+
+
+@pytest.mark.parametrize(
+    ("files", "entry", "said"),
+    [
+        ({}, "nowhere.trackers:X", "ModuleNotFoundError: No module named 'nowhere'"),
+        ({"bad/__init__.py": "raise RuntimeError('no licence')", "bad/a.py": ""}, "bad.a:X", "RuntimeError: no licence"),
+        ({"bad.py": "class X: pass"}, "bad:Y", "AttributeError"),
+    ],
+    ids=["a missing module", "a parent that raises", "another name"],
+)
+def test_a_broken_tracker_is_nobody_elses_concern(
+    site: Site, files: dict[str, str], entry: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its settings are not asked for where Hydra is told what there is."""
+    site.add({"trackers": {"mine": entry}}, files)
+    for words in (
+        ["train", *ADDING, "model=gru", "--cfg", "job"],
+        ["train", "-m", *ADDING, "model=gru", "seed=0"],
+        ["train", "--help"],
+    ):
+        assert main(words) == 0
+        assert capfd.readouterr().err == ""
+    assert main(["train", "task=adding", "model=gru", "tracker=mine"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("rnnbench: tracker mine cannot be imported (") and said in line
+
+
+def test_any_tracker_that_works_is_right(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """Options without annotations, which its source alone does not tell."""
+    text = """
+        from rnnbench.tracking import tracker
+
+        class Mine(tracker.NoTracker):
+            def __init__(self, place="here", every=3):
+                super().__init__()
+    """
+    site.add({"trackers": {"mine": "their_tracker:Mine"}}, {"their_tracker.py": text})
+    quick = [word for word in ADDING if word != "tracker=none"]
+    assert main(["train", *quick, "model=gru", "tracker=mine", "tracker.every=0.5"]) == 0
+    assert main(["train", *quick, "model=gru", "tracker=mine", "tracker.every=x"]) == 2
+    assert "tracker.every='x' is not allowed; allowed: whole number or number" in capfd.readouterr().err
 
 
 def test_names_that_cannot_be_are_said_once(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
@@ -291,6 +335,14 @@ def test_the_code_of_a_package_counts_where_it_is_imported(site: Site, capfd: py
     assert "recorded before" in train(words, capfd)
     (site.folder / "their_package/parts.py").write_text("RATE = 0.25\n", encoding="utf-8")
     assert "is another run" in train(words, capfd)
+
+
+def test_a_writer_of_others_has_its_code_in_the_id(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    site.add({"models": {"mine": "their_cell:Leaky"}}, {"their_cell.py": CELL})
+    words = ["task=reverse", "task.length=3", "task.symbols=2", *QUICK, "model=gru", "model.hidden_size=4"]
+    (settings,) = compose_jobs([*words, "network.kind=encoder_decoder", "network.writer=mine"], sweep=False)
+    assert set(settings.identity("")["code"]) == {"writer"}
+    assert main(["train", *words, "network.kind=encoder_decoder", "network.writer=mine"]) == 0
 
 
 def test_ours_have_no_code_in_their_id() -> None:

@@ -11,6 +11,7 @@ from rnnbench import tasks
 from rnnbench.config import schema
 from rnnbench.models import registry
 from rnnbench.plugins import classes, references
+from rnnbench.tracking import make
 
 CELL = '''"""A leaky sum: h_t = rate * h_{t-1} + W x_t.
 
@@ -66,7 +67,7 @@ class Ones(Task):
 
 def forget() -> None:
     """Has entry points and files looked at anew, as another process would."""
-    for module in (tasks, registry, schema, classes, references):
+    for module in (tasks, registry, schema, classes, references, make):
         for value in list(vars(module).values()):
             if hasattr(value, "cache_clear"):
                 value.cache_clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..options import BadOption
 from .main import main
+from .parser import error_line
 from .train import train_runs
 
 
@@ -23,7 +24,7 @@ def call(answer: Path, words: list[str]) -> int:
         try:
             return train_runs(words, folders)
         except BadOption as error:
-            told["refused"] = " ".join(str(error).split())
+            told["refused"] = error_line(str(error)).removeprefix("rnnbench: ")
             raise
         finally:
             told["folders"] = folders

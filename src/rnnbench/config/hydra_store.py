@@ -64,7 +64,7 @@ def _fill_store() -> None:
 def stored_choice(line: str) -> str:
     """`line`, an override; of choices that are not ours Hydra then knows the whole settings, of a file under another name."""
     group, _, names = line.partition("=")
-    if group not in ("task", "model"):
+    if group not in ("task", "model", "tracker"):
         return line
     return f"{group}={','.join(_stored_name(group, name.strip()) for name in names.split(','))}"
 

@@ -21,7 +21,8 @@ from ..plugins.references import Kind, Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
 from ..store.yaml_files import read_yaml
-from ..tracking.make import tracker_names, tracker_source
+from ..tracking.make import TRACKERS, tracker_names, tracker_signature
+from ..tracking.tracker import TrackerUnavailable
 
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launch/launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
@@ -71,8 +72,10 @@ def read_signature(group: str, name: str) -> Signature:
             raise BadOption(f"{where}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal")
         return signature
     if group == "tracker":
-        source, tracker = tracker_source(name)
-        return read_class(source, name=tracker)
+        try:
+            return tracker_signature(name)
+        except TrackerUnavailable as error:
+            raise BadOption(str(error)) from None
     file, class_name = {"stack": ("models/stack.py", "Stack"), "launcher": ("launch/launcher.py", "Processes")}[group]
     return read_class(HERE / file, name=class_name)
 
@@ -210,14 +213,17 @@ def all_choices() -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def is_plugin(group: str, name: str) -> bool:
-    """Whether `group=name` names a task or model that is not ours."""
+    """Whether `group=name` names a task, model or tracker that is not ours."""
+    if group == "tracker":
+        return name not in TRACKERS and name in tracker_names()
     known = {"task": task_plugins, "model": mechanism_plugins}
     return group in known and (is_file(name) or name in known[group]())
 
 
 def _short_settings(group: str, name: str) -> dict[str, Any]:
     if is_plugin(group, name):
-        return {"task": {"name": name}} if group == "task" else {"name": name, "mechanism": name}
+        naming = {"name": name, **({"mechanism": name} if group == "model" else {})}
+        return {"task": naming} if group == "task" else naming
     return choice_settings(group, name)
 
 
