@@ -339,7 +339,7 @@ def test_the_code_of_a_package_counts_where_it_is_imported(site: Site, capfd: py
 
 def test_a_writer_of_others_has_its_code_in_the_id(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     site.add({"models": {"mine": "their_cell:Leaky"}}, {"their_cell.py": CELL})
-    words = ["task=reverse", "task.length=3", "task.symbols=2", *QUICK, "model=gru", "model.hidden_size=4"]
+    words = ["task=reverse", "task.length=3", "task.shortest=2", "task.symbols=2", *QUICK, "model=gru", "model.hidden_size=4"]
     (settings,) = compose_jobs([*words, "network.kind=encoder_decoder", "network.writer=mine"], sweep=False)
     assert set(settings.identity("")["code"]) == {"writer"}
     assert main(["train", *words, "network.kind=encoder_decoder", "network.writer=mine"]) == 0
@@ -484,3 +484,42 @@ def test_settings_from_a_file_run_no_code_that_was_never_named(site: Site) -> No
     forget()
     settings = resolve(config)
     assert plan_run(settings).folder.path.parts[-2] == "Leaky"
+
+
+def test_completion_imports_no_file_that_is_being_typed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("my_cell.py").write_text("print('run')\n" + CELL, encoding="utf-8")
+    for name in ("./my_cell.py:Leaky", "./no.py:Leaky"):
+        monkeypatch.setenv("COMP_LINE", f"rnnbench train model={name} model.h")
+        assert main(["complete"]) == 0
+        assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("word", ["model=./evil.py:Leaky", "model='./evil.py:Leaky'", 'model="./evil.py:Leaky"'])
+def test_a_declared_run_names_no_file_that_was_never_named(site: Site, word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a list of runs, of a table, and of settings in --config-dir."""
+    Path("evil.py").write_text("print('run')\n" + CELL, encoding="utf-8")
+    line = json.dumps(" ".join(["task=adding", word.replace("'", '"'), *QUICK]))
+    Path("runs.yaml").write_text(f"runs: [{line}]", encoding="utf-8")
+    Path("mine").mkdir()
+    declared = {
+        "title": "Mine",
+        "about": "x",
+        "rows": {"row": {"title": "x", "words": "task=adding", "columns": {"c": {"words": word}}}},
+    }
+    declared["rows"]["row"]["scales"] = {"laptop": {"words": "", "seeds": {"first": 1, "more": 2, "most": 3}, "minutes": 1}}
+    Path("mine/grid.yaml").write_text(json.dumps(declared), encoding="utf-8")
+    Path("conf/model").mkdir(parents=True)
+    config = {"name": "x", "mechanism": "x", "class": str(Path("evil.py").absolute()) + ":Leaky"}
+    Path("conf/model/x.yaml").write_text(json.dumps(config), encoding="utf-8")
+    for words in (
+        ["sweep", "runs.yaml"],
+        ["reproduce", "./mine"],
+        ["train", "task=adding", "model=x", "--config-dir", "conf"],
+    ):
+        assert main(words) == 2, words
+        said = capfd.readouterr()
+        assert "was never named here; a file is code" in said.err and "run" not in said.out.split(), (words, said)
+    assert main(["list", "models", "./evil.py:Leaky"]) == 0
+    assert main(["sweep", "runs.yaml", "tracker=none"]) == 0

@@ -194,7 +194,7 @@ def test_knowing_the_targets_is_perfect(task: Task):
 def imports_of(path: Path) -> set[str]:
     return {
         str(node.module).removeprefix("rnnbench.")
-        for node in ast.one_pass(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom)
     }
 

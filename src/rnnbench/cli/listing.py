@@ -23,6 +23,7 @@ from ..config.schema import (
     mechanism_reference,
     read_signature,
     task_reference,
+    trust_choice,
 )
 from ..console import say, show
 from ..models.registry import mechanism_files
@@ -100,6 +101,7 @@ def _departures(model: str) -> str:
 def describe_choice(kind: str, name: str) -> str:
     """The docstring of a task or model, and its options with defaults, ranges and units."""
     group = kind.removesuffix("s")
+    trust_choice(group, name)
     if not is_choice(group, name):
         raise unknown(group, name, choice_names(group))
     node = choice_settings(group, name)

@@ -18,7 +18,7 @@ from .checks import refuse_code
 from .hydra_store import register_config, stored_choice
 from .overrides import hydra_words, parse_overrides
 from .plain_overrides import HYDRA_GROUPS, check_word, require_choices
-from .schema import CHOICES, choice_names
+from .schema import CHOICES, choice_names, trust_choice
 
 OURS_ONLY = (
     "run",
@@ -56,10 +56,12 @@ def refuse_changed_hydra(cfg: DictConfig, choices: tuple[str, ...]) -> None:
             )
 
 
-def compose_by_hydra(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
+def compose_by_hydra(overrides: Sequence[str], config_dir: str | None, declared: bool = False) -> dict[str, Any]:
     """What the checked words of one job make with the files of `config_dir`; BadOption where they cannot."""
     register_config()
     words = hydra_words(overrides)
+    for word in words if not declared else ():
+        trust_choice(word.key, word.value)
     for word in words:
         check_word(word, words, own_files=config_dir is not None)
     return _composed(overrides, config_dir)

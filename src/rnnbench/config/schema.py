@@ -17,7 +17,7 @@ from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSett
 from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
 from ..options import BadOption, Count, Option, Seed
 from ..plugins.classes import PluginFacts, named_before, read_plugin
-from ..plugins.references import Kind, Plugin, file_plugin, is_file, trust
+from ..plugins.references import Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
 from ..store.yaml_files import read_yaml
@@ -95,6 +95,12 @@ def _check_trusted(plugin: Plugin) -> None:
             f"{plugin.said} stands in settings that were read from a file, and was never named here; a file is code: "
             f"`rnnbench list {plugin.kind}s {plugin.reference}` names it"
         )
+
+
+def trust_choice(group: str, name: object) -> None:
+    """For `group=name` that the user gives: a file with a class may be imported from now on."""
+    if group in ("task", "model") and is_file(name):
+        trust(file_plugin("task" if group == "task" else "model", str(name)).reference)
 
 
 def trust_classes(config: Config) -> None:
@@ -177,11 +183,9 @@ def choice_names(group: str) -> tuple[str, ...]:
 
 
 def choice_settings(group: str, name: str) -> dict[str, Any]:
-    """One choice of a group, defaults and departures together. A file with a class is one that the user has named: code."""
+    """One choice of a group, defaults and departures together. BadOption for a file with a class that the user never named."""
     if group in ("task", "model") and is_file(name):
-        kind: Kind = "task" if group == "task" else "model"
-        plugin = file_plugin(kind, name)
-        trust(plugin.reference)
+        plugin = file_plugin("task" if group == "task" else "model", name)
         naming = {"name": plugin.name, **({"mechanism": plugin.name} if group == "model" else {}), "class": plugin.reference}
         settings = {**naming, **default_settings(group, naming)}
         return {"task": settings} if group == "task" else settings

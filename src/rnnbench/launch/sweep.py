@@ -272,8 +272,8 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     register_plugins()
     own = [word for word in launching if not word.startswith("hydra")]
     common = [*own, f"sweep={sweep}"]
-    jobs = [compose_jobs([*line, *common], sweep=False)[0] for line in lines]
-    compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
+    jobs = [compose_jobs([*line, *common], sweep=False, declared=True)[0] for line in lines]
+    compose_jobs([*lines[0], *launching], sweep=False, declared=True)  # what is said of the launcher
     check_effects(jobs, set(), sweep=True)
     if not estimated:
         check_locks(jobs[:1])
