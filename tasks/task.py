@@ -60,7 +60,7 @@ class Task(ABC):
     The class attributes are literals, so that they can be read without importing the file.
     """
 
-    version: ClassVar[int]  # raised when the numbers that the task makes change
+    version: ClassVar[int] = 1  # raised when the numbers that the task makes change
     structure: ClassVar[Literal["N->N", "N->1", "N->M", "1->N"]]
     causal: ClassVar[bool]  # True: a step's answer may depend on earlier steps only
     headline: ClassVar[str]  # the score that ranks models

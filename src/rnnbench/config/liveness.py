@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..options import Needs, Option, plain_text
 from ..store.record import Config
-from .schema import HASHED, NAMING, UNNAMED, group_options, read_signature
+from .schema import HASHED, NAMING, UNNAMED, group_options, read_signature, task_reference
 
 TASKS = {  # class attributes of tasks in words
     "task.carries": "whose rows go on from batch to batch",
@@ -76,7 +76,7 @@ class Liveness:
         """What counts: the default where the option itself has no effect; of a task also its class attributes."""
         option = self._options[group].get(name)
         if option is None:
-            return read_signature("task", self._config["task"]["name"]).constants.get(name)
+            return read_signature("task", task_reference(self._config["task"])).constants.get(name)
         return plain_default(option) if self.lacking(group, name) else (self._config.get(group) or {}).get(name, option.default)
 
 

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from ..config.hydra_store import read_files_by, register_launchers
+from ..config.hydra_store import read_files_by, register_launchers, stored_choice
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..console import say
 from ..options import BadOption, Count, Positive
@@ -108,7 +108,7 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     if todo:
         forget_plugins()
         try:
-            results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
+            results = launcher.launch([list(map(stored_choice, job.overrides)) for job in todo], initial_job_idx=0)
         finally:
             recorded, failed = recorded_and_damaged(jobs)
             say(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded")

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..plugins.classes import read_plugin
+from ..plugins.references import Plugin
 from ..signatures import read_class
 from .mechanism import Mechanism, leaves
-from .registry import MODELS, mechanism_files
+from .registry import find_mechanism, mechanism_class, mechanism_files
 from .stack import Stack
 
 
@@ -37,12 +39,14 @@ def mechanism_details(settings: Mapping[str, Mapping[str, Any]] | None = None, w
 def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
     given.pop("name", None)
     mechanism = given.pop("mechanism", name)
+    mechanism = given.pop("class", mechanism)
     known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
     around = {key: given.pop(key) for key in tuple(given) if key in known}
-    signature = read_class(mechanism_files()[mechanism], base="Mechanism")
+    place = find_mechanism(mechanism)
+    signature = read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Mechanism")
     if "hidden_size" in signature.options:
         given["hidden_size"] = width
-    stack = Stack(lambda size: MODELS[mechanism](size, **given), width, **around)
+    stack = Stack(lambda size: mechanism_class(mechanism)(size, **given), width, **around)
     cells = [part for part in stack.modules() if isinstance(part, Mechanism)]
     able = []
     for backend in stack.layers[0][0].backends:

@@ -365,5 +365,5 @@ def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
 @functools.cache
 def cell_settings(words: tuple[str, ...]) -> Settings:
     """The checked settings that a cell's words ask for, seed 0."""
-    (found,) = compose_jobs([*words, "tracker=none"], sweep=False)
+    (found,) = compose_jobs([*words, "tracker=none"], sweep=False, declared=True)
     return found

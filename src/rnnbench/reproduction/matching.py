@@ -275,9 +275,11 @@ def _within(wanted: BudgetSettings, record: Record) -> bool:
 def _wrong(record: Record, data: str) -> str:
     """Why the record is not what it says, or not of the row's data; empty where it is."""
     about, own = record["task"], record["config"]
+    if record.get("repeat"):
+        return "made again (again=true): the first run of its setting and seed is what counts"
     try:
         now = setting_identity(own, about["fingerprint"])
-    except (KeyError, OSError) as error:
+    except (BadOption, KeyError, OSError) as error:
         return f"its settings are not known to this version ({error})"
     part: Literal["task", "model"]
     for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):

@@ -145,6 +145,8 @@ class RecordBody(TypedDict):
     hardware: HardwareRecord
     process: dict[str, Any]
     changes: list[ChangeRecord]
+    code: NotRequired[dict[str, str]]  # digests of the code of what is not ours: task, model, writer
+    repeat: NotRequired[int]  # only of a run that was made again (again=true): which time
     started: str  # ISO 8601, UTC
     ended: str
 

@@ -111,7 +111,7 @@ class Stream:
 
 
 def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
-    """As `trainer.train`, by the rule of 1997. Raises Diverged or Interrupted."""
+    """As `trainer.fit`, by the rule of 1997. Raises Diverged or Interrupted."""
     loop = Loop(learner)
     learner.reporter.save_seconds = settings.save_seconds
     with restored_signals():

@@ -23,7 +23,7 @@ JOIN = 120  # seconds for all devices to be there, and for the slowest of them a
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
 
-def train(
+def fit(
     learner: Learner,
     settings: TrainerSettings = ONE_CPU,
     progress: Progress | None = None,
