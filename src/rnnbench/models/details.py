@@ -29,20 +29,22 @@ def mechanism_details(settings: Mapping[str, Mapping[str, Any]] | None = None, w
 
     `settings` are options by name: `mechanism`, and those of the stack and of the mechanism that depart from their defaults.
     """
-    return [
-        _details(name, dict(given), width) for name, given in (settings or {name: {} for name in mechanism_files()}).items()
-    ]
+    return [_details(name, given, width) for name, given in (settings or {name: {} for name in mechanism_files()}).items()]
 
 
-def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
-    given.pop("name", None)
-    mechanism = given.pop("mechanism", name)
+def model_stack(name: str, given: Mapping[str, Any], width: int) -> Stack:
+    """The stack of the model `name` that reads `width` inputs into `width` units; `given` as in `mechanism_details`."""
+    options = {key: value for key, value in given.items() if key != "name"}
+    mechanism = options.pop("mechanism", name)
     known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
-    around = {key: given.pop(key) for key in tuple(given) if key in known}
-    signature = read_class(mechanism_files()[mechanism], base="Mechanism")
-    if "hidden_size" in signature.options:
-        given["hidden_size"] = width
-    stack = Stack(lambda size: MODELS[mechanism](size, **given), width, **around)
+    around = {key: options.pop(key) for key in tuple(options) if key in known}
+    if "hidden_size" in read_class(mechanism_files()[mechanism], base="Mechanism").options:
+        options["hidden_size"] = width
+    return Stack(lambda size: MODELS[mechanism](size, **options), width, **around)
+
+
+def _details(name: str, given: Mapping[str, Any], width: int) -> MechanismDetails:
+    stack = model_stack(name, given, width)
     cells = [part for part in stack.modules() if isinstance(part, Mechanism)]
     able = []
     for backend in stack.layers[0][0].backends:
@@ -55,7 +57,7 @@ def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
         able.append(backend)
     return MechanismDetails(
         name,
-        signature.doc_line("Source"),
+        read_class(mechanism_files()[given.get("mechanism", name)], base="Mechanism").doc_line("Source"),
         sum(parameter.numel() for parameter in stack.parameters()),
         sum(leaf.numel() for leaf in leaves(stack.initial_state(1)) if leaf.is_floating_point()),
         tuple(able),
