@@ -29,7 +29,9 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     configure_process()
     rounds = 3 if quick else 9
     library = training_pass(nn.LSTM(WIDTH, WIDTH, batch_first=True))
-    print(f"T={STEPS}, B={ROWS}, H={WIDTH}; forward and backward, one thread\n{'model':24} {'ms':>8} {'LSTM ms':>8} {'ratio':>6}")
+    print(
+        f"T={STEPS}, B={ROWS}, H={WIDTH}; forward and backward, one thread\n{'model':24} {'ms':>8} {'LSTM ms':>8} {'ratio':>6}"
+    )
     rows = []
     for name in choice_names("model"):
         ours = training_pass(model_stack(name, choice_settings("model", name), WIDTH))
