@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 100
 autosummary_generate = False  # every object stands on the page that lists it
+suppress_warnings = ["myst.header"]  # the pages of sweeps/ go from # to ###
 
 
 def setup(app: Any) -> None:

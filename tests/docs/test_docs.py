@@ -13,7 +13,7 @@ import pytest
 
 from docs.docstrings import equations, split_blocks, to_latex, to_markdown, to_rst
 from docs.gallery import page_makers
-from rnnbench.cli.parser import make_parser
+from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.compose import compose_jobs
 from rnnbench.models.registry import mechanism_files
 from rnnbench.signatures import read_class
@@ -49,7 +49,7 @@ def test_every_command_parses(page: Path) -> None:
             if overrides and "--help" not in rest:
                 assert compose_jobs(overrides, sweep="-m" in rest or rest[0] == "estimate"), words
         elif program == "rnnbench":
-            make_parser().parse_intermixed_args(rest) if "--help" not in rest else None
+            verbs_of(make_parser())[rest[0]].parse_intermixed_args(rest[1:])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
