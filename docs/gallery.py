@@ -49,6 +49,8 @@ from .docstrings import Block, equations, markdown_cell, markdown_text, split_bl
 
 HERE = Path(__file__).parent
 SWEEPS = HERE.parent / "sweeps"
+NUMBER = re.compile(r"[\d,./]+[×kM]?|–")
+BETTER = ("below", "above")  # the floor, whichever of them is better
 FLOOR = "Floor: the best score without memory."
 FIELDS = ("Floor", "Best", "Source", "Data", "Licence", "Needs")  # paragraphs of a task's docstring that begin so
 STRUCTURES = {
@@ -94,9 +96,9 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py", "*.jsonl"))
     for path, make in page_makers().items():
-        page = folder / path
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(make(), encoding="utf-8")
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(make(), encoding="utf-8")
 
 
 # Models
@@ -110,22 +112,18 @@ def models_index(mechanisms: Sequence[str]) -> str:
         "A *cell* is one layer that reads a sequence step by step. A *model* is a cell with named settings: `irnn` is the cell "
         "`rnn` with rectified units and an identity matrix. Any model is trained by `model=NAME`, and any option of it is set "
         "by `model.OPTION=VALUE`.",
-        f"*Parameters* and *state* are those of the core at {WIDTH} units and {WIDTH} inputs, without embedding and read-out. "
+        f"*Parameters* are those of the core at {WIDTH} units and {WIDTH} inputs, without embedding and read-out. "
         f"*Time* is that of a forward and a backward pass beside `torch.nn.LSTM` of the same width "
         f"(sequences of {STEPS} steps, batch size {ROWS}, one thread; {where}).",
     ]
+    head = ("model", "what it is", "parameters", "time")
     for mechanism in mechanisms:
+        about = markdown_text(headline_of(read_signature("mechanism", mechanism)))
         rows = [
-            [
-                f"`{name}`",
-                markdown_cell(first_sentence(about_model(name))),
-                f"{details[name].parameters:,}",
-                time_of(times, name),
-            ]
+            [f"`{name}`", markdown_cell(about_model(name)), f"{details[name].parameters:,}", time_of(times, name)]
             for name in models_of(mechanism)
         ]
-        heading = f"## [{mechanism}]({mechanism}.md): {markdown_text(headline_of(read_signature('mechanism', mechanism)))}"
-        parts += [heading, markdown_table(("model", "what it is", "parameters", "time"), rows)]
+        parts += [f"## {mechanism}", f"{about}. [Equations and options]({mechanism}.md).", markdown_table(head, rows)]
     return page(*parts, toctree(mechanisms))
 
 
@@ -135,10 +133,15 @@ def model_page(mechanism: str) -> str:
     first = next((block for block in blocks if block.literal), Block([], True))
     times, where = model_times()
     rows = [
-        [f"`{name}`", markdown_cell(about_model(name)), code_list(departures("model", name)), f"{details[name].parameters:,}",
-         f"{details[name].state_size:,}", time_of(times, name)]
+        [
+            f"`{name}`",
+            markdown_cell(about_model(name)) + code_list(departures("model", name)),
+            f"{details[name].parameters:,}",
+            f"{details[name].state_size:,}",
+            time_of(times, name),
+        ]
         for name in models_of(mechanism)
-    ]  # fmt: skip
+    ]
     return page(
         f"# {mechanism}",
         markdown_text(" ".join(title.lines)),
@@ -147,7 +150,7 @@ def model_page(mechanism: str) -> str:
         f"**Source.** {markdown_text(cell.doc_line('Source'))}",
         "## Named settings",
         f"Parameters and state at {WIDTH} units and {WIDTH} inputs; time beside `torch.nn.LSTM` ({where}).",
-        markdown_table(("model", "what it is", "settings", "parameters", "state", "time"), rows),
+        markdown_table(("model", "what it is, and its settings", "parameters", "state", "time"), rows),
         "## Options of the cell",
         option_table("model", cell.options),
         "Depth, direction, dropout and the first state are [options of every model](../reference/settings.md#model).",
@@ -218,14 +221,13 @@ def task_page(name: str) -> str:
         f"**Floor** (the best score without memory). {markdown_text(told.pop('Floor'))}",
         *(f"**{field}.** {markdown_text(said)}" for field, said in told.items() if said),
     ]
-    if measured := [table for table in committed() if table.about["task"] == name]:
-        parts += ["## Best in the committed results", best_table(measured)]
+    parts.append(best_table(table for table in committed() if table.about["task"] == name))
     settings = [one for one in choice_names("task") if choice_settings("task", one)["task"]["name"] == name]
     rows = [
-        [f"`{one}`", markdown_cell(head_comment(CONF / "task" / f"{one}.yaml") or "–"), code_list(departures("task", one))]
+        [f"`{one}`", markdown_cell(head_comment(CONF / "task" / f"{one}.yaml")) + code_list(departures("task", one))]
         for one in settings
     ]
-    parts += ["## Named settings", markdown_table(("task", "what it is", "settings"), rows)]
+    parts += ["## Named settings", markdown_table(("task", "what it is, and its settings"), rows)]
     return page(*parts, "## Options", option_table("task", task.options))
 
 
@@ -243,17 +245,19 @@ def committed() -> list[Table]:
 
 
 def best_table(tables: Iterable[Table]) -> str:
-    """The best model of each setting of a task."""
+    """The best model of each setting of a task on which one is better than the floor; empty where there is none."""
     rows = []
     for table in tables:
-        cells = {column.title.split()[0]: cell.text for column, cell in zip(table.columns, table.rows[0], strict=True)}
-        floor = table.about["floor"]
-        score = cells[str(table.about["score"])]
-        rows.append(
-            [markdown_cell(table.title), markdown_cell(cells["model"]), score, "–" if floor is None else f"{floor:.3g}",
-             cells["parameters"], cells["seeds"]]
-        )  # fmt: skip
-    return markdown_table(("setting", "model", "test score, mean and 95 % interval", "floor", "parameters", "seeds"), rows)
+        columns = [column.title.split()[0] for column in table.columns]
+        cells = dict(zip(columns, table.rows[0], strict=True))
+        if cells["floor"].text in BETTER:
+            words = (table.title, cells["model"].text, cells[str(table.about["score"])].text)
+            numbers = (f"{table.about['floor']:.3g}", cells["parameters"].text, cells["seeds"].text)
+            rows.append([*map(markdown_cell, words), *numbers])
+    if not rows:
+        return ""
+    head = ("setting", "best model", "test score: mean, 95 % interval", "floor", "parameters", "seeds")
+    return "## Best in the committed results\n\n" + markdown_table(head, rows)
 
 
 # Tables
@@ -292,10 +296,10 @@ def settings_page() -> str:
             parts += [f"### tracker={name}", option_table("tracker", options)]
     for group in ("trainer", "hydra/launcher"):
         rows = [
-            [f"`{name}`", markdown_cell(head_comment(CONF / group / f"{name}.yaml") or "–"), code_list(departures(group, name))]
+            [f"`{name}`", markdown_cell(head_comment(CONF / group / f"{name}.yaml")) + code_list(departures(group, name))]
             for name in choice_names(group)
         ]
-        parts += [f"## Choices of {group}", markdown_table(("name", "what it is", "settings"), rows)]
+        parts += [f"## Choices of {group}", markdown_table(("name", "what it is, and its settings"), rows)]
     return page(*parts)
 
 
@@ -351,8 +355,10 @@ def toctree(names: Iterable[str]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    """A table of cells that are Markdown already; columns of numbers stand to the right."""
+    rows = list(rows)
+    numbers = [all(NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---:" if one else "---" for one in numbers], *rows))
 
 
 def option_table(group: str, options: Mapping[str, Option]) -> str:
@@ -368,10 +374,6 @@ def option_table(group: str, options: Mapping[str, Option]) -> str:
 def headline_of(doc: Signature) -> str:
     """The first line of a docstring, without its full stop."""
     return " ".join(split_blocks(doc.doc)[0].lines).rstrip(".")
-
-
-def first_sentence(text: str) -> str:
-    return re.split(r"(?<=[a-z)])\. |[;:] ", text)[0].rstrip(".")
 
 
 def head_comment(path: Path) -> str:
@@ -394,7 +396,8 @@ def departures(group: str, name: str) -> dict[str, Any]:
 
 
 def code_list(settings: Mapping[str, Any]) -> str:
-    return " ".join(f"`{key}={plain(value)}`" for key, value in settings.items()) or "–"
+    """Settings in code, on a line of their own in a cell; empty where there are none."""
+    return "<br>" * bool(settings) + " ".join(f"`{key}={plain(value)}`" for key, value in settings.items())
 
 
 def plain(value: object) -> str:
