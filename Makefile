@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz versions tables docs docs-test evidence lint clean
+.PHONY: demo test faults fuzz dashboard versions tables docs docs-test evidence lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt

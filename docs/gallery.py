@@ -79,11 +79,11 @@ def page_makers() -> dict[str, Callable[[], str]]:
     mechanisms = sorted({choice_settings("model", name)["mechanism"] for name in choice_names("model")})
     tasks = sorted({choice_settings("task", name)["task"]["name"] for name in choice_names("task")})
     return {
-        "models/index.md": lambda: models_index(mechanisms),
-        **{f"models/{name}.md": lambda name=name: model_page(name) for name in mechanisms},
-        "tasks/index.md": lambda: tasks_index(tasks),
-        **{f"tasks/{name}.md": lambda name=name: task_page(name) for name in tasks},
-        **{f"tables/{path.relative_to(SWEEPS)}": lambda path=path: table_page(path) for path in sorted(SWEEPS.rglob("*.md"))
+        "models/index.md": functools.partial(models_index, mechanisms),
+        **{f"models/{name}.md": functools.partial(model_page, name) for name in mechanisms},
+        "tasks/index.md": functools.partial(tasks_index, tasks),
+        **{f"tasks/{name}.md": functools.partial(task_page, name) for name in tasks},
+        **{f"tables/{path.relative_to(SWEEPS)}": functools.partial(table_page, path) for path in sorted(SWEEPS.rglob("*.md"))
            if path.name != "findings.md"},
         "reference/settings.md": settings_page,
         "reference/commands.md": commands_page,
@@ -306,7 +306,7 @@ def settings_page() -> str:
 def commands_page() -> str:
     parts = ["# Commands", "What `rnnbench --help` and `rnnbench COMMAND --help` say."]
     for name, parser in verbs_of(make_parser()).items():
-        parser.formatter_class = functools.partial(argparse.HelpFormatter, width=100)
+        parser.formatter_class = functools.functools.partial(argparse.HelpFormatter, width=100)
         parts += [f"## {name}", "```text", parser.format_help().rstrip(), "```"]
     return page(*parts)
 

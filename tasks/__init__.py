@@ -1,15 +1,18 @@
-"""The tasks, a file each; those of other packages join through the entry point group `rnnbench.tasks`."""
+"""The tasks, a file each; those of others join through entry points `rnnbench.tasks`, or as a file."""
 
 from __future__ import annotations
 
 import functools
-from importlib import import_module, metadata
-from importlib.util import find_spec
+import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from rnnbench.console import say
 from rnnbench.options import unknown
-from rnnbench.signatures import read_class
+from rnnbench.plugins.classes import load_class, read_plugin, working
+from rnnbench.plugins.references import Plugin, file_plugin, is_file, usable
+from rnnbench.signatures import Signature, read_class
 
 if TYPE_CHECKING:
     from .task import Task
@@ -17,37 +20,70 @@ if TYPE_CHECKING:
 
 @functools.cache
 def task_files() -> dict[str, Path]:
-    """The file of each task by its name. Nothing is imported."""
+    """The file of each task of ours by its name."""
     here = Path(__file__).parent
-    found = {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in ("__init__", "task")}
-    for entry in metadata.entry_points(group="rnnbench.tasks"):
-        spec = find_spec(entry.module)
-        if spec and spec.origin:
-            found.setdefault(entry.name, Path(spec.origin))
-    return found
+    return {path.stem: path for path in sorted(here.glob("*.py")) if path.stem not in ("__init__", "task")}
 
 
-NAMES: tuple[str, ...] = tuple(task_files())
+@functools.cache
+def task_plugins() -> dict[str, Plugin]:
+    """The tasks of other packages by name. Nothing of theirs is imported."""
+    return usable("task", task_files())
+
+
+def task_names() -> tuple[str, ...]:
+    """Every task there is by name."""
+    return (*task_files(), *task_plugins())
+
+
+NAMES = task_names()
+
+
+def find_task(reference: str) -> Path | Plugin:
+    """Where the task is that a name, or a file with a class, names; BadOption where there is none."""
+    if reference in task_files():
+        return task_files()[reference]
+    if is_file(reference):
+        return file_plugin("task", reference)
+    if reference not in task_plugins():
+        raise unknown("task", reference, task_names())
+    return task_plugins()[reference]
+
+
+def task_class(reference: str) -> type[Task]:
+    """The class of one task; no other is imported. BadOption where there is none, or it cannot be used."""
+    place = find_task(reference)
+    if isinstance(place, Plugin):
+        return cast("type[Task]", load_class(place))
+    return cast("type[Task]", getattr(import_module(f"{__name__}.{reference}"), _signature(place).class_name))
 
 
 def load(name: str, **options: Any) -> Task:
-    """The task `name` with `options`, held against the ranges of its signature; ValueError where one cannot be."""
-    from .task import Task
+    """The task `name`, or of a file as in `./my_task.py:Ones`, with `options`, held against the ranges of its signature.
 
-    if name not in NAMES:
-        raise unknown("task", name, NAMES)
-    known = read_class(task_files()[name], base="Task").options
+    ValueError where one cannot be.
+    """
+    known = _signature(find_task(name)).options
     for key, value in options.items():
         if key not in known:
             raise unknown("option", f"task.{key}", [f"task.{option}" for option in known])
         options[key] = known[key].check(value, f"task.{key}")
-    entries = {entry.name: entry.module for entry in metadata.entry_points(group="rnnbench.tasks")}
-    here = Path(__file__).parent / f"{name}.py"
-    module = import_module(f"{__name__}.{name}" if here.exists() else entries[name])
-    classes = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Task) and value.__module__ == module.__name__
-    ]
-    (cls,) = classes
-    return cls(**options)
+    return task_class(name)(**{key: value for key, value in options.items() if value != known[key].default})
+
+
+def _signature(place: Path | Plugin) -> Signature:
+    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Task")
+
+
+def __getattr__(name: str) -> dict[str, type[Task]]:
+    """TASKS: the class of each task by its name. Built when first asked for, since it imports torch."""
+    if name == "TASKS":
+        return _tasks()
+    raise AttributeError(name)
+
+
+@functools.cache
+def _tasks() -> dict[str, type[Task]]:
+    """Of other packages, those that work; a line on standard error says what is wrong with the others."""
+    theirs = working(task_plugins(), load_class, lambda line: say(f"rnnbench: {line}", sys.stderr))
+    return {name: task_class(name) for name in task_files()} | dict(theirs)

@@ -11,8 +11,8 @@ test. Line ends are characters too. A file is never held in memory, and is mappe
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
-with the seed and the epoch; a row begins anew, without a state, after 100 windows at most, as evaluation does. Validation and
-test are walked in 10 rows, whatever the batch size, so that the score does not depend on it; a part of more than 500,000
+with the seed and the epoch; a row begins anew, without a state, after `stretch` windows at most, as evaluation does. Validation
+and test are walked in 10 rows, whatever the batch size, so that the score does not depend on it; a part of more than 500,000
 characters in 100 rows. Test is read whole: every character but the first is scored once. So is validation, up to
 `validation_limit` characters; of a longer part the beginning of each row is read, evenly spaced stretches that never change.
 
@@ -50,7 +50,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 from rnnbench.data.user_files import expanded, not_utf8, user_file
-from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .task import SPLITS, Facts, Split, Task, Tokens, Totals
@@ -95,10 +95,11 @@ class CharLM(Task):
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
         ] = 0.05,  # share for validation, same for test
         validation_limit: Annotated[int, Range(100)] = 500_000,  # characters of the validation part that are read at most
+        stretch: Count = 100,  # windows after which a training row begins anew, with no state carried; 0 = once an epoch
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
-        self.validation_limit = validation_limit
+        self.validation_limit, self.stretch = validation_limit, stretch
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
@@ -111,7 +112,7 @@ class CharLM(Task):
         folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters", self.validation_limit)
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters", self.validation_limit, self.stretch)
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""

@@ -81,6 +81,7 @@ class Sentiment(Task):
     direction = "max"
 
     targets = Tokens(2)
+    classes = ("negative", "positive")
 
     def __init__(
         self,

@@ -8,7 +8,8 @@ published split: a fixed shuffle makes 1,297 for training, 250 for validation, 2
 steps, divided by 255, from the hub; the last 10,000 training pictures are validation, the test split is the published one.
 
 `order=permuted` feeds all pictures in one fixed random order of pixels (that of sha256 over their places; part of the version).
-The orders of other papers are drawn anew by each, some of them without a seed: an accuracy holds for the order it was got with.
+The orders of other papers are drawn anew by each, some of them without a seed: an accuracy holds for the order it was got with,
+and `permutation=1`, 2 and so on are other orders.
 
 `validation=test` holds nothing out, as the code of Bai et al. 2018: training has all pictures but those of the test, and what
 is called validation is the test split. Nothing may be chosen by it then: `train.select=last`, no patience, no stop when solved.
@@ -35,7 +36,7 @@ import hashlib
 import importlib.metadata
 import io
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy
 import torch
@@ -44,7 +45,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
-from rnnbench.options import Share
+from rnnbench.options import Count, Needs, Share
 
 from .task import (
     SPLITS,
@@ -79,12 +80,14 @@ class SequentialDigits(Task):
         self,
         data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 pixels, embedded; or 28 x 28 from the hub
         order: Literal["rows", "permuted"] = "rows",  # of the pixels
+        permutation: Annotated[Count, Needs("order", values=("permuted",))] = 0,  # order=permuted: number of the random order
         pool: Literal[1, 2, 4] = 1,  # side of the squares of pixels that are averaged into one
         solved_above: Share = 0.99,  # accuracy that counts as solved
         validation: Literal["held_out", "test"] = "held_out",  # training pictures; or none, and the test split in their place
         scale: Literal["unit", "standard"] = "unit",  # of pixels: 0 to 1; or less the training mean, over its deviation
     ):
         self.data, self.order, self.pool, self.solved_above = data, order, pool, solved_above
+        self.permutation = permutation
         self.validation, self.scale = validation, scale
         module, package = NEEDS[data]
         if find_spec(module) is None:
@@ -102,8 +105,9 @@ class SequentialDigits(Task):
             squares = pixels.reshape(-1, side, self.pool, side, self.pool)
             pixels = squares.sum((2, 4), dtype=numpy.uint16).reshape(-1, side * side)
         if self.order == "permuted":
+            before = f"{self.permutation} " if self.permutation else ""
             places = range(pixels.shape[1])
-            pixels = pixels[:, sorted(places, key=lambda place: hashlib.sha256(str(place).encode()).digest())]
+            pixels = pixels[:, sorted(places, key=lambda place: hashlib.sha256(f"{before}{place}".encode()).digest())]
         ends = numpy.cumsum((0, *sizes))
         self._parts = {split: slice(ends[i], ends[i + 1]) for i, split in enumerate(SPLITS)}
         if self.validation == "test":

@@ -130,6 +130,9 @@ class Tagging(Task):
             return scores | {"f1": 2 * sums["both"] / total if total else 1.0}
         return scores | {"accuracy_ambiguous": sums["ambiguous_correct"] / sums["ambiguous"] if sums["ambiguous"] else 1.0}
 
+    def class_names(self) -> Sequence[str]:
+        return self.tags
+
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": LICENCES[self.data], "tags": len(self.tags)}
         if self.data == "pypinyin":

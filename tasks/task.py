@@ -60,7 +60,7 @@ class Task(ABC):
     The class attributes are literals, so that they can be read without importing the file.
     """
 
-    version: ClassVar[int]  # raised when the numbers that the task makes change
+    version: ClassVar[int] = 1  # raised when the numbers that the task makes change
     structure: ClassVar[Literal["N->N", "N->1", "N->M", "1->N"]]
     causal: ClassVar[bool]  # True: a step's answer may depend on earlier steps only
     headline: ClassVar[str]  # the score that ranks models
@@ -125,6 +125,17 @@ class Task(ABC):
         return self.dataset.batch(split, index, batch_size, seed)
 
     # Scores.
+
+    classes: Sequence[str] = ()  # what the classes of the answers are called, where they have names
+
+    def class_names(self) -> Sequence[str]:
+        """The classes of the answers, in order, of a task whose answers are classes of what was read; else none.
+
+        Of these tasks a run keeps how often each class was answered where which was right.
+        """
+        if self.structure != "N->1" or not isinstance(self.targets, Tokens):
+            return ()
+        return self.classes or [str(number) for number in range(self.targets.size)]
 
     scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better

@@ -17,6 +17,7 @@ Source: Hochreiter & Schmidhuber 1997, experiment 6.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Annotated, Literal
 
@@ -57,6 +58,7 @@ class TemporalOrder(Task):
             self.right_within = 0.3
             self.scoring = units(partial(within, tolerance=self.right_within))
         self.targets = Tokens(2 ** len(self.places))
+        self.classes = ["".join(symbols) for symbols in itertools.product("XY", repeat=len(self.places))]
 
     @property
     def floor(self) -> float:

@@ -9,11 +9,11 @@ validation, then as many for test. A line ends with `<eos>`; a word that trainin
 that. PTB is lower case without punctuation, its numbers are `N`, and its rare words were `<unk>` before anybody saw them.
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
-carried from batch to batch, and gradients stop at a window's edge. A row begins anew, without a state, after 100 windows at
-most. Validation and test are walked in 10 rows, whatever the batch size; a part of more than 500,000 words in 100 rows. Test
-is read whole: every word but the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words; of
-a longer part the beginning of each row is read, evenly spaced stretches that never change. Perplexity is exp of the mean nats
-a word.
+carried from batch to batch, and gradients stop at a window's edge. A row begins anew, without a state, after `stretch`
+windows at most, with `stretch=0` at the beginning of each epoch only, as in the code of Zaremba et al. 2014. Validation and
+test are walked in 10 rows, whatever the batch size; a part of more than 500,000 words in 100 rows. Test is read whole: every
+word but the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words; of a longer part the
+beginning of each row is read, evenly spaced stretches that never change. Perplexity is exp of the mean nats a word.
 
 Floor: perplexity of the training part's word frequencies (one added to each count), over the test part.
 
@@ -47,7 +47,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file, user_file
-from rnnbench.options import AtLeastZero, Needs, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
@@ -103,11 +103,12 @@ class WordLM(Task):
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, same for test
         validation_limit: Annotated[int, Range(100)] = 500_000,  # words of the validation part that are read at most
+        stretch: Count = 100,  # windows after which a training row begins anew, with no state carried; 0 = once an epoch
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: a text's true one is unknown
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
-        self.validation_limit = validation_limit
+        self.validation_limit, self.stretch = validation_limit, stretch
         self.vectors = Vectors(vectors) if vectors else None
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
@@ -126,7 +127,7 @@ class WordLM(Task):
         folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words", self.validation_limit)
+        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words", self.validation_limit, self.stretch)
         self.notes = little_covered(self.vocabulary, self.dataset.counts["train"])
 
     def _published(self) -> dict[Split, list[str]]:

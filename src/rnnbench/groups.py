@@ -27,7 +27,8 @@ class NetworkSettings:
         "linear"  # plain: what the read-out gives; logistic: σ of it, for squared errors (1997)
     )
     output_bias: Annotated[bool, Needs("kind", values=("plain",))] = True  # plain: the read-out has a bias
-    output_spread: Annotated[AtLeastZero, Needs("kind", values=("plain",))] = (
+    spread: AtLeastZero = 0.0  # all parameters begin uniform in ± this, embedding and read-out too; 0: as each layer has them
+    output_spread: Annotated[AtLeastZero, Needs("kind", values=("plain",)), Needs("spread", values=(0,))] = (
         0.0  # plain: the read-out's initial weights are uniform in ± this; 0: as PyTorch's layer has them
     )
     direct: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees the inputs beside the core
@@ -69,23 +70,26 @@ class TrainSettings:
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
         "norm"  # the bound is on the whole gradient's norm, or on each entry
     )
+    weight_noise: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = (
+        0.0  # deviation of normal noise on the core's weights, drawn for each batch (Graves 2011); none in evaluations
+    )
     mean_over: Annotated[
         Literal["steps", "rows"], Needs("task.structure", besides=("N->1",)), Needs("rule", values=("batch",))
     ] = "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
     forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
     forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
-    schedule: Annotated[Literal["constant", "linear", "cosine", "plateau"], Needs("rule", values=("batch",))] = (
+    schedule: Annotated[Literal["constant", "linear", "cosine", "plateau", "step"], Needs("rule", values=("batch",))] = (
         "constant"  # of the learning rate, after the warm-up
     )
     warmup: Annotated[Count, Needs("rule", values=("batch",))] = 0  # steps over which the learning rate rises linearly
-    decay: Annotated[AboveZero, Needs("schedule", values=("plateau",))] = (
-        0.5  # schedule=plateau: factor on the rate after an evaluation that was no better
+    decay: Annotated[AboveZero, Needs("schedule", values=("plateau", "step"))] = (
+        0.5  # factor on the rate; schedule=plateau: after an evaluation that was no better; step: after every evaluation
     )
     decay_window: Annotated[Count, Needs("schedule", values=("plateau",))] = (
         0  # schedule=plateau: no better means worse than each of so many evaluations before; 0: no better than the best one
     )
-    decay_after: Annotated[Count, Needs("schedule", values=("plateau",))] = (
-        0  # schedule=plateau: evaluations before the first after which the rate may fall
+    decay_after: Annotated[Count, Needs("schedule", values=("plateau", "step"))] = (
+        0  # schedule=plateau, step: evaluations before the first after which the rate may fall
     )
     eval_every: Positive = 200  # steps between evaluations
     log_every: Positive = 50  # steps between logged rows

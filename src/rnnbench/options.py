@@ -21,6 +21,7 @@ from .console import has_control
 
 MISSING = "???"
 SHOWN = 100  # characters of a value that a message shows
+PLAIN = bool | int | float | str | None | list[Any]  # what may stand where anything may
 LARGEST = 2**63 - 1  # whole number that an option may be: what PyTorch and files of others hold
 
 
@@ -157,6 +158,8 @@ def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...]]:
 def convert(value: object, annotation: object) -> Any:
     """`value` as `annotation` asks; ValueError where it cannot be. A whole float is no int, a bool no number."""
     origin = typing.get_origin(annotation)
+    if annotation is Any:
+        return convert(value, PLAIN)
     if origin is Annotated:
         base, *ranges = typing.get_args(annotation)
         value = convert(value, base)
@@ -222,13 +225,15 @@ def describe(annotation: object) -> str:
     if origin in (list, tuple):
         return f"list of: {describe(parts[0])}"
     names: dict[object, str] = {int: "whole number", float: "number", bool: "true or false", str: "text", type(None): "null"}
+    names[Any] = "number, true or false, text, null or a list of these"
     return names.get(annotation, str(annotation))
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'copy_memory'?`, or nothing where no word is near."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """`; did you mean 'copy_memory'?`, or nothing where no word is near. Capitals are as good as small letters."""
+    there = {one.casefold(): one for one in words}
+    close = difflib.get_close_matches(word.casefold(), list(there), n=1, cutoff=0.6)
+    return f"; did you mean {there[close[0]]!r}?" if close else ""
 
 
 def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:

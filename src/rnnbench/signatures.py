@@ -1,7 +1,7 @@
 """Signatures, read from the source text: options with types, defaults, ranges, and the comments on their lines.
 
 Nothing is imported for it, so that help, completion and the refusal of a typo cost milliseconds; importing the same file would
-import torch.
+import torch. This is for our own files, which are written to be read so; classes of others are imported (plugins/live.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import dataclasses
 import functools
 import inspect
 import io
+import math
 import operator
 import textwrap
 import tokenize
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,28 +84,35 @@ def _options(parameters: list[ast.arg], arguments: ast.arguments, source: str) -
 
     An annotation may stand on several lines, its comment on the first or the last.
     """
-    comments = _comments(source, parameters, arguments)
-    first = len(arguments.args) - len(arguments.defaults)  # defaults belong to the last arguments
-    defaults: dict[str, ast.expr | None] = {
-        argument.arg: default for argument, default in zip(arguments.args[first:], arguments.defaults, strict=True)
-    }
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        defaults[argument.arg] = default
+    comments, defaults = _comments(source, parameters, arguments), _defaults(arguments)
     options = {}
     for argument in parameters:
         if argument.annotation is None:
             raise LookupError(f"{argument.arg} has no annotation")
         default = defaults.get(argument.arg)
-        last = (default or argument).end_lineno or argument.lineno
         annotation, needs = apart(_annotated_type(argument.annotation))
         options[argument.arg] = Option(
             argument.arg,
             annotation,
             MISSING if default is None else ast.literal_eval(default),
-            comments.get(argument.lineno) or comments.get(last, ""),
+            _comment_of(argument, default, comments),
             needs,
         )
     return options
+
+
+def _defaults(arguments: ast.arguments) -> dict[str, ast.expr | None]:
+    """The default of each parameter that has one."""
+    first = len(arguments.args) - len(arguments.defaults)  # defaults belong to the last arguments
+    by_place = zip(arguments.args[first:], arguments.defaults, strict=True)
+    by_name = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {argument.arg: default for argument, default in [*by_place, *by_name]}
+
+
+def _comment_of(argument: ast.arg, default: ast.expr | None, comments: Mapping[int, str]) -> str:
+    """The comment on a parameter's first line or, where it takes several, on the last."""
+    last = (default or argument).end_lineno or argument.lineno
+    return comments.get(argument.lineno) or comments.get(last, "")
 
 
 def _comments(source: str, parameters: list[ast.arg], arguments: ast.arguments) -> dict[int, str]:
@@ -116,6 +125,15 @@ def _comments(source: str, parameters: list[ast.arg], arguments: ast.arguments) 
     lines = source.splitlines(keepends=True)[first - 1 : last]
     tokens = tokenize.generate_tokens(io.StringIO("(" + "".join(lines) + ")").readline)
     return {token.start[0] + first - 1: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def parameter_comments(source: str) -> dict[str, str]:
+    """The comment on the line of each parameter of the function in `source`, or on the last where it takes several."""
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.FunctionDef)
+    parameters = [*node.args.args[1:], *node.args.kwonlyargs]
+    comments, defaults = _comments(source, parameters, node.args), _defaults(node.args)
+    return {one.arg: _comment_of(one, defaults.get(one.arg), comments) for one in parameters}
 
 
 @functools.cache
@@ -166,6 +184,36 @@ ARITHMETIC: dict[type, Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
+
+
+def parse_annotation(source: str) -> tuple[Any, tuple[Needs, ...]]:
+    """(the type, what the option needs) that an annotation writes; LookupError where it is not that of an option."""
+    return apart(_type(ast.parse(source, mode="eval").body))
+
+
+def source_of_annotation(annotation: Any, needs: tuple[Needs, ...] = ()) -> str:
+    """What `parse_annotation` reads as `annotation` and `needs`."""
+    if needs:
+        return source_of_annotation(Annotated[(annotation, *needs)])
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return f"Annotated[{source_of_annotation(parts[0])}, {', '.join(map(_written_condition, parts[1:]))}]"
+    if origin in (typing.Union, types.UnionType):
+        return f"Union[{', '.join(map(source_of_annotation, parts))}]"
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, parts))}]"
+    if origin in (list, tuple):
+        return f"{origin.__name__}[{', '.join(map(source_of_annotation, parts))}]"
+    if annotation is Any or annotation is Ellipsis or annotation is type(None):
+        return {Any: "Any", Ellipsis: "..."}.get(annotation, "None")
+    return str(annotation.__name__)
+
+
+def _written_condition(condition: Range | Needs) -> str:
+    if isinstance(condition, Range):
+        return repr(condition)
+    named = (f"{name}={getattr(condition, name)!r}" for name in ("values", "besides", "least"))
+    return f"Needs({', '.join([*map(repr, condition.options), *named])})"
 
 
 def _annotated_type(annotation: ast.expr) -> Any:
@@ -223,6 +271,8 @@ def _number(node: ast.expr) -> Any:
     match node:
         case ast.Constant(int() | float() as number):
             return number
+        case ast.Name("inf"):
+            return math.inf
         case ast.UnaryOp(ast.UAdd(), operand):
             return _number(operand)
         case ast.UnaryOp(ast.USub(), operand):

@@ -17,7 +17,7 @@ from .batch import SPLITS, Batch, Dataset, Split, generator
 
 ROWS, LONG_ROWS = 10, 100  # that the validation and test parts are walked in, and those of more than LONG tokens
 LONG = 500_000  # wide rows for these parts: a product with 100 rows runs at the processor's speed, one with 10 does not
-STRETCH = 100  # windows after which a training row begins anew, where a walk is longer
+STRETCH = 100  # windows after which a training row begins anew, where a walk is longer; 0: never
 CHUNK = 1 << 20  # tokens that are looked at together
 
 Chunks = Callable[[], Iterable[numpy.ndarray]]  # the tokens of a split, some at a time, as often as it is called
@@ -39,12 +39,14 @@ def write_streams(folder: Path, parts: Mapping[Split, tuple[int, Chunks]], size:
         write_arrays(folder / f"{split}_counts.arrow", {"counts": counts})
 
 
-def read_streams(folder: Path, window: int, name: str, unit: str, validation_limit: int = LONG) -> Streams:
+def read_streams(
+    folder: Path, window: int, name: str, unit: str, validation_limit: int = LONG, stretch: int = STRETCH
+) -> Streams:
     """What `write_streams` left in `folder`, mapped, not read; DataError, one line, where a split is shorter than a window."""
     tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
     counts: Any = {split: read_arrays(folder / f"{split}_counts.arrow")["counts"] for split in SPLITS}
     long_enough({split: len(part) for split, part in tokens.items()}, window, name, unit)
-    return Streams(tokens, counts, window, name, validation_limit)
+    return Streams(tokens, counts, window, name, validation_limit, stretch)
 
 
 def long_enough(lengths: Mapping[Split, int], window: int, name: str, unit: str) -> None:
@@ -61,9 +63,9 @@ class Streams(Dataset):
     them whole, so that every token but the first is scored once. Validation reads no more than `validation_limit` tokens: of a
     longer split the beginning of each row, which makes 10 or 100 stretches, evenly spaced and the same at every evaluation.
 
-    In training a row begins anew, with no state carried, after 100 windows at most, and the rows take turns at it. A state
-    that is carried for ever drifts to where a walk that begins from nothing never comes: a GRU of 128 units had then 2.3 bits
-    a character in training and 16 in evaluation, after 1,000 windows of PTB.
+    In training a row begins anew, with no state carried, after `stretch` windows at most, and the rows take turns at it. A
+    state that is carried for ever drifts to where a walk that begins from nothing never comes: a GRU of 128 units had then 2.3
+    bits a character in training and 16 in evaluation, after 1,000 windows of PTB.
     """
 
     def __init__(
@@ -73,10 +75,11 @@ class Streams(Dataset):
         window: int,
         name: str,
         validation_limit: int = LONG,
+        stretch: int = STRETCH,
     ):
         """`counts` (size,) is how often each token stands in a split."""
         self.tokens, self.counts, self.window, self.name = tokens, counts, window, name
-        self.validation_limit = validation_limit
+        self.validation_limit, self.stretch = validation_limit, stretch
         shares = counts["train"] + 1.0
         self.log_shares = numpy.log(shares / shares.sum())
 
@@ -133,8 +136,8 @@ class Streams(Dataset):
             # rows differ by a token at most, and the last window takes it in, so no row of it is empty
             lengths = ends - begin if place == windows - 1 else numpy.full(len(begin), self.window)
         anew = numpy.full(len(lengths), place == 0)
-        if split == "train" and windows > STRETCH:
-            anew |= (place + numpy.arange(batch_size) * STRETCH // batch_size) % STRETCH == 0
+        if split == "train" and windows > self.stretch > 0:
+            anew |= (place + numpy.arange(batch_size) * self.stretch // batch_size) % self.stretch == 0
         steps = numpy.arange(lengths.max())
         scored = steps < lengths[:, None]
         places = numpy.where(scored, begin[:, None] + steps, 0)

@@ -12,14 +12,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert
 
 from rnnbench.analysis.charts import Styles
 from rnnbench.analysis.comparison import compare_runs
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
+from rnnbench.analysis.drawing import drawing_script
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
 from rnnbench.analysis.grouping import NoRuns, group_runs
 from rnnbench.analysis.intervals import Estimate, against_floor, summarize
@@ -577,6 +580,23 @@ def test_charts_draw(swept: Path) -> None:
         assert "NaN" not in drawn and "Infinity" not in drawn
         assert ("floor 0." in drawn) == (not spec["description"].startswith("Gradient"))
     assert "lower is better" in drawn and "sequences/s" in drawn
+
+
+def test_the_drawing_script_is_put_together_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where no cache can be written, each time."""
+    made: list[str] = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda exposed: made.append(exposed) or "draw</script>()")
+    (tmp_path / "file").touch()
+    for cache, times in ((tmp_path / "cache", 1), (tmp_path / "file" / "cache", 2)):
+        monkeypatch.setenv("RNNBENCH_CACHE", str(cache))
+        made.clear()
+        assert [drawing_script.__wrapped__() for _ in range(2)] == [r"draw<\/script>()"] * 2
+        assert len(made) == times
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(metadata, "version", lambda package: f"of another {package}")
+    made.clear()
+    drawing_script.__wrapped__()
+    assert len(made) == 1
 
 
 def test_a_model_has_one_colour(swept: Path) -> None:

@@ -216,6 +216,7 @@ def test_each_task_and_each_model_is_composed_as_by_hydra() -> None:
         same_by_both([f"task={task}", f"model={model}"])
 
 
+@pytest.mark.slow
 def test_pairs_with_values_are_composed_as_by_hydra() -> None:
     draw = random.Random(0)
     values = ["train.steps=7", "train.clip=null", "train.learning_rate=1e-4", "trainer=ddp", "tracker=none", "seed=3"]

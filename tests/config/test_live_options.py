@@ -78,6 +78,7 @@ TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.optimizer": ([], "sgd"),
     "train.log_every": (["train.eval_every=8"], 1),
     "train.momentum": (["train.optimizer=sgd"], 0.9),
+    "train.weight_noise": ([], 0.1),
     "train.clip": ([], 1e-4),
     "train.clip_by": (["train.clip=0.001"], "value"),
     "train.forcing": (WRITES, 0.5),
@@ -105,6 +106,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "char_lm.window": ({}, 9),
     "char_lm.held_out": ({}, 0.1),
     "char_lm.validation_limit": ({}, 100),
+    "char_lm.stretch": ({}, 1),
     "copy_memory.shortest": ({}, 3),
     "couplet.rhymes": ({}, None),  # needs the extra zh
     "formal_language.language": ({}, "anbn"),
@@ -122,6 +124,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "sentiment.hub": ({}, "stanfordnlp/imdb"),
     "sentiment.tokenizer": ({}, "characters"),
     "sequential_digits.pool": ({}, 2),
+    "sequential_digits.permutation": ({"order": "permuted"}, 1),
     "sequential_digits.data": ({}, None),  # the other is MNIST
     "caption.data": ({}, None),
     "tagging.data": ({}, None),  # pypinyin's data, from the extra zh
@@ -145,6 +148,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "word_lm.min_frequency": ({}, 200),
     "word_lm.tokenizer": ({}, "characters"),
     "word_lm.validation_limit": ({}, 100),
+    "word_lm.stretch": ({}, 1),
     "word_lm.held_out": ({}, None),  # of a file: test_text_tasks
     "couplet.data": ({}, None),
 }
@@ -317,6 +321,8 @@ UNMET: dict[str, list[str]] = {
     "dropout to be set": ["model.layers=2"],
     "chrono=0": ["model=lstm", "model.chrono=5"],
     "NFG=false": ["model=lstm", "model.NFG=true"],
+    "network.spread=0": ["network.spread=0.1"],
+    "spread=0": ["network.spread=0.1"],
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
     "rule=batch": ONLINE,
@@ -325,10 +331,21 @@ UNMET: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.parametrize("mechanism, name", MECHANISM_OPTIONS, ids=".".join)
+def test_of_a_given_range_of_all_first_weights_a_rule_says_what_it_leaves_without_effect(mechanism: str, name: str) -> None:
+    option = group_options("model", {"mechanism": mechanism})[name]
+    beside, value = MODEL.get(f"{mechanism} model.{name}") or MODEL.get(f"model.{name}") or ([], other(option))
+    words = [*ONCE, f"model={mechanism}", *(word for word in beside if "bias" not in word), "network.spread=0.1"]
+    base, changed = settled(words), settled(words, f"model.{name}", value)
+    dead = f"model.{name}" in Liveness(changed.plain()).effectless()
+    assert dead == (network_numbers(changed) == network_numbers(base))
+
+
 def without_effect(key: str, needs: Needs) -> tuple[list[str], Settings, Any]:
     """(words beside which an option lacks what it needs, their settings, a value of it that is not the default)."""
     group, _, name = key.partition(".")
     words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *UNMET.get(str(needs), [])]
+    words += ["model=lstm"] if key == "model.forget_bias" else []
     base = settled(words)
     option = group_options(group, {"name": "", "mechanism": base.model.name})[name]
     _, value = (MODEL | TRAIN | NETWORK).get(key) or ([], other(option))
@@ -443,6 +460,12 @@ def test_devices_are_part_of_the_id_where_training_draws_numbers(words: list[str
     plan_run(base).folder.start({**base.plain(), "id": "", "setting": ""})
     assert [(plan_run(several).id != plan_run(base).id) for several in (two, machines)] == [draws, draws]
     assert (two.identity("") != base.identity("")) == draws and two.identity("") == machines.identity("")
+
+
+def test_noise_on_weights_is_drawn_by_each_device() -> None:
+    noisy = settled([*ONCE, "model=gru", "train.weight_noise=0.1"])
+    two = settled([*ONCE, "model=gru", "train.weight_noise=0.1"], "trainer.devices", 2)
+    assert Liveness(noisy.plain()).draws() and two.identity("") != noisy.identity("")
 
 
 def test_a_run_of_0_1_is_gone_on_with_where_it_lies() -> None:

@@ -61,8 +61,8 @@ def test_patience_that_never_ends_training_is_said(patience: int):
 @pytest.mark.parametrize("decay_after", range(4))
 def test_a_schedule_that_never_lowers_the_rate_is_said(decay_after: int):
     found = set()
-    for run, window in itertools.product(RUNS, (0, 2)):
-        options = TrainSettings(**run, schedule="plateau", decay_after=decay_after, decay_window=window)
+    for run, window, schedule in itertools.product(RUNS, (0, 2), ("plateau", "step")):
+        options = TrainSettings(**run, schedule=schedule, decay_after=decay_after, decay_window=window)
         acts = trained(options)[0][-1] < options.learning_rate
         assert said(options, "schedule") == (not acts)
         assert not said(replace(options, schedule="linear"), "schedule")

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 import pytest
 
-from rnnbench.config.schema import read_signature
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.plain_overrides import ALIASES
+from rnnbench.config.schema import option_keys, read_signature
 from rnnbench.models.registry import MODELS
 from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, apart, convert, describe
 from rnnbench.signatures import read_class
@@ -128,3 +130,30 @@ def test_annotations_are_read_and_never_run(tmp_path, capsys):
         "j": "Annotated[int, print('run')]",
     }
     assert options["g"].default == MISSING and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        *((f"{alias}=1", option) for alias, option in ALIASES.items()),
+        ("LR=1", "train.learning_rate"),
+        ("train.lr=1", "train.learning_rate"),
+        ("hidden_size=32", "model.hidden_size"),
+        ("train.hidden_size=32", "model.hidden_size"),
+        ("steps=5", "train.steps"),
+    ],
+)
+def test_usual_names_of_others_are_understood(word, meant):
+    """By a plain word and by one that Hydra reads."""
+    for more in ([], ["train.optimizer='sgd'"]):
+        with pytest.raises(BadOption) as refused:
+            compose_jobs(["task=adding", "model=gru", word, *more], sweep=False)
+        assert str(refused.value) == f"no option {word.partition('=')[0]!r}; did you mean {meant!r}?"
+    assert meant in option_keys({"task": "adding", "model": "gru"})
+
+
+def test_capitals_are_understood():
+    for word, meant in (("model=GRU", "gru"), ("model=Peephole_LSTM", "peephole_lstm"), ("task=Adding", "adding")):
+        words = {"task": "task=adding", "model": "model=gru", word.partition("=")[0]: word}
+        with pytest.raises(BadOption, match=f"did you mean '{meant}'\\?"):
+            compose_jobs(list(words.values()), sweep=False)

@@ -487,6 +487,7 @@ print(gru(x, h, W, R)[0].sum().item())
 """
 
 
+@pytest.mark.slow
 @needs_numba
 def test_machine_code_is_kept_and_what_is_damaged_or_cannot_be_kept_is_compiled(tmp_path):
     def ran(folder) -> str:

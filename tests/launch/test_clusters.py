@@ -39,8 +39,9 @@ def under_way() -> dict[str, int]:
     return {name: pid for name, pid in holders().items() if list((Path("runs") / name).rglob("*.pt"))}
 
 
+@pytest.mark.slow
 @SLURM
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_preempted_job_saves_and_is_queued_again(number, clean, tmp_path):
     expected = undisturbed(tmp_path / "undisturbed")
     words = [*LONG, "model=lstm,gru", "seed=0,1", "sweep=s", "hydra/launcher=submitit_local"]
@@ -63,6 +64,7 @@ def test_a_preempted_job_saves_and_is_queued_again(number, clean, tmp_path):
     assert again.returncode == 0 and "4 recorded before" in out
 
 
+@pytest.mark.slow
 @SLURM
 def test_a_job_that_fails_there_is_named(clean, capfd):
     words = ["train", "-m", *QUICK, "model=lstm", "model.hidden_size=8,5000000", "hydra/launcher=submitit_local"]

@@ -70,13 +70,39 @@ def test_status_names_every_run_that_is_not_recorded(sweep, capfd):
         assert main(["status", "s"]) == 0
         out = capfd.readouterr().out.splitlines()
     assert out[0] == "sweep s: 6 runs: 1 recorded, 1 running, 1 interrupted, 1 failed, 1 damaged, 1 missing"
-    assert [line.split()[0] for line in out[1:]] == ["running", "interrupted", "failed", "damaged", "missing"]
-    assert f"at step 40, by process {os.getpid()}" in out[1]
-    assert "at step 40" in out[2] and "out of memory" in out[3] and "no record" in out[4] and "steps=6" in out[5]
+    assert out[1:3] == ["  1 failed: out of memory", f"    {sweep['failed'].folder.path}  steps=4"]  # trouble first
+    assert [line.split()[0] for line in out[3:]] == ["damaged", "interrupted", "running", "missing"]
+    assert f"at step 40, by process {os.getpid()}" in out[5]
+    assert "no record" in out[3] and "at step 40" in out[4] and "steps=6" in out[6]
     assert main(["status", "runs/adding"]) == 0  # what has a folder
     assert "5 runs: 1 recorded, 2 interrupted, 1 failed, 1 damaged" in capfd.readouterr().out
     assert main(["status"]) == 0
-    assert capfd.readouterr().out == "sweep s: 6 runs, 2 recorded\n"
+    assert capfd.readouterr().out == "sweep s: 6 runs, 2 recorded, 1 failed\n"
+
+
+def test_status_counts_what_diverged_and_groups_failures_by_reason(capfd):
+    jobs = [stand_in(number, "x") for number in range(7)]
+    for number, job in enumerate(jobs):
+        begin(job)
+        if number < 4:
+            odd = {"status": "diverged", "diverged_step": 7} if number < 3 else {}
+            job.folder.finish(filled({"setting": "x", **odd}))
+        else:
+            of_run = f"{job.name}: " if number == 5 else ""  # which a reason may begin with
+            job.folder.fail(f"{of_run}out of memory, after a peak of {number} MB: [x]" if number < 6 else "no space")
+    write_manifest(Path("runs"), "s", jobs)
+    assert main(["status", "s"]) == 0
+    places = [str(job.folder.path) for job in jobs]
+    assert capfd.readouterr().out.splitlines() == [
+        "sweep s: 7 runs: 4 recorded (3 diverged), 3 failed",
+        "  2 failed: out of memory",
+        *(f"    {places[number]}  after a peak of {number} MB: [x]  steps={number}" for number in (4, 5)),
+        "  1 failed: no space",
+        f"    {places[6]}  steps=6",
+        *(f"  diverged     {places[number]}  at step 7  steps={number}" for number in (0, 1, 2)),
+    ]
+    assert main(["status"]) == 0
+    assert capfd.readouterr().out == "sweep s: 7 runs, 4 recorded (3 diverged), 3 failed\n"
 
 
 def test_two_commands_of_one_name_are_one_sweep(sweep):

@@ -50,7 +50,7 @@ def test_a_manifest_that_holds_none_is_set_aside_once(text: bytes, capfd: pytest
     (folder / "manifest.json").write_bytes(text)
     for _ in range(2):
         write_manifest(Path("runs"), "s", [stand_in(2, "b")])
-    assert list(read_manifest(folder)) == ["adding/lstm/s2-b"]
+    assert list(read_manifest(folder)) == ["adding/lstm/s1-a", "adding/lstm/s2-b"]  # the first from the other file
     assert (folder / "manifest.unusable").read_bytes() == text
     assert capfd.readouterr().out.count("set aside as manifest.unusable") == 1
 
@@ -205,6 +205,7 @@ def test_an_edited_config_is_said_with_what_differs(run: Path, capfd: pytest.Cap
     assert len(list(Path("runs").glob("*/*/s*"))) == 1
 
 
+@pytest.mark.slow
 def test_recorded_runs_answer_from_a_folder_that_is_read_only(capfd: pytest.CaptureFixture[str]) -> None:
     if REFUSABLE and not shutil.which("setpriv"):
         pytest.skip("root can write everywhere, and there is no setpriv to make it less")
@@ -310,6 +311,7 @@ def test_an_output_that_cannot_be_written_ends_in_one_line(verb: list[str], run:
     assert (done.returncode, done.stderr, done.stdout) == (1, said, "")
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_output_cannot_be_written_is_recorded_all_the_same() -> None:
     line = f"{' '.join(command(*QUICK, 'seed=0,1'))} > /dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120)
@@ -395,6 +397,7 @@ def test_an_interrupt_that_a_library_makes_an_error_of_is_one(
 # the server of jobs; weights; homes
 
 
+@pytest.mark.slow
 def test_the_server_is_killed_while_jobs_run() -> None:
     """Its jobs run on; others are started by a new server; the same command finds all recorded."""
     words = [*LONG, "model=lstm", "seed=0,1,2", "sweep=s", "hydra.launcher.workers=2"]
@@ -420,6 +423,7 @@ def test_weights_that_do_not_fit_are_refused(verb: list[str], run: Path, capfd: 
     assert "weights" in one_line(capfd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/", None], ids=str)
 def test_any_home_will_do(home: str | None) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "RNNBENCH_CACHE")}

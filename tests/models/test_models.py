@@ -7,19 +7,18 @@ import torch
 from torch import nn
 
 from rnnbench.config.schema import CONF, choice_names, choice_settings, file_departures, read_signature
-from rnnbench.kernels.recurrence import GradientSink
+from rnnbench.laws.cells import CELL_LAWS, gradients_are_right
 from rnnbench.models import registry
 from rnnbench.models.cells.rnn import RNN
 from rnnbench.models.cells.transformer import rotate
 from rnnbench.models.details import mechanism_details
-from rnnbench.models.mechanism import Mechanism, at_last, leaves, reset, tree_map
+from rnnbench.models.mechanism import Mechanism, leaves
 from rnnbench.models.registry import mechanism_files
 from rnnbench.models.scan import scan
-from tests.support.zoo import CASES, LENGTHS, MODELS, VALID, WITH_PLUGIN, B, D, H, T, close, count, make, real, states_of_a_loop
+from tests.support.zoo import CASES, LENGTHS, MODELS, VALID, B, D, H, T, close, count, make
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 laws = pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join([case[0], *(f"{k}={v}" for k, v in case[1].items())]))
-RAGGED = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 
 
 @pytest.fixture
@@ -32,117 +31,17 @@ def x() -> torch.Tensor:
     return torch.randn(B, T, D, dtype=torch.double, generator=torch.Generator().manual_seed(1))
 
 
-def objective(y, state, valid=None):
-    """A number that all valid outputs and all parts of the final state act on."""
-    y = y if valid is None else y[valid]
-    return (y.square() * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum() + sum(
-        leaf.pow(3).sum() for leaf in real(state)
-    )
-
-
 def test_every_mechanism_is_listed():
     assert set(registry.MODELS) == set(mechanism_files())
-    assert set(WITH_PLUGIN) == {*registry.MODELS, "leaky"}
     for name, cls in registry.MODELS.items():
         assert read_signature("mechanism", name).class_name == cls.__name__
         assert read_signature("mechanism", name).doc_line("Source")
 
 
 @laws
-def test_whole_equals_chunks_equals_steps(cell, x):
-    y, state = cell(x)
-    for size in (1, 3):
-        carried, parts = None, []
-        for chunk in x.split(size, 1):
-            part, carried = cell(chunk, carried)
-            parts.append(part)
-        close(torch.cat(parts, 1), y)
-        close(carried, state)
-    stepped, outputs = cell.initial_state(B), []
-    for x_t in x.unbind(1):
-        y_t, stepped, _ = cell.step(x_t, stepped)
-        outputs.append(y_t)
-    close(torch.stack(outputs, 1), y)
-    close(stepped, state)
-    advanced, outputs = cell.initial_state(B), []
-    with torch.no_grad():
-        for x_t in x.unbind(1):
-            y_t, advanced = cell.eval().advance(x_t, advanced)
-            outputs.append(y_t)
-    close(torch.stack(outputs, 1), y)
-    close(advanced, state)
-
-
-@laws
-def test_chunks_of_ragged_rows(cell, x):
-    y, state = cell(x, None, LENGTHS)
-    first, carried = cell(x[:, :4], None, LENGTHS.clamp(max=4))
-    rest, carried = cell(x[:, 4:], carried, (LENGTHS - 4).clamp(min=0))
-    close(torch.cat([first, rest], 1)[VALID], y[VALID])
-    close(carried, state)
-
-
-@laws
-def test_a_row_that_begins_anew_knows_nothing_of_what_went_before(cell, x):
-    _, state = cell(x[:, :4])
-    fresh = torch.tensor([False, True, False, True])
-    y, end = cell(x[:, 4:], reset(state, fresh, cell.initial_state(B)))
-    anew, begun = cell(x[:, 4:])
-    whole, going_on = cell(x)
-    close(y[fresh], anew[fresh])
-    close(y[~fresh], whole[:, 4:][~fresh])
-    close(end, reset(going_on, fresh, begun))
-
-
-@laws
-@RAGGED
-def test_every_back_end_and_the_loop_agree_gradients_too(cell, x, lengths):
-    x.requires_grad_()
-    start = tree_map(
-        lambda leaf: torch.randn_like(leaf).requires_grad_() if leaf.is_floating_point() else leaf, cell.initial_state(B)
-    )
-    valid = None if lengths is None else VALID
-
-    def results(unroll):
-        y, state = unroll(x.transpose(0, 1), start, lengths)
-        y = y.transpose(0, 1)
-        inputs = [x, *real(start), *cell.parameters()]
-        gradients = torch.autograd.grad(objective(y, state, valid), inputs, allow_unused=True, materialize_grads=True)
-        return y if valid is None else y[valid], state, gradients
-
-    y, state, gradients = results(cell.loop)
-    able = 0
-    for backend in ("auto", *cell.backends):
-        cell.backend = backend
-        try:
-            found = results(cell.unroll)
-        except ValueError:
-            continue  # the library has no such form
-        able += 1
-        close(found[:2], (y, state), 1e-11)
-        close(found[2], gradients, 1e-9)
-    assert able >= 2
-
-
-@laws
-def test_padding_changes_no_output_state_or_gradient(cell, x):
-    x.requires_grad_()
-    y, state = cell(x, None, LENGTHS)
-    inputs = [x, *cell.parameters()]
-    gradients = torch.autograd.grad(
-        y[VALID].square().sum() + objective(y[:, :0], state), inputs, allow_unused=True, materialize_grads=True
-    )
-    alone = [cell(x[row : row + 1, :length]) for row, length in enumerate(LENGTHS.tolist())]
-    for row, (one, end) in enumerate(alone):
-        close(y[row, : LENGTHS[row]], one[0])
-        close([leaf[row] for leaf in leaves(state)], [leaf[0] for leaf in leaves(end)])
-    total = sum(one.square().sum() + objective(one[:, :0], end) for one, end in alone)
-    close(gradients, torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True), 1e-9)
-    assert not gradients[0][~VALID].any()
-    other = torch.where(VALID.unsqueeze(-1), x, 100.0)
-    changed, end = cell(other, None, LENGTHS)
-    close(changed[VALID], y[VALID])
-    close(end, state)
+@pytest.mark.parametrize("law", CELL_LAWS, ids=lambda law: law.__name__)
+def test_every_mechanism_keeps_the_law(cell, law):
+    law(cell)
 
 
 @laws
@@ -161,35 +60,9 @@ def test_padding_in_single_precision(cell, x):
 
 
 @laws
-def test_gradients_agree_with_finite_differences(cell, x):
-    x = x[:2, :3].clone().requires_grad_()
-    state = tree_map(lambda leaf: 0.5 * torch.randn_like(leaf) if leaf.is_floating_point() else leaf, cell.initial_state(2))
-    names = [name for name, _ in cell.named_parameters()]
-
-    def run(x, *inputs):
-        it = iter(inputs)
-        start = tree_map(lambda leaf: next(it) if leaf.is_floating_point() else leaf, state)
-        y, end = torch.func.functional_call(cell, dict(zip(names, it, strict=True)), (x, start))
-        return (y, *real(end))
-
-    inputs = (x, *(leaf.requires_grad_() for leaf in real(state)), *cell.parameters())
-    whole = not getattr(cell, "truncated", False) or cell.R is None  # gradients that are cut are others
-    assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=True, raise_exception=whole) == whole
-
-
-@laws
-def test_last_output_is_the_final_state(cell, x):
-    y, state = cell(x, None, LENGTHS)
-    if cell.recurrent:
-        close(at_last(y, LENGTHS), leaves(state)[0])
-
-
-@laws
-def test_the_time_major_twin_agrees(cell, x):
-    y, state = cell(x, None, LENGTHS)
-    twin, end = cell.unroll(x.transpose(0, 1), cell.initial_state(B), LENGTHS)
-    assert torch.equal(twin.transpose(0, 1), y)
-    close(end, state, 0)
+def test_gradients_that_are_cut_are_others(cell):
+    if getattr(cell, "truncated", False):
+        assert gradients_are_right(cell) == (cell.R is None)
 
 
 @laws
@@ -198,44 +71,9 @@ def test_exact_number_of_parameters(case, cell):
 
 
 @laws
-@RAGGED
-def test_recorded_gradients_of_states_are_those_of_a_loop(cell, x, lengths):
-    if not cell.recurrent:
-        return
-    cell.record(sinks := [])
-    y, state = cell(x, None, lengths)
-    objective(y if lengths is None else y.masked_fill(~VALID.unsqueeze(-1), 0), state).backward()
-    (sink,) = sinks
-    y, state, states = states_of_a_loop(cell, x, lengths)
-    for part, norms in enumerate((sink.h, sink.c)):
-        if norms is None:
-            assert part == len(states[0]) == 1
-            continue
-        reached = [step[part] for step in states]
-        totals = torch.autograd.grad(objective(y, state), reached, retain_graph=True, allow_unused=True, materialize_grads=True)
-        close(norms, torch.stack([total.norm() for total in totals]), 1e-9)
-    assert sink.h is not None
-
-
-@laws
-def test_recording_changes_nothing_and_ends(cell, x):
-    y, state = cell(x)
-    cell.record(sinks := [])
-    recorded, end = cell(x)
-    close([recorded, end], [y, state])
-    with torch.no_grad():
-        cell(x)
-    assert len(sinks) == cell.recurrent and all(isinstance(sink, GradientSink) for sink in sinks)
-
-
-@laws
-def test_gates_lie_between_zero_and_one_and_follow_the_steps(cell, x):
-    gates = cell.gates(x)
-    _, middle = cell(x[:, :4])
-    assert all(values.shape == (B, T, H) and (values >= 0).all() and (values <= 1).all() for values in gates.values())
-    close([gates[name][:, 4:] for name in gates], list(cell.gates(x[:, 4:], middle).values()))
-    for matrix in cell.recurrent_matrices().values():
-        assert matrix.shape == (H, H) and not matrix.requires_grad
+def test_gates_are_of_the_units(cell, x):
+    assert all(values.shape == (B, T, H) for values in cell.gates(x).values())
+    assert all(matrix.shape == (H, H) for matrix in cell.recurrent_matrices().values())
 
 
 # known answers
@@ -389,6 +227,13 @@ def test_initial_matrices_are_what_was_asked():
         close(block @ block.t(), torch.eye(6), 1e-6)
     bound = (6 / 400) ** 0.5
     assert 0.95 * bound < RNN(D, 200, recurrent_init="glorot").R.abs().max() <= bound
+    for weight, inputs in (
+        (RNN(D, 200, recurrent_init="truncated").R, 200),
+        (MODELS["lstm"](D, 200, recurrent_init="truncated").R, 200 + D),
+        (MODELS["lstm"](90, 200, input_init="truncated").W, 290),
+    ):  # a normal that is cut at two deviations has .8796 of its deviation
+        assert weight.abs().max() <= 2 * inputs**-0.5
+        assert weight.std().item() == pytest.approx(0.8796 * inputs**-0.5, rel=0.02)
     assert 0.0009 < RNN(D, 200, input_init="small").W.std() < 0.0011
 
 

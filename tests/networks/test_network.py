@@ -27,6 +27,19 @@ KINDS = [
 ]
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
+@pytest.mark.parametrize("mechanism", MODELS)
+def test_a_range_of_all_first_weights_is_that_of_every_parameter(mechanism, kind):
+    if mechanism == "lstm_1997" and kind["kind"] != "plain":
+        return
+    network = made(load("reverse", length=4, shortest=2), mechanism, writer="gru", embedding=5, spread=0.25, **kind)
+    least, most = (torch.stack([f(parameter) for parameter in network.parameters()]) for f in (torch.min, torch.max))
+    assert -0.25 <= least.min() < -0.24 and 0.24 < most.max() <= 0.25
+    for parameter in network.parameters():
+        if parameter.numel() > 30:
+            assert parameter.min() < -0.15 and parameter.max() > 0.15 and abs(parameter.mean()) < 0.1
+
+
 def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
     """A network in float64, H = 6, for `task`."""
     torch.manual_seed(0)

@@ -759,6 +759,7 @@ def test_reproduce_runs_what_is_missing_and_more_where_a_verdict_is_open(table):
     assert "6 runs" in ladder.stdout, "the fair rung was run before"
 
 
+@pytest.mark.slow
 def test_hours_are_spent_on_what_is_open_until_nothing_is(table):
     """Six runs at a time; what is settled, and what ran before, is not asked again; the plan is said without a run."""
     plan = run("reproduce", str(table.folder), "--hours", "1", "--estimate", "--scale", "laptop")

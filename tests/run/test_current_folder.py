@@ -24,9 +24,9 @@ SUBMITIT = pytest.mark.skipif(not importlib.util.find_spec("submitit"), reason="
     "program, words",
     [
         (PROGRAM, ["train", "-m", *QUICK, "seed=0,1"]),
-        (PROGRAM, ["train", *QUICK, "trainer=ddp"]),
+        pytest.param(PROGRAM, ["train", *QUICK, "trainer=ddp"], marks=pytest.mark.slow),
         (PROGRAM, ["train", *QUICK, "trainer.workers=1"]),
-        (PROGRAM, ["tune", "adding", "gru", *SMALL, "--trials", "1"]),
+        pytest.param(PROGRAM, ["tune", "adding", "gru", *SMALL, "--trials", "1"], marks=pytest.mark.slow),
         (PROGRAM, ["estimate", *QUICK]),
         (MODULE, ["train", "-m", *QUICK, "seed=0,1"]),
         pytest.param(

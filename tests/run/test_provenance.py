@@ -8,6 +8,7 @@ import pytest
 
 import rnnbench
 from rnnbench.config.compose import compose_jobs
+from rnnbench.plugins import code_shape
 from rnnbench.run import provenance as module
 from rnnbench.run.provenance import code_digest, provenance
 
@@ -68,7 +69,7 @@ def test_a_kept_digest_is_that_of_the_same_letters(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
     first = digest_of(tmp_path, CODE)
     (kept,) = (tmp_path / "cache/code").iterdir()
-    monkeypatch.setattr(module, "_shape", lambda node: pytest.fail("taken apart again"))
+    monkeypatch.setattr(code_shape, "_shape", lambda node: pytest.fail("taken apart again"))
     assert digest_of(tmp_path, CODE) == kept.read_text() == first
     monkeypatch.undo()
     monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))

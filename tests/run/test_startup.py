@@ -29,8 +29,10 @@ UNUSED = {
     "torch._dynamo",
     "torch._inductor",
     "sympy",
+    "scipy.linalg",
     "scipy.signal",
     "scipy.stats",
+    "numpy.f2py",
     "wandb",
     "datasets",
     "matplotlib",
@@ -58,6 +60,14 @@ compiled = torch.compile(made, backend="eager")
 assert isinstance(compiled, wrappers.OptimizedModule) and wrappers._unwrap_compiled(compiled)[0] is made
 assert compiled(torch.ones(1)).equal(made(torch.ones(1)))
 """
+PRODUCT = """
+import sys, numba, numpy
+from rnnbench.kernels.recurrence import load_kernels, steps_are_compiled
+load_kernels()
+assert steps_are_compiled() and not {"scipy.linalg", "scipy.linalg.cython_blas"} & set(sys.modules)
+two = numpy.array([[1.0, 2.0], [3.0, 4.0]])
+assert numpy.array_equal(numba.njit(lambda a: a @ a)(two), two @ two) and "scipy.linalg.cython_blas" in sys.modules
+"""
 
 
 def fresh(code: str, *words: str, cwd: Path) -> str:
@@ -76,6 +86,12 @@ def test_a_run_imports_nothing_that_it_never_uses(tmp_path: Path) -> None:
 def test_whoever_imports_the_real_packages_after_lightning_gets_them(tmp_path: Path) -> None:
     """The compiler as well as Lightning's questions about what it made."""
     fresh(REAL, cwd=tmp_path)
+
+
+def test_whoever_has_numba_multiply_matrices_gets_scipys_product(tmp_path: Path) -> None:
+    """In the process in which our own steps were made without it."""
+    pytest.importorskip("numba")
+    fresh(PRODUCT, cwd=tmp_path)
 
 
 def test_the_stand_ins_have_what_lightning_asks_for(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from rnnbench.store.lease import Held, take, try_locks
 from rnnbench.store.own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tracking.tracker import Run
-from rnnbench.tracking.wandb_note import NOTE, own_segments, read_note
+from rnnbench.tracking.wandb_folder import own_segments
+from rnnbench.tracking.wandb_note import NOTE, read_note
 from tests.support.records import filled
 
 SHA, HEX = "0123456789abcdef" * 4, "0123456789abcdef"

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -31,20 +31,22 @@ TO_STOP = 600  # seconds that an interrupted run has to save itself
 
 
 class Entry(BaseModel):
-    """Cells of a table."""
+    """Cells of a table, or with `as` what `reproduce --as` runs of its rows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     table: str
     rows: str
     columns: str = ""
-    scale: str
+    scale: Literal["paper", "laptop"] = "paper"
+    arms: Literal["", "published", "readings", "choices"] = Field("", alias="as")
     hours: Annotated[float, Field(gt=0)]  # of all its runs, on one core
 
     @property
     def words(self) -> list[str]:
         columns = ["--columns", self.columns] if self.columns else []
-        return ["reproduce", self.table, "--rows", self.rows, *columns, "--scale", self.scale]
+        how = ["--as", self.arms] if self.arms else ["--scale", self.scale]
+        return ["reproduce", self.table, "--rows", self.rows, *columns, *how]
 
 
 def load_queue(path: Path = QUEUE) -> list[Entry]:

@@ -225,7 +225,7 @@ TESTED = {
     "no folder, or none to write": "cli/test_bad_input.py::test_refused_in_one_line",
 }
 # What the tests play, once.
-SHORT = ("kill -9 several jobs", "two launchers at once", "logs cut", "suspended, taken over, woken", "disk full")
+SHORT = ("kill -9 several jobs", "two launchers at once", "logs cut")
 GOES_ON = {one_job, all_jobs, preempted, two_launchers, folder_removed, suspended}  # the launcher itself ends well
 
 

@@ -96,6 +96,7 @@ class Server:
         self.bodies: list[str] = []  # every request's path and body, for looking up what left the client
         self.views: dict[tuple[str, str, str], dict[str, Any]] = {}  # saved workspaces by entity, project and name
         self.artifacts: list[dict[str, Any]] = []  # name, type and metadata of each that was made
+        self.used: list[tuple[str, str]] = []  # runs, and the artifacts that they have declared as an input
         self.unknown: list[str] = []  # operations that got no answer
         self.status = 200  # 500: every answer is an error
         self.delay = 0.0  # seconds before each answer
@@ -186,6 +187,18 @@ class Server:
             self.artifacts.append(v)
             artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "a"}}}
             return {"createArtifact": {"artifact": artifact}}
+        if operation == "ArtifactByID":
+            made, place = self.artifacts[-1]["input"], {"id": "p", "name": "p", "entity": {"id": "e", "name": "me"}}
+            place["internalId"] = "UHJvamVjdDox"
+            sequence = {"__typename": "ArtifactSequence", "id": "s", "name": made["artifactCollectionName"], "project": place}
+            facts = {"id": v["id"], "artifactSequence": sequence, "artifactType": {"name": made["artifactTypeName"]}}
+            facts |= {"versionIndex": 0, "metadata": made.get("metadata"), "state": "COMMITTED", "digest": made["digest"]}
+            facts |= dict.fromkeys(("description", "historyStep", "commitHash", "updatedAt"))
+            facts |= {"ttlDurationSeconds": -1, "ttlIsInherited": False, "tags": [], "aliases": [], "size": 0, "fileCount": 1}
+            return {"artifact": {"__typename": "Artifact", **facts, "createdAt": "2026-01-01T00:00:00Z"}}
+        if operation == "UseArtifact":
+            self.used.append((v["input"]["runName"], self.artifacts[-1]["input"]["artifactCollectionName"]))
+            return {"useArtifact": {"artifact": {"id": v["input"]["artifactID"]}}}
         if operation == "CreateRunFiles":
             places = [{"name": name, "uploadUrl": f"{self.url}/storage/{v['run']}/{name}"} for name in v["files"]]
             return {"createRunFiles": {"runID": v["run"], "uploadHeaders": [], "files": places}}

@@ -4,70 +4,34 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
+from rnnbench.laws.cells import LENGTHS, VALID, B, D, H, T, real, states_of_a_loop, tried  # noqa: F401 - for those who import this
 from rnnbench.models import registry
 from rnnbench.models.dropout import RecurrentDropout, Zoneout
 from rnnbench.models.mechanism import Mechanism, leaves
-from rnnbench.models.registry import _models, mechanism_files
-
-B, T, D, H = 4, 7, 3, 4
-LENGTHS = torch.tensor([7, 3, 1, 5])
-VALID = torch.arange(T) < LENGTHS.unsqueeze(1)
-
-PLUGIN = '''"""A leaky sum: h_t = rate * h_{t-1} + W x_t.
-
-Source: a test.
-"""
-import torch
-from rnnbench.models.mechanism import Mechanism
-
-class Leaky(Mechanism):
-    version = 1
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int = 8,  # units
-        rate: float = 0.5,  # of forgetting
-    ):
-        super().__init__()
-        self.input_size, self.output_size, self.rate = input_size, hidden_size, rate
-        self.W = torch.nn.Parameter(torch.randn(hidden_size, input_size))
-
-    def initial_state(self, batch_size):
-        return self.W.new_zeros(batch_size, self.output_size)
-
-    def step(self, x, state, seen=None):
-        h = self.rate * state + x @ self.W.t()
-        return h, h, {}
-'''
+from rnnbench.plugins.classes import load_class
+from rnnbench.plugins.references import Plugin
+from tests.support.plugins import CELL
 
 
-def plugin() -> tuple[type[Mechanism], dict[str, Path]]:
-    """(the class, the files of all mechanisms) with another package installed whose entry point names a mechanism."""
+def plugin() -> type[Mechanism]:
+    """The class of a plug-in's mechanism, as an entry point of an installed package gives it."""
     folder = Path(tempfile.mkdtemp())
-    (folder / "leaky_package.py").write_text(PLUGIN)
-    about = folder / "leaky_package-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: leaky-package\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[rnnbench.models]\nleaky = leaky_package:Leaky\n")
+    (folder / "leaky_package.py").write_text(CELL)
     sys.path.insert(0, str(folder))
     try:
-        return _models.__wrapped__()["leaky"], mechanism_files.__wrapped__()
+        return load_class(Plugin("model", "leaky", "leaky-package", "leaky_package", "Leaky", str(folder)))
     finally:
         sys.path.remove(str(folder))
 
 
-LEAKY, WITH_PLUGIN = plugin()
 MODELS: dict[str, Callable[..., Mechanism]] = {
     **registry.MODELS,
-    "leaky": LEAKY,
+    "leaky": plugin(),
     "zoneout": lambda size, hidden_size, **options: Zoneout(registry.MODELS["lstm"](size, hidden_size, **options), 0.3, 0.6),
     "recurrent dropout": lambda size, hidden_size, **options: RecurrentDropout(registry.MODELS["gru"](size, hidden_size), 0.5),
 }
@@ -139,35 +103,9 @@ def count(name: str, options: dict) -> int:
 def make(name: str, options: dict, size: int = D) -> Mechanism:
     """In float64 and in evaluation mode, all biases and weights away from zero."""
     torch.manual_seed(0)
-    cell = MODELS[name](size, hidden_size=H, **options).double().eval()
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return cell
+    return tried(MODELS[name](size, hidden_size=H, **options))
 
 
 def close(a, b, tolerance: float = 1e-12) -> None:
     for one, other in zip(leaves(a), leaves(b), strict=True):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
-
-
-def real(state) -> list[Tensor]:
-    """The tensors of a state that gradients reach."""
-    return [leaf for leaf in leaves(state) if leaf.is_floating_point()]
-
-
-def states_of_a_loop(cell: Mechanism, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Any, list[list[Tensor]]]:
-    """(y (B, T, D), final state, the state's tensors as each step made them), written out step by step; y is 0 at padding."""
-    state, outputs, states = cell.initial_state(len(x)), [], []
-    for t, x_t in enumerate(x.unbind(1)):
-        y, new, _ = cell.step(x_t, state)
-        states.append(leaves(new))
-        ended = torch.zeros(len(x), 1, dtype=torch.bool) if lengths is None else (t >= lengths).unsqueeze(1)
-        parts = iter([torch.where(ended, old, made) for old, made in zip(leaves(state), leaves(new), strict=True)])
-        state = _rebuild(state, parts)
-        outputs.append(y.masked_fill(ended, 0))
-    return torch.stack(outputs, 1), state, states
-
-
-def _rebuild(state, parts: Iterator[Tensor]):
-    return next(parts) if isinstance(state, Tensor) else tuple(_rebuild(part, parts) for part in state)

@@ -10,10 +10,10 @@ import itertools
 import json
 import math
 import os
-import pickle
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -27,6 +27,7 @@ from rnnbench.benchmarks.tasks import small_runs
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_settings
 from rnnbench.data.tables import DataError
+from rnnbench.laws.tasks import TASK_LAWS, added, one_pass, oracle, pure_batches, same, targets_beat_the_floor
 from rnnbench.run.execute import execute
 from rnnbench.signatures import read_class
 from rnnbench.tasks import NAMES, load, task_files
@@ -144,41 +145,9 @@ def task(request: pytest.FixtureRequest, mirror: Path) -> Task:
     return made
 
 
-def same(a: Batch, b: Batch) -> bool:
-    return all(
-        x is y if x is None or y is None else x.dtype == y.dtype and torch.equal(x, y) for x, y in zip(a, b, strict=True)
-    )
-
-
-def part(batch: Batch, rows: slice) -> Batch:
-    return Batch(*(None if x is None else x[rows] for x in batch))
-
-
-def oracle(task: Task, batch: Batch) -> torch.Tensor:
+def knowing(task: Task, batch: Batch) -> torch.Tensor:
     """The outputs of a network that knows the targets, or all that may come next where that is asked for."""
-    if isinstance(task, EmbeddedReber) and task.right_within:
-        return possible(batch).float()
-    if isinstance(task.targets, Tokens) and task.right_within:
-        return torch.nn.functional.one_hot(batch.targets, task.targets.size).float()
-    if isinstance(task.targets, Tokens):
-        return 100.0 * torch.nn.functional.one_hot(batch.targets, task.targets.size)
-    return batch.targets if isinstance(task.targets, Reals) else 200 * batch.targets - 100
-
-
-def added(*sums: dict[str, torch.Tensor]) -> dict[str, float]:
-    return {name: math.fsum(float(one[name]) for one in sums) for name in sums[0]}
-
-
-def judged(task: Task, outputs: torch.Tensor, batch: Batch, written: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-    """The sums of a network with these outputs; where a task has a source, it writes `written`, or their likeliest symbols."""
-    if task.source is None:
-        return task.score(outputs, batch)
-    likeliest = torch.nn.functional.pad(outputs.argmax(-1), (0, task.longest - outputs.shape[1]), value=task.end)
-    return task.score(outputs, batch) | task.score_written(likeliest if written is None else written, batch)
-
-
-def walk(task: Task, split: str, batch_size: int) -> list[Batch]:
-    return [task.batch(split, index, batch_size, 0) for index in range(task.batches(split, batch_size))]
+    return possible(batch).float() if isinstance(task, EmbeddedReber) and task.right_within else oracle(task, batch)
 
 
 def name_of(task: Task) -> str:
@@ -199,15 +168,15 @@ class Batches(Dataset):
 # --- laws
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_batch_is_a_pure_function(task: Task, split: str):
-    indices = range(min(4, task.batches(split, 4)))
-    forward = [task.batch(split, index, 4, 3) for index in indices]
+@pytest.mark.parametrize("law", [law for law in TASK_LAWS if law is not targets_beat_the_floor], ids=lambda law: law.__name__)
+def test_every_task_keeps_the_law(task: Task, law: Callable[[Task], object]):
+    law(task)
+
+
+def test_a_task_made_again_gives_the_same_batches(task: Task):
     other = load(name_of(task), **task.tested_with)
     other.prepare()
-    backward = [other.batch(split, index, 4, 3) for index in reversed(indices)][::-1]
-    assert all(map(same, forward, backward))
-    assert all(map(same, forward, [pickle.loads(pickle.dumps(task)).batch(split, index, 4, 3) for index in indices]))  # noqa: S301
+    pure_batches(task, other)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -216,105 +185,10 @@ def test_workers_change_nothing(task: Task, workers: int):
     assert all(same(got, task.batch("train", index, 4, 7)) for index, got in enumerate(loader))
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_batch_keeps_the_contract(task: Task, split: str):
-    for batch in (task.batch(split, index, 4, 0) for index in (0, task.batches(split, 4) - 1)):
-        rows, steps = batch.inputs.shape[:2]
-        answers = 1 if task.structure == "N->1" else steps
-        for stream, values, length in ((task.inputs, batch.inputs, steps), (task.targets, batch.targets, answers)):
-            assert values.dtype == KINDS[type(stream)]
-            tail = () if isinstance(stream, Tokens) else (stream.size,)
-            assert values.shape == (rows, length, *tail)
-            if isinstance(stream, Tokens):
-                assert values.min() >= 0 and values.max() < stream.size
-        assert batch.scored.dtype == torch.bool and batch.scored.shape == (rows, answers)
-        assert batch.lengths.dtype == torch.int64 and batch.lengths.shape == (rows,)
-        assert batch.fresh.dtype == torch.bool and batch.fresh.shape == (rows,)
-        assert batch.lengths.min() >= 1 and batch.lengths.max() == steps
-        assert batch.scored.any()
-        if answers == steps:
-            assert not (batch.scored & (torch.arange(steps) >= batch.lengths[:, None])).any()
-        if not task.carries:
-            assert batch.fresh.all()
-    if split == "train":
-        assert len(task.batch(split, 0, 4, 0).inputs) == 4
-
-
-def test_first_batch_of_a_split_is_fresh(task: Task):
-    assert all(task.batch(split, 0, 4, 0).fresh.all() for split in SPLITS)
-
-
-def test_seed_moves_training_only(task: Task):
-    first = task.batch("train", 0, 4, 0)  # four rows of a few symbols may be alike by chance, but not four times
-    assert not all(same(first, task.batch("train", 0, 4, seed)) for seed in range(1, 5))
-    assert not all(same(first, task.batch("train", index, 4, 0)) for index in range(1, 5))
-    for split in SPLITS[1:]:
-        assert same(task.batch(split, 0, 4, 0), task.batch(split, 0, 4, 1))
-    assert not same(task.batch("validation", 0, 30, 0), task.batch("test", 0, 30, 0))
-
-
-def test_floor_is_what_its_guess_scores(task: Task):
-    guesses = [(task.floor_guess(batch), batch) for batch in walk(task, "test", 20)]
-    sums = [judged(task, oracle(task, batch).float() if task.source else guess, batch, guess) for guess, batch in guesses]
-    score = task.finish(added(*sums))[task.headline]
-    if task.fingerprint:
-        assert score == pytest.approx(task.floor, rel=1e-6)
-    else:  # generated: within 5 standard errors
-        scores = [task.finish(added(one))[task.headline] for one in sums]
-        assert abs(score - task.floor) < 5 * numpy.std(scores) / math.sqrt(len(scores)) + 1e-6 * abs(task.floor)
-
-
-@pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_pass_has_every_row_once(task: Task, split: str):
-    passes = [walk(task, split, batch_size) for batch_size in (7, 16)]
-    assert len({sum(int(batch.scored.sum()) for batch in batches) for batches in passes}) == 1
-    if not task.carries:
-        assert len({sum(len(batch.inputs) for batch in batches) for batches in passes}) == 1
-    first, second = (
-        Counter(
-            (*row[:length].flatten().tolist(), *target[scored].flatten().tolist())
-            for batch in batches
-            for row, length, target, scored in zip(batch.inputs, batch.lengths, batch.targets, batch.scored, strict=True)
-        )
-        for batches in passes
-    )
-    assert first == second
-
-
-def test_sums_add_up_over_rows(task: Task):
-    batch = task.batch("train", 1, 6, 0)
-    outputs = (oracle(task, batch) / 100 if task.source else task.floor_guess(batch)) + torch.linspace(0, 1, 6).view(6, 1, 1)
-    outputs[:, -1, 0] = 0.3
-    halves = (slice(0, 2), slice(2, 6))
-    whole = added(judged(task, outputs, batch))
-    assert all(value.dtype == torch.float64 and value.ndim == 0 for value in judged(task, outputs, batch).values())
-    assert added(*(judged(task, outputs[rows], part(batch, rows)) for rows in halves)) == pytest.approx(whole, rel=1e-9)
-    losses = [task.loss(outputs[rows].float(), part(batch, rows)) for rows in halves]
-    total, count = task.loss(outputs.float(), batch)
-    assert float(losses[0][0] + losses[1][0]) == pytest.approx(float(total), rel=1e-5)
-    assert int(losses[0][1] + losses[1][1]) == int(count) == int(batch.scored.sum())
-
-
-def test_steps_that_are_not_scored_do_not_count(task: Task):
-    batch = task.batch("train", 0, 4, 0)
-    scored = batch.scored.clone()
-    scored[0, -1] = False  # as padding would be
-    batch = batch._replace(scored=scored)
-    outputs = oracle(task, batch).double()
-    changed = outputs.clone()
-    changed[0, -1] = changed[0, -1].flip(0) - 5
-    assert torch.equal(task.loss(outputs, batch)[0], task.loss(changed, batch)[0])
-    assert not torch.equal(changed, outputs)
-    assert int(task.loss(outputs, batch)[1]) == int(scored.sum())
-
-
 def test_knowing_the_targets_is_perfect(task: Task):
-    batches = walk(task, "test", 50)[:3]
-    scores = task.finish(added(*(judged(task, oracle(task, batch), batch) for batch in batches)))
+    scores = targets_beat_the_floor(task, knowing)
     perfect = 100 if task.headline == "bleu" else 0 if task.direction == "min" and task.headline != "perplexity" else 1
     assert scores[task.headline] == pytest.approx(perfect, abs=1e-6)
-    better = scores[task.headline] < task.floor if task.direction == "min" else scores[task.headline] > task.floor
-    assert better and math.isfinite(task.floor)
 
 
 def imports_of(path: Path) -> set[str]:
@@ -455,7 +329,7 @@ def test_selective_copy_wants_the_symbols_in_order():
 
 def test_reverse_judges_rows_that_are_all_short():
     task = load("reverse", length=9, shortest=1, sequences=30)
-    batches = walk(task, "test", 1)
+    batches = one_pass(task, "test", 1)
     assert {batch.targets.shape[1] for batch in batches} == set(range(2, 11))
     for batch in batches:
         written = torch.nn.functional.pad(batch.targets, (0, task.longest - batch.targets.shape[1]), value=task.end)
@@ -806,7 +680,9 @@ def test_sequential_digits_are_those_of_scikit_learn():
     task = load("sequential_digits")
     task.prepare()
     rows = [
-        (*(batch.inputs[0, :, 0] * 16).int().tolist(), int(batch.targets)) for split in SPLITS for batch in walk(task, split, 1)
+        (*(batch.inputs[0, :, 0] * 16).int().tolist(), int(batch.targets))
+        for split in SPLITS
+        for batch in one_pass(task, split, 1)
     ]
     assert Counter(rows) == Counter(map(tuple, numpy.c_[reference.data, reference.target].astype(int).tolist()))
     assert [task.about()[f"{split}_pictures"] for split in SPLITS] == [1297, 250, 250]
@@ -939,7 +815,7 @@ def sample(characters: int) -> str:
 def test_char_lm_evaluates_each_character_once(tmp_path: Path, characters: int):
     text = sample(characters * 10)
     task = char_lm(tmp_path / "text", text, window=11, held_out=0.1)
-    batches = walk(task, "test", 4)
+    batches = one_pass(task, "test", 4)
     assert [bool(batch.fresh.all()) for batch in batches] == [True] + [False] * (len(batches) - 1)
     assert not any(batch.fresh.any() for batch in batches[1:]) and all(len(batch.inputs) == 10 for batch in batches)
     rows, read = [""] * 10, [""] * 10
@@ -1032,7 +908,7 @@ def test_char_lm_rows_continue(tmp_path: Path):
 def test_char_lm_knows_training_characters_only(tmp_path: Path):
     task = char_lm(tmp_path / "text", "ab" * 400 + "a" * 100 + "b" * 50 + "ü" * 50, window=10)
     assert task.vocabulary.symbols == ("<unk>", "a", "b") and task.inputs == task.targets == Tokens(3)
-    assert all((batch.targets[batch.scored] == 0).all() for batch in walk(task, "test", 4))
+    assert all((batch.targets[batch.scored] == 0).all() for batch in one_pass(task, "test", 4))
     assert task.floor == pytest.approx(-math.log2(1 / (900 + 3)))
     assert task.decode(task.encode("abba")) == "abba"
     with pytest.raises(ValueError, match=r"'ü' is not in the vocabulary of 3 symbols"):
@@ -1111,7 +987,7 @@ def texts_of(task: Task, split: str) -> Counter:
     """(text, label) pairs of an evaluation split, or of one training epoch."""
     return Counter(
         (" ".join(task.vocabulary.decode(row[:length].tolist())), int(label))
-        for batch in walk(task, split, 1)
+        for batch in one_pass(task, split, 1)
         for row, length, label in zip(batch.inputs, batch.lengths, batch.targets, strict=True)
     )
 
@@ -1152,7 +1028,7 @@ def test_sentiment_selects_the_same_texts_whatever_the_tokenizer(data: Path):
     for tokenizer in ("whitespace", "basic_english", "characters"):
         task = load("sentiment", tokenizer=tokenizer)
         task.prepare()
-        labels = torch.cat([batch.targets for batch in walk(task, "validation", 1)]).sum()
+        labels = torch.cat([batch.targets for batch in one_pass(task, "validation", 1)]).sum()
         sizes.add((task.batches("validation", 1), int(labels)))
     assert len(sizes) == 1
 
@@ -1246,7 +1122,7 @@ def test_real_sst2():
     facts = task.about()
     assert (facts["train_texts"], facts["validation_texts"], facts["test_texts"]) == (60934, 688, 872)
     assert task.floor == pytest.approx(444 / 872)
-    batches = walk(task, "train", 64)
+    batches = one_pass(task, "train", 64)
     assert sum(int(b.lengths.sum()) for b in batches) > 0.95 * sum(b.inputs.numel() for b in batches)
 
 
@@ -1282,5 +1158,5 @@ def test_real_mnist():
     task.prepare()
     assert [task.about()[f"{split}_pictures"] for split in SPLITS] == [50000, 10000, 10000]
     assert task.floor == 0.1135
-    pixels = torch.cat([batch.inputs for split in SPLITS[:2] for batch in walk(task, split, 1000)]).double()
+    pixels = torch.cat([batch.inputs for split in SPLITS[:2] for batch in one_pass(task, split, 1000)]).double()
     assert float(pixels.mean()) == pytest.approx(0.1307, abs=5e-5) and float(pixels.std()) == pytest.approx(0.3081, abs=5e-5)

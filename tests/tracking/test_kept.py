@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +18,10 @@ from rnnbench.tracking import wandb_tracker
 from rnnbench.tracking.make import make_tracker
 from rnnbench.tracking.tracker import NoTracker
 from rnnbench.tracking.wandb_account import VARIABLES
+from rnnbench.tracking.wandb_artifacts import keep_artifacts
 from tests.support.wandb_server import Run, Server
 from tests.tracking.test_sync import QUICK, level, one, runs, server  # noqa: F401 - a fixture
+from tests.tracking.test_tracking import end_process
 
 
 def add_a_row(run: Run) -> None:
@@ -241,13 +246,101 @@ def test_the_headline_there_is_that_of_the_weights_that_were_tested(
     assert "1 level before" in capfd.readouterr().out
 
 
-def test_the_best_weights_are_kept_there_when_asked_for(server: Server) -> None:  # noqa: F811
+TEXT = ["task=char_lm", "task.text=text.txt", "model=gru", "model.hidden_size=8", "train.batch_size=4"]
+TEXT += ["train.steps=10", "train.log_every=5", "train.eval_every=10", "tracker.artifacts=best"]
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_the_best_weights_and_the_data_are_kept_there_when_asked_for(
+    mode: str,
+    server: Server,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Two runs on the same data name one input; offline `rnnbench sync` declares it."""
     Path("text.txt").write_text("the cat sat on the mat .\n" * 400)
-    words = ["task=char_lm", "task.text=text.txt", "model=gru", "model.hidden_size=8", "train.batch_size=4"]
-    words += ["train.steps=10", "train.log_every=5", "train.eval_every=10"]
-    assert main(["train", *words, "tracker.artifacts=best"]) == 0
-    ((_, folder),) = runs().items()
-    (there,) = server.runs.values()
-    fingerprint = (folder.record() or {})["task"]["fingerprint"]
-    assert f"best-{there.id}" in str(server.artifacts) and fingerprint in str(server.artifacts)
-    assert there.state == "finished" and there.results()["status"] == "finished"
+    for seed in (0, 1):
+        assert main(["train", *TEXT, f"tracker.mode={mode}", f"seed={seed}"]) == 0
+    if mode == "offline":
+        assert not server.artifacts and main(["sync"]) == 0
+    fingerprint = {(folder.record() or {})["task"]["fingerprint"] for folder in runs().values()}.pop()
+    made = [artifact["input"] for artifact in server.artifacts]
+    names = [one["artifactCollectionName"] for one in made if one["artifactTypeName"] in ("dataset", "model")]
+    data = f"data-{fingerprint}"
+    assert sorted(names) == sorted([data, data, *(f"best-{name}" for name in server.runs)])
+    assert server.used == [(name, data) for name in server.runs]
+    assert all(fingerprint in one["metadata"] for one in made if one["artifactCollectionName"] in names)
+    for there in server.runs.values():
+        assert there.state == "finished" and there.results()["status"] == "finished"
+    out, err = capfd.readouterr()
+    assert not [line for line in err.splitlines() if not line.startswith("W&B")] and "artifact" not in out + err
+
+
+def test_generated_data_are_no_input(server: Server) -> None:  # noqa: F811
+    one("tracker.artifacts=best")
+    assert not server.used and len(server.artifacts) == 1
+
+
+def test_a_server_that_takes_no_artifact_costs_no_more_than_the_end_may(
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It hangs from the end of training on: half of `finish_seconds` for the artifacts, then as long as always."""
+    Path("text.txt").write_text("the cat sat on the mat .\n" * 400)
+    began: list[float] = []
+
+    def keep(*given: Any) -> str:
+        server.hung = 60.0
+        began.append(time.monotonic())
+        return keep_artifacts(*given)
+
+    monkeypatch.setattr(wandb_tracker, "keep_artifacts", keep)
+    assert main(["train", *TEXT, "tracker.finish_seconds=2"]) == 0
+    assert time.monotonic() - began[0] < 1 + 2 + 2
+    server.hung = 0.0
+    said = capfd.readouterr().err
+    assert (
+        "W&B has not taken the artifacts (no answer within 1 s)" in said
+        and "the local record is whole" in said
+        and len(runs()) == 1
+    )
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_leet_finds_the_runs_from_the_project_folder(mode: str, server: Server) -> None:  # noqa: F811
+    """Without a word or a variable more: links to what lies in the folders of the runs; those whose run is gone are removed."""
+    for seed in (0, 1):
+        assert main(["train", *QUICK, "model=gru", f"tracker.mode={mode}", f"seed={seed}"]) == 0
+    end_process()
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json"]
+    for link in sorted(Path("wandb").glob("*run-*")):
+        assert link.is_symlink() and Path("runs").absolute() in link.resolve().parents
+        said = subprocess.run([*command, str(link)], capture_output=True, text=True, timeout=60, check=True).stdout
+        assert link.name.rpartition("-")[2] in said and "validation/mse" in said
+    assert len(list(Path("wandb").glob("*run-*"))) == 2
+    shutil.rmtree("runs/adding/gru")
+    assert main(["train", *QUICK, "model=lstm", f"tracker.mode={mode}"]) == 0
+    (link,) = Path("wandb").glob("*run-*")
+    assert "/lstm/" in str(link.resolve())
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "read only", "WANDB_DIR"])
+def test_a_folder_that_takes_no_links_stops_no_run(what: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    place = Path("wandb")
+    if what == "a file":
+        place.write_text("mine")
+    elif what == "a link":
+        Path("elsewhere").mkdir()
+        place.symlink_to("elsewhere")
+    elif what == "read only":
+        place.mkdir()
+        monkeypatch.setattr(Path, "symlink_to", no_link)
+    else:
+        Path("said").mkdir()
+        monkeypatch.setenv("WANDB_DIR", "said")
+    one("tracker.mode=offline")
+    assert not place.is_dir() or not list(place.iterdir())
+
+
+def no_link(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")

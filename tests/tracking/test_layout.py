@@ -15,7 +15,7 @@ from rnnbench.tracking.columns import SECTIONS, shown_key
 from rnnbench.tracking.layout import Presenter, floor_closed, gradient_horizon
 from rnnbench.tracking.tracker import Histogram, Run
 from rnnbench.training.learner import Learner
-from rnnbench.training.trainer import train
+from rnnbench.training.trainer import fit
 
 MOST = 24  # columns outside the sections of details
 SHOWN = {
@@ -85,7 +85,7 @@ def test_few_columns_outside_the_details_for_any_model(model: str, tmp_path: Pat
     (settings,) = compose_jobs(words, sweep=False)
     task = make_task(settings)
     recorder = Rows()
-    train(Learner(new_network(settings, task)[0], task, recorder, 0, settings.train), settings.trainer, None, False)
+    fit(Learner(new_network(settings, task)[0], task, recorder, 0, settings.train), settings.trainer, None, False)
     run = Run("x", "x", tmp_path, settings.plain(), headline=task.headline, direction=task.direction)
     (row,) = (Presenter(run).row(row) for row in recorder.rows)
     outside = [key for key in row if not key.startswith("z ")]

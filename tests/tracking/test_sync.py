@@ -55,11 +55,12 @@ def level(there: Run, folder: RunFolder) -> None:
     presenter = Presenter(run, there.settings().get("layout", 1))
     shown = [presenter.row(row) for row in rows]
     assert [untimed(row) for row in there.rows()] == [untimed(row) for row in shown]
-    assert [set(row) for row in there.rows()] == [set(row) for row in shown]
+    chart = {f"{split}/confusion_table" for split in ("validation", "test")}  # joins the last row when a run ends
+    assert [set(row) - chart for row in there.rows()] == [set(row) for row in shown]
     facts = {"setting": record["setting"], "data": record["task"]["fingerprint"], "layout": 2}
     assert there.settings() == {**record["config"], **facts, "departures": run.facts["departures"]}
     results = {**presenter.latest, **shown_results(record), **chosen(record), "status": record["status"]}
-    assert untimed(there.results()) == untimed(results) and set(there.results()) == set(results)
+    assert untimed(there.results()) == untimed(results) and set(there.results()) - chart == set(results)
     assert there.state == ("failed" if record["status"] in STOPPED else "finished") and there.display_name == run.name
 
 
@@ -179,6 +180,7 @@ def test_a_server_lost_half_way_through_a_sweep(server: Server, capfd: pytest.Ca
     assert "12 of 12 runs: 12 level before" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_job_on_two_devices_is_one_run_there(server: Server) -> None:
     words = ["train", "-m", *QUICK, "model=lstm", "seed=0,1", "trainer=ddp", "trainer.devices=2", "sweep=s"]
     assert main(words) == 0

@@ -105,6 +105,7 @@ def test_what_is_recorded_already_is_sent_to_the_agents_run(server: Server, tmp_
     wandb("agent", "--count", "1", "me/p/grid0000")
     ((name, there),) = server.runs.items()
     assert name == "job5" and len(there.rows()) == len(before.rows()) and there.state == "finished"
+    assert (there.project, there.entity) == ("p", "me")
     assert (before.path / "record.json").stat().st_mtime_ns == stamp
 
 

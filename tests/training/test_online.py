@@ -23,7 +23,7 @@ from rnnbench.run.plan import make_task, new_network, plan_run
 from rnnbench.tasks.task import Task
 from rnnbench.training.learner import Learner
 from rnnbench.training.online import Stream, as_rows, online_view, write_back
-from rnnbench.training.trainer import train
+from rnnbench.training.trainer import fit
 
 ONLINE = [
     "model=lstm_1997",
@@ -307,7 +307,7 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers():
         learner = Learner(network, task, journals[resumed], 0, settings.train)
         if resumed:
             learner.resume(journals[0].saved[40])
-        train(learner, settings.trainer)
+        fit(learner, settings.trainer)
         networks.append(network)
     assert [step for step, _ in journals[0].rows] == [40, 80, 120]
     assert journals[1].rows == journals[0].rows[1:]

@@ -25,8 +25,9 @@ from rnnbench.tasks.task import SPLITS, Batch
 from rnnbench.training.evaluation import Evaluation
 from rnnbench.training.learner import Learner
 from rnnbench.training.loader import GROUP, shard
+from rnnbench.training.schedule import learning_rate
 from rnnbench.training.selection import Selection
-from rnnbench.training.trainer import train
+from rnnbench.training.trainer import fit
 from tests.run.test_run import TINY, only
 
 
@@ -70,7 +71,7 @@ CLIPS = {
 def test_the_step_is_that_of_the_plainest_loop(how):
     overrides, clip = CLIPS[how]
     ours, rows = learner(*SGD, *overrides)
-    train(ours)
+    fit(ours)
     theirs, _ = learner(*SGD, *overrides)
     trained = [ours.selection.best["weights"][name] for name, _ in ours.network.named_parameters()]
     if ours.selection.best["step"] != 20:
@@ -96,7 +97,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_learning_rate_moves_as_asked(schedule):
     made, rows = learner(f"train.schedule={schedule}", "train.learning_rate=0.1", "train.stop_when_solved=false")
-    train(made)
+    fit(made)
     for row in rows:
         assert row["train/learning_rate"] == pytest.approx(SCHEDULES[schedule](row["step"]))
     assert made._optimizer.param_groups[0]["lr"] == rows[-1]["train/learning_rate"]
@@ -104,13 +105,52 @@ def test_the_learning_rate_moves_as_asked(schedule):
 
 def test_warm_up_and_plateau():
     made, rows = learner("train.warmup=10", "train.log_every=1", "train.learning_rate=0.1", "train.steps=20")
-    train(made)
+    fit(made)
     assert [row["train/learning_rate"] for row in rows[:11]] == pytest.approx([0.01 * (k + 1) for k in range(10)] + [0.1])
     made, rows = learner("train.schedule=plateau", "train.decay=0.1", "train.learning_rate=1e-30", "train.optimizer=sgd")
-    train(made)  # nothing is learnt, so each evaluation after the first is no better
+    fit(made)  # nothing is learnt, so each evaluation after the first is no better
     rates = {row["step"]: row["train/learning_rate"] for row in rows}
     assert rates[20] == rates[40] == 1e-30
     assert rates[60] == pytest.approx(1e-31)
+
+
+def test_noise_on_weights_is_of_the_gradient_alone(monkeypatch):
+    """The gradient is that of the noisy core; the step is taken from the weights without noise, the read-out has none."""
+    made, _ = learner("train.weight_noise=0.5", "train.optimizer=sgd", "train.learning_rate=0.1", "train.clip=null")
+    network, before = made.network, {name: value.clone() for name, value in made.network.state_dict().items()}
+    batch = made.task.batch("train", 0, 4, 0)
+    torch.manual_seed(3)
+    made.noise.add()
+    noisy = {name: value.clone() for name, value in network.state_dict().items()}
+    outputs, _ = network(batch, None)
+    total, count = made.task.loss(outputs, batch)
+    (total / count).backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    made.noise.remove()
+    moved = torch.cat([(noisy[name] - before[name]).flatten() for name in before if name.startswith("core.")])
+    assert 0.4 < moved.std() < 0.6 and abs(moved.mean()) < 0.1
+    assert all(torch.equal(noisy[name], before[name]) for name in before if not name.startswith("core."))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.zero_grad()
+    monkeypatch.setattr(Learner, "trainer", SimpleNamespace(world_size=1))
+    monkeypatch.setattr(Learner, "devices", SimpleNamespace(sum=lambda value: value))
+    torch.manual_seed(3)
+    made.training_step(batch, 0).backward()
+    for name, parameter in network.named_parameters():
+        assert torch.allclose(parameter.grad, gradients[name], atol=1e-7), name
+    made.noise.remove()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_step_schedule_is_that_of_zaremba_2014():
+    """A rate of 1 that is halved after each pass beyond the fifth, as their code has it; the paper: beyond the fourth."""
+    for decay_after, kept in ((4, 5), (3, 4)):
+        options = TrainSettings(
+            schedule="step", decay=0.5, decay_after=decay_after, learning_rate=1.0, steps=13 * 2323, eval_every=2323
+        )
+        rates = [learning_rate(options, step, 0) for step in range(options.steps)]
+        assert [rates[2323 * k] for k in range(13)] == [1.0] * kept + [0.5**k for k in range(1, 14 - kept)]
+        assert all(len(set(rates[2323 * k : 2323 * (k + 1)])) == 1 for k in range(13)), "it moves between passes only"
 
 
 RULES = {  # headlines of evaluations, lower better, and how often the rate has fallen after each
@@ -119,6 +159,7 @@ RULES = {  # headlines of evaluations, lower better, and how often the rate has 
     "worse than the last 3": ({"decay_window": 3}, [5, 6, 5.5, 5.8, 6.1, 6.1, 6.2], [0, 1, 1, 1, 2, 2, 3]),
     "worse than the last 3, after 5": ({"decay_window": 3, "decay_after": 5}, [5, 6, 5.5, 5.8, 6.1, 6.2], [0, 0, 0, 0, 0, 1]),
     "constant": ({"schedule": "constant"}, [5, 6, 7, 8], [0, 0, 0, 0]),
+    "step": ({"schedule": "step"}, [5, 6, 7, 8], [0, 0, 0, 0]),  # it asks no score
 }
 
 
@@ -175,17 +216,17 @@ def test_what_the_loss_is_averaged_over(mean_over):
     batch = task.batch("train", 0, 4, 0)
     total, count = task.loss(made.network(batch)[0], batch)
     gradients = torch.autograd.grad(total / (count if mean_over == "steps" else 4), list(made.network.parameters()))
-    train(made)
+    fit(made)
     for parameter, start, gradient in zip(made.network.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), start - gradient)
 
 
 def test_patience_and_solved_end_training():
     made, _ = learner("train.patience=2", "train.learning_rate=1e-30", "train.optimizer=sgd", "train.steps=1000")
-    train(made)
+    fit(made)
     assert made.step == 60 and made.selection.stopped
     made, rows = learner("task.solved_below=10", "train.steps=1000")
-    train(made)
+    fit(made)
     assert made.step == made.selection.solved_step == 20
     assert made.selection.seconds_to_solved == rows[-1]["seconds"]
 
@@ -193,21 +234,21 @@ def test_patience_and_solved_end_training():
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
 def test_every_optimizer_learns(name):
     made, rows = learner(f"train.optimizer={name}", "train.steps=200", "train.log_every=10", "network.dropout=0")
-    train(made)
+    fit(made)
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
 
 
 @pytest.mark.parametrize("precision", ["64", "bf16"])
 def test_precisions(precision):
     made, _rows = learner(f"train.precision='{precision}'", "train.steps=20")
-    scores = train(made)
+    scores = fit(made)
     assert math.isfinite(scores["test"]["mse"])
     assert next(made.network.parameters()).dtype == (torch.float64 if precision == "64" else torch.float32)
 
 
 def test_speed_counts_valid_steps_and_not_evaluations():
     made, rows = learner("train.steps=40")
-    train(made)
+    fit(made)
     assert made.clock.totals == [40 * 8, 40 * 8 * 6]
     assert sum(made.clock.totals) > 0 and made.clock.seconds == rows[-1]["seconds"]
     ratios = [row["tokens_per_second"] / row["steps_per_second"] for row in rows]
@@ -245,7 +286,7 @@ def test_an_evaluation_reads_each_batch_once_in_wide_groups(limit, read, monkeyp
 
     for owner, name, noted in ((Learner, "validation_step", step), (Learner, "test_step", step), (Evaluation, "add", add)):
         monkeypatch.setattr(owner, name, noted)
-    train(made)
+    fit(made)
     windows = math.ceil(read / 100 / 500)
     groups = [*[GROUP] * (windows // GROUP), *[windows % GROUP] * bool(windows % GROUP)]
     assert steps == [*groups, GROUP, 2] and len(added) == windows + 12  # the test part has 12 windows of 100 rows

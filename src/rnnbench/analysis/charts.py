@@ -125,7 +125,7 @@ def _curves(
         return []
     floor = None if geometric or block.task is None else block.task["floor"]
     values = [value for curve in curves.values() for _, value in curve] + ([] if floor is None else [floor])
-    logarithmic = geometric or _wide(values)
+    logarithmic = geometric or is_wide(values)
     means = {}
     for entry in block.entries:
         finished = [(entry.label, run.config["seed"]) for run in entry.finished]
@@ -194,8 +194,8 @@ def _speed_against_score(block: TaskResults, styles: Styles, axis: str) -> list[
     floor = block.task["floor"] if block.task else None
     all_speeds, all_scores = ([value for one in points for value in one[field]] for field in ("speed", "score"))
     scales = {
-        "speed": "log" if _wide(all_speeds, 8) else "linear",
-        "score": "log" if _wide(all_scores + ([] if floor is None else [floor])) else "linear",
+        "speed": "log" if is_wide(all_speeds, 8) else "linear",
+        "score": "log" if is_wide(all_scores + ([] if floor is None else [floor])) else "linear",
     }
     encoding = {
         channel: {
@@ -238,6 +238,7 @@ def _floor(floor: float | None, lower_is_better: bool) -> list[Spec]:
     ]
 
 
-def _wide(values: Iterable[float], ratio: float = WIDE) -> bool:
+def is_wide(values: Iterable[float], ratio: float = WIDE) -> bool:
+    """Whether the values are all positive, and the largest is more than `ratio` times the smallest."""
     values = list(values)
     return min(values) > 0 and max(values) / min(values) > ratio

@@ -6,15 +6,55 @@ import base64
 import functools
 import hashlib
 import html
+import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..console import visible
+
+EXPOSED = "window.vegaEmbed = vegaEmbed;"  # what other scripts of a page see of it
+UNDRAWN = re.compile("[\ufffe\uffff]|\\\\[ux][0-9a-f]+")  # what XML cannot hold, and escapes of what is not seen
+BACKSLASH = "\N{REVERSE SOLIDUS OPERATOR}"
+
+
+def drawable(value: Any) -> Any:
+    """A specification whose texts the renderer can draw: it ends the process at a sign that XML cannot hold.
+
+    It reads escapes, too, so no backslash is left.
+    """
+    if isinstance(value, dict):
+        return {drawable(key): drawable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [drawable(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return UNDRAWN.sub("\N{REPLACEMENT CHARACTER}", visible(value)).replace("\\", BACKSLASH)
 
 
 @functools.cache
 def drawing_script() -> str:
-    """Vega, Vega-Lite and vega-embed in one script, which never asks the network for anything."""
+    """Vega, Vega-Lite and vega-embed in one script, which never asks the network for anything.
+
+    Putting it together takes two seconds, so it is kept in the cache, by the version of vl-convert that holds its parts.
+    """
     import vl_convert
 
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")
+    from ..data.cache import DataError, cache_entry  # with NumPy, which a page without intervals does not need
+
+    def make(folder: Path) -> None:
+        script = str(vl_convert.javascript_bundle(EXPOSED)).replace("</script", "<\\/script")
+        (folder / "vega.js").write_text(script, encoding="utf-8")
+
+    key = {"vl_convert": metadata.version("vl-convert-python"), "exposed": EXPOSED}
+    try:
+        return (cache_entry("drawing", key, make) / "vega.js").read_text(encoding="utf-8")
+    except (DataError, OSError):  # no cache can be written, or it was emptied meanwhile
+        with tempfile.TemporaryDirectory() as folder:
+            make(Path(folder))
+            return (Path(folder) / "vega.js").read_text(encoding="utf-8")
 
 
 def page_policy(scripts: Sequence[str] = ()) -> str:

@@ -132,7 +132,8 @@ def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[l
         asked = canonical(config["task"])
         if record:
             about = record["task"]
-            place = recorded[asked] = canonical([about[part] for part in ("name", "version", "options", "fingerprint")])
+            parts = [about["name"], about["version"], about["options"], about["fingerprint"], _code(record, "task")]
+            place = recorded[asked] = canonical(parts)
             block = found.setdefault(place, TaskResults(about["name"], about["options"], about))
         else:
             options = {option: value for option, value in config["task"].items() if option != "name"}
@@ -158,10 +159,38 @@ def _by_setting_and_seed(stored: Iterable[FoundRun], complaints: list[str]) -> d
             continue
         runs.setdefault((setting, seed), []).append(run)
     for key, same in runs.items():
-        same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
-        results = {result_key(run.record): run for run in reversed(same) if run.record} if len(same) > 1 else {}
-        runs[key] = list(results.values()) if len(results) > 1 else same[:1]
+        if len(same) > 1:
+            same.sort(key=lambda run: (run.record is None, not run.path.is_dir()))  # a folder first: it has the log
+            same = _without_repeats(same, complaints)
+            results = {result_key(run.record): run for run in reversed(same) if run.record}
+            runs[key] = list(results.values()) if len(results) > 1 else same[:1]
     return runs
+
+
+def _without_repeats(same: list[FoundRun], complaints: list[str]) -> list[FoundRun]:
+    """Of runs of one setting and seed the first of those that were made again (again=true); what gave others is a complaint."""
+    if len({_repeat(run) for run in same}) == 1:
+        return same
+    recorded = [run for run in same if run.record] or same
+    first = min(map(_repeat, recorded))
+    counted = [run for run in recorded if _repeat(run) == first]
+    for run in recorded:
+        if run.record and counted[0].record and _result(run.record) != _result(counted[0].record):
+            complaints.append(f"{run.path}: made again, with other scores than {counted[0].path}, which counts")
+    return counted
+
+
+def _repeat(run: FoundRun) -> int:
+    return int((run.record or run.config).get("repeat") or 0)
+
+
+def _result(record: Record) -> str:
+    return canonical([record["status"], record["steps"], record["scores"]])
+
+
+def _code(record: Record | None, of: Literal["task", "model"]) -> str:
+    """The digest of the code of a task or model that is not ours; empty of ours."""
+    return record.get("code", {}).get(of, "") if record else ""
 
 
 def stopped_when_solved(record: Record) -> bool:
@@ -177,7 +206,7 @@ def trained_with(record: Record, name: str) -> Any:
 
 def result_key(record: Record) -> str:
     """What two copies of one record share, even where one was scrubbed of its host."""
-    return canonical([record["id"], record["status"], record["steps"], record["scores"]])
+    return canonical([record["id"], _result(record)])
 
 
 def _add(block: TaskResults, entry: ModelResults, seed: int, same: list[FoundRun], complaints: list[str]) -> None:
@@ -202,7 +231,12 @@ def _add(block: TaskResults, entry: ModelResults, seed: int, same: list[FoundRun
 def _label(found: Iterable[TaskResults]) -> None:
     """Names blocks, and the entries of each, by what tells them apart."""
     found = list(found)
-    tasks = [block.options | {"version": _version("task", block.entries[0])} for block in found]
+    tasks = [
+        block.options
+        | {"version": _version("task", block.entries[0])}
+        | ({"code": code[:8]} if (code := _code(block.entries[0].record, "task")) else {})
+        for block in found
+    ]
     prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
     for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
         block.label = label
@@ -223,8 +257,9 @@ def _chosen(entry: ModelResults) -> dict[str, Any]:
         found = entry.record["departures"] if entry.record else departures(entry.config)
     except UNKNOWN:
         found = flatten_options({room: entry.config.get(room) for room in ("model", "network", "train")})
-    version = _version("model", entry)
-    return {key.removeprefix("model."): value for key, value in found.items()} | ({"version": version} if version else {})
+    version, code = _version("model", entry), _code(entry.record, "model")
+    own = {key.removeprefix("model."): value for key, value in found.items()}
+    return own | ({"version": version} if version else {}) | ({"code": code[:8]} if code else {})
 
 
 def _version(of: Literal["task", "model"], entry: ModelResults) -> int:

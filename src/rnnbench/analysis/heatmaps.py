@@ -15,7 +15,7 @@ from typing import Any
 
 from ..store.log import LogRow
 from ..store.record import write_atomically
-from .drawing import chart_page
+from .drawing import chart_page, drawable
 
 Spec = dict[str, Any]  # of Vega-Lite
 Norms = list[float]  # of steps 1, 2, ...
@@ -174,9 +174,9 @@ def save_picture(spec: Spec, output: Path) -> None:
     import vl_convert
 
     if output.suffix == ".png":
-        data = vl_convert.vegalite_to_png(spec, scale=2, allowed_base_urls=[])
+        data = vl_convert.vegalite_to_png(drawable(spec), scale=2, allowed_base_urls=[])
     elif output.suffix == ".svg":
-        data = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]).encode()
+        data = vl_convert.vegalite_to_svg(drawable(spec), allowed_base_urls=[]).encode()
     else:
         data = chart_page(spec, "Gradient through time").encode()
     write_atomically(output, data)

@@ -17,7 +17,7 @@ from ..config.labels import option_text
 from ..console import visible
 from ..store.find import FoundRun
 from ..store.log import LogRow
-from ..store.record import write_atomically
+from ..store.record import canonical, write_atomically
 from ..store.run_folder import RunFolder
 from .charts import Styles, task_charts
 from .comparison import tabulate
@@ -150,9 +150,10 @@ PRIVATE = re.compile(r"host|node|user|path|folder|director|cwd|argv|command|pid|
 def origins(found: Sequence[TaskResults]) -> list[tuple[str, str]]:
     """Versions, hardware and process settings of the recorded runs, each with all values it had; no names, no paths."""
     values: dict[str, dict[str, None]] = {}
-    for record in (record for block in found for entry in block.entries for record in entry.records):
-        told = {**record["versions"], "commit": record["commit"], **record["hardware"], **record["process"]}
-        for key, value in flatten_options(told).items():
+    records = (record for block in found for entry in block.entries for record in entry.records)
+    told = ({**one["versions"], "commit": one["commit"], **one["hardware"], **one["process"]} for one in records)
+    for distinct in {canonical(one): one for one in told}.values():  # most runs of a sweep tell the same
+        for key, value in flatten_options(distinct).items():
             if value not in (None, "", []) and not PRIVATE.search(key):
                 values.setdefault(key, {})[shared_text(option_text(value))] = None
     return [(key.replace("_", " "), ", ".join(several)) for key, several in values.items()]

@@ -25,7 +25,7 @@ from ..run.plan import make_network, make_task
 from ..run.process_settings import configure_process
 from ..training.learner import Learner
 from ..training.recorder import Recorder
-from ..training.trainer import train
+from ..training.trainer import fit
 from .history import Measured
 from .kernels import Closure, KernelRow, interleaved, shown
 
@@ -63,7 +63,7 @@ def evaluation(tokens: int, rounds: int) -> KernelRow:
     def test() -> None:
         learner = Learner(network, task, cast(Recorder, None), 0, settings.train)
         learner.step, learner.selection.best = 1, {"weights": network.state_dict(), "scores": {}}
-        train(learner)
+        fit(learner)
 
     times = interleaved({"ours": test, "theirs": forward}, rounds)
     name = f"evaluation of {tokens:,} tokens / bare forward"

@@ -22,7 +22,7 @@ from ..run.process_settings import configure_process
 from ..store.run_folder import RunFolder
 from ..tracking.mirror import Mirror
 from ..training.learner import Learner
-from ..training.trainer import train
+from ..training.trainer import fit
 from .history import Measured
 
 SHAPE = ["task=adding", "model=lstm", "model.hidden_size=128", "task.length=100", "train.batch_size=50", "task.sequences=100"]
@@ -85,6 +85,6 @@ def trained(kind: type[Learner], settings: Settings, task: Task) -> Learner:
         folder.start(settings.plain())
         journal = Journal({}, "benchmark", folder, folder.open_log(), Mirror(), task, settings.train.steps)
         learner = kind(make_network(settings, task), task, journal, 0, settings.train)
-        train(learner, settings.trainer)
+        fit(learner, settings.trainer)
         journal.log.close()
     return learner

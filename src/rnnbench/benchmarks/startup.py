@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from ..config.compose import compose_jobs
 from ..run.execute import execute
 from ..run.recorded import Identities, RunIdentity
-from ..store.record import Record, digest, plain
+from ..store.record import Record, digest, plain, record_text
 from .history import Measured
 from .launcher import QUIET, TRIVIAL, command
 
@@ -138,7 +138,7 @@ def _made_up(place: Path, sample: Record, models: int, seeds: int) -> Path:
             rows = [{"step": step, "validation/mse": score / step, "train/gradient_norm": score} for step in range(1, 11)]
             folder = place / run.folder.path
             folder.mkdir(parents=True)
-            (folder / "record.json").write_text(json.dumps({**body, "checksum": digest(body)}), encoding="utf-8")
+            (folder / "record.json").write_text(record_text({**body, "checksum": digest(body)}), encoding="utf-8")
             for name, kept in (("metrics.jsonl", rows), ("timings.jsonl", [{"step": row["step"]} for row in rows])):
                 (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in kept), encoding="utf-8")
     return place

@@ -37,7 +37,7 @@ from ..tracking.pictures import STATE, draw_maps
 from ..tracking.tracker import MirrorRow, Run, Tracker, TrackerUnavailable
 from ..tracking.wandb_tracker import WandbTracker
 from ..training.learner import Learner
-from ..training.trainer import train
+from ..training.trainer import fit
 
 SHAPE = ["task=adding", "model=lstm", "model.hidden_size=64", "task.length=50", "train.batch_size=50", "task.sequences=100"]
 STATES = ("no mirror", "well", "slow", "500", "gone")
@@ -176,7 +176,7 @@ def compare_trackers(quick: bool) -> None:
         (settings,) = compose_jobs([*shape, "task.sequences=50", *sizes, "tracker=none"], sweep=False)
         task = make_task(settings)
         for name, options in (("wandb", {"mode": "offline"}), ("tensorboard", {}), ("trackio", {})):
-            with tempfile.TemporaryDirectory() as place:
+            with tempfile.TemporaryDirectory() as place, account("http://127.0.0.1:9", place):  # W&B is offline here
                 os.environ["TRACKIO_DIR"] = place
                 try:
                     mirror = Timed({name: make_tracker(name, options)})
@@ -191,7 +191,7 @@ def compare_trackers(quick: bool) -> None:
                 journal = Journal({}, "benchmark", folder, folder.open_log(), mirror, task, steps)
                 learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
                 began = time.thread_time()
-                train(learner, settings.trainer)
+                fit(learner, settings.trainer)
                 step = (time.thread_time() - began - mirror.processor) / steps
                 journal.log.close()
                 mirror.finish({}, "finished")
@@ -219,7 +219,7 @@ def one_round(settings: Settings, task: Task, server: Server, state: str, name: 
     torch.manual_seed(0)
     journal = Journal({}, "benchmark", folder, folder.open_log(), tracker, task, settings.train.steps)
     learner = Learner(make_network(settings, task), task, journal, 0, settings.train)
-    train(learner, settings.trainer)
+    fit(learner, settings.trainer)
     journal.log.close()
     began = time.perf_counter()
     tracker.finish({}, "finished")

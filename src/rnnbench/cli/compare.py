@@ -14,6 +14,8 @@ from ..console import say, show
 from ..options import BadOption, nearest, output_error
 from ..store.find import FoundRun, find_runs
 
+PICTURES = (".pdf", ".svg", ".png")  # that `rnnbench figure` draws
+
 
 def chosen_runs(options: argparse.Namespace) -> tuple[list[FoundRun], list[str]]:
     try:
@@ -46,7 +48,8 @@ def compare_command(options: argparse.Namespace) -> int:
 
 def report_command(options: argparse.Namespace) -> int:
     if options.output.suffix not in (".html", ".htm"):
-        raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html")
+        hint = f"; for a paper: rnnbench figure learning -o {options.output}" if options.output.suffix in PICTURES else ""
+        raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html{hint}")
     try:
         write_report(*chosen_runs(options), options.output)
     except OSError as error:

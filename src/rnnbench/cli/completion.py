@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import types
 import typing
@@ -11,7 +12,7 @@ from typing import Literal
 
 from ..config.schema import CHOICES, choice_names, find_option, option_keys
 from ..console import say, show
-from ..options import plain_text
+from ..options import BadOption, plain_text
 from .parser import make_parser, verbs_of
 
 
@@ -22,8 +23,9 @@ def completion_command(options: argparse.Namespace) -> int:
 
 def complete_command(_words: Sequence[str]) -> int:
     """The words that the shell may put at the end of COMP_LINE, a line each."""
-    for word in completions(os.environ.get("COMP_LINE", ""), verbs_of(make_parser())):
-        say(word)
+    with contextlib.suppress(BadOption):  # what stands there already cannot be: a file that is not there, say
+        for word in completions(os.environ.get("COMP_LINE", ""), verbs_of(make_parser())):
+            say(word)
     return 0
 
 
@@ -45,7 +47,7 @@ _rnnbench() { local -a found; found=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT
     [[ -n $found ]] && compadd -U -S '' -- $found || _files }
 compdef _rnnbench rnnbench""",
 }
-HYDRA_FLAGS = ("--again", "--cfg", "--config-dir", "--help", "--hydra-help", "--info", "--multirun", "-m")
+HYDRA_FLAGS = ("--again", "--cfg", "--config-dir", "--help", "--hydra-help", "--info", "--multirun", "--resume", "-m")
 
 
 def completions(line: str, verbs: Mapping[str, argparse.ArgumentParser]) -> list[str]:

@@ -3,21 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rnnbench.tasks import task_files
+
 from ..config.compose import compose_jobs
-from ..config.schema import CHOICES, choice_names, choice_settings, dump_yaml, file_departures, group_options, read_signature
-from ..console import show
+from ..config.schema import (
+    CHOICES,
+    choice_names,
+    choice_settings,
+    dump_yaml,
+    file_departures,
+    group_options,
+    is_choice,
+    is_plugin,
+    mechanism_reference,
+    read_signature,
+    task_reference,
+    trust_choice,
+)
+from ..console import say, show
+from ..models.registry import mechanism_files
 from ..options import BadOption, Option, describe, unknown
+from ..plugins.references import unusable
+from .parser import error_line
 
 
 def list_all(kind: str) -> str:
     """A line for each task (structure, what it is, floor, source) or model (mechanism and departures, what it is, source)."""
     group = kind.removesuffix("s")
-    width = max(map(len, choice_names(group))) + 2
-    return "\n".join(f"{name:<{width}}{_line(group, name)}" for name in choice_names(group))
+    names = working_choices(group)
+    width = max(map(len, names)) + 2
+    return "\n".join(f"{name:<{width}}{_line(group, name)}" for name in names)
+
+
+def working_choices(group: str) -> list[str]:
+    """The tasks or models by name. Those of other packages that cannot be used are left out, each with a line that says why."""
+    names = []
+    for name in choice_names(group):
+        try:
+            _signature(group, name)
+            names.append(name)
+        except BadOption as error:
+            if not is_plugin(group, name):
+                raise
+            say(error_line(str(error)), sys.stderr)
+    ours = task_files() if group == "task" else mechanism_files()
+    for line in unusable("task" if group == "task" else "model", ours):
+        say(error_line(line), sys.stderr)
+    return names
 
 
 PARTS = ("Data", "Floor", "Best", "Source", "Licence", "Needs")  # paragraphs of a task's docstring
@@ -26,7 +63,7 @@ GENERATED = {"Data": "generated.", "Licence": "none is needed.", "Needs": "nothi
 
 def task_details() -> str:
     """A paragraph for each task: structure, data, floor, best known, source, licence, and the extra that it needs."""
-    return "\n\n".join(map(_details, choice_names("task")))
+    return "\n\n".join(map(_details, working_choices("task")))
 
 
 def _details(name: str) -> str:
@@ -52,8 +89,8 @@ def _line(group: str, name: str) -> str:
 
 def _signature(group: str, name: str) -> Any:
     if group == "task":
-        return read_signature("task", choice_settings("task", name)["task"]["name"])
-    return read_signature("mechanism", choice_settings("model", name)["mechanism"])
+        return read_signature("task", task_reference(choice_settings("task", name)["task"]))
+    return read_signature("mechanism", mechanism_reference(choice_settings("model", name)))
 
 
 def _departures(model: str) -> str:
@@ -64,7 +101,8 @@ def _departures(model: str) -> str:
 def describe_choice(kind: str, name: str) -> str:
     """The docstring of a task or model, and its options with defaults, ranges and units."""
     group = kind.removesuffix("s")
-    if name not in choice_names(group):
+    trust_choice(group, name)
+    if not is_choice(group, name):
         raise unknown(group, name, choice_names(group))
     node = choice_settings(group, name)
     settings = node["task"] if group == "task" else node
@@ -88,6 +126,7 @@ def train_help(overrides: Sequence[str], config_dir: str | None) -> str:
             "rnnbench train task=TASK model=MODEL [OPTION=VALUE ...]",
             "rnnbench train --again RUN",
             "rnnbench train -m task=TASK,TASK model=MODEL,MODEL seed=0,1,2",
+            "rnnbench train --resume SWEEP",
             "",
             "== What can be chosen (group=option) ==",
             *groups,

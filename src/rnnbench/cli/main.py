@@ -20,8 +20,9 @@ from ..options import BadOption, Failed
 from .parser import HOMES, INTERRUPTED, error_line, make_parser, refuse, verbs_of
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a verb; the exit code is 0, 1 where something failed, 2 for bad input, 130 after Ctrl-C."""
+def main(arguments: Sequence[str] | None = None, run: Callable[[list[str]], int] | None = None) -> int:
+    """Runs a verb, or `run` with the arguments; the exit code is 0, 1 where something failed, 2 for bad input, 130 after
+    Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ["PYTHONSAFEPATH"] = "1"  # no interpreter that is started from here has the current folder on its path
     ensure_home()
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
         elif hasattr(stream, "reconfigure") and not stream.closed and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # of an encoding without our letters
-    code = _exit_code(words)
+    code = _exit_code(words, run or _run)
     if UNWRITTEN:
         say(error_line(f"could not write the output: {UNWRITTEN[0]}"), sys.stderr)
         UNWRITTEN.clear()
@@ -39,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _exit_code(words: list[str]) -> int:
+def _exit_code(words: list[str], run: Callable[[list[str]], int]) -> int:
     """Runs the verb; says in one line what went wrong."""
     try:
         with noted_interrupts() as asked:
             try:
-                return _run(words)
+                return run(words)
             except Exception as error:  # OmegaConf makes others of an interrupt
                 if asked:
                     raise KeyboardInterrupt from error

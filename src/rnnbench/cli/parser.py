@@ -14,16 +14,20 @@ from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 BENCHMARKS = tuple(sorted(path.stem for path in Path(__file__).parents[1].glob("benchmarks/[a-z]*.py")))  # not imported
+FIGURES = ("learning", "gradients", "speed", "parameters", "length", "solved")  # as analysis/figures.py has them
 SCALES = ("paper", "laptop", "smoke")
 TASK = "a task; `rnnbench list tasks` names them"
 TABLE = "a table of sweeps/ by name, or the folder of one of yours"
 RUN = "a run folder, or a folder with one finished run below it"
+NAMED_RUN = "a run folder, or a run of --runs by its name or the beginning of its id"
 # The file of cli/ that holds `<verb>_command`.
 HOMES = {
     "train": "train",
     "estimate": "train",
+    "show": "show",
     "status": "sweeps",
     "prune": "sweeps",
+    "remove": "sweeps",
     "sync": "sweeps",
     "wandb-workspace": "sweeps",
     "reproduce": "reproduce",
@@ -33,6 +37,7 @@ HOMES = {
     "list": "listing",
     "compare": "compare",
     "report": "compare",
+    "figure": "figure",
     "gradients": "examine",
     "probe": "examine",
     "baseline": "data",
@@ -113,8 +118,15 @@ def _add_sweeps(add: Add) -> None:
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
         verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    status.add_argument("--watch", action="store_true", help="one sweep or folder as it goes on, until every run has ended")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    about = "remove runs and sweeps: the files that rnnbench wrote; not runs that a process holds or another sweep lists too"
+    gone = add("remove", about)
+    gone.add_argument("what", nargs="+", metavar="SWEEP|RUN", help=f"sweeps by name or folder; {NAMED_RUN}")
+    gone.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    gone.add_argument("--yes", action="store_true", help="without asking")
+    gone.add_argument("--dry-run", action="store_true", help="only say what would go")
     sync.add_argument("--all", action="store_true", help="also runs made without W&B [only those that are named]")
     sync.add_argument("--to", metavar="TRACKER", help="write the runs into another tracker: tensorboard, trackio, ... [wandb]")
     sync.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
@@ -143,10 +155,10 @@ def _add_tables(add: Add) -> None:
         verb.add_argument(
             "--as",
             dest="published",
-            choices=("published", "readings", "fair"),
+            choices=("published", "readings", "choices", "fair"),
             metavar="setting",
             help="published: the ladder from the paper's setting with its quirks to the fair one; readings: every reading of "
-            "what the paper leaves open [fair]",
+            "what the paper leaves open; choices: what validation is to choose, where it says nothing [fair]",
         )
         verb.add_argument("--estimate", action="store_true", help="only say what it would take")
         again = "run again here what is committed, and compare the scores [run what is missing]"
@@ -205,6 +217,16 @@ def _add_comparisons(add: Add) -> None:
     for verb in (compare, report):
         verb.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
         verb.add_argument("--task", help="this task only")
+    shown = add("show", "one run whole: settings, scores, samples, environment, how to repeat it; of two runs what differs")
+    shown.add_argument("run", nargs="+", metavar="RUN", help=NAMED_RUN)
+    shown.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
+    shown.add_argument("--format", choices=("terminal", "json"), default="terminal", metavar="terminal|json", help="[terminal]")
+    drawn = add("figure", "all models of a task on one axis, for a paper: PDF, SVG or PNG, and the data as CSV beside it")
+    drawn.add_argument("kind", choices=FIGURES, metavar="|".join(FIGURES), help="score or gradient through time; what x is")
+    drawn.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
+    drawn.add_argument("--task", help="this task only, by its name or as `compare` calls it, such as adding-T20")
+    drawn.add_argument("-o", "--output", type=Path, required=True, help="the figure, a .pdf, .svg or .png")
+    drawn.add_argument("--width", default="8cm", help="of the figure, in cm, mm, in or pt [8cm]")
     compare.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
     report.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 

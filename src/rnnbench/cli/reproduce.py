@@ -10,17 +10,19 @@ from pathlib import Path
 
 from ..analysis.render import export, to_markdown
 from ..config.overrides import split_sweep
-from ..config.schema import load_yaml
+from ..config.schema import TUNING, load_yaml
 from ..console import say, show
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
+from ..reproduction.matching import choice_text
 from ..reproduction.planning import MissingRun, Planner, Question
 from ..reproduction.readme import MADE, all_tables, overview_page, table_pages
 from ..reproduction.table_runs import find_table_runs
 from ..reproduction.verdict_table import cells_table
+from ..store.find import find_runs
 from .compare import print_complaints
 
 MOST_HOURS = 10_000  # of --hours
@@ -93,6 +95,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
     table = load_declaration(options.what)
     rows = named("row", options.rows, list(table.grid.rows))
     launching = launching_words(options.overrides)
+    if options.published == "choices":
+        return _try_choices(table, rows, launching, options)
     cells = _chosen_cells(table, rows, options)
     runs = _runs_folder(launching)
     code, look = 0, 0
@@ -102,7 +106,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
             minutes = {
-                (cell.words, seed): cell.minutes or 0
+                (cell.words_of(seed), seed): cell.minutes or 0
                 for cell in group
                 for seed in {*range(cell.seeds.at(look)), *(known.cells[cell.place].runs if options.again else ())}
                 if seed not in here.cells[cell.place].runs
@@ -133,6 +137,26 @@ def reproduce_command(options: argparse.Namespace) -> int:
 
 def _runs_folder(launching: Sequence[str]) -> Path:
     return next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
+
+
+def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[str], options: argparse.Namespace) -> int:
+    """Runs what validation is to choose among, with a seed that no reported run has, and says which is best by validation."""
+    if options.scale or options.again:
+        raise BadOption("--as choices: at the paper's scale, and once; without --scale and --again")
+    wanted = options.columns.split(",") if options.columns else None
+    choices = [one for row in rows for one in table.choices(row) if wanted is None or one.cell.column in wanted]
+    if not choices:
+        there = ", ".join(row for row in table.grid.rows if table.choices(row)) or "none"
+        raise BadOption(f"--as choices: nothing is to be chosen there; rows with choices: {there}")
+    hours = sum(choice.minutes for choice in choices) / 60
+    lines = [[*words, f"seed={TUNING}", "test=false"] for choice in choices for words in choice.runs]
+    say(f"{table.name}: {len(choices)} choice{'s' * (len(choices) > 1)}, {len(lines)} runs, declared as {hours:.2g} core-hours")
+    code = launch_sweep(lines, sweep_word(table.name), launching, options.estimate)
+    if not options.estimate and (folder := _runs_folder(launching)).is_dir():
+        stored, _ = find_runs([folder])
+        for choice in choices:
+            say(f"{choice.cell.name}, by validation: {choice_text(choice, stored)}")
+    return code
 
 
 def _settle_for_hours(options: argparse.Namespace) -> int:

@@ -12,12 +12,13 @@ from ..config.schema import CONF, choice_names, choice_settings
 from ..models.details import MechanismDetails, mechanism_details
 from ..options import BadOption, unknown
 from ..run.plan import make_task, parameter_counter
+from .listing import working_choices
 
 
 def model_details(width: int = 128) -> str:
     """A line for each model at hidden_size = `width`, fed by as many inputs: parameters and state size of the core alone, in
     numbers; the back ends that can compute it; its source."""
-    found = mechanism_details({name: choice_settings("model", name) for name in choice_names("model")}, width)
+    found = mechanism_details({name: choice_settings("model", name) for name in working_choices("model")}, width)
     rows = [
         (one.name, f"{one.parameters:,}", f"{one.state_size:,}", ", ".join(one.backends), source_of_model(one)) for one in found
     ]
@@ -39,7 +40,7 @@ def widths_within(wanted: str, task: str = "adding") -> str:
     if task not in choice_names("task"):
         raise unknown("task", task, choice_names("task"))
     known, rows = None, []
-    for name in choice_names("model"):
+    for name in working_choices("model"):
         try:
             (job,) = compose_jobs([f"task={task}", f"model={name}"], sweep=False)
         except BadOption:  # reads both directions, where a step may not see later ones

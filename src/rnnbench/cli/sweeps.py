@@ -1,4 +1,4 @@
-"""The verbs about sweeps as they stand: status, prune, sync."""
+"""The verbs about sweeps as they stand: status, prune, remove, sync."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from rnnbench.tasks import NAMES
 
 from ..config.schema import read_signature
 from ..console import say, show
-from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest
+from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest, sweep_folder
+from ..launch.removal import plan_removal, planned_lines, remove_planned
 from ..launch.status import overview_lines, prune_lines, status_lines
+from ..launch.watching import watch
 from ..options import BadOption, unknown
 from ..run.tracked_run import describe_run
 from ..store.find import find_runs
+from ..store.named_runs import one_run
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from ..tracking.make import make_tracker, tracker_names
@@ -50,6 +53,8 @@ def chosen_folders(options: argparse.Namespace) -> list[tuple[Path, bool]]:
 
 
 def status_command(options: argparse.Namespace) -> int:
+    if options.watch:
+        return _watch(options)
     lines = list(overview_lines(options.runs)) if not options.what else []
     for folder, is_sweep in chosen_folders(options):
         lines += status_lines(folder, is_sweep)
@@ -57,6 +62,20 @@ def status_command(options: argparse.Namespace) -> int:
             lines += overview_lines(folder)
     for line in lines:
         say(line)
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Watches one sweep or folder; the sweep that was touched last where none is named."""
+    if len(options.what) > 1:
+        raise BadOption(f"--watch: one sweep or folder at a time (got {len(options.what)})")
+    if not options.what:
+        found = sorted(options.runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
+        if not found:
+            raise BadOption(f"--watch: no sweep in {options.runs}; `rnnbench train -m ...` makes one")
+        options.what = [str(found[-1].parent)]
+    ((folder, is_sweep),) = chosen_folders(options)
+    watch(folder, is_sweep)
     return 0
 
 
@@ -74,6 +93,35 @@ def prune_command(options: argparse.Namespace) -> int:
     for folder, is_sweep in chosen:
         for line in prune_lines(folder, is_sweep, options.days, options.dry_run):
             say(line)
+    return 0
+
+
+def remove_command(options: argparse.Namespace) -> int:
+    """Says what would go, asks, and removes it."""
+    sweeps: list[Path] = []
+    runs: list[Path] = []
+    for word in options.what:
+        if folder := sweep_folder(word, options.runs):
+            sweeps.append(folder)
+        else:
+            runs.append(one_run(word, options.runs))
+    try:
+        planned = plan_removal(sweeps, runs)
+    except DamagedRecord as error:
+        raise BadOption(f"{error}; which runs it lists is not known, so nothing is removed") from None
+    for line in planned_lines(planned):
+        say(line)
+    if options.dry_run or not (planned.runs or planned.sweeps):
+        return 0
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise BadOption("remove: nobody to ask; --yes removes what is said above, --dry-run only says it")
+        show("Remove this? It cannot be undone. [y/N] ")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("nothing was removed")
+            return 0
+    for line in remove_planned(planned):
+        say(line)
     return 0
 
 

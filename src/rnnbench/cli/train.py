@@ -1,10 +1,11 @@
-"""The verbs train (one run, a sweep, or a run again) and estimate (what a sweep would take)."""
+"""The verbs train (one run, a sweep, or either again) and estimate (what a sweep would take)."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import os
+import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,8 +17,9 @@ from ..config.overrides import named_options, split_sweep, sweep_overrides, with
 from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
-from ..console import show
+from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
+from ..launch.resume import resumed_commands, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -35,7 +37,7 @@ from ..launch.sweep import (
 )
 from ..options import BadOption, plain_text, unknown
 from ..run.cluster import say_ignored
-from ..run.recorded import survey_recorded
+from ..run.recorded import changed_code, survey_recorded
 from ..store.find import nearby_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
@@ -45,9 +47,13 @@ SHOWN = 3  # run folders that a message names
 
 
 def train_command(words: list[str]) -> int:
-    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra."""
     if "--again" in words:
         return train_again(words)
+    return resume_sweep(words) if "--resume" in words else train_runs(words, [])
+
+
+def train_runs(words: list[str], folders: list[str]) -> int:
+    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra. `folders` gets those of the runs."""
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
@@ -66,7 +72,9 @@ def train_command(words: list[str]) -> int:
         return run_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
     if asked.cfg or asked.info:
-        return run_by_hydra([*sweep_overrides(overrides), *flags])
+        from ..config.hydra_store import stored_choice
+
+        return run_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
     if asked.multirun:
         check_one_folder(jobs)
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
@@ -76,11 +84,16 @@ def train_command(words: list[str]) -> int:
     check_workers(jobs)
     check_tracker(jobs)
     if asked.multirun:
-        return run_by_hydra([*prepared_sweep(overrides, jobs), *flags])
+        from ..launch.launcher import Prepared
+
+        launching = prepared_sweep(overrides, jobs, words_for_manifest(words))
+        folders += [str(job.folder.path) for job in Prepared.jobs]
+        return run_by_hydra([*launching, *flags])
     check_processes(jobs[0])
-    if answer(jobs[0]):
+    if answered := answer(jobs[0]):
+        folders.append(str(answered.path))
         return 0
-    check_data(jobs)
+    folders += [survey.folder for survey in check_data(jobs)]
     return run_alone(jobs[0])
 
 
@@ -125,8 +138,12 @@ def check_flags(asked: argparse.Namespace) -> None:
         raise BadOption(f"--config-dir {asked.config_dir}: no such folder")
 
 
-def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
-    """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them."""
+def prepared_sweep(overrides: list[str], jobs: Sequence[Settings], command: Sequence[str]) -> list[str]:
+    """Prepares the sweep's jobs for the launcher; returns the words by which Hydra launches them.
+
+    `command` is what the sweep's manifest keeps.
+    """
+    from ..config.hydra_store import stored_choice
     from ..launch.launcher import Prepared
 
     if os.environ.get("WANDB_SWEEP_ID"):
@@ -134,8 +151,8 @@ def prepared_sweep(overrides: list[str], jobs: Sequence[Settings]) -> list[str]:
     check_launcher(overrides, jobs)
     common = sweep_words(overrides, jobs)
     lines = [job + common for job in split_sweep(overrides, sweep=True)]
-    Prepared.jobs = prepare_sweep(jobs, lines, sweep_name(overrides, jobs))
-    return sweep_overrides(overrides) + common
+    Prepared.jobs, Prepared.command = prepare_sweep(jobs, lines, sweep_name(overrides, jobs)), command
+    return [*map(stored_choice, sweep_overrides(overrides)), *common]
 
 
 def train_again(words: list[str]) -> int:
@@ -157,7 +174,9 @@ def train_again(words: list[str]) -> int:
         near = [str(run) for run in islice(nearby_runs(Path(path)), SHOWN + 1)]
         there = f"; run folders nearby: {', '.join(near[:SHOWN])}{', ...' if len(near) > SHOWN else ''}" if near else ""
         raise BadOption(f"--again {path}: no run folder ({error.strerror}: its config.yaml){there}") from None
-    given = with_overrides({key: value for key, value in kept.items() if key not in ("id", "setting")}, overrides)
+    given = with_overrides(
+        {key: value for key, value in kept.items() if key not in ("id", "setting", "code", "again")}, overrides
+    )
     settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
     say_ignored(os.environ)
     check_processes(settings)
@@ -167,9 +186,22 @@ def train_again(words: list[str]) -> int:
     found = next(survey_recorded([settings])) or check_data([settings])[0]
     if Path(found.folder).resolve() != Path(path).resolve():
         if Path(found.folder).name != (name := Path(path).resolve().name) and kept.get("id", "")[:8] == name[-8:]:
+            if kept.get("code") and (changed := changed_code(settings, kept)):
+                raise BadOption(f"--again {path}: the code of {changed} has changed since: another code is another run")
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
     return 0 if answer(settings) else run_alone(settings)
+
+
+def resume_sweep(words: list[str]) -> int:
+    """`train --resume SWEEP`: gives again the command lines that the sweep's manifest keeps, one after another."""
+    code = 0
+    for command in resumed_commands(words):
+        say(shlex.join(["rnnbench", "train", *command]))
+        code = max(code, train_command(command))
+        if code > 1:
+            break
+    return code
 
 
 def edited(folder: RunFolder, settings: Settings, now: str) -> str:

@@ -11,15 +11,22 @@ from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
 from ..launch.capacity import most_workers
 from ..launch.prepare import say_notes
-from ..launch.sweep import check_effects, check_machines, check_workers
+from ..launch.sweep import check_effects, check_machines, check_workers, sweep_word
 from ..launch.worker import call_in_process
 from ..options import BadOption
+from ..plugins.references import Kind, file_plugin, is_file
 from ..search.space import load_space, search_dimensions
 from ..store.record import digest
 
 
+def absolute_choice(kind: Kind, name: str) -> str:
+    """`name`; of a file with a class the absolute one, so that a study is the same wherever it is gone on with."""
+    return file_plugin(kind, name).reference if is_file(name) else name
+
+
 def tune_command(options: argparse.Namespace) -> int:
-    models = [word for word in options.words if "=" not in word]
+    options.task = absolute_choice("task", options.task)
+    models = [absolute_choice("model", word) for word in options.words if "=" not in word]
     shared = [word for word in options.words if "=" in word]
     if not models:
         raise BadOption(f"missing value: MODEL; there are: {', '.join(choice_names('model'))}")
@@ -52,11 +59,11 @@ def tune_command(options: argparse.Namespace) -> int:
     most, why = most_workers()
     if options.workers > most:
         say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
-    direction = read_signature("task", jobs[0].task.name).constants["direction"]
+    direction = read_signature("task", jobs[0].task.reference).constants["direction"]
     code = 0
     for model in models:
         how = [words[model], rules, options.sampler, options.seed, not options.no_prune]
-        name = f"{options.task}-{model}-{digest(how)[:8]}"
+        name = sweep_word(f"{options.task}-{model}-{digest(how)[:8]}")
         study = Study(
             (options.searches / name),
             words[model],

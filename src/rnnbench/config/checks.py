@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnbench.tasks import NAMES
+from rnnbench.tasks import find_task
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
-from ..models.registry import mechanism_files
-from ..options import BadOption, plain_text, unknown
+from ..models.registry import find_mechanism, mechanism_files, mechanism_names
+from ..options import BadOption, plain_text, shortened, unknown
+from ..plugins.references import NAME, is_file
 from ..store.record import Config
 from ..tracking.make import tracker_names
 from .budget import parse_count
@@ -24,7 +25,7 @@ from .schema import (
     SWEEPER,
     TUNING,
     choice_names,
-    choice_settings,
+    file_departures,
     group_options,
     is_choice,
     read_signature,
@@ -108,11 +109,12 @@ def settings_of(checked: Config) -> Settings:
     """Checked values as settings."""
     task, model, tracker = (dict(checked[group]) for group in ("task", "model", "tracker"))
     setting, mechanism = model.pop("name"), model.pop("mechanism")
+    task_file, model_file = task.pop("class", ""), model.pop("class", "")
     stack = {name: model.pop(name) for name in read_signature("stack", "").options if name in model}
     return Settings(
-        Choice(task.pop("name"), task),
+        Choice(task.pop("name"), task, task_file),
         setting,
-        Choice(mechanism, model),
+        Choice(mechanism, model, model_file),
         stack,
         NetworkSettings(**checked["network"]),
         TrainSettings(**checked["train"]),
@@ -125,15 +127,22 @@ def settings_of(checked: Config) -> Settings:
 
 def _check_names(group: str, naming: Mapping[str, Any]) -> None:
     for key in NAMING.get(group, ()):
-        if not isinstance(naming.get(key), str):
+        if not isinstance(naming.get(key), str) and (key != "class" or key in naming):
             raise BadOption(f"{group}.{key}={naming.get(key)!r} is not allowed; allowed: a name, which a file has to say")
-    if group == "task" and naming.get("name") not in NAMES:
-        raise unknown("task", str(naming.get("name")), NAMES)
-    if group == "model":
-        if naming.get("mechanism") not in mechanism_files():
-            raise unknown("mechanism", str(naming.get("mechanism")), mechanism_files())
-        if not re.fullmatch(r"\w[\w-]{0,99}", str(naming.get("name")), re.ASCII):
-            raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
+    if "class" in naming:
+        if not is_file(naming["class"]):
+            raise BadOption(
+                f"{group}.class={shortened(naming['class'])} is not allowed; allowed: a file with a class, FILE.py:CLASS"
+            )
+    elif group == "task":
+        find_task(str(naming.get("name")))
+    elif group == "model":
+        find_mechanism(str(naming.get("mechanism")))
+    for key in ("name", "mechanism"):
+        if "class" in naming and not NAME.fullmatch(naming.get(key, "mechanism")):
+            raise BadOption(f"{group}.{key}={shortened(naming[key])} is not allowed; allowed: letters, digits, _ and -")
+    if group == "model" and not NAME.fullmatch(str(naming.get("name"))):
+        raise BadOption(f"model.name={naming.get('name')!r} is not allowed; allowed: letters, digits, _ and -")
     if group == "tracker" and not is_choice(group, naming.get("name")):
         raise unknown("tracker", str(naming.get("name")), tracker_names())
 
@@ -149,8 +158,8 @@ def check_together(settings: Settings) -> None:
         raise BadOption(
             "network.backend=library does not show the gradient of every step; allowed: train.instruments=false beside it"
         )
-    if writer and writer not in mechanism_files():
-        raise unknown("mechanism", writer, mechanism_files())
+    if writer and writer not in mechanism_names():
+        raise unknown("mechanism", writer, mechanism_names())
     if train.batch_size < settings.trainer.devices:
         raise BadOption(
             f"train.batch_size={train.batch_size} is less than trainer.devices={settings.trainer.devices}; "
@@ -165,7 +174,7 @@ def check_together(settings: Settings) -> None:
 def _check_writing(settings: Settings) -> None:
     """What only a task that writes from a source, or only an encoder-decoder, has."""
     network, train, stack, task = settings.network, settings.train, settings.stack, settings.task.name
-    writes = read_signature("task", task).constants["structure"] in ("N->M", "1->N")
+    writes = read_signature("task", settings.task.reference).constants["structure"] in ("N->M", "1->N")
     if network.kind == "encoder_decoder" and not writes:
         raise BadOption(f"network.kind=encoder_decoder needs a task with a source, and task={task} has none; allowed: plain")
     for name, neutral in (("attention", "none"), ("writer", "")):
@@ -193,8 +202,8 @@ def _check_writing(settings: Settings) -> None:
 
 
 def _check_directions(settings: Settings) -> None:
-    if settings.stack["bidirectional"] and read_signature("task", settings.task.name).constants["causal"]:
-        fitting = [name for name in choice_names("model") if not choice_settings("model", name)["bidirectional"]]
+    if settings.stack["bidirectional"] and read_signature("task", settings.task.reference).constants["causal"]:
+        fitting = [name for name in choice_names("model") if not file_departures("model", name).get("bidirectional")]
         raise BadOption(
             f"model={settings.setting} reads both directions, and task={settings.task.name} is causal (a step may not see "
             f"later ones); models that fit: {', '.join(fitting)}"
@@ -205,7 +214,7 @@ def _check_online(settings: Settings) -> None:
     """What the loop of train.rule=online can train, and nothing else."""
     if settings.train.rule != "online":
         return
-    if not read_signature("mechanism", settings.model.name).constants.get("online"):
+    if not read_signature("mechanism", settings.model.reference).constants.get("online"):
         able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
         raise BadOption(f"train.rule=online trains {', '.join(able)}; got model.mechanism={settings.model.name}")
     plain = settings.plain()

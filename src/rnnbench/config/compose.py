@@ -14,15 +14,17 @@ from ..options import BadOption
 from .checks import check_run, resolve
 from .overrides import split_sweep
 from .plain_overrides import check_words, compose_plainly, plain_word, plain_words
-from .schema import SINGLE
+from .schema import SINGLE, trust_choice
 from .settings import Settings
 
 
-def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None = None) -> list[Settings]:
+def compose_jobs(
+    overrides: Sequence[str], sweep: bool, config_dir: str | None = None, declared: bool = False
+) -> list[Settings]:
     """The checked settings of every job that `overrides` ask for; BadOption at the first that cannot be.
 
     Everything is checked before anything starts: names, keys, types, ranges, and that nothing names code. Of jobs that differ
-    in the seed alone, the first is composed.
+    in the seed alone, the first is composed. `declared` overrides stand in a file: they may name no other file as code.
     """
     jobs = list(split_sweep(overrides, sweep))
     if not jobs:
@@ -36,7 +38,7 @@ def compose_jobs(overrides: Sequence[str], sweep: bool, config_dir: str | None =
         if others in composed and len(job) - len(others) == len(seeds) == 1:
             found.append(_with_seed(composed[others], seeds[0].value))
         else:
-            composed[others] = _job(job, place)
+            composed[others] = _job(job, place, declared)
             found.append(composed[others])
     return found
 
@@ -47,11 +49,13 @@ def _with_seed(settings: Settings, seed: object) -> Settings:
     return settings
 
 
-def _job(overrides: Sequence[str], config_dir: str | None) -> Settings:
+def _job(overrides: Sequence[str], config_dir: str | None, declared: bool) -> Settings:
     words = None if config_dir else plain_words(overrides)
     if words is None:
         from .compose_by_hydra import compose_by_hydra  # imports Hydra, which takes longer than all else here
 
-        return resolve(compose_by_hydra(overrides, config_dir))
+        return resolve(compose_by_hydra(overrides, config_dir, declared))
+    for word in words if not declared else ():
+        trust_choice(word.key, word.value)
     check_words(words)
     return resolve(compose_plainly(words))

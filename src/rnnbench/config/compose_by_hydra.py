@@ -15,10 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..options import BadOption
 from .checks import refuse_code
-from .hydra_store import register_config
+from .hydra_store import register_config, stored_choice
 from .overrides import hydra_words, parse_overrides
 from .plain_overrides import HYDRA_GROUPS, check_word, require_choices
-from .schema import CHOICES, choice_names
+from .schema import CHOICES, choice_names, trust_choice
 
 OURS_ONLY = (
     "run",
@@ -56,10 +56,12 @@ def refuse_changed_hydra(cfg: DictConfig, choices: tuple[str, ...]) -> None:
             )
 
 
-def compose_by_hydra(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
+def compose_by_hydra(overrides: Sequence[str], config_dir: str | None, declared: bool = False) -> dict[str, Any]:
     """What the checked words of one job make with the files of `config_dir`; BadOption where they cannot."""
     register_config()
     words = hydra_words(overrides)
+    for word in words if not declared else ():
+        trust_choice(word.key, word.value)
     for word in words:
         check_word(word, words, own_files=config_dir is not None)
     return _composed(overrides, config_dir)
@@ -67,9 +69,10 @@ def compose_by_hydra(overrides: Sequence[str], config_dir: str | None) -> dict[s
 
 def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any]:
     """What Hydra composes from `overrides`. Choices are composed once for each combination, values set on a copy."""
-    choices = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in (*CHOICES, *HYDRA_GROUPS))
+    given = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in (*CHOICES, *HYDRA_GROUPS))
+    choices = tuple(map(stored_choice, given))
     cfg = copy.deepcopy(_compose(choices, config_dir))
-    for override in parse_overrides([line for line in overrides if line not in choices]):
+    for override in parse_overrides([line for line in overrides if line not in given]):
         if not override.key_or_group.startswith("hydra"):
             OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
     try:

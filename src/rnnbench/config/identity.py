@@ -11,7 +11,7 @@ import math
 from ..groups import NetworkSettings, TrainSettings
 from ..store.record import Config
 from .liveness import Liveness, plain_default
-from .schema import HASHED, NAMING, group_options, read_signature
+from .schema import HASHED, NAMING, group_options, mechanism_reference, plugin_facts, read_signature, task_reference
 
 
 def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
@@ -22,7 +22,7 @@ def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
     """
     found = {}
     for group in HASHED:
-        naming = {key: config[group][key] for key in NAMING.get(group, ())}
+        naming = {key: config[group][key] for key in NAMING.get(group, ()) if key != "class" or key in config[group]}
         known = group_options(group, naming)
         for key, value in config[group].items():
             if key in known and value != plain_default(known[key]):
@@ -40,14 +40,36 @@ def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
 def versions(config: Config) -> dict[str, int]:
     """The versions of what makes a run's numbers."""
     return {
-        "task": read_signature("task", config["task"]["name"]).constants["version"],
-        "model": read_signature("mechanism", config["model"]["mechanism"]).constants["version"],
+        "task": read_signature("task", task_reference(config["task"])).constants["version"],
+        "model": read_signature("mechanism", mechanism_reference(config["model"])).constants["version"],
         "network": NetworkSettings.version,
         "train": TrainSettings.version,
     }
 
 
+def code_digests(config: Config) -> dict[str, str]:
+    """The digests of the code of what is not ours: task, model, and the writer of an encoder-decoder."""
+    writer = (config.get("network") or {}).get("writer")
+    named = {
+        "task": ("task", task_reference(config["task"])),
+        "model": ("mechanism", mechanism_reference(config["model"])),
+        **({"writer": ("mechanism", writer)} if writer else {}),
+    }
+    found = {part: plugin_facts(*place) for part, place in named.items()}
+    return {part: facts.code[:32] for part, facts in found.items() if facts}
+
+
 def setting_identity(config: Config, fingerprint: str, as_in_0_1: bool = False) -> Config:
-    """All that determines a run's numbers but the seed; its digest is the setting's id."""
+    """All that determines a run's numbers but the seed; its digest is the setting's id.
+
+    The code of what is not ours is part of it: its equations may change while its version stays.
+    """
     kinds = {"task": config["task"]["name"], "mechanism": config["model"]["mechanism"]}
-    return {**kinds, "departures": departures(config, as_in_0_1), "versions": versions(config), "data": fingerprint}
+    code = code_digests(config)
+    return {
+        **kinds,
+        "departures": departures(config, as_in_0_1),
+        "versions": versions(config),
+        "data": fingerprint,
+        **({"code": code} if code else {}),
+    }

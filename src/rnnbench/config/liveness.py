@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..options import Needs, Option, plain_text
 from ..store.record import Config
-from .schema import HASHED, NAMING, UNNAMED, group_options, read_signature
+from .schema import HASHED, NAMING, UNNAMED, group_options, read_signature, task_reference
 
 TASKS = {  # class attributes of tasks in words
     "task.carries": "whose rows go on from batch to batch",
@@ -39,14 +39,15 @@ class Liveness:
         }
 
     def draws(self) -> bool:
-        """Whether training draws numbers besides its batches: dropout of any kind, and a writer that is fed its own symbols."""
+        """Whether training draws numbers besides its batches: dropout and noise of any kind, a writer fed its own symbols."""
         chances = [
             self._value(group, name)
             for group in ("model", "network")
             for name in self._options[group]
             if name.endswith(("dropout", "zoneout"))
         ]
-        return any(chances) or any(self._value("train", name) != 1 for name in ("forcing", "forcing_end"))
+        noise = self._value("train", "weight_noise")
+        return bool(noise) or any(chances) or any(self._value("train", name) != 1 for name in ("forcing", "forcing_end"))
 
     def default(self, group: str, name: str) -> object:
         return plain_default(self._options[group][name])
@@ -75,7 +76,7 @@ class Liveness:
         """What counts: the default where the option itself has no effect; of a task also its class attributes."""
         option = self._options[group].get(name)
         if option is None:
-            return read_signature("task", self._config["task"]["name"]).constants.get(name)
+            return read_signature("task", task_reference(self._config["task"])).constants.get(name)
         return plain_default(option) if self.lacking(group, name) else (self._config.get(group) or {}).get(name, option.default)
 
 

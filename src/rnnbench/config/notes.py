@@ -22,9 +22,10 @@ def setting_notes(settings: Settings) -> list[str]:
             found.append(f"train.{name}={every} is more than {steps}: {left}")
     if train.patience and train.patience + 1 >= evaluations:
         found.append(f"train.patience={train.patience} never ends training: {ends}")
-    if train.schedule == "plateau" and max(2, train.decay_after + 1) >= evaluations:  # the last one lowers nothing any more
+    first = {"plateau": max(2, train.decay_after + 1), "step": train.decay_after + 1}  # evaluation that may lower the rate
+    if first.get(train.schedule, 0) >= evaluations:  # the last one lowers nothing any more
         found.append(
-            f"train.schedule=plateau never lowers the learning rate: {ends}, and train.decay_after={train.decay_after}"
+            f"train.schedule={train.schedule} never lowers the learning rate: {ends}, and train.decay_after={train.decay_after}"
         )
     if settings.task.options.get("validation") == "test" and (train.select == "best" or train.patience):
         chosen = "train.select=best" if train.select == "best" else f"train.patience={train.patience}"

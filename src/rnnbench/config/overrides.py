@@ -90,7 +90,8 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        yield from (list(job) for job in batch)
+        for job in batch:  # `\\:` is how Hydra writes the colon of ./my_cell.py:MGU
+            yield [line.replace("\\:", ":") if line.startswith(("task=", "model=")) else line for line in job]
 
 
 def _check_sweep(parsed: Sequence[Override]) -> None:

@@ -33,9 +33,27 @@ HYDRA_GROUPS = ("hydra/launcher",)  # with hydra.launcher.*, what a command line
 KEY = re.compile(r"[a-z_]+(\.[A-Za-z_]\w*)*", re.ASCII)
 INT = re.compile(r"-?(0|[1-9][0-9]*)")
 FLOAT = re.compile(r"-?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|-?[0-9]+[eE][-+]?[0-9]+")
-TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+", re.ASCII)
+TEXT = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[A-Za-z]+|[A-Za-z_./][\w./-]*\.py:[A-Za-z_]\w*", re.ASCII)  # FILE.py:CLASS
 LONGEST = 1000  # digits of a whole number
 NAMED = {"null": None, "true": True, "false": False}
+
+
+ALIASES = {  # what options are called elsewhere
+    "lr": "train.learning_rate",
+    "bs": "train.batch_size",
+    "batch": "train.batch_size",
+    "epochs": "train.steps",
+    "max_steps": "train.steps",
+    "wd": "train.weight_decay",
+    "optim": "train.optimizer",
+    "hidden": "model.hidden_size",
+    "hidden_dim": "model.hidden_size",
+    "units": "model.hidden_size",
+    "nlayers": "model.layers",
+    "num_layers": "model.layers",
+    "device": "trainer.accelerator",
+    "gpus": "trainer.devices",
+}
 
 
 class Word(NamedTuple):
@@ -136,12 +154,21 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         return
     known = option_keys({other.key: other.value for other in job if other.key in CHOICES})
     if key not in known:
+        if meant := meant_options(key, known):
+            raise BadOption(f"no option {key!r}; did you mean {' or '.join(map(repr, meant))}?")
         group = key.partition(".")[0] + "."
         near = [name for name in known if name.startswith(group)]
         raise unknown("option", key, near or {name.partition(".")[0] + (".*" if "." in name else "") for name in known})
     _refuse_added(line, added)
     if line.endswith("="):
         raise BadOption(f"missing value: {key}")
+
+
+def meant_options(key: str, known: Collection[str]) -> list[str]:
+    """What is meant by a name that other programs have for an option, or by an option without its group or with another."""
+    name = key.rpartition(".")[2]
+    name = ALIASES.get(name.casefold(), name)
+    return [one for one in known if one == name or one.partition(".")[2] == name]
 
 
 def _refuse_added(line: str, added: bool) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rnnbench.tasks import NAMES, task_files
+from rnnbench.tasks import find_task, task_names, task_plugins
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
-from ..models.registry import mechanism_files
-from ..options import BadOption, Option, Seed
+from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
+from ..options import BadOption, Count, Option, Seed
+from ..plugins.classes import PluginFacts, named_before, read_plugin
+from ..plugins.references import Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
 from ..store.yaml_files import read_yaml
-from ..tracking.make import tracker_names, tracker_source
+from ..tracking.make import TRACKERS, tracker_names, tracker_signature
+from ..tracking.tracker import TrackerUnavailable
 
 LAUNCHER, SWEEPER = "hydra_plugins.rnnbench.Processes", "hydra_plugins.rnnbench.Checked"  # launch/launcher.py
 SUBMITIT, RAY = "hydra_plugins.hydra_submitit_launcher", "hydra_plugins.hydra_ray_launcher"  # packages of extras
@@ -46,27 +49,75 @@ GROUPS: dict[str, type] = {
 }
 
 
-CLASSES: dict[str, tuple[Callable[[], Mapping[str, Path]], str, tuple[str, ...]]] = {
-    "task": (task_files, "Task", ("version", "structure", "causal")),
-    "mechanism": (mechanism_files, "Mechanism", ("version",)),
+CLASSES: dict[str, tuple[Callable[[str], Path | Plugin], str, tuple[str, ...]]] = {
+    "task": (find_task, "Task", ("version", "structure", "causal", "headline", "direction")),
+    "mechanism": (find_mechanism, "Mechanism", ("version",)),
 }
 
 
 def read_signature(group: str, name: str) -> Signature:
-    """The signature of the class that a group configures; nothing heavy is imported for it."""
+    """The signature of the class that a group configures. Ours are read as text; nothing heavy is imported for it.
+
+    A task's or mechanism's `name` may be a file with a class. BrokenPlugin where a class of others cannot be used.
+    """
     if group in CLASSES:
-        files, base, needed = CLASSES[group]
-        signature = read_class(files()[name], base=base)
+        find, base, needed = CLASSES[group]
+        place = find(name)
+        if isinstance(place, Plugin):
+            _check_trusted(place)
+            signature, where = read_plugin(place).signature, place.said
+        else:
+            signature, where = read_class(place, base=base), str(place)
         if lacking := [constant for constant in needed if constant not in signature.constants]:
-            raise BadOption(
-                f"{files()[name]}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal"
-            )
+            raise BadOption(f"{where}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal")
         return signature
     if group == "tracker":
-        source, tracker = tracker_source(name)
-        return read_class(source, name=tracker)
+        try:
+            return tracker_signature(name)
+        except TrackerUnavailable as error:
+            raise BadOption(str(error)) from None
     file, class_name = {"stack": ("models/stack.py", "Stack"), "launcher": ("launch/launcher.py", "Processes")}[group]
     return read_class(HERE / file, name=class_name)
+
+
+def plugin_facts(group: str, name: str) -> PluginFacts | None:
+    """What is known of the class, where it is not ours."""
+    place = CLASSES[group][0](name)
+    if not isinstance(place, Plugin):
+        return None
+    _check_trusted(place)
+    return read_plugin(place)
+
+
+def _check_trusted(plugin: Plugin) -> None:
+    if not plugin.package and not named_before(plugin):
+        raise BadOption(
+            f"{plugin.said} stands in settings that were read from a file, and was never named here; a file is code: "
+            f"`rnnbench list {plugin.kind}s {plugin.reference}` names it"
+        )
+
+
+def trust_choice(group: str, name: object) -> None:
+    """For `group=name` that the user gives: a file with a class may be imported from now on."""
+    if group in ("task", "model") and is_file(name):
+        trust(file_plugin("task" if group == "task" else "model", str(name)).reference)
+
+
+def trust_classes(config: Config) -> None:
+    """For settings that come from another process of ours: what they name was named by the user there."""
+    for group in ("task", "model"):
+        if reference := config[group].get("class"):
+            trust(str(reference))
+
+
+def task_reference(task: Config) -> str:
+    """What names the class of a task's settings: its name, or its file with the class."""
+    return str(task.get("class") or task.get("name", ""))
+
+
+def mechanism_reference(model: Config) -> str:
+    """The same of a model's settings."""
+    return str(model.get("class") or model["mechanism"])
 
 
 # Options that belong to no group; config.yaml says what they are.
@@ -75,6 +126,8 @@ SINGLE = {
     "runs": Option("runs", str, "runs"),
     "sweep": Option("sweep", str | None, None),
     "accept_changes": Option("accept_changes", bool, False),
+    "again": Option("again", bool, False),
+    "repeat": Option("repeat", Count, 0),
     "test": Option("test", bool, True),
 }
 ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")
@@ -89,13 +142,14 @@ def group_options(group: str, settings: Config) -> dict[str, Option]:
     if group in GROUPS:
         return dict(dataclass_options(GROUPS[group]))
     if group == "model":
-        merged = {**read_signature("stack", "").options, **read_signature("mechanism", settings["mechanism"]).options}
+        merged = {**read_signature("stack", "").options, **read_signature("mechanism", mechanism_reference(settings)).options}
         return {name: option for name, option in merged.items() if name not in GIVEN}
-    options = dict(read_signature(group, settings.get("name", "")).options)
+    named = task_reference(settings) if group == "task" else settings.get("name", "")
+    options = dict(read_signature(group, named).options)
     return options | {"also": ALSO} if group == "tracker" else options
 
 
-NAMING = {"task": ("name",), "model": ("name", "mechanism"), "tracker": ("name",)}
+NAMING = {"task": ("name", "class"), "model": ("name", "mechanism", "class"), "tracker": ("name",)}  # `class`: of a file
 
 
 @functools.cache
@@ -124,13 +178,22 @@ def load_yaml(path: Path) -> dict[str, Any]:
 @functools.cache
 def choice_names(group: str) -> tuple[str, ...]:
     """What can stand after `group=`."""
-    own = {"task": NAMES, "model": tuple(mechanism_files())}.get(group, ())
+    own = {"task": task_names(), "model": tuple(mechanism_names())}.get(group, ())
     return tuple(sorted({*own, *(path.stem for path in (CONF / group).glob("*.yaml"))}))
 
 
-@functools.cache
 def choice_settings(group: str, name: str) -> dict[str, Any]:
-    """One choice of a group, defaults and departures together."""
+    """One choice of a group, defaults and departures together. BadOption for a file with a class that the user never named."""
+    if group in ("task", "model") and is_file(name):
+        plugin = file_plugin("task" if group == "task" else "model", name)
+        naming = {"name": plugin.name, **({"mechanism": plugin.name} if group == "model" else {}), "class": plugin.reference}
+        settings = {**naming, **default_settings(group, naming)}
+        return {"task": settings} if group == "task" else settings
+    return _named_settings(group, name)
+
+
+@functools.cache
+def _named_settings(group: str, name: str) -> dict[str, Any]:
     departures = copy.deepcopy(dict(file_departures(group, name)))
     if group == "task":
         task = departures.pop("task", {})
@@ -143,12 +206,29 @@ def choice_settings(group: str, name: str) -> dict[str, Any]:
 
 def is_choice(group: str, name: object) -> bool:
     """Whether `name` can stand after `group=`; trackers of other packages are looked for only where it is none of ours."""
+    if group in ("task", "model") and is_file(name):
+        return True
     return name in choice_names(group) or (group == "tracker" and name in tracker_names())
 
 
 def all_choices() -> dict[tuple[str, str], dict[str, Any]]:
-    """Every choice of every group."""
-    return {(group, name): choice_settings(group, name) for group in CHOICES for name in every_choice(group)}
+    """Every choice of every group; of other packages only what names it, so that nothing of theirs is imported."""
+    return {(group, name): _short_settings(group, name) for group in CHOICES for name in every_choice(group)}
+
+
+def is_plugin(group: str, name: str) -> bool:
+    """Whether `group=name` names a task, model or tracker that is not ours."""
+    if group == "tracker":
+        return name not in TRACKERS and name in tracker_names()
+    known = {"task": task_plugins, "model": mechanism_plugins}
+    return group in known and (is_file(name) or name in known[group]())
+
+
+def _short_settings(group: str, name: str) -> dict[str, Any]:
+    if is_plugin(group, name):
+        naming = {"name": name, **({"mechanism": name} if group == "model" else {})}
+        return {"task": naming} if group == "task" else naming
+    return choice_settings(group, name)
 
 
 def every_choice(group: str) -> list[str]:

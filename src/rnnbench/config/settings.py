@@ -28,6 +28,17 @@ class Choice:
 
     name: str
     options: Options
+    file: str = ""  # with the class, `/home/me/my_cell.py:MGU`, where it is no installed package's
+
+    @property
+    def reference(self) -> str:
+        """What the class is found by."""
+        return self.file or self.name
+
+    @property
+    def naming(self) -> Options:
+        """Where the class is, as plain settings hold it; nothing where the name says it."""
+        return {"class": self.file} if self.file else {}
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Settings:
     runs: str = "runs"
     sweep: str | None = None
     accept_changes: bool = False
+    again: bool = False
+    repeat: int = 0
     test: bool = True
 
     @property
@@ -61,14 +74,22 @@ class Settings:
     def plain(self) -> Plain:
         """As nested dicts, from which `resolve` makes the same settings."""
         return {
-            "task": {"name": self.task.name, **self.task.options},
-            "model": {"name": self.setting, "mechanism": self.model.name, **self.stack, **self.model.options},
+            "task": {"name": self.task.name, **self.task.naming, **self.task.options},
+            "model": {
+                "name": self.setting,
+                "mechanism": self.model.name,
+                **self.model.naming,
+                **self.stack,
+                **self.model.options,
+            },
             **{group: dict(vars(getattr(self, group))) for group in ("network", "train", "budget", "trainer")},
             "tracker": {"name": self.tracker.name, **self.tracker.options},
             "seed": self.seed,
             "runs": self.runs,
             "sweep": self.sweep,
             "accept_changes": self.accept_changes,
+            "again": self.again,
+            "repeat": self.repeat,
             "test": self.test,
         }
 

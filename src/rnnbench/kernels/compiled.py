@@ -13,7 +13,11 @@ Source: Lam, Pitrou & Seibert 2015, Numba; Cody & Waite 1980, Software manual fo
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +25,7 @@ import numba
 import numpy
 import torch
 from llvmlite import ir
-from numba import types
+from numba import types as numba_types
 from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
@@ -29,6 +33,27 @@ from . import lstm_1997
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set")
+
+
+def _import_without_blas() -> None:
+    """Imports what Numba would import at the first call, without SciPy's linear algebra.
+
+    Numba only looks whether that is there. Importing it takes as long as all of Numba, and no step needs it. Code that does
+    has it imported when it is called.
+    """
+    if BLAS in sys.modules:
+        return
+    sys.modules[BLAS] = stand_in = types.ModuleType(BLAS)
+    try:
+        with contextlib.suppress(ImportError):  # of a Numba that is laid out otherwise: it is imported later then
+            importlib.import_module("numba.np.arraymath")
+    finally:
+        if sys.modules.get(BLAS) is stand_in:
+            del sys.modules[BLAS]
+
+
+BLAS = "scipy.linalg.cython_blas"
+_import_without_blas()
 
 OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # a multiplication and an addition may be one
 Array = numpy.ndarray
@@ -47,7 +72,7 @@ def _power_of_two(context: Any, n: Any) -> Any:
         biased = builder.add(arguments[0], ir.Constant(integer, 127))
         return builder.bitcast(builder.shl(biased, ir.Constant(integer, 23)), ir.FloatType())
 
-    return types.float32(types.int32), generate
+    return numba_types.float32(numba_types.int32), generate
 
 
 def sigmoid(x: Any) -> Any:  # the annotation of x that Numba compares with those below
@@ -76,7 +101,7 @@ def _sigmoid_float64(x: Any) -> Any:
 
 @overload(sigmoid, jit_options=OPTIONS)  # type: ignore[arg-type]
 def _choose_sigmoid(x: Any) -> Any:
-    return _sigmoid_float32 if x == types.float32 else _sigmoid_float64
+    return _sigmoid_float32 if x == numba_types.float32 else _sigmoid_float64
 
 
 def lstm_forward_step(t: int, product: Array, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:

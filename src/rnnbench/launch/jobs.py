@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ..config.schema import trust_classes
 from ..config.settings import Settings
 from ..run.execute import describe_error, execute, measure_cost
 from ..run.failures import RunLost, Stopped
@@ -20,6 +21,7 @@ from .worker import job_score
 
 def run_job(answer: Connection, settings: Settings) -> None:
     """Runs one job and sends (how it ended, what there is to say)."""
+    trust_classes(settings.plain())
     try:
         record = execute(settings)
         outcome: tuple[str, Any] = ("recorded" if record else "held", job_score(record))
@@ -37,6 +39,8 @@ def run_job(answer: Connection, settings: Settings) -> None:
 
 def look_up(answer: Connection, every: Sequence[Settings]) -> None:
     """Prepares the data of the jobs' tasks and sends their surveys, or one line that says why it cannot be."""
+    for settings in every:
+        trust_classes(settings.plain())
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the jobs will say it again
             answer.send(survey_runs(every))
@@ -46,6 +50,7 @@ def look_up(answer: Connection, every: Sequence[Settings]) -> None:
 
 def try_out(answer: Connection, settings: Settings) -> None:
     """Sends what a run takes, or one line that says why it cannot be."""
+    trust_classes(settings.plain())
     try:
         answer.send(measure_cost(settings))
     except Exception as error:

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from ..config.hydra_store import read_files_by, register_launchers
+from ..config.hydra_store import read_files_by, register_launchers, stored_choice
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..console import say
 from ..options import BadOption, Count, Positive
@@ -35,6 +35,7 @@ class Prepared:
     """The jobs of the sweep that is about to be launched, in Hydra's order. They stand here since Hydra makes both plugins."""
 
     jobs: ClassVar[Sequence[Job]] = ()
+    command: ClassVar[Sequence[str]] = ()  # the words of `rnnbench train` that its manifest keeps; none of another verb
 
 
 # What Hydra sees
@@ -63,7 +64,7 @@ class Processes(Launcher):
         assert len(jobs) == len(job_overrides), "another sweep was prepared"
         settings = jobs[0].settings
         try:
-            write_manifest(Path(settings.runs), settings.sweep, jobs)
+            write_manifest(Path(settings.runs), settings.sweep, jobs, Prepared.command)
         except (OSError, DamagedRecord) as error:
             say(f"rnnbench: {error}; nothing was started, and what was recorded is intact", sys.stderr)
             sys.exit(1)
@@ -99,7 +100,7 @@ class Checked(BasicSweeper):
 def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     """Runs what is not recorded by a launcher that is not ours; ends the program where a job failed or has no record."""
     jobs, settings = Prepared.jobs, Prepared.jobs[0].settings
-    write_manifest(Path(settings.runs), settings.sweep, jobs)
+    write_manifest(Path(settings.runs), settings.sweep, jobs, Prepared.command)
     recorded, failed = recorded_and_damaged(jobs)
     todo = [job for job in jobs if job.id not in recorded | failed.keys()]
     say(f"sweep {settings.sweep}: {len(jobs)} runs, {len(recorded)} recorded before")
@@ -107,7 +108,7 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     if todo:
         forget_plugins()
         try:
-            results = launcher.launch([job.overrides for job in todo], initial_job_idx=0)
+            results = launcher.launch([list(map(stored_choice, job.overrides)) for job in todo], initial_job_idx=0)
         finally:
             recorded, failed = recorded_and_damaged(jobs)
             say(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded")

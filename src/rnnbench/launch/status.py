@@ -5,17 +5,25 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from ..options import shortened
 from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder, checkpoint_step
-from .manifest import member_runs, read_manifest
+from .manifest import member_runs, read_manifest, run_name
+
+CLAUSE = re.compile(r"[,;] ")  # ends of the beginning of a reason
+LONGEST = 160  # characters of what follows it
+Failed = TypeVar("Failed")
+DIVERGED = b'\n "status": "diverged",\n'  # in a record as RunFolder.finish writes it
 
 # Status
 
@@ -29,12 +37,14 @@ class RunState:
 
 
 KINDS = ("recorded", "running", "interrupted", "failed", "damaged", "missing")
+TROUBLE = ("failed", "damaged", "recorded", "interrupted", "running", "missing")  # the order of lines; recorded: diverged
 
 
 def run_state(folder: RunFolder, words: str = "") -> RunState:
     try:
-        if folder.record() is not None:
-            return RunState("recorded")
+        if record := folder.record():
+            diverged = record["status"] == "diverged"
+            return RunState("recorded", f"diverged at step {record['diverged_step']}" if diverged else "")
     except (DamagedRecord, OSError) as error:
         return RunState("damaged", str(error))
     if not folder.path.exists():
@@ -44,7 +54,7 @@ def run_state(folder: RunFolder, words: str = "") -> RunState:
     if holder := Watch(folder.path).holder():
         return RunState("running", f"{reached}, by {holder}")
     if message := folder.failure():
-        return RunState("failed", message)
+        return RunState("failed", message.removeprefix(f"{run_name(folder.path)}: "))
     return RunState("interrupted", reached) if (folder.path / "config.yaml").exists() else RunState("missing", words)
 
 
@@ -56,20 +66,54 @@ def last_step(folder: RunFolder) -> int:
 
 
 def status_lines(folder: Path, is_sweep: bool) -> Iterator[str]:
-    """A line of counts, then one for each run that is not recorded."""
-    counts: Counter[str] = Counter()
-    lines = []
+    """A line of counts; then what went wrong, with reasons and folders, and a line for each run that is not recorded."""
+    found: list[tuple[RunState, RunFolder, str, str]] = []
     unreadable: list[str] = []
     for name, run, words in member_runs(folder, is_sweep, unreadable):
-        found = run_state(run, words)
-        counts[found.kind] += 1
-        if found.kind != "recorded":
-            lines.append((KINDS.index(found.kind), name, found))
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
-    yield f"{'sweep ' if is_sweep else ''}{folder.name}: {counts.total()} runs{': ' if kinds else ''}{kinds}"
-    for _, name, found in sorted(lines, key=lambda line: line[:2]):
-        yield f"  {found.kind:11}  {name}  {found.about}".rstrip()
+        found.append((run_state(run, words), run, name, words))
+    counts = count_text([state for state, *_ in found])
+    yield f"{'sweep ' if is_sweep else ''}{folder.name}: {len(found)} runs{': ' if counts else ''}{counts}"
+    for kind in TROUBLE:
+        of_kind = sorted((one for one in found if one[0].kind == kind), key=lambda one: one[2])
+        if kind == "failed":
+            yield from _failed_lines(of_kind)
+        elif kind == "recorded":
+            yield from (
+                f"  diverged     {run.path}  {state.about[9:]}  {words}".rstrip()
+                for state, run, _, words in of_kind
+                if state.about
+            )
+        else:
+            yield from (f"  {kind:11}  {name}  {state.about}".rstrip() for state, _, name, _ in of_kind)
     yield from (f"  unreadable   {line}" for line in unreadable)
+
+
+def count_text(states: Sequence[RunState]) -> str:
+    """`4 recorded (1 diverged), 2 failed`."""
+    counts = Counter(state.kind for state in states)
+    diverged = sum(state.kind == "recorded" and bool(state.about) for state in states)
+    of_them = {"recorded": f" ({diverged} diverged)" if diverged else ""}
+    return ", ".join(f"{counts[kind]} {kind}{of_them.get(kind, '')}" for kind in KINDS if counts[kind])
+
+
+def _failed_lines(found: Sequence[tuple[RunState, RunFolder, str, str]]) -> Iterator[str]:
+    for reason, group in by_reason(found, lambda one: one[0].about).items():
+        yield f"  {len(group)} failed: {reason}"
+        yield from (f"    {run.path}  {failure_rest(state.about)}{words}".rstrip() for state, run, _, words in group)
+
+
+def by_reason(failed: Iterable[Failed], about: Callable[[Failed], str]) -> dict[str, list[Failed]]:
+    """What failed by the beginning of its reason, such as `out of memory`, the commonest first; `about` gives the reason."""
+    found: dict[str, list[Failed]] = {}
+    for one in failed:
+        found.setdefault(CLAUSE.split(about(one), maxsplit=1)[0], []).append(one)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def failure_rest(reason: str) -> str:
+    """What a reason says beyond its beginning, shortened, with two spaces after it; empty where that is all."""
+    rest = CLAUSE.split(reason, maxsplit=1)[1:]
+    return f"{shortened(rest[0], LONGEST)}  " if rest else ""
 
 
 def overview_lines(runs: Path) -> Iterator[str]:
@@ -81,10 +125,22 @@ def overview_lines(runs: Path) -> Iterator[str]:
         except DamagedRecord as error:
             yield f"sweep {path.parent.name}: {error}"
             continue
-        recorded = sum(os.path.exists(runs / name / "record.json") for name in names)
-        yield f"sweep {path.parent.name}: {len(names)} runs, {recorded} recorded"
+        yield f"sweep {path.parent.name}: {len(names)} runs, {_overview(runs / name for name in names)}"
     if not found:
         yield f"no sweeps in {runs}; `rnnbench train -m ...` makes one"
+
+
+def _overview(folders: Iterable[Path]) -> str:
+    """How many are recorded, diverged and failed, by what stands in the folders: records are not checked, for time."""
+    recorded = diverged = failed = 0
+    for folder in folders:
+        if os.path.exists(folder / "record.json"):
+            recorded += 1
+            with contextlib.suppress(OSError):
+                diverged += DIVERGED in (folder / "record.json").read_bytes()
+        else:
+            failed += os.path.exists(folder / "failure.json")
+    return f"{recorded} recorded{f' ({diverged} diverged)' if diverged else ''}{f', {failed} failed' if failed else ''}"
 
 
 # Prune

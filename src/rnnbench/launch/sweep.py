@@ -15,6 +15,7 @@ from ..config.checks import resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
+from ..config.schema import trust_classes
 from ..config.settings import Settings
 from ..console import say
 from ..options import BadOption, plain_text
@@ -202,8 +203,10 @@ def run_by_hydra(words: list[str]) -> int:
         from hydra.errors import CompactHydraException
         from omegaconf import OmegaConf
 
+        composed: Any = OmegaConf.to_container(cfg, resolve=True)
+        trust_classes(composed)  # they were checked before this was launched
         try:
-            record = execute_or_exit(resolve(OmegaConf.to_container(cfg, resolve=True)))  # type: ignore[arg-type]
+            record = execute_or_exit(resolve(composed))
         except RunFailed as error:
             raise CompactHydraException(str(error)) from None
         return headline_score(record) if record else None
@@ -262,15 +265,15 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
     """
-    from ..config.hydra_store import register_config
+    from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
 
     register_config()
     register_plugins()
     own = [word for word in launching if not word.startswith("hydra")]
     common = [*own, f"sweep={sweep}"]
-    jobs = [compose_jobs([*line, *common], sweep=False)[0] for line in lines]
-    compose_jobs([*lines[0], *launching], sweep=False)  # what is said of the launcher
+    jobs = [compose_jobs([*line, *common], sweep=False, declared=True)[0] for line in lines]
+    compose_jobs([*lines[0], *launching], sweep=False, declared=True)  # what is said of the launcher
     check_effects(jobs, set(), sweep=True)
     if not estimated:
         check_locks(jobs[:1])
@@ -282,8 +285,8 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
         return print_estimate(prepared, launching)
-    Prepared.jobs = prepared
-    kinds = [word for word in lines[0] if word.startswith(("task=", "model="))]
+    Prepared.jobs, Prepared.command = prepared, ()
+    kinds = [stored_choice(word) for word in lines[0] if word.startswith(("task=", "model="))]
     return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..signatures import read_class
+from ..plugins.classes import read_plugin
+from ..plugins.references import Plugin
+from ..signatures import Signature, read_class
 from .mechanism import Mechanism, leaves
-from .registry import MODELS, mechanism_files
+from .registry import find_mechanism, mechanism_class, mechanism_files
 from .stack import Stack
 
 
@@ -34,13 +36,23 @@ def mechanism_details(settings: Mapping[str, Mapping[str, Any]] | None = None, w
 
 def model_stack(name: str, given: Mapping[str, Any], width: int) -> Stack:
     """The stack of the model `name` that reads `width` inputs into `width` units; `given` as in `mechanism_details`."""
-    options = {key: value for key, value in given.items() if key != "name"}
-    mechanism = options.pop("mechanism", name)
+    options = {key: value for key, value in given.items() if key not in ("name", "mechanism", "class")}
+    mechanism = _mechanism_of(name, given)
     known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
     around = {key: options.pop(key) for key in tuple(options) if key in known}
-    if "hidden_size" in read_class(mechanism_files()[mechanism], base="Mechanism").options:
+    if "hidden_size" in mechanism_signature(mechanism).options:
         options["hidden_size"] = width
-    return Stack(lambda size: MODELS[mechanism](size, **options), width, **around)
+    return Stack(lambda size: mechanism_class(mechanism)(size, **options), width, **around)
+
+
+def mechanism_signature(name: str) -> Signature:
+    """What the source of a mechanism says, ours or a plug-in."""
+    place = find_mechanism(name)
+    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Mechanism")
+
+
+def _mechanism_of(name: str, given: Mapping[str, Any]) -> str:
+    return str(given.get("class", given.get("mechanism", name)))
 
 
 def _details(name: str, given: Mapping[str, Any], width: int) -> MechanismDetails:

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1) -> None:
+def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1, inputs: int = 0) -> None:
     """Fills `weight` (gates * H, columns) gate by gate.
 
     `uniform`: U(-1/sqrt(H), 1/sqrt(H)), the library's default; `orthogonal` (Saxe, McClelland & Ganguli 2014);
     `glorot` (Glorot & Bengio 2010); `identity` where the block is square, and `small`, N(0, 0.001) (both of Le, Jaitly &
-    Hinton 2015). All times `gain`.
+    Hinton 2015); `truncated`: normal with deviation 1/sqrt(inputs), cut at two deviations, the default of Haiku's layers, of
+    which `inputs` are the columns of one of them (0: of this weight). All times `gain`.
     """
     for block in weight.chunk(gates):
         if how == "uniform":
@@ -24,19 +25,22 @@ def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1) -> None:
             nn.init.orthogonal_(block)
         elif how == "glorot":
             nn.init.xavier_uniform_(block)
+        elif how == "truncated":
+            spread = 1 / math.sqrt(inputs or weight.shape[1])
+            nn.init.trunc_normal_(block, std=spread, a=-2 * spread, b=2 * spread)
         elif how == "small":
             nn.init.normal_(block, std=0.001)
         elif how == "identity":
             nn.init.eye_(block)
         else:
-            raise ValueError(f"no initialisation {how!r}; there are: uniform, orthogonal, glorot, small, identity")
+            raise ValueError(f"no initialisation {how!r}; there are: uniform, orthogonal, glorot, small, identity, truncated")
         block.mul_(gain)
 
 
-def make_weight(gates: int, size: int, columns: int, how: str = "uniform", gain: float = 1.0) -> nn.Parameter:
+def make_weight(gates: int, size: int, columns: int, how: str = "uniform", gain: float = 1.0, inputs: int = 0) -> nn.Parameter:
     """A weight (gates * size, columns), filled by `fill`."""
     weight = nn.Parameter(torch.empty(gates * size, columns))
-    fill(weight, how, gain, gates)
+    fill(weight, how, gain, gates, inputs)
     return weight
 
 

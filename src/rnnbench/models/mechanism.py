@@ -28,7 +28,7 @@ class Mechanism(nn.Module, ABC):
     `step` is the equations, and enough for a mechanism to be whole; `unroll` may be given in a faster form.
     """
 
-    version: ClassVar[int]  # raised when the numbers that the mechanism makes change
+    version: ClassVar[int] = 1  # raised when the numbers that the mechanism makes change
     recurrent: ClassVar[bool] = True  # the state's first tensor is the last output; where false, the state is a window
     backends: ClassVar[tuple[str, ...]] = ("loop",)  # what computes `unroll`
     pointwise: ClassVar[tuple[str, ...]] = ()  # matrices of parameters that are multiplied element by element

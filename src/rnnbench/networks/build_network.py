@@ -26,6 +26,7 @@ def build_network(
     ValueError where options exclude each other.
     """
     network: TrainableNetwork
+    before = torch.get_rng_state()
     if settings.kind == "plain":
         logistic = settings.output == "logistic"
         if logistic and task.right_within is None:
@@ -36,6 +37,10 @@ def build_network(
         network = EncoderDecoder(
             task, build_core, build_writer, settings.embedding, settings.dropout, settings.tied, settings.attention
         )
+    if settings.spread:
+        torch.set_rng_state(before)  # what the layers drew for themselves leaves no trace
+        for parameter in network.parameters():
+            nn.init.uniform_(parameter, -settings.spread, settings.spread)
     compute_by(network, settings.backend)
     return network
 

@@ -154,6 +154,8 @@ def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported
         return ReportedResult(reported, Verdict("not comparable", f"{runs.cell.scale} scale", "warn"))
     if differs and differs.kind != "unknown":
         return ReportedResult(reported, Verdict("not comparable", differs.says, "warn"))
+    if differs and not differs.chosen:
+        return ReportedResult(reported, Verdict("open", f"validation has not chosen yet: {differs.says}", "warn"))
     there, planned = runs.first_seeds(), runs.cell.seeds.judged(table_runs.table.grid.level)
     found = first_settled(
         [(seeds, level) for seeds, level in planned if seeds <= there],

@@ -46,8 +46,10 @@ def scrubbed_record(record: Record, measures: Mapping[str, float | None], declar
     for key, value in own["task"].items():
         if isinstance(value, str) and value.startswith(("/", "~", ".")):
             raise ValueError(f"task.{key}={value}: a path of one machine; name data by what is known everywhere")
+    if "class" in own["model"]:
+        raise ValueError(f"model.class={own['model']['class']}: a file of one machine; install its class as a package")
     for group in HASHED:
-        named = {key: own[group][key] for key in NAMING.get(group, ())}
+        named = {key: own[group][key] for key in NAMING.get(group, ()) if key in own[group]}
         own[group] = named | {key: own[group][key] for key in own[group] if f"{group}.{key}" in record["departures"]}
     kept: dict[str, Any] = {key: value for key, value in record.items() if key not in (*KEPT_OUT, "checksum")}
     kept |= {part: {k: v for k, v in kept[part].items() if k not in keys} for part, keys in DOUBLED.items()}

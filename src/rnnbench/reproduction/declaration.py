@@ -50,6 +50,16 @@ class CellSpec:
     words: tuple[str, ...]
     seeds: Seeds
     minutes: float | None
+    turns: tuple[tuple[str, ...], ...] = ()  # more words, of which each seed takes one, in turn
+
+    def words_of(self, seed: int) -> tuple[str, ...]:
+        """The words of one run of it."""
+        return (*self.words, *self.turns[seed % len(self.turns)]) if self.turns else self.words
+
+    @property
+    def settings(self) -> list[tuple[str, ...]]:
+        """The words of each setting that its seeds have."""
+        return [self.words_of(turn) for turn in range(max(1, len(self.turns)))]
 
     @property
     def name(self) -> str:
@@ -59,6 +69,19 @@ class CellSpec:
     def place(self) -> tuple[str, str]:
         """The same for two cells that differ in scale only."""
         return self.name, self.scale
+
+
+@dataclass(frozen=True)
+class OpenChoice:
+    """What validation is to choose for a cell, whose source does not say it: a run each, whose test part is not looked at."""
+
+    cell: CellSpec
+    tried: tuple[tuple[str, ...], ...]  # as declared
+    runs: tuple[tuple[str, ...], ...]  # the words of each run
+
+    @property
+    def minutes(self) -> float:
+        return len(self.runs) * (self.cell.minutes or 0)
 
 
 @dataclass(frozen=True)
@@ -90,9 +113,8 @@ class Declaration:
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
         own = Seeds(first=about.readings.seeds) if about.readings and quirks else at.seeds
         seeds = Seeds(first=1) if smoke else own
-        return CellSpec(
-            row, column, scale, tuple(quirks), tuple([*words, *SMOKE] if smoke else words), seeds, 0.1 if smoke else minutes
-        )
+        words += SMOKE if smoke else []
+        return CellSpec(row, column, scale, tuple(quirks), tuple(words), seeds, 0.1 if smoke else minutes, at.turns)
 
     def cells(self, row: str, scale: str) -> list[CellSpec]:
         """The cells of a row without any quirk."""
@@ -118,11 +140,26 @@ class Declaration:
                 every = ([name for name in names if name] for names in itertools.product(*details.values()))
                 yield [self.cell(row, column, about.readings.scale, names) for names in every]
 
+    def choices(self, row: str) -> list[OpenChoice]:
+        """What validation is still to choose for cells of a row at the paper's scale."""
+        found: dict[str, OpenChoice] = {}
+        for place, values in self.reports.values.items():
+            reported, _, column = place.partition("/")
+            pending = [value.differs for value in values if value.differs and not value.differs.chosen]
+            if reported == row and pending and "paper" in self.scales(row):
+                cell = self.cell(row, column, "paper")
+                tried = tuple((*cell.words, *words, *pending[0].beside) for words in pending[0].tried)
+                found[column] = OpenChoice(cell, pending[0].tried, tried)
+        return list(found.values())
+
     def digest(self, row: str) -> str:
         """Eight digits that change with what a row declares (settings, margins, looks, level, contrasts) and with RULES."""
         columns = {name: column.words for name, column in self.columns(row).items()}
         about = self.grid.rows[row]
-        scales = {name: {"minutes", *(() if scale.cells else ("cells",))} for name, scale in about.scales.items()}
+        scales = {
+            name: {"minutes", *(part for part in ("cells", "turns") if not getattr(scale, part))}
+            for name, scale in about.scales.items()
+        }
         words = dict.fromkeys(("title", "priority", "margin_note", "answers"), True)  # nothing that a verdict depends on
         left_out = {"scales": scales, "ladder": {"first", "last"}, **words}
         declared = about.model_dump(exclude=left_out)  # type: ignore[arg-type]
@@ -213,7 +250,7 @@ def _check(table: Declaration) -> None:
                     raise BadOption(f"{path}: rows.{name}: {unknown('column', column, table.grid.columns)}")
         columns = table.columns(name)
         for cell in (cell for scale in table.scales(name) for cell in table.cells(name, scale)):
-            for word in cell.words:
+            for word in (word for words in cell.settings for word in words):
                 if not word.startswith(DECLARABLE):
                     raise BadOption(f"{path}: {cell.name}: {word}: words of a cell are {', '.join(DECLARABLE)}")
         minutes = [key for scale in row.scales.values() if isinstance(scale.minutes, dict) for key in scale.minutes]
@@ -268,7 +305,7 @@ def _check_answers(path: Path, name: str, row: RowSpec) -> None:
 def _check_tried(table: Declaration, row: str, column: str, value: Reported) -> None:
     """BadOption unless what was tried is words of a command line, of which our cell has one."""
     tried, where = value.differs.tried if value.differs else (), f"{table.folder / 'reported.yaml'}: values.{row}/{column}"
-    for word in (word for words in tried for word in words):
+    for word in (word for words in (*tried, value.differs.beside if value.differs else ()) for word in words):
         if not word.startswith(DECLARABLE):
             raise BadOption(f"{where}: differs: {word}: words of a cell are {', '.join(DECLARABLE)}")
     if tried and "paper" in table.scales(row):
@@ -328,5 +365,5 @@ def unreachable_contrasts(table: Declaration) -> Mapping[str, str]:
 @functools.cache
 def cell_settings(words: tuple[str, ...]) -> Settings:
     """The checked settings that a cell's words ask for, seed 0."""
-    (found,) = compose_jobs([*words, "tracker=none"], sweep=False)
+    (found,) = compose_jobs([*words, "tracker=none"], sweep=False, declared=True)
     return found

@@ -113,11 +113,21 @@ class Seeds(GridPart):
 
 
 class Scale(GridPart):
+    """What is run at a scale. `turns`: words of which each seed takes one, in turn, after all others: where the source's value
+    is of runs that differ in more than their seed."""
+
     words: Words = ()
     cells: dict[str, Words] = {}  # by column, after all others
+    turns: tuple[Words, ...] = ()
     seeds: Seeds = Seeds()
     minutes: Number | dict[str, Number] | None = None  # of one run on one core; by column where they differ
     reduction: str = ""  # of the paper's setting, in words
+
+    @model_validator(mode="after")
+    def several(self) -> Scale:
+        if self.turns and len(set(self.turns)) < max(2, len(self.turns)):
+            raise ValueError("turns: two at least, and none twice")
+        return self
 
     @model_validator(mode="after")
     def costs(self) -> Scale:
@@ -259,12 +269,15 @@ class Differs(GridPart):
     """How even our paper scale is another setting than the source's.
 
     unknown: the source does not say; at least three values were `tried`, each in words of a command line, declared before, and
-    that of our cell was chosen among them by validation. other: the source says otherwise. scale: ours is smaller.
+    that of our cell was chosen among them by validation. Until it is `chosen`, they are a plan, and the value has no verdict.
+    other: the source says otherwise. scale: ours is smaller.
     """
 
     kind: Literal["unknown", "other", "scale"]
     says: str
     tried: tuple[Words, ...] = ()
+    chosen: bool = True
+    beside: Words = ()  # more words of the runs that choose, such as a validation split where the source has none
 
     @model_validator(mode="after")
     def enough(self) -> Differs:
@@ -272,8 +285,10 @@ class Differs(GridPart):
             raise ValueError(
                 f"differs: what a source does not say is tried with three values at least; got {len(set(self.tried))}"
             )
-        if self.kind != "unknown" and self.tried:
-            raise ValueError(f"differs: `tried` is of what a source does not say, and this is of kind {self.kind}")
+        if self.kind != "unknown" and (self.tried or not self.chosen or self.beside):
+            raise ValueError(
+                f"differs: `tried` and what is with it is of what a source does not say; this is of kind {self.kind}"
+            )
         return self
 
 

@@ -21,11 +21,12 @@ from ..analysis.significance import against_margin, difference
 from ..config.budget import TOLERANCE, parse_count
 from ..config.identity import setting_identity
 from ..config.liveness import Liveness
+from ..config.schema import TUNING
 from ..groups import BudgetSettings
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import DamagedRecord, Record, canonical, digest
-from .declaration import CellSpec, Declaration, cell_settings
+from .declaration import CellSpec, Declaration, OpenChoice, cell_settings
 from .metrics import metric_value, nearly_equal, time_per_step
 
 EQUIVALENT_AT = 1 - LEVEL  # the level at which runs that were made again are shown to be the same
@@ -163,12 +164,12 @@ def _equivalence(pairs: Sequence[tuple[float | None, float | None]], margin: flo
 # Whose record is it?
 
 
-def setting_keys(cell: CellSpec) -> tuple[str, str, BudgetSettings]:
-    """(with the width, without it, the budget) of what the cell's words ask for."""
+def setting_keys(name: str, words: tuple[str, ...]) -> tuple[str, str, BudgetSettings]:
+    """(with the width, without it, the budget) of what the words of the cell `name` ask for."""
     try:
-        wanted = cell_settings(cell.words)
+        wanted = cell_settings(words)
     except BadOption as error:
-        raise BadOption(f"{cell.name}: {error}") from None
+        raise BadOption(f"{name}: {error}") from None
     parts = [wanted.task.name, wanted.model.name, wanted.departures]
     return canonical(parts), canonical(_without_width(parts)), wanted.budget
 
@@ -189,22 +190,23 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
     found, cells = {}, list(cells)
     limits: dict[tuple[str, ...], int] = {}  # cells of other rows may share runs, under rules of their own
     for cell in cells:
-        limits[cell.words] = max(limits.get(cell.words, 0), cell.seeds.looks[-1])
+        for words in cell.settings:
+            limits[words] = max(limits.get(words, 0), cell.seeds.looks[-1])
     for cell in cells:
-        with_width, without, budget_asked = setting_keys(cell)
         measured = found[cell.place] = CellRuns(cell)
-        budgeted = budget_asked.is_set
-        candidates = by_setting.get(("any width", without) if budgeted else ("width", with_width), [])
         same: dict[int, list[FoundRun]] = {}
-        for run in candidates:
-            assert run.record is not None
-            if budgeted and not _within(budget_asked, run.record):
-                continue
-            if why := _wrong(run.record, table.grid.rows[cell.row].data):
-                measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
-            else:
-                same.setdefault(run.record["seed"], []).append(run)
-        if outside := [seed for seed in sorted(same) if seed >= limits[cell.words]]:
+        for words in cell.settings:
+            with_width, without, budget_asked = setting_keys(cell.name, words)
+            budgeted = budget_asked.is_set
+            for run in by_setting.get(("any width", without) if budgeted else ("width", with_width), []):
+                assert run.record is not None
+                if (budgeted and not _within(budget_asked, run.record)) or cell.words_of(run.record["seed"]) != words:
+                    continue
+                if why := _wrong(run.record, table.grid.rows[cell.row].data):
+                    measured.refused.append(f"{cell.name} seed {run.record['seed']}: {why}: {run.path}")
+                else:
+                    same.setdefault(run.record["seed"], []).append(run)
+        if outside := [seed for seed in sorted(same) if seed >= limits[cell.words_of(seed)]]:
             measured.refused.append(f"{cell.name}: {format_seeds(outside)} outside its stopping rule; not counted")
         for seed, runs in sorted(same.items()):
             if seed < cell.seeds.looks[-1]:
@@ -215,6 +217,21 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
             measured.runs.clear()
             measured.repeats.clear()
     return found
+
+
+def choice_text(choice: OpenChoice, stored: Iterable[FoundRun]) -> str:
+    """What validation says of what a choice is among: each with its score, the best one first; those without a score last."""
+    found: dict[str, tuple[float, bool]] = {}
+    for run in stored:
+        if run.record and run.record["config"].get("test") is False and run.record["seed"] == TUNING:
+            about = run.record["task"]
+            parts = [about["name"], run.record["config"]["model"]["mechanism"], _with_effect(run.record)]
+            score = (run.record["scores"].get("validation") or {}).get(about["headline"])
+            if score is not None:
+                found[canonical(parts)] = score, about["direction"] == "max"
+    tried = zip(choice.tried, (found.get(setting_keys(choice.cell.name, words)[0]) for words in choice.runs), strict=True)
+    ranked = sorted(tried, key=lambda one: math.inf if one[1] is None else -one[1][0] if one[1][1] else one[1][0])
+    return "; ".join(f"{' '.join(words)}: {'no score' if one is None else format(one[0], '.6g')}" for words, one in ranked)
 
 
 def _with_effect(record: Record) -> dict[str, Any]:
@@ -258,9 +275,11 @@ def _within(wanted: BudgetSettings, record: Record) -> bool:
 def _wrong(record: Record, data: str) -> str:
     """Why the record is not what it says, or not of the row's data; empty where it is."""
     about, own = record["task"], record["config"]
+    if record.get("repeat"):
+        return "made again (again=true): the first run of its setting and seed is what counts"
     try:
         now = setting_identity(own, about["fingerprint"])
-    except (KeyError, OSError) as error:
+    except (BadOption, KeyError, OSError) as error:
         return f"its settings are not known to this version ({error})"
     part: Literal["task", "model"]
     for part, version in (("task", now["versions"]["task"]), ("model", now["versions"]["model"])):

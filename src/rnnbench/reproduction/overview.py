@@ -25,10 +25,11 @@ CONTRASTS = {
 }
 NOTES = (
     "values: reported ones. as stated: our setting is that of the source, and its estimator is known. our choice: the source "
-    "does not say a part of it, three values of that at least were tried, and validation chose; such a value is reached or "
-    "not. All others are context, and not judged.",
+    "does not say a part of it, and validation chooses among three values of that at least, declared before; such a value is "
+    "reached or not. All others are context, and not judged.",
     "reproduced to not reached: verdicts at the paper's scale. missing: can be judged, and was not run there.",
-    "hours: of training behind the committed records. to come: of what has no run yet, as declared, on one core.",
+    "hours: of training behind the committed records. to choose: of runs by which validation is to choose what a source does "
+    "not say. to come: of what has no run yet, as declared, on one core.",
 )
 
 
@@ -54,6 +55,7 @@ class TableCounts:
     contrasts: Counter[str] = field(default_factory=Counter)
     trained: float = 0.0  # seconds
     missing: dict[str, float] = field(default_factory=dict)  # seconds, by scale
+    choices: float = 0.0  # seconds of the runs by which validation is to choose what sources do not say
 
 
 def count_table(results: Results) -> TableCounts:
@@ -63,14 +65,19 @@ def count_table(results: Results) -> TableCounts:
         row, _, column = place.partition("/")
         found.values += len(values)
         found.judged.update(filter(None, (judged_as(table, row, column, value) for value in values)))
+    counted: set[tuple[tuple[str, ...], int]] = set()  # runs that cells share are made once
     for row in results.rows:
         for scale in results.runs.scales(row):
             for cell in row_results(results.runs, row, scale):
-                more = len(cell.runs.missing()) * (cell.runs.cell.minutes or 0) * 60
-                found.missing[scale] = found.missing.get(scale, 0.0) + more
+                about, lacking = cell.runs.cell, cell.runs.missing()
+                runs = {(about.words_of(seed), seed) for seed in lacking} - counted
+                counted |= runs
+                found.missing[scale] = found.missing.get(scale, 0.0) + len(runs) * (about.minutes or 0) * 60
                 if scale == "paper":
                     judged = (one for one in cell.reported if judged_as(table, row, cell.runs.cell.column, one.about))
                     found.verdicts.update("open" if one.verdict.word in BY_TEXT else one.verdict.word for one in judged)
+        if pending := table.choices(row) if "paper" in results.runs.scales(row) else []:
+            found.choices += sum(choice.minutes for choice in pending) * 60
     found.contrasts.update(one.verdict.word for one in results.contrasts.values())
     found.trained = training_seconds(results)
     return found
@@ -109,7 +116,9 @@ def hours_sentence(counts: TableCounts) -> str:
     names = {"paper": "at the paper's scale", "laptop": "at laptop scale"}
     left = [f"{_hours(counts.missing[scale])} h {says}" for scale, says in names.items() if counts.missing.get(scale)]
     done = f"{format_duration(counts.trained)} of training so far" if counts.trained else "Nothing of it has been run yet"
-    return f"{done}; what is missing takes about {' and '.join(left)}, on one core." if left else f"{done}."
+    said = f"{done}; what is missing takes about {' and '.join(left)}, on one core" if left else done
+    before = f"; choosing what the source does not say takes {_hours(counts.choices)} h before" if counts.choices else ""
+    return f"{said}{before}."
 
 
 def _hours(seconds: float) -> str:
@@ -129,6 +138,7 @@ WORK = (
     Column("contrasts", ("contrasts",)),
     *(Column(says, (word,)) for word, says in CONTRASTS.items()),
     Column("hours", ("hours",)),
+    Column("to choose", ("choice_hours",)),
     Column("to come, paper's scale", ("paper_hours",)),
     Column("to come, laptop scale", ("laptop_hours",)),
 )
@@ -152,6 +162,7 @@ def _sum(counts: Iterable[TableCounts]) -> TableCounts:
         total.judged += one.judged
         total.verdicts += one.verdicts
         total.contrasts += one.contrasts
+        total.choices += one.choices
         for scale, seconds in one.missing.items():
             total.missing[scale] = total.missing.get(scale, 0.0) + seconds
     return total
@@ -165,7 +176,7 @@ def _value_line(name: str, counts: TableCounts) -> tuple[Cell, ...]:
 
 def _work_line(name: str, counts: TableCounts) -> tuple[Cell, ...]:
     numbers = (sum(counts.contrasts.values()), *(counts.contrasts[word] for word in CONTRASTS))
-    seconds = (counts.trained, counts.missing.get("paper", 0.0), counts.missing.get("laptop", 0.0))
+    seconds = (counts.trained, counts.choices, counts.missing.get("paper", 0.0), counts.missing.get("laptop", 0.0))
     return (
         _name(name),
         *(_number(value, name == "all") for value in numbers),

@@ -43,7 +43,7 @@ class MissingRun:
     @property
     def key(self) -> tuple[tuple[str, ...], int]:
         """The same for runs of two cells that are one run."""
-        return self.cell.words, self.seed
+        return self.cell.words_of(self.seed), self.seed
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,8 @@ def _value_question(results: Results, cell: CellResult, value: ReportedResult, n
     table, row, column = results.table, cell.runs.cell.row, cell.runs.cell.column
     if "paper" not in results.runs.scales(row) or (value.about.differs and value.about.differs.kind != "unknown"):
         return
+    if value.about.differs and not value.about.differs.chosen:
+        return  # until a setting is chosen
     at_paper = cell.runs.cell.scale == "paper" and bool(cell.runs.runs)
     if at_paper and not value.verdict.more_seeds:
         return

@@ -126,6 +126,12 @@ def _row_lines(results: Results, row: str) -> Iterator[str]:
             yield f"- Scale {scale}: {reduction}."
     for cell in results.cells[row]:
         yield _repeat(results, cell)
+    for choice in table.choices(row):
+        among = ", ".join(f"`{' '.join(words)}`" for words in choice.tried)
+        cost = f"{len(choice.runs)} runs, about {format_duration(choice.minutes * 60)} on one core"
+        yield f"- {choice.cell.column}, before its runs: validation is to choose among {among} ({cost})"
+    if table.choices(row):
+        yield f"- What is to be chosen: `rnnbench reproduce {table.called} --rows {row} --as choices`"
     if about.ladder:
         yield f"- The ladder: `rnnbench reproduce {table.called} --rows {row} --as published`"
     if about.readings:

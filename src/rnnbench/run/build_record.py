@@ -13,7 +13,8 @@ import torch
 
 from rnnbench.tasks.task import Task
 
-from ..models.registry import MODELS
+from ..config.identity import code_digests
+from ..models.registry import mechanism_class
 from ..networks.cost import multiply_adds, peak_memory, state_size
 from ..store.record import (
     ChangeRecord,
@@ -50,7 +51,7 @@ def build_record(
 ) -> RecordBody:
     """The record of a run that finished, or diverged at `diverged_step`; keys are in the order of record.json."""
     about, settings, selection = surroundings(learner.trains_on), planned.settings, learner.selection
-    return {
+    record: RecordBody = {
         "id": planned.id,
         "setting": planned.setting,
         "status": "finished" if diverged_step is None else "diverged",
@@ -80,6 +81,11 @@ def build_record(
         "started": started.isoformat(timespec="seconds"),
         "ended": ended.isoformat(timespec="seconds"),
     }
+    if code := code_digests(settings.plain()):
+        record["code"] = code
+    if settings.repeat:
+        record["repeat"] = settings.repeat
+    return record
 
 
 def task_record(planned: Plan, floor: float, pretrained: dict[str, int] | None) -> TaskRecord:
@@ -109,7 +115,7 @@ def model_record(planned: Plan, network: torch.nn.Module) -> ModelRecord:
     return {
         "name": settings.setting,
         "mechanism": settings.model.name,
-        "version": MODELS[settings.model.name].version,
+        "version": mechanism_class(settings.model.reference).version,
         "options": {**settings.stack, **settings.model.options},
         "parameters": sum(p.numel() for p in network.parameters()),
         "state_size": state_size(network),

@@ -75,7 +75,7 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
         if is_wanted_elsewhere(run, tracker.name, tracker.options, record["config"]["tracker"]):
             mirror = make_mirror(tracker.name, tracker.options)
             mirror.start(run, folder.each_row())
-            mirror.finish(record, record["status"])
+            mirror.finish({**record, "confusion": folder.confusion()}, record["status"])
         return record
     except Held as held:
         say(f"{name}  left alone: {held}")

@@ -7,6 +7,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+from ..store.collector import without_collecting
+
 
 @contextlib.contextmanager
 def quick_imports() -> Iterator[None]:
@@ -14,13 +16,9 @@ def quick_imports() -> Iterator[None]:
 
     Nor are these looked through by later collections, which also keeps their pages shared among forked processes.
     """
-    before, collects = gc.get_freeze_count(), gc.isenabled()
-    gc.disable()
-    try:
+    before = gc.get_freeze_count()
+    with without_collecting():
         yield
-    finally:
-        if collects:
-            gc.enable()
     gc.freeze()
     if not before:
         atexit.register(gc.unfreeze)  # or libraries that count what is left at the end complain of it

@@ -12,7 +12,7 @@ import torch
 from rnnbench.tasks.task import Task
 
 from ..config.checks import resolve
-from ..config.identity import versions
+from ..config.identity import code_digests, versions
 from ..networks.trainable import TrainableNetwork
 from ..store.log import LogRow
 from ..store.record import Record, Scores
@@ -58,12 +58,14 @@ def load_run(run: str | Path) -> Trained:
         task.restore(kept)
         data, at_hand = recorded_data, False
     weights = folder.weights.read_bytes()
-    now_there = {
+    now_there: dict[str, tuple[object, object]] = {
         "data": (data, recorded_data),
         "version of the task": (task.version, record["task"]["version"]),
         "version of the model": (versions(settings.plain())["model"], record["model"]["version"]),
         "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
     }
+    if "code" in record:  # before it was part of the id, it was not recorded
+        now_there["code of the plug-in"] = code_digests(settings.plain()), record["code"]
     for what, (found, recorded) in now_there.items():
         if found != recorded:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -13,10 +14,11 @@ from rnnbench.tasks.task import Batch, Task, Tokens
 
 from ..config.budget import parse_count, solve_width
 from ..config.checks import with_model
+from ..config.liveness import plain_default
 from ..config.notes import setting_notes
 from ..config.schema import choice_settings, read_signature
 from ..config.settings import Settings
-from ..models.registry import MODELS
+from ..models.registry import mechanism_class
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
@@ -30,26 +32,33 @@ from .tracked_run import run_of
 
 def make_task(settings: Settings) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
-    return load(settings.task.name, **settings.task.options)
+    return load(settings.task.reference, **settings.task.options)
 
 
 def make_network(settings: Settings, task: Task) -> TrainableNetwork:
     """The network that the settings describe, its weights drawn from torch's generator."""
-    mechanism, options, stack = MODELS[settings.model.name], settings.model.options, settings.stack
+    options, stack = settings.model.options, settings.stack
+    mechanism, given = mechanism_class(settings.model.reference), _departing(options, settings.model.reference)
 
     def build_core(input_size: int) -> Stack:
-        return Stack(lambda size: mechanism(size, **options), input_size, **stack)
+        return Stack(lambda size: mechanism(size, **given), input_size, **stack)
 
-    writer = settings.network.writer or settings.model.name
-    known = read_signature("mechanism", writer).options
+    writer = settings.network.writer or settings.model.reference
+    writing, known = mechanism_class(writer), read_signature("mechanism", writer).options
 
     def build_writer(input_size: int) -> Stack:
-        shared = {key: value for key, value in options.items() if key in known}
+        shared = _departing({key: value for key, value in options.items() if key in known}, writer)
         one_way = {**stack, "bidirectional": False, "two_forward": False, "tied_directions": False}
-        return Stack(lambda size: MODELS[writer](size, **shared), input_size, **one_way)
+        return Stack(lambda size: writing(size, **shared), input_size, **one_way)
 
     network = build_network(task, build_core, build_writer, settings.network)
     return network.double() if settings.train.precision == "64" else network
+
+
+def _departing(options: Mapping[str, Any], mechanism: str) -> dict[str, Any]:
+    """The options that are not as by default: a constructor may hand on to another's what it sets itself."""
+    known = read_signature("mechanism", mechanism).options
+    return {key: value for key, value in options.items() if value != plain_default(known[key])}
 
 
 def new_network(settings: Settings, task: Task) -> tuple[TrainableNetwork, dict[str, int] | None]:
@@ -107,7 +116,7 @@ def mirrored_run(planned: Plan) -> Run:
     """The run as its trackers see it."""
     settings = planned.settings
     facts = {"setting": planned.setting, "departures": settings.departures, "data": planned.task.fingerprint}
-    return run_of(planned.folder, settings.plain(), planned.id, facts)
+    return run_of(planned.folder, settings.plain(), planned.id, facts, settings.repeat)
 
 
 def plan_run(settings: Settings, task: Task | None = None) -> Plan:
@@ -160,7 +169,7 @@ class Surveyor:
         """The settings with the width solved, their task, and what is odd about both."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        key = digest([settings.task.name, settings.task.options])
+        key = digest([settings.task.reference, settings.task.options])
         if key not in self._prepared:
             task = make_task(settings)
             task.prepare()

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
 import importlib.metadata
 import platform
-import re
 import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rnnbench import tasks
-from rnnbench.tasks import task_files
+from rnnbench.tasks import find_task
 
 from ..config.settings import Settings
-from ..data.hub import cache_folder
 from ..kernels.recurrence import steps_are_compiled
-from ..models.registry import mechanism_files
-from ..store.record import digest, write_atomically
+from ..models.registry import find_mechanism
+from ..plugins.classes import read_plugin
+from ..plugins.code_shape import code_digest
+from ..plugins.references import Plugin
 from ..version import __version__
 
 HERE = Path(__file__).parents[1]
 PACKAGES = ("models", "kernels", "networks", "training", "data")  # of ours, what draws weights and batches and trains
-DIGEST = re.compile("[0-9a-f]{64}")
 FILES = ("groups.py", "run/plan.py", "run/process_settings.py")  # and these
 
 
@@ -37,7 +33,7 @@ def provenance(settings: Settings) -> dict[str, str]:
     ours = [HERE / file for file in FILES] + [path for package in PACKAGES for path in sorted((HERE / package).rglob("*.py"))]
     shared = Path(str(tasks.__file__)).parent
     ours += [shared / "task.py", *sorted((shared / "shared").glob("*.py"))]
-    named = task_files()[settings.task.name], mechanism_files()[settings.model.name]  # of other packages, too
+    named = [*_files(find_task(settings.task.reference)), *_files(find_mechanism(settings.model.reference))]
     gpu = settings.trainer.accelerator != "cpu" and torch.cuda.is_available()
     return {
         "rnnbench": f"{__version__}, code {code_digest([*ours, *named])[:12]}",
@@ -47,34 +43,8 @@ def provenance(settings: Settings) -> dict[str, str]:
     }
 
 
-def code_digest(files: Iterable[Path]) -> str:
-    """A digest of what the files do: comments, docstrings and layout are left out. Each file counts once.
-
-    Taking syntax trees apart takes half a second, so what it came to is kept in the cache, by what the files say to the letter.
-    """
-    sources = [path.read_bytes() for path in dict.fromkeys(files)]
-    letters = [hashlib.sha256(source).hexdigest() for source in (Path(__file__).read_bytes(), *sources)]
-    kept = cache_folder() / "code" / digest([sys.version, letters])
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if DIGEST.fullmatch(text := kept.read_text(encoding="utf-8")):
-            return text
-    found = digest([_shape(ast.parse(source)) for source in sources])
-    with contextlib.suppress(OSError):  # it is found again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, found.encode())
-    return found
-
-
-def _shape(node: Any) -> Any:
-    """A syntax tree as nested lists, without docstrings and empty fields, so that it is the same for every Python."""
-    if isinstance(node, list):
-        return [_shape(item) for item in node]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = dict(ast.iter_fields(node))
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-        fields["body"] = node.body[1:]
-    return [type(node).__name__, *([name, _shape(value)] for name, value in sorted(fields.items()) if value not in (None, []))]
+def _files(place: Path | Plugin) -> Sequence[Path]:
+    return read_plugin(place).files if isinstance(place, Plugin) else [place]
 
 
 def surroundings(device: torch.device) -> dict[str, Any]:

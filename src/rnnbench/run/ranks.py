@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from ..config.checks import resolve
+from ..config.schema import trust_classes
 from ..config.settings import Settings
 from .journal import SilentRecorder
 from .plan import make_task, new_network
@@ -29,7 +30,7 @@ def follow(settings: Settings, checkpoint: str | None) -> None:
     """What the other devices of a run do: train as the first one does, from the same start, and write nothing."""
     from ..training.endings import Diverged, Interrupted
     from ..training.learner import Learner
-    from ..training.trainer import train
+    from ..training.trainer import fit
 
     configure_process()
     task = make_task(settings)
@@ -38,7 +39,7 @@ def follow(settings: Settings, checkpoint: str | None) -> None:
     if checkpoint:
         learner.resume(torch.load(checkpoint, map_location="cpu", weights_only=True)["learner"])
     with contextlib.suppress(Diverged, Interrupted):
-        train(learner, settings.trainer, test=settings.test)
+        fit(learner, settings.trainer, test=settings.test)
 
 
 @contextlib.contextmanager
@@ -89,4 +90,5 @@ def free_port() -> int:
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
+    trust_classes(request["settings"])
     follow(resolve(request["settings"]), request["checkpoint"])

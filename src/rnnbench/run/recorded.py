@@ -6,12 +6,16 @@ answered from its record, by its settings alone.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..config.checks import with_effect
+from ..config.identity import code_digests
 from ..config.settings import Settings
 from ..groups import TrainerSettings
 from ..store.record import Config, DamagedRecord, Record, canonical, digest
@@ -58,6 +62,8 @@ class Identities:
             live = with_effect(settings)
             self._known[key] = live, live.identity(fingerprint), settings.identity(fingerprint, as_in_0_1=True)
         live, now, before = self._known[key]
+        if settings.again:
+            return _not_recorded(live.with_seed(settings.seed), now)
         found = _identified(live.with_seed(settings.seed), now)
         earlier = _identified(settings, before)
         chosen = earlier if earlier.id != found.id and _begun_on(earlier.folder, settings.trainer) else found
@@ -70,7 +76,15 @@ def all_but_seed(settings: Settings) -> str:
 
 
 def _identified(settings: Settings, identity: Config) -> RunIdentity:
-    return RunIdentity(settings, digest(identity)[:32], digest([identity, settings.seed])[:32])
+    unique = [identity, settings.seed, *([settings.repeat] if settings.repeat else [])]
+    return RunIdentity(settings, digest(identity)[:32], digest(unique)[:32])
+
+
+def _not_recorded(settings: Settings, identity: Config) -> RunIdentity:
+    """The first of the run and its repeats, from `settings.repeat` on, that has no record."""
+    while os.path.lexists((found := _identified(settings, identity)).folder.path / "record.json"):
+        settings = replace(settings, repeat=settings.repeat + 1)
+    return replace(found, name_in_0_1=found.name)
 
 
 def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
@@ -104,6 +118,39 @@ def survey_recorded(every: Iterable[Settings]) -> Iterator[Survey | None]:
     for settings in every:
         found = recorded_run(settings, identities)
         yield Survey(str(found[0].folder.path), found[0].id, found[0].setting, 0, found[0].earlier) if found else None
+
+
+def other_code(run: RunIdentity) -> str:
+    """Of a run whose task or model is not ours: a line that names a recorded run that differs in their code alone."""
+    settings = run.settings
+    code = code_digests(settings.plain())
+    for path in run.folder.path.parent.glob(f"s{settings.seed}-*/record.json") if code else ():
+        with contextlib.suppress(DamagedRecord, OSError):
+            record = RunFolder(path.parent).record()
+            if record and record["departures"] == settings.departures and record["setting"] != run.setting:
+                return f"is another run than {path.parent.name}: the code of {changed_code(settings, record)} is not the same"
+    return ""
+
+
+def changed_code(settings: Settings, before: Mapping[str, Any]) -> str:
+    """What is not ours and has another code than a record or config.yaml holds, in words."""
+    now, then = code_digests(settings.plain()), before.get("code") or {}
+    named = {"task": settings.task.reference, "model": settings.model.reference, "writer": settings.network.writer}
+    return " and ".join(f"{part} {named[part]}" for part in now if now[part] != then.get(part))
+
+
+def compared_to_first(run: RunIdentity, record: Record) -> str:
+    """Of a run that was made again: a line that says whether the first gave the same; empty where that is not recorded."""
+    settings = run.settings
+    if not settings.repeat:
+        return ""
+    first = Identities().of(replace(settings, again=False, repeat=0), record["task"]["fingerprint"])
+    with contextlib.suppress(DamagedRecord, OSError):
+        if before := first.folder.record():
+            same = all(before[part] == record[part] for part in ("status", "steps", "scores"))
+            how = "gave the same scores, to the last digit" if same else f"gave other scores: {result_text(before)}"
+            return f"is {first.folder.path.name} again, which {how}"
+    return ""
 
 
 def recorded_line(name: str, record: Record) -> str:

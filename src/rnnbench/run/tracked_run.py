@@ -7,13 +7,13 @@ from typing import Any
 
 from ..config.identity import departures
 from ..config.labels import UNKNOWN, run_name
-from ..config.schema import read_signature
+from ..config.schema import read_signature, task_reference
 from ..options import BadOption
 from ..store.record import Config, Record
 from ..store.run_folder import RunFolder
 from ..tracking.tracker import Run
 
-PRIVATE = ("runs", "accept_changes", "id", "setting")  # of config.yaml: never shown
+PRIVATE = ("runs", "accept_changes", "again", "repeat", "id", "setting", "code")  # of config.yaml: never shown
 
 
 def public_config(config: Config) -> dict[str, Any]:
@@ -27,19 +27,19 @@ def describe_run(folder: RunFolder, config: Config, record: Record | None) -> Ru
     facts = {"setting": source["setting"], "departures": record["departures"] if record else _departures(config)}
     if record:
         facts["data"] = record["task"]["fingerprint"]
-    return run_of(folder, config, source["id"], facts)
+    return run_of(folder, config, source["id"], facts, source.get("repeat", 0))
 
 
-def run_of(folder: RunFolder, config: Config, identity: str, facts: Mapping[str, Any]) -> Run:
+def run_of(folder: RunFolder, config: Config, identity: str, facts: Mapping[str, Any], repeat: int = 0) -> Run:
     """The run as trackers see it; `facts` hold its setting's id, its departures and the fingerprint of its data."""
     return Run(
         identity[:16],
-        run_name(config, facts["setting"]),
+        run_name(config, facts["setting"]) + (f" again {repeat}" if repeat else ""),
         folder.path,
         public_config(config),
         config.get("sweep"),
         {**facts, "departures": nested(facts["departures"])},
-        *_headline(config["task"]["name"]),
+        *_headline(task_reference(config["task"])),
         folder.path.parents[2] / "sweeps" / config["sweep"] if config.get("sweep") else None,
     )
 

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
 
+from ..config.identity import code_digests
 from ..console import say
 from ..groups import TrainSettings
 from ..kernels.products import bf16_over_float32
@@ -27,14 +28,14 @@ from ..training.checkpoint import Checkpoint, check_checkpoint
 from ..training.endings import Diverged, Interrupted
 from ..training.learner import Learner
 from ..training.progress import Progress
-from ..training.trainer import train
+from ..training.trainer import fit
 from .build_record import build_record
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
 from .plan import Plan, mirrored_run, new_network
 from .provenance import provenance
 from .ranks import following_ranks
-from .recorded import result_text
+from .recorded import compared_to_first, other_code, result_text
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,14 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
         forget_peak()
         try:
             with following_ranks(planned.settings, begun.checkpoint):
-                trained = train(learner, planned.settings.trainer, progress, planned.settings.test)
+                trained = fit(learner, planned.settings.trainer, progress, planned.settings.test)
             scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
+            if learner.confusion:
+                classes, counts = learner.confusion
+                split: Literal["validation", "test"] = "test" if planned.settings.test else "validation"
+                folder.save_confusion({"split": split, "classes": classes, "counts": counts})
         except Diverged as error:
             diverged = error.step
             scores["validation"] = learner.selection.best.get("scores")
@@ -90,11 +95,13 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
             ended=now(),
         )
         record = folder.finish(body)
-        ending, results = record["status"], record
+        ending, results = record["status"], {**record, "confusion": folder.confusion()}
         with behind_record(name):
             folder.drop_checkpoints()
         with behind_record(name):
             say(f"{name}  {result_text(record)}")
+            if line := compared_to_first(planned, record):
+                say(f"{name}  {line}")
         return record
     except Interrupted as error:
         ending = "interrupted"
@@ -140,7 +147,8 @@ def behind_record(name: str) -> Iterator[None]:
 def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     """The run at its start, or where its newest checkpoint left it; says so in a line."""
     settings, task, name = planned.settings, planned.task, planned.name
-    folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting})
+    code = code_digests(settings.plain())
+    folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting, **({"code": code} if code else {})})
     folder.keep(task.keep())
     if folder.place.is_symlink():
         say(f"{name}  {folder.place} is a link: nothing behind it is deleted, old checkpoints neither")
@@ -157,6 +165,8 @@ def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     if checkpoint:
         learner.resume(checkpoint["learner"])
     again = f"  goes on from step {learner.step}" if checkpoint else ""
+    if line := other_code(planned):
+        say(f"{name}  {line}")
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())

@@ -229,7 +229,7 @@ class Study:
         (settings,) = compose_jobs([*self.words, *given], sweep=False)
         settings = replace(settings, runs=str(self.folder), sweep=self.folder.name)
         (survey,) = call_in_process("look_up", [settings])
-        headline = read_signature("task", settings.task.name).constants["headline"]
+        headline = read_signature("task", settings.task.reference).constants["headline"]
         return Job.of(settings, " ".join(given), survey), f"validation/{headline}"
 
     def look(self, running: Running) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from .collector import without_collecting
 from .record import Config, DamagedRecord, Record, verified
+from .record_lines import RecordReader
 from .run_folder import RunFolder
 
 RUN = re.compile(r"s\d+-[0-9a-z]+")  # the name of a run's folder
@@ -28,6 +29,7 @@ class FoundRun:
     failure: str | None = None  # why the last attempt at an unfinished run failed
 
 
+@without_collecting()
 def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
     """(runs, complaints) under `paths`: run folders, folders that hold them, results.jsonl files.
 
@@ -35,6 +37,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
     """
     runs: list[FoundRun] = []
     complaints: list[str] = []
+    reader = RecordReader()
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"no run, folder or results file at {path}")
@@ -45,26 +48,13 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
             continue
         for folder in run_folders(path, complaints):
             try:
-                record = RunFolder(folder).record()
+                record = RunFolder(folder).record(reader.parse)
                 config: Config = record["config"] if record else RunFolder(folder).config()
             except (DamagedRecord, OSError, UnicodeDecodeError) as error:
                 complaints.append(" ".join(str(error).split()))
                 continue
-            if record and runs:
-                _share(record, runs[-1].record or {})
             runs.append(FoundRun(folder, config, record, None if record else RunFolder(folder).failure()))
     return runs, complaints
-
-
-def _share(record: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Has `record` hold what it has in common with another in the same place of memory: most of the settings of a sweep."""
-    for name, part in record.items():
-        other = before.get(name)
-        if isinstance(part, dict) and isinstance(other, dict):
-            if repr(part) == repr(other):  # in type and order, too
-                record[name] = other  # type: ignore[index]
-            else:
-                _share(part, other)
 
 
 def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> None:
@@ -84,21 +74,25 @@ def run_folders(
     A folder that may not be read is a complaint.
     """
     try:
-        place = path.stat()
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        names = {entry.name for entry in entries}
+        if "record.json" in names:
+            yield path
+            return
+        place = path.stat()
     except OSError as error:
         if complaints is None:
             raise
         complaints.append(f"{path}: {error.strerror}")
         return
-    names = {entry.name for entry in entries}
-    within = any(os.path.isdir(entry) and entry.name != "checkpoints" for entry in entries)  # then a file may be another's
-    if "record.json" in names or ("config.yaml" in names and not (within and _foreign(path / "config.yaml"))):
+    folders = [entry for entry in entries if os.path.isdir(entry)]
+    within = any(entry.name != "checkpoints" for entry in folders)  # then config.yaml may be another's
+    if "config.yaml" in names and not (within and _foreign(path / "config.yaml")):
         yield path
         return
     here = (place.st_dev, place.st_ino)
-    for entry in entries:
-        if os.path.isdir(entry) and not entry.name.startswith(".") and here not in above:
+    for entry in folders:
+        if not entry.name.startswith(".") and here not in above:
             yield from run_folders(Path(entry.path), complaints, above | {here})
 
 

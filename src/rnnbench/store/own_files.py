@@ -1,6 +1,7 @@
 """Which files rnnbench wrote, told by their whole names: no other is ever deleted, and none through a link.
 
 000000500-<sha256>.pt, .unusable           checkpoints (run_folder.py)
+manifest-<16 hex digits>.json              what belongs to a sweep (launch/manifest.py)
 .<name>.<16 hex digits>, .lease-<16>       half-written files of a process that was killed (record.py, lease.py)
 """
 
@@ -19,9 +20,14 @@ CHECKPOINT = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.pt")
 SET_ASIDE = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.unusable")
 WRITTEN = (
     *("config.yaml", "metrics.jsonl", "timings.jsonl", "failure.json", "vocabulary.json", "model.safetensors", "record.json"),
-    *("manifest.json", "search.json"),
+    *("confusion.json", "manifest.json", "search.json"),
 )
-HALF_WRITTEN = re.compile(rf"\.(?:lease-|(?:{'|'.join(map(re.escape, WRITTEN))}|{CHECKPOINT.pattern})\.)[0-9a-f]{{16}}")
+RUN_FILE = re.compile("|".join(re.escape(name) for name in WRITTEN if name not in ("manifest.json", "search.json")))
+LEASE = re.compile(r"lease-\d+")
+SWEEP_FILE = re.compile(r"manifest\.json|manifest(-[0-9a-f]{16})?\.unusable|wandb-silent\.json|\.lock")
+MANIFEST_COPY = re.compile(r"manifest-[0-9a-f]{16}\.json")
+NAMES = "|".join([*map(re.escape, WRITTEN), CHECKPOINT.pattern, MANIFEST_COPY.pattern])
+HALF_WRITTEN = re.compile(rf"\.(?:lease-|(?:{NAMES})\.)[0-9a-f]{{16}}")
 
 
 def own_files(folder: Path, *names: re.Pattern[str]) -> list[Path]:

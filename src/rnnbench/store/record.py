@@ -145,6 +145,8 @@ class RecordBody(TypedDict):
     hardware: HardwareRecord
     process: dict[str, Any]
     changes: list[ChangeRecord]
+    code: NotRequired[dict[str, str]]  # digests of the code of what is not ours: task, model, writer
+    repeat: NotRequired[int]  # only of a run that was made again (again=true): which time
     started: str  # ISO 8601, UTC
     ended: str
 
@@ -163,9 +165,12 @@ class DamagedRecord(ValueError):
     """A record whose checksum does not fit its content, whose schema is not ours, or which lacks a field or its type."""
 
 
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: object) -> str:
     """One text for one value: keys sorted, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return CANONICAL.encode(value)
 
 
 def digest(value: object) -> str:
@@ -209,12 +214,26 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], once: bool = Fal
         os.close(folder)
 
 
-def verified(text: str | bytes, where: str) -> Record:
+def record_text(record: Mapping[str, Any]) -> str:
+    """The text of a record.json, with a line for each value."""
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+Parsed = tuple[dict[str, Any], object, str]  # a record without its checksum, the checksum, the digest of that record
+
+
+def parse_record(text: str | bytes) -> Parsed:
+    """What stands in `text`, not checked. ValueError, KeyError, TypeError or AttributeError where it is no record."""
+    record = json.loads(text)
+    checksum = record.pop("checksum")
+    return record, checksum, digest(record)
+
+
+def verified(text: str | bytes, where: str, parse: Callable[[str | bytes], Parsed] = parse_record) -> Record:
     """The record in `text`, checked; DamagedRecord says in one line, which begins with `where`, what is wrong with it."""
     try:
-        record = json.loads(text)
-        checksum = record.pop("checksum")
-        fits = digest(record) == checksum
+        record, checksum, own_digest = parse(text)
+        fits = own_digest == checksum
         raw = text.encode() if isinstance(text, str) else text
         deep = raw.count(b"[") + raw.count(b"{") > DEEPEST and nested_too_deeply(record)  # a level takes a bracket
     except RecursionError:

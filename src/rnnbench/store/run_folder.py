@@ -10,6 +10,7 @@
         failure.json         why the last attempt failed; gone when the next one starts
         vocabulary.json      what the task must keep to read and write where its data are not; absent where that is nothing
         model.safetensors    the weights that validation chose
+        confusion.json       of a task whose answers are classes: how often each was answered where which was right
         record.json          the result: written once, atomically, with a checksum
 
 The record is the truth; every table, figure and dashboard is a function of it. Torch is never imported.
@@ -30,10 +31,25 @@ import yaml
 
 from ..console import masked
 from .bounds import is_plain
+from .confusion import ConfusionMatrix, checked_confusion
 from .lease import Lease, held
 from .log import LOGS, METRICS, Log, LogRow, check_log, logged_rows
 from .own_files import CHECKPOINT, HALF_WRITTEN, SET_ASIDE, own_files, remove_files
-from .record import SCHEMA, Config, DamagedRecord, Record, RecordBody, canonical, digest, plain, verified, write_atomically
+from .record import (
+    SCHEMA,
+    Config,
+    DamagedRecord,
+    Parsed,
+    Record,
+    RecordBody,
+    canonical,
+    digest,
+    parse_record,
+    plain,
+    record_text,
+    verified,
+    write_atomically,
+)
 from .yaml_files import parse_yaml
 
 KEEP = 2  # checkpoints: the newest, and one before it should the newest be damaged
@@ -77,14 +93,15 @@ class RunFolder:
         return [path for folder in (self.path, self.place) for path in own_files(folder, HALF_WRITTEN)]
 
     def start(self, config: Config) -> None:
-        """Makes the folder, removes what a killed attempt left half-written, and writes config.yaml."""
+        """Makes the folder, removes what the last attempt left half-written or came to, and writes config.yaml."""
         self.check()  # before there is a folder again
         self.place.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
-        (self.path / "failure.json").unlink(missing_ok=True)
+        for name in ("failure.json", "confusion.json"):
+            (self.path / name).unlink(missing_ok=True)
 
     def keep(self, kept: Mapping[str, object]) -> None:
         """Writes vocabulary.json, if there is anything in it."""
@@ -203,13 +220,28 @@ class RunFolder:
         """Removes its checkpoints, used or set aside; OSError where one cannot be removed, after all others."""
         remove_files(own_files(self.place, CHECKPOINT, SET_ASIDE, HALF_WRITTEN))
 
+    # the confusion matrix
+
+    def save_confusion(self, matrix: ConfusionMatrix) -> None:
+        self._write("confusion.json", json.dumps(matrix, ensure_ascii=False).encode())
+
+    def confusion(self) -> ConfusionMatrix | None:
+        """What `save_confusion` wrote, None where there is none; DamagedRecord where the file holds something else."""
+        path = self.path / "confusion.json"
+        try:
+            return checked_confusion(json.loads(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:
+            raise error if isinstance(error, DamagedRecord) else DamagedRecord(f"{path}: no JSON") from None
+
     # the record
 
     def finish(self, record: RecordBody) -> Record:
         """Writes record.json, once: FileExistsError if there is one already. An error once it stands there whole is none."""
         body: Record = plain({"schema": SCHEMA, **record})
         body["checksum"] = digest(body)
-        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = record_text(body)
         try:
             self._write("record.json", text.encode(), once=True)
         except FileExistsError:
@@ -221,15 +253,16 @@ class RunFolder:
             raise error
         return body
 
-    def record(self) -> Record | None:
+    def record(self, parse: Callable[[str | bytes], Parsed] = parse_record) -> Record | None:
         """The record, or None where the run is not finished; DamagedRecord where it cannot be trusted."""
-        path = self.path / "record.json"
+        path = os.path.join(self.path, "record.json")
         try:
-            if not os.path.lexists(path):
-                return None
-            if not os.path.isfile(path):  # a link to nothing or to itself, a folder, a pipe
-                raise DamagedRecord(f"{path}: no file")
-            return verified(path.read_bytes(), str(path))
+            if not os.path.isfile(path):
+                if not os.path.lexists(path):
+                    return None
+                raise DamagedRecord(f"{path}: no file")  # a link to nothing or to itself, a folder, a pipe
+            with open(path, "rb") as file:
+                return verified(file.read(), path, parse)
         except DamagedRecord as error:
             raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
 

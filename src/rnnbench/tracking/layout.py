@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .columns import GATES, column_rank, readable, shown_key
+from .confusion_picture import confusion_picture
 from .pictures import KEY, GradientMap
-from .tracker import LATEST, Histogram, MirrorRow, Run, finite
+from .tracker import LATEST, Histogram, MirrorRow, Picture, Run, finite
 
 
 class Presenter:
@@ -81,7 +82,8 @@ class Presenter:
             found = {key: results[key] for key in ("scores", "steps", "solved_step") if key in results}
             return finite({**self.latest, **found})
         chosen = {} if self._chosen is None else {f"validation/{self.run.headline}": self._chosen}
-        every = finite({**self.latest, **chosen, **shown_results(results), KEY: self._map.last_picture()})
+        pictures = {KEY: self._map.last_picture(), **shown_confusion(results)}
+        every = finite({**self.latest, **chosen, **shown_results(results), **pictures})
         return {key: value for key, value in every.items() if value is not None}
 
 
@@ -95,6 +97,12 @@ def shown_results(results: Mapping[str, Any]) -> dict[str, Any]:
     if seconds := (results.get("speed") or {}).get("seconds"):
         found["minutes"] = seconds / 60
     return {key: value for key, value in found.items() if value is not None}
+
+
+def shown_confusion(results: Mapping[str, Any]) -> dict[str, Picture]:
+    """The confusion matrix beside a record, as `test/confusion` or `validation/confusion`; nothing where there is none."""
+    matrix = results.get("confusion")
+    return {f"{matrix['split']}/confusion": confusion_picture(**matrix)} if matrix else {}
 
 
 def floor_closed(task: Mapping[str, Any], score: float | None) -> float | None:

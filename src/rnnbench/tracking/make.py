@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import sys
@@ -10,15 +11,16 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from ..plugins.live import class_signature
+from ..signatures import Signature, read_class
 from .mirror import Mirror
 from .tensorboard_tracker import TensorboardTracker
-from .tracker import NoTracker, Run, Tracker, TrackerUnavailable
+from .tracker import WANDB, NoTracker, Run, Tracker, TrackerUnavailable
 from .trackio_tracker import TrackioTracker
 from .wandb_account import from_variable, has_key, say_error, wandb_settings, wanted_mode
 from .wandb_note import agents_note, read_note
 from .wandb_tracker import WandbTracker
 
-WANDB = ("auto", "wandb")
 TRACKERS: dict[str, type[Tracker]] = {
     "auto": WandbTracker,
     "none": NoTracker,
@@ -82,7 +84,7 @@ def tracker_class(name: str) -> type[Tracker]:
         return TRACKERS[name]
     try:
         found = plugins()[name].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrackerUnavailable(f"tracker {name} cannot be imported ({type(error).__name__}: {error})") from None
     if not (isinstance(found, type) and issubclass(found, Tracker)):
         raise TrackerUnavailable(f"tracker {name}: {plugins()[name].value} is no class derived from rnnbench's Tracker")
@@ -96,12 +98,17 @@ def check_package(name: str) -> None:
         found()
 
 
-def tracker_source(name: str) -> tuple[Path, str]:
-    """The file and the name of a tracker's class; another package's is not imported. LookupError where it has no source."""
+def tracker_signature(name: str) -> Signature:
+    """The options of a tracker. Another package's are read from its source; it is imported where that is not enough.
+
+    TrackerUnavailable where it cannot be imported either.
+    """
     if name in TRACKERS:
-        return Path(str(sys.modules[TRACKERS[name].__module__].__file__)), TRACKERS[name].__name__
+        kind = TRACKERS[name]
+        return read_class(Path(str(sys.modules[kind.__module__].__file__)), name=kind.__name__)
     entry = plugins()[name]
-    spec = importlib.util.find_spec(entry.module)
-    if spec is None or not spec.origin:
-        raise LookupError(f"tracker {name}: {entry.value} is not there")
-    return Path(spec.origin), entry.attr
+    with contextlib.suppress(Exception):  # of a parent package too, which is imported to find the file
+        spec = importlib.util.find_spec(entry.module)
+        if spec and spec.origin:
+            return read_class(Path(spec.origin), name=entry.attr)
+    return class_signature(tracker_class(name), "tracker")

@@ -91,7 +91,7 @@ def draw_maps(kept: Sequence[tuple[int, Mapping[str, list[float]]]], long: int, 
         x, y = LEFT + number % columns * (LEFT + wide), TOP + number // columns * (TOP + tall + GAP)
         rows = [(step, states[name]) for step, states in kept if name in states]
         map_ = Image.new("RGB", (len(rows[-1][1]), len(rows)))
-        colours = [_colour(value, low, high) for _, row in reversed(rows) for value in _as_long(row, len(rows[-1][1]))]
+        colours = [colour(value, low, high) for _, row in reversed(rows) for value in _as_long(row, len(rows[-1][1]))]
         map_.putdata(colours)
         image.paste(map_.resize(CELLS, Image.Resampling.NEAREST), (x, y))
         pen.text((x, y - 16), readable(name.removeprefix(STATE), two_forward), "black")
@@ -114,12 +114,12 @@ def _draw_scale(pen: Any, x: int, low: int, high: int) -> None:
     """The colours from `high` at the top to `low`, with their decades."""
     tall = CELLS[1]
     for y in range(tall):
-        pen.line((x, TOP + y, x + 10, TOP + y), _colour(high - (high - low) * y / (tall - 1), low, high))
+        pen.line((x, TOP + y, x + 10, TOP + y), colour(high - (high - low) * y / (tall - 1), low, high))
     pen.text((x + 14, TOP - 4), f"1e{high}", "black")
     pen.text((x + 14, TOP + tall - 8), f"1e{low}", "black")
 
 
-def _colour(value: float, low: int, high: int) -> tuple[int, int, int]:
+def colour(value: float, low: int, high: int) -> tuple[int, int, int]:
     """Of the logarithm `value` on the scale from `low` to `high`."""
     place = min(max((value - low) / max(high - low, 1), 0.0), 1.0) * (len(VIRIDIS) - 1)
     first = min(int(place), len(VIRIDIS) - 2)

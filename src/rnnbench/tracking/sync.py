@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..store.lease import Held
 from ..store.log import LogRow
-from ..store.record import Config, DamagedRecord, Record
-from ..store.run_folder import RunFolder
 from .layout import Presenter
-from .tracker import LATEST, MirrorRow, Run, TrackerUnavailable, finite, is_table
+from .stored import DescribeRun, Members, Outcome, Stored, each_run
+from .tracker import LATEST, WANDB, MirrorRow, Run, finite, is_table
 from .wandb_account import why_silent
 from .wandb_copy import Copy, read_copy, remove_replaced, renew_id
 from .wandb_note import first_layout, placed_run
@@ -29,8 +27,8 @@ PATIENCE = 60.0  # seconds for the server to take a run, and as long again for e
 RATE = 6000
 LAG = (0.0, 1.0, 3.0, 6.0)  # seconds between looks: a server may show late what it has taken
 PLACE = ("project", "entity", "tags", "group", "job_type", "notes")  # of the settings of a tracker
-Members = Sequence[tuple[str, RunFolder]]
-DescribeRun = Callable[[RunFolder, Config, Record | None], Run]  # as training describes it to trackers: run/tracked_run.py
+NOT_MEANT = "made without W&B, which --all sends"
+KINDS = ("level before", "sent", "left alone", NOT_MEANT, "not level")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Local:
             return "some rows"
         if not contains(there.config, self.config):
             return "config"
-        return "" if contains(there.summary, self.summary) else "summary"
+        return "" if contains(there.summary, needs_checking(self.summary)) else "summary"
 
     def contradicts(self, there: Copy) -> bool:
         """Whether a row there holds columns of ours that no row here does, or is there twice."""
@@ -106,44 +104,20 @@ def needs_checking(row: MirrorRow) -> LogRow:
     return {key: value for key, value in finite(row).items() if isinstance(value, plain) and not is_table(value)}
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A run as its folder holds it."""
-
-    folder: RunFolder
-    run: Run
-    record: Record | None
-    tracker: Mapping[str, Any]  # settings of its tracker
-
-    @property
-    def status(self) -> str:
-        return self.record["status"] if self.record else "failed" if self.folder.failure() else "interrupted"
-
-    def in_layout(self, about: Run, layout: int, note: Mapping[str, Any]) -> Local:
-        """What a mirror in `layout` should hold."""
-        presenter = Presenter(about, layout)
-        logged = self.folder.rows()
-        rows = [presenter.row(row) for row in logged]
-        made = {key for row in self.folder.metrics() for key in row}
-        timed = dict.fromkeys({key for row in logged for key in row} - made, 0.0)
-        times = set(Presenter(about, layout).row({"step": 0, **timed})) - {"step"}
-        summary = {**presenter.summary(self.record or {}), "status": self.status}
-        return Local(about, presenter.config(), rows, times, needs_checking(summary))
-
-
-def read_stored(folder: RunFolder, describe: DescribeRun) -> Stored:
-    """What the files of a run say; DamagedRecord where they cannot be trusted."""
-    try:
-        record = folder.record()
-        config: Config = record["config"] if record else folder.config()
-        return Stored(folder, describe(folder, config, record), record, config["tracker"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedRecord(f"{folder.path}/config.yaml: no settings of a run ({type(error).__name__}: {error})") from None
+def local_copy(stored: Stored, about: Run, layout: int) -> Local:
+    """What a mirror in `layout` should hold of a run that is called `about` there."""
+    presenter = Presenter(about, layout)
+    logged = stored.folder.rows()
+    rows = [presenter.row(row) for row in logged]
+    made = {key for row in stored.folder.metrics() for key in row}
+    timed = dict.fromkeys({key for row in logged for key in row} - made, 0.0)
+    times = set(Presenter(about, layout).row({"step": 0, **timed})) - {"step"}
+    return Local(about, presenter.config(), rows, times, {**presenter.summary(stored.results), "status": stored.status})
 
 
 def is_mirrored(tracker: Mapping[str, Any]) -> bool:
     """Whether a run with these settings of its tracker was meant for W&B."""
-    return bool({tracker.get("name"), *(tracker.get("also") or [])} & {"auto", "wandb"})
+    return any(name in WANDB for name in (tracker.get("name"), *(tracker.get("also") or [])))
 
 
 def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
@@ -155,7 +129,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
     about, note = placed_run(stored.run, asked, recorded)
     there = read_copy(about, note)
     layout = (there.layout if there else None) or first_layout(about, note, bool(there and there.rows))
-    local = stored.in_layout(about, layout, note)
+    local = local_copy(stored, about, layout)
     differs, did = local.differs(there), ""
     if there is not None and differs == "rows":  # nothing can be added to what is there
         added = local.added(there)
@@ -163,7 +137,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
         kept = f"; {about.id} stays, as somebody gave it {', '.join(added)}" if added else ""
         did = f"written anew as {new}, as rows there differed{kept}; "
         about, note = placed_run(stored.run, asked, recorded)
-        local, there, differs = stored.in_layout(about, LATEST, note), None, "missing"
+        local, there, differs = local_copy(stored, about, LATEST), None, "missing"
     if differs:
         missing = local.missing_rows(there) if there else local.rows
         did += f"{len(missing)} rows sent" if missing else f"{differs} sent"
@@ -190,7 +164,14 @@ def _send(
 ) -> None:
     """Sends rows that are missing after the `added_at` that are there, the settings and the results; what is there stays."""
     patience = PATIENCE * (1 + len(local.rows) / RATE)
-    tracker = WandbTracker("online", asked.get("project"), asked.get("entity"), finish_seconds=patience)
+    keeps_best = is_mirrored(stored.tracker) and stored.tracker.get("artifacts") == "best"
+    tracker = WandbTracker(
+        "online",
+        asked.get("project"),
+        asked.get("entity"),
+        finish_seconds=patience,
+        artifacts="best" if keeps_best else "none",
+    )
     tracker.recorded = dict(recorded)
     tracker.start(replace(stored.run, sweep_folder=None))  # what its jobs found then is no news of the server
     if missing == local.rows[added_at:]:  # by their numbers, so that none is there twice where a killed client still sends
@@ -199,7 +180,8 @@ def _send(
     else:
         for row in missing:
             tracker.append(row)
-    tracker.finish(local.summary, stored.status)
+    ended = stored.record is not None  # else its last picture would stay in a row that is not its last
+    tracker.finish(local.summary if ended else needs_checking(local.summary), stored.status)
 
 
 def sync_runs(
@@ -209,28 +191,11 @@ def sync_runs(
 
     Runs that were not meant for W&B are left out, and counted, unless `everything` is asked for.
     """
-    counts = {"level before": 0, "sent": 0, "left alone": 0, "made without W&B, which --all sends": 0, "not level": 0}
-    for name, folder in members:
-        try:
-            if not (folder.path / "config.yaml").exists():
-                continue
-            with folder.lease():
-                stored = read_stored(folder, describe)
-                if not everything and not is_mirrored(stored.tracker):
-                    counts["made without W&B, which --all sends"] += 1
-                    continue
-                did = make_level(stored, asked)
-            counts["sent" if did else "level before"] += 1
-            if did:
-                yield True, f"  {name}  {did}"
-        except Held as held:
-            counts["left alone"] += 1
-            yield True, f"  {name}  left alone: {held}"
-        except (DamagedRecord, OSError, TrackerUnavailable) as error:
-            counts["not level"] += 1
-            yield False, f"  {name}  {error}"
-            if gone := why_silent():
-                yield False, f"{gone}; the same command goes on from there"
-                break
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    yield not counts["not level"], f"{sum(counts.values())} of {len(members)} runs: {told or 'none'}"
+
+    def bring_level(stored: Stored) -> Outcome:
+        if not everything and not is_mirrored(stored.tracker):
+            return Outcome(NOT_MEANT)
+        did = make_level(stored, asked)
+        return Outcome("sent" if did else "level before", did)
+
+    return each_run(members, describe, bring_level, KINDS, why_silent)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 STOPPED = ("failed", "interrupted")  # trackers show these as failed; any other status is a result, diverged too
+WANDB = ("auto", "wandb")  # names of trackers that are W&B, or may be
 LATEST = 2  # layout of names, settings and results: see layout.py
 
 MirrorRow = Mapping[str, Any]  # numbers, texts, tables (lists of dicts), Picture, Histogram
@@ -49,6 +50,14 @@ class Picture:
 
     draw: Callable[[], bytes]  # a PNG
     caption: str = ""
+
+
+@dataclass(frozen=True)
+class ConfusionPicture(Picture):
+    """How often each class was answered where which was right; the picture is for trackers that have no chart of the kind."""
+
+    classes: tuple[str, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()  # counts[right][answered]
 
 
 @dataclass(frozen=True)

@@ -140,8 +140,12 @@ def _silence(url: str) -> str:
 
 @contextlib.contextmanager
 def client() -> Iterator[Any]:
-    """W&B's client, set up. Variables that are settled before are hidden from it: it would rename a run that is there."""
-    hidden = {name: os.environ.pop(name) for name in VARIABLES.values() if name in os.environ}
+    """W&B's client, set up. Variables that are settled before are hidden from it: it would rename a run that is there.
+
+    Project and entity that an agent of a W&B sweep has set stay: there the client takes them from nowhere else.
+    """
+    kept = [VARIABLES[name] for name in IN_FILES] if os.environ.get("WANDB_SWEEP_ID") else []
+    hidden = {name: os.environ.pop(name) for name in VARIABLES.values() if name in os.environ and name not in kept}
     try:
         import wandb
 

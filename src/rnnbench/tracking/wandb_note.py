@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +18,7 @@ from ..store.record import write_atomically
 from ..store.yaml_files import parse_yaml
 from .tracker import LATEST, Run
 from .wandb_account import IN_FILES, VARIABLES, WORD, from_variable, wandb_settings
+from .wandb_folder import own_segments
 
 NOTE = "wandb/note.json"  # in a run's folder
 SILENT, BELIEVED = "wandb-silent.json", 900.0  # in a sweep's folder; seconds for which it is believed
@@ -112,11 +112,3 @@ def first_layout(run: Run, note: Mapping[str, Any], has_rows: bool = False) -> i
     the client has left parts of the run."""
     begun = has_rows or (not read_note(run) and own_segments(run, Path(note.get("dir") or run.folder)))
     return int(note.get("layout") or (1 if begun else LATEST))
-
-
-def own_segments(run: Run, folder: Path) -> list[Path]:
-    """The folders of parts that W&B's client wrote for `run` below `folder`; none behind a link."""
-    place, name = folder / "wandb", re.compile(rf"(offline-)?run-\d{{8}}_\d{{6}}-{re.escape(run.id)}")
-    if place.is_symlink() or not place.is_dir():
-        return []
-    return [path for path in place.iterdir() if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]

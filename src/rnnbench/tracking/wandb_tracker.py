@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import os
 import shutil
 import time
@@ -16,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from ..options import AboveZero
 from .layout import Presenter
-from .tracker import STOPPED, Histogram, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite, is_table
+from .tracker import STOPPED, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite
 from .wandb_account import client, error_text, say_error, stop_service, wanted_mode, why_silent
-from .wandb_note import first_layout, own_segments, placed_run, tell_silence, told_silence, write_note
+from .wandb_artifacts import keep_artifacts
+from .wandb_folder import link_segment, own_segments
+from .wandb_media import as_media, is_media
+from .wandb_note import first_layout, placed_run, tell_silence, told_silence, write_note
 
 START = 15.0  # seconds for the server to take a run
 
@@ -59,9 +59,9 @@ class WandbTracker(Tracker):
         self._asked = {"project": project, "entity": entity, "tags": list(tags), "group": group}
         self._asked |= {"job_type": job_type, "notes": notes}
         self._keeps_best = artifacts == "best"
-        self._about: Run | None = None
+        self._about = Run("", "", Path(), {})
         self._run: Any = None
-        self._rows = 0
+        self._rows, self._step = 0, 0  # how many there are, and the training step of the last
         package = importlib.util.find_spec("wandb")
         if mode != "disabled" and (package is None or package.origin is None):  # no origin: a folder called wandb
             raise TrackerUnavailable("W&B needs its package: pip install 'wandb>=0.31'; or train with tracker=none")
@@ -83,7 +83,7 @@ class WandbTracker(Tracker):
             say_error(f"W&B offline: {missing}")
 
     def start(self, run: Run) -> None:
-        self._run, self._rows = None, 0
+        self._run, self._rows, self._step = None, 0, 0
         if self.mode == "disabled":
             return
         run, self._note = placed_run(run, self._asked, self.recorded)
@@ -153,6 +153,7 @@ class WandbTracker(Tracker):
             self._note["entity"] = run.entity
             say_error(f"W&B: {run.url}")
         write_note(about, self._note)
+        link_segment(Path(run.dir).parent)
         return run
 
     def _define(self, run: Any, about: Run) -> None:
@@ -163,37 +164,33 @@ class WandbTracker(Tracker):
             run.define_metric(f"validation/{about.headline}", step_metric="step", summary=about.direction)
 
     def row(self, values: MirrorRow) -> None:
-        step, self._rows = self._rows, self._rows + 1
+        step, self._rows, self._step = self._rows, self._rows + 1, values["step"]
         if self._run is not None and step >= self._run.starting_step:  # right after a resume, `run.step` is still 0
             with self._mirroring():
-                self._run.log({key: _shown(value) for key, value in values.items()}, step=step)
+                self._run.log({key: as_media(value) for key, value in values.items()}, step=step)
 
     def append(self, values: MirrorRow) -> None:
         """A row that the server lacks, after all that it has."""
+        self._step = values["step"]
         if self._run is not None:
             with self._mirroring():
-                self._run.log({key: _shown(value) for key, value in values.items()})
+                self._run.log({key: as_media(value) for key, value in values.items()})
 
     def finish(self, summary: MirrorRow, status: str) -> None:
         if self._run is not None:
             with self._mirroring():
-                media = {key: value for key, value in summary.items() if isinstance(value, Picture)}
+                media = {key: as_media(value) for key, value in summary.items() if isinstance(value, Picture)}
                 if self._rows > self._run.starting_step:  # the last row goes out first, else it would stand in the summary
-                    shown = {key: _shown(value) for key, value in media.items()}
-                    self._run.log(shown, step=self._rows - 1, commit=True)
-                plain = {key: value for key, value in finite(summary).items() if not _is_media(value)}
+                    self._run.log(media, step=self._rows - 1, commit=True)
+                elif media:  # all rows were there before
+                    self._run.log({"step": self._step, **media})
+                plain = {key: value for key, value in finite(summary).items() if not is_media(value)}
                 self._run.summary.update({**plain, "status": status})
-                if self._keeps_best and status == "finished" and self._about is not None:
-                    self._keep_best(self._run, self._about)
+                keeps = self._keeps_best and status == "finished"
+                if keeps and (why := keep_artifacts(self._run, self._about, self.patience / 2)):
+                    say_error(f"W&B has not taken the artifacts ({why})")
                 self._run.finish(exit_code=int(status in STOPPED))
             self._run = None
-
-    def _keep_best(self, run: Any, about: Run) -> None:
-        """What goes wrong with the artifact is said, and loses nothing else."""
-        try:
-            log_best(run, about)
-        except Exception as error:
-            say_error(f"W&B has not taken the artifact ({error_text(error)})")
 
     @contextlib.contextmanager
     def _mirroring(self) -> Iterator[None]:
@@ -204,40 +201,3 @@ class WandbTracker(Tracker):
             self._run = None
             say_error(f"W&B has lost this run ({error_text(error)}); the local record is whole")
             stop_service()
-
-
-def log_best(run: Any, about: Run) -> None:
-    """Keeps weights, settings and record there as an artifact of `run`; its metadata name the setting and the data."""
-    import wandb
-
-    facts = {"setting": about.facts.get("setting"), "data": about.facts.get("data")}
-    best = wandb.Artifact(f"best-{about.id}", type="model", metadata=facts)
-    for name in ("model.safetensors", "record.json"):
-        if (path := about.folder / name).is_file():
-            best.add_file(str(path), policy="immutable", skip_cache=True)
-    with best.new_file("config.yaml", encoding="utf-8") as file:
-        yaml.safe_dump(finite(about.config), file, sort_keys=False, allow_unicode=True)
-    run.log_artifact(best, aliases=["best"])
-
-
-def _is_media(value: object) -> bool:
-    """Whether W&B makes a file of `value`."""
-    return is_table(value) or isinstance(value, Picture | Histogram)
-
-
-def _shown(value: Any) -> Any:
-    """A value as one of the dashboard's: tables, pictures and histograms; anything else as it is."""
-    if not _is_media(value):
-        return value
-    import wandb
-
-    if isinstance(value, Picture):
-        from PIL import Image
-
-        return wandb.Image(Image.open(io.BytesIO(value.draw())), caption=value.caption)
-    if isinstance(value, Histogram):
-        import numpy
-
-        return wandb.Histogram(np_histogram=(numpy.array(value.shares), numpy.array(value.edges)))
-    columns = list(value[0])
-    return wandb.Table(columns=columns, data=[[row[column] for column in columns] for row in value])

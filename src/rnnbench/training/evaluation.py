@@ -12,16 +12,18 @@ from ..models.mechanism import State
 from ..networks.decoding import examples, write_greedily
 from ..networks.instruments import PROBED, activity
 from ..networks.trainable import TrainableNetwork
+from .confusion import Confusion
 from .devices import Devices
 
 
 class Evaluation:
     """Adds up the sums that the task's scores are made of, batch by batch, on this device."""
 
-    def __init__(self, network: TrainableNetwork, task: Task, options: TrainSettings):
+    def __init__(self, network: TrainableNetwork, task: Task, options: TrainSettings, counts_classes: bool = False):
         self._network, self._task, self._options = network, task, options
         self._sums: dict[str, Tensor] = {}
         self._state: State | None = None  # carried from batch to batch
+        self._confusion = Confusion(task.class_names()) if counts_classes and task.class_names() else None
 
     def add(self, batch: Batch) -> None:
         """Adds a batch; of a task with a source also what the network writes for each row."""
@@ -32,6 +34,8 @@ class Evaluation:
         if task.source is not None:
             written = write_greedily(network, task, batch, options.beam, options.length_penalty)
             sums |= task.score_written(written, batch)
+        if self._confusion:
+            self._confusion.add(outputs, batch)
         for name, value in sums.items():
             self._sums[name] = self._sums.get(name, 0) + value
 
@@ -43,6 +47,10 @@ class Evaluation:
             if not isinstance(score, int | float):
                 raise TypeError(f"the task's finish gives a {type(score).__name__} for the score {name}; scores are numbers")
         return scores
+
+    def confusion(self, devices: Devices) -> tuple[list[str], list[list[int]]] | None:
+        """(names of the classes, counts[right][answered]) over the batches of all devices; None where they are not counted."""
+        return self._confusion.matrix(devices) if self._confusion else None
 
     def activity(self, device: torch.device) -> dict[str, float]:
         """Gates, states and spectral radii on the first validation rows; empty without instruments."""

@@ -31,10 +31,13 @@ from .recorder import Recorder, Reporter
 from .schedule import forcing_share, is_evaluated, is_logged, learning_rate
 from .selection import Selection
 from .signals import collect_signals
+from .weight_noise import WeightNoise
 
 for package in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(package).setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on workers and loggers that are as they are on purpose
+
+CORES = ("core", "reader", "writer")  # parts of a network that are recurrences
 
 
 class Learner(lightning.LightningModule):
@@ -57,8 +60,11 @@ class Learner(lightning.LightningModule):
         self.network, self.task, self.seed = network, task, seed
         self.clock, self.selection = Clock(), Selection(task, self.options)
         self.measures, self.reporter = StepMeasures(network, self.options), Reporter(journal, self.clock)
+        cores = [part for name, part in network.named_children() if name in CORES]
+        self.noise = WeightNoise([p for core in cores for p in core.parameters()], settings.weight_noise)
         self.step = 0  # optimizer steps done, also before a restart
         self.scores: dict[str, float] = {}  # of the last evaluation
+        self.confusion: tuple[list[str], list[list[int]]] | None = None  # of the chosen weights, on the split read last
         self.asked: list[int] = []  # numbers of the signals that asked for an end
         self.trains_on = torch.device("cpu")  # Lightning moves the network back to the CPU at the end, `device` with it
         self._state: State | None = None  # carried from batch to batch
@@ -112,6 +118,7 @@ class Learner(lightning.LightningModule):
         state = self.network.carry(self._state, batch.fresh) if carries else None
         if is_logged(self.options, self.step + 1):
             self.measures.begin()
+        self.noise.add()
         outputs, state = self.network(batch, state)
         self._state = state if carries else None
         total, count = self.task.loss(outputs, batch)
@@ -124,6 +131,7 @@ class Learner(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
         """Measures and clips, between the backward pass and the optimizer's step."""
+        self.noise.remove()
         logged = is_logged(self.options, self.step + 1)
         self.reporter.row |= self.measures.clip(logged)
         if logged:
@@ -150,7 +158,7 @@ class Learner(lightning.LightningModule):
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         self.clock.stop()
-        self._evaluation = Evaluation(self.network, self.task, self.options)
+        self._evaluation = Evaluation(self.network, self.task, self.options, counts_classes=self.trainer.testing)
         if not self.trainer.testing:
             found = self._evaluation.activity(self.device)
             self.reporter.row |= {f"validation/{name}": value for name, value in found.items()}
@@ -179,6 +187,7 @@ class Learner(lightning.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self.scores = self._evaluation.scores(self.devices)
+        self.confusion = self._evaluation.confusion(self.devices)
 
     def _save(self) -> None:
         """Hands a checkpoint to the journal; none once a loss or gradient is not finite, which the next row reports."""

@@ -111,7 +111,7 @@ class Stream:
 
 
 def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
-    """As `trainer.train`, by the rule of 1997. Raises Diverged or Interrupted."""
+    """As `trainer.fit`, by the rule of 1997. Raises Diverged or Interrupted."""
     loop = Loop(learner)
     learner.reporter.save_seconds = settings.save_seconds
     with restored_signals():
@@ -119,7 +119,9 @@ def train_online(learner: Learner, settings: TrainerSettings, test: bool = True)
         while learner.step < learner.options.steps and not learner.selection.stopped:
             loop.stretch()
         learner.network.load_state_dict(learner.selection.best["weights"])
-        learner.scores = loop.evaluate("test") if test else {}
+        learner.scores = loop.evaluate("test", last=True) if test else {}
+        if not test and learner.task.class_names():
+            loop.evaluate("validation", last=True)
     return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
 
 
@@ -200,14 +202,15 @@ class Loop:
         learner.reporter.write(learner.step, self.devices, evaluated=True)
         self._save()
 
-    def evaluate(self, split: Split) -> dict[str, float]:
-        """The scores of the network on a split."""
+    def evaluate(self, split: Split, last: bool = False) -> dict[str, float]:
+        """The scores of the network on a split; the `last` time its answers are counted, too."""
         learner = self.learner
         learner.network.eval()
-        evaluation = Evaluation(learner.network, learner.task, self.options)
+        evaluation = Evaluation(learner.network, learner.task, self.options, counts_classes=last)
         with torch.no_grad():
             for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1)):
                 evaluation.add(batch)
+        learner.confusion = evaluation.confusion(self.devices)
         return evaluation.scores(self.devices)
 
     def _save(self) -> None:

@@ -17,6 +17,7 @@ def learning_rate(options: TrainSettings, step: int, reductions: int) -> float:
         "linear": 1 - done,
         "cosine": (1 + math.cos(math.pi * done)) / 2,
         "plateau": options.decay**reductions,
+        "step": options.decay ** max(0, step // options.eval_every - options.decay_after),
     }
     return options.learning_rate * factors[options.schedule]
 

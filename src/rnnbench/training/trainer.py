@@ -23,7 +23,7 @@ JOIN = 120  # seconds for all devices to be there, and for the slowest of them a
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
 
-def train(
+def fit(
     learner: Learner,
     settings: TrainerSettings = ONE_CPU,
     progress: Progress | None = None,
@@ -31,7 +31,9 @@ def train(
 ) -> dict[str, dict[str, float] | None]:
     """Trains, then reads the test split once with the weights that validation chose, unless `test` is false.
 
-    Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
+    Of a task whose answers are classes, `learner.confusion` then holds how often each was answered where which was right, on
+    the test split or else on validation. Returns {"validation": scores, "test": scores or None}. Raises Diverged or
+    Interrupted.
     """
     task, options, selection = learner.task, learner.options, learner.selection
     if options.rule == "online":
@@ -70,8 +72,8 @@ def train(
                 batches = TrainingBatches(task, options.batch_size, share, learner.seed, *clock)
                 trainer.fit(learner, loader(batches, settings.workers), evaluated("validation"))
             learner.network.load_state_dict(selection.best["weights"])
-            if test:
-                trainer.test(learner, evaluated("test"), verbose=False)
+            if test or task.class_names():  # whose confusion matrix is then that of validation
+                trainer.test(learner, evaluated("test" if test else "validation"), verbose=False)
         except SystemExit:
             raise KeyboardInterrupt from None  # Lightning turns a KeyboardInterrupt into one
     return {"validation": selection.best["scores"], "test": learner.scores if test else None}

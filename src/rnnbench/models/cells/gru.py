@@ -14,13 +14,13 @@ arXiv:1412.3555, and cuDNN.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from ...kernels.gru import gru
-from ...options import Count, Positive
+from ...options import Count, Needs, Positive
 from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
@@ -34,9 +34,15 @@ class GRU(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # units
         reset: Literal["after", "before"] = "after",  # where r acts: on the product with R_n, or on h before it
-        recurrent_init: Literal["uniform", "orthogonal", "glorot"] = "uniform",  # of each gate's R
-        update_bias: float = 0.0,  # added to the initial bias of z: the larger, the longer the memory
-        chrono: Count = 0,  # steps of the longest dependency, which set the bias of z (Tallec & Ollivier 2018); 0: off
+        recurrent_init: Annotated[
+            Literal["uniform", "orthogonal", "glorot"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of each gate's R
+        update_bias: Annotated[
+            float, Needs("network.spread", values=(0,))
+        ] = 0.0,  # added to the initial bias of z: the larger, the longer the memory
+        chrono: Annotated[
+            Count, Needs("network.spread", values=(0,))
+        ] = 0,  # steps of the longest dependency, which set the bias of z (Tallec & Ollivier 2018); 0: off
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
     ):
         super().__init__()

@@ -44,14 +44,22 @@ class LSTM(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # cells
         forget_bias: Annotated[
-            float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,))
+            float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,)), Needs("network.spread", values=(0,))
         ] = 1.0,  # initial bias of the forget gate, both biases together
-        recurrent_init: Literal["uniform", "orthogonal", "glorot"] = "uniform",  # of each gate's R, and of V
-        input_init: Literal["uniform", "glorot"] = "uniform",  # of each gate's W
-        gain: AboveZero = 1.0,  # factor on the initial R
-        zero_bias: bool = False,  # biases but the forget gate's start at zero instead of as the weights do
+        recurrent_init: Annotated[
+            Literal["uniform", "orthogonal", "glorot", "truncated"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of each gate's R, and of V
+        input_init: Annotated[
+            Literal["uniform", "glorot", "truncated"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of each gate's W
+        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
+        zero_bias: Annotated[
+            bool, Needs("network.spread", values=(0,))
+        ] = False,  # biases but the forget gate's start at zero instead of as the weights do
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
-        chrono: Count = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
+        chrono: Annotated[
+            Count, Needs("network.spread", values=(0,))
+        ] = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
         peepholes: Literal["none", "diagonal", "output_matrix"] = "none",  # gates see the cell: p, or V for o alone
         proj_size: Count = 0,  # width P of h where it is a projection; 0: h is as wide as the cell
         NIG: bool = False,  # no input gate: i = 1
@@ -70,8 +78,9 @@ class LSTM(Mechanism):
         self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, hidden_size
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
-        self.W = make_weight(G, H, input_size, input_init)
-        self.R = make_weight(G, H, self.output_size, recurrent_init, gain)
+        inputs = input_size + self.output_size  # of one layer of Haiku's, which has W and R side by side
+        self.W = make_weight(G, H, input_size, input_init, inputs=inputs)
+        self.R = make_weight(G, H, self.output_size, recurrent_init, gain, inputs)
         self.b_i, self.b_h = make_biases(G * H, biases, 0 if zero_bias else bound)
         self.set_bias("f", torch.full((H,), forget_bias))
         if CIFG:

@@ -44,12 +44,18 @@ class LSTM1997(Mechanism):
         feedback: bool = True,  # hidden units see cells and gates of the step before; false: inputs only (1997: 2a, 2b)
         output_gate: bool = True,  # false: o = 1 (1997: 2a, 2b)
         biased: Literal["none", "gates", "all"] = "all",  # hidden units with a bias
-        spread: AboveZero = 0.1,  # initial weights and biases are uniform in ± this
-        input_bias: tuple[float, ...] = (),  # initial bias of the input gate of each block; [] as the weights
+        spread: Annotated[
+            AboveZero, Needs("network.spread", values=(0,))
+        ] = 0.1,  # initial weights and biases are uniform in ± this
+        input_bias: Annotated[
+            tuple[float, ...], Needs("network.spread", values=(0,))
+        ] = (),  # initial bias of the input gate of each block; [] as the weights
         output_bias: Annotated[
-            tuple[float, ...], Needs("output_gate", values=(True,))
+            tuple[float, ...], Needs("output_gate", values=(True,)), Needs("network.spread", values=(0,))
         ] = (),  # initial bias of the output gate of each block; [] as the weights
-        bias_spread: bool = False,  # biases that are given are added to those that were drawn, instead of replacing them
+        bias_spread: Annotated[
+            bool, Needs("network.spread", values=(0,))
+        ] = False,  # biases that are given are added to those that were drawn, instead of replacing them
         g: Literal["2", "1", "logistic"] = "2",  # range of g: [-2, 2], [-1, 1], or [0, 1] (1997: 2a, 2b)
         h: Literal["2", "1", "linear"] = "1",  # range of h: [-2, 2], [-1, 1], or h(s) = s (1997: 2a, 2b)
         begin: Literal["0", "half"] = "0",  # activation of all hidden units before a row: 0, or 1/2 as σ(0)

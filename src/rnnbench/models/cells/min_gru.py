@@ -12,10 +12,12 @@ Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
-from ...options import Positive
+from ...options import Needs, Positive
 from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
@@ -30,7 +32,9 @@ class MinGRU(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # units
         positive: bool = False,  # the candidate is kept above zero
-        update_bias: float = 0.0,  # subtracted from the initial bias of z: the larger, the longer the memory
+        update_bias: Annotated[
+            float, Needs("network.spread", values=(0,))
+        ] = 0.0,  # subtracted from the initial bias of z: the larger, the longer the memory
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive

@@ -13,11 +13,13 @@ Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from ...options import Positive
+from ...options import Needs, Positive
 from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
@@ -33,7 +35,7 @@ class MinLSTM(Mechanism):
         input_size: int,
         hidden_size: Positive = 128,  # units; there is no cell beside h
         positive: bool = False,  # the candidate is kept above zero
-        forget_bias: float = 0.0,  # added to the initial bias of f
+        forget_bias: Annotated[float, Needs("network.spread", values=(0,))] = 0.0,  # added to the initial bias of f
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive

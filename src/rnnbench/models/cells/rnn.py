@@ -10,13 +10,13 @@ Source: Elman 1990, Finding structure in time.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from ...kernels.rnn import rnn
-from ...options import AboveZero, Positive
+from ...options import AboveZero, Needs, Positive
 from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 
@@ -43,10 +43,16 @@ class RNN(Mechanism):
         nonlinearity: Literal[
             "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
         ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
-        recurrent_init: Literal["uniform", "orthogonal", "identity", "glorot"] = "uniform",  # of R
-        input_init: Literal["uniform", "glorot", "small"] = "uniform",  # of W
-        gain: AboveZero = 1.0,  # factor on the initial R
-        zero_bias: bool = False,  # biases start at zero instead of as the weights do
+        recurrent_init: Annotated[
+            Literal["uniform", "orthogonal", "identity", "glorot", "truncated"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of R
+        input_init: Annotated[
+            Literal["uniform", "glorot", "small", "truncated"], Needs("network.spread", values=(0,))
+        ] = "uniform",  # of W
+        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
+        zero_bias: Annotated[
+            bool, Needs("network.spread", values=(0,))
+        ] = False,  # biases start at zero instead of as the weights do
         biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
     ):
         super().__init__()

@@ -11,13 +11,13 @@ Source: Bai, Kolter & Koltun 2018, arXiv:1803.01271; weight norm: Salimans & Kin
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...options import Positive, Rate
+from ...options import Needs, Positive, Rate
 from ..mechanism import Mechanism, State, Step
 from ..window import extended
 
@@ -34,7 +34,9 @@ class TCN(Mechanism):
         levels: Positive = 4,  # blocks; together they look back 2 (kernel - 1) (2^levels - 1) steps
         kernel: Positive = 7,  # taps of a convolution
         block_dropout: Rate = 0.0,  # share zeroed after each convolution
-        init: Literal["normal", "uniform"] = "normal",  # of V': N(0, 0.01), the paper's; what its code does in effect
+        init: Annotated[
+            Literal["normal", "uniform"], Needs("network.spread", values=(0,))
+        ] = "normal",  # of V': N(0, 0.01), the paper's; what its code does in effect
     ):
         super().__init__()
         self.input_size, self.output_size = input_size, hidden_size

@@ -1,0 +1,119 @@
+"""`rnnbench.train` and `rnnbench.sweep`: the command in a process of its own. The caller's threads and signals stay."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import numbers
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+from ..config.overrides import quoted
+from ..config.plain_overrides import plain_word
+from ..options import BadOption, Failed, plain_text
+from ..run.load import Trained, load_run
+from ..run.recorded import result_text
+from ..store.run_folder import RunFolder
+from .run_table import runs_table
+
+PREFIX = "rnnbench: "  # of lines on standard error
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes of the command
+
+
+def call_command(words: Sequence[str], options: Mapping[str, Any], sweep: bool) -> list[RunFolder]:
+    """Runs `rnnbench train` with `words` and `options`, prints its lines as they come, and returns the folders of its runs.
+
+    Raises BadOption where the command refuses, Failed where a run failed, both with the command's one line.
+    """
+    given = command_words(words, options, sweep)
+    with tempfile.TemporaryDirectory() as place:
+        answer = Path(place) / "answer.json"
+        flags = ["--multirun"] if sweep else []
+        code, said = _run([sys.executable, "-P", "-m", "rnnbench.cli.called", str(answer), *given, *flags])
+        told = json.loads(answer.read_text(encoding="utf-8")) if answer.exists() else {}
+    if code == BAD_INPUT:
+        raise BadOption(told.get("refused") or said)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt(said)
+    if code:
+        raise Failed(said or f"the process ended with exit code {code}")
+    return [RunFolder(Path(folder)) for folder in told["folders"]]
+
+
+def train_in_process(words: Sequence[str], options: Mapping[str, Any]) -> Trained:
+    """The run of `rnnbench.train`, loaded."""
+    (folder,) = call_command(words, options, sweep=False)
+    record = folder.record()
+    if record is None:
+        raise Failed(f"{folder.path}: another process runs it")
+    if record["status"] == "diverged":
+        raise Failed(f"{folder.path}: {result_text(record)}")
+    return load_run(folder.path)
+
+
+def sweep_in_process(words: Sequence[str], options: Mapping[str, Any]) -> pyarrow.Table:
+    """The runs of `rnnbench.sweep`, as a table."""
+    return runs_table(folder.path for folder in call_command(words, options, sweep=True))
+
+
+def command_words(words: Sequence[str], options: Mapping[str, Any], sweep: bool = False) -> list[str]:
+    """The words of the command line: `words` as they are, then `options` as values; in a sweep, a list holds several."""
+    for word in words:
+        if not isinstance(word, str) or word.startswith("-"):
+            raise BadOption(f"{word!r}: OPTION=VALUE is allowed, such as 'task=adding'; flags are for the command line")
+    return [*words, *(f"{key}={_value(key, value, sweep)}" for key, value in options.items())]
+
+
+def _value(key: str, value: object, several: bool) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, list | tuple | range):
+        found = ",".join(_value(key, item, several=False) for item in value)
+        return found if several else f"[{found}]"
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return str(float(value))
+    if isinstance(value, str | Path):
+        word = plain_word(f"{key}={value}")
+        return str(value) if word and word.value == str(value) else quoted(value)
+    if value is None or isinstance(value, bool):
+        return plain_text(value)
+    raise BadOption(f"{key}={value!r:.100}: a number, true or false, text, null or a list of these is allowed")
+
+
+def _run(command: Sequence[str]) -> tuple[int, str]:
+    """(exit code, the last line of what went wrong). An interrupt is handed on; the run then saves a checkpoint."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # an interrupt comes from here, once
+    )
+    assert process.stdout is not None
+    held = ""
+    try:
+        for line in process.stdout:
+            if held:
+                print(held, flush=True)
+            held = line.rstrip("\n") if line.startswith(PREFIX) else ""  # perhaps the last: why it failed
+            if not held:
+                print(line, end="", flush=True)
+        code = process.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        process.communicate()
+        raise
+    if held and not code:
+        print(held, flush=True)
+    return code, held.removeprefix(PREFIX)

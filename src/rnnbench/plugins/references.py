@@ -1,0 +1,120 @@
+"""Models and tasks of others: what names them, and where they are. Nothing of theirs is imported here.
+
+    model=NAME                  an entry point of an installed package, group `rnnbench.models` or `rnnbench.tasks`
+    model=./my_cell.py:MGU      a class in a file, without a package
+
+A file is code: only the command line and Python may name one. Settings that are read from a file (a record, config.yaml, YAML
+of --config-dir) may name it where the user has named it before, in this process (`trust`) or on this machine (classes.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from ..options import BadOption, shortened
+
+Kind = Literal["task", "model"]
+GROUPS: dict[Kind, str] = {"task": "rnnbench.tasks", "model": "rnnbench.models"}
+CONTRACTS: dict[Kind, str] = {"task": "Task", "model": "Mechanism"}  # what their classes are derived from
+NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)  # also the name of a folder of runs
+FILE = re.compile(r"(?P<path>[^,]*\.py):(?P<name>\w*)")
+TRUSTED: set[str] = set()  # files with a class that the user has named in this process
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A class of others by its name: an entry point of a package, or a class in a file."""
+
+    kind: Kind
+    name: str
+    package: str = ""  # distribution; empty of a file
+    module: str = ""
+    attribute: str = ""  # the class, perhaps in another; empty: the only one of the module
+    place: str = ""  # the folder that the package is installed in, or the absolute path of the file
+
+    @property
+    def reference(self) -> str:
+        """What names it wherever this is looked at from: its name, or the absolute file and the class."""
+        return self.name if self.package else f"{self.place}:{self.attribute}"
+
+    @property
+    def said(self) -> str:
+        return f"{self.kind} {self.name!r} of package {self.package}" if self.package else f"{self.kind}={self.reference}"
+
+
+@functools.cache
+def entry_points(kind: Kind) -> tuple[Plugin, ...]:
+    """What installed packages name, usable or not, two of one name too."""
+    found = (
+        Plugin(
+            kind,
+            entry.name,
+            entry.dist.name if entry.dist else "unknown",
+            entry.module,
+            entry.attr,
+            str(entry.dist.locate_file("")) if entry.dist else "",
+        )
+        for entry in metadata.entry_points(group=GROUPS[kind])
+    )
+    return tuple(sorted(found, key=lambda plugin: (plugin.package, plugin.name)))
+
+
+def usable(kind: Kind, ours: Iterable[str]) -> dict[str, Plugin]:
+    """The entry points by name, without those whose name is taken or cannot be one."""
+    found: dict[str, Plugin] = {}
+    for plugin in entry_points(kind):
+        if not why_unusable(plugin, ours, found):
+            found[plugin.name] = plugin
+    return found
+
+
+def unusable(kind: Kind, ours: Iterable[str]) -> list[str]:
+    """A line for each entry point that cannot be used because of its name."""
+    found: dict[str, Plugin] = {}
+    lines = []
+    for plugin in entry_points(kind):
+        if why := why_unusable(plugin, ours, found):
+            lines.append(f"{plugin.said} is left out: {why}")
+        else:
+            found[plugin.name] = plugin
+    return lines
+
+
+def why_unusable(plugin: Plugin, ours: Iterable[str], others: dict[str, Plugin]) -> str:
+    if not NAME.fullmatch(plugin.name):
+        return "a name has letters, digits, _ and -"
+    if plugin.name in ours:
+        return "rnnbench itself has one of that name"
+    if plugin.name in others:
+        return f"package {others[plugin.name].package} has one of that name"
+    return ""
+
+
+def is_file(reference: object) -> bool:
+    """Whether this names a class in a file, there or not."""
+    return isinstance(reference, str) and FILE.fullmatch(reference) is not None
+
+
+def file_plugin(kind: Kind, reference: str) -> Plugin:
+    """The class that `./my_cell.py:MGU` names; BadOption where there is no such file, or no class is named."""
+    found = FILE.fullmatch(reference)
+    assert found
+    path, name = Path(os.path.abspath(os.path.expanduser(found["path"]))), found["name"]
+    shown = f"{kind}={shortened(reference)}"
+    if not path.is_file():
+        raise BadOption(f"{shown}: there is no file {path}")
+    if not name.isidentifier() or not NAME.fullmatch(name):
+        raise BadOption(f"{shown}: name its class after the colon, such as {path.name}:{'MGU' if kind == 'model' else 'Ones'}")
+    return Plugin(kind, name, attribute=name, place=str(path))
+
+
+def trust(reference: str) -> None:
+    """From now on, in this process, settings that were read from a file may name this class in a file."""
+    TRUSTED.add(reference)

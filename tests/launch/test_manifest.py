@@ -1,0 +1,162 @@
+"""A sweep's manifest: copies of others lose nobody's runs, and a sweep goes on by the command lines that it keeps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli.main import main
+from rnnbench.launch.launcher import Prepared
+from rnnbench.launch.manifest import read_manifest, whole_manifest, write_manifest
+from rnnbench.launch.resume import resumed_commands, words_for_manifest
+from rnnbench.options import BadOption
+from rnnbench.store.own_files import MANIFEST_COPY, own_files
+from tests.launch.test_jobs import stand_in
+
+FOLDER = Path("runs/sweeps/s")
+QUICK = ["task=adding", "task.length=6", "task.sequences=40", "model.hidden_size=4", "train.steps=1", "tracker=none"]
+
+
+def copy_over(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True)
+
+
+def copy_missing(source: Path, target: Path) -> None:
+    """As `cp -rn`."""
+    for path in source.rglob("*"):
+        place = target / path.relative_to(source)
+        if path.is_file() and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+
+
+def names(*numbers: int) -> set[str]:
+    return {stand_in(number, "x").name for number in numbers}
+
+
+@pytest.mark.parametrize("copy", [copy_over, copy_missing])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "and back"])
+def test_a_copy_of_another_store_loses_nobodys_runs(copy: Callable[[Path, Path], None], again: bool) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x"), stand_in(2, "x")], ["-m", "seed=1,2"])
+    write_manifest(Path("theirs"), "s", [stand_in(2, "x"), stand_in(3, "x")], ["-m", "seed=2,3"])
+    copy(Path("theirs"), Path("runs"))
+    assert set(read_manifest(FOLDER)) == names(1, 2, 3)
+    if again:
+        copy(Path("runs"), Path("theirs"))
+        assert set(read_manifest(Path("theirs/sweeps/s"))) == names(1, 2, 3)
+    write_manifest(Path("runs"), "s", [stand_in(4, "x")])
+    assert set(read_manifest(FOLDER)) == names(1, 2, 3, 4)
+    assert sorted(whole_manifest(FOLDER).commands) == [["-m", "seed=1,2"], ["-m", "seed=2,3"]]
+    assert len(own_files(FOLDER, MANIFEST_COPY)) == 1  # those that it stands for are gone
+
+
+@pytest.mark.parametrize("copy", [copy_over, copy_missing])
+def test_a_manifest_of_an_earlier_version_is_kept_once_a_command_has_met_it(copy: Callable[[Path, Path], None]) -> None:
+    """Also where that command adds nothing."""
+    for store, number in ((Path("runs"), 1), (Path("theirs"), 2)):
+        (store / "sweeps/s").mkdir(parents=True)
+        about = {stand_in(number, "x").name: {"id": f"x{number}", "words": f"steps={number}"}}
+        (store / "sweeps/s/manifest.json").write_text(json.dumps({"schema": 1, "runs": about}))
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")])
+    copy(Path("theirs"), Path("runs"))
+    assert set(read_manifest(FOLDER)) == names(1, 2) if copy is copy_over else names(1)
+
+
+def test_three_stores_are_one() -> None:
+    for number, store in enumerate(("a", "b", "runs")):
+        write_manifest(Path(store), "s", [stand_in(number, "x")])
+    for store in ("a", "b"):
+        copy_over(Path(store), Path("runs"))
+    assert set(read_manifest(FOLDER)) == names(0, 1, 2)
+
+
+def test_a_manifest_that_is_not_there_is_read_from_its_copy(capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")])
+    (FOLDER / "manifest.json").write_bytes(b"[]")
+    assert main(["status", "s"]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+    write_manifest(Path("runs"), "s", [stand_in(2, "x")])
+    assert set(read_manifest(FOLDER)) == names(1, 2)
+
+
+@pytest.mark.parametrize("commands", ['"x"', "[[]]", "[1]", '[["a", 1]]', "{}"])
+def test_odd_commands_are_no_manifest(commands: str, capfd: pytest.CaptureFixture[str]) -> None:
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "manifest.json").write_text(f'{{"schema": 1, "runs": {{}}, "commands": {commands}}}')
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "no lists of words" in error
+
+
+# going on
+
+
+def test_a_sweep_goes_on_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "-m", *QUICK, "model=lstm,gru", "seed=0,1", "sweep=s", "hydra.launcher.workers=1"]
+    assert main(words) == 0
+    assert whole_manifest(FOLDER).commands == [[word for word in words[1:] if word != "sweep=s"]]
+    (gone,) = Path("runs/adding/gru").glob("s0-*")
+    shutil.rmtree(gone)
+    Path("runs").rename("moved")
+    capfd.readouterr()
+    assert main(["train", "--resume", "s", "runs=moved"]) == 0
+    out = capfd.readouterr().out
+    assert "4 runs, 3 recorded before" in out and "4 of 4 runs recorded" in out
+    assert out.startswith("rnnbench train -m task=adding") and "runs=moved sweep=s\n" in out
+    assert len(list(Path("moved").glob("adding/*/*/record.json"))) == 4 and not Path("runs").exists()
+    assert len(whole_manifest(Path("moved/sweeps/s")).commands) == 1
+    assert main(["train", "--resume", "moved/sweeps/s", "hydra.launcher.workers=2"]) == 0
+    assert "4 recorded before" in capfd.readouterr().out
+    assert whole_manifest(Path("moved/sweeps/s")).commands[0][-1] == "hydra.launcher.workers=2"
+
+
+def test_two_commands_of_one_sweep_both_go_on() -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["-m", "task=adding", "seed=0"])
+    write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1"])
+    write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1", "hydra.launcher.workers=3"])
+    placed = ["runs=runs", "sweep=s"]
+    assert resumed_commands(["--resume", "s", "hydra.launcher.workers=4"]) == [
+        ["-m", "task=adding", "seed=0", "hydra.launcher.workers=4", *placed],
+        ["-m", "task=adding", "seed=1", "hydra.launcher.workers=4", *placed],
+    ]
+
+
+def test_no_password_is_kept() -> None:
+    words = ["-m", "sweep=x", "++runs=a", "hydra.launcher.ray.init._redis_password=SECRET", "hydra.launcher.workers=2"]
+    assert words_for_manifest([*words, "task.file=https://me:SECRET@host/x"]) == [
+        "-m",
+        "hydra.launcher.workers=2",
+        "task.file=https://me:***@host/x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--resume"], "missing value"),
+        (["--resume", "-m"], "missing value"),
+        (["--resume", "nowhere"], "no sweep or folder 'nowhere'; sweeps in runs: old"),
+        (["--resume", "runs"], "no sweep; its name"),
+        (["--resume", "old"], "keeps no command"),
+        (["--resume", "old", "task=adding"], "what is run is declared"),
+        (["--resume", "old", "seed=3"], "what is run is declared"),
+    ],
+)
+def test_what_cannot_go_on_is_one_line(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "old", [stand_in(1, "x")])
+    assert main(["train", *words]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and len(error) <= 401 and said in error
+    with pytest.raises(BadOption):
+        resumed_commands(words)
+
+
+def test_a_file_of_command_lines_keeps_none(capfd: pytest.CaptureFixture[str]) -> None:
+    Prepared.command = ["task=of_another_sweep"]
+    Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": ["model=lstm"]}))
+    assert main(["sweep", "two.yaml"]) == 0
+    assert whole_manifest(Path("runs/sweeps/two")).commands == []
