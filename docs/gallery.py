@@ -306,7 +306,7 @@ def settings_page() -> str:
 def commands_page() -> str:
     parts = ["# Commands", "What `rnnbench --help` and `rnnbench COMMAND --help` say."]
     for name, parser in verbs_of(make_parser()).items():
-        parser.formatter_class = functools.functools.partial(argparse.HelpFormatter, width=100)
+        parser.formatter_class = functools.partial(argparse.HelpFormatter, width=100)
         parts += [f"## {name}", "```text", parser.format_help().rstrip(), "```"]
     return page(*parts)
 
