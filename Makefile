@@ -1,8 +1,9 @@
-# make demo: a first look, on a fresh machine too.   make test: the tests.   make tables: reported tables.   make lint: format, lint, types.
+# make demo: a first look, on a fresh machine too.   make test: the tests.   make lint: format, lint, types.
+# make tables: reported tables.   make docs: the documentation, in build/docs/html.   make docs-test: runs its commands.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz dashboard versions tables evidence lint clean
+.PHONY: demo test faults fuzz dashboard versions tables docs docs-test evidence lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -22,7 +23,7 @@ demo: .venv/installed
 	$(BIN)/rnnbench report runs/demo --output report.html
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not docs" $(TESTS)
 
 # The tests that take minutes; then every fault of tests/support/faults.py ROUNDS times, with real processes and signals, and a table.
 ROUNDS ?= 5
@@ -35,12 +36,6 @@ MINUTES ?= 20
 fuzz: .venv/installed
 	$(BIN)/python -m tests.fuzz $(MINUTES)
 
-# What a sweep of 24 runs and a run of version 0.1 look like in each tracker, and what each costs; all goes into FOLDER, which is
-# empty or not there. Pictures need Chromium, the terminal needs tmux.
-FOLDER ?= build/dashboard
-dashboard: .venv/installed
-	$(BIN)/python -m tests.support.dashboard $(FOLDER)
-
 # The tests on every Python of PYTHONS that is found: with the newest dependencies that pyproject.toml allows, and on the first with
 # the oldest. Needs a network and some GB of disk.
 PYTHONS ?= 3.11 3.12 3.13 3.14
@@ -50,6 +45,15 @@ versions: .venv/installed
 # Every README of sweeps/ again, from the committed results alone.
 tables: .venv/installed
 	$(BIN)/rnnbench table all --write
+
+# build/docs/html/index.html: pages of docs/, and those that are made from docstrings, settings and results. Needs no network.
+docs: .venv/installed
+	$(BIN)/python -m docs.gallery build/docs/source
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs build/docs/source build/docs/html
+
+# Every command of the documentation, in a folder for each page. Takes minutes.
+docs-test: .venv/installed
+	$(BIN)/python -m pytest -m docs tests/docs
 
 # Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command goes on where it stopped.
 HOURS ?= 2.5

@@ -256,7 +256,7 @@ def test_budgets_that_cannot_be():
         with pytest.raises(BadOption, match="70k"):
             parse_count(text)
     for wanted, nearest in ((140, 100), (160, 200), (99 // 2, 100)):
-        with pytest.raises(BadOption, match=f"hidden_size=1 has 100, 2 has 200; .*budget.params={nearest}$"):
-            solve_width(lambda width: 100 * width, wanted)
+        with pytest.raises(BadOption, match=f"width of gru .*hidden_size=1 has 100, 2 has 200; .*budget.params={nearest}$"):
+            solve_width(lambda width: 100 * width, wanted, "gru")
     with pytest.raises(BadOption, match=r"budget\.match"):
         compose_jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)

@@ -30,13 +30,13 @@ def nearest_width(count: Callable[[int], int], wanted: int) -> int:
     return min((low, high), key=lambda width: abs(count(width) - wanted))
 
 
-def solve_width(count: Callable[[int], int], wanted: int) -> int:
+def solve_width(count: Callable[[int], int], wanted: int, model: str) -> int:
     """The width whose `count` is nearest to `wanted`; BadOption, with the counts around it, where none comes within 1 %."""
     best = nearest_width(count, wanted)
     if abs(count(best) - wanted) > TOLERANCE * wanted:
         low = best if count(best) < wanted or best == 1 else best - 1
         raise BadOption(
-            f"no width comes within 1 % of {wanted:,} parameters: "
+            f"no width of {model} comes within 1 % of {wanted:,} parameters: "
             f"hidden_size={low} has {count(low):,}, {low + 1} has {count(low + 1):,}; "
             f"the nearest budget that can be met is budget.params={count(best)}"
         )

@@ -10,7 +10,7 @@ import torch
 
 from ..plugins.classes import read_plugin
 from ..plugins.references import Plugin
-from ..signatures import read_class
+from ..signatures import Signature, read_class
 from .mechanism import Mechanism, leaves
 from .registry import find_mechanism, mechanism_class, mechanism_files
 from .stack import Stack
@@ -31,22 +31,32 @@ def mechanism_details(settings: Mapping[str, Mapping[str, Any]] | None = None, w
 
     `settings` are options by name: `mechanism`, and those of the stack and of the mechanism that depart from their defaults.
     """
-    return [
-        _details(name, dict(given), width) for name, given in (settings or {name: {} for name in mechanism_files()}).items()
-    ]
+    return [_details(name, given, width) for name, given in (settings or {name: {} for name in mechanism_files()}).items()]
 
 
-def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
-    given.pop("name", None)
-    mechanism = given.pop("mechanism", name)
-    mechanism = given.pop("class", mechanism)
+def model_stack(name: str, given: Mapping[str, Any], width: int) -> Stack:
+    """The stack of the model `name` that reads `width` inputs into `width` units; `given` as in `mechanism_details`."""
+    options = {key: value for key, value in given.items() if key not in ("name", "mechanism", "class")}
+    mechanism = _mechanism_of(name, given)
     known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
-    around = {key: given.pop(key) for key in tuple(given) if key in known}
-    place = find_mechanism(mechanism)
-    signature = read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Mechanism")
-    if "hidden_size" in signature.options:
-        given["hidden_size"] = width
-    stack = Stack(lambda size: mechanism_class(mechanism)(size, **given), width, **around)
+    around = {key: options.pop(key) for key in tuple(options) if key in known}
+    if "hidden_size" in mechanism_signature(mechanism).options:
+        options["hidden_size"] = width
+    return Stack(lambda size: mechanism_class(mechanism)(size, **options), width, **around)
+
+
+def mechanism_signature(name: str) -> Signature:
+    """What the source of a mechanism says, ours or a plug-in."""
+    place = find_mechanism(name)
+    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Mechanism")
+
+
+def _mechanism_of(name: str, given: Mapping[str, Any]) -> str:
+    return str(given.get("class", given.get("mechanism", name)))
+
+
+def _details(name: str, given: Mapping[str, Any], width: int) -> MechanismDetails:
+    stack = model_stack(name, given, width)
     cells = [part for part in stack.modules() if isinstance(part, Mechanism)]
     able = []
     for backend in stack.layers[0][0].backends:
@@ -59,7 +69,7 @@ def _details(name: str, given: dict[str, Any], width: int) -> MechanismDetails:
         able.append(backend)
     return MechanismDetails(
         name,
-        signature.doc_line("Source"),
+        read_class(mechanism_files()[given.get("mechanism", name)], base="Mechanism").doc_line("Source"),
         sum(parameter.numel() for parameter in stack.parameters()),
         sum(leaf.numel() for leaf in leaves(stack.initial_state(1)) if leaf.is_floating_point()),
         tuple(able),

@@ -80,6 +80,7 @@ def overview_page(tables: Sequence[Results], markdown: Markdown) -> str:
     lines += ["What papers report and textbooks say, run again: each table's page says what was found.", ""]
     lines += [markdown(overview_tables(tables)), ""]
     lines += [f"- [{one.table.name}]({one.table.name}/README.md): {one.table.grid.title}" for one in tables]
+    lines += ["", "[How to run a table, and how to declare one](../docs/reproduce.md)."]
     return _joined(lines)
 
 

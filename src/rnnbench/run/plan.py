@@ -83,7 +83,7 @@ def within_budget(settings: Settings, task: Task) -> Settings:
         target = parameter_counter(matched, task)(budget.width)
     else:
         target = parse_count(budget.params)
-    return settings.with_width(solve_width(parameter_counter(settings, task), target))
+    return settings.with_width(solve_width(parameter_counter(settings, task), target, settings.setting))
 
 
 def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:

@@ -1,4 +1,4 @@
-"""The README's cell, task and entry points are whole files: extracted, installed, trained, and held against the laws."""
+"""Cell, task and entry points of the tutorials are whole files: extracted, installed, trained, and held against the laws."""
 
 from __future__ import annotations
 
@@ -9,29 +9,26 @@ from pathlib import Path
 
 import pytest
 
-import rnnbench
 from rnnbench.cli.main import main
 from rnnbench.models.registry import mechanism_class
 from rnnbench.tasks import task_class
 from rnnbench.testing import check_cell, check_task
+from tests.support.documents import ROOT, code_blocks
 from tests.support.plugins import Site, forget
 
-README = Path(rnnbench.__file__).parents[2] / "README.md"
+TUTORIALS = ROOT / "docs" / "tutorials"
 QUICK = ["task.length=6", "task.sequences=20", "train.steps=3", "train.batch_size=4", "model.hidden_size=4", "tracker=none"]
 
 
 @pytest.fixture
 def extracted() -> Path:
-    """The folder with the README's files."""
-    text = README.read_text(encoding="utf-8")
-    found = re.findall(
-        r"`(my_cell\.py|my_task\.py|pyproject\.toml)`[^`]*?(?:`[^`\n]*`[^`]*?)*```\w+\n(.*?)```", text, re.DOTALL
-    )
-    assert [name for name, _ in found] == ["my_cell.py", "my_task.py", "pyproject.toml"]
-    for name, content in found:
-        Path(name).write_text(content, encoding="utf-8")
-        code = content.split('"""')[-1] if name.endswith(".py") else ""
-        assert len([line for line in code.splitlines() if line.strip()]) <= 22
+    """The folder with the files of the tutorials."""
+    blocks = [block for page in ("cell.md", "task.md") for block in code_blocks(TUTORIALS / page) if block.file]
+    assert [block.file for block in blocks] == ["my_cell.py", "my_task.py", "pyproject.toml"]
+    for block in blocks:
+        Path(block.file).write_text(block.text, encoding="utf-8")
+        code = block.text.split('"""')[-1] if block.file.endswith(".py") else ""
+        assert len([line for line in code.splitlines() if line.strip()]) <= 24
     return Path.cwd()
 
 
