@@ -15,7 +15,7 @@ from rnnbench.networks.plain import Network
 from rnnbench.run.plan import make_task, new_network
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tasks.task import Batch
-from rnnbench.tracking.wandb_tracker import _shown
+from rnnbench.tracking.wandb_media import as_media
 from tests.support.text_sets import write_all
 
 QUICK = ["model=gru", "model.hidden_size=8", "train.steps=20", "train.eval_every=10", "train.batch_size=8", "tracker=none"]
@@ -157,9 +157,9 @@ def test_none_are_written_where_none_are_wanted():
 
 def test_the_dashboard_has_them_as_a_table():
     wandb = pytest.importorskip("wandb")
-    table = _shown([{"read": "a", "written": "b"}, {"read": "c", "written": "d"}])
+    table = as_media([{"read": "a", "written": "b"}, {"read": "c", "written": "d"}])
     assert isinstance(table, wandb.Table) and table.columns == ["read", "written"] and table.data == [["a", "b"], ["c", "d"]]
-    assert _shown(0.5) == 0.5
+    assert as_media(0.5) == 0.5
 
 
 def test_the_page_shows_what_was_written_last():

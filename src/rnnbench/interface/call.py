@@ -17,6 +17,7 @@ import pyarrow
 
 from ..config.overrides import quoted
 from ..config.plain_overrides import plain_word
+from ..console import show
 from ..options import BadOption, Failed, plain_text
 from ..run.load import Trained, load_run
 from ..run.recorded import result_text
@@ -104,10 +105,10 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     try:
         for line in process.stdout:
             if held:
-                print(held, flush=True)
+                show(f"{held}\n")
             held = line.rstrip("\n") if line.startswith(PREFIX) else ""  # perhaps the last: why it failed
             if not held:
-                print(line, end="", flush=True)
+                show(line)
         code = process.wait()
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
@@ -115,5 +116,5 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
         process.communicate()
         raise
     if held and not code:
-        print(held, flush=True)
+        show(f"{held}\n")
     return code, held.removeprefix(PREFIX)
