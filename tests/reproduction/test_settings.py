@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from rnnbench.analysis.render import to_markdown
+from rnnbench.cli import reproduce
 from rnnbench.cli.main import main
 from rnnbench.options import BadOption
 from rnnbench.reproduction.declaration import load_declaration, table_names
 from rnnbench.reproduction.evaluate import measure_table
 from rnnbench.reproduction.overview import OWN_CHOICE, count_table, hours_sentence
-from rnnbench.reproduction.planning import open_questions
+from rnnbench.reproduction.planning import MissingRun, Question, open_questions
 from rnnbench.reproduction.readme import table_details
 from tests.reproduction.test_declared import GRID, REPORTED, edited, write
-from tests.reproduction.test_reproductions import lines, record, run
+from tests.reproduction.test_reproductions import lines, record, run, sealed
 
 RATES = ["train.learning_rate=0.01", "train.learning_rate=0.02", "train.learning_rate=0.03"]
 WIDTHS = ["model.hidden_size=3", "model.hidden_size=4", "model.hidden_size=5"]
@@ -46,6 +47,29 @@ def test_seeds_take_words_in_turn_and_a_run_of_another_turn_does_not_count(tmp_p
     own = measure_table(table, None)
     runs = own.runs.cells[cell.place]
     assert runs.values("score") == pytest.approx([0.1, 0.11, 0.12]) and not runs.missing() and not own.runs.complaints
+
+
+def test_a_batch_of_hours_runs_each_seed_by_the_words_of_its_turn(tmp_path, monkeypatch):
+    table = load_declaration(str(write(tmp_path / "t", with_turns(RATES))))
+    cell, launched = table.cell("adding", "lstm", "paper"), []
+    monkeypatch.setattr(reproduce, "launch_sweep", lambda lines, *_: launched.extend(lines) or 0)
+    missing = tuple(MissingRun(cell, seed, 1.0) for seed in range(5))
+    code, tried = reproduce._run_batch("t", Question("adding/lstm", 1.0, 0.5, missing), 9.0, ["hydra.launcher.workers=4"])
+    assert code == 0 and list(tried) == list(missing[:4])
+    assert launched == [[*cell.words_of(seed), f"seed={seed}"] for seed in range(4)]
+
+
+@pytest.mark.parametrize(
+    "model", [{"name": "cell", "class": "gone.py:Cell"}, {"name": "lstm", "mechanism": "of_a_later_version"}]
+)
+def test_a_run_of_code_that_is_not_here_stops_no_table(tmp_path, model):
+    table = load_declaration(str(write(tmp_path / "t", GRID)))
+    cell = table.cell("adding", "lstm", "paper")
+    foreign = record(cell.words, 0, 0.5)
+    foreign["config"]["model"] = {**foreign["config"]["model"], **model}
+    lines(table.folder / "results.jsonl", [sealed(foreign), record(cell.words, 1, 0.1)])
+    own = measure_table(table, None)
+    assert list(own.runs.cells[cell.place].runs) == [1]
 
 
 def test_a_declaration_without_turns_has_the_digest_that_it_had(tmp_path):

@@ -202,7 +202,7 @@ def _run_batch(name: str, question: Question, minutes: float, launching: Sequenc
     at_once = next((word.partition("=")[2] for word in launching if word.startswith(WORKERS)), "1")
     workers = int(at_once) if at_once.isdigit() and int(at_once) else 1
     batch = list({run.key: run for run in question.missing if run.fits(minutes)}.values())[:workers]
-    lines = [[*run.cell.words, f"seed={run.seed}"] for run in batch]
+    lines = [[*words, f"seed={seed}"] for words, seed in (run.key for run in batch)]
     others = [word for word in launching if not word.startswith(WORKERS)]
     return launch_sweep(lines, sweep_word(name), [f"{WORKERS}{workers}", *others]), batch
 

@@ -20,6 +20,7 @@ from ..analysis.intervals import LEVEL, Estimate
 from ..analysis.significance import against_margin, difference
 from ..config.budget import TOLERANCE, parse_count
 from ..config.identity import setting_identity
+from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
 from ..config.schema import TUNING
 from ..groups import BudgetSettings
@@ -184,7 +185,8 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
     for run in stored:
         if run.record is None or run.record["config"].get("test") is False:
             continue  # unfinished, or a search's trial
-        parts = [run.record["task"]["name"], run.record["config"]["model"]["mechanism"], _with_effect(run.record)]
+        if (parts := _parts(run.record)) is None:
+            continue  # no cell can ask for it
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
             by_setting.setdefault(key, []).append(run)
     found, cells = {}, list(cells)
@@ -225,21 +227,26 @@ def choice_text(choice: OpenChoice, stored: Iterable[FoundRun]) -> str:
     for run in stored:
         if run.record and run.record["config"].get("test") is False and run.record["seed"] == TUNING:
             about = run.record["task"]
-            parts = [about["name"], run.record["config"]["model"]["mechanism"], _with_effect(run.record)]
+            parts = _parts(run.record)
             score = (run.record["scores"].get("validation") or {}).get(about["headline"])
-            if score is not None:
+            if parts is not None and score is not None:
                 found[canonical(parts)] = score, about["direction"] == "max"
     tried = zip(choice.tried, (found.get(setting_keys(choice.cell.name, words)[0]) for words in choice.runs), strict=True)
     ranked = sorted(tried, key=lambda one: math.inf if one[1] is None else -one[1][0] if one[1][1] else one[1][0])
     return "; ".join(f"{' '.join(words)}: {'no score' if one is None else format(one[0], '.6g')}" for words, one in ranked)
 
 
-def _with_effect(record: Record) -> dict[str, Any]:
-    """What a run's settings depart from, as a cell's words say it: on how many devices it was trained is no part of that, nor
-    what had no effect, which records of 0.1 hold.
+def _parts(record: Record) -> list[Any] | None:
+    """Task, mechanism and departures of a run, as a cell's words say them; None where its code or settings are not known here.
+
+    On how many devices it was trained is no part of that, nor what had no effect, which records of 0.1 hold.
     """
-    without = Liveness(record["config"]).effectless()
-    return {key: value for key, value in record["departures"].items() if key != "trainer.devices" and key not in without}
+    try:
+        without = Liveness(record["config"]).effectless()
+    except UNKNOWN:
+        return None
+    departures = {key: value for key, value in record["departures"].items() if key != "trainer.devices" and key not in without}
+    return [record["task"]["name"], record["config"]["model"]["mechanism"], departures]
 
 
 def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:

@@ -42,7 +42,7 @@ class MissingRun:
 
     @property
     def key(self) -> tuple[tuple[str, ...], int]:
-        """The same for runs of two cells that are one run."""
+        """The words and the seed that run it; the same for runs of two cells that are one run."""
         return self.cell.words_of(self.seed), self.seed
 
 
