@@ -48,7 +48,7 @@ tables: .venv/installed
 
 # build/docs/html/index.html: pages of docs/, and those that are made from docstrings, settings and results. Needs no network.
 docs: .venv/installed
-	$(BIN)/python -m docs.gallery build/docs/source
+	$(BIN)/python -m docs.gallery
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs build/docs/source build/docs/html
 
 # Every command of the documentation, in a folder for each page. Takes minutes.

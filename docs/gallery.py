@@ -1,6 +1,6 @@
-"""Writes the pages that are made from the program: `python -m docs.gallery FOLDER`, which `make docs` calls.
+"""Writes the pages that are made from the program: `python -m docs.gallery`, which `make docs` calls.
 
-FOLDER becomes the source of Sphinx: the pages of docs/ that are written by hand, and beside them
+build/docs/source becomes the source of Sphinx: the pages of docs/ that are written by hand, and beside them
 
     models/      a page for each cell: equations, sizes, time, named settings, options
     tasks/       a page for each task: worked example, floor, best known, options
@@ -19,7 +19,6 @@ import itertools
 import pydoc
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,7 @@ from .docstrings import Block, equations, markdown_cell, markdown_text, split_bl
 
 HERE = Path(__file__).parent
 SWEEPS = HERE.parent / "sweeps"
+BUILD = HERE.parent / "build" / "docs" / "source"
 NUMBER = re.compile(r"[\d,./]+[×kM]?|–")
 BETTER = ("below", "above")  # the floor, whichever of them is better
 FLOOR = "Floor: the best score without memory."
@@ -91,12 +91,12 @@ def page_makers() -> dict[str, Callable[[], str]]:
     }  # fmt: skip
 
 
-def main(folder: Path) -> None:
-    """Writes all pages to `folder`, which is made anew."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.py", "*.jsonl"))
+def main() -> None:
+    """Writes all pages, in place of those that are there."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    shutil.copytree(HERE, BUILD, ignore=shutil.ignore_patterns("__pycache__", "*.py", "*.jsonl"))
     for path, make in page_makers().items():
-        place = folder / path
+        place = BUILD / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(make(), encoding="utf-8")
 
@@ -405,4 +405,4 @@ def plain(value: object) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()
