@@ -156,7 +156,9 @@ def test_two_commands_of_one_sweep_both_go_on() -> None:
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1"])
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1", "hydra.launcher.workers=3"])
     placed = ["runs=runs", "sweep=s"]
-    assert resumed_commands(["--resume", "s", "hydra.launcher.workers=4"]) == [
+    commands, kept = resumed_commands(["--resume", "s", "hydra.launcher.workers=4"])
+    assert kept == {stand_in(1, "x").id, stand_in(2, "x").id}
+    assert commands == [
         ["-m", "task=adding", "seed=0", "hydra.launcher.workers=4", *placed],
         ["-m", "task=adding", "seed=1", "hydra.launcher.workers=4", *placed],
     ]
@@ -197,6 +199,52 @@ def test_a_file_of_command_lines_keeps_none(capfd: pytest.CaptureFixture[str]) -
     Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": ["model=lstm"]}))
     assert main(["sweep", "two.yaml"]) == 0
     assert whole_manifest(Path("runs/sweeps/two")).commands == []
+
+
+@pytest.mark.parametrize("words", [["seed=0,1"], ["seed=0,1", "again=true"]], ids=["once", "again"])
+def test_a_complete_sweep_makes_no_other_run(words: list[str]) -> None:
+    asked = ["train", "-m", *QUICK, "model=lstm", *words, "sweep=s", "hydra.launcher.workers=1"]
+    assert main(asked) == 0
+    before = sorted(Path("runs").glob("*/*/*/record.json"))
+    assert main(["train", "--resume", "s"]) == 0
+    assert sorted(Path("runs").glob("*/*/*/record.json")) == before
+    before[0].unlink()
+    assert main(["train", "--resume", "s"]) == 0
+    assert sorted(Path("runs").glob("*/*/*/record.json")) == before
+
+
+def test_a_command_that_would_make_other_runs_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["-m", *QUICK, "model=lstm", "seed=0,1"])
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert "2 of 2 runs are none that the sweep lists" in error and len(error) <= 400
+    assert not list(Path("runs").glob("adding/*/*/config.yaml")) and len(read_manifest(FOLDER)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["model=./a.py:A"], ["model={here}/a.py:A"]),
+        (["model=a.py:A,lstm,../b.py:B"], ["model={here}/a.py:A,lstm,{above}/b.py:B"]),
+        (["task='sub/a.py:A'"], ["task='{here}/sub/a.py:A'"]),
+        (["model=./a.py\\:A"], ["model={here}/a.py\\:A"]),
+        (["model=/x/a.py:A", "task=adding", "train.steps=1"], ["model=/x/a.py:A", "task=adding", "train.steps=1"]),
+        (["--config-dir", "conf", "conf"], ["--config-dir", "{here}/conf", "conf"]),
+        (["--config-dir=./conf"], ["--config-dir={here}/conf"]),
+        (["-cd", "../conf"], ["-cd", "{above}/conf"]),
+    ],
+)
+def test_paths_of_code_and_settings_are_kept_absolute(words: list[str], kept: list[str]) -> None:
+    here = Path.cwd()
+    assert words_for_manifest(words) == [word.format(here=here, above=here.parent) for word in kept]
+
+
+@pytest.mark.parametrize("word", ["task.text=https://u:p@host/x", "task.text=https://host/x?password=p"])
+def test_a_command_without_its_password_is_refused(word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], words_for_manifest(["-m", "task=char_lm", word]))
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "its password was not kept" in error
 
 
 # whom it trusts
