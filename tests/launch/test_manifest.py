@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.launch import manifest
 from rnnbench.launch.launcher import Prepared
 from rnnbench.launch.manifest import read_manifest, whole_manifest, write_manifest
 from rnnbench.launch.resume import resumed_commands, words_for_manifest
 from rnnbench.options import BadOption
 from rnnbench.store.own_files import MANIFEST_COPY, own_files
+from rnnbench.store.record import DamagedRecord
 from tests.launch.test_jobs import stand_in
 
 FOLDER = Path("runs/sweeps/s")
@@ -92,6 +95,40 @@ def test_odd_commands_are_no_manifest(commands: str, capfd: pytest.CaptureFixtur
     assert error.count("\n") == 1 and "no lists of words" in error
 
 
+def test_a_manifest_is_read_while_it_is_written() -> None:
+    """A reader meets copies that are gone by the time that it opens them."""
+    write_manifest(Path("runs"), "s", [stand_in(0, "x")])
+    jobs = [stand_in(number, "x") for number in range(1, 60)]
+    writer = threading.Thread(target=lambda: [write_manifest(Path("runs"), "s", [job]) for job in jobs])
+    writer.start()
+    seen = [0]
+    while writer.is_alive():
+        seen.append(len(read_manifest(FOLDER)))
+    writer.join()
+    assert seen == sorted(seen) and len(read_manifest(FOLDER)) == 60
+
+
+@pytest.mark.parametrize("gone", [1, 2, 5])
+def test_a_copy_that_is_gone_is_not_missed(gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a writer removes it between the listing and the reading, once or several times."""
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")])
+    left, listing = [gone], manifest._files
+
+    def late(folder: Path) -> list[Path]:
+        left[0] -= 1
+        return [folder / f"manifest-{'0' * 16}.json"] if left[0] >= 0 else listing(folder)
+
+    monkeypatch.setattr(manifest, "_files", late)
+    assert set(read_manifest(FOLDER)) == names(1)
+
+
+def test_a_manifest_that_is_not_there_is_said() -> None:
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "manifest.json").symlink_to("nowhere")
+    with pytest.raises(DamagedRecord, match="FileNotFoundError"):
+        read_manifest(FOLDER)
+
+
 # going on
 
 
@@ -119,7 +156,9 @@ def test_two_commands_of_one_sweep_both_go_on() -> None:
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1"])
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1", "hydra.launcher.workers=3"])
     placed = ["runs=runs", "sweep=s"]
-    assert resumed_commands(["--resume", "s", "hydra.launcher.workers=4"]) == [
+    commands, kept = resumed_commands(["--resume", "s", "hydra.launcher.workers=4"])
+    assert kept == {stand_in(1, "x").id, stand_in(2, "x").id}
+    assert commands == [
         ["-m", "task=adding", "seed=0", "hydra.launcher.workers=4", *placed],
         ["-m", "task=adding", "seed=1", "hydra.launcher.workers=4", *placed],
     ]
@@ -160,3 +199,102 @@ def test_a_file_of_command_lines_keeps_none(capfd: pytest.CaptureFixture[str]) -
     Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": ["model=lstm"]}))
     assert main(["sweep", "two.yaml"]) == 0
     assert whole_manifest(Path("runs/sweeps/two")).commands == []
+
+
+@pytest.mark.parametrize("words", [["seed=0,1"], ["seed=0,1", "again=true"]], ids=["once", "again"])
+def test_a_complete_sweep_makes_no_other_run(words: list[str]) -> None:
+    asked = ["train", "-m", *QUICK, "model=lstm", *words, "sweep=s", "hydra.launcher.workers=1"]
+    assert main(asked) == 0
+    before = sorted(Path("runs").glob("*/*/*/record.json"))
+    assert main(["train", "--resume", "s"]) == 0
+    assert sorted(Path("runs").glob("*/*/*/record.json")) == before
+    before[0].unlink()
+    assert main(["train", "--resume", "s"]) == 0
+    assert sorted(Path("runs").glob("*/*/*/record.json")) == before
+
+
+def test_a_command_that_would_make_other_runs_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["-m", *QUICK, "model=lstm", "seed=0,1"])
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert "2 of 2 runs are none that the sweep lists" in error and len(error) <= 400
+    assert not list(Path("runs").glob("adding/*/*/config.yaml")) and len(read_manifest(FOLDER)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["model=./a.py:A"], ["model={here}/a.py:A"]),
+        (["model=a.py:A,lstm,../b.py:B"], ["model={here}/a.py:A,lstm,{above}/b.py:B"]),
+        (["task='sub/a.py:A'"], ["task='{here}/sub/a.py:A'"]),
+        (["model=./a.py\\:A"], ["model={here}/a.py\\:A"]),
+        (["model=/x/a.py:A", "task=adding", "train.steps=1"], ["model=/x/a.py:A", "task=adding", "train.steps=1"]),
+        (["--config-dir", "conf", "conf"], ["--config-dir", "{here}/conf", "conf"]),
+        (["--config-dir=./conf"], ["--config-dir={here}/conf"]),
+        (["-cd", "../conf"], ["-cd", "{above}/conf"]),
+    ],
+)
+def test_paths_of_code_and_settings_are_kept_absolute(words: list[str], kept: list[str]) -> None:
+    here = Path.cwd()
+    assert words_for_manifest(words) == [word.format(here=here, above=here.parent) for word in kept]
+
+
+@pytest.mark.parametrize("word", ["task.text=https://u:p@host/x", "task.text=https://host/x?password=p"])
+def test_a_command_without_its_password_is_refused(word: str, capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], words_for_manifest(["-m", "task=char_lm", word]))
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "its password was not kept" in error
+
+
+# whom it trusts
+
+EVIL = "from pathlib import Path\nPath('executed').touch()\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["task=adding", "model={file}:MGU"],
+        ["task=adding", "model=lstm,{file}:MGU"],
+        ["task={file}:Ones", "model=lstm"],
+        ["task=adding,{file}:Ones", "model=lstm", "seed=range(0,2)"],
+        ["task=adding", "model={file}:MGU", "--config-dir", "{folder}"],
+    ],
+)
+def test_a_manifest_names_no_code_that_was_never_named_here(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    folder = Path("theirs").absolute()
+    (folder / "model").mkdir(parents=True)
+    (folder / "evil.py").write_text(EVIL)
+    command = ["-m", *(word.format(file=folder / "evil.py", folder=folder) for word in words)]
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], command)
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert not Path("executed").exists()
+    assert "a file is code" in error
+    assert main(["train", *command]) == 2  # typed, it is imported, and found to be no model
+    assert Path("executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["-m", "--config-dir", "theirs"], "--config-dir theirs"),
+        (["-m", "--config-dir=./theirs"], "--config-dir ./theirs"),
+        (["-m", "-cd", "../theirs"], "--config-dir ../theirs"),
+        (["-m", "--config-path", "/theirs"], "config_path"),
+        (["-m", "--experimental-rerun", "/theirs/job.pickle"], "experimental_rerun"),
+        (["-m", "--help"], "help"),
+        (["-m", "--cfg", "job"], "cfg"),
+        ([], "no -m"),
+        (["-m", "--again", "runs/adding"], "--again"),
+        (["-m", "--resume", "other"], "--resume"),
+    ],
+)
+def test_flags_of_a_manifest_are_refused(flags: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("theirs").mkdir()
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], [*flags, *QUICK, "model=lstm"])
+    assert main(["train", "--resume", "s"]) == 2
+    told = capfd.readouterr()
+    assert told.err.count("\n") == 1 and said in told.err and len(told.err) <= 401 and not told.out

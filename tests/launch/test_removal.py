@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rnnbench.cli.main import main
-from rnnbench.launch.manifest import read_manifest, write_manifest
+from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from tests.analysis.test_tables import write
 from tests.conftest import everything
 from tests.launch.test_jobs import begin, record, stand_in
@@ -36,7 +38,7 @@ def made(*numbers: int, sweep: str = "s") -> list[Path]:
         (job.folder.path / f".record.json.{'0' * 16}").touch()
         (job.folder.path / "wandb").mkdir()
         (job.folder.path / "wandb/note.json").write_text("{}")
-        job.folder.finish(record("x"))
+        job.folder.finish({**record("x"), "sweep": sweep})
     write_manifest(STORE, sweep, jobs, ["-m", "seed=0"])
     return [job.folder.path for job in jobs]
 
@@ -121,7 +123,116 @@ def test_a_run_that_another_sweep_lists_stays(capfd: pytest.CaptureFixture[str])
     assert "stays: sweep t lists it too" in capfd.readouterr().out
     assert shared.exists() and not (STORE / "sweeps/s").exists()
     assert main(["remove", "t", "--yes"]) == 0
+    assert "stays: sweep s made it" in capfd.readouterr().out
+    assert [path for path in everything(STORE) if path.name == "record.json"] == [shared / "record.json"]
+    assert main(["remove", str(shared), "--yes"]) == 0
     assert everything(STORE) == []
+
+
+@pytest.mark.parametrize("maker", [None, "other", "../s", ""])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_run_that_the_sweep_did_not_make_stays(maker: str | None, recorded: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    """As when a sweep was answered from the record of a single run."""
+    job = stand_in(7, f"{7:08x}")
+    job.folder.start({"task": {"name": "adding"}, "model": {"name": "lstm"}, "sweep": maker})  # type: ignore[typeddict-item]
+    if recorded:
+        job.folder.finish({**record("x"), "sweep": maker})
+    write_manifest(STORE, "s", [job], ["-m", "seed=0"])
+    (own,) = made(1)
+    assert main(["remove", "s", "--yes"]) == 0
+    out = capfd.readouterr().out
+    assert f"{job.folder.path}  stays: " in out and "made it; it goes when it is named itself" in out
+    assert (job.folder.path / ("record.json" if recorded else "config.yaml")).exists() and not own.exists()
+    assert not (STORE / "sweeps").exists()
+    assert main(["remove", str(job.folder.path), "--yes"]) == 0
+    assert everything(STORE) == []
+
+
+@pytest.mark.parametrize("place", ["runs/old/s", "runs/old/sweep/s", "s-copy", "runs/s"])
+def test_a_copy_of_a_sweep_removes_no_run(place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    made(1, 2)
+    shutil.copytree(STORE / "sweeps/s", place)
+    before = everything(Path())
+    assert main(["remove", place, "--yes"]) == 2
+    assert "a copy of a sweep; allowed: the folder runs/sweeps/" in one_line(capfd)
+    assert everything(Path()) == before
+
+
+@pytest.mark.parametrize("place", ["runs/old/sweeps/s", "runs/sweeps/copy", "elsewhere/sweeps/s"])
+def test_a_copy_among_sweeps_has_no_run_of_its_own(place: str) -> None:
+    runs = made(1, 2)
+    shutil.copytree(STORE / "sweeps/s", place)
+    assert main(["remove", place, "--yes"]) == 0
+    assert not Path(place).exists() and all((run / "record.json").exists() for run in runs)
+
+
+class Asked(io.StringIO):
+    """A terminal where something happens before `y` is answered."""
+
+    def __init__(self, happens: Callable[[], object]):
+        super().__init__("y\n")
+        self.happens = happens
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        self.happens()
+        return super().readline()
+
+
+def unfinished() -> Job:
+    """An interrupted run of sweep s."""
+    job = stand_in(8, f"{8:08x}")
+    job.folder.start({"task": {"name": "adding"}, "model": {"name": "lstm"}, "sweep": "s"})  # type: ignore[typeddict-item]
+    job.folder.save_checkpoint(40, b"weights")
+    return job
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (lambda job: write_manifest(STORE, "t", [job]), "stays: sweep t lists it too"),
+        (lambda job: job.folder.finish({**record("x"), "sweep": "s"}), "stays: it has changed since"),
+        (lambda job: job.folder.save_checkpoint(80, b"more"), "stays: it has changed since"),
+        (lambda job: job.folder.fail("out of memory"), "stays: it has changed since"),
+        (lambda job: job.folder.save_weights(b"best"), "stays: it has changed since"),
+        (lambda job: (STORE / "sweeps/t").mkdir() or (STORE / "sweeps/t/manifest.json").write_text("[]"), "no manifest"),
+    ],
+    ids=["listed", "recorded", "further", "failed", "weights", "unreadable"],
+)
+@pytest.mark.parametrize("named", [False, True], ids=["by its sweep", "by itself"])
+def test_a_run_that_changed_since_it_was_asked_stays(
+    happens: Callable[[Job], object],
+    said: str,
+    named: bool,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    job = unfinished()
+    write_manifest(STORE, "s", [job], ["-m", "seed=0"])
+    made(*([] if named else [1]))
+    monkeypatch.setattr("sys.stdin", Asked(lambda: happens(job)))
+    assert main(["remove", str(job.folder.path) if named else "s"]) == 0
+    out = capfd.readouterr().out
+    if named and ("listed" in request.node.name or "unreadable" in request.node.name):  # it was named, whoever lists it
+        assert not job.folder.path.exists()
+        return
+    assert said in out and (job.folder.path / "config.yaml").exists() and job.folder.checkpoint_files()
+    assert read_manifest(STORE / "sweeps/s")
+    if not named:
+        assert "sweep s  stays, with the " in out
+
+
+def test_a_sweep_that_gained_a_run_keeps_its_manifest(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made(1)
+    monkeypatch.setattr("sys.stdin", Asked(lambda: made(2)))
+    assert main(["remove", "s"]) == 0
+    assert "sweep s  stays: its manifest has changed" in capfd.readouterr().out
+    assert stand_in(2, f"{2:08x}").folder.record() and stand_in(2, f"{2:08x}").name in read_manifest(STORE / "sweeps/s")
 
 
 def test_two_sweeps_that_go_together_leave_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -180,3 +181,34 @@ def test_lines_end_with_the_sweep(sweep):
         begin(job)
         job.folder.fail("no")
     assert list(watched_lines(Watcher(Path("runs/sweeps/s"), True), "s")) == ["s: 3 of 3 ended: 3 failed"]
+
+
+ODD = ["many", ".inf", ".nan", "[1]", "{a: 1}", "-5", "null", "'10'", "1e400", "true", "2026-01-01", "10.5"]
+TASKS = ["{name: adding, length: many}", "{name: adding, length: [1, {a: b}]}", "{name: '../adding'}", "{name: ''}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"task: {{name: adding}}\nmodel: {{name: lstm}}\ntrain: {{steps: {value}}}\n" for value in ODD),
+        *(f"task: {task}\nmodel: {{name: lstm}}\n" for task in TASKS),
+        "task: {name: adding}\nmodel: {name: nobody}\ntrain: {steps: {}}\n",
+        "- 1\n",
+        "\xff: [",
+    ],
+)
+@pytest.mark.parametrize("held", [False, True])
+def test_one_odd_run_costs_only_its_own_line(text: str, held: bool):
+    well, odd = stand_in(1, "x"), stand_in(2, "x")
+    for job in (well, odd):
+        begin(job, 40)
+    well.folder.finish(filled({"steps": 100}))
+    (odd.folder.path / "config.yaml").write_text(text, encoding="latin-1")
+    write_manifest(Path("runs"), "s", [well, odd])
+    with odd.folder.lease() if held else contextlib.nullcontext():
+        first, second = Watcher(Path("runs/sweeps/s"), is_sweep=True).look()
+        console = Console(file=io.StringIO(), width=100, force_terminal=True)
+        console.print(view("sweep s", [first, second]))
+        assert ("1 recorded, 1 " in console.file.getvalue() and seconds_left([first, second]) is None) or held
+    assert (first.state.kind, first.steps) == ("recorded", 100)
+    assert second.state.kind == ("running" if held else "interrupted")

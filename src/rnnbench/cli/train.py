@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +19,7 @@ from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
-from ..launch.resume import resumed_commands, words_for_manifest
+from ..launch.resume import resumed_commands, resumed_jobs, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -35,7 +35,7 @@ from ..launch.sweep import (
     sweep_name,
     sweep_words,
 )
-from ..options import BadOption, plain_text, unknown
+from ..options import BadOption, plain_text, shortened, unknown
 from ..run.cluster import say_ignored
 from ..run.recorded import changed_code, survey_recorded
 from ..store.find import nearby_runs
@@ -52,8 +52,12 @@ def train_command(words: list[str]) -> int:
     return resume_sweep(words) if "--resume" in words else train_runs(words, [])
 
 
-def train_runs(words: list[str], folders: list[str]) -> int:
-    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra. `folders` gets those of the runs."""
+def train_runs(words: list[str], folders: list[str], kept: Collection[str] | None = None) -> int:
+    """Checks everything that is asked for; runs it, or hands a sweep over to Hydra. `folders` gets those of the runs.
+
+    `kept`: of words that stand in a sweep's manifest, the ids of its runs. Such words may name no class of a file that was
+    never named here, and ask for no other run.
+    """
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
     overrides = list(asked.overrides)
@@ -70,7 +74,7 @@ def train_runs(words: list[str], folders: list[str]) -> int:
         register_plugins()
     if asked.hydra_help:
         return run_by_hydra(flags)
-    jobs = compose_jobs(overrides, asked.multirun, asked.config_dir)
+    jobs = compose_jobs(overrides, asked.multirun, asked.config_dir, declared=kept is not None)
     if asked.cfg or asked.info:
         from ..config.hydra_store import stored_choice
 
@@ -87,6 +91,10 @@ def train_runs(words: list[str], folders: list[str]) -> int:
         from ..launch.launcher import Prepared
 
         launching = prepared_sweep(overrides, jobs, words_for_manifest(words))
+        if kept is not None:
+            Prepared.jobs = resumed_jobs(Prepared.jobs, kept)
+            if not Prepared.jobs:
+                return 0
         folders += [str(job.folder.path) for job in Prepared.jobs]
         return run_by_hydra([*launching, *flags])
     check_processes(jobs[0])
@@ -196,12 +204,28 @@ def train_again(words: list[str]) -> int:
 def resume_sweep(words: list[str]) -> int:
     """`train --resume SWEEP`: gives again the command lines that the sweep's manifest keeps, one after another."""
     code = 0
-    for command in resumed_commands(words):
+    commands, kept = resumed_commands(words)
+    for command in commands:
+        check_kept_flags(command)
+    for command in commands:
         say(shlex.join(["rnnbench", "train", *command]))
-        code = max(code, train_command(command))
+        code = max(code, train_runs(command, [], kept))
         if code > 1:
             break
     return code
+
+
+def check_kept_flags(command: list[str]) -> None:
+    """BadOption for flags in a manifest's command line that no sweep is begun with: a file is not trusted as a user is."""
+    asked = parse_words(command)
+    given = [name for name in (*FLAGS, *VALUES) if getattr(asked, name) and name not in ("multirun", "config_dir")]
+    relative = asked.config_dir and not Path(asked.config_dir).is_absolute()
+    if given or relative or not asked.multirun:
+        got = f"--config-dir {shortened(asked.config_dir)}" if relative else ", ".join(given) or "no -m"
+        raise BadOption(
+            f"--resume: a command line of its manifest has {got}; allowed there: -m, and --config-dir with an absolute folder; "
+            "give the command itself again"
+        )
 
 
 def edited(folder: RunFolder, settings: Settings, now: str) -> str:

@@ -30,6 +30,8 @@ from ..store.own_files import MANIFEST_COPY, own_files, remove_files
 from ..store.record import DamagedRecord, write_atomically
 from ..store.run_folder import RunFolder
 
+TRIES = 20  # to read the manifests of a sweep while another process writes them
+
 
 @dataclass
 class Job:
@@ -165,11 +167,23 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
     return whole_manifest(folder).runs
 
 
-def whole_manifest(folder: Path) -> Manifest:
-    """What all manifests in `folder` list; DamagedRecord where there is none, or one cannot be trusted."""
+class Gone(DamagedRecord):
+    """A manifest that was not there any more when it was read."""
+
+
+def whole_manifest(folder: Path, tries: int = TRIES) -> Manifest:
+    """What all manifests in `folder` list; DamagedRecord where there is none, or one cannot be trusted.
+
+    A writer removes a copy once another stands for it: where one is gone by the time it is read, they are listed again.
+    """
     found = Manifest()
-    for path in _files(folder) or [folder / "manifest.json"]:
-        found = _union(found, _read(path))
+    try:
+        for path in _files(folder) or [folder / "manifest.json"]:
+            found = _union(found, _read(path))
+    except Gone:
+        if tries > 1:
+            return whole_manifest(folder, tries - 1)
+        raise
     return found
 
 
@@ -183,7 +197,8 @@ def _read(path: Path) -> Manifest:
         told = json.loads(path.read_text(encoding="utf-8"))
         runs, commands = dict(told["runs"]), told.get("commands", [])
     except (OSError, ValueError, LookupError, TypeError, RecursionError, AttributeError) as error:
-        raise DamagedRecord(f"{path}: no manifest of a sweep ({type(error).__name__})") from None
+        kind = Gone if isinstance(error, FileNotFoundError) else DamagedRecord
+        raise kind(f"{path}: no manifest of a sweep ({type(error).__name__})") from None
     for name, about in runs.items():
         if not isinstance(about, dict) or not all(isinstance(about.get(key), str) for key in ("id", "words")):
             raise DamagedRecord(f"{path}: no manifest of a sweep ({name!r:.60} has no id and words)")

@@ -1,18 +1,20 @@
 """What goes when runs and sweeps are removed: the files that rnnbench wrote, told by their names, and folders left empty.
 
 A run that a process holds stays, and so does what lies behind a link, and every file that is not ours. Of a sweep, runs stay
-that another sweep's manifest lists too.
+that another sweep's manifest lists too, or that were not made by it. What changes between the plan and the removal stays.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..options import BadOption, shortened
 from ..run.tracked_run import describe_run
 from ..store.lease import Held, Watch, locked
 from ..store.own_files import (
@@ -29,11 +31,14 @@ from ..store.own_files import (
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
 from ..tracking.wandb_note import NOTE, own_segments
-from .manifest import read_manifest
+from .manifest import Manifest, read_manifest, whole_manifest
 from .status import is_behind_link, run_state
 
 LAST = "config.yaml"  # of a run: what it is found by, should the removal be cut off
 SHOWN = 3  # files that a line names
+
+
+Stamps = dict[str, tuple[int, int]]  # of a run's files by name: when each was written, and its size
 
 
 @dataclass
@@ -41,29 +46,44 @@ class Removal:
     """What is to go, and what stays though it was named."""
 
     runs: dict[Path, str] = field(default_factory=dict)  # by folder: how it stands
-    sweeps: dict[Path, list[Path]] = field(default_factory=dict)  # by folder: its runs that no other sweep lists
-    shared: dict[Path, str] = field(default_factory=dict)  # by folder: which other sweep lists the run, too
+    stamps: dict[Path, Stamps] = field(default_factory=dict)  # by folder: what that was read from
+    listed: dict[Path, Path] = field(default_factory=dict)  # by folder of a run that was not named by itself: its store
+    sweeps: dict[Path, list[Path]] = field(default_factory=dict)  # by folder: its runs that go with it
+    manifests: dict[Path, Manifest] = field(default_factory=dict)  # by the sweep's folder
+    shared: dict[Path, str] = field(default_factory=dict)  # by folder of a run that is not the sweep's alone: why it stays
     stays: dict[Path, str] = field(default_factory=dict)  # by folder: why it cannot go
     size: int = 0  # bytes
 
 
 def plan_removal(sweeps: Iterable[Path], runs: Iterable[Path]) -> Removal:
-    """What goes with these folders of sweeps and of runs. DamagedRecord where another sweep's manifest cannot be read."""
+    """What goes with these folders of sweeps and of runs.
+
+    DamagedRecord where another sweep's manifest cannot be read; BadOption for a sweep's folder that is in no store's sweeps/.
+    """
     found = Removal()
-    leaving = list(dict.fromkeys(map(_absolute, sweeps)))
+    leaving = dict.fromkeys(map(_absolute, sweeps))
     for sweep in leaving:
+        if sweep.parent.name != "sweeps":
+            raise BadOption(
+                f"{shortened(str(sweep))}: a copy of a sweep; allowed: the folder runs/sweeps/{shortened(sweep.name)} itself, "
+                "whose runs lie in that store; a copy can be deleted as any folder"
+            )
         store = sweep.parent.parent
-        others = listed_elsewhere(sweep, leaving)
-        names = [name for name in read_manifest(sweep) if os.path.lexists(store / name)]
-        found.shared |= {store / name: others[name] for name in names if name in others}
-        found.sweeps[sweep] = [store / name for name in names if name not in others]
-        for run in found.sweeps[sweep]:
-            _add(found, run, store)
+        found.manifests[sweep] = whole_manifest(sweep)
+        found.sweeps[sweep] = []
+        for run in (store / name for name in found.manifests[sweep].runs if os.path.lexists(store / name)):
+            if why := why_shared(run, store, leaving):
+                found.shared[run] = why
+            else:
+                found.sweeps[sweep].append(run)
+                found.listed[run] = store
+                _add(found, run, store)
     for run in map(_absolute, runs):
         found.shared.pop(run, None)  # it was named by itself
+        found.listed.pop(run, None)
         _add(found, run, run.parents[2])
     for run in found.runs:
-        found.size += sum(path.stat().st_size for path in run_files(run))
+        found.size += sum(size for _, size in found.stamps[run].values())
     return found
 
 
@@ -71,13 +91,44 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
-def listed_elsewhere(sweep: Path, leaving: Collection[Path]) -> dict[str, str]:
-    """By the run's name the sweep that lists it too, of those in the same store that are not `leaving` as well."""
-    found: dict[str, str] = {}
-    for path in sorted(sweep.parent.glob("*/manifest.json")):
+def why_shared(run: Path, store: Path, leaving: Collection[Path]) -> str:
+    """Why a run stays that sweeps list which are `leaving`: another one lists it too, or made it. Empty where it goes."""
+    if other := listed_elsewhere(store, leaving).get(run):
+        return f"sweep {other} lists it too"
+    maker = _maker(run, unknown=next(iter(leaving)).name)
+    if maker is not None and store / "sweeps" / maker in leaving:
+        return ""
+    return f"{f'sweep {shortened(maker)}' if maker else 'a command of its own'} made it; it goes when it is named itself"
+
+
+def _maker(run: Path, unknown: str) -> str | None:
+    """The sweep that made a run, None where it was no sweep; `unknown` where nothing there tells."""
+    folder = RunFolder(run)
+    with contextlib.suppress(DamagedRecord, OSError):
+        if record := folder.record():
+            return record["sweep"]
+    with contextlib.suppress(DamagedRecord, OSError):
+        return folder.config().get("sweep", unknown)
+    return unknown
+
+
+def listed_elsewhere(store: Path, leaving: Collection[Path]) -> dict[Path, str]:
+    """By a run's folder the sweep that lists it, of those of `store` that are not `leaving`."""
+    found: dict[Path, str] = {}
+    for path in sorted(store.glob("sweeps/*/manifest.json")):
         if path.parent not in leaving:
-            found |= dict.fromkeys(read_manifest(path.parent), path.parent.name)
+            try:
+                written = path.parent.stat().st_mtime_ns, path.stat().st_mtime_ns
+            except OSError as error:
+                raise DamagedRecord(f"{path}: no manifest of a sweep ({error.strerror})") from None
+            found |= {store / name: path.parent.name for name in _names(path.parent, written)}
     return found
+
+
+@functools.lru_cache(maxsize=1000)
+def _names(sweep: Path, written: tuple[int, int]) -> tuple[str, ...]:
+    """The runs that a sweep lists, read again where its folder or its manifest was `written` since."""
+    return tuple(read_manifest(sweep))
 
 
 def _add(found: Removal, run: Path, store: Path) -> None:
@@ -86,6 +137,7 @@ def _add(found: Removal, run: Path, store: Path) -> None:
     elif holder := Watch(run).holder():
         found.stays[run] = f"held by {holder}"
     else:
+        found.stamps[run] = run_stamps(run)  # before its state: what changes in between is seen
         state = run_state(RunFolder(run))
         found.runs[run] = f"{state.kind}{f' ({state.about})' if state.kind == 'recorded' and state.about else ''}"
 
@@ -101,6 +153,17 @@ def run_files(run: Path) -> list[Path]:
     return [*first, *kept, *own_files(run, HALF_WRITTEN), *mirrored, *ends, *own_files(run, LEASE)]
 
 
+def run_stamps(run: Path) -> Stamps:
+    """When each file of a run was written, and its size; without those of its lease and what is half-written."""
+    found: Stamps = {}
+    for path in run_files(run):
+        if not LEASE.fullmatch(path.name) and not HALF_WRITTEN.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found[str(path.relative_to(run))] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
 def _segments(run: Path) -> list[Path]:
     """The folders that W&B's client wrote for this run, below its folder."""
     folder = RunFolder(run)
@@ -114,9 +177,7 @@ def planned_lines(planned: Removal) -> Iterator[str]:
     """What would go and what would stay, a line each."""
     for run, state in planned.runs.items():
         yield f"  {_short(run)}  {state}"
-    for run, other in planned.shared.items():
-        yield f"  {_short(run)}  stays: sweep {other} lists it too"
-    for run, why in planned.stays.items():
+    for run, why in (planned.shared | planned.stays).items():
         yield f"  {_short(run)}  stays: {why}"
     sweeps = f" and {len(planned.sweeps)} sweeps ({', '.join(path.name for path in planned.sweeps)})" if planned.sweeps else ""
     yield f"{len(planned.runs)} runs{sweeps}, {planned.size / 1e6:.1f} MB; copies at W&B stay"
@@ -126,13 +187,20 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+class Changed(RuntimeError):
+    """What was to go is not what was planned."""
+
+
 def remove_planned(planned: Removal) -> Iterator[str]:
-    """Removes what was planned; a line for each thing that stays after all, then how much went."""
+    """Removes what was planned; a line for each thing that stays after all, then how much went.
+
+    A run stays that has changed since, or that another sweep lists by now; so does a manifest that has changed.
+    """
     kept = set(planned.stays)
     for run in planned.runs:
         try:
-            remove_run(run)
-        except (Held, OSError) as error:
+            remove_run(run, planned)
+        except (Held, Changed, DamagedRecord, OSError) as error:
             kept.add(run)
             yield f"  {_short(run)}  stays: {error}"
             continue
@@ -143,20 +211,23 @@ def remove_planned(planned: Removal) -> Iterator[str]:
             yield f"  sweep {sweep.name}  stays, with the {len(left)} runs of it that do"
             continue
         try:
-            remove_sweep(sweep)
-        except OSError as error:
+            remove_sweep(sweep, planned.manifests[sweep])
+        except (Changed, DamagedRecord, OSError) as error:
             yield f"  sweep {sweep.name}  stays: {error}"
     yield f"removed {len(planned.runs.keys() - kept)} of {len(planned.runs) + len(planned.stays)} runs"
 
 
-def remove_run(run: Path) -> None:
+def remove_run(run: Path, planned: Removal) -> None:
     """Removes our files of a run, and its folder and those above it up to the store where they are empty then.
 
-    Held where a process has it; OSError where a file cannot be removed.
+    Held where a process has it; Changed where it is not as planned; OSError where a file cannot be removed.
     """
-    segments = _segments(run)
     with RunFolder(run).lease():
-        for segment in segments:
+        if run_stamps(run) != planned.stamps[run]:
+            raise Changed("it has changed since it was looked at; give the command again")
+        if (store := planned.listed.get(run)) and (why := why_shared(run, store, planned.sweeps)):
+            raise Changed(why)
+        for segment in _segments(run):
             shutil.rmtree(segment)
         remove_files(run_files(run))
     for place in (run / "wandb", run / "checkpoints", run, run.parent, run.parent.parent):
@@ -165,9 +236,11 @@ def remove_run(run: Path) -> None:
                 place.rmdir()
 
 
-def remove_sweep(sweep: Path) -> None:
-    """Removes a sweep's manifests, and its folder where nothing else lies there."""
+def remove_sweep(sweep: Path, planned: Manifest) -> None:
+    """Removes a sweep's manifests, and its folder where nothing else lies there. Changed where they are not as planned."""
     with locked(sweep / ".lock"):
+        if whole_manifest(sweep) != planned:
+            raise Changed("its manifest has changed since it was looked at; give the command again")
         remove_files(own_files(sweep, MANIFEST_COPY, HALF_WRITTEN))
         remove_files(own_files(sweep, SWEEP_FILE))
     for place in (sweep, sweep.parent):

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..config.overrides import quoted
-from ..console import masked
-from ..options import BadOption
+from ..console import MASK, masked, say
+from ..options import BadOption, shortened
 from ..store.record import DamagedRecord
-from .manifest import named_folder, whole_manifest
+from .manifest import Job, named_folder, whole_manifest
 from .sweep import launching_words
 
 PLACED = ("runs", "sweep")  # options that say where a sweep lies: it may have been moved or copied
 SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)  # in the name of a launcher's option
+CONFIG_DIR = ("--config-dir", "-cd")
+CLASS_FILE = re.compile(r"(?<=[=,'\"\s])[^=,'\"\s]+\.py(?=\\?:)")  # ./my_cell.py of model=./my_cell.py:MGU,lstm
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
 def words_for_manifest(words: Sequence[str]) -> list[str]:
-    """The words of a command line that a manifest keeps: without where the sweep lies, and without passwords."""
-    return [masked(word) for word in words if _key(word) not in PLACED and not _is_secret(word)]
+    """The words of a command line that a manifest keeps: without where the sweep lies, and without passwords.
+
+    Files with a class and the folder of --config-dir are absolute there, as it may be resumed from another folder.
+    """
+    kept = [masked(word) for word in words if _key(word) not in PLACED and not _is_secret(word)]
+    return [_absolute(word, before) for before, word in zip(["", *kept], kept, strict=False)]
 
 
-def resumed_commands(words: Sequence[str]) -> list[list[str]]:
+def _absolute(word: str, before: str) -> str:
+    if before in CONFIG_DIR:
+        return os.path.abspath(word)
+    if word.startswith("--config-dir="):
+        return f"--config-dir={os.path.abspath(word.partition('=')[2])}"
+    if _key(word) in ("task", "model"):
+        return CLASS_FILE.sub(lambda found: os.path.abspath(os.path.expanduser(found[0])), word)
+    return word
+
+
+def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     """Of `train --resume SWEEP [LAUNCHING ...]` the command lines that the sweep was begun with, with `launching` in place of
-    what they said of the same options. BadOption where there is no such sweep, or its manifest keeps none.
+    what they said of the same options; and the ids of the runs that the sweep lists.
+
+    BadOption where there is no such sweep, or its manifest keeps no command, or one without its password.
     """
     place = words.index("--resume")
     name = words[place + 1] if len(words) > place + 1 else ""
@@ -37,19 +56,39 @@ def resumed_commands(words: Sequence[str]) -> list[list[str]]:
         folder, is_sweep = named_folder(name, Path(runs))
         if not is_sweep:
             raise BadOption(f"--resume {name}: no sweep; its name or its folder in runs/sweeps is needed")
-        commands = whole_manifest(folder).commands
+        manifest = whole_manifest(folder)
     except (OSError, DamagedRecord) as error:
         raise BadOption(f"--resume {name}: {error}") from None
+    commands = manifest.commands
     if not commands:
         raise BadOption(
             f"--resume {name}: its manifest keeps no command of `rnnbench train`: an earlier version made it, or "
             "`rnnbench sweep` or `reproduce`; give that command again: what is recorded is not run again"
         )
+    if hidden := next((word for command in commands for word in command if "://" in word and MASK in word), ""):
+        raise BadOption(f"--resume {name}: {shortened(hidden)}: its password was not kept; give the command itself again")
     store = folder.parent.parent
     placed = [f"runs={_value(store)}", f"sweep={_value(folder.resolve().name)}"]
     others = [word for word in given if _key(word) != "runs"]
     said = {_key(word) for word in others}
-    return [[*(word for word in command if _key(word) not in said), *others, *placed] for command in commands]
+    resumed = [[*(word for word in command if _key(word) not in said), *others, *placed] for command in commands]
+    return resumed, {about["id"] for about in manifest.runs.values()}
+
+
+def resumed_jobs(jobs: Sequence[Job], kept: Collection[str]) -> list[Job]:
+    """Those of a resumed command's jobs that its sweep lists, whose ids are `kept`.
+
+    A job of again=true that it does not list would be one more repeat: those that it lists are recorded. BadOption for others.
+    """
+    others = [job for job in jobs if job.id not in kept]
+    if strange := [job for job in others if not job.settings.again]:
+        raise BadOption(
+            f"--resume: {len(strange)} of {len(jobs)} runs are none that the sweep lists ({shortened(strange[0].name)}): "
+            "files, data or versions have changed, or it was begun in another folder; give the command itself again"
+        )
+    if others:
+        say(f"{len(others)} of {len(jobs)} runs of again=true are recorded; the command itself makes one more of each")
+    return [job for job in jobs if job.id in kept]
 
 
 def _key(word: str) -> str:

@@ -69,7 +69,7 @@ class Watcher:
         if name in self.ended:
             return self.ended[name]
         found = RunProgress(name, run.path, run_state(run, words))
-        with contextlib.suppress(DamagedRecord, OSError, *UNKNOWN):
+        with contextlib.suppress(DamagedRecord, OSError, ValueError, OverflowError, *UNKNOWN):  # an odd run costs its own line
             record = run.record() if found.state.kind == "recorded" else None
             found.config = record["config"] if record else run.config()
             if record:
