@@ -14,7 +14,7 @@ from types import FrameType
 from rnnbench.cli.main import main
 
 LONGEST_LINE = 400  # characters of a refusal
-SECONDS = 5.0  # of the processor that an answer may take
+SECONDS = 15.0  # of the processor that an answer may take; Hydra's own --hydra-help takes 5
 WAITING = 12  # times as long by the clock: other work may keep the processor
 
 
