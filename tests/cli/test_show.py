@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rnnbench.analysis.run_details import listed_settings
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.repeat import repeat_words
@@ -72,6 +73,29 @@ def test_what_differs_from_the_defaults_stands_first(two, capfd):
     out = capfd.readouterr().out
     assert out.index("settings that are not as by default") < out.index("settings as by default") < out.index("scores")
     assert "floor 0.167" in out and "task.solved_below=0.01" in out and str(two[0]) in out
+
+
+@pytest.mark.parametrize(
+    ("words", "default", "changed"),
+    [
+        ([], {"task.marks": "halves", "model.CIFG": False}, {"task.length": 6, "model.hidden_size": 8}),
+        (["model=gru", "model.zoneout=.5"], {"task.marks": "halves"}, {"model.zoneout": 0.5, "task.sequences": 40}),
+        (["task.length=100", "model.hidden_size=128"], {"task.length": 100, "model.hidden_size": 128}, {"train.steps": 3}),
+        (["task=./mine.py:Mine", "model=./mine.py:Cell"], {"task.marks": "halves", "model.zoneout": 0.0}, {"task.length": 6}),
+    ],
+    ids=["ours", "a cell's option", "given as by default", "classes of a file"],
+)
+def test_options_of_the_task_and_the_model_are_held_against_their_defaults(words, default, changed):
+    Path("mine.py").write_text(
+        "from rnnbench.models.cells.gru import GRU\nfrom rnnbench.tasks.adding import Adding\n"
+        "class Mine(Adding):\n    pass\nclass Cell(GRU):\n    pass\n"
+    )
+    (settings,) = compose_jobs(["task=adding", "model=lstm", *TINY, *words], sweep=False)
+    found = listed_settings(settings.plain())
+    for name, value in default.items():
+        assert found[name] == {"value": value, "default": value, "differs": False}, name
+    for name, value in changed.items():
+        assert found[name]["value"] == value != found[name]["default"] is not None and found[name]["differs"], name
 
 
 def test_of_two_runs_only_what_differs_is_shown(two, capfd):
