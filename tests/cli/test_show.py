@@ -144,6 +144,32 @@ def test_the_command_that_is_shown_is_answered_from_the_record(capfd):
     assert "train.steps=6" in line["more steps"]
 
 
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("gru.py", ["task=adding", "model=./gru.py:gru"]),  # a class that is named like ours
+        ("adding.py", ["task=./adding.py:adding", "model=gru"]),
+        ("mine.py", ["task=adding", "model=./mine.py:Cell"]),
+    ],
+    ids=["a model of our name", "a task of our name", "another name"],
+)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_class_in_a_file_has_no_command_elsewhere(file, words, recorded, capfd):
+    Path(file).write_text(
+        "from rnnbench.models.cells.gru import GRU\nfrom rnnbench.tasks.adding import Adding\n"
+        "class gru(GRU):\n    pass\nclass adding(Adding):\n    pass\nclass Cell(GRU):\n    pass\n"
+    )
+    assert main(["train", *words, *TINY]) == 0
+    ((run,), _) = find_runs([Path("runs")])
+    if not recorded:
+        (run.path / "record.json").unlink()
+    found = shown(capfd_after(capfd), str(run.path))["commands"]
+    if recorded:
+        assert "is a class in a file, which no command names elsewhere" in found["no command repeats it here"]
+    else:
+        assert found == {"go on": f"rnnbench train --again {run.path}"}
+
+
 def capfd_after(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     capfd.readouterr()
     return capfd

@@ -22,9 +22,7 @@ def repeat_words(config: Config) -> list[str]:
     task, model = config["task"]["name"], config["model"]["name"]
     for group, name in (("task", task), ("model", model)):
         if file := config[group].get("class"):
-            raise BadOption(
-                f"{group}={file} is a class in a file of this machine; `rnnbench train --again FOLDER` names it here"
-            )
+            raise BadOption(f"{group}={file} is a class in a file, which no command names elsewhere")
         if not is_choice(group, name):
             raise BadOption(f"no {group} {name!r} here")
     base = {"model": choice_settings("model", model), **choice_settings("task", task)}
