@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rnnbench.analysis.run_details import listed_settings
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.repeat import repeat_words
@@ -74,6 +75,29 @@ def test_what_differs_from_the_defaults_stands_first(two, capfd):
     assert "floor 0.167" in out and "task.solved_below=0.01" in out and str(two[0]) in out
 
 
+@pytest.mark.parametrize(
+    ("words", "default", "changed"),
+    [
+        ([], {"task.marks": "halves", "model.CIFG": False}, {"task.length": 6, "model.hidden_size": 8}),
+        (["model=gru", "model.zoneout=.5"], {"task.marks": "halves"}, {"model.zoneout": 0.5, "task.sequences": 40}),
+        (["task.length=100", "model.hidden_size=128"], {"task.length": 100, "model.hidden_size": 128}, {"train.steps": 3}),
+        (["task=./mine.py:Mine", "model=./mine.py:Cell"], {"task.marks": "halves", "model.zoneout": 0.0}, {"task.length": 6}),
+    ],
+    ids=["ours", "a cell's option", "given as by default", "classes of a file"],
+)
+def test_options_of_the_task_and_the_model_are_held_against_their_defaults(words, default, changed):
+    Path("mine.py").write_text(
+        "from rnnbench.models.cells.gru import GRU\nfrom rnnbench.tasks.adding import Adding\n"
+        "class Mine(Adding):\n    pass\nclass Cell(GRU):\n    pass\n"
+    )
+    (settings,) = compose_jobs(["task=adding", "model=lstm", *TINY, *words], sweep=False)
+    found = listed_settings(settings.plain())
+    for name, value in default.items():
+        assert found[name] == {"value": value, "default": value, "differs": False}, name
+    for name, value in changed.items():
+        assert found[name]["value"] == value != found[name]["default"] is not None and found[name]["differs"], name
+
+
 def test_of_two_runs_only_what_differs_is_shown(two, capfd):
     found = shown(capfd, *map(str, two))
     assert found["settings"] == {"seed": [0, 1]}
@@ -118,6 +142,32 @@ def test_the_command_that_is_shown_is_answered_from_the_record(capfd):
     assert main(words[1:]) == 0
     assert "recorded before" in capfd.readouterr().out
     assert "train.steps=6" in line["more steps"]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("gru.py", ["task=adding", "model=./gru.py:gru"]),  # a class that is named like ours
+        ("adding.py", ["task=./adding.py:adding", "model=gru"]),
+        ("mine.py", ["task=adding", "model=./mine.py:Cell"]),
+    ],
+    ids=["a model of our name", "a task of our name", "another name"],
+)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_class_in_a_file_has_no_command_elsewhere(file, words, recorded, capfd):
+    Path(file).write_text(
+        "from rnnbench.models.cells.gru import GRU\nfrom rnnbench.tasks.adding import Adding\n"
+        "class gru(GRU):\n    pass\nclass adding(Adding):\n    pass\nclass Cell(GRU):\n    pass\n"
+    )
+    assert main(["train", *words, *TINY]) == 0
+    ((run,), _) = find_runs([Path("runs")])
+    if not recorded:
+        (run.path / "record.json").unlink()
+    found = shown(capfd_after(capfd), str(run.path))["commands"]
+    if recorded:
+        assert "is a class in a file, which no command names elsewhere" in found["no command repeats it here"]
+    else:
+        assert found == {"go on": f"rnnbench train --again {run.path}"}
 
 
 def capfd_after(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:

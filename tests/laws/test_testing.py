@@ -13,6 +13,7 @@ from rnnbench.models.cells.tcn import TCN
 from rnnbench.models.mechanism import Mechanism, State, Step
 from rnnbench.tasks.adding import Adding
 from rnnbench.tasks.task import Batch
+from rnnbench.tasks.temporal_order import TemporalOrder
 from rnnbench.testing import check_cell, check_task
 
 
@@ -178,7 +179,26 @@ class OneSeed(Adding):
         return super().batch(split, index, batch_size, 0)
 
 
+class ThreeClasses(TemporalOrder):
+    def __init__(self, length: int = 10, sequences: int = 100):
+        super().__init__(length=length, sequences=sequences)
+        self.classes = ["neg", "pos", "other"]
+
+
+class Numbered(ThreeClasses):
+    def class_names(self):
+        return list(range(4))
+
+
+class NamedNumbers(Adding):
+    def class_names(self):
+        return ["a sum"]
+
+
 WRONG = {
+    ThreeClasses: "`classes` has 3 names; the targets are Tokens(size=4)",
+    Numbered: "a name in `classes` is no text",
+    NamedNumbers: "`classes` has 1 names; the targets are Reals(size=1)",
     Remembers: "batches of train depend on what was drawn before",
     WrongFloor: "`floor` is 0.3, and `floor_guess` scores 0.1",
     CountsAll: "steps, of which 6 are scored",

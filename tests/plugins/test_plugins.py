@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -292,8 +293,8 @@ def test_annotations_are_written_as_they_are_read() -> None:
 
 def train(words: list[str], capfd: pytest.CaptureFixture[str]) -> str:
     forget()
-    for name in ("their_cell", "their_package", "their_package.parts", "their_package.cells"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.split(".")[0] in ("their_cell", "their_package", "helper")]:
+        del sys.modules[name]
     assert main(["train", *words]) == 0
     return capfd.readouterr().out
 
@@ -335,6 +336,101 @@ def test_the_code_of_a_package_counts_where_it_is_imported(site: Site, capfd: py
     assert "recorded before" in train(words, capfd)
     (site.folder / "their_package/parts.py").write_text("RATE = 0.25\n", encoding="utf-8")
     assert "is another run" in train(words, capfd)
+
+
+LAZY = CELL + "\n    def later(self):\n        IMPORT\n"  # an import that only a call would do
+FOLLOWED = {  # what the class's module imports, the other files, and those of them that its code stands in, in this order
+    "a module, within a function": ("from .maths import f", {"maths.py": "f = 1"}, ["maths.py"]),
+    "of a module that is imported within a function": (
+        "from . import maths",
+        {"maths.py": "def f():\n    from .deep import g", "deep.py": "g = 1", "unused.py": "1"},
+        ["__init__.py", "maths.py", "deep.py"],
+    ),
+    "by its whole name": ("import their_package.low.maths", {"low/__init__.py": "", "low/maths.py": "f = 1"}, ["low/maths.py"]),
+    "of a package below": (
+        "from .low import f",
+        {"low/__init__.py": "from .maths import f", "low/maths.py": "from ..deep import f", "deep.py": "f = 1"},
+        ["low/__init__.py", "low/maths.py", "deep.py"],
+    ),
+    "in a circle": (
+        "from .a import f",
+        {"a.py": "from .b import g\nf = 1", "b.py": "def h():\n    from .a import f\ng = 1"},
+        ["a.py", "b.py"],
+    ),
+    "what is not there": ("from .nowhere import f", {"maths.py": "1"}, []),
+    "above the package": ("from ...nowhere import f", {"maths.py": "1"}, []),
+    "of others": ("import json, torch, other_package.maths", {"json.py": "1", "maths.py": "1"}, []),
+}
+
+
+@pytest.mark.parametrize("imported", [False, True], ids=["a fresh process", "all is imported"])
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_the_files_of_a_package_that_count_are_those_that_the_source_imports(site: Site, case: str, imported: bool) -> None:
+    statement, others, wanted = FOLLOWED[case]
+    files = {"__init__.py": "", "cell.py": LAZY.replace("IMPORT", statement), **others}
+    site.add({"models": {"mine": "their_package.cell:Leaky"}}, {f"their_package/{name}": text for name, text in files.items()})
+    site.add({}, {"other_package/maths.py": "1"}, package="other")
+    if imported:
+        for name in others:
+            importlib.import_module(".".join(("their_package", *Path(name).with_suffix("").parts)).removesuffix(".__init__"))
+    found = read_plugin(registry.find_mechanism("mine")).files  # type: ignore[arg-type]
+    place = (site.folder / "their_package").resolve()
+    assert [str(path.relative_to(place)) for path in found] == ["cell.py", *wanted]
+
+
+BESIDE = {  # the same of a class in a file; each other file is below `site`, which is on the path, the class in `mine/`
+    "no other": ("import json, torch", {"json.py": "1", "mine/torch.py": "1"}, []),
+    "a helper": ("from helper import f", {"mine/helper.py": "f = 1", "mine/unused.py": "1"}, ["helper.py"]),
+    "a helper's helper": (
+        "import helper",
+        {"mine/helper.py": "def f():\n    import deep", "mine/deep.py": "1"},
+        ["helper.py", "deep.py"],
+    ),
+    "a package below": (
+        "import low.helper",
+        {"mine/low/helper.py": "from . import deep", "mine/low/deep.py": "1"},
+        ["low/helper.py", "low/deep.py"],
+    ),
+    "by the name of its own package": ("from mine.helper import f", {"mine/helper.py": "f = 1"}, ["helper.py"]),
+    "of a folder that the path names": ("import helper", {"mine/lib/helper.py": "1"}, ["lib/helper.py"]),
+    "of the packages installed below": ("import helper", {"mine/env/site-packages/helper.py": "1"}, []),
+    "elsewhere": ("import helper", {"helper.py": "1"}, []),
+    "ours": ("import rnnbench.version", {"mine/rnnbench/version.py": "1"}, []),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_the_files_that_count_of_a_class_in_a_file_lie_beside_it(
+    site: Site, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement, others, wanted = BESIDE[case]
+    site.add({}, {"mine/cell.py": LAZY.replace("IMPORT", statement), **others})
+    home = site.folder / "mine"
+    for folder in ("lib", "env/site-packages"):
+        if (home / folder).is_dir():
+            monkeypatch.syspath_prepend(str(home / folder))
+    found = read_plugin(file_plugin("model", f"{home}/cell.py:Leaky")).files
+    assert [str(path.relative_to(home.resolve())) for path in found] == ["cell.py", *wanted]
+
+
+@pytest.mark.parametrize("way", ["entry point", "file"])
+def test_an_edited_helper_is_another_run(site: Site, way: str, capfd: pytest.CaptureFixture[str]) -> None:
+    cell = CELL.replace("h = self.rate", "from PARTS import SCALE\n        h = SCALE * self.rate")
+    files = {"their_package/cells.py": cell.replace("PARTS", ".parts" if way == "entry point" else "helper")}
+    files |= {"their_package/parts.py": "from .deep import SCALE", "their_package/deep.py": "SCALE = 1\n"}
+    files |= {"their_package/helper.py": "SCALE = 1\n", "their_package/__init__.py": ""}
+    site.add({"models": {"mine": "their_package.cells:Leaky"}}, files)
+    path = site.folder / "their_package"
+    words = [*ADDING, "model=mine" if way == "entry point" else f"model={path}/cells.py:Leaky"]
+    sys.path.insert(0, str(path))
+    try:
+        train(words, capfd)
+        assert "recorded before" in train(words, capfd)
+        (path / ("deep.py" if way == "entry point" else "helper.py")).write_text("SCALE = 55\n", encoding="utf-8")
+        said = train(words, capfd)
+    finally:
+        sys.path.remove(str(path))
+    assert "recorded before" not in said and "is another run" in said
 
 
 def test_a_writer_of_others_has_its_code_in_the_id(site: Site, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import rnnbench
 from rnnbench.cli.main import main
 from rnnbench.launch.manifest import read_manifest
 from rnnbench.reproduction.declaration import load_declaration
@@ -45,6 +46,10 @@ CONFIGS = {
     "options that are bytes": GOOD.replace("length: 9", "length: !!binary aGk="),
     "names that are numbers": GOOD.replace("length: 9", "3: 9"),
     "training that is a list": GOOD + "train: [1]\n",
+    "a trainer that is text": GOOD + "trainer: foo\n",
+    "a budget that is a list": GOOD + "budget: [1]\n",
+    "an option beyond 64 bits": GOOD.replace("length: 9", f"length: {2**63}"),
+    "a list beyond 64 bits": GOOD.replace("length: 9", f"length: [{-(2**63) - 1}]"),
     "nested a little": GOOD.replace("length: 9", "length: " + "[" * 60 + "]" * 60),
     "nested": GOOD.replace("length: 9", "length: " + "[" * 100_000 + "]" * 100_000),
     "a billion laughs": GOOD + LAUGH,
@@ -80,6 +85,19 @@ def test_odd_settings_are_one_refused_line(text, clean, capsys):
     assert "2 runs: 1 recorded, 1 interrupted" in capsys.readouterr().out
     assert main(["prune"]) == 0 and main(["estimate", "task=adding", "model=nobody"]) == 2
     assert not Path("made").exists()
+
+
+@configs
+def test_an_odd_run_costs_its_own_line_in_python_and_in_show(text, clean, capsys):
+    good, path = write(Path("runs"), seed=0), odd_run(Path("runs"), text)
+    with pytest.warns(UserWarning, match=r"s3-odd/config\.yaml") as said:
+        table = rnnbench.runs("runs")
+    assert table.column("path").to_pylist() == [str(good)] and len(said) == 1
+    capsys.readouterr()
+    assert main(["show", str(path.parent)]) == 2
+    refused = capsys.readouterr().err
+    assert refused.count("\n") == 1 and str(path) in refused and len(refused) <= 401
+    assert main(["show", str(good)]) == 0
 
 
 @configs

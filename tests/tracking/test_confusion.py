@@ -13,13 +13,15 @@ import pytest
 import torch
 
 from rnnbench.cli.main import main
+from rnnbench.run.tracked_run import describe_run
 from rnnbench.store.confusion import LARGEST
 from rnnbench.store.record import DamagedRecord
 from rnnbench.store.run_folder import RunFolder
 from rnnbench.tasks import load
 from rnnbench.tasks.task import Batch
 from rnnbench.tracking.confusion_picture import confusion_picture
-from rnnbench.tracking.layout import Presenter
+from rnnbench.tracking.layout import Presenter, shown_confusion
+from rnnbench.tracking.stored import Outcome, Stored, each_run
 from rnnbench.tracking.tracker import ConfusionPicture, Run
 from rnnbench.training.confusion import LONGEST, MOST, Confusion
 from tests.support.wandb_server import Server
@@ -147,6 +149,21 @@ def test_a_run_without_classes_keeps_none() -> None:
     assert only().confusion() is None and not (only().path / "confusion.json").exists()
 
 
+@pytest.mark.parametrize("names", [["neg", "pos"], [*CLASSES, "more"], [0, 1, 2, 3]], ids=["too few", "too many", "numbers"])
+@pytest.mark.parametrize("flags", [[], ["-m", "seed=0,1"]], ids=["a run", "a sweep"])
+def test_classes_that_do_not_fit_the_targets_are_refused_before_training(
+    names: list[Any], flags: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.py").write_text(
+        f"from rnnbench.tasks.temporal_order import TemporalOrder\n\nclass Mine(TemporalOrder):\n"
+        f"    def class_names(self):\n        return {names}\n"
+    )
+    assert main(["train", "task=./mine.py:Mine", *WORDS[1:], "tracker=none", *flags]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"Mine has {len(names)} `classes`" in line and "Tokens(size=4)" in line and len(line) <= 400
+    assert not Path("runs").exists()
+
+
 BROKEN: dict[str, str] = {
     "no JSON": "{",
     "a list": "[]",
@@ -268,6 +285,30 @@ def test_the_picture_has_a_cell_for_each_pair(size: int) -> None:
     drawn = image.open(io.BytesIO(picture.draw())).convert("RGB")
     colours = [colour for count, colour in sorted(drawn.getcolors(1 << 20), reverse=True)]
     assert (0xFD, 0xE7, 0x25) in colours and (size == 1) == ((0x44, 0x01, 0x54) not in colours)
+
+
+def test_a_matrix_with_more_in_it_is_shown_as_one_without(tmp_path: Path) -> None:
+    """As a later version may write it."""
+    matrix = {"split": "test", "classes": ["a"], "counts": [[1]], "weights": "best"}
+    (tmp_path / "confusion.json").write_text(json.dumps(matrix))
+    (shown,) = shown_confusion({"confusion": RunFolder(tmp_path).confusion()}).values()
+    assert (shown.classes, shown.counts) == (("a",), ((1,),))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, LookupError, RuntimeError, OSError, DamagedRecord])
+def test_an_error_in_one_run_costs_that_run_only(error: type[Exception], recorded: Path) -> None:
+    shutil.copytree(recorded, "runs")
+    shutil.copytree(only().path, "runs/temporal_order/gru/s1-00000000")
+    members = [(path.name, RunFolder(path)) for path in sorted(Path("runs/temporal_order/gru").iterdir())]
+
+    def act(stored: Stored) -> Outcome:
+        if stored.folder.path.name.startswith("s0-"):
+            raise error("odd\nthing")
+        return Outcome("sent")
+
+    lines = list(each_run(members, describe_run, act, ("sent", "not sent")))
+    assert [good for good, _ in lines] == [False, False] and lines[1][1] == "2 of 2 runs: 1 sent, 1 not sent"
+    assert members[0][0] in lines[0][1] and "odd" in lines[0][1]
 
 
 def test_layout_1_has_none(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def listed_settings(config: Config) -> dict[str, Details]:
         values = config.get(group) or {}
         defaults: dict[str, Any] = {}
         with contextlib.suppress(*UNKNOWN):  # of a task or cell that is not here
-            known = group_options(group, {key: values[key] for key in NAMING.get(group, ())})
+            known = group_options(group, {key: values[key] for key in NAMING.get(group, ()) if key in values})
             defaults = {name: plain_default(option) for name, option in known.items()}
         for name, value in values.items():
             if name not in NAMING.get(group, ()):
@@ -143,7 +143,8 @@ def solved_rule(config: Config) -> str:
     """What counts as the task solved: `task.solved_above=0.99, accuracy on the remembered symbols`; empty where unknown."""
     with contextlib.suppress(*UNKNOWN):
         own, liveness = config["task"], Liveness(config)
-        for name, option in group_options("task", {"name": own["name"]}).items():
+        naming = {key: own[key] for key in NAMING["task"] if key in own}
+        for name, option in group_options("task", naming).items():
             if name.startswith("solved_") and liveness.lacking("task", name) is None:
                 about = option.comment.removesuffix(" that counts as solved")
                 return f"task.{name}={plain_text(own.get(name, plain_default(option)))}{f', {about}' if about else ''}"

@@ -17,10 +17,12 @@ ELSEWHERE = ("accelerator", "devices", "nodes")  # of trainer.*: what may change
 def repeat_words(config: Config) -> list[str]:
     """`task=adding model=gru train.steps=500 seed=1`: what asks for the run of `config`, less what is as by default.
 
-    BadOption where its task or model is not here.
+    BadOption where its task or model is not here, or is a class in a file: no word means that class elsewhere.
     """
     task, model = config["task"]["name"], config["model"]["name"]
     for group, name in (("task", task), ("model", model)):
+        if file := config[group].get("class"):
+            raise BadOption(f"{group}={file} is a class in a file, which no command names elsewhere")
         if not is_choice(group, name):
             raise BadOption(f"no {group} {name!r} here")
     base = {"model": choice_settings("model", model), **choice_settings("task", task)}

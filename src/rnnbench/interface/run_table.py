@@ -80,6 +80,6 @@ def _column(values: list[Any]) -> pyarrow.Array:
     try:
         if not any(isinstance(value, list | dict) for value in values):
             return pyarrow.array(values)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError):
         pass
     return pyarrow.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])

@@ -100,6 +100,14 @@ def _check_stream(name: str, stream: Tokens | Reals | Bits, values: Tensor, shap
         )
 
 
+def classes(task: Task) -> None:
+    """Where the classes have names, each class of the targets has one."""
+    if names := list(task.class_names()):
+        fits = isinstance(task.targets, Tokens) and len(names) == task.targets.size
+        assert fits, f"`classes` has {len(names)} names; the targets are {task.targets}"
+        assert all(isinstance(name, str) for name in names), "a name in `classes` is no text"
+
+
 def fresh_starts(task: Task) -> None:
     """The first batch of a split begins anew."""
     assert all(task.batch(split, 0, 4, 0).fresh.all() for split in SPLITS), "rows of the first batch of a split are not fresh"
@@ -204,6 +212,7 @@ def targets_beat_the_floor(task: Task, outputs: Outputs = oracle) -> dict[str, f
 TASK_LAWS: tuple[Callable[[Task], object], ...] = (
     pure_batches,
     contract,
+    classes,
     fresh_starts,
     seeds,
     floor,

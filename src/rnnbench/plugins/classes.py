@@ -23,7 +23,7 @@ from ..options import BadOption, Option, shortened
 from ..signatures import Signature, parse_annotation, source_of_annotation
 from .live import class_signature
 from .references import CONTRACTS, TRUSTED, Plugin
-from .sources import files_of
+from .sources import FILE_MODULE, files_of
 
 HERE = Path(__file__).parent
 READERS = ("classes.py", "live.py", "sources.py", "../signatures.py", "../options.py")  # what is kept depends on them
@@ -114,7 +114,7 @@ def _named_class(plugin: Plugin, module: ModuleType) -> type:
 
 def _import_file(plugin: Plugin, mark: tuple[int, ...]) -> ModuleType:
     """The module in a file, which is run again where the file has changed since."""
-    name = f"rnnbench_file_{hashlib.sha256(plugin.place.encode()).hexdigest()[:12]}"
+    name = f"{FILE_MODULE}{hashlib.sha256(plugin.place.encode()).hexdigest()[:12]}"
     if name in sys.modules and vars(sys.modules[name]).get("__mark__") == mark:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, plugin.place)

@@ -22,6 +22,7 @@ from ..models.registry import mechanism_class
 from ..models.stack import Stack
 from ..networks.build_network import build_network
 from ..networks.trainable import TrainableNetwork
+from ..options import BadOption, shortened
 from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
@@ -105,6 +106,17 @@ def check_network(settings: Settings, task: Task) -> None:
         make_network(settings, task)
 
 
+def check_classes(task: Task) -> None:
+    """BadOption where a task names its classes, and these are not as many names as its targets have classes."""
+    names, targets = list(task.class_names()), task.targets
+    fits = isinstance(targets, Tokens) and len(names) == targets.size and all(isinstance(name, str) for name in names)
+    if names and not fits:
+        raise BadOption(
+            f"task {type(task).__name__} has {len(names)} `classes`: {shortened(str(names))}, and its targets are {targets}; "
+            "expected: a text for each class of Tokens(size), or none"
+        )
+
+
 @dataclass(frozen=True)
 class Plan(RunIdentity):
     """A run before it starts: its settings with the width solved, what makes it this run, and its task, prepared."""
@@ -124,6 +136,7 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
     if task is None:
         task = make_task(settings)
         task.prepare()
+    check_classes(task)
     settings = within_budget(settings, task)
     check_network(settings, task)
     found = Identities().of(settings, task.fingerprint)
@@ -177,6 +190,7 @@ class Surveyor:
                 self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
         prepared = self._prepared[key]
         task = prepared.task
+        check_classes(task)
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)

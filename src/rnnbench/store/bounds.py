@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..options import fits_64_bits
+
 DEEPEST = 50  # levels of nesting that a record or a YAML file may have; our records have 5
 
 
@@ -23,9 +25,12 @@ def _items(value: dict[Any, Any] | list[Any]) -> list[Any]:
 
 
 def is_plain(value: object) -> bool:
-    """Whether JSON could hold `value`, too: text, finite numbers, true, false, null, lists, and mappings of names."""
+    """Whether JSON and Arrow could hold `value`, too: text, finite numbers, whole ones in 64 bits, true, false, null, lists,
+    and mappings of names."""
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(is_plain, value.values()))
     if isinstance(value, list):
         return all(map(is_plain, value))
-    return value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str) or (isinstance(value, int) and fits_64_bits(value))

@@ -66,7 +66,9 @@ def _is_text_or_missing(value: object) -> bool:
 SETTINGS: dict[str, Callable[[object], bool]] = {  # of a config.yaml, as far as runs are found, shown and compared by them
     "task": _is_choice,
     "model": _is_choice,
-    **dict.fromkeys(("network", "train", "tracker"), lambda value: value is None or isinstance(value, dict)),
+    **dict.fromkeys(
+        ("network", "train", "budget", "trainer", "tracker"), lambda value: value is None or isinstance(value, dict)
+    ),
     **dict.fromkeys(("id", "setting", "sweep"), _is_text_or_missing),
     "seed": lambda value: value is None or type(value) is int,
 }

@@ -102,7 +102,9 @@ def shown_results(results: Mapping[str, Any]) -> dict[str, Any]:
 def shown_confusion(results: Mapping[str, Any]) -> dict[str, Picture]:
     """The confusion matrix beside a record, as `test/confusion` or `validation/confusion`; nothing where there is none."""
     matrix = results.get("confusion")
-    return {f"{matrix['split']}/confusion": confusion_picture(**matrix)} if matrix else {}
+    if not matrix:
+        return {}
+    return {f"{matrix['split']}/confusion": confusion_picture(matrix["split"], matrix["classes"], matrix["counts"])}
 
 
 def floor_closed(task: Mapping[str, Any], score: float | None) -> float | None:

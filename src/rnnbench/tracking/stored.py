@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..options import shortened
 from ..store.lease import Held
 from ..store.record import Config, DamagedRecord, Record
 from ..store.run_folder import RunFolder
@@ -76,6 +77,8 @@ def each_run(
             done = Outcome("left alone", f"left alone: {held}")
         except (DamagedRecord, OSError, TrackerUnavailable) as error:
             done = Outcome(failed, str(error))
+        except Exception as error:  # whatever is odd about one run, the others are sent
+            done = Outcome(failed, f"{folder.path}: {type(error).__name__}: {shortened(str(error), 200)}")
         counts[done.kind] += 1
         if done.line:
             yield done.kind != failed, f"  {name}  {done.line}"
