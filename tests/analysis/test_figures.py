@@ -52,13 +52,13 @@ def test_the_verb_has_every_kind():
 def test_every_kind_is_drawn_with_its_data_beside_it(kind, runs, capfd):
     words = [] if kind == "length" else ["--task", "adding-T100"]
     assert main(["figure", kind, "runs", "-o", "x.pdf", *words]) == 0
-    assert capfd.readouterr().out == "x.pdf\nx.csv\n"
+    assert capfd.readouterr().out == "x.pdf\nx.pdf.csv\n"
     data = Path("x.pdf").read_bytes()
     (box,) = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) [\d.]+\]", data)
     assert abs(float(box) / POINT - 8) < 0.02  # cm
     fonts = set(re.findall(rb"/BaseFont ?/(\S+)", data))
     assert fonts and len(re.findall(rb"/FontFile[23]?\b", data)) >= len(fonts) and b"/Subtype /Image" not in data
-    rows = list(csv.DictReader(Path("x.csv").read_text().splitlines()))
+    rows = list(csv.DictReader(Path("x.pdf.csv").read_text().splitlines()))
     assert {row["label"] for row in rows} == {"rnn", "lstm", "gru"}
     assert rows == [{key: "" if row.get(key) is None else str(row[key]) for key in rows[0]} for row in figure(kind).rows]
 
@@ -178,6 +178,20 @@ ODD = [
 ]
 
 
+@pytest.mark.parametrize("kind", ["learning", "gradients"])
+def test_a_damaged_log_costs_its_run_alone(kind, runs, capfd):
+    """It is said; a file of the user's that stands beside the figure stays."""
+    damaged = next(RUNS.rglob("adding/lstm/*0*/metrics.jsonl"))
+    damaged.write_bytes(b"\x00\xff{\n" + damaged.read_bytes())
+    Path("x.csv").write_text("mine")
+    whole = figure(kind, 50), figure(kind, 100)
+    assert main(["figure", kind, "runs", "-o", "x.svg", "--task", "adding-T100"]) == 0
+    assert main(["figure", kind, "runs", "-o", "x.svg", "--task", "adding-T50"]) == 0
+    assert f"{damaged.parent}: its log cannot be read" in capfd.readouterr().err
+    assert {row["label"] for one in whole for row in one.rows} == {"rnn", "lstm", "gru"}
+    assert Path("x.csv").read_text() == "mine"
+
+
 @pytest.mark.parametrize("text", ODD, ids=ascii)
 def test_a_text_of_others_is_drawn_and_ends_nothing(text):
     """The renderer ends the process at a sign that XML cannot hold."""
@@ -188,5 +202,5 @@ def test_a_text_of_others_is_drawn_and_ends_nothing(text):
         save_figure(found, Path(f"x.{suffix}"), 8)
         save_picture(gradient_picture({text: ({"at initialisation": {"a/h": [0.1, 0.2]}}, {})}), Path("y.svg"))
     assert "<script" not in Path("x.svg").read_text()
-    for row in csv.reader(Path("x.csv").read_text().splitlines()[1:]):
+    for row in csv.reader(Path(f"x.{suffix}.csv").read_text().splitlines()[1:]):
         assert visible(row[0]) == row[0] and row[0][0] != "="

@@ -6,12 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, geometric_mean
 
+from ..store.find import FoundRun
 from ..store.log import LogRow
+from ..store.run_folder import RunFolder
 
 POINTS = 300  # of one curve at most
 BUDGET = 12_000  # points of one chart, shared by its thin lines; as many again for its thick ones
 Curve = list[tuple[float, float]]
 Logs = Mapping[str, Mapping[int, list[LogRow]]]  # deterministic rows by label and seed
+
+
+def read_log(run: FoundRun, unread: list[str]) -> list[LogRow]:
+    """The deterministic rows of a run's log; none, and a complaint, where it cannot be read."""
+    try:
+        return [row for row in RunFolder(run.path).metrics() if isinstance(row["step"], int)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        unread.append(f"{run.path}: its log cannot be read ({type(error).__name__})")
+        return []
 
 
 def logged_series(logs: Logs, key: str) -> dict[tuple[str, int], Curve]:

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..options import BadOption
-from ..store.find import FoundRun
 from ..store.log import LogRow
-from ..store.record import DamagedRecord, canonical, write_atomically
-from ..store.run_folder import RunFolder
+from ..store.record import canonical, write_atomically
 from .charts import COLOURS, SCORES, SHAPES, STEPS, is_wide
-from .curves import Curve, logged_series, mean_curve, thinned
+from .curves import Curve, logged_series, mean_curve, read_log, thinned
 from .drawing import drawable
 from .formatting import format_number, natural_key
 from .grouping import ModelResults, TaskResults
@@ -57,6 +55,7 @@ class Figure:
     log_y: bool = False
     share: bool = False  # y is between 0 and 1
     floor: float | None = None
+    unread: Sequence[str] = ()  # a line for each log that could not be read
 
 
 # what is drawn
@@ -64,20 +63,21 @@ class Figure:
 
 def learning_figure(blocks: Sequence[TaskResults]) -> Figure:
     """Validation score over training steps: the mean of the finished seeds, as far as all of them go, and their range."""
-    block = _only(blocks)
-    curves = {label: logged_series({label: seeds}, f"validation/{block.headline}") for label, seeds in _logs(block).items()}
+    block, unread = _only(blocks), list[str]()
+    logs = _logs(block, unread)
+    curves = {label: logged_series({label: seeds}, f"validation/{block.headline}") for label, seeds in logs.items()}
     rows = [row for label, seeds in curves.items() for row in _mean_rows(label, "step", list(seeds.values()))]
     values = [float(row["value"] or 0.0) for row in rows]
     floor = _needed(block.floor, rows)
     logarithmic = bool(rows) and is_wide([*values, *([] if floor is None else [floor])])
     title = f"validation {block.headline}{_unit(block)}"
-    return Figure(rows, "step", "value", "training steps", title, log_y=logarithmic, floor=floor)
+    return Figure(rows, "step", "value", "training steps", title, log_y=logarithmic, floor=floor, unread=unread)
 
 
 def gradients_figure(blocks: Sequence[TaskResults]) -> Figure:
     """The gradient through time, ‖∂L/∂h_t‖ over t, of the last logged batch: geometric mean of seeds, and their range."""
-    block, rows = _only(blocks), list[Row]()
-    for label, seeds in _logs(block).items():
+    block, rows, unread = _only(blocks), list[Row](), list[str]()
+    for label, seeds in _logs(block, unread).items():
         curves: list[Curve] = []
         for log in seeds.values():
             states = {name: norms for name, norms in logged_gradients(log).items() if name.endswith("/h")}
@@ -86,7 +86,7 @@ def gradients_figure(blocks: Sequence[TaskResults]) -> Figure:
                 curves.append([(t, norm) for t, norm in enumerate(norms, 1) if 0 < norm < math.inf])
         rows += _mean_rows(label, "step", [curve for curve in curves if curve], geometric=True)
     title = "|∂L/∂h|, first layer"
-    return Figure(rows, "step", "value", "step t of the sequence", title, log_y=True)
+    return Figure(rows, "step", "value", "step t of the sequence", title, log_y=True, unread=unread)
 
 
 def speed_figure(blocks: Sequence[TaskResults]) -> Figure:
@@ -170,7 +170,8 @@ def make_figure(kind: str, blocks: Sequence[TaskResults]) -> Figure:
     """The figure `kind` of these task settings; BadOption where there is nothing to draw, or more than one axis shows."""
     found = KINDS[kind](blocks)
     if not found.rows:
-        raise BadOption(f"figure {kind}: nothing to draw; it needs {NEEDS[kind]}")
+        why = f" ({found.unread[0]})" if found.unread else ""
+        raise BadOption(f"figure {kind}: nothing to draw; it needs {NEEDS[kind]}{why}")
     return found
 
 
@@ -189,18 +190,13 @@ def _needed(floor: float | None, rows: Sequence[Row]) -> float | None:
     return floor if rows else None
 
 
-def _logs(block: TaskResults) -> dict[str, dict[int, list[LogRow]]]:
-    """The logs of the finished runs whose folder is there, by label and seed."""
-    return {
-        entry.label: {run.config["seed"]: _log(run) for run in entry.finished if run.path.is_dir()} for entry in block.entries
-    }
-
-
-def _log(run: FoundRun) -> list[LogRow]:
-    try:
-        return RunFolder(run.path).metrics()
-    except (OSError, DamagedRecord) as error:
-        raise BadOption(f"{run.path}: its log cannot be read ({error})") from None
+def _logs(block: TaskResults, unread: list[str]) -> dict[str, dict[int, list[LogRow]]]:
+    """The logs of the finished runs whose folder is there, by label and seed; what cannot be read is added to `unread`."""
+    logs: dict[str, dict[int, list[LogRow]]] = {}
+    for entry in block.entries:
+        read = {run.config["seed"]: read_log(run, unread) for run in entry.finished if run.path.is_dir()}
+        logs[entry.label] = {seed: rows for seed, rows in read.items() if rows}
+    return logs
 
 
 def _mean_rows(label: str, x: str, curves: Sequence[Curve], geometric: bool = False) -> list[Row]:
@@ -428,8 +424,9 @@ def figure_csv(rows: Iterable[Row]) -> bytes:
 
 
 def save_figure(figure: Figure, output: Path, width: float) -> list[Path]:
-    """Draws to `output`, `width` centimetres wide, and writes the data beside it as CSV; the paths. Raises OSError."""
-    data, table = figure_bytes(figure_spec(figure, width * POINT), output.suffix), output.with_suffix(".csv")
+    """Draws to `output`, `width` centimetres wide, and writes the data to that name with .csv added; the paths."""
+    data = figure_bytes(figure_spec(figure, width * POINT), output.suffix)
+    table = output.with_name(f"{output.name}.csv")  # x.csv may be the user's
     write_atomically(output, data)
     write_atomically(table, figure_csv(figure.rows))
     return [output, table]

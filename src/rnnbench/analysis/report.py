@@ -18,10 +18,9 @@ from ..console import visible
 from ..store.find import FoundRun
 from ..store.log import LogRow
 from ..store.record import canonical, write_atomically
-from ..store.run_folder import RunFolder
 from .charts import Styles, task_charts
 from .comparison import tabulate
-from .curves import Logs
+from .curves import Logs, read_log
 from .drawing import drawing_script, page_policy
 from .formatting import format_duration
 from .grouping import ModelResults, TaskResults, flatten_options, group_runs
@@ -91,22 +90,13 @@ def _logs(entry: ModelResults, headline: str, unread: list[str]) -> dict[int, li
     once = {"train/state_gradient/": False, "validation/samples": False}  # beginnings of names: whether a seed had such rows
     runs, found = _runs(entry), {}
     for run in sorted(runs, key=lambda run: run.config["seed"]):
-        rows = _log(run, unread)
+        rows = read_log(run, unread)
         wanted = [name for name, there in once.items() if not there]
         once |= {start: any(name.startswith(start) and row[name] for row in rows for name in row) for start in wanted}
         starts = tuple(start for start in wanted if once[start])
         kept = [{name: row[name] for name in row if name in curves or (starts and name.startswith(starts))} for row in rows]
         found[run.config["seed"]] = kept
     return {run.config["seed"]: found[run.config["seed"]] for run in runs}
-
-
-def _log(run: FoundRun, unread: list[str]) -> list[LogRow]:
-    """The deterministic rows of a run's log; none, and a complaint, where it cannot be read."""
-    try:
-        return [row for row in RunFolder(run.path).metrics() if isinstance(row["step"], int)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        unread.append(f"{run.path}: its log cannot be read ({type(error).__name__})")
-        return []
 
 
 def written_samples(logs: Logs) -> list[dict[str, object]]:

@@ -29,6 +29,7 @@ def figure_command(options: argparse.Namespace) -> int:
             raise unknown("task", options.task, dict.fromkeys(name for block in blocks for name in (block.name, block.label)))
         blocks = chosen
     figure = make_figure(options.kind, blocks)
+    print_complaints(figure.unread)
     try:
         written = save_figure(figure, options.output, width)
     except OSError as error:

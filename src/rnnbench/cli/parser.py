@@ -221,7 +221,7 @@ def _add_comparisons(add: Add) -> None:
     shown.add_argument("run", nargs="+", metavar="RUN", help=NAMED_RUN)
     shown.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
     shown.add_argument("--format", choices=("terminal", "json"), default="terminal", metavar="terminal|json", help="[terminal]")
-    drawn = add("figure", "all models of a task on one axis, for a paper: PDF, SVG or PNG, and the data as CSV beside it")
+    drawn = add("figure", "all models of a task on one axis, for a paper: PDF, SVG or PNG, and the data beside it as CSV")
     drawn.add_argument("kind", choices=FIGURES, metavar="|".join(FIGURES), help="score or gradient through time; what x is")
     drawn.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
     drawn.add_argument("--task", help="this task only, by its name or as `compare` calls it, such as adding-T20")
