@@ -15,6 +15,7 @@ from rnnbench.models.details import mechanism_details
 from rnnbench.models.mechanism import Mechanism, leaves
 from rnnbench.models.registry import mechanism_files
 from rnnbench.models.scan import scan
+from rnnbench.models.stack import Stack
 from tests.support.zoo import CASES, LENGTHS, MODELS, VALID, B, D, H, T, close, count, make
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -370,3 +371,19 @@ def test_the_lstm_of_arjovsky_has_the_parameters_of_its_code():
     setting = {**choice_settings("model", "arjovsky_lstm")}
     (row,) = mechanism_details({"arjovsky_lstm": setting}, width=40)
     assert row.parameters - 4 * 40 * (40 - 10) + 40 * 9 + 9 == 10209
+
+
+@pytest.mark.parametrize("name", sorted(mechanism_files()))
+@pytest.mark.parametrize("around", [lambda cell: cell, lambda cell: Stack(lambda size: cell, 8)], ids=["alone", "in a stack"])
+def test_inputs_and_states_of_another_shape_are_refused(name, around):
+    """Fused products read beyond the end of what is too short."""
+    model = around(registry.MODELS[name](8))
+    y, state = model(torch.randn(4, 5, 8))
+    for shape in ((4, 5, 7), (4, 5, 9), (4, 5, 1), (4, 8)):
+        with pytest.raises(ValueError, match="inputs of 3 dimensions, the last of 8"):
+            model(torch.randn(shape))
+    if leaves(state):
+        for rows in (3, 9):
+            with pytest.raises(ValueError, match="a state of"):
+                model(torch.randn(rows, 5, 8), state)
+    assert model(torch.randn(4, 2, 8), state)[0].shape == (4, 2, y.shape[2])

@@ -61,8 +61,14 @@ class Mechanism(nn.Module, ABC):
 
         `state` None starts from the mechanism's own initial state. `lengths` (B,) counts the valid steps of a row;
         padding stands at the end and changes neither valid outputs nor gradients. What y holds at padding is unsaid.
+        ValueError where x or `state` has another shape.
         """
-        y, state = self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths)
+        check_width(x, self)
+        begin = self.initial_state(len(x))
+        if state is not None:
+            check_state(state, begin)
+            begin = state
+        y, state = self.unroll(x.transpose(0, 1), begin, lengths)
         return y.transpose(0, 1), state
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -139,6 +145,20 @@ def _watch(sink: GradientSink, state: list[Tensor], t: int, steps: int) -> None:
             setattr(sink, name, leaf.new_zeros(steps))
         if leaf.requires_grad:
             leaf.register_hook(functools.partial(write, norms=getattr(sink, name)))
+
+
+def check_width(x: Tensor, cell: Mechanism) -> None:
+    """ValueError where `cell` cannot read x (.., .., D): some libraries read beyond the end of what is too short."""
+    wanted = getattr(cell, "input_size", None)
+    if x.dim() != 3 or x.shape[2] != (x.shape[2] if wanted is None else wanted):
+        raise ValueError(f"inputs of 3 dimensions, the last of {wanted}, are read here; got {tuple(x.shape)}")
+
+
+def check_state(state: State, begin: State) -> None:
+    """ValueError where `state` has other shapes than the state `begin` of as many rows."""
+    got, wanted = ([tuple(leaf.shape) for leaf in leaves(one)] for one in (state, begin))
+    if got != wanted:
+        raise ValueError(f"a state of {' '.join(map(str, wanted))} is read here; got {' '.join(map(str, got))}")
 
 
 def leaves(state: State) -> list[Tensor]:

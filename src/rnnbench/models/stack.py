@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..kernels.recurrence import GradientSink
 from ..options import Needs, Positive, Rate
 from .dropout import RecurrentDropout, Zoneout
-from .mechanism import Mechanism, State, at_last, flip, leaves, tree_map
+from .mechanism import Mechanism, State, at_last, check_state, check_width, flip, leaves, tree_map
 
 
 class Stack(nn.Module):
@@ -86,7 +86,11 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """x (B, T, D) to (y (B, T, output_size), state); see Mechanism.forward."""
-        y, state = self.unroll(x.transpose(0, 1), self.initial_state(len(x)) if state is None else state, lengths)
+        begin = self.initial_state(len(x))
+        if state is not None:
+            check_state(state, begin)
+            begin = state
+        y, state = self.unroll(x.transpose(0, 1), begin, lengths)
         return y.transpose(0, 1), state
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -109,6 +113,7 @@ class Stack(nn.Module):
         self, x: Tensor, state: State, lengths: Tensor | None = None, observe: Callable[..., None] | None = None
     ) -> tuple[Tensor, State]:
         """The time-major twin of `forward`. `observe`, if given, is called with each cell's name, itself, x, state and y."""
+        check_width(x, self.layers[0][0])
         parts, states = self._apart(x, lengths), []  # what each direction reads, in its own order
         for depth, (layer, begin) in enumerate(zip(self.layers, state, strict=True)):
             if depth and self.separate:
