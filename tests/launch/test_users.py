@@ -381,7 +381,7 @@ def test_an_interrupted_start_is_one_line(module: str, tmp_path: Path) -> None:
 def test_an_interrupt_that_a_library_makes_an_error_of_is_one(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def compose(*_: object) -> None:
+    def compose(*_: object, **_more: object) -> None:
         try:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(5)

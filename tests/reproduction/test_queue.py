@@ -58,6 +58,9 @@ if words[0] == "table":
         runs = pathlib.Path(words[words.index("--runs") + 1])
         text = "".join(sorted(path.read_text() for path in runs.glob("*/*/*/record.json")))
         (pathlib.Path("sweeps") / words[1] / "results.jsonl").write_text(text)
+    if words[1:] == ["all", "--write"]:
+        texts = [path.read_text() for path in sorted(pathlib.Path("sweeps").glob("*/results.jsonl"))]
+        pathlib.Path("sweeps/README.md").write_text("".join(texts))
     sys.exit()
 runs = pathlib.Path(next(word for word in words if word.startswith("runs="))[5:])
 for seed in range(3):
@@ -81,6 +84,7 @@ def checkout(tmp_path: Path) -> Path:
     for table in ("quick", "slow", "fails"):
         (root / "sweeps" / table).mkdir(parents=True)
         (root / "sweeps" / table / "results.jsonl").touch()
+    (root / "sweeps" / "README.md").touch()
     (root / ".gitignore").write_text(".evidence/\n")
     (root / "program.py").write_text(PROGRAM)
     subprocess.run(["git", "init", "-q", str(root)], check=True)
@@ -101,6 +105,7 @@ def worked(root: Path, hours: float, *tables: str) -> int:
 def test_what_is_recorded_is_collected_and_committed_and_nothing_twice(checkout):
     assert worked(checkout, 1, "quick") == 0
     assert (checkout / "sweeps/quick/results.jsonl").read_text() == "quick 0\nquick 1\nquick 2\n"
+    assert (checkout / "sweeps/README.md").read_text() == "quick 0\nquick 1\nquick 2\n", "the page that sums up is made, too"
     assert git(checkout, "log", "--format=%s") == "quick: results of the queue\nbegin" and not git(checkout, "status", "-s")
     assert worked(checkout, 1, "quick") == 0
     assert "nothing new" in (checkout / ".evidence/log").read_text() and git(checkout, "rev-list", "--count", "HEAD") == "2"

@@ -97,15 +97,16 @@ def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -
     folder = Path("sweeps") / table
     if git(root, "status", "--porcelain", "--", str(folder)):
         return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
-    for flags in (["--collect", "--runs", str(runs)], ["--write"]):
-        done = subprocess.run([*program, "table", table, *flags], cwd=root, capture_output=True, text=True, check=False)
+    shown = ["sweeps/README.md"] if (root / "sweeps" / "README.md").exists() else []  # which sums all tables up
+    for words in ([table, "--collect", "--runs", str(runs)], [table, "--write"], ["all", "--write"]):
+        done = subprocess.run([*program, "table", *words], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
-            git(root, "checkout", "--", str(folder))
+            git(root, "checkout", "--", str(folder), *shown)
             return f"not collected: {done.stderr.strip()[-300:]}"
     if not git(root, "status", "--porcelain", "--", str(folder)):
         return "nothing new"
-    git(root, "add", "--", str(folder))
-    git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", str(folder))
+    git(root, "add", "--", str(folder), *shown)
+    git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", str(folder), *shown)
     return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
 
 

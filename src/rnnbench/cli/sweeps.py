@@ -120,9 +120,10 @@ def remove_command(options: argparse.Namespace) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("nothing was removed")
             return 0
-    for line in remove_planned(planned):
+    stayed: list[Path] = []
+    for line in remove_planned(planned, stayed):
         say(line)
-    return 0
+    return int(bool(stayed))
 
 
 def sync_command(options: argparse.Namespace) -> int:

@@ -191,10 +191,11 @@ class Changed(RuntimeError):
     """What was to go is not what was planned."""
 
 
-def remove_planned(planned: Removal) -> Iterator[str]:
+def remove_planned(planned: Removal, stayed: list[Path]) -> Iterator[str]:
     """Removes what was planned; a line for each thing that stays after all, then how much went.
 
-    A run stays that has changed since, or that another sweep lists by now; so does a manifest that has changed.
+    A run stays that has changed since, or that another sweep lists by now, and is added to `stayed`; so does a manifest that
+    has changed.
     """
     kept = set(planned.stays)
     for run in planned.runs:
@@ -202,6 +203,7 @@ def remove_planned(planned: Removal) -> Iterator[str]:
             remove_run(run, planned)
         except (Held, Changed, DamagedRecord, OSError) as error:
             kept.add(run)
+            stayed.append(run)
             yield f"  {_short(run)}  stays: {error}"
             continue
         if os.path.lexists(run):
