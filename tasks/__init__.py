@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rnnbench.console import say
 from rnnbench.options import unknown
-from rnnbench.plugins.classes import load_class, read_plugin, working
-from rnnbench.plugins.references import Plugin, file_plugin, is_file, usable
-from rnnbench.signatures import Signature, read_class
+from rnnbench.plugins.classes import every_class, load_class, signature_of
+from rnnbench.plugins.references import Plugin, find_class, usable
 
 if TYPE_CHECKING:
     from .task import Task
@@ -36,18 +33,9 @@ def task_names() -> tuple[str, ...]:
     return (*task_files(), *task_plugins())
 
 
-NAMES = task_names()
-
-
 def find_task(reference: str) -> Path | Plugin:
     """Where the task is that a name, or a file with a class, names; BadOption where there is none."""
-    if reference in task_files():
-        return task_files()[reference]
-    if is_file(reference):
-        return file_plugin("task", reference)
-    if reference not in task_plugins():
-        raise unknown("task", reference, task_names())
-    return task_plugins()[reference]
+    return find_class("task", reference, task_files(), task_plugins(), "task")
 
 
 def task_class(reference: str) -> type[Task]:
@@ -55,7 +43,7 @@ def task_class(reference: str) -> type[Task]:
     place = find_task(reference)
     if isinstance(place, Plugin):
         return cast("type[Task]", load_class(place))
-    return cast("type[Task]", getattr(import_module(f"{__name__}.{reference}"), _signature(place).class_name))
+    return cast("type[Task]", getattr(import_module(f"{__name__}.{reference}"), signature_of(place, "Task").class_name))
 
 
 def load(name: str, **options: Any) -> Task:
@@ -63,16 +51,12 @@ def load(name: str, **options: Any) -> Task:
 
     ValueError where one cannot be.
     """
-    known = _signature(find_task(name)).options
+    known = signature_of(find_task(name), "Task").options
     for key, value in options.items():
         if key not in known:
             raise unknown("option", f"task.{key}", [f"task.{option}" for option in known])
         options[key] = known[key].check(value, f"task.{key}")
     return task_class(name)(**{key: value for key, value in options.items() if value != known[key].default})
-
-
-def _signature(place: Path | Plugin) -> Signature:
-    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Task")
 
 
 def __getattr__(name: str) -> dict[str, type[Task]]:
@@ -84,6 +68,4 @@ def __getattr__(name: str) -> dict[str, type[Task]]:
 
 @functools.cache
 def _tasks() -> dict[str, type[Task]]:
-    """Of other packages, those that work; a line on standard error says what is wrong with the others."""
-    theirs = working(task_plugins(), load_class, lambda line: say(f"rnnbench: {line}", sys.stderr))
-    return {name: task_class(name) for name in task_files()} | dict(theirs)
+    return {name: task_class(name) for name in task_files()} | every_class(task_plugins())

@@ -15,7 +15,7 @@ from rnnbench.config.schema import option_keys, read_signature
 from rnnbench.models.registry import MODELS
 from rnnbench.options import MISSING, AboveZero, BadOption, Option, Positive, Range, Rate, apart, convert, describe
 from rnnbench.signatures import read_class
-from rnnbench.tasks import NAMES
+from rnnbench.tasks import task_names
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_ranges_in_words():
 def test_source_is_read_as_python_reads_it():
     """Names, order, defaults and annotations from the text equal those of the imported class, for every class there is."""
     classes = [(read_signature("mechanism", name), cls) for name, cls in MODELS.items()]
-    for name in NAMES:
+    for name in task_names():
         read = read_signature("task", name)
         module = importlib.import_module(f"rnnbench.tasks.{name}")
         classes.append((read, getattr(module, read.class_name)))
@@ -89,7 +89,7 @@ def test_source_is_read_as_python_reads_it():
 
 def test_every_option_says_what_it_is():
     """A comment on the line of each option of a task, a model, the network and the training, but where the name says it all."""
-    for group, name in [("task", n) for n in NAMES] + [("mechanism", n) for n in MODELS]:
+    for group, name in [("task", n) for n in task_names()] + [("mechanism", n) for n in MODELS]:
         for option in read_signature(group, name).options.values():
             assert option.comment or option.name == "input_size", f"{name}.{option.name}"
 

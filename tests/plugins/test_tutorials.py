@@ -48,5 +48,7 @@ def test_they_are_installed_listed_and_trained(site: Site, extracted: Path, capf
         assert main(["list", kind]) == 0
         said = capfd.readouterr()
         assert re.search(f"^{name} ", said.out, re.MULTILINE) and said.err == ""
+    assert main(["list", "models", "--details"]) == 0
+    assert re.search(r"^mgu .*Zhou et al\. 2016", capfd.readouterr().out, re.MULTILINE)
     assert main(["train", "task=ones", "model=mgu", *QUICK]) == 0
     assert "ones/mgu/s0-" in capfd.readouterr().out

@@ -98,7 +98,7 @@ def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -
     if git(root, "status", "--porcelain", "--", str(folder)):
         return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
     shown = ["sweeps/README.md"] if (root / "sweeps" / "README.md").exists() else []  # which sums all tables up
-    for words in ([table, "--collect", "--runs", str(runs)], [table, "--write"], ["all", "--write"]):
+    for words in ([table, "--collect", "--runs", str(runs)], ["all", "--write"]):
         done = subprocess.run([*program, "table", *words], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
             git(root, "checkout", "--", str(folder), *shown)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnnbench.tasks import NAMES
+from rnnbench.tasks import task_names
 
 from ..config.schema import read_signature
 from ..console import say, show
@@ -147,12 +147,12 @@ def sync_command(options: argparse.Namespace) -> int:
 
 def wandb_workspace_command(options: argparse.Namespace) -> int:
     check_limits({"project": options.project, "entity": options.entity}, "")
-    if options.task is not None and options.task not in NAMES:
-        raise unknown("task", options.task, NAMES)
+    if options.task is not None and options.task not in task_names():
+        raise unknown("task", options.task, task_names())
     here = find_runs([options.runs])[0] if not options.task and options.runs.exists() else []
     found = {options.task} if options.task else {run.config["task"]["name"] for run in here}
     headlines = {}
-    for name in sorted(found & set(NAMES)):
+    for name in sorted(found & set(task_names())):
         constants = read_signature("task", name).constants
         headlines[constants["headline"]] = constants["direction"]
     if not headlines:

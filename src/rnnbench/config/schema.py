@@ -16,7 +16,7 @@ from rnnbench.tasks import find_task, task_names, task_plugins
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
 from ..options import BadOption, Count, Option, Seed
-from ..plugins.classes import PluginFacts, named_before, read_plugin
+from ..plugins.classes import PluginFacts, named_before, read_plugin, signature_of
 from ..plugins.references import Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
 from ..store.record import Config
@@ -65,9 +65,7 @@ def read_signature(group: str, name: str) -> Signature:
         place = find(name)
         if isinstance(place, Plugin):
             _check_trusted(place)
-            signature, where = read_plugin(place).signature, place.said
-        else:
-            signature, where = read_class(place, base=base), str(place)
+        signature, where = signature_of(place, base), place.said if isinstance(place, Plugin) else str(place)
         if lacking := [constant for constant in needed if constant not in signature.constants]:
             raise BadOption(f"{where}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal")
         return signature

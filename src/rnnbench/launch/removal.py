@@ -93,7 +93,7 @@ def _absolute(path: Path) -> Path:
 
 def why_shared(run: Path, store: Path, leaving: Collection[Path]) -> str:
     """Why a run stays that sweeps list which are `leaving`: another one lists it too, or made it. Empty where it goes."""
-    if other := listed_elsewhere(store, leaving).get(run):
+    if other := listed_elsewhere(run, store, leaving):
         return f"sweep {other} lists it too"
     maker = _maker(run, unknown=next(iter(leaving)).name)
     if maker is not None and store / "sweeps" / maker in leaving:
@@ -112,23 +112,23 @@ def _maker(run: Path, unknown: str) -> str | None:
     return unknown
 
 
-def listed_elsewhere(store: Path, leaving: Collection[Path]) -> dict[Path, str]:
-    """By a run's folder the sweep that lists it, of those of `store` that are not `leaving`."""
-    found: dict[Path, str] = {}
+def listed_elsewhere(run: Path, store: Path, leaving: Collection[Path]) -> str:
+    """The last sweep of `store` that lists a run, of those that are not `leaving`; empty where there is none."""
+    name, found = run.relative_to(store).as_posix(), ""
     for path in sorted(store.glob("sweeps/*/manifest.json")):
         if path.parent not in leaving:
             try:
                 written = path.parent.stat().st_mtime_ns, path.stat().st_mtime_ns
             except OSError as error:
                 raise DamagedRecord(f"{path}: no manifest of a sweep ({error.strerror})") from None
-            found |= {store / name: path.parent.name for name in _names(path.parent, written)}
+            found = path.parent.name if name in _names(path.parent, written) else found
     return found
 
 
 @functools.lru_cache(maxsize=1000)
-def _names(sweep: Path, written: tuple[int, int]) -> tuple[str, ...]:
+def _names(sweep: Path, written: tuple[int, int]) -> frozenset[str]:
     """The runs that a sweep lists, read again where its folder or its manifest was `written` since."""
-    return tuple(read_manifest(sweep))
+    return frozenset(read_manifest(sweep))
 
 
 def _add(found: Removal, run: Path, store: Path) -> None:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..plugins.classes import read_plugin
-from ..plugins.references import Plugin
+from ..plugins.classes import signature_of
 from ..signatures import Signature, read_class
 from .mechanism import Mechanism, leaves
 from .registry import find_mechanism, mechanism_class, mechanism_files
@@ -40,19 +39,17 @@ def model_stack(name: str, given: Mapping[str, Any], width: int) -> Stack:
     mechanism = _mechanism_of(name, given)
     known = read_class(Path(__file__).parent / "stack.py", name="Stack").options
     around = {key: options.pop(key) for key in tuple(options) if key in known}
-    if "hidden_size" in mechanism_signature(mechanism).options:
+    if "hidden_size" in _signature(mechanism).options:
         options["hidden_size"] = width
     return Stack(lambda size: mechanism_class(mechanism)(size, **options), width, **around)
 
 
-def mechanism_signature(name: str) -> Signature:
-    """What the source of a mechanism says, ours or a plug-in."""
-    place = find_mechanism(name)
-    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base="Mechanism")
-
-
 def _mechanism_of(name: str, given: Mapping[str, Any]) -> str:
     return str(given.get("class", given.get("mechanism", name)))
+
+
+def _signature(mechanism: str) -> Signature:
+    return signature_of(find_mechanism(mechanism), "Mechanism")
 
 
 def _details(name: str, given: Mapping[str, Any], width: int) -> MechanismDetails:
@@ -69,7 +66,7 @@ def _details(name: str, given: Mapping[str, Any], width: int) -> MechanismDetail
         able.append(backend)
     return MechanismDetails(
         name,
-        read_class(mechanism_files()[given.get("mechanism", name)], base="Mechanism").doc_line("Source"),
+        _signature(_mechanism_of(name, given)).doc_line("Source"),
         sum(parameter.numel() for parameter in stack.parameters()),
         sum(leaf.numel() for leaf in leaves(stack.initial_state(1)) if leaf.is_floating_point()),
         tuple(able),

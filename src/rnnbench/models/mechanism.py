@@ -64,11 +64,7 @@ class Mechanism(nn.Module, ABC):
         ValueError where x or `state` has another shape.
         """
         check_width(x, self)
-        begin = self.initial_state(len(x))
-        if state is not None:
-            check_state(state, begin)
-            begin = state
-        y, state = self.unroll(x.transpose(0, 1), begin, lengths)
+        y, state = self.unroll(x.transpose(0, 1), first_state(self.initial_state(len(x)), state), lengths)
         return y.transpose(0, 1), state
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -150,15 +146,18 @@ def _watch(sink: GradientSink, state: list[Tensor], t: int, steps: int) -> None:
 def check_width(x: Tensor, cell: Mechanism) -> None:
     """ValueError where `cell` cannot read x (.., .., D): some libraries read beyond the end of what is too short."""
     wanted = getattr(cell, "input_size", None)
-    if x.dim() != 3 or x.shape[2] != (x.shape[2] if wanted is None else wanted):
+    if x.dim() != 3 or wanted not in (None, x.shape[2]):
         raise ValueError(f"inputs of 3 dimensions, the last of {wanted}, are read here; got {tuple(x.shape)}")
 
 
-def check_state(state: State, begin: State) -> None:
-    """ValueError where `state` has other shapes than the state `begin` of as many rows."""
-    got, wanted = ([tuple(leaf.shape) for leaf in leaves(one)] for one in (state, begin))
+def first_state(own: State, given: State | None) -> State:
+    """`given`, or for None a model's `own` of as many rows. ValueError where the two have other shapes."""
+    if given is None:
+        return own
+    got, wanted = ([tuple(leaf.shape) for leaf in leaves(one)] for one in (given, own))
     if got != wanted:
         raise ValueError(f"a state of {' '.join(map(str, wanted))} is read here; got {' '.join(map(str, got))}")
+    return given
 
 
 def leaves(state: State) -> list[Tensor]:

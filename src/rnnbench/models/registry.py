@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..console import say
-from ..options import unknown
-from ..plugins.classes import load_class, working
-from ..plugins.references import Plugin, file_plugin, is_file, usable
-from ..signatures import read_class
+from ..plugins.classes import every_class, load_class, signature_of
+from ..plugins.references import Plugin, find_class, usable
 
 if TYPE_CHECKING:
     from .mechanism import Mechanism
@@ -40,13 +36,7 @@ def mechanism_names() -> list[str]:
 
 def find_mechanism(reference: str) -> Path | Plugin:
     """Where the mechanism is that a name, or a file with a class, names; BadOption where there is none."""
-    if reference in mechanism_files():
-        return mechanism_files()[reference]
-    if is_file(reference):
-        return file_plugin("model", reference)
-    if reference not in mechanism_plugins():
-        raise unknown("mechanism", reference, mechanism_names())
-    return mechanism_plugins()[reference]
+    return find_class("model", reference, mechanism_files(), mechanism_plugins(), "mechanism")
 
 
 def mechanism_class(reference: str) -> type[Mechanism]:
@@ -55,7 +45,7 @@ def mechanism_class(reference: str) -> type[Mechanism]:
     if isinstance(place, Plugin):
         return cast("type[Mechanism]", load_class(place))
     module = import_module(f".cells.{place.stem}", __package__)
-    return cast("type[Mechanism]", getattr(module, read_class(place, base="Mechanism").class_name))
+    return cast("type[Mechanism]", getattr(module, signature_of(place, "Mechanism").class_name))
 
 
 def __getattr__(name: str) -> dict[str, type[Mechanism]]:
@@ -67,6 +57,4 @@ def __getattr__(name: str) -> dict[str, type[Mechanism]]:
 
 @functools.cache
 def _models() -> dict[str, type[Mechanism]]:
-    """Of other packages, those that work; a line on standard error says what is wrong with the others."""
-    theirs = working(mechanism_plugins(), load_class, lambda line: say(f"rnnbench: {line}", sys.stderr))
-    return {name: mechanism_class(name) for name in mechanism_files()} | dict(theirs)
+    return {name: mechanism_class(name) for name in mechanism_files()} | every_class(mechanism_plugins())

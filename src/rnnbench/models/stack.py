@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..kernels.recurrence import GradientSink
 from ..options import Needs, Positive, Rate
 from .dropout import RecurrentDropout, Zoneout
-from .mechanism import Mechanism, State, at_last, check_state, check_width, flip, leaves, tree_map
+from .mechanism import Mechanism, State, at_last, check_width, first_state, flip, leaves, tree_map
 
 
 class Stack(nn.Module):
@@ -86,11 +86,7 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """x (B, T, D) to (y (B, T, output_size), state); see Mechanism.forward."""
-        begin = self.initial_state(len(x))
-        if state is not None:
-            check_state(state, begin)
-            begin = state
-        y, state = self.unroll(x.transpose(0, 1), begin, lengths)
+        y, state = self.unroll(x.transpose(0, 1), first_state(self.initial_state(len(x)), state), lengths)
         return y.transpose(0, 1), state
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -13,14 +13,15 @@ import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..console import say
 from ..options import BadOption, Option, shortened
-from ..signatures import Signature, parse_annotation, source_of_annotation
+from ..signatures import Signature, parse_annotation, read_class, source_of_annotation
 from .live import class_signature
 from .references import CONTRACTS, TRUSTED, Plugin
 from .sources import FILE_MODULE, files_of
@@ -211,15 +212,20 @@ def _read_option(name: str, said: Mapping[str, Any]) -> Option:
     return Option(name, annotation, said["default"], said["comment"], needs)
 
 
+def signature_of(place: Path | Plugin, base: str) -> Signature:
+    """What the source of a class says: a plug-in's, or of a file of ours the class derived from `base`."""
+    return read_plugin(place).signature if isinstance(place, Plugin) else read_class(place, base=base)
+
+
 # Many at a time
 
 
-def working(
-    plugins: Mapping[str, Plugin], use: Callable[[Plugin], Any], tell: Callable[[str], None]
-) -> Iterator[tuple[str, Any]]:
-    """(name, what `use` makes of the plug-in) of each that works; of the others `tell` gets a line."""
+def every_class(plugins: Mapping[str, Plugin]) -> dict[str, Any]:
+    """The classes of those that work, by name; a line on standard error says what is wrong with the others."""
+    found = {}
     for name, plugin in plugins.items():
         try:
-            yield name, use(plugin)
+            found[name] = load_class(plugin)
         except BrokenPlugin as error:
-            tell(str(error))
+            say(f"rnnbench: {error}", sys.stderr)
+    return found

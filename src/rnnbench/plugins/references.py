@@ -12,13 +12,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from ..options import BadOption, shortened
+from ..options import BadOption, shortened, unknown
 
 Kind = Literal["task", "model"]
 GROUPS: dict[Kind, str] = {"task": "rnnbench.tasks", "model": "rnnbench.models"}
@@ -113,6 +113,19 @@ def file_plugin(kind: Kind, reference: str) -> Plugin:
     if not name.isidentifier() or not NAME.fullmatch(name):
         raise BadOption(f"{shown}: name its class after the colon, such as {path.name}:{'MGU' if kind == 'model' else 'Ones'}")
     return Plugin(kind, name, attribute=name, place=str(path))
+
+
+def find_class(
+    kind: Kind, reference: str, ours: Mapping[str, Path], theirs: Mapping[str, Plugin], called: str
+) -> Path | Plugin:
+    """Where the class is that a name, or a file with a class, names; BadOption, by what it is `called`, where there is none."""
+    if reference in ours:
+        return ours[reference]
+    if is_file(reference):
+        return file_plugin(kind, reference)
+    if reference not in theirs:
+        raise unknown(called, reference, [*ours, *theirs])
+    return theirs[reference]
 
 
 def trust(reference: str) -> None:
