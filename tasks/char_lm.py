@@ -7,7 +7,8 @@
 versions of Python), `tiny_shakespeare` or `ptb` (published splits; ptb is the Penn Treebank with its words cut to the
 commonest 10,000, a sentence a line, 5,017,482 characters to train on, 50 of them different), or the path of a UTF-8 file. A
 text without published splits is cut in the order it stands: train, then `held_out` of it for validation, then as much for
-test. Line ends are characters too. A file is never held in memory, and is mapped from the cache, a byte or two a character.
+test, each of at most `held_out_limit` characters. Line ends are characters too. A file is never held in memory, and is
+mapped from the cache, a byte or two a character.
 
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
@@ -94,12 +95,15 @@ class CharLM(Task):
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
         ] = 0.05,  # share for validation, same for test
+        held_out_limit: Annotated[Count, Needs("text", besides=("tiny_shakespeare", "ptb"))] = (
+            2_000_000  # characters for validation at most, same for test; 0: no limit
+        ),
         validation_limit: Annotated[int, Range(100)] = 500_000,  # characters of the validation part that are read at most
         stretch: Count = 100,  # windows after which a training row begins anew, with no state carried; 0 = once an epoch
         solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
-        self.validation_limit, self.stretch = validation_limit, stretch
+        self.held_out_limit, self.validation_limit, self.stretch = held_out_limit, validation_limit, stretch
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
 
@@ -108,11 +112,20 @@ class CharLM(Task):
             return
         texts = self._texts()
         self.sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
-        key = {"version": self.version, "data": self.sha256, "held_out": None if self.text in PUBLISHED else self.held_out}
+        cut = None if self.text in PUBLISHED else [self.held_out, self.held_out_limit]
+        key = {"version": self.version, "data": self.sha256, "held_out": cut}
         folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
         self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters", self.validation_limit, self.stretch)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the text; where `held_out_limit` cuts it elsewhere than the share alone would, of that cut too."""
+        tokens = self.dataset.tokens
+        by_share = int(sum(map(len, tokens.values())) * self.held_out)
+        limited = self.text not in PUBLISHED and 0 < self.held_out_limit < by_share
+        return hashlib.sha256(f"{self.sha256} {self.held_out_limit}".encode()).hexdigest() if limited else self.sha256
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
@@ -127,7 +140,7 @@ class CharLM(Task):
 
     def _cuts(self, characters: int) -> dict[Split, tuple[int, int]]:
         """Where each split of a text begins and ends."""
-        held_out = int(characters * self.held_out)
+        held_out = min(int(characters * self.held_out), self.held_out_limit or characters)
         edges = (0, characters - 2 * held_out, characters - held_out, characters)
         return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
 

@@ -105,6 +105,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "char_lm.text": ({}, "ptb"),
     "char_lm.window": ({}, 9),
     "char_lm.held_out": ({}, 0.1),
+    "char_lm.held_out_limit": ({}, 2_000),
     "char_lm.validation_limit": ({}, 100),
     "char_lm.stretch": ({}, 1),
     "copy_memory.shortest": ({}, 3),

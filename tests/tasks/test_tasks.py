@@ -887,6 +887,17 @@ def test_how_much_validation_reads_is_among_the_facts(tmp_path: Path):
     assert part.about()["validation_characters_read"] == 700 and part.about()["validation_characters"] == 2500
 
 
+def test_a_long_text_holds_out_no_more_than_the_limit(tmp_path: Path):
+    text = sample(50_000)
+    whole = char_lm(tmp_path / "text", text, window=20)
+    limited = char_lm(tmp_path / "text", text, window=20, held_out_limit=700)
+    beyond = char_lm(tmp_path / "text", text, window=20, held_out_limit=2500)  # what the share gives
+    parts = [[len(task.dataset.tokens[split]) for split in SPLITS] for task in (whole, limited, beyond)]
+    assert parts == [[45_000, 2_500, 2_500], [48_600, 700, 700], [45_000, 2_500, 2_500]]
+    assert limited.decode(limited.dataset.tokens["test"].tolist()) == text[-700:]
+    assert whole.fingerprint == beyond.fingerprint == whole.sha256 == limited.sha256 != limited.fingerprint
+
+
 def test_char_lm_rows_continue(tmp_path: Path):
     text = sample(5000)
     task = char_lm(tmp_path / "text", text, window=20)
