@@ -59,6 +59,15 @@ def test_a_score_of_which_more_is_better_has_a_linear_axis(clean: None, capfd: p
     assert first["config"]["metrics"] == ["validation/accuracy"] and not first["config"].get("yLogScale")
 
 
+def test_a_task_of_classes_has_its_confusion_matrix(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
+    chart = panels(emitted(capfd, "--task", "intent"))["Result"][-1]
+    assert chart["viewType"] == "Vega2" and chart["config"]["panelDefId"] == "wandb/confusion_matrix/v1"
+    (runs,) = chart["config"]["userQuery"]["queryFields"]
+    (table,) = [field for field in runs["fields"] if field["name"] == "summaryTable"]
+    assert table["args"] == [{"name": "tableKey", "value": "test/confusion_table"}]
+    assert chart["config"]["fieldSettings"] == {one: one for one in ("Actual", "Predicted", "nPredictions")}
+
+
 def test_without_a_task_the_runs_here_say_what_is_shown(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["wandb-workspace", "p", "--dry-run"]) == 2
     assert "give --task TASK" in capfd.readouterr().err

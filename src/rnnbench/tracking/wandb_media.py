@@ -7,6 +7,8 @@ from typing import Any
 
 from .tracker import ConfusionPicture, Histogram, Picture, is_table
 
+CONFUSION_CHART, CONFUSION_COLUMNS = "wandb/confusion_matrix/v1", ("Actual", "Predicted", "nPredictions")  # W&B's own names
+
 
 def is_media(value: object) -> bool:
     """Whether W&B makes a file of `value`."""
@@ -35,12 +37,11 @@ def as_media(value: Any) -> Any:
 
 def _confusion_chart(wandb: Any, matrix: ConfusionPicture) -> Any:
     """The chart that `wandb.plot.confusion_matrix` makes, from counts instead of single answers."""
-    columns = ["Actual", "Predicted", "nPredictions"]
     rows = [
         [right, answered, count]
         for right, row in zip(matrix.classes, matrix.counts, strict=True)
         for answered, count in zip(matrix.classes, row, strict=True)
     ]
-    table = wandb.Table(columns=columns, data=rows)
-    fields = {column: column for column in columns}
-    return wandb.plot_table("wandb/confusion_matrix/v1", table, fields, {"title": matrix.caption})
+    table = wandb.Table(columns=list(CONFUSION_COLUMNS), data=rows)
+    fields = {column: column for column in CONFUSION_COLUMNS}
+    return wandb.plot_table(CONFUSION_CHART, table, fields, {"title": matrix.caption})

@@ -10,6 +10,7 @@ from .columns import DETAILS
 from .pictures import KEY
 from .tracker import TrackerUnavailable
 from .wandb_account import client, error_text, stop_service
+from .wandb_media import CONFUSION_CHART, CONFUSION_COLUMNS
 from .wandb_tracker import START
 
 NEEDED = "rnnbench wandb-workspace needs its package: pip install 'rnnbench[workspace]'"
@@ -62,6 +63,8 @@ def _panels(panels: Any, headlines: Mapping[str, str]) -> dict[str, list[Any]]:
             ),
         ]
         learning += [_line(panels, f"validation/{score}", x, log) for x in ("step", "speed/seconds")]
+    if "accuracy" in headlines:
+        result.append(_confusion(panels))
     learning += [_line(panels, "train/loss", x, True) for x in ("step", "speed/seconds")]
     through_time = panels.MediaBrowser(title="gradient through time", media_keys=[KEY], num_columns=2)
     return {
@@ -83,6 +86,16 @@ def _line(panels: Any, metric: str, x: str, log: bool) -> Any:
         groupby=panels.Config("model.name"),
         groupby_aggfunc="mean",
         groupby_rangefunc="stderr",
+    )
+
+
+def _confusion(panels: Any) -> Any:
+    """The confusion matrix of the test split, where a task of classes logged one."""
+    return panels.CustomChart(
+        query={"summaryTable": {"tableKey": "test/confusion_table"}},
+        chart_name=CONFUSION_CHART,
+        chart_fields={column: column for column in CONFUSION_COLUMNS},
+        chart_strings={"title": "test: right class by row, answered class by column"},
     )
 
 
