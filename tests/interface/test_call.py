@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,15 @@ def test_an_interrupt_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         call._run([sys.executable, "-c", child])
     assert Path("saved").exists()
+
+
+def test_workers_that_outlive_a_killed_command_keep_nobody_waiting() -> None:
+    """They hold its output open; what it said before is not lost."""
+    worker = "import time; print('worker', flush=True); time.sleep(60)"
+    command = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}]); os.kill(os.getpid(), 9)"
+    began = time.monotonic()
+    assert call._run([sys.executable, "-c", command])[0] == -signal.SIGKILL
+    assert time.monotonic() - began < 45
 
 
 def test_the_table_has_a_row_a_run_and_every_option(capfd: pytest.CaptureFixture[str]) -> None:

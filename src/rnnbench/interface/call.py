@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pyarrow
@@ -25,6 +27,7 @@ from ..store.run_folder import RunFolder
 from .run_table import runs_table
 
 PREFIX = "rnnbench: "  # of lines on standard error
+QUIET = 1.0  # seconds without a line after which the output of a process that has ended is complete
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes of the command
 
 
@@ -100,10 +103,9 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
         errors="replace",
         start_new_session=True,  # an interrupt comes from here, once
     )
-    assert process.stdout is not None
     held = ""
     try:
-        for line in process.stdout:
+        for line in _lines(process):
             if held:
                 show(f"{held}\n")
             held = line.rstrip("\n") if line.startswith(PREFIX) else ""  # perhaps the last: why it failed
@@ -113,8 +115,32 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
-        process.communicate()
+        process.wait()
         raise
     if held and not code:
         show(f"{held}\n")
     return code, held.removeprefix(PREFIX)
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Its output, line by line, until it has ended: workers that outlive a killed command may hold the pipe open for ever."""
+    lines: SimpleQueue[str | None] = SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=QUIET)
+        except Empty:
+            if process.poll() is not None:
+                return
+            continue
+        if line is None:
+            return
+        yield line
