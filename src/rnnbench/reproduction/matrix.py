@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..analysis.formatting import format_brief, format_plus_minus
@@ -32,43 +32,60 @@ HOLE = "·: not run"
 
 
 def matrix_tables(results: Results) -> list[Table]:
-    """Ours and, at the paper's scale, what was reported: a table for each scale at which there is either."""
-    found = [one for scale in SCALES if (one := _matrix(results, scale))]
-    legend = tuple(_legend([line for one in found for line in one.rows]))
-    return [*found[:-1], *(replace(one, notes=legend) for one in found[-1:])]
+    """Ours and, at the paper's scale, what was reported: a table for each scale at which there is either.
+
+    Rows with columns of their own have tables of their own, which come first.
+    """
+    found = []
+    for scale in SCALES:
+        rows = matrix_rows(results, scale)
+        groups = dict[tuple[str, ...], list[str]]()
+        for row in rows:
+            own = results.table.grid.rows[row].columns
+            groups.setdefault(tuple(own) if isinstance(own, dict) else (), []).append(row)
+        found += [(not own, _matrix(results, scale, {row: rows[row] for row in group})) for own, group in groups.items()]
+    tables = [table for _, table in sorted(found, key=lambda one: one[0])]
+    legend = tuple(_legend([line for one in tables for line in one.rows]))
+    return [*tables[:-1], *(replace(one, notes=legend) for one in tables[-1:])]
 
 
 def matrix_rows(results: Results, scale: str) -> dict[str, tuple[CellResult, ...]]:
-    """The rows of a scale in which anything was run or, at the paper's scale, reported; those with columns of their own not."""
+    """The rows of a scale in which anything was run or, at the paper's scale, reported.
+
+    A row with columns of its own is there at the paper's scale only: others are the arms of a claim.
+    """
     found = {}
     for row in results.rows:
-        if scale in results.runs.scales(row) and not isinstance(results.table.grid.rows[row].columns, dict):
+        own = isinstance(results.table.grid.rows[row].columns, dict)
+        if scale in results.runs.scales(row) and (scale == "paper" or not own):
             cells = row_results(results.runs, row, scale)
-            if any(cell.runs.runs or (cell.reported and scale == "paper") for cell in cells):
+            if any((cell.runs.runs and not own) or (cell.reported and scale == "paper") for cell in cells):
                 found[row] = cells
     return found
 
 
-def _matrix(results: Results, scale: str) -> Table | None:
-    rows = matrix_rows(results, scale)
-    if not rows:
-        return None
-    columns = {name: column.title or name for name, column in results.table.grid.columns.items()}
+def _matrix(results: Results, scale: str, rows: Mapping[str, tuple[CellResult, ...]]) -> Table:
+    """The table of rows that have the same columns."""
+    grid = results.table.grid
+    own = grid.rows[next(iter(rows))].columns
+    specs = own if isinstance(own, dict) else grid.columns
+    columns = {name: column.title or name for name, column in specs.items()}
     lines = []
     for row, cells in rows.items():
         there, percent = {cell.runs.cell.column: cell for cell in cells}, in_percent(results.table, row)
-        title = results.table.grid.rows[row].title + (", in\u00a0%" if percent else "")
+        title = grid.rows[row].title + (", in\u00a0%" if percent else "")
         texts = (_cell(results, there[name], percent) if name in there else Cell("", (None,)) for name in columns)
         lines.append((Cell(title, (title,), link=f"DETAILS.md#{row}"), *texts))
     heads = (Column("", ("row",), left=True, words=True), *(Column(title, (name,)) for name, title in columns.items()))
-    return Table(scale_text(scale).capitalize(), "", {}, heads, tuple(lines))
+    title = f"{', '.join(columns.values())}, {scale_text(scale)}" if specs is own else scale_text(scale).capitalize()
+    return Table(title, "", {}, heads, tuple(lines))
 
 
 def _cell(results: Results, cell: CellResult, percent: bool) -> Cell:
     """`ours ± half / theirs` and the mark of the verdict."""
     reported = _main_values(results, cell) if cell.runs.cell.scale == "paper" else ()
     theirs = [_theirs(results, cell, value) for value in reported]
-    text = " / ".join(filter(None, [_ours(cell, percent), ", ".join(theirs)]))
+    text = " / ".join(filter(None, [_ours(cell, percent, reported), ", ".join(theirs)]))
     for sign in ("± ", "/ ", "· /", " ±", ", ", "at floor"):  # a line of a narrow page does not end within a number
         text = text.replace(sign, sign.replace(" ", "\u00a0"))
     tones = [value.verdict.tone for value in reported if value.verdict.word in MARKS]
@@ -92,7 +109,8 @@ def _theirs(results: Results, cell: CellResult, value: ReportedResult) -> str:
     return f"{printed}{'°' if how == OWN_CHOICE else ''}{mark}"
 
 
-def _ours(cell: CellResult, percent: bool) -> str:
+def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -> str:
+    """Our value; of times to solve the median, or the mean where a reported mean was held against it."""
     found = cell.estimate
     if not cell.runs.runs:
         return "·"
@@ -100,6 +118,9 @@ def _ours(cell: CellResult, percent: bool) -> str:
         return cell_text(cell)
     if cell.metric in TIMES:
         solved = f"{cell.solved_in_time}/{len(cell.runs.records)} solved"
+        for value in reported:
+            if value.test and value.about.estimator == "mean":
+                return f"{solved}, mean {format_brief(value.test.ours)}"
         return solved if format_brief(found.value) == "never" else f"{solved}, median {format_brief(found.value)}"
     if found.estimator == "median of solved":
         return f"{cell.solved}/{cell.solved_of} solved"

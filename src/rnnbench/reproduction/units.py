@@ -14,7 +14,8 @@ def printed_text(value: Reported) -> str:
     """A reported value as its source prints it."""
     if value.printed:
         return value.printed.replace("e-", "e−")
-    return f"{value.value:.15g}".replace("-", "−")
+    thousands = "," if abs(value.value) >= 10_000 else ""
+    return f"{value.value:{thousands}.15g}".replace("-", "−")
 
 
 def in_percent(table: Declaration, row: str) -> bool:
