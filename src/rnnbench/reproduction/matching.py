@@ -18,7 +18,7 @@ from ..analysis.formatting import format_interval, format_seeds
 from ..analysis.grouping import result_key, trained_with
 from ..analysis.intervals import LEVEL, Estimate
 from ..analysis.significance import against_margin, difference
-from ..config.budget import TOLERANCE, parse_count
+from ..config.budget import parse_count
 from ..config.identity import setting_identity
 from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
@@ -271,12 +271,12 @@ def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
 
 def _within(wanted: BudgetSettings, record: Record) -> bool:
     """Whether a run's width is the one that the budget gives."""
-    if record["config"]["budget"] == asdict(wanted):
+    if {**asdict(BudgetSettings()), **record["config"]["budget"]} == asdict(wanted):
         return True
     if wanted.match:
         return False
     target = parse_count(wanted.params)
-    return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted.embeddings
+    return abs(record["model"]["parameters"] - target) <= wanted.tolerance * target and wanted.embeddings
 
 
 def _wrong(record: Record, data: str) -> str:
