@@ -183,8 +183,8 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
     """What was measured of each of `cells`, by place; a record that no cell asks for is none of the table's."""
     by_setting: dict[tuple[str, str], list[FoundRun]] = {}
     for run in stored:
-        if run.record is None or run.record["config"].get("test") is False:
-            continue  # unfinished, or a search's trial
+        if run.record is None or run.record["config"].get("test") is False or run.record["config"].get("test_seed"):
+            continue  # unfinished, a search's trial, or tested on rows of its own
         if (parts := _parts(run.record)) is None:
             continue  # no cell can ask for it
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):

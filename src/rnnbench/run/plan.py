@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rnnbench.tasks import load
-from rnnbench.tasks.task import Batch, Task, Tokens
+from rnnbench.tasks.task import Batch, Generated, Task, Tokens
 
 from ..config.budget import Counter, UnmetBudget, needed_tolerance, parse_count, shared_budgets, solve_width
 from ..config.checks import with_model
@@ -34,7 +34,18 @@ from .tracked_run import run_of
 
 def make_task(settings: Settings) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
-    return load(settings.task.reference, **settings.task.options)
+    task = load(settings.task.reference, **settings.task.options)
+    if settings.test_seed:
+        if not draws_test(task):
+            said = f"the test rows of task={settings.task.name} are fixed, as it does not draw them"
+            raise BadOption(f"test_seed={settings.test_seed}: {said}; allowed: test_seed=0")
+        task.dataset.test_seed = settings.test_seed
+    return task
+
+
+def draws_test(task: Task) -> bool:
+    """Whether the test rows are drawn, so that test_seed has others drawn."""
+    return type(task).batch is Task.batch and hasattr(task, "sequences") and isinstance(task.dataset, Generated)
 
 
 def make_network(settings: Settings, task: Task) -> TrainableNetwork:
