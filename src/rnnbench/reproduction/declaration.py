@@ -198,8 +198,8 @@ def load_declaration(name_or_folder: str) -> Declaration:
         raise BadOption(f"{folder}: a table's folder holds a grid.yaml, and this one does not")
     if not (folder / "grid.yaml").is_file():
         raise unknown("table or folder", name_or_folder, table_names())
-    grid = _read(folder / "grid.yaml", Grid)
-    reports = _read(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
+    grid = read_declared(folder / "grid.yaml", Grid)
+    reports = read_declared(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
     table = Declaration(folder.resolve().name, folder, grid, reports)
     _check(table)
     return table
@@ -208,7 +208,8 @@ def load_declaration(name_or_folder: str) -> Declaration:
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def _read(path: Path, kind: type[Kind]) -> Kind:
+def read_declared(path: Path, kind: type[Kind]) -> Kind:
+    """What a YAML file declares, as a model of pydantic; BadOption, in one line, where it is not as declared there."""
     try:
         return kind.model_validate(read_yaml(path))
     except ValidationError as error:
