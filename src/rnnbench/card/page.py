@@ -135,7 +135,7 @@ def _costs(card: Card) -> Table:
     notes = (
         "Time: a forward and a backward pass on one thread, as a share of that of torch.nn.LSTM of the same shape. Memory: "
         "what is kept for the backward pass, as a share of the same.",
-        "Gradient reaches: steps back until the norm of the loss's gradient by the state is 1 % of what it is at the last step; "
+        "Gradient reaches: steps back until the norm of the loss's gradient by the state is 1 % of that at the last step; "
         f"before training, of sequences of {REACH[0]} steps.",
     )
     return Table(

@@ -186,7 +186,7 @@ def _add_tables(add: Add) -> None:
 
 def _add_tune(add: Add) -> None:
     tune = add("tune", "search settings for models, all with the same rules, trials and seed; validation alone is looked at")
-    tune.add_argument("task", help=TASK)
+    tune.add_argument("task", help="a task, or several parted by commas; `rnnbench list tasks` names them")
     tune.add_argument("words", nargs="+", metavar="MODEL|OPTION=VALUE", help="one model or more; options that all trials share")
     tune.add_argument("--trials", type=int, required=True, help="of each model's study; more than before goes on with it")
     tune.add_argument("--space", default="default", help="the rules: a name in conf/search/, or a file [default]")

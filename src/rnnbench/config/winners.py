@@ -42,6 +42,7 @@ def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]
     before = read_winners(path) if path.exists() else {}
     for task, models in found.items():
         before[task] = {**before.get(task, {}), **{model: dict(options) for model, options in models.items()}}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (HEAD + dump_yaml(before)).encode())
 
 
@@ -59,8 +60,15 @@ def winning_words(winners: Winners, task: str, model: str) -> list[str]:
 
 
 def words_of_winner(winners: Winners, words: Iterable[str]) -> list[str]:
-    """The words of the winner for a command line that names its task and model; BadOption where there is none."""
-    chosen = dict(word.split("=", 1) for word in words if word.startswith(("task=", "model=")))
-    if lacking := {"task", "model"} - set(chosen):
+    """The words of the winner for a command line that names its task and model.
+
+    BadOption where there is no winner, and where the command line sets an option that the winner sets, too.
+    """
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    if lacking := {"task", "model"} - set(given):
         raise BadOption(f"winners are for a task and a model; missing: {' and '.join(f'{one}=' for one in sorted(lacking))}")
-    return winning_words(winners, chosen["task"], chosen["model"])
+    if both := sorted(set(given) & set(winners.get(given["task"], {}).get(given["model"], {}))):
+        raise BadOption(
+            f"{both[0]}={given[both[0]]} and the winner of {given['task']} and {given['model']}: one of them sets it"
+        )
+    return winning_words(winners, given["task"], given["model"])
