@@ -9,7 +9,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from rnnbench.card.outcomes import Outcome, Sample, compare, judge, outcome_of, seeds_to_tell_apart, summary
+from rnnbench.card.outcomes import RunOutcome, Sample, compare, judge, outcome_of, seeds_to_tell_apart, verdict_summary
 from rnnbench.card.suite import Measure, Suite, load_suite
 from rnnbench.store.find import find_runs
 from tests.support.documents import ROOT
@@ -24,7 +24,7 @@ def drawn(random: numpy.random.Generator, seeds: int, model: str, skill: float =
     for _ in range(seeds):
         solved = bool(random.random() < 0.75 + skill)
         steps = 100 * (1 + random.integers(0, 8)) * (1 - skill) if solved else 800.0
-        outcomes.append(Outcome(float(random.normal(-10 * skill, 1)), solved, float(steps)))
+        outcomes.append(RunOutcome(float(random.normal(-10 * skill, 1)), solved, float(steps)))
     return Sample(model, tuple(outcomes), "loss", lower_is_better=True)
 
 
@@ -59,7 +59,7 @@ def test_a_score_far_better_or_worse_is_told_apart_on_every_task(name: str, skil
 
 
 def of(*outcomes: tuple[float, bool, float], lower: bool = True) -> Sample:
-    return Sample("a", tuple(Outcome(*one) for one in outcomes), "loss", lower)
+    return Sample("a", tuple(RunOutcome(*one) for one in outcomes), "loss", lower)
 
 
 GOOD, POOR = of(*[(0.1 + k / 100, True, 100 + k) for k in range(5)]), of(*[(0.9 + k / 100, False, 800) for k in range(5)])
@@ -94,7 +94,7 @@ def test_no_number_of_seeds_tells_equal_samples_apart(measure: Measure) -> None:
 def summary_of(words: list[str]) -> str:
     suite = SUITES["quick"]
     verdicts = judge(suite, simulated(suite, numpy.random.default_rng(0)), "mine")
-    return summary(suite, [dataclasses.replace(one, word=word) for one, word in zip(verdicts, words, strict=True)])
+    return verdict_summary(suite, [dataclasses.replace(one, word=word) for one, word in zip(verdicts, words, strict=True)])
 
 
 @pytest.mark.parametrize(

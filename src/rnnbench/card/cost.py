@@ -26,7 +26,7 @@ REACH = (200, 16)  # steps and rows of the sequences whose gradient is followed
 
 
 @dataclass(frozen=True)
-class Cost:
+class CellCost:
     """Of one model, at WIDTH units unless said otherwise. `times` and `memory` are as shares of nn.LSTM's."""
 
     model: str
@@ -40,7 +40,7 @@ class Cost:
 
 def measure_costs(
     models: Mapping[str, str], rounds: int = ROUNDS, shapes: Sequence[tuple[int, int, int]] = SHAPES
-) -> list[Cost]:
+) -> list[CellCost]:
     """The cost of each of `models`, labels with the words after `model=`. On one thread; times are medians of CPU time."""
     configure_process()
     torch.manual_seed(0)
@@ -58,7 +58,7 @@ def measure_costs(
         memory = kept_bytes(stack) / kept_bytes(nn.LSTM(WIDTH, WIDTH, batch_first=True))
         about = details[label]
         products = multiply_adds(stack)
-        found.append(Cost(label, about.parameters, about.state_size, products, tuple(times), memory, gradient_reach(stack)))
+        found.append(CellCost(label, about.parameters, about.state_size, products, tuple(times), memory, gradient_reach(stack)))
     return found
 
 

@@ -31,7 +31,7 @@ MOST_SEEDS = 1000  # that a question is worth
 POWER = 0.8
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """What a run counts as. A run that diverged did not solve its task, and its score is the floor's."""
 
     score: float | None
@@ -45,7 +45,7 @@ class Sample:
     """The runs of one model on one task."""
 
     model: str
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RunOutcome, ...]
     headline: str
     lower_is_better: bool
     parameters: int = 0
@@ -69,12 +69,12 @@ class Sample:
         return time_to_solve(*self.times) if measure == "steps_to_solve" else summarize(self.scores, self.headline)
 
 
-def outcome_of(record: Record) -> Outcome:
+def outcome_of(record: Record) -> RunOutcome:
     """What the run of a record counts as."""
     diverged, score = record["status"] == "diverged", headline_score(record)
     steps = record["solved_step"] or (trained_with(record, "steps") if diverged else record["steps"])
     score = record["task"]["floor"] if score is None or not math.isfinite(score) else score
-    return Outcome(score, record["solved_step"] is not None, float(steps), diverged)
+    return RunOutcome(score, record["solved_step"] is not None, float(steps), diverged)
 
 
 def sample_of(model: str, records: Sequence[Record]) -> Sample:
@@ -88,7 +88,7 @@ def sample_of(model: str, records: Sequence[Record]) -> Sample:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CardVerdict:
     """Of the cell and one opponent on one task. `p` is corrected for all questions of the card."""
 
     task: str
@@ -140,7 +140,7 @@ def seeds_to_tell_apart(measure: Measure, one: Sample, other: Sample, level: flo
     return math.ceil(needed) if needed <= MOST_SEEDS else None
 
 
-def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) -> list[Verdict]:
+def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) -> list[CardVerdict]:
     """The verdicts of a card; `samples` by task, then by model, `cell` among them."""
     pairs = [(task, name) for task, models in samples.items() for name in models if name != cell]
     asked = [compare(suite.tasks[task].measure, samples[task][cell], samples[task][name]) for task, name in pairs]
@@ -151,11 +151,11 @@ def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) 
         told_apart = p <= suite.level and side != 0
         word = ("ahead" if side > 0 else "behind") if told_apart else "not seen" if suite.screening else "open"
         seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(pairs))
-        found.append(Verdict(task, name, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
+        found.append(CardVerdict(task, name, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
     return found
 
 
-def summary(suite: Suite, verdicts: Sequence[Verdict]) -> str:
+def verdict_summary(suite: Suite, verdicts: Sequence[CardVerdict]) -> str:
     """What came out, in a few sentences: where the cell is ahead and where it is behind, and never more than that."""
     parts = []
     for word in ("ahead", "behind"):

@@ -17,8 +17,8 @@ from ..analysis.table import Cell, Column, Table
 from ..laws.results import LawResult
 from ..store.record import write_atomically
 from ..version import __version__
-from .cost import REACH, SHAPES, WIDTH, Cost
-from .outcomes import Sample, Verdict, summary
+from .cost import REACH, SHAPES, WIDTH, CellCost
+from .outcomes import CardVerdict, Sample, verdict_summary
 from .suite import Suite
 
 TONES = {"ahead": "good", "behind": "poor"}
@@ -34,9 +34,9 @@ class Card:
     source: str  # digest of the cell's source
     command: str
     laws: Sequence[LawResult] = ()
-    costs: Sequence[Cost] = ()
+    costs: Sequence[CellCost] = ()
     samples: Mapping[str, Mapping[str, Sample]] = field(default_factory=dict)  # by task, then by model
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[CardVerdict] = ()
     reaches: Mapping[str, Mapping[str, Sequence[int]]] = field(
         default_factory=dict
     )  # after training, by task and model, of each seed
@@ -54,11 +54,11 @@ class Card:
         """What came out, in a few sentences."""
         if self.broken:
             return f"Stopped: {len(self.broken)} of {len(self.laws)} laws do not hold, so that nothing was compared."
-        found = summary(self.suite, self.verdicts)
+        found = verdict_summary(self.suite, self.verdicts)
         return f"A screening, no comparison for a paper. {found}" if self.suite.screening else found
 
 
-def plain(text: str, *values: Any, tone: str = "") -> Cell:
+def worded(text: str, *values: Any, tone: str = "") -> Cell:
     return Cell(text, values or (text,), tone)
 
 
@@ -91,14 +91,15 @@ def _facts(card: Card) -> Table:
     ]
     columns = (Column("what", ("what",), left=True), Column("", ("value",), left=True, words=True))
     shown = facts if card.verdicts else [facts[0], *facts[-2:]]
-    rows = tuple((plain(name), plain(value)) for name, value in shown if value)
+    rows = tuple((worded(name), worded(value)) for name, value in shown if value)
     return Table(f"{card.cell}: card {suite.version}", card.says, {}, columns, rows)
 
 
 def _laws(card: Card) -> Table:
     columns = tuple(Column(name, (name,), left=True, words=True) for name in ("law", "result"))
     rows = tuple(
-        (plain(law.says.rstrip(".")), plain(law.broken or "holds", tone="poor" if law.broken else "good")) for law in card.laws
+        (worded(law.says.rstrip(".")), worded(law.broken or "holds", tone="poor" if law.broken else "good"))
+        for law in card.laws
     )
     return Table(
         "Is it right?",
@@ -122,13 +123,13 @@ def _costs(card: Card) -> Table:
     )
     rows = tuple(
         (
-            plain(one.model),
-            plain(f"{one.parameters:,}", one.parameters),
-            plain(f"{one.state:,}", one.state),
-            plain(f"{one.products:,}", one.products),
-            *(plain(f"{time:.2f}×", time) for time in one.times),
-            plain(f"{one.memory:.2f}×", one.memory),
-            plain(_reach(one.reach, REACH[0]), one.reach),
+            worded(one.model),
+            worded(f"{one.parameters:,}", one.parameters),
+            worded(f"{one.state:,}", one.state),
+            worded(f"{one.products:,}", one.products),
+            *(worded(f"{time:.2f}×", time) for time in one.times),
+            worded(f"{one.memory:.2f}×", one.memory),
+            worded(_reach(one.reach, REACH[0]), one.reach),
         )
         for one in card.costs
     )
@@ -161,14 +162,14 @@ def _verdict_table(card: Card) -> Table:
     )
     rows = tuple(
         (
-            plain(suite.tasks[one.task].title),
-            plain(_measure(card, one)),
+            worded(suite.tasks[one.task].title),
+            worded(_measure(card, one)),
             _estimate(one, one.own, card.samples[one.task][card.cell]),
-            plain(one.opponent),
+            worded(one.opponent),
             _estimate(one, one.other, card.samples[one.task][one.opponent]),
-            plain(format_number(one.p), one.p),
-            plain(one.word, tone=TONES.get(one.word, "warn")),
-            plain("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
+            worded(format_number(one.p), one.p),
+            worded(one.word, tone=TONES.get(one.word, "warn")),
+            worded("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
         )
         for one in card.verdicts
     )
@@ -188,13 +189,13 @@ def _verdict_table(card: Card) -> Table:
     return Table("Where is it better?", card.says, {}, columns, rows, tuple(gaps), notes if rows else ())
 
 
-def _measure(card: Card, one: Verdict) -> str:
+def _measure(card: Card, one: CardVerdict) -> str:
     sample = card.samples[one.task][card.cell]
     lower = one.measure == "steps_to_solve" or (one.measure == "score" and sample.lower_is_better)
     return f"{sample.headline if one.measure == 'score' else MEASURES[one.measure]} {'↓' if lower else '↑'}"
 
 
-def _estimate(verdict: Verdict, found: Estimate, sample: Sample) -> Cell:
+def _estimate(verdict: CardVerdict, found: Estimate, sample: Sample) -> Cell:
     values = tuple(None if value is None or math.isinf(value) else value for value in (found.value, found.low, found.high))
     if verdict.measure == "steps_to_solve":
         low, high = (format_brief(math.inf if bound is None else bound) for bound in (found.low, found.high))
@@ -212,9 +213,9 @@ def _reaches(card: Card) -> Table:
     )
     rows = tuple(
         (
-            plain(card.suite.tasks[task].title),
-            plain(name),
-            plain(f"{median(all_):g} [{min(all_)}, {max(all_)}]", median(all_), min(all_), max(all_)),
+            worded(card.suite.tasks[task].title),
+            worded(name),
+            worded(f"{median(all_):g} [{min(all_)}, {max(all_)}]", median(all_), min(all_), max(all_)),
         )
         for task, models in card.reaches.items()
         for name, all_ in models.items()
@@ -235,12 +236,12 @@ def _tuning(card: Card) -> Table:
     )
     rows = tuple(
         (
-            plain(card.suite.tasks[one["task"]].title),
-            plain(one["model"]),
-            plain(" ".join(one["words"]) or "the suite's own"),
-            plain(format_number(one["default"]), one["default"]),
-            plain(format_number(one["best"]), one["best"]),
-            plain(" ".join(format_number(value) for value in one["expected"])),
+            worded(card.suite.tasks[one["task"]].title),
+            worded(one["model"]),
+            worded(" ".join(one["words"]) or "the suite's own"),
+            worded(format_number(one["default"]), one["default"]),
+            worded(format_number(one["best"]), one["best"]),
+            worded(" ".join(format_number(value) for value in one["expected"])),
         )
         for one in card.tuning
     )
@@ -257,14 +258,14 @@ def _row(card: Card) -> Table:
         for name in ("cell", "suite", "laws", "parameters", "state", "time", "reach", "ahead", "behind", left)
     )
     row = (
-        plain(card.cell),
-        plain(card.suite.version),
-        plain(f"{len(card.laws) - len(card.broken)}/{len(card.laws)}"),
-        plain(format_compact(own.parameters) if own else "–"),
-        plain(format_compact(own.state) if own else "–"),
-        plain(f"{own.times[1]:.2f}×" if own else "–"),
-        plain(_reach(own.reach, REACH[0]).partition(",")[0] if own else "–"),
-        *(plain(str(words.count(word))) for word in ("ahead", "behind", left)),
+        worded(card.cell),
+        worded(card.suite.version),
+        worded(f"{len(card.laws) - len(card.broken)}/{len(card.laws)}"),
+        worded(format_compact(own.parameters) if own else "–"),
+        worded(format_compact(own.state) if own else "–"),
+        worded(f"{own.times[1]:.2f}×" if own else "–"),
+        worded(_reach(own.reach, REACH[0]).partition(",")[0] if own else "–"),
+        *(worded(str(words.count(word))) for word in ("ahead", "behind", left)),
     )
     return Table("In one row", "", {}, columns, (row,))
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..card.cost import measure_costs
 from ..card.outcomes import judge, sample_of
 from ..card.page import Card, write_card
-from ..card.runs import Entrants, Line, card_lines, committed_records, find_card_runs, reach_after_training, source_digest
+from ..card.runs import (
+    CardRun,
+    Entrants,
+    Line,
+    card_lines,
+    committed_records,
+    find_card_runs,
+    reach_after_training,
+    source_digest,
+)
 from ..card.suite import Suite, check_opponents, load_suite
+from ..card.tuning import Trial, choose_winners, search_trials
 from ..config.checks import writable_folder
 from ..config.schema import choice_settings, every_choice, is_choice, mechanism_reference, trust_choice
-from ..config.winners import read_winners
+from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..laws.results import cell_results
@@ -25,9 +35,13 @@ from ..run.process_settings import configure_process
 from ..store.record import Record
 from .tune import absolute_choice
 
+WINNERS = "winners.yaml"  # in the folder of the page
+
 
 def card_command(options: argparse.Namespace) -> int:
     """Tries the laws, measures costs, runs the suite as a sweep, and writes the page."""
+    if options.full and options.winners:
+        raise BadOption("--full searches winners, --winners FILE has them: one of the two")
     suite_name = "quick" if options.quick else "card"
     suite = load_suite(suite_name)
     entrants = _entrants(options.cell, suite, options.against)
@@ -37,13 +51,35 @@ def card_command(options: argparse.Namespace) -> int:
     card = Card(entrants.cell, suite, source_digest(entrants.models[entrants.cell]), _command(options))
     card.tuned = winners is not None
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
+    trials = search_trials(suite, entrants) if options.full else []
     lines = card_lines(suite, entrants, winners)
+    whole = [*(line for trial in trials for line in trial.lines), *lines]
     if options.estimate:
-        return _launch(lines, suite, entrants, launching, estimated=True)
+        return _launch(whole, suite, entrants, launching, estimated=True)
     _try_laws(card, entrants, options.output)
+    if suite.minutes:
+        say(f"{suite.version}: {len(lines)} runs, about {suite.minutes:g} minutes on 2 free cores")
+    elif code := _launch(whole, suite, entrants, launching, estimated=True):
+        return code
+    if trials:
+        if code := _tune(card, trials, entrants, launching, options.output):
+            return code
+        lines = card_lines(suite, entrants, read_winners(options.output / WINNERS))
     say(f"{suite.version}: what {', '.join(entrants.models)} cost")
     card.costs = measure_costs(entrants.models)
     return _compare(card, lines, entrants, launching, options.output, suite_name)
+
+
+def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:
+    """Runs the search, and writes the winners; the exit code."""
+    lines = [line for trial in trials for line in trial.lines]
+    if code := _launch(lines, card.suite, entrants, launching):
+        return code
+    winners, card.tuning = choose_winners(card.suite, trials, _recorded(lines, {}, launching))
+    card.tuned = True
+    add_winners(output / WINNERS, winners)
+    say(str(output / WINNERS))
+    return 0
 
 
 def _entrants(cell: str, suite: Suite, against: str | None) -> Entrants:
@@ -100,11 +136,10 @@ def _compare(
     code = _launch(todo, card.suite, entrants, launching) if todo else 0
     if code:
         return code
-    runs = find_card_runs(lines, committed, launching)
+    runs = _recorded(lines, committed, launching)
     records: dict[str, dict[str, list[Record]]] = {}
     for run in runs:
-        if run.record is None:
-            raise Failed(f"{run.line.task}, {run.line.model}: a run is not recorded; the same command goes on with it")
+        assert run.record
         records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
     card.committed = sum(run.folder is None for run in runs)
     card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
@@ -114,3 +149,11 @@ def _compare(
     for path in write_card(card, output):
         say(str(path))
     return 0
+
+
+def _recorded(lines: Sequence[Line], committed: Mapping[str, Record], launching: Sequence[str]) -> list[CardRun]:
+    """The runs of lines, each of which has a record; Failed where one has none."""
+    runs = find_card_runs(lines, committed, launching)
+    if left := [run.line for run in runs if run.record is None]:
+        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command goes on with them")
+    return runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
@@ -17,12 +18,27 @@ from ..launch.worker import call_in_process
 from ..options import BadOption
 from ..plugins.references import Kind, file_plugin, is_file
 from ..search.space import load_space, search_dimensions
-from ..store.record import digest
+from ..store.record import Config, digest
 
 
 def absolute_choice(kind: Kind, name: str) -> str:
     """`name`; of a file with a class the absolute one, so that a study is the same wherever it is gone on with."""
     return file_plugin(kind, name).reference if is_file(name) else name
+
+
+def _check_flags(options: argparse.Namespace, shared: Sequence[str]) -> Config:
+    """The rules of the space; BadOption for a flag out of range, and for a word that sets what the search sets."""
+    for name, least, most in (("trials", 1, None), ("workers", 1, None), ("seed", 0, TUNING - 1)):
+        if not least <= (given := getattr(options, name)) or (most is not None and given > most):
+            raise BadOption(f"--{name} {given}: {least} or more" + ("" if most is None else f", at most {most}"))
+    writable_folder(str(options.searches), "--searches ")
+    if (winners := options.searches / "winners.yaml").exists():
+        read_winners(winners)
+    rules = load_space(options.space)
+    for word in shared:
+        if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
+            raise BadOption(f"{word}: the search sets that")
+    return rules
 
 
 def tune_command(options: argparse.Namespace) -> int:
@@ -32,14 +48,7 @@ def tune_command(options: argparse.Namespace) -> int:
     shared = [word for word in options.words if "=" in word]
     if not models:
         raise BadOption(f"missing value: MODEL; there are: {', '.join(choice_names('model'))}")
-    for name, least, most in (("trials", 1, None), ("workers", 1, None), ("seed", 0, TUNING - 1)):
-        if not least <= (given := getattr(options, name)) or (most is not None and given > most):
-            raise BadOption(f"--{name} {given}: {least} or more" + ("" if most is None else f", at most {most}"))
-    writable_folder(str(options.searches), "--searches ")
-    rules = load_space(options.space)
-    for word in shared:
-        if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
-            raise BadOption(f"{word}: the search sets that")
+    rules = _check_flags(options, shared)
     words = {
         (task, model): [f"task={task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
         for task in tasks
@@ -48,8 +57,6 @@ def tune_command(options: argparse.Namespace) -> int:
     jobs = [compose_jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
     dimensions = search_dimensions(rules, [{"task": task, "model": model} for task, model in words])
     winners = options.searches / "winners.yaml"
-    if winners.exists():
-        read_winners(winners)
     try:
         from ..search.study import Study, check_storage, study_lines
     except ModuleNotFoundError as error:
