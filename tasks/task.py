@@ -120,7 +120,8 @@ class Task(ABC):
 
         Epoch, permutation and bucket are functions of `index`, so workers, devices and resuming change
         nothing, and two models with one seed see one stream. `seed` moves the training stream only:
-        every run is validated and tested on the same sequences, whatever the batch size.
+        every run is validated and tested on the same sequences, whatever the batch size. (Of a task
+        that draws its sequences, test_seed has other test sequences drawn.)
         """
         return self.dataset.batch(split, index, batch_size, seed)
 

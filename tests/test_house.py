@@ -43,6 +43,11 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "interface": ({"launch", "run", "networks", *MODELS, "data", "analysis", *SETTINGS}, HEAVY - {"torch", "hydra"}),
     "testing": ({"laws", *MODELS, "tasks", "data"}, HEAVY - {"torch"}),
     "search": ({"launch", "run", "analysis", *SETTINGS}, HEAVY - {"hydra"}),
+    "card": (
+        {*("laws", "benchmarks", "search", "launch", "run", "training", "networks", "reproduction", "analysis", "data")}
+        | {*MODELS, *SETTINGS},
+        HEAVY - {"torch", "hydra", "pytorch_lightning"},
+    ),
 }
 FREE = {"benchmarks", "cli", "__init__", "__main__"}  # where packages meet
 APART = {"launch.server", "launch.jobs", "run.training_run", "kernels.lstm_triton"}  # processes of their own; Lightning; Triton

@@ -130,7 +130,8 @@ class BudgetSettings:
     params: str = ""  # parameters wanted: 70000, 70k, 1.5M; the width is solved for
     match: str = ""  # or: as many as this model has ...
     width: Annotated[Count, Needs("match")] = 0  # ... at this hidden_size
-    embeddings: Annotated[bool, Needs("params", "match")] = True  # embedding tables count
+    embeddings: Annotated[bool, Needs("params", "match")] = True  # embedding tables count; core and read-out always do
+    tolerance: Annotated[Rate, Needs("params", "match")] = 0.01  # share of the budget by which the count may differ from it
 
     @property
     def is_set(self) -> bool:

@@ -11,20 +11,16 @@ def test_my_task():
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
-
-import torch
+from collections.abc import Iterable
+from typing import Any
 
 from rnnbench.tasks.task import Task
 
-from .laws.cells import CELL_LAWS, D, H, tried
+from .laws.results import LawResult, cell_results, try_laws
 from .laws.tasks import TASK_LAWS
 from .models.mechanism import Mechanism
 
 __all__ = ["check_cell", "check_task"]
-Tested = TypeVar("Tested")
 
 
 def check_cell(cell: type[Mechanism], **options: Any) -> None:
@@ -36,28 +32,7 @@ def check_cell(cell: type[Mechanism], **options: Any) -> None:
 
     AssertionError with one line for each law that does not hold.
     """
-    if "hidden_size" in inspect.signature(cell).parameters:
-        options = {"hidden_size": H, **options}
-
-    def make() -> Mechanism:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return tried(cell(D, **options))
-
-    _try_all(cell.__name__, make, (_saved, *CELL_LAWS))
-
-
-def _saved(cell: Mechanism) -> None:
-    """Weights that were saved and loaded give the same outputs."""
-    x = torch.linspace(-1, 1, 2 * 5 * cell.input_size, dtype=torch.double).view(2, 5, -1)
-    before = {name: value.clone() for name, value in cell.state_dict().items()}
-    y, _ = cell(x)
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.add_(1)
-    cell.load_state_dict(before)
-    assert torch.equal(cell(x)[0], y), "saved weights, loaded again, give other outputs"
-    assert list(cell.parameters()), "there is no parameter to train"
+    _raise_broken(cell.__name__, cell_results(cell, **options))
 
 
 def check_task(task: type[Task], **options: Any) -> None:
@@ -75,17 +50,9 @@ def check_task(task: type[Task], **options: Any) -> None:
         made.prepare()
         return made
 
-    _try_all(task.__name__, make, TASK_LAWS)
+    _raise_broken(task.__name__, try_laws(make, TASK_LAWS))
 
 
-def _try_all(name: str, make: Callable[[], Tested], laws: Iterable[Callable[[Tested], object]]) -> None:
-    broken = []
-    for law in laws:
-        try:
-            law(make())
-        except AssertionError as error:
-            broken.append(" ".join(str(error).split()))
-        except Exception as error:
-            broken.append(f"{law.__name__.strip('_')}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
-    if broken:
+def _raise_broken(name: str, results: Iterable[LawResult]) -> None:
+    if broken := [result.broken for result in results if result.broken]:
         raise AssertionError("\n".join(f"{name}: {line}" for line in broken))

@@ -104,7 +104,7 @@ class Generated(Dataset):
 
     def __init__(self, draw: Callable[[numpy.random.Generator, int, Split], Batch], sequences: int):
         """`draw` gives so many rows for a split."""
-        self.draw, self.sequences = draw, sequences
+        self.draw, self.sequences, self.test_seed = draw, sequences, 0
         self._sets: dict[Split, Batch] = {}
 
     def batches(self, split: Split, batch_size: int) -> int:
@@ -114,7 +114,8 @@ class Generated(Dataset):
         if split == "train":
             return self.draw(generator(SPLITS.index(split), index, seed), batch_size, split)
         if split not in self._sets:
-            self._sets[split] = self.draw(generator(SPLITS.index(split)), self.sequences, split)
+            key = (SPLITS.index(split), *([self.test_seed] if split == "test" and self.test_seed else []))
+            self._sets[split] = self.draw(generator(*key), self.sequences, split)
         rows = slice(index * batch_size, (index + 1) * batch_size)
         batch = self._sets[split].map(lambda part: part[rows])
         every_step = batch.scored.shape[1] == batch.inputs.shape[1]

@@ -8,7 +8,8 @@ import re
 import pytest
 import torch
 
-from rnnbench.config.budget import parse_count, solve_width
+from rnnbench.cli.main import main
+from rnnbench.config.budget import needed_tolerance, parse_count, shared_budgets, solve_width
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import choice_names
 from rnnbench.groups import NetworkSettings
@@ -17,7 +18,7 @@ from rnnbench.models.stack import Stack
 from rnnbench.networks.build_network import build_network
 from rnnbench.networks.decoding import write_greedily
 from rnnbench.options import BadOption
-from rnnbench.run.plan import make_network, make_task, within_budget
+from rnnbench.run.plan import make_network, make_task, plan_run, within_budget
 from rnnbench.tasks import load
 from rnnbench.tasks.task import Batch
 
@@ -260,3 +261,56 @@ def test_budgets_that_cannot_be():
             solve_width(lambda width: 100 * width, wanted, "gru")
     with pytest.raises(BadOption, match=r"budget\.match"):
         compose_jobs(["task=adding", "model=gru", "budget.match=lstm"], sweep=False)
+
+
+COUNTERS = {"hundreds": lambda width: 100 * width, "squares": lambda width: width * width, "cubes": lambda width: 7 * width**3}
+
+
+def is_met(count, budget: int, tolerance: float) -> bool:
+    """By trying every width."""
+    return any(abs(count(width) - budget) <= tolerance * budget for width in range(1, 3 + budget))
+
+
+@pytest.mark.parametrize("names", [("hundreds",), ("squares",), ("hundreds", "squares"), ("hundreds", "squares", "cubes")])
+@pytest.mark.parametrize(("wanted", "tolerance"), [(40, 0.01), (130, 0.01), (550, 0.01), (550, 0.05), (777, 0.0), (700, 0.01)])
+def test_shared_budgets_are_the_nearest_that_every_model_meets(names, wanted, tolerance):
+    counts = [COUNTERS[name] for name in names]
+    good = [budget for budget in range(1, 4000) if all(is_met(count, budget, tolerance) for count in counts)]
+    nearest = [max((one for one in good if one <= wanted), default=0), min((one for one in good if one >= wanted), default=0)]
+    found = shared_budgets(counts, wanted, tolerance)
+    assert [one for one in found if one < 4000] == list(dict.fromkeys(one for one in nearest if one))
+
+
+@pytest.mark.parametrize(("wanted", "needed"), [(150, 0.334), (200, 0.02), (10_000, 0)])
+def test_the_tolerance_that_is_needed(wanted, needed):
+    """Of 100 n and n**2: 200 is 0 and (196 - 200) / 200 off."""
+    counts = [COUNTERS["hundreds"], COUNTERS["squares"]]
+    assert needed_tolerance(counts, wanted) == needed
+    for count in counts:
+        solve_width(count, wanted, "a", needed)
+    if needed:
+        with pytest.raises(BadOption):
+            for count in counts:
+                solve_width(count, wanted, "a", needed - 0.002)
+
+
+@pytest.mark.parametrize("wanted", ["5k", "8k", "20k"])
+def test_the_hint_names_budgets_that_all_models_of_a_sweep_meet(wanted, capfd):
+    words = ["task=adding", "tracker=none", "train.steps=1"]
+    models = ["lstm", "gru"]
+    assert main(["train", "-m", *words, f"model={','.join(models)}", f"budget.params={wanted}"]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and len(said) <= 401
+    for budget in re.findall(r"budget\.(params=\d+|tolerance=[.\d]+)", said):
+        budget = [f"budget.{budget}", *([f"budget.params={wanted}"] if "tolerance" in budget else [])]
+        for job in compose_jobs([*words, f"model={','.join(models)}", *budget], sweep=True):
+            within_budget(job, make_task(job))
+
+
+@pytest.mark.parametrize("tolerance", [0.01, 0.05])
+def test_a_tolerance_is_no_part_of_a_run(tolerance):
+    """Only the width is, which the default leaves as it was."""
+    budget = ["budget.params=70k"]
+    sizes = [budget, [*budget, f"budget.tolerance={tolerance}"], ["model.hidden_size=130"]]
+    jobs = [compose_jobs(["task=adding", "model=lstm", *size], sweep=False)[0] for size in sizes]
+    assert len({plan_run(job).id for job in jobs}) == 1

@@ -26,7 +26,7 @@ from pathlib import Path
 # From the ground up: a package may import those before it.
 ORDER = """
     version console options signatures groups kernels data hub text store plugins tasks baselines models laws tracking config
-    networks training run analysis reproduction launch search benchmarks testing interface cli __init__ __main__
+    networks training run analysis reproduction launch search benchmarks card testing interface cli __init__ __main__
 """.split()  # noqa: SIM905
 LONGEST, SHARED = 60, 6  # lines
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnbench.config.compose import compose_jobs
+from rnnbench.options import BadOption
 from rnnbench.run.execute import execute
+from rnnbench.run.plan import make_task, plan_run
 from rnnbench.tasks import load
 from rnnbench.tasks.shared.scoring import BLOCK, asked_sums, classification_sums, judged, symbol_sums
-from rnnbench.tasks.task import Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
+from rnnbench.tasks.task import SPLITS, Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
 from rnnbench.tasks.temporal_order import TemporalOrder
 
 
@@ -191,3 +193,36 @@ def test_no_copy_of_all_logits_is_made(sums):
     with Sizes() as sizes:
         outputs.double()
     assert sizes.largest == outputs.numel()
+
+
+def first_rows(words: list[str], split: str) -> Tensor:
+    (settings,) = compose_jobs(["model=lstm", *words], sweep=False)
+    return make_task(settings).batch(split, 0, 5, 0).inputs
+
+
+DRAWN = [
+    *("adding", "arithmetic", "associative_recall", "copy_memory", "formal_language", "multiplication"),
+    *("noise_free_lag", "reverse", "selective_copy", "temporal_order", "timing"),
+]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_test_seed_draws_other_test_rows_and_nothing_else(name: str) -> None:
+    rows = {seed: {split: first_rows([f"task={name}", *seed], split) for split in SPLITS} for seed in ((), ("test_seed=7",))}
+    for split in SPLITS:
+        one, other = (found[split] for found in rows.values())
+        assert (one.shape == other.shape and torch.equal(one, other)) == (split != "test")
+
+
+@pytest.mark.parametrize("words", [["task=char_lm"], ["task=embedded_reber"], ["task=sequential_digits"]])
+def test_a_test_seed_is_refused_where_test_rows_are_fixed(words: list[str]) -> None:
+    with pytest.raises(BadOption, match=r"test_seed=7: the test rows of .* are fixed.*allowed: test_seed=0"):
+        first_rows([*words, "test_seed=7"], "test")
+
+
+def test_a_test_seed_makes_another_run() -> None:
+    ids = [
+        plan_run(*compose_jobs(["task=adding", "model=lstm", *more], sweep=False)).id
+        for more in ([], ["test_seed=0"], ["test_seed=1"])
+    ]
+    assert ids[0] == ids[1] != ids[2]

@@ -42,9 +42,9 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     return rows
 
 
-def training_pass(module: nn.Module) -> Callable[[], None]:
+def training_pass(module: nn.Module, steps: int = STEPS, rows: int = ROWS, width: int = WIDTH) -> Callable[[], None]:
     """A function that does one forward and backward pass of `module`, which maps (B, T, H) to an output and a state."""
-    x = torch.randn(ROWS, STEPS, WIDTH, requires_grad=True)
+    x = torch.randn(rows, steps, width, requires_grad=True)
     weights: Tensor | None = None
 
     def one_pass() -> None:

@@ -34,6 +34,7 @@ HOMES = {
     "sweep": "reproduce",
     "table": "reproduce",
     "tune": "tune",
+    "card": "card",
     "list": "listing",
     "compare": "compare",
     "report": "compare",
@@ -102,6 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_workspace(add)
     _add_tables(add)
     _add_tune(add)
+    _add_card(add)
     _add_listing(add)
     _add_comparisons(add)
     _add_examinations(add)
@@ -184,7 +186,7 @@ def _add_tables(add: Add) -> None:
 
 def _add_tune(add: Add) -> None:
     tune = add("tune", "search settings for models, all with the same rules, trials and seed; validation alone is looked at")
-    tune.add_argument("task", help=TASK)
+    tune.add_argument("task", help="a task, or several parted by commas; `rnnbench list tasks` names them")
     tune.add_argument("words", nargs="+", metavar="MODEL|OPTION=VALUE", help="one model or more; options that all trials share")
     tune.add_argument("--trials", type=int, required=True, help="of each model's study; more than before goes on with it")
     tune.add_argument("--space", default="default", help="the rules: a name in conf/search/, or a file [default]")
@@ -196,6 +198,28 @@ def _add_tune(add: Add) -> None:
         "--storage", help="Optuna database URL, to share a study between machines [a journal in the study's folder]"
     )
     tune.add_argument("--searches", type=Path, default=Path("searches"), help="the folder of all searches [searches]")
+
+
+def _add_card(add: Add) -> None:
+    about = "what a cell is worth, on one page: laws, cost, and where it is ahead of others at equal parameters"
+    card = add("card", about)
+    card.add_argument("cell", metavar="CELL", help="FILE.py:CLASS, or a model by its name")
+    card.add_argument(
+        "overrides", nargs="*", metavar="OPTION=VALUE", help="trainer.*, tracker.*, runs=, hydra/launcher= and its own"
+    )
+    how = card.add_mutually_exclusive_group()
+    how.add_argument(
+        "--quick", action="store_true", help="a screening: 3 tasks, 5 seeds, minutes [the suite at its own rates, hours]"
+    )
+    how.add_argument(
+        "--full", action="store_true", help="an equal search of settings for every model first; says the hours it takes"
+    )
+    card.add_argument("--against", metavar="MODELS", help="opponents, comma-separated [those of the suite: lstm,gru]")
+    card.add_argument(
+        "--winners", type=Path, metavar="FILE", help="settings that `rnnbench tune` or --full chose, for every model"
+    )
+    card.add_argument("--estimate", action="store_true", help="only say what it would take")
+    card.add_argument("-o", "--output", type=Path, default=Path("card"), help="the folder of the page [card]")
 
 
 def _add_listing(add: Add) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..analysis.render import export, to_markdown
 from ..config.overrides import split_sweep
 from ..config.schema import TUNING, load_yaml
+from ..config.winners import read_winners, words_of_winner
 from ..console import say, show
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
 from ..options import BadOption, named, unknown
@@ -248,13 +249,16 @@ def sweep_command(options: argparse.Namespace) -> int:
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
         raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")
     listed = load_yaml(Path(options.what))
-    if others := sorted(set(listed) - {"shared", "runs"}):
-        raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared'))}")
+    if others := sorted(set(listed) - {"shared", "runs", "winners"}):
+        raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared', 'winners'))}")
     if not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
     try:
         shared = shlex.split(str(listed.get("shared", "")))
         lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+        if "winners" in listed:
+            winners = read_winners(Path(options.what).parent / str(listed["winners"]))
+            lines = [[*line, *words_of_winner(winners, line)] for line in lines]
     except (BadOption, ValueError) as error:
         raise BadOption(f"{options.what}: {error}") from None
     return launch_sweep(lines, sweep_word(Path(options.what).stem), launching_words(options.overrides), options.estimate)

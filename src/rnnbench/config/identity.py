@@ -65,11 +65,12 @@ def setting_identity(config: Config, fingerprint: str, as_in_0_1: bool = False) 
     The code of what is not ours is part of it: its equations may change while its version stays.
     """
     kinds = {"task": config["task"]["name"], "mechanism": config["model"]["mechanism"]}
-    code = code_digests(config)
+    code, test_seed = code_digests(config), config.get("test_seed")
     return {
         **kinds,
         "departures": departures(config, as_in_0_1),
         "versions": versions(config),
         "data": fingerprint,
         **({"code": code} if code else {}),
+        **({"test_seed": test_seed} if test_seed else {}),
     }

@@ -39,6 +39,7 @@ def repeat_words(config: Config) -> list[str]:
     trainer: Mapping[str, Any] = config.get("trainer") or {}
     found += [_word(f"trainer.{name}", trainer[name]) for name in ELSEWHERE if trainer.get(name, usual[name]) != usual[name]]
     found.append(f"seed={config['seed']}")
+    found += [f"test_seed={config['test_seed']}"] if config.get("test_seed") else []
     return found + ["test=false"] * (config.get("test") is False)
 
 

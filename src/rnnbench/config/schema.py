@@ -127,6 +127,7 @@ SINGLE = {
     "again": Option("again", bool, False),
     "repeat": Option("repeat", Count, 0),
     "test": Option("test", bool, True),
+    "test_seed": Option("test_seed", Seed, 0),
 }
 ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")
 TUNING = 2**31  # seeds from here on are for searches, and for them only

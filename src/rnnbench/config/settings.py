@@ -61,6 +61,7 @@ class Settings:
     again: bool = False
     repeat: int = 0
     test: bool = True
+    test_seed: int = 0
 
     @property
     def departures(self) -> dict[str, object]:
@@ -91,6 +92,7 @@ class Settings:
             "again": self.again,
             "repeat": self.repeat,
             "test": self.test,
+            "test_seed": self.test_seed,
         }
 
     def with_width(self, hidden_size: int) -> Settings:

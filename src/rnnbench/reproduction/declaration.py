@@ -27,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
+from ..config.winners import Winners, read_winners, words_of_winner
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from ..store.yaml_files import read_yaml
@@ -90,6 +91,7 @@ class Declaration:
     folder: Path
     grid: Grid
     reports: Reports
+    winners: Winners | None = None
 
     def columns(self, row: str) -> dict[str, ColumnSpec]:
         """The columns of a row, by name."""
@@ -110,6 +112,8 @@ class Declaration:
         words += [*at.words, *at.cells.get(column, ())]
         for quirk in quirks:
             words += about.quirks[quirk].words_of(column) or ()
+        if self.winners is not None:
+            words += words_of_winner(self.winners, words)
         minutes = at.minutes.get(column) if isinstance(at.minutes, dict) else at.minutes
         own = Seeds(first=about.readings.seeds) if about.readings and quirks else at.seeds
         seeds = Seeds(first=1) if smoke else own
@@ -168,7 +172,7 @@ class Declaration:
             for name in names:
                 if not part[name]:
                     del part[name]
-        return digest([RULES, self.grid.level, columns, declared])[:8]
+        return digest([RULES, self.grid.level, columns, declared, *([self.winners] if self.winners else [])])[:8]
 
     def family(self, row: str) -> list[str]:
         """The rows whose contrasts are one family with those of `row`: those of its claim, else itself."""
@@ -198,9 +202,10 @@ def load_declaration(name_or_folder: str) -> Declaration:
         raise BadOption(f"{folder}: a table's folder holds a grid.yaml, and this one does not")
     if not (folder / "grid.yaml").is_file():
         raise unknown("table or folder", name_or_folder, table_names())
-    grid = _read(folder / "grid.yaml", Grid)
-    reports = _read(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
-    table = Declaration(folder.resolve().name, folder, grid, reports)
+    grid = read_declared(folder / "grid.yaml", Grid)
+    reports = read_declared(folder / "reported.yaml", Reports) if (folder / "reported.yaml").exists() else Reports()
+    winners = read_winners(folder / grid.winners) if grid.winners else None
+    table = Declaration(folder.resolve().name, folder, grid, reports, winners)
     _check(table)
     return table
 
@@ -208,7 +213,8 @@ def load_declaration(name_or_folder: str) -> Declaration:
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def _read(path: Path, kind: type[Kind]) -> Kind:
+def read_declared(path: Path, kind: type[Kind]) -> Kind:
+    """What a YAML file declares, as a model of pydantic; BadOption, in one line, where it is not as declared there."""
     try:
         return kind.model_validate(read_yaml(path))
     except ValidationError as error:

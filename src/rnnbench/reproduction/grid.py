@@ -318,6 +318,7 @@ class Grid(GridPart):
     about: str
     level: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     columns: dict[str, ColumnSpec] = {}
+    winners: str = ""  # a file beside grid.yaml: the settings that a search chose for each task and model
     rows: dict[str, RowSpec] = Field(min_length=1)
 
 

@@ -18,7 +18,7 @@ from ..analysis.formatting import format_interval, format_seeds
 from ..analysis.grouping import result_key, trained_with
 from ..analysis.intervals import LEVEL, Estimate
 from ..analysis.significance import against_margin, difference
-from ..config.budget import TOLERANCE, parse_count
+from ..config.budget import parse_count
 from ..config.identity import setting_identity
 from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
@@ -183,8 +183,8 @@ def match_runs(table: Declaration, cells: Iterable[CellSpec], stored: Iterable[F
     """What was measured of each of `cells`, by place; a record that no cell asks for is none of the table's."""
     by_setting: dict[tuple[str, str], list[FoundRun]] = {}
     for run in stored:
-        if run.record is None or run.record["config"].get("test") is False:
-            continue  # unfinished, or a search's trial
+        if run.record is None or run.record["config"].get("test") is False or run.record["config"].get("test_seed"):
+            continue  # unfinished, a search's trial, or tested on rows of its own
         if (parts := _parts(run.record)) is None:
             continue  # no cell can ask for it
         for key in (("width", canonical(parts)), ("any width", canonical(_without_width(parts)))):
@@ -271,12 +271,12 @@ def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
 
 def _within(wanted: BudgetSettings, record: Record) -> bool:
     """Whether a run's width is the one that the budget gives."""
-    if record["config"]["budget"] == asdict(wanted):
+    if {**asdict(BudgetSettings()), **record["config"]["budget"]} == asdict(wanted):
         return True
     if wanted.match:
         return False
     target = parse_count(wanted.params)
-    return abs(record["model"]["parameters"] - target) <= TOLERANCE * target and wanted.embeddings
+    return abs(record["model"]["parameters"] - target) <= wanted.tolerance * target and wanted.embeddings
 
 
 def _wrong(record: Record, data: str) -> str:

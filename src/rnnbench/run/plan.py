@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from rnnbench.tasks import load
-from rnnbench.tasks.task import Batch, Task, Tokens
+from rnnbench.tasks.task import Batch, Generated, Task, Tokens
 
-from ..config.budget import parse_count, solve_width
+from ..config.budget import Counter, UnmetBudget, needed_tolerance, parse_count, shared_budgets, solve_width
 from ..config.checks import with_model
 from ..config.liveness import plain_default
 from ..config.notes import setting_notes
@@ -33,7 +34,18 @@ from .tracked_run import run_of
 
 def make_task(settings: Settings) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
-    return load(settings.task.reference, **settings.task.options)
+    task = load(settings.task.reference, **settings.task.options)
+    if settings.test_seed:
+        if not draws_test(task):
+            said = f"the test rows of task={settings.task.name} are fixed, as it does not draw them"
+            raise BadOption(f"test_seed={settings.test_seed}: {said}; allowed: test_seed=0")
+        task.dataset.test_seed = settings.test_seed
+    return task
+
+
+def draws_test(task: Task) -> bool:
+    """Whether the test rows are drawn, so that test_seed has others drawn."""
+    return type(task).batch is Task.batch and hasattr(task, "sequences") and isinstance(task.dataset, Generated)
 
 
 def make_network(settings: Settings, task: Task) -> TrainableNetwork:
@@ -84,7 +96,7 @@ def within_budget(settings: Settings, task: Task) -> Settings:
         target = parameter_counter(matched, task)(budget.width)
     else:
         target = parse_count(budget.params)
-    return settings.with_width(solve_width(parameter_counter(settings, task), target, settings.setting))
+    return settings.with_width(solve_width(parameter_counter(settings, task), target, settings.setting, budget.tolerance))
 
 
 def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
@@ -182,13 +194,7 @@ class Surveyor:
         """The settings with the width solved, their task, and what is odd about both."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
-        key = digest([settings.task.reference, settings.task.options])
-        if key not in self._prepared:
-            task = make_task(settings)
-            task.prepare()
-            with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
-                self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
-        prepared = self._prepared[key]
+        prepared = self._task(settings)
         task = prepared.task
         check_classes(task)
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
@@ -202,6 +208,15 @@ class Surveyor:
             check_batch(sized, prepared.row_bytes, prepared.length)
         return sized, prepared, (*task.notes, *setting_notes(settings))
 
+    def _task(self, settings: Settings) -> PreparedTask:
+        key = digest([settings.task.reference, settings.task.options])
+        if key not in self._prepared:
+            task = make_task(settings)
+            task.prepare()
+            with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
+                self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
+        return self._prepared[key]
+
     def _sized(self, settings: Settings, task: Task) -> Settings:
         """`settings` with the width that their budget asks for, once a network could be made of them."""
         plain = settings.plain()
@@ -213,8 +228,29 @@ class Surveyor:
             self._widths[key] = sized.model.options.get("hidden_size", 0)
         return settings.with_width(self._widths[key]) if settings.budget.is_set else settings
 
+    def unmet(self, error: UnmetBudget, every: Sequence[Settings], asked: Settings) -> BadOption:
+        """`error` of `asked`, with the nearest budgets that all of `every` that share its budget can meet."""
+        counts: dict[str, Counter] = {}
+        for settings in every:
+            if settings.budget == asked.budget:
+                plain = settings.plain()
+                key = digest([plain[part] for part in ("task", "model", "network")])
+                counts.setdefault(key, functools.cache(parameter_counter(settings, self._task(settings).task)))
+        if len(counts) == 1:
+            return error
+        several, tolerance = list(counts.values()), asked.budget.tolerance
+        met = " or ".join(f"budget.params={budget}" for budget in shared_budgets(several, error.wanted, tolerance))
+        wider = f"budget.tolerance={needed_tolerance(several, error.wanted):g}"
+        said = f"the nearest that all {len(several)} models and tasks of this command can meet: {met or 'none'}; or {wider}"
+        return BadOption(f"{error.said}; {said}")
+
 
 def survey_runs(every: Iterable[Settings]) -> list[Survey]:
     """The survey of each of `every`; ValueError or OSError where something that they ask for cannot be had."""
-    surveyor = Surveyor()
-    return [surveyor.survey(settings) for settings in every]
+    surveyor, every, found = Surveyor(), list(every), []
+    for settings in every:
+        try:
+            found.append(surveyor.survey(settings))
+        except UnmetBudget as error:
+            raise surveyor.unmet(error, every, settings) from None
+    return found

@@ -39,6 +39,17 @@ class Dimension:
             return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(self.key, self.low, self.high, log=self.log)
 
+    def at(self, share: float) -> Value:
+        """The value at a share, from 0 up to 1, of the way from one end to the other, or through the choices."""
+        if self.choices:
+            chosen: Value = self.choices[int(share * len(self.choices))]
+            return chosen
+        if self.log:
+            value = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+        else:
+            value = self.low + share * (self.high - self.low)
+        return round(value) if self.whole else float(f"{value:.4g}")
+
     def edge(self, value: Any) -> str:
         """The end that `value` is at, in words; nothing where it is inside, or where the values have no order."""
         if self.choices:

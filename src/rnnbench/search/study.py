@@ -36,6 +36,7 @@ from ..analysis.intervals import expected_best
 from ..config.compose import compose_jobs
 from ..config.schema import read_signature
 from ..config.settings import Value
+from ..config.winners import option_word
 from ..console import MASK, masked, say
 from ..launch.manifest import Job
 from ..launch.status import last_step
@@ -225,7 +226,7 @@ class Study:
 
     def job(self, values: dict[str, Value]) -> tuple[Job, str]:
         """The run of a trial, and the name of its validation score."""
-        given = [f"{key}={json.dumps(value) if not isinstance(value, str) else value}" for key, value in values.items()]
+        given = [option_word(key, value) for key, value in values.items()]
         (settings,) = compose_jobs([*self.words, *given], sweep=False)
         settings = replace(settings, runs=str(self.folder), sweep=self.folder.name)
         (survey,) = call_in_process("look_up", [settings])

@@ -1,0 +1,171 @@
+"""From records to verdicts: for each task and opponent, whether the cell is ahead, behind, or not told apart.
+
+The rule is declared before anything is run. Each task has one measure. A pair of samples is asked by a permutation test of it
+(steps to solve: log-rank; score: the mean on the metric's scale) or by Fisher's exact test (share solved). Holm's correction is
+over all tasks and opponents of the card.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, variance
+from typing import NamedTuple
+
+from ..analysis.grouping import trained_with
+from ..analysis.intervals import Estimate, on_scale, summarize, wilson
+from ..analysis.significance import (
+    difference,
+    difference_of_shares,
+    holm,
+    log_rank,
+    log_rank_scores,
+    seeds_needed,
+    time_to_solve,
+)
+from ..store.record import Record, headline_score
+from .suite import Measure, Suite
+
+MOST_SEEDS = 1000  # that a question is worth
+POWER = 0.8
+
+
+class RunOutcome(NamedTuple):
+    """What a run counts as. A run that diverged did not solve its task, and its score is the floor's."""
+
+    score: float | None
+    solved: bool
+    steps: float  # until it was solved, or as long as it was watched
+    diverged: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs of one model on one task."""
+
+    model: str
+    outcomes: tuple[RunOutcome, ...]
+    headline: str
+    lower_is_better: bool
+    parameters: int = 0
+
+    @property
+    def scores(self) -> list[float]:
+        return [one.score for one in self.outcomes if one.score is not None]
+
+    @property
+    def times(self) -> tuple[list[float], list[bool]]:
+        return [one.steps for one in self.outcomes], [one.solved for one in self.outcomes]
+
+    @property
+    def share(self) -> tuple[int, int]:
+        return sum(one.solved for one in self.outcomes), len(self.outcomes)
+
+    def estimate(self, measure: Measure) -> Estimate:
+        """The measure of the sample, with its interval."""
+        if measure == "solved":
+            return wilson(*self.share)
+        return time_to_solve(*self.times) if measure == "steps_to_solve" else summarize(self.scores, self.headline)
+
+
+def outcome_of(record: Record) -> RunOutcome:
+    """What the run of a record counts as."""
+    diverged, score = record["status"] == "diverged", headline_score(record)
+    steps = record["solved_step"] or (trained_with(record, "steps") if diverged else record["steps"])
+    score = record["task"]["floor"] if score is None or not math.isfinite(score) else score
+    return RunOutcome(score, record["solved_step"] is not None, float(steps), diverged)
+
+
+def sample_of(model: str, records: Sequence[Record]) -> Sample:
+    """The runs of one model on one task. ValueError for no records."""
+    if not records:
+        raise ValueError(f"{model}: no record")
+    about = records[0]["task"]
+    parameters = records[0]["model"]["parameters"]
+    outcomes = tuple(map(outcome_of, records))
+    return Sample(model, outcomes, about["headline"], about["direction"] == "min", parameters)
+
+
+@dataclass(frozen=True)
+class CardVerdict:
+    """Of the cell and one opponent on one task. `p` is corrected for all questions of the card."""
+
+    task: str
+    opponent: str
+    measure: Measure
+    own: Estimate
+    other: Estimate
+    p: float
+    word: str  # ahead or behind; else what the suite calls it where the two are not told apart
+    seeds: int | None  # of each model that would tell them apart with a chance of 80 %; None: more than MOST_SEEDS
+
+
+def compare(measure: Measure, one: Sample, other: Sample) -> tuple[float, int]:
+    """(p of no difference, 1 where the first sample is the better, -1 where it is the worse, 0 where neither is)."""
+    if measure == "solved":
+        found, p, *_ = difference_of_shares(*one.share, *other.share)
+        return p, sign(found.value)
+    if measure == "steps_to_solve":
+        p, later = log_rank(*one.times, *other.times)
+        return p, -later
+    a, b = (on_scale(sample.scores, sample.headline) for sample in (one, other))
+    gap = difference(a, b)
+    return gap.p, sign(-gap.value if one.lower_is_better else gap.value)
+
+
+def sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def seeds_to_tell_apart(measure: Measure, one: Sample, other: Sample, level: float) -> int | None:
+    """Seeds of each model that tell them apart with a chance of 80 %, should they differ by as much as they do here.
+
+    None where they do not differ at all, or where that takes more than MOST_SEEDS. Normal approximations: of proportions
+    (Fleiss, Levin & Paik 2003), of means and of the scores of the log-rank test.
+    """
+    if measure == "solved":
+        shares = [solved / runs for solved, runs in (one.share, other.share)]
+        needed = seeds_needed(shares[0], shares[1], POWER, 1 - level) if shares[0] != shares[1] else math.inf
+    else:
+        if measure == "steps_to_solve":
+            (times, solved), (more, others) = one.times, other.times
+            scores = log_rank_scores([*times, *more], [*solved, *others])
+            a, b = scores[: len(times)], scores[len(times) :]
+        else:
+            a, b = (on_scale(sample.scores, sample.headline) for sample in (one, other))
+        z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)
+        gap = fmean(a) - fmean(b)
+        needed = max(2.0, z * z * (variance(a) + variance(b)) / gap**2) if gap else math.inf
+    return math.ceil(needed) if needed <= MOST_SEEDS else None
+
+
+def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) -> list[CardVerdict]:
+    """The verdicts of a card; `samples` by task, then by model, `cell` among them."""
+    pairs = [(task, name) for task, models in samples.items() for name in models if name != cell]
+    asked = [compare(suite.tasks[task].measure, samples[task][cell], samples[task][name]) for task, name in pairs]
+    corrected = holm([p for p, _ in asked])
+    found = []
+    for (task, name), (_, side), p in zip(pairs, asked, corrected, strict=True):
+        measure, own, other = suite.tasks[task].measure, samples[task][cell], samples[task][name]
+        told_apart = p <= suite.level and side != 0
+        word = ("ahead" if side > 0 else "behind") if told_apart else "not seen" if suite.screening else "open"
+        seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(pairs))
+        found.append(CardVerdict(task, name, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
+    return found
+
+
+def verdict_summary(suite: Suite, verdicts: Sequence[CardVerdict]) -> str:
+    """What came out, in a few sentences: where the cell is ahead and where it is behind, and never more than that."""
+    parts = []
+    for word in ("ahead", "behind"):
+        by_task: dict[str, list[str]] = {}
+        for one in verdicts:
+            if one.word == word:
+                by_task.setdefault(one.task, []).append(one.opponent)
+        places = "; ".join(f"on {task} of {' and '.join(names)}" for task, names in by_task.items())
+        parts.append(f"{word.capitalize()} {places or 'nowhere'}.")
+    left = sum(one.word not in ("ahead", "behind") for one in verdicts)
+    word = "not seen" if suite.screening else "open"
+    parts.append(f"{left} of {len(verdicts)} comparisons: {word}.")
+    return " ".join(parts)

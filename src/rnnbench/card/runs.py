@@ -1,0 +1,130 @@
+"""The runs of a card: command lines of one sweep, and their records, found by the runs' ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.compose import compose_jobs
+from ..config.schema import CONF, choice_settings, mechanism_reference, plugin_facts, read_signature
+from ..config.winners import Winners, winning_words
+from ..launch.prepare import survey_jobs
+from ..options import BadOption
+from ..store.find import find_runs
+from ..store.record import Record, digest
+from ..store.run_folder import RunFolder
+from ..tracking.layout import gradient_horizon
+from .suite import Suite
+
+SEEDS = 2**32 - 1  # of test rows: 1 to this
+
+
+@dataclass(frozen=True)
+class Entrants:
+    """The cell and its opponents: labels, and the words after `model=`."""
+
+    cell: str
+    models: Mapping[str, str]  # the cell among them, first
+
+    @property
+    def opponents(self) -> list[str]:
+        return [name for name in self.models if name != self.cell]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run: the task of the suite, the model's label, and the words of the command line."""
+
+    task: str
+    model: str
+    words: tuple[str, ...]
+
+
+def source_digest(reference: str) -> str:
+    """A digest that changes with the source of a model of others, and with the version of one of ours."""
+    settings = choice_settings("model", reference)
+    facts = plugin_facts("mechanism", mechanism_reference(settings))
+    version = read_signature("mechanism", mechanism_reference(settings)).constants["version"]
+    return facts.code if facts else digest([settings, version])
+
+
+def own_test_seed(suite: Suite, reference: str) -> int:
+    """Of the cell's test rows: by its source and the suite's version, so that they change whenever its source does."""
+    return 1 + int(digest([suite.version, source_digest(reference)])[:12], 16) % SEEDS
+
+
+def setting_words(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners | None) -> list[str]:
+    """The words of one task and model of the card, without seed: the suite's, the winner's, and the cell's own test rows."""
+    words = suite.setting(task, entrants.models[model])
+    if winners is not None:
+        words += winning_words(
+            winners, task if task in winners else suite.tasks[task].reference, _known_as(winners, entrants, model)
+        )
+    if model == entrants.cell and suite.tasks[task].draws:
+        words.append(f"test_seed={own_test_seed(suite, entrants.models[model])}")
+    return words
+
+
+def _known_as(winners: Winners, entrants: Entrants, model: str) -> str:
+    """A search names a class in a file by its path, and a card by its label, too."""
+    return model if any(model in models for models in winners.values()) else entrants.models[model]
+
+
+def card_lines(suite: Suite, entrants: Entrants, winners: Winners | None) -> list[Line]:
+    """Every run of the card whose test rows are read, those of one seed of all models side by side."""
+    lines = []
+    for task in suite.here:
+        for model in entrants.models:
+            words = setting_words(suite, task, entrants, model, winners)
+            seeds = suite.seeds if model == entrants.cell else suite.opponent_seeds
+            lines += [Line(task, model, (*words, f"seed={seed}")) for seed in range(seeds)]
+    return lines
+
+
+def committed_records(name: str) -> dict[str, Record]:
+    """The records that come with the suite of that name, by the runs' ids. BadOption where one is damaged."""
+    path = CONF / "card" / f"{name}.jsonl"
+    if not path.exists():
+        return {}
+    found, complaints = find_runs([path])
+    if complaints:
+        raise BadOption(complaints[0])
+    return {run.record["id"]: run.record for run in found if run.record}
+
+
+@dataclass(frozen=True)
+class CardRun:
+    """A run of the card: its record, or None, and its folder, where a committed record has none."""
+
+    line: Line
+    record: Record | None
+    folder: RunFolder | None
+
+
+def find_card_runs(lines: Sequence[Line], committed: Mapping[str, Record], launching: Iterable[str]) -> list[CardRun]:
+    """The run of each line: the committed one where there is one, else that of its folder, recorded or not.
+
+    A run's id holds the versions of task, model, network and training, and the fingerprint of the data: where one of them is
+    another here, a committed record is of another run.
+    """
+    own = [word for word in launching if not word.startswith("hydra")]
+    jobs = [compose_jobs([*line.words, *own], sweep=False, declared=True)[0] for line in lines]
+    found = []
+    for line, survey in zip(lines, survey_jobs(jobs), strict=True):
+        if survey.id in committed:
+            found.append(CardRun(line, committed[survey.id], None))
+        else:
+            folder = RunFolder(Path(survey.folder))
+            found.append(CardRun(line, folder.record(), folder))
+    return found
+
+
+def reach_after_training(runs: Iterable[CardRun]) -> dict[str, dict[str, list[int]]]:
+    """By task and model how many steps back the gradient reaches in the last row of each run's log that says so."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for run in runs:
+        rows = run.folder.metrics() if run.folder else []
+        reached = [steps for row in rows if (steps := gradient_horizon(row)) is not None]
+        found.setdefault(run.line.task, {}).setdefault(run.line.model, []).extend(reached[-1:])
+    return found

@@ -1,0 +1,108 @@
+"""Equal tuning: the same points, and the same seeds of each, for every model. Only validation data are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from scipy.stats import qmc
+
+from ..analysis.intervals import expected_best
+from ..config.schema import TUNING
+from ..config.settings import Value
+from ..config.winners import Winners, option_word
+from ..search.space import search_dimensions
+from ..store.record import Record
+from .runs import CardRun, Entrants, Line
+from .suite import Measure, Suite
+
+Point = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the search for a task and model, with a run for each of its seeds."""
+
+    task: str
+    model: str
+    point: Point
+    lines: tuple[Line, ...]
+
+
+def search_points(suite: Suite, entrants: Entrants) -> list[Point]:
+    """The points of the search: the suite's own setting, then a Halton sequence over the space, which depends on no model.
+
+    BadOption where the space does not fit one of the tasks and models.
+    """
+    assert suite.tuning
+    chosen = [{"task": task.reference, "model": model} for task in suite.here.values() for model in entrants.models.values()]
+    dimensions = search_dimensions(suite.tuning.space, chosen)
+    shares = qmc.Halton(len(dimensions), scramble=False).random(suite.tuning.trials)[1:]  # the first is a corner
+    return [{}, *({one.key: one.at(float(share)) for one, share in zip(dimensions, row, strict=True)} for row in shares)]
+
+
+def search_trials(suite: Suite, entrants: Entrants) -> list[Trial]:
+    """Every trial of the search, for each task and model."""
+    assert suite.tuning
+    points, seeds = search_points(suite, entrants), range(TUNING, TUNING + suite.tuning.seeds)
+    found = []
+    for task in suite.here:
+        for model, reference in entrants.models.items():
+            for point in points:
+                words = (
+                    *suite.setting(task, reference),
+                    *(option_word(key, value) for key, value in point.items()),
+                    "test=false",
+                )
+                lines = tuple(Line(task, model, (*words, f"seed={seed}")) for seed in seeds)
+                found.append(Trial(task, model, point, lines))
+    return found
+
+
+def validation_score(record: Record) -> float:
+    """The headline on validation; of a run without one, the floor."""
+    about = record["task"]
+    score = (record["scores"]["validation"] or {}).get(about["headline"])
+    return float((about["floor"] or 0.0) if score is None or record["status"] == "diverged" else score)
+
+
+def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
+    """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds."""
+    sign = 1 if records[0]["task"]["direction"] == "min" else -1
+    score = sign * fmean(map(validation_score, records))
+    if measure == "score":
+        return (score,)
+    solved = fmean(record["solved_step"] is not None for record in records)
+    steps = fmean(record["solved_step"] or record["steps"] for record in records)
+    return (-solved, steps, score)
+
+
+def choose_winners(suite: Suite, trials: Sequence[Trial], runs: Sequence[CardRun]) -> tuple[Winners, list[dict[str, Any]]]:
+    """(the best point of each task and model, and a row of each for the page: default, chosen, expected best of n)."""
+    record_of = {run.line: run.record for run in runs}
+    by_pair: dict[tuple[str, str], list[tuple[Trial, list[Record]]]] = {}
+    for trial in trials:
+        records = [record for line in trial.lines if (record := record_of[line])]
+        by_pair.setdefault((trial.task, trial.model), []).append((trial, records))
+    winners: Winners = {}
+    rows = []
+    for (task, model), tried in by_pair.items():
+        measure, direction = suite.tasks[task].measure, tried[0][1][0]["task"]["direction"]
+        best, records = min(tried, key=lambda one: rank_key(measure, one[1]))
+        means = [fmean(map(validation_score, found)) for _, found in tried]
+        curve = expected_best(means, direction, again=False)
+        winners.setdefault(task, {})[model] = dict(best.point)
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "words": [option_word(key, value) for key, value in best.point.items()],
+                "headline": records[0]["task"]["headline"],
+                "default": means[0],
+                "best": fmean(map(validation_score, records)),
+                "expected": [curve[n - 1] for n in (1, 2, 4, 8, 16, 32) if n <= len(curve)],
+            }
+        )
+    return winners, rows

@@ -1,0 +1,159 @@
+"""The verb card: what a cell is worth, on one page."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..card.cost import measure_costs
+from ..card.outcomes import judge, sample_of
+from ..card.page import Card, write_card
+from ..card.runs import (
+    CardRun,
+    Entrants,
+    Line,
+    card_lines,
+    committed_records,
+    find_card_runs,
+    reach_after_training,
+    source_digest,
+)
+from ..card.suite import Suite, check_opponents, load_suite
+from ..card.tuning import Trial, choose_winners, search_trials
+from ..config.checks import writable_folder
+from ..config.schema import choice_settings, every_choice, is_choice, mechanism_reference, trust_choice
+from ..config.winners import add_winners, read_winners
+from ..console import say
+from ..launch.sweep import launch_sweep, launching_words, sweep_word
+from ..laws.results import cell_results
+from ..models.registry import mechanism_class
+from ..options import BadOption, Failed, unknown
+from ..plugins.references import file_plugin, is_file
+from ..run.process_settings import configure_process
+from ..store.record import Record
+from .tune import absolute_choice
+
+WINNERS = "winners.yaml"  # in the folder of the page
+
+
+def card_command(options: argparse.Namespace) -> int:
+    """Tries the laws, measures costs, runs the suite as a sweep, and writes the page."""
+    if options.full and options.winners:
+        raise BadOption("--full searches winners, --winners FILE has them: one of the two")
+    suite_name = "quick" if options.quick else "card"
+    suite = load_suite(suite_name)
+    entrants = _entrants(options.cell, suite, options.against)
+    launching = launching_words(options.overrides)
+    writable_folder(str(options.output), "--output ")
+    winners = read_winners(options.winners) if options.winners else None
+    card = Card(entrants.cell, suite, source_digest(entrants.models[entrants.cell]), _command(options))
+    card.tuned = winners is not None
+    card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
+    trials = search_trials(suite, entrants) if options.full else []
+    lines = card_lines(suite, entrants, winners)
+    whole = [*(line for trial in trials for line in trial.lines), *lines]
+    if options.estimate:
+        return _launch(whole, suite, entrants, launching, estimated=True)
+    _try_laws(card, entrants, options.output)
+    if suite.minutes:
+        say(f"{suite.version}: {len(lines)} runs, about {suite.minutes:g} minutes on 2 free cores")
+    elif code := _launch(whole, suite, entrants, launching, estimated=True):
+        return code
+    if trials:
+        if code := _tune(card, trials, entrants, launching, options.output):
+            return code
+        lines = card_lines(suite, entrants, read_winners(options.output / WINNERS))
+    say(f"{suite.version}: what {', '.join(entrants.models)} cost")
+    card.costs = measure_costs(entrants.models)
+    return _compare(card, lines, entrants, launching, options.output, suite_name)
+
+
+def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:
+    """Runs the search, and writes the winners; the exit code."""
+    lines = [line for trial in trials for line in trial.lines]
+    if code := _launch(lines, card.suite, entrants, launching):
+        return code
+    winners, card.tuning = choose_winners(card.suite, trials, _recorded(lines, {}, launching))
+    card.tuned = True
+    add_winners(output / WINNERS, winners)
+    say(str(output / WINNERS))
+    return 0
+
+
+def _entrants(cell: str, suite: Suite, against: str | None) -> Entrants:
+    """The cell and its opponents, each checked; BadOption for one that is none."""
+    opponents = list(dict.fromkeys(against.split(","))) if against is not None else list(suite.opponents)
+    models: dict[str, str] = {}
+    for name in [cell, *opponents]:
+        if not is_choice("model", name):
+            raise unknown("model", name, every_choice("model"))
+        trust_choice("model", name)
+        reference = absolute_choice("model", name)
+        label = file_plugin("model", name).name if is_file(name) else name
+        if reference in models.values():
+            if against is None:
+                continue  # the cell is one of the suite's opponents
+            raise BadOption(f"--against {name}: the cell itself, or named twice; name other models, --against gru, say")
+        models[f"{label} (2)" if label in models else label] = reference
+    if len(models) < 2:
+        raise BadOption(f"{cell}: no opponent is left; --against names some, --against lstm,gru, say")
+    check_opponents(suite, list(models)[1:])
+    return Entrants(next(iter(models)), models)
+
+
+def _command(options: argparse.Namespace) -> str:
+    flags = [f"--{name}" for name in ("quick", "full") if getattr(options, name)]
+    flags += ["--against", options.against] if options.against else []
+    flags += ["--winners", str(options.winners)] if options.winners else []
+    cell = Path(options.cell).name if is_file(options.cell) else options.cell
+    return shlex.join(["rnnbench", "card", cell, *flags])
+
+
+def _try_laws(card: Card, entrants: Entrants, output: Path) -> None:
+    """Tries the laws of cells; where one is broken, writes the page with the laws alone and raises Failed."""
+    configure_process()
+    settings = choice_settings("model", entrants.models[entrants.cell])
+    card.laws = cell_results(mechanism_class(mechanism_reference(settings)))
+    if card.broken:
+        page = write_card(card, output)[0]
+        raise Failed(f"{card.cell}: {card.broken[0]}; {len(card.broken)} of {len(card.laws)} laws do not hold: see {page}")
+    say(f"{card.suite.version}: {len(card.laws)} laws hold of {card.cell}")
+
+
+def _launch(lines: Sequence[Line], suite: Suite, entrants: Entrants, launching: Sequence[str], estimated: bool = False) -> int:
+    name = sweep_word(f"card-{suite.version.replace('/', '-')}-{entrants.cell}")
+    return launch_sweep([list(line.words) for line in lines], name, launching, estimated)
+
+
+def _compare(
+    card: Card, lines: Sequence[Line], entrants: Entrants, launching: Sequence[str], output: Path, suite_name: str
+) -> int:
+    """Runs what is not recorded, judges, and writes the page; the exit code."""
+    committed = committed_records(suite_name)
+    todo = [run.line for run in find_card_runs(lines, committed, launching) if run.folder] if committed else lines
+    code = _launch(todo, card.suite, entrants, launching) if todo else 0
+    if code:
+        return code
+    runs = _recorded(lines, committed, launching)
+    records: dict[str, dict[str, list[Record]]] = {}
+    for run in runs:
+        assert run.record
+        records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
+    card.committed = sum(run.folder is None for run in runs)
+    card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
+    card.verdicts = judge(card.suite, card.samples, card.cell)
+    card.reaches = reach_after_training(runs)
+    say(card.says)
+    for path in write_card(card, output):
+        say(str(path))
+    return 0
+
+
+def _recorded(lines: Sequence[Line], committed: Mapping[str, Record], launching: Sequence[str]) -> list[CardRun]:
+    """The runs of lines, each of which has a record; Failed where one has none."""
+    runs = find_card_runs(lines, committed, launching)
+    if left := [run.line for run in runs if run.record is None]:
+        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command goes on with them")
+    return runs

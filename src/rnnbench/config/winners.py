@@ -1,0 +1,74 @@
+"""winners.yaml: the settings that a search chose, by task and model. `rnnbench tune` writes it; sweeps and cards read it.
+
+adding:
+  lstm: {train.learning_rate: 0.003, train.clip: 1.0}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ..options import BadOption, unknown
+from ..store.record import write_atomically
+from ..store.yaml_files import read_yaml
+from .schema import dump_yaml
+from .settings import Value
+
+Winners = dict[str, dict[str, dict[str, Value]]]  # by task, then by model: options by their dotted names
+HEAD = "# The settings that a search chose, by task and model; `rnnbench tune` and `rnnbench card --full` write it.\n"
+
+
+def read_winners(path: Path) -> Winners:
+    """The winners in a file; BadOption, in one line, where it cannot be read or holds something else."""
+    found = read_yaml(path)
+    if not isinstance(found, dict) or not all(map(_is_of_models, found.values())):
+        expected = "`task: {model: {train.learning_rate: 0.003}}`, as `rnnbench tune` writes it"
+        raise BadOption(f"{path}: no winners of a search; expected: {expected}")
+    return {str(task): models for task, models in found.items()}
+
+
+def _is_of_models(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(options, dict)
+        and all("." in str(key) and isinstance(item, str | int | float | None) for key, item in options.items())
+        for options in value.values()
+    )
+
+
+def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> None:
+    """Writes winners to a file, beside those of other tasks and models there. BadOption where it holds something else."""
+    before = read_winners(path) if path.exists() else {}
+    for task, models in found.items():
+        before[task] = {**before.get(task, {}), **{model: dict(options) for model, options in models.items()}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (HEAD + dump_yaml(before)).encode())
+
+
+def option_word(key: str, value: Value) -> str:
+    """An option as a word of a command line."""
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def winning_words(winners: Winners, task: str, model: str) -> list[str]:
+    """The words of the winner of a task and model; BadOption where there is none."""
+    for kind, name, there in (("task", task, winners), ("model", model, winners.get(task, {}))):
+        if name not in there:
+            raise BadOption(f"winners: {unknown(kind, name, sorted(there))}; `rnnbench tune {task} {model}` finds one")
+    return [option_word(key, value) for key, value in winners[task][model].items()]
+
+
+def words_of_winner(winners: Winners, words: Iterable[str]) -> list[str]:
+    """The words of the winner for a command line that names its task and model.
+
+    BadOption where there is no winner, and where the command line sets an option that the winner sets, too.
+    """
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    if lacking := {"task", "model"} - set(given):
+        raise BadOption(f"winners are for a task and a model; missing: {' and '.join(f'{one}=' for one in sorted(lacking))}")
+    if both := sorted(set(given) & set(winners.get(given["task"], {}).get(given["model"], {}))):
+        raise BadOption(
+            f"{both[0]}={given[both[0]]} and the winner of {given['task']} and {given['model']}: one of them sets it"
+        )
+    return winning_words(winners, given["task"], given["model"])

@@ -1,0 +1,276 @@
+"""The verb: a tiny suite from the laws to the page; what stops it; suites that are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from rnnbench.card import cost, runs
+from rnnbench.card.runs import Entrants, own_test_seed
+from rnnbench.card.suite import load_suite, read_suite
+from rnnbench.card.tuning import search_points
+from rnnbench.cli import card as verb
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.schema import CONF
+from rnnbench.config.winners import read_winners
+from rnnbench.models.details import model_stack
+from rnnbench.options import BadOption
+from rnnbench.run.plan import make_task
+from rnnbench.store.find import find_runs
+from tests.support.documents import ROOT, code_blocks
+
+TO_THE_END = "train.stop_when_solved=false"
+SUITE = {
+    "version": "tiny/1",
+    "about": "For tests.",
+    "words": "budget.params=200 budget.tolerance=0.5 train.batch_size=4 train.steps=4 train.eval_every=2 task.sequences=8",
+    "opponents": ["rnn"],
+    "seeds": 4,
+    "opponent_seeds": 5,
+    "tasks": {
+        "adding": {"title": "Adding", "asks": "a", "words": "task=adding task.length=4", "measure": "steps_to_solve"},
+        "parity": {
+            "title": "Parity",
+            "asks": "b",
+            "words": "task=formal_language task.longest=4 task.test_shortest=5 task.test_longest=6 " + TO_THE_END,
+            "measure": "score",
+        },
+        "music": {
+            "title": "Music",
+            "asks": "c",
+            "words": f"task=music {TO_THE_END}",
+            "measure": "score",
+            "needs": "no_such_module",
+        },
+    },
+    "tuning": {"trials": 2, "seeds": 3, "space": {"train.learning_rate": {"low": 0.001, "high": 0.1, "log": True}}},
+}
+(MGU,) = (block.text for block in code_blocks(ROOT / "docs/tutorials/cell.md") if block.file == "my_cell.py")
+BROKEN = {
+    "ReadsTheFuture": (
+        "\n    def unroll(self, x, state, lengths=None):\n        return super().unroll(x + x.mean(0), state, lengths)\n"
+    ),
+    "WrongGradient": (
+        "\n    def step(self, x, state, seen=None):\n        y, h, gates = super().step(x, state, seen)\n"
+        "        y = y.detach() + 2 * (y - y.detach())\n        return y, y, gates\n"
+    ),
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny suite in place of those that come with the program, and costs of one small shape."""
+    Path("tiny.yaml").write_text(yaml.safe_dump(SUITE))
+    Path("my_cell.py").write_text(MGU)
+    monkeypatch.setattr(verb, "load_suite", lambda name: read_suite(Path("tiny.yaml")))
+    monkeypatch.setattr(cost, "WIDTH", 8)
+    monkeypatch.setattr(
+        verb, "measure_costs", lambda models: cost.measure_costs(models, rounds=1, shapes=((4, 2, 8), (3, 2, 8), (2, 2, 8)))
+    )
+
+
+CARD = ["card", "./my_cell.py:MGU", "tracker=none"]
+
+
+def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*CARD, "-o", "out"]) == 0
+    said = capfd.readouterr().out
+    assert "14 laws hold of MGU" in said and "about" in said  # the time, before anything is run
+    card = json.loads(Path("out/card.json").read_text())
+    assert {task: {name: len(found) for name, found in models.items()} for task, models in card["runs"].items()} == {
+        task: {"MGU": 4, "rnn": 5} for task in ("adding", "parity")
+    }
+    assert [(one["task"], one["opponent"]) for one in card["verdicts"]] == [("adding", "rnn"), ("parity", "rnn")]
+    assert {one["word"] for one in card["verdicts"]} <= {"ahead", "behind", "open"}
+    assert card["left_out"] == ["Music: no_such_module is not installed"] and not card["stopped"]
+    for name in ("card.html", "card.md"):
+        page = Path("out", name).read_text()
+        for part in ("Is it right?", "What does it cost?", "Where is it better?", "tiny/1", "could see the suite"):
+            assert part in page
+        assert not re.search("better cell", page, re.IGNORECASE) and str(Path.cwd()) not in page
+    found, _ = find_runs([Path("runs")])
+    seeds = {(run.config["model"]["name"], run.config["test_seed"]) for run in found}
+    (own,) = {seed for name, seed in seeds if name == "MGU"}
+    assert own > 0 and {seed for name, seed in seeds if name == "rnn"} == {0}
+    stamps = {run.path: (run.path / "record.json").stat().st_mtime_ns for run in found}
+    assert main([*CARD, "-o", "out"]) == 0  # answered from the records
+    assert {path: (path / "record.json").stat().st_mtime_ns for path in stamps} == stamps
+    assert json.loads(Path("out/card.json").read_text())["verdicts"] == card["verdicts"]
+
+
+def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*CARD, "--full", "-o", "out"]) == 0
+    winners = read_winners(Path("out/winners.yaml"))
+    assert {task: set(models) for task, models in winners.items()} == {"adding": {"MGU", "rnn"}, "parity": {"MGU", "rnn"}}
+    records = [run.record for run in find_runs([Path("runs")])[0] if run.record]
+    trials = [record for record in records if record["config"]["test"] is False]
+    points = {
+        name: {record["train"]["learning_rate"] for record in trials if record["model"]["name"] == name}
+        for name in ("MGU", "rnn")
+    }
+    assert points["MGU"] == points["rnn"] and len(points["rnn"]) == 2
+    assert len(trials) == 2 * 2 * 2 * 3 and all(record["scores"]["test"] is None for record in trials)
+    card = json.loads(Path("out/card.json").read_text())
+    assert card["tuned"] and len(card["tuning"]) == 4
+    capfd.readouterr()
+    assert main([*CARD, "--winners", "out/winners.yaml", "-o", "again"]) == 0  # nothing is run again
+    assert "tiny/1" in capfd.readouterr().out and len(find_runs([Path("runs")])[0]) == len(records)
+    again = json.loads(Path("again/card.json").read_text())
+    assert again["verdicts"] == card["verdicts"] and again["tuned"]
+
+
+def test_committed_records_of_opponents_count_where_the_run_is_the_same(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert main([*CARD, "runs=before", "-o", "out"]) == 0
+    kept = [run for run in find_runs([Path("before")])[0] if run.config["model"]["name"] == "rnn"]
+    (tmp_path / "card").mkdir()
+    lines = [json.dumps(json.loads((run.path / "record.json").read_text())) for run in kept]
+    (tmp_path / "card/card.jsonl").write_text("\n".join(lines))
+    monkeypatch.setattr(runs, "CONF", tmp_path)
+    assert main([*CARD, "runs=after", "-o", "again"]) == 0
+    assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
+    one, other = (json.loads(Path(folder, "card.json").read_text()) for folder in ("out", "again"))
+    assert other["verdicts"] == one["verdicts"] and other["committed_records"] == len(kept) == 10
+
+
+@pytest.mark.parametrize(("name", "said"), [("ReadsTheFuture", "reads the future"), ("WrongGradient", "wrong gradient")])
+def test_a_cell_that_breaks_a_law_stops_before_anything_is_run(
+    tiny: None, name: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("my_cell.py").write_text(f"{MGU}\n\nclass {name}(MGU):{BROKEN[name]}")
+    assert main(["card", f"./my_cell.py:{name}", "tracker=none", "-o", "out"]) == 1
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and len(error) <= 401 and "out/card.html" in error
+    assert not Path("runs").exists()
+    card = json.loads(Path("out/card.json").read_text())
+    assert card["stopped"] and not card["verdicts"]
+    assert any(said in law["broken"] for law in card["laws"])
+    assert said in Path("out/card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["grü"], "no model 'grü'"),
+        (["./my_cell.py:MGO"], "no class MGO"),
+        (["./none.py:MGU"], "none.py"),
+        (["./my_cell.py:MGU", "--against", "lstn"], "no model 'lstn'; did you mean 'lstm'"),
+        (["./my_cell.py:MGU", "--against", ""], "no model ''"),
+        (["./my_cell.py:MGU", "--against", "rnn,./my_cell.py:MGU"], "the cell itself"),
+        (["rnn"], "no opponent is left"),
+        (["./my_cell.py:MGU", "--against", "rnn,gru,lstm,tcn,min_gru,min_lstm"], "seeds for"),
+        (["./my_cell.py:MGU", "--winners", "none.yaml"], "none.yaml"),
+        (["./my_cell.py:MGU", "--winners", "tiny.yaml"], "no winners of a search"),
+        (["./my_cell.py:MGU", "--winners", "tiny.yaml", "--full"], "one of the two"),
+        (["./my_cell.py:MGU", "--quick", "--full"], "not allowed with"),
+        (["./my_cell.py:MGU", "task=adding"], "beside it may stand"),
+        (["./my_cell.py:MGU", "-o", "tiny.yaml"], "--output"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_begun(
+    tiny: None, words: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verb, "cell_results", lambda cell: pytest.fail("begun"))
+        try:
+            assert main(["card", *words]) == 2
+        except SystemExit as end:  # what argparse refuses
+            assert end.code == 2
+    error = capfd.readouterr().err
+    assert said in error and error.count("\n") == 1 and len(error) <= 401
+    assert not Path("runs").exists() and not Path("card").exists()
+
+
+# The suites
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (CONF / "card").glob("*.yaml")])
+def test_each_suite_is_as_declared_and_its_models_meet_its_budget(name: str) -> None:
+    suite = load_suite(name)
+    for task, about in suite.tasks.items():
+        if not about.is_here:
+            continue
+        for model in suite.opponents:
+            (settings,) = compose_jobs([*suite.setting(task, model), "tracker=none"], sweep=False, declared=True)
+            assert settings.train.stop_when_solved == (about.measure != "score")
+        if about.draws:
+            make_task(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": "quick"}, "version: "),
+        ({"seeds": 3, "opponent_seeds": 3}, "seeds: 3 and 3 reach p = 0.1 at best"),
+        ({"words": "train.steps=3"}, "a budget is missing"),
+        ({"words": "budget.params=1k runs=a"}, "runs=a: words of a suite are"),
+        ({"words": "budget.params=1k model=gru"}, "model=gru: words of a suite are"),
+        ({"opponents": []}, "opponents: "),
+        ({"task": {}}, "no such key; did you mean 'tasks'"),
+        (
+            {"tasks": {"a": {"title": "A", "asks": "a", "words": "task.length=4", "measure": "solved"}}},
+            "tasks.a: words: task= is missing",
+        ),
+        ({"tasks": {"a": {"title": "A", "asks": "a", "words": "task=adding", "measure": "score"}}}, "stop_when_solved=false"),
+        ({"tasks": {"a": {"title": "A", "asks": "a", "words": "task=adding", "measure": "speed"}}}, "measure: "),
+        ({"tuning": {"trials": 2, "seeds": 1, "space": {"train.clip": [1]}}}, "tuning.seeds: "),
+    ],
+)
+def test_what_is_no_suite_is_refused_in_one_line(change: dict[str, object], said: str) -> None:
+    Path("mine.yaml").write_text(yaml.safe_dump({**SUITE, **change}))
+    with pytest.raises(BadOption) as refused:
+        read_suite(Path("mine.yaml"))
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_test_rows_change_with_the_source_and_the_suite() -> None:
+    quick, full = load_suite("quick"), load_suite("card")
+    seeds = [own_test_seed(suite, model) for suite in (quick, full) for model in ("rnn", "gru")]
+    assert len(set(seeds)) == 4 and seeds[0] == own_test_seed(quick, "rnn") and min(seeds) > 0
+
+
+def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own() -> None:
+    suite = load_suite("card")
+    found = [search_points(suite, Entrants("a", {"a": model, "b": "rnn"})) for model in ("lstm", "gru")]
+    assert found[0] == found[1] and found[0][0] == {}
+    assert len({str(point) for point in found[0]}) == suite.tuning.trials == len(found[0])
+    for point in found[0][1:]:
+        assert 3e-4 <= point["train.learning_rate"] <= 2e-2 and 0.1 <= point["train.clip"] <= 10
+
+
+# What a cell costs
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 1.0])
+def test_the_reach_of_a_linear_recurrence_is_what_arithmetic_gives(scale: float) -> None:
+    """h_t = x_t + a h_{t-1} has a gradient of a**k, k steps back: 1 % after log(0.01) / log(a) steps."""
+    stack = model_stack("rnn", {}, cost.WIDTH)
+    cell = stack.layers[0][0]
+    with torch.no_grad():
+        for name, parameter in cell.named_parameters():
+            parameter.zero_()
+            if name.startswith("R"):
+                parameter.copy_(scale * torch.eye(cost.WIDTH))
+    assert cost.gradient_reach(stack, steps=60) == {0.5: 7, 0.9: 44, 1.0: None}[scale]
+
+
+def test_kept_bytes_of_a_product() -> None:
+    """A linear layer keeps its input, 5 steps of 3 rows of WIDTH floats; weights are not counted."""
+
+    class Product(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(cost.WIDTH, 2)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return self.linear(x), None
+
+    assert cost.kept_bytes(Product(), steps=5, rows=3) == 4 * 5 * 3 * cost.WIDTH

@@ -1,0 +1,143 @@
+"""The rule of a card's verdicts, held against scores whose truth is known."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy
+import pytest
+from scipy import stats
+
+from rnnbench.card.outcomes import RunOutcome, Sample, compare, judge, outcome_of, seeds_to_tell_apart, verdict_summary
+from rnnbench.card.suite import Measure, Suite, load_suite
+from rnnbench.store.find import find_runs
+from tests.support.documents import ROOT
+
+SUITES = {name: load_suite(name) for name in ("quick", "card")}
+MEASURES: list[Measure] = ["steps_to_solve", "solved", "score"]
+
+
+def drawn(random: numpy.random.Generator, seeds: int, model: str, skill: float = 0.0) -> Sample:
+    """Runs of which three in four solve the task, after 100 to 800 steps; `skill` makes them sooner, more often and better."""
+    outcomes = []
+    for _ in range(seeds):
+        solved = bool(random.random() < 0.75 + skill)
+        steps = 100 * (1 + random.integers(0, 8)) * (1 - skill) if solved else 800.0
+        outcomes.append(RunOutcome(float(random.normal(-10 * skill, 1)), solved, float(steps)))
+    return Sample(model, tuple(outcomes), "loss", lower_is_better=True)
+
+
+def simulated(suite: Suite, random: numpy.random.Generator, skill: float = 0.0) -> dict[str, dict[str, Sample]]:
+    def models() -> dict[str, Sample]:
+        own = drawn(random, suite.seeds, "mine", skill)
+        return {"mine": own, **{name: drawn(random, suite.opponent_seeds, name) for name in suite.opponents}}
+
+    return {task: models() for task in suite.tasks}
+
+
+@pytest.mark.parametrize(("name", "cards"), [("quick", 150), ("card", 25)])
+def test_one_model_under_two_names_is_called_different_in_a_card_of_twenty(name: str, cards: int) -> None:
+    """Of simulated cards of disjoint seeds: no more than 99 % of counts with a chance of 5 % a card."""
+    suite, random = SUITES[name], numpy.random.default_rng(0)
+    told = 0
+    for _ in range(cards):
+        verdicts = judge(suite, simulated(suite, random), "mine")
+        assert len(verdicts) == len(suite.tasks) * len(suite.opponents)
+        told += any(one.word in ("ahead", "behind") for one in verdicts)
+    assert told <= stats.binom.ppf(0.99, cards, suite.level)
+
+
+@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize(("skill", "word"), [(0.74, "ahead"), (-0.74, "behind")])
+def test_a_score_far_better_or_worse_is_told_apart_on_every_task(name: str, skill: float, word: str) -> None:
+    """The means lie more than seven deviations apart."""
+    suite, random = SUITES[name], numpy.random.default_rng(1)
+    verdicts = judge(suite, simulated(suite, random, skill), "mine")
+    assert {one.word for one in verdicts if one.measure == "score"} == {word}
+    assert {one.word for one in verdicts} <= {word, "not seen", "open"}
+
+
+def of(*outcomes: tuple[float, bool, float], lower: bool = True) -> Sample:
+    return Sample("a", tuple(RunOutcome(*one) for one in outcomes), "loss", lower)
+
+
+GOOD, POOR = of(*[(0.1 + k / 100, True, 100 + k) for k in range(5)]), of(*[(0.9 + k / 100, False, 800) for k in range(5)])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_five_seeds_that_lie_apart_are_told_apart_and_the_better_is_named(measure: Measure) -> None:
+    """p is 2 of the 252 ways to label ten runs."""
+    assert compare(measure, GOOD, POOR) == (pytest.approx(2 / 252), 1)
+    assert compare(measure, POOR, GOOD) == (pytest.approx(2 / 252), -1)
+    assert compare(measure, GOOD, GOOD) == (pytest.approx(1), 0)
+
+
+def test_a_higher_score_is_better_where_the_task_says_so() -> None:
+    higher = [dataclasses.replace(sample, lower_is_better=False) for sample in (GOOD, POOR)]
+    assert [compare("score", *pair)[1] for pair in ((GOOD, POOR), tuple(higher))] == [1, -1]
+
+
+@pytest.mark.parametrize(("sd", "wanted"), [(0.5, 4), (1.0, 16), (2.0, 63)])
+def test_the_seeds_that_tell_a_difference_of_one(sd: float, wanted: int) -> None:
+    """(1.960 + 0.842)**2 * 2 sd**2 = 15.7 sd**2, for values whose sample variance is sd**2."""
+    step = sd / 1.5811388300841898  # of five values a step apart
+    one, other = (of(*[(centre + step * k, False, 1) for k in range(-2, 3)]) for centre in (0, 1))
+    assert seeds_to_tell_apart("score", one, other, 0.05) == wanted
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_number_of_seeds_tells_equal_samples_apart(measure: Measure) -> None:
+    assert seeds_to_tell_apart(measure, GOOD, GOOD, 0.05) is None
+
+
+def summary_of(words: list[str]) -> str:
+    suite = SUITES["quick"]
+    verdicts = judge(suite, simulated(suite, numpy.random.default_rng(0)), "mine")
+    return verdict_summary(suite, [dataclasses.replace(one, word=word) for one, word in zip(verdicts, words, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["not seen"] * 6, "Ahead nowhere. Behind nowhere. 6 of 6 comparisons: not seen."),
+        (
+            ["behind"] * 6,
+            "Behind on adding of lstm and gru; on temporal_order of lstm and gru; on parity of lstm and gru. 0 of 6",
+        ),
+        (["ahead", "behind", *["not seen"] * 4], "Ahead on adding of lstm. Behind on adding of gru. 4 of 6"),
+    ],
+)
+def test_a_summary_says_where_and_never_better(words: list[str], said: str) -> None:
+    found = summary_of(words)
+    assert said in found and "better" not in found
+
+
+def committed(model: str, where: Callable[[dict], bool]) -> Sample:
+    """Runs of a model on temporal order 6a at the length of 1997, as they are committed."""
+    found = {}
+    for run in find_runs([ROOT / "sweeps/hochreiter1997/results.jsonl"])[0]:
+        record = run.record
+        task = record and record["task"]
+        if record and task["name"] == "temporal_order" and record["model"]["name"] == model and where(record["departures"]):
+            found.setdefault(record["setting"], {})[record["seed"]] = outcome_of(record)
+    most = max(found.values(), key=len)
+    return Sample(model, tuple(most[seed] for seed in sorted(most)), "accuracy", lower_is_better=False)
+
+
+def test_the_rnn_is_behind_on_temporal_order() -> None:
+    """By stored records of 100 steps: the RNN solves it in 0 of 10 runs, the GRU in 5 of 5."""
+    rnn, gru = (committed(model, lambda departures: "task.form" not in departures) for model in ("rnn", "gru"))
+    assert (rnn.share, gru.share) == ((0, 10), (5, 5))
+    for measure in MEASURES:
+        p, side = compare(measure, rnn, gru)
+        assert 16 * p < 0.05 and side == -1  # Holm's correction of card/1 at its hardest
+
+
+@pytest.mark.parametrize("model", ["lstm"])
+def test_a_run_that_diverged_has_the_floors_score_and_solved_nothing(model: str) -> None:
+    record = find_runs([ROOT / "sweeps/hochreiter1997/results.jsonl"])[0][0].record
+    changed = {**record, "status": "diverged", "solved_step": None, "scores": {"validation": None, "test": None}}
+    found = outcome_of(changed)
+    assert (found.score, found.solved, found.diverged) == (record["task"]["floor"], False, True)
+    assert found.steps == record["train"]["steps"] if "train" in record else found.steps > 0

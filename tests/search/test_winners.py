@@ -1,0 +1,138 @@
+"""winners.yaml: what `tune` writes for several tasks, and who reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli.main import main
+from rnnbench.config.winners import add_winners, read_winners, winning_words, words_of_winner
+from rnnbench.options import BadOption
+from rnnbench.reproduction.declaration import load_declaration
+from rnnbench.store.find import find_runs
+
+RATE = {"train.learning_rate": 0.003}
+KEPT = {"adding": {"gru": {**RATE, "train.optimizer": "sgd"}, "lstm": {"train.clip": None}}}
+
+
+def test_winners_are_read_as_they_were_written_and_others_stay() -> None:
+    path = Path("searches/winners.yaml")
+    add_winners(path, KEPT)
+    assert read_winners(path) == KEPT
+    add_winners(path, {"adding": {"lstm": RATE}, "parity": {"rnn": RATE}})
+    assert read_winners(path) == {"adding": {"gru": KEPT["adding"]["gru"], "lstm": RATE}, "parity": {"rnn": RATE}}
+    assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a",
+        "adding: 3",
+        "adding: {lstm: 3}",
+        "adding: {lstm: {rate: 1}}",
+        "adding: {lstm: {train.clip: [1]}}",
+        "a: [",
+        "{",
+    ],
+)
+def test_what_is_no_winners_file_is_refused_and_left_as_it_is(text: str) -> None:
+    path = Path("winners.yaml")
+    path.write_text(text)
+    with pytest.raises(BadOption, match=r"winners\.yaml: "):
+        read_winners(path)
+    with pytest.raises(BadOption):
+        add_winners(path, KEPT)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "words"),
+    [
+        ("adding", "gru", ["train.learning_rate=0.003", "train.optimizer=sgd"]),
+        ("adding", "lstm", ["train.clip=null"]),
+        ("adding", "grü", "no model 'grü'; did you mean 'gru'"),
+        ("copy_memory", "gru", r"no task 'copy_memory'.*`rnnbench tune copy_memory gru` finds one"),
+    ],
+)
+def test_the_words_of_a_winner(task: str, model: str, words: list[str] | str) -> None:
+    if isinstance(words, list):
+        assert winning_words(KEPT, task, model) == words_of_winner(KEPT, [f"model={model}", f"task={task}", "seed=1"]) == words
+        return
+    with pytest.raises(BadOption, match=words):
+        winning_words(KEPT, task, model)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["task=adding"], "missing: model="),
+        ([], "missing: model= and task="),
+        (["task=adding", "model=gru", "train.learning_rate=1"], "train.learning_rate=1 and the winner of adding and gru"),
+    ],
+)
+def test_a_line_that_has_no_one_winner_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(BadOption, match=said):
+        words_of_winner(KEPT, words)
+
+
+SMALL = "task.length=6 task.sequences=20 train.batch_size=4 train.steps=2 model.hidden_size=4"
+
+
+def test_a_sweep_runs_with_the_winners_that_its_file_names() -> None:
+    add_winners(Path("mine/winners.yaml"), {"adding": {"gru": RATE, "rnn": {"train.learning_rate": 0.004}}})
+    Path("mine/all.yaml").write_text(
+        f"runs: [task=adding model=gru, task=adding model=rnn]\nshared: {SMALL}\nwinners: winners.yaml\n"
+    )
+    assert main(["sweep", "mine/all.yaml", "tracker=none"]) == 0
+    found = {run.config["model"]["name"]: run.config["train"]["learning_rate"] for run in find_runs([Path("runs")])[0]}
+    assert found == {"gru": 0.003, "rnn": 0.004}
+
+
+def test_a_sweep_whose_winners_are_not_there_starts_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("all.yaml").write_text(f"runs: [task=adding model=gru]\nshared: {SMALL}\nwinners: winners.yaml\n")
+    assert main(["sweep", "all.yaml", "tracker=none"]) == 2
+    assert "winners.yaml: No such file" in capfd.readouterr().err and not Path("runs").exists()
+
+
+GRID = """
+title: Mine
+about: What is asked.
+winners: winners.yaml
+rows:
+  adding:
+    title: Adding
+    words: task=adding
+    columns: {lstm: {words: model=lstm}}
+    scales: {laptop: {words: train.steps=10, minutes: 0.5}}
+"""
+
+
+def test_a_table_runs_with_winners_and_its_digest_tells_them_apart() -> None:
+    Path("mine").mkdir()
+    Path("mine/grid.yaml").write_text(GRID)
+    digests = []
+    for rate in (0.003, 0.004):
+        add_winners(Path("mine/winners.yaml"), {"adding": {"lstm": {"train.learning_rate": rate}}})
+        table = load_declaration("mine")
+        assert f"train.learning_rate={rate}" in table.cell("adding", "lstm", "laptop").words
+        digests.append(table.digest("adding"))
+    assert len(set(digests)) == 2
+
+
+def test_tune_takes_several_tasks_and_writes_their_winners(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    words = ["tune", "adding,temporal_order", "rnn", "task.length=10", *SMALL.split()[1:], "tracker=none"]
+    assert main([*words, "--trials", "2", "--sampler", "random"]) == 0
+    found = read_winners(Path("searches/winners.yaml"))
+    assert {task: sorted(models) for task, models in found.items()} == {"adding": ["rnn"], "temporal_order": ["rnn"]}
+    assert all(set(models["rnn"]) == {"train.learning_rate", "train.clip"} for models in found.values())
+    assert "searches/winners.yaml" in capfd.readouterr().out
+
+
+def test_tune_with_a_task_that_is_none_starts_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    assert main(["tune", "adding,addding", "rnn", "--trials", "1"]) == 2
+    assert "addding" in capfd.readouterr().err and not Path("searches").exists()
