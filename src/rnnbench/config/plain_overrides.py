@@ -134,10 +134,10 @@ def require_choices(chosen: Collection[str]) -> None:
             raise BadOption(f"missing value: {group}=...; there are: {', '.join(choice_names(group))}")
 
 
-def check_words(words: Sequence[Word]) -> None:
-    """Refuses the plain words of one job where one of them is no option beside the others."""
-    for word in words:
-        check_word(word, words, own_files=False)
+def check_words(words: Sequence[Word], own_files: bool = False) -> None:
+    """Refuses the words of one job where one of them is no option beside the others."""
+    for word in sorted(words, key=lambda word: word.key not in CHOICES):  # which options there are, the choices say
+        check_word(word, words, own_files)
 
 
 def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:

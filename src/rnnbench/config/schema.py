@@ -16,7 +16,7 @@ from rnnbench.tasks import find_task, task_names, task_plugins
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
-from ..options import BadOption, Count, Option, Seed
+from ..options import BadOption, Count, Option, Seed, shortened
 from ..plugins.classes import PluginFacts, named_before, read_plugin, signature_of
 from ..plugins.references import Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
@@ -56,6 +56,13 @@ CLASSES: dict[str, tuple[Callable[[str], Path | Plugin], str, tuple[str, ...]]] 
 }
 
 
+CONSTANTS: dict[str, tuple[str | bool, ...]] = {  # what class attributes of a task may be
+    "structure": ("N->N", "N->1", "N->M", "1->N"),
+    "causal": (True, False),
+    "direction": ("min", "max"),
+}
+
+
 def read_signature(group: str, name: str) -> Signature:
     """The signature of the class that a group configures. Ours are read as text; nothing heavy is imported for it.
 
@@ -69,6 +76,12 @@ def read_signature(group: str, name: str) -> Signature:
         signature, where = signature_of(place, base), place.said if isinstance(place, Plugin) else str(place)
         if lacking := [constant for constant in needed if constant not in signature.constants]:
             raise BadOption(f"{where}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal")
+        for constant, allowed in CONSTANTS.items() if group == "task" else ():
+            if (value := signature.constants[constant]) not in allowed:
+                raise BadOption(
+                    f"{where}: {signature.class_name}.{constant} = {shortened(repr(value))} is not allowed; "
+                    f"allowed: {', '.join(map(repr, allowed))}"
+                )
         return signature
     if group == "tracker":
         try:
