@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import functools
 import inspect
-import itertools
 import pydoc
 import re
 import shutil
@@ -30,11 +29,11 @@ from rnnbench.benchmarks.history import read_saved
 from rnnbench.benchmarks.models import ROWS, STEPS, WIDTH
 from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.schema import (
-    CONF,
     GIVEN,
     GROUPS,
     choice_names,
     choice_settings,
+    file_comment,
     file_departures,
     group_options,
     read_signature,
@@ -146,7 +145,7 @@ def model_page(mechanism: str) -> str:
         f"# {mechanism}",
         markdown_text(" ".join(title.lines)),
         equations(first.lines),
-        to_markdown([block for block in blocks if block is not first and not block.lines[0].startswith("Source:")]),
+        to_markdown([block for block in blocks if block is not first and not block.lines[0].startswith(("Source:", "Group:"))]),
         f"**Source.** {markdown_text(cell.doc_line('Source'))}",
         "## Named settings",
         f"Parameters and state at {WIDTH} units and {WIDTH} inputs; time beside `torch.nn.LSTM` ({where}).",
@@ -165,7 +164,7 @@ def models_of(mechanism: str) -> list[str]:
 
 def about_model(name: str) -> str:
     """What the file of a named setting says; of a cell by itself, the first line of its docstring."""
-    said = head_comment(CONF / "model" / f"{name}.yaml")
+    said = head_comment("model", name)
     return said or headline_of(read_signature("mechanism", choice_settings("model", name)["mechanism"]))
 
 
@@ -211,7 +210,7 @@ def tasks_index(tasks: Sequence[str]) -> str:
 def task_page(name: str) -> str:
     task = read_signature("task", name)
     title, *blocks = split_blocks(task.doc)
-    text = [block for block in blocks if not block.lines[0].startswith(tuple(f"{field}:" for field in FIELDS))]
+    text = [block for block in blocks if not block.lines[0].startswith(tuple(f"{field}:" for field in (*FIELDS, "Group")))]
     told = {field: task.doc_line(field) for field in FIELDS}
     parts = [
         f"# {name}",
@@ -223,10 +222,7 @@ def task_page(name: str) -> str:
     ]
     parts.append(best_table(table for table in committed() if table.about["task"] == name))
     settings = [one for one in choice_names("task") if choice_settings("task", one)["task"]["name"] == name]
-    rows = [
-        [f"`{one}`", markdown_cell(head_comment(CONF / "task" / f"{one}.yaml")) + code_list(departures("task", one))]
-        for one in settings
-    ]
+    rows = [[f"`{one}`", markdown_cell(head_comment("task", one)) + code_list(departures("task", one))] for one in settings]
     parts += ["## Named settings", markdown_table(("task", "what it is, and its settings"), rows)]
     return page(*parts, "## Options", option_table("task", task.options))
 
@@ -296,7 +292,7 @@ def settings_page() -> str:
             parts += [f"### tracker={name}", option_table("tracker", options)]
     for group in ("trainer", "hydra/launcher"):
         rows = [
-            [f"`{name}`", markdown_cell(head_comment(CONF / group / f"{name}.yaml")) + code_list(departures(group, name))]
+            [f"`{name}`", markdown_cell(head_comment(group, name)) + code_list(departures(group, name))]
             for name in choice_names(group)
         ]
         parts += [f"## Choices of {group}", markdown_table(("name", "what it is, and its settings"), rows)]
@@ -376,12 +372,9 @@ def headline_of(doc: Signature) -> str:
     return " ".join(split_blocks(doc.doc)[0].lines).rstrip(".")
 
 
-def head_comment(path: Path) -> str:
-    """The comment at the beginning of a file of conf/, without what is for Hydra; empty where there is no such file."""
-    if not path.exists():
-        return ""
-    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
-    return " ".join(line.removeprefix("#").strip() for line in lines if not line.startswith("# @package")).rstrip(".")
+def head_comment(group: str, name: str) -> str:
+    """The comment at the beginning of a choice's file in conf/, on one line; empty where there is no such file."""
+    return " ".join(file_comment(group, name)).rstrip(".")
 
 
 def departures(group: str, name: str) -> dict[str, Any]:

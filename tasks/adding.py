@@ -24,6 +24,8 @@ Best: 0, which LSTMs come near at every length up to 1000 (Hochreiter & Schmidhu
 
 Source: Hochreiter & Schmidhuber 1997; this form: Arjovsky, Shah & Bengio 2016, arXiv:1511.06464; marks anywhere: Bai, Kolter &
 Koltun 2018, arXiv:1803.01271; the mean: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, and their trainingRNNs/addition.py.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -54,21 +56,23 @@ class Adding(Task):
 
     def __init__(
         self,
-        length: Annotated[int, Range(2)] = 100,  # steps; the least of them in forms hochreiter and pascanu, at least 10 there
+        length: Annotated[int, Range(2)] = 100,  # steps; in forms hochreiter and pascanu the fewest, at least 10
         marks: Annotated[
             Literal["halves", "anywhere"], Needs("form", values=("arjovsky",))
-        ] = "halves",  # one in each half; or any two places (Bai et al. 2018)
+        ] = "halves",  # one mark in each half, or two anywhere (Bai et al. 2018)
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_below: Annotated[
             AboveZero, Needs("form", values=("arjovsky",))
-        ] = 0.01,  # form arjovsky: mean squared error that counts as solved
-        form: Literal["arjovsky", "hochreiter", "pascanu"] = "arjovsky",  # numbers, lengths and target; see above
+        ] = 0.01,  # mean squared error that counts as solved
+        form: Literal[
+            "arjovsky", "hochreiter", "pascanu"
+        ] = "arjovsky",  # paper whose numbers, lengths and target are used; see above
         solved_above: Annotated[
             Share, Needs("form", values=("hochreiter", "pascanu"))
-        ] = 0.99,  # the other forms: share of correct answers that counts as solved
+        ] = 0.99,  # share of correct answers that counts as solved
         first_pair: Annotated[
             Literal["value", "marker", "both", "never", "kept"], Needs("form", values=("hochreiter",))
-        ] = "value",  # hochreiter: what is made of a mark at the very first step; see above
+        ] = "value",  # how a mark at the first step is shown; see above
     ):
         if form != "arjovsky" and length < 10:
             raise ValueError(f"task.form={form} places its marks in at least 10 steps; got length={length}")

@@ -16,6 +16,8 @@ Floor: accuracy on the test split of always answering the character that 1,000 t
 Best: 1; the best of Jozefowicz et al. is .921 (MUT1), their LSTM with a forget bias of 1 has .902, their GRU .896.
 
 Source: Jozefowicz, Zaremba & Sutskever 2015, section 3.5.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -47,11 +49,11 @@ class Arithmetic(Task):
 
     def __init__(
         self,
-        digits: Annotated[int, Range(1, 18)] = 8,  # of each number, at most
-        distractors: Count = 3,  # letters after a character of the question, at most
+        digits: Annotated[int, Range(1, 18)] = 8,  # largest number of digits of a number
+        distractors: Count = 3,  # largest number of letters after a character of the question
         sequences: Positive = 1000,  # problems in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
-        end_mark: bool = False,  # a "." ends the answer and is asked for, too
+        end_mark: bool = False,  # a "." ends the answer and is scored, too
     ):
         self.digits, self.distractors, self.sequences, self.solved_above = digits, distractors, sequences, solved_above
         self._mark = "." if end_mark else ""

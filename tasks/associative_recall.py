@@ -14,6 +14,8 @@ Floor: accuracy 2 / vocabulary on the queries, a guess among the values.
 Best: 1, which attention reaches on the whole grid (Arora et al. 2023, figure 2); no LSTM or GRU is reported there.
 
 Source: Arora et al. 2023 (Zoology), arXiv:2312.04927, and its multiquery_ar.py.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -39,11 +41,13 @@ class AssociativeRecall(Task):
 
     def __init__(
         self,
-        length: Annotated[int, Range(4)] = 64,  # steps
-        pairs: Positive = 4,  # of a key and a value; four steps each are needed
+        length: Annotated[int, Range(4)] = 64,  # steps of a sequence
+        pairs: Positive = 4,  # pairs of a key and a value; each needs four steps
         vocabulary: Annotated[int, Range(4)] = 8192,  # tokens: 0, the keys and the values
-        power: Annotated[float, Range(0, 1, open_low=True)] = 0.01,  # of the law of distances; 1 makes all alike
-        filler: Literal["zero", "random"] = "zero",  # what stands between queries; random is the repository's later default
+        power: Annotated[float, Range(0, 1, open_low=True)] = 0.01,  # exponent of the distribution of distances; 1: uniform
+        filler: Literal[
+            "zero", "random"
+        ] = "zero",  # tokens between queries: zero, or random ones (later default of the paper's code)
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set; 3,000 in the paper
         solved_above: Share = 0.99,  # accuracy that counts as solved
     ):

@@ -22,6 +22,8 @@ Data: digits, inside scikit-learn (1,797 pictures); mnist, from the hub (70,000)
 Licence: CC BY 4.0 (digits); CC BY-SA 3.0 (mnist).
 
 Needs: the extra digits.
+
+Group: pictures.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ class Caption(Task):
 
     def __init__(
         self,
-        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 pixels, embedded; or 28 x 28 from the hub
-        steps: Literal["one", "rows"] = "one",  # the whole picture at once, or a row of pixels a step
+        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 digits, or MNIST's 28 x 28 from the hub
+        steps: Literal["one", "rows"] = "one",  # the picture in one step, or one line of pixels per step
         solved_above: Share = 0.99,  # share of exact names that counts as solved
     ):
         self.data, self.steps, self.solved_above = data, steps, solved_above

@@ -31,6 +31,8 @@ Data: python_reference, inside Python; tiny_shakespeare and ptb, from the hub; a
 Licence: PSF-2.0 (python_reference); public domain (tiny_shakespeare); LDC user agreement (ptb).
 
 Needs: nothing.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -90,17 +92,17 @@ class CharLM(Task):
 
     def __init__(
         self,
-        text: str = "python_reference",  # or tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
-        window: Positive = 100,  # characters a row is fed at once; gradients reach no further
+        text: str = "python_reference",  # python_reference, tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
+        window: Positive = 100,  # characters per window of truncated backpropagation
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
-        ] = 0.05,  # share for validation, same for test
+        ] = 0.05,  # share of the text for validation, and the same for test
         held_out_limit: Annotated[Count, Needs("text", besides=("tiny_shakespeare", "ptb"))] = (
-            2_000_000  # characters for validation at most, same for test; 0: no limit
+            2_000_000  # largest number of characters for validation, and the same for test; 0: no limit
         ),
-        validation_limit: Annotated[int, Range(100)] = 500_000,  # characters of the validation part that are read at most
-        stretch: Count = 100,  # windows after which a training row begins anew, with no state carried; 0 = once an epoch
-        solved_below: AtLeastZero = 0.0,  # bits a character that count as solved; 0 = never: a text's true entropy is unknown
+        validation_limit: Annotated[int, Range(100)] = 500_000,  # largest number of characters read for validation
+        stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
+        solved_below: AtLeastZero = 0.0,  # bits per character that count as solved; 0: never
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
         self.held_out_limit, self.validation_limit, self.stretch = held_out_limit, validation_limit, stretch

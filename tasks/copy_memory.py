@@ -14,6 +14,8 @@ Best: 0, which unitary and orthogonal networks come near (Arjovsky et al. 2016; 
 
 Source: Arjovsky, Shah & Bengio 2016, arXiv:1511.06464; Bai, Kolter & Koltun 2018, arXiv:1803.01271; variable delay: Henaff,
 Szlam & LeCun 2016, arXiv:1602.06662.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -52,11 +54,13 @@ class CopyMemory(Task):
     def __init__(
         self,
         delay: Positive = 100,  # steps between the last symbol and the first answer
-        symbols: Positive = 10,  # how many there are to remember
-        form: Literal["arjovsky", "bai"] = "arjovsky",  # tokens and one cue; or one real number a step and a train of cues
+        symbols: Positive = 10,  # number of symbols to remember
+        form: Literal[
+            "arjovsky", "bai"
+        ] = "arjovsky",  # arjovsky: tokens and one cue; bai: one real number per step and several cues
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy on the remembered symbols that counts as solved
-        shortest: Positive | None = None,  # steps: each row draws its delay, from this to `delay`; null: `delay` in all
+        shortest: Positive | None = None,  # draw each sequence's delay from this to task.delay; null: always task.delay
     ):
         if shortest is not None and shortest > delay:
             raise ValueError(f"task.shortest={shortest} is more than task.delay={delay}")

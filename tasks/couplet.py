@@ -24,6 +24,8 @@ Data: tang_couplets, 229,708 couplets, from a mirror; a folder of parquet files.
 Licence: MIT (chinese-poetry); the poems are in the public domain.
 
 Needs: nothing; rhymes the extra zh.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -70,11 +72,11 @@ class Couplet(Task):
 
     def __init__(
         self,
-        data: str = "tang_couplets",  # or a folder of parquet files with the columns first and second
-        min_frequency: Positive = 2,  # times a character must stand in training lines to be one of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # characters in all, <pad> and <unk> included; the most frequent stay
-        rhymes: bool = False,  # scores rhymes too; needs the extra zh
-        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: there is no one second line
+        data: str = "tang_couplets",  # tang_couplets, or a folder of parquet files with the columns first and second
+        min_frequency: Positive = 2,  # smallest number of occurrences of a character in the vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        rhymes: bool = False,  # also score rhymes; needs the extra zh
+        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0: never: there is no one second line
     ):
         self.data, self.rhymes, self.solved_below = data, rhymes, solved_below
         self.cut = Cut("characters", min_frequency, max_vocabulary, 10**6)

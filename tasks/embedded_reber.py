@@ -24,6 +24,8 @@ of 12 symbols leave open on average. LSTM without a forget gate fails on the con
 
 Source: Hochreiter & Schmidhuber 1997, experiment 1; Gers, Schmidhuber & Cummins 2000; the grammar: Smith & Zipser
 1989; Cleeremans et al. 1989.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -100,27 +102,27 @@ class EmbeddedReber(Task):
         self,
         form: Literal[
             "once", "continual", "sets"
-        ] = "once",  # a row is one string, any or of a set; or a stream, without resets
+        ] = "once",  # once: one string per sequence; continual: a stream without resets; sets: strings of a fixed set
         window: Annotated[
             Positive, Needs("form", values=("continual",))
-        ] = 100,  # continual: symbols a row is fed at once; gradients reach no further
-        windows: Annotated[Positive, Needs("form", values=("continual",))] = 100,  # continual: windows in a stream
+        ] = 100,  # symbols per window of truncated backpropagation
+        windows: Annotated[Positive, Needs("form", values=("continual",))] = 100,  # windows in a stream
         streams: Annotated[
             Positive, Needs("form", values=("continual",))
-        ] = 10,  # continual: in the validation set, and in the test set
+        ] = 10,  # streams in the validation set, and in the test set
         sequences: Annotated[
             Positive, Needs("form", values=("once",))
-        ] = 1000,  # once: strings in the validation set, and in the test set
+        ] = 1000,  # strings in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
         error: Annotated[
             Literal["cross_entropy", "squared"], Needs("form", values=("once", "sets"))
-        ] = "cross_entropy",  # of the next symbol; squared: of outputs from 0 to 1 (1997)
+        ] = "cross_entropy",  # loss: cross-entropy, or squared error of outputs from 0 to 1 (1997)
         aim: Annotated[
             Literal["next", "possible"], Needs("error", values=("squared",))
-        ] = "next",  # squared: outputs are to be one at the symbol that comes, or at all that may come
-        strings: Annotated[Positive, Needs("form", values=("sets",))] = 256,  # sets: in each of the two
-        pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # sets: number of the pair of sets
-        distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # sets: no string stands twice in one
+        ] = "next",  # target outputs: the next symbol, or all symbols that may come next
+        strings: Annotated[Positive, Needs("form", values=("sets",))] = 256,  # strings in each of the two sets
+        pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # number of the pair of sets
+        distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # no string is in a set twice
     ):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above

@@ -26,6 +26,8 @@ computed exactly, and given nothing with answer=blank; 1 over the Catalan number
 Best: 1; RNNs and LSTMs reach it on lengths to 500 in the four languages of Deletang et al. (2023, best of 10 seeds).
 
 Source: Deletang et al. 2023, arXiv:2207.02098; Gers & Schmidhuber 2001; Suzgun et al. 2019, arXiv:1911.03329.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -75,18 +77,18 @@ class FormalLanguage(Task):
         self,
         language: Literal[
             "parity", "modular_arithmetic", "even_pairs", "cycle_navigation", "dyck", "anbn", "anbncn"
-        ] = "parity",  # see above
-        kinds: Annotated[Positive, Needs("language", values=("dyck",))] = 2,  # dyck: kinds of brackets
-        longest: Positive = 40,  # symbols in training and validation
-        test_shortest: Positive = 41,  # symbols in test
-        test_longest: Positive = 500,  # symbols in test
+        ] = "parity",  # the language; see above
+        kinds: Annotated[Positive, Needs("language", values=("dyck",))] = 2,  # kinds of brackets
+        longest: Positive = 40,  # largest length in training and validation
+        test_shortest: Positive = 41,  # smallest length in test
+        test_longest: Positive = 500,  # largest length in test
         sequences: Positive = 1000,  # strings in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
         answer: Annotated[
             Literal["last", "blank"],
             Needs("language", values=("parity", "modular_arithmetic", "even_pairs", "cycle_navigation")),
-        ] = "last",  # symbol with which a language that asks once does so: the last one, or an empty one put after it
-        lengths: Literal["row", "batch"] = "row",  # in training: each row draws its length, or a batch draws one for all rows
+        ] = "last",  # step of the answer: the last symbol, or a blank after it
+        lengths: Literal["row", "batch"] = "row",  # in training, a random length per sequence, or per batch
     ):
         if test_shortest > test_longest:
             raise ValueError(f"task.test_shortest={test_shortest} is more than task.test_longest={test_longest}")

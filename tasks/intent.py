@@ -21,6 +21,8 @@ Data: CLINC150, Snips, Banking77, ATIS, from the hub.
 Licence: CC BY 3.0 (CLINC150); none stated (Snips: CC0); CC BY 4.0 (Banking77); LDC (ATIS).
 
 Needs: nothing; bpe the extra tokenizers, torchtext_basic_english the extra torchtext.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -75,17 +77,17 @@ class Intent(Task):
         hub: Literal[  # id on the Hugging Face hub
             "clinc/clinc_oos", "benayas/snips", "mteb/banking77", "tuetschek/atis"
         ] = "clinc/clinc_oos",
-        tokenizer: Literal[  # bpe and torchtext_basic_english need an extra
+        tokenizer: Literal[  # tokenizer; bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "torchtext_basic_english"
         ] = "basic_english",
-        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
-        max_length: Positive = 100,  # words; the rest of a longer text is cut off
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        max_length: Positive = 100,  # largest number of words; longer texts are cut
+        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         order: Literal[
             "kept", "shuffled"
-        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
-        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+        ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
         self.hub, self.order, self.solved_above = hub, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)

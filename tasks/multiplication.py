@@ -22,6 +22,8 @@ Best: 0; the LSTM of 1997 is wrong on 14 of 2,560 rows, at a mean error of .0139
 
 Source: Hochreiter & Schmidhuber 1997, experiment 5; Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, and their
 trainingRNNs/multiplication.py.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -52,13 +54,13 @@ class Multiplication(Task):
 
     def __init__(
         self,
-        length: Annotated[int, Range(10)] = 100,  # steps of the shortest row
-        form: Literal["hochreiter", "pascanu"] = "hochreiter",  # lengths, places of the marks, what is correct; see above
+        length: Annotated[int, Range(10)] = 100,  # steps of the shortest sequence
+        form: Literal["hochreiter", "pascanu"] = "hochreiter",  # paper whose lengths, marks and criterion are used; see above
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # share of correct answers that counts as solved
         first_pair: Annotated[
             Literal["value", "marker", "both", "never", "kept"], Needs("form", values=("hochreiter",))
-        ] = "value",  # hochreiter: what is made of a mark at the very first step; see above
+        ] = "value",  # how a mark at the first step is shown; see above
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above
         self.first_pair, self.right_within = first_pair, TOLERANCE[form]

@@ -26,6 +26,8 @@ Data: jsb_chorales and nottingham, from a mirror; bach_chorales, inside music21;
 Licence: none stated (piano rolls); BSD-3-Clause (music21; the chorales are in the public domain).
 
 Needs: nothing; bach_chorales the extra music.
+
+Group: music.
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ class Music(Task):
 
     def __init__(
         self,
-        data: str = "jsb_chorales",  # or nottingham, bach_chorales (extra music), a folder of parquet files, or a .mat file
-        solved_below: AtLeastZero = 0.0,  # nats a step that count as solved; 0 = never: music is not to be foreseen
+        data: str = "jsb_chorales",  # jsb_chorales, nottingham, bach_chorales (extra music), a .mat file, a folder with parquet
+        solved_below: AtLeastZero = 0.0,  # nats per step that count as solved; 0: never
     ):
         self.data, self.solved_below = data, solved_below
         self.name = f"local/{data}" if data in NAMES else data

@@ -16,6 +16,8 @@ Floor: accuracy 1/2 on the last symbol, a guess between x and y.
 Best: 1; in 1997 the LSTM solved 18 of 18 trials of 2a and of 2b at lag 100, and all of 2c up to lag 1000.
 
 Source: Hochreiter & Schmidhuber 1997, experiment 2.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -42,13 +44,17 @@ class NoiseFreeLag(Task):
     def __init__(
         self,
         lag: Annotated[int, Range(2)] = 100,  # steps from the first symbol to the answer (2c: the least number of distractors)
-        form: Literal["2a", "2b", "2c"] = "2a",  # the middle is the same in all rows, drawn anew, or drawn and of any length
+        form: Literal[
+            "2a", "2b", "2c"
+        ] = "2a",  # symbols in between: always the same (2a), random (2b), or random in number, too (2c)
         symbols: Annotated[
             Positive | None, Needs("form", values=("2c",))
-        ] = None,  # 2c: kinds of distractors; null for as many as the lag
+        ] = None,  # kinds of distractors; null: as many as the lag
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy on the last symbol that counts as solved
-        error: Literal["cross_entropy", "squared"] = "cross_entropy",  # of the classes; squared: of outputs from 0 to 1 (1997)
+        error: Literal[
+            "cross_entropy", "squared"
+        ] = "cross_entropy",  # loss: cross-entropy, or squared error of outputs from 0 to 1 (1997)
     ):
         self.lag, self.form, self.sequences, self.solved_above = lag, form, sequences, solved_above
         self.distractors = (symbols or lag) if form == "2c" else lag - 1

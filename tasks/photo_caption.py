@@ -20,6 +20,8 @@ Data: flickr8k, from the hub: 6,000, 1,000 and 1,000 photographs, published spli
 Licence: none stated (Flickr8k: research use).
 
 Needs: the extra pictures.
+
+Group: pictures.
 """
 
 from __future__ import annotations
@@ -71,11 +73,11 @@ class PhotoCaption(Task):
 
     def __init__(
         self,
-        hub: str = "jxie/flickr8k",  # or another set, or a folder, with the columns image and caption_0 to caption_4
-        side: Positive = 32,  # pixels that a photograph is made wide and high
-        min_frequency: Positive = 4,  # times a word must stand in training captions to be a word of its own
-        max_length: Positive = 30,  # words; the rest of a caption is not written; references stay whole
-        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
+        hub: str = "jxie/flickr8k",  # id on the hub, or a folder, with the columns image and caption_0 to caption_4
+        side: Positive = 32,  # width and height in pixels that photographs are scaled to
+        min_frequency: Positive = 4,  # smallest number of occurrences of a word in the vocabulary
+        max_length: Positive = 30,  # largest number of words that are written
+        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100: never
     ):
         self.hub, self.side, self.min_frequency = hub, side, min_frequency
         self.max_length, self.solved_above = max_length, solved_above

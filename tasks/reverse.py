@@ -11,6 +11,8 @@ Floor: exact matches of a guess that never looks at the source: at most symbols 
 Best: 1.
 
 Source: the probe of Grefenstette et al. 2015, arXiv:1506.02516 (reversal); Sutskever, Vinyals & Le 2014 on why it is hard.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ class Reverse(Task):
 
     def __init__(
         self,
-        length: Positive = 20,  # symbols at the most
-        shortest: Positive = 20,  # symbols at the least
-        symbols: Annotated[int, Range(2)] = 10,  # kinds of symbol
+        length: Positive = 20,  # largest number of symbols
+        shortest: Positive = 20,  # smallest number of symbols
+        symbols: Annotated[int, Range(2)] = 10,  # kinds of symbols
         sequences: Positive = 500,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # share of exact matches that counts as solved
     ):

@@ -15,6 +15,8 @@ Best: 1; at length 4096 Mamba's S6 reaches .998 and minGRU .995 (Feng et al. 202
 
 Source: Gu & Dao 2023, arXiv:2312.00752; Feng et al. 2024, arXiv:2410.01201; the idea: Jing et al. 2019,
 arXiv:1706.02761.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ class SelectiveCopy(Task):
 
     def __init__(
         self,
-        length: Positive = 256,  # steps before the first cue, symbols among them; 4096 in both papers
-        symbols: Positive = 16,  # how many there are to remember
-        vocabulary: Annotated[int, Range(4)] = 16,  # tokens: the blank, the cue, and the kinds of symbols
+        length: Positive = 256,  # steps before the first cue; 4096 in both papers
+        symbols: Positive = 16,  # number of symbols to remember
+        vocabulary: Annotated[int, Range(4)] = 16,  # number of tokens: blank, cue, and kinds of symbols
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
     ):

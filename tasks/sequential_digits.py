@@ -28,6 +28,8 @@ Data: digits, inside scikit-learn (1,797 pictures); mnist, from the hub (70,000)
 Licence: CC BY 4.0 (digits); CC BY-SA 3.0 (mnist).
 
 Needs: the extra digits.
+
+Group: pictures.
 """
 
 from __future__ import annotations
@@ -78,13 +80,13 @@ class SequentialDigits(Task):
 
     def __init__(
         self,
-        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 pixels, embedded; or 28 x 28 from the hub
-        order: Literal["rows", "permuted"] = "rows",  # of the pixels
-        permutation: Annotated[Count, Needs("order", values=("permuted",))] = 0,  # order=permuted: number of the random order
-        pool: Literal[1, 2, 4] = 1,  # side of the squares of pixels that are averaged into one
+        data: Literal["digits", "mnist"] = "digits",  # scikit-learn's 8 x 8 digits, or MNIST's 28 x 28 from the hub
+        order: Literal["rows", "permuted"] = "rows",  # order of the pixels: line by line, or a fixed random permutation
+        permutation: Annotated[Count, Needs("order", values=("permuted",))] = 0,  # random seed of the permutation
+        pool: Literal[1, 2, 4] = 1,  # average pooling over squares of this side
         solved_above: Share = 0.99,  # accuracy that counts as solved
-        validation: Literal["held_out", "test"] = "held_out",  # training pictures; or none, and the test split in their place
-        scale: Literal["unit", "standard"] = "unit",  # of pixels: 0 to 1; or less the training mean, over its deviation
+        validation: Literal["held_out", "test"] = "held_out",  # validate on held-out training pictures, or on the test split
+        scale: Literal["unit", "standard"] = "unit",  # pixels from 0 to 1, or standardized by training mean and deviation
     ):
         self.data, self.order, self.pool, self.solved_above = data, order, pool, solved_above
         self.permutation = permutation

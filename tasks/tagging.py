@@ -23,6 +23,8 @@ Data: pypinyin's phrases, inside that package (47,111); ATIS, from the hub.
 Licence: MIT (pypinyin); LDC (ATIS).
 
 Needs: the extra zh (pypinyin); nothing (atis).
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -61,11 +63,11 @@ class Tagging(Task):
 
     def __init__(
         self,
-        data: Literal["pypinyin", "atis"] = "pypinyin",  # pypinyin needs the extra zh; atis is from the hub
-        min_frequency: Positive = 1,  # times a token must stand in training rows to be one of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # tokens in all, <pad> and <unk> included; the most frequent stay
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
-        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+        data: Literal["pypinyin", "atis"] = "pypinyin",  # pypinyin (extra zh), or atis from the hub
+        min_frequency: Positive = 1,  # smallest number of occurrences of a token in the vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
         self.data, self.solved_above = data, solved_above
         self.cut = Cut("whitespace", min_frequency, max_vocabulary, 10**6)

@@ -109,7 +109,9 @@ class Task(ABC):
 
     def draw(self, random: numpy.random.Generator, rows: int) -> Batch:
         """`rows` sequences from `random`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `draw`; a task defines draw(random, rows), which returns a Batch, or sets `dataset`"
+        )
 
     def batches(self, split: Split, batch_size: int) -> int:
         """How many batches one pass over `split` has; generated training data go on for ever all the same."""

@@ -13,6 +13,8 @@ Floor: accuracy 1/4 (6a) or 1/8 (6b), a guess among the classes.
 Best: 1; the LSTMs of 1997 are wrong on 1 of 2,560 rows (6a) and on 2 (6b).
 
 Source: Hochreiter & Schmidhuber 1997, experiment 6.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -44,11 +46,13 @@ class TemporalOrder(Task):
 
     def __init__(
         self,
-        length: Annotated[int, Range(10)] = 100,  # steps of the shortest row
-        form: Literal["6a", "6b"] = "6a",  # two symbols that matter and 4 classes, or three and 8
+        length: Annotated[int, Range(10)] = 100,  # steps of the shortest sequence
+        form: Literal["6a", "6b"] = "6a",  # two symbols and 4 classes (6a), or three symbols and 8 classes (6b)
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # accuracy that counts as solved
-        error: Literal["cross_entropy", "squared"] = "cross_entropy",  # of the classes; squared: of outputs from 0 to 1 (1997)
+        error: Literal[
+            "cross_entropy", "squared"
+        ] = "cross_entropy",  # loss: cross-entropy, or squared error of outputs from 0 to 1 (1997)
         counted_from: Literal[0, 1] = 0,  # number of the first step, where places are drawn by number
     ):
         self.length, self.form, self.sequences, self.solved_above = length, form, sequences, solved_above

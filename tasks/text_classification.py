@@ -32,6 +32,8 @@ Data: any set of the hub with a column of texts and one of classes; a file or fo
 Licence: that of your data.
 
 Needs: nothing; jieba the extra zh, bpe the extra tokenizers, torchtext_basic_english the extra torchtext.
+
+Group: your own data.
 """
 
 from __future__ import annotations
@@ -69,23 +71,23 @@ class TextClassification(Task):
         self,
         hub: str | None = None,  # id on the Hugging Face hub, or a folder that holds <split>-*.parquet
         file: str | None = None,  # a CSV, TSV, JSON or parquet file, or a folder with train, validation and test
-        config: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set, where it has several
+        config: Annotated[str | None, Needs("hub")] = None,  # configuration of the hub's data set, where it has several
         revision: Annotated[
             str | None, Needs("hub")
-        ] = None,  # of the hub's data set; refs/convert/parquet for one that comes with a script
-        text_column: str = "text",  # the column with the texts
-        label_column: str = "label",  # the column with the classes: whole numbers or texts
-        tokenizer: Literal[  # jieba, bpe and torchtext_basic_english need an extra
+        ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
+        text_column: str = "text",  # column of the texts
+        label_column: str = "label",  # column of the classes: whole numbers or texts
+        tokenizer: Literal[  # tokenizer; jieba, bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "basic_english",
-        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
-        max_length: Positive = 200,  # words; the rest of a longer text is cut off
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        max_length: Positive = 200,  # largest number of words; longer texts are cut
+        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         order: Literal[
             "kept", "shuffled"
-        ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth
-        solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
+        ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth
+        solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
         if (hub is None) == (file is None):
             raise DataError("task=text_classification needs one of task.hub=ID and task.file=PATH")

@@ -19,6 +19,8 @@ p = 1 / (period + delays / 2) (spikes); that of the function over a period (near
 Best: 0; in 2002 peephole LSTMs measure 49 from 50 steps, and generate cos of period 25 at a root mean squared error of .086.
 
 Source: Gers, Schraudolph & Schmidhuber 2002, JMLR 3.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -48,14 +50,12 @@ class Timing(Task):
 
     def __init__(
         self,
-        form: Literal["measure", "spikes", "cos", "triangle", "rectangle"] = "measure",  # what is asked for; see above
-        period: Annotated[int, Range(2)] = 10,  # steps; F of 2002: between spikes, or of the function
-        delays: Annotated[
-            Positive, Needs("form", values=("measure", "spikes"))
-        ] = 1,  # steps that a spike comes later at most; of measure and spikes
-        spikes: Positive = 10,  # spikes, or periods of the function, in a row
+        form: Literal["measure", "spikes", "cos", "triangle", "rectangle"] = "measure",  # what is to be predicted; see above
+        period: Annotated[int, Range(2)] = 10,  # steps between spikes, or of one period of the function (F of 2002)
+        delays: Annotated[Positive, Needs("form", values=("measure", "spikes"))] = 1,  # largest delay of a spike, in steps
+        spikes: Positive = 10,  # spikes, or periods of the function, per sequence
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
-        solved_above: Share = 0.99,  # share of rows without an error that counts as solved
+        solved_above: Share = 0.99,  # share of sequences without an error that counts as solved
     ):
         self.form, self.period, self.delays, self.spikes = form, period, delays, spikes
         self.sequences, self.solved_above = sequences, solved_above

@@ -26,6 +26,8 @@ Data: multi30k (31,014 pairs), from the hub; tatoeba_en_zh, from a mirror; any p
 Licence: CC BY-NC-SA 4.0 (multi30k); CC BY 2.0 FR (Tatoeba).
 
 Needs: the extra translation.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -74,17 +76,17 @@ class Translation(Task):
 
     def __init__(
         self,
-        hub: str = "bentrevett/multi30k",  # or local/<name>; a folder with <split>-*.parquet or <split>.<column>, a text a line
-        source_column: str = "de",  # with the texts that are read
-        target_column: str = "en",  # with the texts that are written
-        source_symbols: Literal["words", "characters"] = "words",  # that are read
-        target_symbols: Literal["words", "characters"] = "words",  # that are written
-        bleu: Literal["13a", "zh", "char", "intl", "none"] = "13a",  # sacrebleu's tokenizer; zh for Chinese
-        lowercase: bool = True,  # both sides and the references
-        min_frequency: Positive = 2,  # times a symbol must stand in training rows to be one of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # symbols a side in all; the most frequent stay
-        max_length: Positive = 100,  # symbols; the rest of a text is neither read nor written; references stay whole
-        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100 = never
+        hub: str = "bentrevett/multi30k",  # id on the hub, local/<name>, or a folder of <split>-*.parquet or <split>.<column>
+        source_column: str = "de",  # column of the texts that are read
+        target_column: str = "en",  # column of the texts that are written
+        source_symbols: Literal["words", "characters"] = "words",  # read words, or characters
+        target_symbols: Literal["words", "characters"] = "words",  # write words, or characters
+        bleu: Literal["13a", "zh", "char", "intl", "none"] = "13a",  # tokenizer of sacrebleu; zh for Chinese
+        lowercase: bool = True,  # lower-case sources, targets and references
+        min_frequency: Positive = 2,  # smallest number of occurrences of a symbol in a vocabulary
+        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary of each side
+        max_length: Positive = 100,  # largest number of symbols that are read or written
+        solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100: never
     ):
         self.hub, self.columns, self.kinds = hub, (source_column, target_column), (source_symbols, target_symbols)
         self.tokenizer, self.lowercase, self.solved_above = bleu, lowercase, solved_above

@@ -27,6 +27,8 @@ Data: ptb and wikitext2, from the hub; any file.
 Licence: LDC user agreement (ptb); CC BY-SA 3.0 (wikitext2); that of your file.
 
 Needs: nothing; jieba the extra zh.
+
+Group: text.
 """
 
 from __future__ import annotations
@@ -91,20 +93,20 @@ class WordLM(Task):
 
     def __init__(
         self,
-        text: str = "ptb",  # or wikitext2 (both from the hub), or the path of a UTF-8 file
-        tokenizer: Literal[  # of a file's lines; the published texts are tokenised already. jieba needs the extra zh
+        text: str = "ptb",  # ptb or wikitext2 (from the hub), or the path of a UTF-8 file
+        tokenizer: Literal[  # tokenizer of a file; published texts are tokenized already; jieba needs the extra zh
             "whitespace", "basic_english", "characters", "jieba"
         ] = "whitespace",
-        window: Positive = 35,  # words a row is fed at once; gradients reach no further
-        min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[int, Range(2)] = 50000,  # words in all, <unk> included; the most frequent stay
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        window: Positive = 35,  # words per window of truncated backpropagation
+        min_frequency: Positive = 1,  # smallest number of occurrences of a word in the vocabulary
+        max_vocabulary: Annotated[int, Range(2)] = 50000,  # largest vocabulary, <unk> included
+        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
-        ] = 0.05,  # share of a file for validation, same for test
-        validation_limit: Annotated[int, Range(100)] = 500_000,  # words of the validation part that are read at most
-        stretch: Count = 100,  # windows after which a training row begins anew, with no state carried; 0 = once an epoch
-        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0 = never: a text's true one is unknown
+        ] = 0.05,  # share of a file for validation, and the same for test
+        validation_limit: Annotated[int, Range(100)] = 500_000,  # largest number of words read for validation
+        stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
+        solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0: never
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below

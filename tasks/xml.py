@@ -14,6 +14,8 @@ Best: about .65 (an opening tag of 8 characters lets 2.04 be known, a closing on
 .475 (MUT1), their GRU has .460, their LSTM with a forget bias of 1 .444.
 
 Source: Jozefowicz, Zaremba & Sutskever 2015, section 3.5.
+
+Group: memory probes.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Xml(Task):
 
     def __init__(
         self,
-        window: Positive = 35,  # characters a row is fed at once; gradients reach no further
+        window: Positive = 35,  # characters per window of truncated backpropagation
         windows: Positive = 100,  # windows in a stream
         streams: Positive = 20,  # streams in the validation set, and in the test set
         solved_above: Share = 0.64,  # accuracy that counts as solved; .65 is about the most there is

@@ -36,7 +36,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "config": (SETTINGS, HEAVY - {"hydra"}),
     "networks": ({*MODELS, "tasks", "data"}, HEAVY - {"torch"}),
     "training": ({"networks", *MODELS, "tasks", "data"}, HEAVY - {"torch", "pytorch_lightning"}),
-    "run": ({*SETTINGS, "networks", *MODELS, "data"}, HEAVY - {"torch"}),
+    "run": ({*SETTINGS, "networks", *MODELS, "data", "laws"}, HEAVY - {"torch"}),
     "analysis": (SETTINGS, HEAVY),
     "reproduction": ({"analysis", *SETTINGS}, HEAVY - {"hydra"}),
     "launch": ({"run", "analysis", *SETTINGS}, HEAVY - {"hydra"}),

@@ -16,27 +16,33 @@ class NetworkSettings:
 
     version: ClassVar[int] = 1  # raised when the numbers that a network makes change
 
-    kind: Literal["plain", "encoder_decoder"] = "plain"  # one core; or one that reads the source and one that writes
-    embedding: Count = 0  # width of the token embedding; 0 feeds one-hot vectors
+    kind: Literal["plain", "encoder_decoder"] = (
+        "plain"  # plain: one model; encoder_decoder: one model reads the source, another writes the target
+    )
+    embedding: Count = 0  # size of token embeddings; 0: one-hot vectors
     read: Annotated[Literal["last", "mean", "max"], Needs("task.structure", values=("N->1",))] = (
-        "last"  # the summary where a task answers once
+        "last"  # how a sequence's outputs become one answer: the last step, or the mean or maximum over steps
     )
-    dropout: Rate = 0.0  # share zeroed on the embedded inputs and on what the read-out sees
-    rectified: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees relu of what the core makes
+    dropout: Rate = 0.0  # dropout probability on the embedded inputs and on the inputs of the read-out
+    rectified: Annotated[bool, Needs("kind", values=("plain",))] = False  # apply ReLU before the read-out
     output: Annotated[Literal["linear", "logistic"], Needs("kind", values=("plain",))] = (
-        "linear"  # plain: what the read-out gives; logistic: σ of it, for squared errors (1997)
+        "linear"  # activation of the read-out; logistic: sigmoid, for squared errors (1997)
     )
-    output_bias: Annotated[bool, Needs("kind", values=("plain",))] = True  # plain: the read-out has a bias
-    spread: AtLeastZero = 0.0  # all parameters begin uniform in ± this, embedding and read-out too; 0: as each layer has them
+    output_bias: Annotated[bool, Needs("kind", values=("plain",))] = True  # the read-out has a bias
+    spread: AtLeastZero = (
+        0.0  # initialize all parameters uniformly in ± this, embedding and read-out too; 0: each layer's own initialization
+    )
     output_spread: Annotated[AtLeastZero, Needs("kind", values=("plain",)), Needs("spread", values=(0,))] = (
-        0.0  # plain: the read-out's initial weights are uniform in ± this; 0: as PyTorch's layer has them
+        0.0  # initialize the read-out's weights uniformly in ± this; 0: PyTorch's initialization
     )
-    direct: Annotated[bool, Needs("kind", values=("plain",))] = False  # plain: the read-out sees the inputs beside the core
-    tied: bool = False  # the read-out's weights are the embedding's (Press & Wolf 2017, arXiv:1608.05859)
-    attention: Literal["none", "additive", "multiplicative"] = "none"  # encoder_decoder: Bahdanau et al., Luong et al. 2015
-    writer: str = ""  # encoder_decoder: the mechanism that writes; empty: the one that reads
+    direct: Annotated[bool, Needs("kind", values=("plain",))] = False  # skip connection: the read-out also sees the inputs
+    tied: bool = False  # tie the read-out's weights to the embedding (Press & Wolf 2017, arXiv:1608.05859)
+    attention: Literal["none", "additive", "multiplicative"] = (
+        "none"  # encoder_decoder: attention of Bahdanau et al. (additive) or Luong et al. 2015 (multiplicative)
+    )
+    writer: str = ""  # encoder_decoder: the cell of the decoder; empty: that of the encoder
     backend: Literal["auto", "library", "fused", "doubling", "loop"] = (
-        "auto"  # what computes the recurrences, for comparisons of time; auto: the fastest; a scan has doubling and loop
+        "auto"  # implementation of the recurrence, for comparisons of speed; auto: the fastest; library: PyTorch's layer
     )
 
 
@@ -47,90 +53,88 @@ class TrainSettings:
     version: ClassVar[int] = 1  # raised when the numbers that training makes change
 
     rule: Literal["batch", "online"] = (
-        "batch"  # online: an update after each row in a compiled loop, plain gradient descent (model=lstm_1997)
+        "batch"  # batch: backpropagation over batches; online: an update after each sequence, for model=lstm_1997
     )
-    each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # online: an update after each step of a row
+    each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
     window: Annotated[Count, Needs("rule", values=("online",))] = (
-        0  # online: training ends, solved, where so many last training rows say so; 0: where validation does
+        0  # solved when so many last training sequences are right; 0: when validation says so
     )
-    window_wrong: Annotated[Count, Needs("window")] = 0  # rows of the window that may be wrong
-    window_error: Annotated[AboveZero, Needs("window")] = 1.0  # bound on the mean absolute error of the window's outputs
-    steps: Positive = 2000  # optimiser steps
-    batch_size: Positive = 50  # rows of a batch, over all devices
-    optimizer: Annotated[Literal["adam", "adamw", "rmsprop", "sgd"], Needs("rule", values=("batch",))] = "adam"
-    learning_rate: AboveZero = 0.001
-    weight_decay: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = (
-        0.0  # decoupled for adamw, added to the gradient otherwise
-    )
-    momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # of sgd and rmsprop
+    window_wrong: Annotated[Count, Needs("window")] = 0  # sequences of the window that may be wrong
+    window_error: Annotated[AboveZero, Needs("window")] = 1.0  # largest mean absolute error of the window's outputs
+    steps: Positive = 2000  # training steps
+    batch_size: Positive = 50  # sequences per batch, over all devices
+    optimizer: Annotated[Literal["adam", "adamw", "rmsprop", "sgd"], Needs("rule", values=("batch",))] = "adam"  # update rule
+    learning_rate: AboveZero = 0.001  # of the optimizer, after the warm-up
+    weight_decay: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = 0.0  # decoupled for adamw; otherwise an L2 penalty
+    momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # momentum of sgd and rmsprop
     averaging: Annotated[Rate, Needs("optimizer", values=("rmsprop",))] = (
-        0.9  # of rmsprop: share of the running mean of squares that a step keeps
+        0.9  # smoothing constant of rmsprop (alpha in PyTorch)
     )
-    clip: Annotated[AboveZero | None, Needs("rule", values=("batch",))] = 1.0  # bound on the gradient; null for none
+    clip: Annotated[AboveZero | None, Needs("rule", values=("batch",))] = (
+        1.0  # gradient clipping: the largest norm or value; null: none
+    )
     clip_by: Annotated[Literal["norm", "value"], Needs("clip")] = (
-        "norm"  # the bound is on the whole gradient's norm, or on each entry
+        "norm"  # clip the norm of the whole gradient, or each of its values
     )
     weight_noise: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = (
-        0.0  # deviation of normal noise on the core's weights, drawn for each batch (Graves 2011); none in evaluations
+        0.0  # standard deviation of Gaussian noise on the model's weights in training (Graves 2011)
     )
     mean_over: Annotated[
         Literal["steps", "rows"], Needs("task.structure", besides=("N->1",)), Needs("rule", values=("batch",))
-    ] = "steps"  # what the loss is averaged over: all scored steps of a batch, or its rows, each the sum of its steps
-    forcing: Share = 1.0  # encoder_decoder: share of true symbols fed, at the start of training
-    forcing_end: Share = 1.0  # and at its end; it falls linearly (scheduled sampling, Bengio et al. 2015)
+    ] = "steps"  # average the loss over all scored steps of a batch, or over its sequences, each summed over its steps
+    forcing: Share = 1.0  # encoder_decoder: probability of teacher forcing at the start of training
+    forcing_end: Share = 1.0  # the same at the end; it changes linearly (scheduled sampling, Bengio et al. 2015)
     schedule: Annotated[Literal["constant", "linear", "cosine", "plateau", "step"], Needs("rule", values=("batch",))] = (
-        "constant"  # of the learning rate, after the warm-up
+        "constant"  # learning-rate schedule, after the warm-up
     )
-    warmup: Annotated[Count, Needs("rule", values=("batch",))] = 0  # steps over which the learning rate rises linearly
+    warmup: Annotated[Count, Needs("rule", values=("batch",))] = 0  # steps of linear warm-up of the learning rate
     decay: Annotated[AboveZero, Needs("schedule", values=("plateau", "step"))] = (
-        0.5  # factor on the rate; schedule=plateau: after an evaluation that was no better; step: after every evaluation
+        0.5  # factor on the learning rate after an evaluation that was no better (plateau), or after each (step)
     )
     decay_window: Annotated[Count, Needs("schedule", values=("plateau",))] = (
-        0  # schedule=plateau: no better means worse than each of so many evaluations before; 0: no better than the best one
+        0  # no better: worse than each of so many evaluations before; 0: not better than the best one
     )
     decay_after: Annotated[Count, Needs("schedule", values=("plateau", "step"))] = (
-        0  # schedule=plateau, step: evaluations before the first after which the rate may fall
+        0  # evaluations before the learning rate may fall
     )
     eval_every: Positive = 200  # steps between evaluations
-    log_every: Positive = 50  # steps between logged rows
-    select: Literal["best", "last"] = "best"  # evaluation whose weights are tested: the best one, or the last one
-    patience: Count = 0  # evaluations without a better score before training ends; 0 waits for ever
-    beam: Positive = 1  # likeliest beginnings kept where an evaluation writes from a source; 1 is greedy
+    log_every: Positive = 50  # steps between lines of the log
+    select: Literal["best", "last"] = "best"  # test the weights of the best evaluation, or of the last one
+    patience: Count = 0  # early stopping: evaluations without a better score before training ends; 0: never
+    beam: Positive = 1  # beam size in evaluations that write a target; 1: greedy decoding
     length_penalty: Annotated[AtLeastZero, Needs("beam", least=2)] = (
-        0.0  # of beam search: 0 favours short answers, 1 the likeliest symbol by symbol
+        0.0  # length normalization of beam search: 0 favours short answers, 1 the mean log-probability
     )
     samples: Annotated[Count, Needs("task.generates", "task.answers")] = (
-        3  # texts written and kept at each evaluation, where a task writes any
+        3  # text samples per evaluation, for tasks that write text
     )
-    stop_when_solved: bool = True  # training ends when validation says solved
-    carry: Annotated[bool, Needs("task.carries")] = (
-        True  # the state of rows that go on is carried from batch to batch; else each begins anew
-    )
+    stop_when_solved: bool = True  # stop training when the validation score reaches the task's threshold
+    carry: Annotated[bool, Needs("task.carries")] = True  # carry the state from batch to batch in tasks of continuous text
     instruments: Annotated[bool, Needs("rule", values=("batch",))] = (
-        True  # gradients through time, gates, states and update sizes are measured and logged
+        True  # measure and log gradients through time, gates, states and update sizes
     )
-    precision: Literal["32", "64", "bf16"] = "32"  # bits of a number; bf16: products only, weights stay 32
+    precision: Literal["32", "64", "bf16"] = "32"  # floating-point precision in bits; bf16: mixed precision, weights stay 32
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
     """Where a network is trained: `trainer.*`. None of these changes a run's numbers."""
 
-    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: Positive = 1  # on each machine
-    nodes: Positive = 1  # machines, whose processes torchrun or SLURM starts
-    workers: Count = 0  # processes that make batches; 0 makes them between steps
-    save_seconds: AboveZero = 120.0  # between checkpoints, where evaluations are rarer
+    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"  # device to train on; auto: a GPU if there is one
+    devices: Positive = 1  # devices per machine
+    nodes: Positive = 1  # machines; torchrun or SLURM starts their processes
+    workers: Count = 0  # data-loading processes; 0: batches are made between steps
+    save_seconds: AboveZero = 120.0  # seconds between checkpoints; each evaluation writes one, too
 
 
 @dataclass(frozen=True)
 class BudgetSettings:
     """A budget of parameters that the width is solved for: `budget.*`."""
 
-    params: str = ""  # parameters wanted: 70000, 70k, 1.5M; the width is solved for
-    match: str = ""  # or: as many as this model has ...
-    width: Annotated[Count, Needs("match")] = 0  # ... at this hidden_size
-    embeddings: Annotated[bool, Needs("params", "match")] = True  # embedding tables count; core and read-out always do
+    params: str = ""  # number of parameters, such as 70000, 70k or 1.5M; sets model.hidden_size
+    match: str = ""  # or: as many parameters as this model has at budget.width
+    width: Annotated[Count, Needs("match")] = 0  # hidden_size of the model of budget.match
+    embeddings: Annotated[bool, Needs("params", "match")] = True  # embeddings count; model and read-out always do
     tolerance: Annotated[Rate, Needs("params", "match")] = 0.01  # share of the budget by which the count may differ from it
 
     @property

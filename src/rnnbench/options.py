@@ -40,8 +40,8 @@ class Range:
         return above and below
 
     def __str__(self) -> str:
-        low = "" if self.low == -math.inf else f"{'more than' if self.open_low else 'at least'} {self.low:g}"
-        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        low = "" if self.low == -math.inf else f"{'more than' if self.open_low else 'at least'} {self.low:.10g}"
+        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {self.high:.10g}"
         return " and ".join(part for part in (low, high) if part)
 
 
@@ -229,17 +229,35 @@ def describe(annotation: object) -> str:
     return names.get(annotation, str(annotation))
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'copy_memory'?`, or nothing where no word is near. Capitals are as good as small letters."""
+def near_names(word: str, words: Iterable[str]) -> list[str]:
+    """Those of `words` that `word` may stand for: the same in other capitals; else the most similar one, and those of which it
+    is a part, at most three. A group that all have, such as `train.`, does not count as similar."""
     there = {one.casefold(): one for one in words}
-    close = difflib.get_close_matches(word.casefold(), list(there), n=1, cutoff=0.6)
-    return f"; did you mean {there[close[0]]!r}?" if close else ""
+    given = word.casefold()
+    if given in there:
+        return [there[given]]
+    group = given[: given.rfind(".") + 1]
+    if group and all(one.startswith(group) for one in there):
+        there = {one.removeprefix(group): name for one, name in there.items()}
+        given = given.removeprefix(group)
+    close = difflib.get_close_matches(given, list(there), n=1, cutoff=0.6)
+    parts = [one for one in there if f"_{given}_" in f"_{one}_"]
+    return [there[one] for one in dict.fromkeys([*close, *parts])][:3]
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'copy_memory'?`, or nothing where no word is near."""
+    near = near_names(word, words)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:
-    """The error for a name that is none of `words`, with the nearest of them and the whole list."""
+    """The error for a name that is none of `words`: the nearest of them; and all, where none is near or they are few."""
     words = sorted(words)
-    return BadOption(f"no {kind} {word!r}{nearest(word, words) or ';'} there are: {', '.join(words)}")
+    near, every = nearest(word, words), ", ".join(words)
+    if near and len(every) > SHOWN:
+        return BadOption(f"no {kind} {shortened(word)!r}{near}")
+    return BadOption(f"no {kind} {shortened(word)!r}{near or ';'} there are: {every}")
 
 
 def named(kind: str, words: str | None, there: Iterable[str]) -> list[str]:

@@ -152,6 +152,34 @@ def test_usual_names_of_others_are_understood(word, meant):
     assert meant in option_keys({"task": "adding", "model": "gru"})
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model=GRU", "no model 'GRU'; did you mean 'gru'?"),
+        ("model=bigru", "no model 'bigru'; did you mean 'gru' or 'deep_bigru'?"),
+        ("task=copy", "no task 'copy'; did you mean 'copy_memory' or 'copy_memory_short' or 'selective_copy'?"),
+        ("task=mnist", "no task 'mnist'; did you mean 'caption_mnist' or 'permuted_mnist' or 'sequential_mnist'?"),
+        ("hiden_size=3", "no option 'hiden_size'; did you mean 'model.hidden_size'?"),
+        ("model.hiden_size=3", "no option 'model.hiden_size'; did you mean 'model.hidden_size'?"),
+        ("trian.staps=3", "no option 'trian.staps'; did you mean 'train.steps'?"),
+        ("tracker=wandbb", "no tracker 'wandbb'; did you mean 'wandb'? there are: auto, none, tensorboard, trackio, wandb"),
+    ],
+)
+def test_what_is_near_is_named_and_a_long_list_is_not(word, said):
+    words = {"task": "task=adding", "model": "model=gru", word.partition("=")[0]: word}
+    with pytest.raises(BadOption) as refused:
+        compose_jobs(list(words.values()), sweep=False)
+    assert str(refused.value).startswith(said) and (len(str(refused.value)) == len(said) or "tracker" in word)
+
+
+@pytest.mark.parametrize("word", ["model=qqq", "task=qqq", "model.qqq=1", "qqq=1", "train.qqq=1"])
+def test_a_list_stands_where_nothing_is_near(word):
+    words = {"task": "task=adding", "model": "model=gru", word.partition("=")[0]: word}
+    with pytest.raises(BadOption, match=r"^no \w+ '[\w.]*qqq'; there are: \w+") as refused:
+        compose_jobs(list(words.values()), sweep=False)
+    assert "did you mean" not in str(refused.value)
+
+
 def test_capitals_are_understood():
     for word, meant in (("model=GRU", "gru"), ("model=Peephole_LSTM", "peephole_lstm"), ("task=Adding", "adding")):
         words = {"task": "task=adding", "model": "model=gru", word.partition("=")[0]: word}

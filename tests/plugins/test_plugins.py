@@ -549,7 +549,7 @@ def test_relative_and_absolute_files_are_one_run_and_travel_to_processes(
     ("word", "said"),
     [
         ("model=./no.py:X", "there is no file"),
-        ("model=./my_cell.py:", "name its class after the colon, such as my_cell.py:MGU"),
+        ("model=./my_cell.py:", "name its class after a colon; allowed here: ./my_cell.py:Leaky"),
         ("model=./my_cell.py:Leeky", "no class Leeky; there are: Leaky"),
         ("task=./my_cell.py:Leaky", "Leaky is no class derived from rnnbench's Task"),
         ("model=./bad.py:X", "bad.py:1: ZeroDivisionError: division by zero"),

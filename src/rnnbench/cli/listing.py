@@ -1,64 +1,51 @@
-"""What there is to choose, as text; read from sources and settings, so that it costs milliseconds."""
+"""The verb list: tasks and models, in lines for a terminal, as Markdown or JSON. Nothing heavy is imported."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+import json
+import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rnnbench.tasks import task_files
+from ..console import show
+from ..options import BadOption, plain_text
+from .choices import Facts, choice_signature, grouped_choices, named_choice, working_choices
 
-from ..config.compose import compose_jobs
-from ..config.schema import (
-    CHOICES,
-    choice_names,
-    choice_settings,
-    dump_yaml,
-    file_departures,
-    group_options,
-    is_choice,
-    is_plugin,
-    mechanism_reference,
-    read_signature,
-    task_reference,
-    trust_choice,
-)
-from ..console import say, show
-from ..models.registry import mechanism_files
-from ..options import BadOption, Option, describe, unknown
-from ..plugins.references import unusable
-from .parser import error_line
-
-
-def list_all(kind: str) -> str:
-    """A line for each task (structure, what it is, floor, source) or model (mechanism and departures, what it is, source)."""
-    group = kind.removesuffix("s")
-    names = working_choices(group)
-    width = max(map(len, names)) + 2
-    return "\n".join(f"{name:<{width}}{_line(group, name)}" for name in names)
-
-
-def working_choices(group: str) -> list[str]:
-    """The tasks or models by name. Those of other packages that cannot be used are left out, each with a line that says why."""
-    names = []
-    for name in choice_names(group):
-        try:
-            _signature(group, name)
-            names.append(name)
-        except BadOption as error:
-            if not is_plugin(group, name):
-                raise
-            say(error_line(str(error)), sys.stderr)
-    ours = task_files() if group == "task" else mechanism_files()
-    for line in unusable("task" if group == "task" else "model", ours):
-        say(error_line(line), sys.stderr)
-    return names
-
-
+OPTION_COLUMN = 30  # where the text beside an option begins
+NARROWEST = 60  # columns that text is wrapped to at least
+EXTRAS = {"download": "the data are fetched once", "local data": "the data are in a folder of RNNBENCH_DATA"}
 PARTS = ("Data", "Floor", "Best", "Source", "Licence", "Needs")  # paragraphs of a task's docstring
 GENERATED = {"Data": "generated.", "Licence": "none is needed.", "Needs": "nothing."}  # where they are not there
+
+
+def terminal_width() -> int:
+    """The columns of the terminal, or of COLUMNS; 80 where there is none."""
+    return max(shutil.get_terminal_size((80, 24)).columns, NARROWEST)
+
+
+def list_all(group: str, width: int) -> str:
+    """One line for each task or model, in groups: its name, what it is, and in brackets what it needs."""
+    found = grouped_choices(group)
+    every = [one for ones in found.values() for one in ones]
+    room = max(len(one["name"]) for one in every)
+    lines = []
+    for title, ones in found.items():
+        lines += [title[0].upper() + title[1:], *(_line(one, room, width) for one in ones), ""]
+    needed = sorted({name for one in every for name in one["needs"]})
+    notes = [f"[{name}]: {EXTRAS[name]}." for name in needed if name in EXTRAS]
+    if extras := [name for name in needed if name not in EXTRAS]:
+        notes.insert(0, f"[{extras[0]}] and the like: pip install 'rnnbench[{extras[0]}]'.")
+    more = "Floors" if group == "task" else "Sizes"
+    notes.append(f"Options of one: rnnbench list {group}s NAME. {more} and sources: --details.")
+    return "\n".join([*lines, *(textwrap.fill(note, width) for note in notes)])
+
+
+def _line(one: Facts, room: int, width: int) -> str:
+    needs = f" [{', '.join(one['needs'])}]" if one["needs"] else ""
+    line = f"  {one['name']:<{room}}  {one['about']}{needs}"
+    return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 def task_details() -> str:
@@ -67,7 +54,7 @@ def task_details() -> str:
 
 
 def _details(name: str) -> str:
-    doc = _signature("task", name)
+    doc = choice_signature("task", name)
     told = {part: doc.doc_line(part) or GENERATED.get(part, "none known.") for part in PARTS}
     better = {"max": "higher", "min": "lower"}[doc.constants["direction"]]
     about = f"{doc.doc.split(chr(10), 1)[0]}  {doc.constants['structure']}, {doc.constants['headline']} ({better} is better)"
@@ -77,97 +64,100 @@ def _details(name: str) -> str:
     return "\n".join([f"{name}: {about}", *lines])
 
 
-def _line(group: str, name: str) -> str:
-    doc = _signature(group, name)
-    what = doc.doc.split("\n", 1)[0].rstrip(".")
-    if group == "task":
-        floor = doc.doc_line("Floor").rstrip(".")
-        return f"{doc.constants['structure']}  {what.rstrip('?')}. Floor: {floor}. {doc.doc_line('Source')}"
-    departures = _departures(name)
-    return f"{departures + '. ' if departures else ''}{what}. {doc.doc_line('Source')}"
-
-
-def _signature(group: str, name: str) -> Any:
-    if group == "task":
-        return read_signature("task", task_reference(choice_settings("task", name)["task"]))
-    return read_signature("mechanism", mechanism_reference(choice_settings("model", name)))
-
-
-def _departures(model: str) -> str:
-    settings = file_departures("model", model)
-    return ", ".join(f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in settings.items())
-
-
-def describe_choice(kind: str, name: str) -> str:
-    """The docstring of a task or model, and its options with defaults, ranges and units."""
-    group = kind.removesuffix("s")
-    trust_choice(group, name)
-    if not is_choice(group, name):
-        raise unknown(group, name, choice_names(group))
-    node = choice_settings(group, name)
-    settings = node["task"] if group == "task" else node
-    known = group_options(group, settings)
-    parts = [_signature(group, name).doc, _options(group, known, settings)]
-    if group == "task":
-        trained = {f"{part}.{key}": value for part in ("network", "train") for key, value in node.get(part, {}).items()}
-        parts.append("Trained with: " + ", ".join(f"{key}={value}" for key, value in trained.items()))
-    return "\n\n".join(parts)
-
-
-def train_help(overrides: Sequence[str], config_dir: str | None) -> str:
-    """The help of `rnnbench train`: what can be chosen, and every setting of the choice in `overrides`."""
-    said = {word.partition("=")[0].lstrip("+") for word in overrides}
-    chosen = [*overrides, *(f"{group}={name}" for group, name in (("task", "adding"), ("model", "lstm")) if group not in said)]
-    groups = (f"{group}: {', '.join(choice_names(group))}" for group in (*CHOICES, "hydra/launcher"))
-    return "\n".join(
-        [
-            "rnnbench train: one run, or with -m a sweep; started again, it goes on where it stopped",
-            "",
-            "rnnbench train task=TASK model=MODEL [OPTION=VALUE ...]",
-            "rnnbench train --again RUN",
-            "rnnbench train -m task=TASK,TASK model=MODEL,MODEL seed=0,1,2",
-            "rnnbench train --resume SWEEP",
-            "",
-            "== What can be chosen (group=option) ==",
-            *groups,
-            "",
-            f"== The settings of {' '.join(chosen)} (OPTION=VALUE changes one) ==",
-            dump_yaml(compose_jobs(chosen, sweep=False, config_dir=config_dir)[0].plain()),
-            "Options of one task or model, with ranges and units: rnnbench list tasks NAME, rnnbench list models NAME.",
-            "--cfg job, --info, --hydra-help, --config-dir DIR and -m are Hydra's.",
-        ]
-    )
-
-
-def _options(group: str, known: Mapping[str, Option], settings: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            f"{group}.{name}={settings.get(name, option.default)}",
-            describe(option.annotation),
-            "; ".join([*filter(None, [option.comment]), *(f"needs {needs}" for needs in option.needs)]),
-        )
-        for name, option in known.items()
+def describe_choice(group: str, name: str, width: int) -> str:
+    """A task or model: its docstring, its options with defaults, ranges and units, and the defaults that it changes."""
+    one = named_choice(group, name)
+    changed = " ".join(f"{key}={written(value)}" for key, value in one["settings"].items())
+    parts = [
+        f"{name}: {one['about']}",
+        choice_signature(group, name).doc,
+        "\n".join(["Options:", *option_lines(one["options"], width)]),
+        wrapped(f"{group}={name} sets: {changed}", width) if changed else "",
     ]
-    width = max(len(row[0]) for row in rows) + 2
-    lines = [f"  {key:<{width}}{allowed}{f' ({comment})' if comment else ''}" for key, allowed, comment in rows]
-    return "Options:\n" + "\n".join(
-        textwrap.shorten(line, 200, placeholder=" ...") if len(line) > 200 else line for line in lines
-    )
+    return "\n\n".join(filter(None, parts))
+
+
+def option_lines(options: Iterable[Facts], width: int) -> Iterator[str]:
+    """Lines for each option: `KEY=DEFAULT`, and beside it, wrapped to `width`, what it means and what is allowed."""
+    for one in options:
+        head = f"  {one['key']}={written(one['default'])}"
+        needs = f"; needs {', '.join(one['needs'])}" if one["needs"] else ""
+        text = f"{one['about']} [{one['allowed']}{needs}]"
+        first = head.ljust(OPTION_COLUMN)
+        if len(head) + 2 > OPTION_COLUMN:
+            yield head
+            first = " " * OPTION_COLUMN
+        yield wrapped(text, width, first)
+
+
+def wrapped(text: str, width: int, first: str = "") -> str:
+    """`text` after `first`, in lines of `width` columns that begin below its first word."""
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False)
+
+
+def written(value: Any) -> str:
+    """A value as it stands on a command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(plain_text, value))}]"
+    return "''" if value == "" else plain_text(value)
+
+
+def choices_in(format: str, group: str, name: str | None) -> str:
+    """The task or model `name`, or all of them, as JSON or as tables in Markdown."""
+    found = {"": [named_choice(group, name)]} if name else grouped_choices(group)
+    if format == "json":
+        every = [one for ones in found.values() for one in ones]
+        return json.dumps(every[0] if name else every, indent=1, ensure_ascii=False)
+    columns = ("name", "about", "needs", *(("floor",) if group == "task" else ()), "source")
+    tables = [(title, columns, ones) for title, ones in found.items()]
+    if name:
+        tables.append(("Options", ("key", "default", "allowed", "about", "needs"), found[""][0]["options"]))
+    return markdown_tables(tables)
+
+
+def markdown_tables(tables: Iterable[tuple[str, Sequence[str], Iterable[Mapping[str, Any]]]]) -> str:
+    """Tables of a title, the names of its columns and its rows, in Markdown."""
+    from ..analysis.render import to_markdown  # takes longer than the list itself
+    from ..analysis.table import Cell, Column, Table
+
+    def cell(value: Any) -> Cell:
+        text = ", ".join(value) if isinstance(value, list) else written(value)
+        return Cell(text, (text,))
+
+    return to_markdown(
+        [
+            Table(
+                title,
+                "",
+                {},
+                tuple(Column(name, (name,), left=True) for name in columns),
+                tuple(tuple(cell(row[name]) for name in columns) for row in rows),
+            )
+            for title, columns, rows in tables
+        ]
+    ).rstrip()
 
 
 def list_command(options: argparse.Namespace) -> int:
-    models = options.kind == "models"
-    if options.name and (options.details or options.budget):
-        raise BadOption(f"--details and --budget are of all {options.kind}; without them, {options.name} is told about")
+    models, sizes = options.kind == "models", options.details or options.budget
+    if options.name and sizes:
+        raise BadOption(f"--details and --budget are of all {options.kind}; leave out {options.name}, or the flag")
     if bool(options.budget or options.task) > models or (options.task and not options.budget):
-        raise BadOption("--budget PARAMS, and with it --task TASK, is of `rnnbench list models`")
-    if models and (options.details or options.budget):
+        raise BadOption("--budget PARAMS, and with it --task TASK, is for `rnnbench list models`")
+    if options.format != "terminal" and sizes:
+        raise BadOption(f"--format {options.format} is not for --details and --budget; leave out one of them")
+    group = options.kind.removesuffix("s")
+    if models and sizes:
         from .sizes import model_details, widths_within  # imports torch
 
-        show(f"{widths_within(options.budget, options.task or 'adding') if options.budget else model_details()}\n")
-        return 0
-    if options.details:
-        show(f"{task_details()}\n")
-        return 0
-    show(f"{describe_choice(options.kind, options.name) if options.name else list_all(options.kind)}\n")
+        text = widths_within(options.budget, options.task or "adding") if options.budget else model_details()
+    elif options.details:
+        text = task_details()
+    elif options.format != "terminal":
+        text = choices_in(options.format, group, options.name)
+    elif options.name:
+        text = describe_choice(group, options.name, terminal_width())
+    else:
+        text = list_all(group, terminal_width())
+    show(f"{text}\n")
     return 0

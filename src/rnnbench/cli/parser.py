@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..console import masked, say, visible
-from ..options import BadOption, nearest, shortened
+from ..options import nearest, shortened, unknown
 from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 BENCHMARKS = tuple(sorted(path.stem for path in Path(__file__).parents[1].glob("benchmarks/[a-z]*.py")))  # not imported
 FIGURES = ("learning", "gradients", "speed", "parameters", "length", "solved")  # as analysis/figures.py has them
 SCALES = ("paper", "laptop", "smoke")
-TASK = "a task; `rnnbench list tasks` names them"
-TABLE = "a table of sweeps/ by name, or the folder of one of yours"
-RUN = "a run folder, or a folder with one finished run below it"
-NAMED_RUN = "a run folder, or a run of --runs by its name or the beginning of its id"
+FORMATS = ("terminal", "markdown", "html", "latex", "csv", "json")  # of all verbs; each has some of them
+VERB_GROUPS = ("run", "compare", "reproduce", "inspect", "maintain")
+TASK = "name of a task (see `rnnbench list tasks`)"
+TABLE = "name of a table in sweeps/, or the folder of one of yours"
+RUN = "run folder, or a folder that holds one finished run"
+NAMED_RUN = "run folder, or the name or the first letters of the id of a run in --runs"
+PATHS = "run folders, folders that hold runs, or results.jsonl files [runs]"
 # The file of cli/ that holds `<verb>_command`.
 HOMES = {
     "train": "train",
@@ -79,30 +82,54 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            words = [str(word) for word in action.choices]
-            near = nearest(str(value), words)
-            raise BadOption(f"no {action.metavar or action.dest} {str(value)!r}{near or ';'} there are: {', '.join(words)}")
+            raise unknown(str(action.metavar or action.dest), str(value), map(str, action.choices))
 
 
-Add = Callable[[str, str], argparse.ArgumentParser]
+Add = Callable[[str, str, str], argparse.ArgumentParser]
+
+
+class TopParser(Parser):
+    """The parser of `rnnbench` itself, whose help lists the verbs by group."""
+
+    groups: dict[str, str]  # the group of each verb
+
+    def format_help(self) -> str:
+        (verbs,) = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        for group in VERB_GROUPS:
+            formatter.start_section(group)
+            formatter.add_arguments(one for one in verbs._choices_actions if self.groups[one.dest] == group)
+            formatter.end_section()
+        formatter.start_section("options")
+        formatter.add_arguments(action for action in self._actions if action is not verbs)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
 
 def make_parser() -> argparse.ArgumentParser:
-    top = Parser(prog="rnnbench", description="Fair, tracked, repeatable comparisons of recurrent networks on sequence tasks.")
+    top = TopParser(
+        prog="rnnbench",
+        description="Compare recurrent networks on sequence tasks: fair, tracked, repeatable.",
+        epilog="`rnnbench VERB --help` says more of one. A first run: rnnbench train task=adding_short model=lstm",
+    )
     top.add_argument("--version", action="version", version=f"rnnbench {__version__}")
-    verbs = top.add_subparsers(title="verbs", metavar="verb", required=True, parser_class=Parser)
+    verbs = top.add_subparsers(metavar="verb", required=True, parser_class=Parser)
+    top.groups = {}
 
-    def add(name: str, about: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=about, description=about)
+    def add(group: str, name: str, about: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         added.set_defaults(verb=name)
+        top.groups[name] = group
         return added
 
-    add("train", "train: task=TASK model=MODEL [OPTION=VALUE ...]; -m for a sweep; --help for the options")
-    add("estimate", "what a sweep would take: runs, time, disk; OPTION=VALUE,VALUE ... as for train -m")
+    _add_training(add)
+    _add_tune(add)
     _add_sweeps(add)
     _add_workspace(add)
     _add_tables(add)
-    _add_tune(add)
     _add_card(add)
     _add_listing(add)
     _add_comparisons(add)
@@ -113,96 +140,121 @@ def make_parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_training(add: Add) -> None:
+    train = add("run", "train", "train a model on a task, or a sweep with -m")
+    estimate = add("run", "estimate", "estimate runs, time and disk of a sweep before it is started")
+    for verb, values in ((train, "VALUE"), (estimate, "VALUE,VALUE")):
+        verb.add_argument("overrides", nargs="*", metavar=f"OPTION={values}", help="task=, model= and any other setting")
+    train.epilog = "`rnnbench train --help` lists every setting, with default and range."
+    estimate.epilog = (
+        "The words are those of `rnnbench train -m`, such as: rnnbench estimate task=adding,copy_memory model=lstm,gru "
+        "seed=0,1,2. Nothing is trained. Speeds are those of recorded runs, or measured in a few steps."
+    )
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="folder of all runs [runs]")
+
+
+def _add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    """--format, with those of FORMATS that the verb has."""
+    parser.add_argument(
+        "--format",
+        type=lambda name: "markdown" if name == "md" else name,
+        choices=[name for name in FORMATS if name in formats],
+        default="terminal",
+        metavar="format",
+        help=f"{', '.join(name for name in FORMATS if name in formats)} [terminal]",
+    )
+
+
 def _add_sweeps(add: Add) -> None:
-    status = add("status", "how far sweeps are: recorded, running, interrupted, failed, missing")
-    prune = add("prune", "remove old checkpoints of unfinished runs that nobody runs, and half-written files; never a record")
-    sync = add("sync", "bring W&B, or another tracker, level with the local records, whatever happened on the way")
+    status = add("inspect", "status", "list the runs of sweeps: recorded, running, interrupted, failed, missing")
+    gone = add("maintain", "remove", "remove runs and sweeps: the files that rnnbench wrote, and no others")
+    prune = add("maintain", "prune", "remove old checkpoints of unfinished runs; records are kept")
+    sync = add("maintain", "sync", "send local records to W&B or another tracker where it lacks them")
     for verb in (status, prune, sync):
-        verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold some")
-        verb.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
-    status.add_argument("--watch", action="store_true", help="one sweep or folder as it goes on, until every run has ended")
+        verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold runs")
+        _add_runs(verb)
+    status.add_argument("--watch", action="store_true", help="follow one sweep or folder until all of its runs have ended")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
-    prune.add_argument("--dry-run", action="store_true", help="only say what would be freed")
-    about = "remove runs and sweeps: the files that rnnbench wrote; not runs that a process holds or another sweep lists too"
-    gone = add("remove", about)
-    gone.add_argument("what", nargs="+", metavar="SWEEP|RUN", help=f"sweeps by name or folder; {NAMED_RUN}")
-    gone.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
-    gone.add_argument("--yes", action="store_true", help="without asking")
-    gone.add_argument("--dry-run", action="store_true", help="only say what would go")
+    prune.add_argument("--dry-run", action="store_true", help="only print what would be removed")
+    gone.epilog = "A run stays where a process is training it, or where another sweep lists it, too."
+    gone.add_argument("what", nargs="+", metavar="SWEEP|RUN", help=f"sweep by name or folder; {NAMED_RUN}")
+    _add_runs(gone)
+    gone.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    gone.add_argument("--dry-run", action="store_true", help="only print what would be removed")
     sync.add_argument("--all", action="store_true", help="also runs made without W&B [only those that are named]")
-    sync.add_argument("--to", metavar="TRACKER", help="write the runs into another tracker: tensorboard, trackio, ... [wandb]")
-    sync.add_argument("--project", help="the project there [that of each run's tracker, or rnnbench]")
-    sync.add_argument("--entity", help="user or team there [that of each run's tracker, or the key's own]")
+    sync.add_argument("--to", metavar="TRACKER", help="write the runs to another tracker: tensorboard, trackio, ... [wandb]")
+    sync.add_argument("--project", help="project there [that of each run's tracker, or rnnbench]")
+    sync.add_argument("--entity", help="user or team there [that of each run's tracker, or that of the API key]")
 
 
 def _add_workspace(add: Add) -> None:
-    saved = add("wandb-workspace", "save a view of a W&B project: results, learning, gradients, samples, details closed")
-    saved.add_argument("project")
-    saved.add_argument("--entity", help="user or team there [as WANDB_ENTITY says, or the key's own]")
-    saved.add_argument("--task", help="runs of this task only; its headline is shown [those of all runs here]")
-    saved.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
-    saved.add_argument("--dry-run", action="store_true", help="print what would be sent, as JSON")
+    saved = add("maintain", "wandb-workspace", "save a view of a W&B project with panels for results, learning and gradients")
+    saved.add_argument("project", help="W&B project")
+    saved.add_argument("--entity", help="user or team there [WANDB_ENTITY, or that of the API key]")
+    saved.add_argument("--task", help="only runs of this task; its score is shown [those of all runs here]")
+    _add_runs(saved)
+    saved.add_argument("--dry-run", action="store_true", help="only print what would be sent, as JSON")
 
 
 def _add_tables(add: Add) -> None:
-    reproduce = add("reproduce", "run a table's missing cells, add seeds where undecided, print the table")
-    sweep = add("sweep", "the runs that a file lists, as one sweep; of a table the same as reproduce")
+    sweep = add("run", "sweep", "train the runs that a YAML file lists, as one sweep")
+    reproduce = add("reproduce", "reproduce", "run a table's missing cells, add seeds where undecided, print the table")
+    sweep.epilog = "For a table, `rnnbench sweep TABLE` is `rnnbench reproduce TABLE`."
     for verb, what in ((reproduce, "TABLE"), (sweep, "TABLE|FILE")):
-        verb.add_argument("what", metavar=what, help=TABLE)
-        launching = "trainer.*, tracker.*, runs=, hydra/launcher= and its own"
+        verb.add_argument("what", metavar=what, help=TABLE if verb is reproduce else f"YAML file, or {TABLE}")
+        launching = "trainer.*, tracker.*, runs=, hydra/launcher= and hydra.launcher.*"
         verb.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help=launching)
         verb.add_argument("--rows", help="rows of the table, comma-separated [all]")
-        verb.add_argument("--columns", help="columns, comma-separated [all]")
+        verb.add_argument("--columns", help="columns of the table, comma-separated [all]")
         verb.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the row's cheapest]")
         verb.add_argument(
             "--as",
             dest="published",
             choices=("published", "readings", "choices", "fair"),
             metavar="setting",
-            help="published: the ladder from the paper's setting with its quirks to the fair one; readings: every reading of "
-            "what the paper leaves open; choices: what validation is to choose, where it says nothing [fair]",
+            help="published: from the paper's setting step by step to the fair one; readings: every reading of what the paper "
+            "leaves open; choices: what validation is to choose; fair [fair]",
         )
-        verb.add_argument("--estimate", action="store_true", help="only say what it would take")
-        again = "run again here what is committed, and compare the scores [run what is missing]"
+        verb.add_argument("--estimate", action="store_true", help="only print runs, time and disk")
+        again = "run committed results again here, and compare the scores"
         verb.add_argument("--again", action="store_true", help=again)
-        hours = "run for so many hours, always what is most likely to settle an open value or contrast for its cost"
+        hours = "run for H hours, first what is most likely to settle an open value or contrast for its cost"
         verb.add_argument("--hours", type=float, metavar="H", help=hours)
 
-    table = add("table", "a table: what was reported, what was measured, the verdicts; torch is not needed")
+    table = add("reproduce", "table", "print a table: what was reported, what was measured, the verdicts")
     table.add_argument("what", metavar="TABLE|all", help=TABLE)
-    table.add_argument("--runs", type=Path, help="runs that count beside the committed ones [runs]")
+    table.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of runs that count beside the committed ones [runs]")
     table.add_argument("--rows", help="rows of the table, comma-separated [all]")
     table.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the best that was run]")
-    table.add_argument(
-        "--format",
-        choices=("terminal", "md", "latex", "html", "csv"),
-        default="terminal",
-        metavar="format",
-        help="terminal, md, latex, html or csv (its cells) [terminal]",
-    )
-    table.add_argument("--collect", action="store_true", help="copy finished runs into the table's results.jsonl, scrubbed")
-    table.add_argument("--write", action="store_true", help="write the table's README, from its results.jsonl alone")
+    _add_format(table, "terminal", "markdown", "html", "latex", "csv")
+    table.add_argument("--collect", action="store_true", help="copy finished runs into results.jsonl, without personal data")
+    table.add_argument("--write", action="store_true", help="write the table's README from its results.jsonl")
 
 
 def _add_tune(add: Add) -> None:
-    tune = add("tune", "search settings for models, all with the same rules, trials and seed; validation alone is looked at")
-    tune.add_argument("task", help="a task, or several parted by commas; `rnnbench list tasks` names them")
-    tune.add_argument("words", nargs="+", metavar="MODEL|OPTION=VALUE", help="one model or more; options that all trials share")
-    tune.add_argument("--trials", type=int, required=True, help="of each model's study; more than before goes on with it")
-    tune.add_argument("--space", default="default", help="the rules: a name in conf/search/, or a file [default]")
+    tune = add("run", "tune", "search hyperparameters of models on the validation split, with the same budget for each")
+    tune.add_argument("task", help="a task, or several, comma-separated; `rnnbench list tasks` shows them")
+    tune.add_argument("words", nargs="+", metavar="MODEL|OPTION=VALUE", help="models, and options that all trials share")
+    tune.add_argument("--trials", type=int, required=True, help="trials of each model; a higher number continues a search")
+    tune.add_argument("--space", default="default", help="search space: a name in conf/search/, or a YAML file [default]")
     tune.add_argument("--sampler", choices=("tpe", "random", "qmc"), default="tpe", metavar="tpe|random|qmc", help="[tpe]")
-    tune.add_argument("--no-prune", action="store_true", help="let every trial run to its end")
-    tune.add_argument("--workers", type=int, default=1, help="trials at a time; the same command elsewhere adds to them [1]")
-    tune.add_argument("--seed", type=int, default=0, help="of the search and of its runs, in a range of its own [0]")
+    tune.add_argument("--no-prune", action="store_true", help="do not stop poor trials early")
+    tune.add_argument("--workers", type=int, default=1, help="trials at a time; other machines may add to them [1]")
+    tune.add_argument("--seed", type=int, default=0, help="random seed of the search and of its runs [0]")
     tune.add_argument(
         "--storage", help="Optuna database URL, to share a study between machines [a journal in the study's folder]"
     )
-    tune.add_argument("--searches", type=Path, default=Path("searches"), help="the folder of all searches [searches]")
+    tune.add_argument(
+        "--searches", type=Path, default=Path("searches"), metavar="FOLDER", help="folder of all searches [searches]"
+    )
 
 
 def _add_card(add: Add) -> None:
-    about = "what a cell is worth, on one page: laws, cost, and where it is ahead of others at equal parameters"
-    card = add("card", about)
+    about = "test what a cell is worth, on one page: laws, cost, and where it is ahead of others at equal parameters"
+    card = add("compare", "card", about)
     card.add_argument("cell", metavar="CELL", help="FILE.py:CLASS, or a model by its name")
     card.add_argument(
         "overrides", nargs="*", metavar="OPTION=VALUE", help="trainer.*, tracker.*, runs=, hydra/launcher= and its own"
@@ -223,84 +275,85 @@ def _add_card(add: Add) -> None:
 
 
 def _add_listing(add: Add) -> None:
-    listed = add("list", "what there is: tasks with their floors and sources, models with theirs")
+    listed = add("inspect", "list", "list tasks or models, or one of them with its options")
     listed.add_argument("kind", choices=("tasks", "models"), metavar="tasks|models")
-    listed.add_argument("name", nargs="?", help="one of them: its options, their defaults and ranges")
+    listed.add_argument("name", nargs="?", help="one of them: its options, defaults and ranges")
     listed.add_argument(
         "--details",
         action="store_true",
-        help="tasks: data, floor, best known, source, licence, extra; models: parameters and state size at H = 128, back ends",
+        help="tasks: data, floor (the best score without memory), best known, source, licence, extra; models: parameters and "
+        "state size of 128 units, back ends, source",
     )
-    listed.add_argument("--budget", metavar="PARAMS", help="models: the width that each has at so many parameters, say 70k")
-    listed.add_argument("--task", help="with --budget: the task whose codec and read-out are counted [adding]")
+    listed.add_argument("--budget", metavar="PARAMS", help="models: hidden_size of each at PARAMS parameters, such as 70k")
+    listed.add_argument("--task", help="with --budget: the task whose embedding and read-out are counted [adding]")
+    _add_format(listed, "terminal", "markdown", "json")
 
 
 def _add_comparisons(add: Add) -> None:
-    compare = add("compare", "what has been run: scores with intervals, floors, solve rates, speed")
-    report = add("report", "the same as a page with learning curves, gradient norms, and speed against score")
+    compare = add("compare", "compare", "print a table of runs: scores with confidence intervals, floors, solve rates, speed")
+    report = add("compare", "report", "write the same as an HTML page, with learning curves and gradient norms")
     for verb in (compare, report):
-        verb.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
-        verb.add_argument("--task", help="this task only")
-    shown = add("show", "one run whole: settings, scores, samples, environment, how to repeat it; of two runs what differs")
+        verb.add_argument("paths", nargs="*", type=Path, help=PATHS)
+        verb.add_argument("--task", help="only runs of this task")
+    shown = add("inspect", "show", "show one run: settings, scores, samples, environment; or how two runs differ")
     shown.add_argument("run", nargs="+", metavar="RUN", help=NAMED_RUN)
-    shown.add_argument("--runs", type=Path, default=Path("runs"), help="the folder of all runs [runs]")
-    shown.add_argument("--format", choices=("terminal", "json"), default="terminal", metavar="terminal|json", help="[terminal]")
-    drawn = add("figure", "all models of a task on one axis, for a paper: PDF, SVG or PNG, and the data beside it as CSV")
-    drawn.add_argument("kind", choices=FIGURES, metavar="|".join(FIGURES), help="score or gradient through time; what x is")
-    drawn.add_argument("paths", nargs="*", type=Path, help="run folders, folders that hold some, results.jsonl [runs]")
-    drawn.add_argument("--task", help="this task only, by its name or as `compare` calls it, such as adding-T20")
-    drawn.add_argument("-o", "--output", type=Path, required=True, help="the figure, a .pdf, .svg or .png")
-    drawn.add_argument("--width", default="8cm", help="of the figure, in cm, mm, in or pt [8cm]")
-    compare.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
-    report.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
+    _add_runs(shown)
+    _add_format(shown, "terminal", "json")
+    drawn = add("compare", "figure", "draw all models of a task in one figure for a paper, with its data as CSV")
+    drawn.add_argument("kind", choices=FIGURES, metavar="kind", help=", ".join(FIGURES))
+    drawn.add_argument("paths", nargs="*", type=Path, help=PATHS)
+    drawn.add_argument("--task", help="only this task, by its name or as `compare` calls it, such as adding-T20")
+    drawn.add_argument("-o", "--output", type=Path, required=True, help="file to write: .pdf, .svg or .png")
+    drawn.add_argument("--width", default="8cm", help="width in cm, mm, in or pt [8cm]")
+    _add_format(compare, "terminal", "markdown", "html", "latex", "csv")
+    report.add_argument("--output", type=Path, default=Path("report.html"), help="file to write [report.html]")
 
 
 def _add_examinations(add: Add) -> None:
-    drawn = add("gradients", "a picture of the gradient through time: at initialisation, while and after training")
-    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold some")
-    drawn.add_argument("--task", help="this task only")
-    drawn.add_argument("--step", type=int, help="curves of the loss of this step alone, from 1 [the loss as trained on]")
-    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="a .png, .svg or .html [gradients.png]")
+    drawn = add("inspect", "gradients", "draw the gradient norm through time: at initialization, during and after training")
+    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold runs")
+    drawn.add_argument("--task", help="only runs of this task")
+    drawn.add_argument("--step", type=int, help="step whose loss is differentiated, from 1 [the loss of training]")
+    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="file: .png, .svg or .html [gradients.png]")
 
     about = "linear probe: R2 of past inputs decoded from the state, and gradient norm, per lag"
-    probed = add("probe", about)
+    probed = add("inspect", "probe", about)
     probed.add_argument("run", type=Path, help=RUN)
-    probed.add_argument("--lags", default="", help="steps back, say 1,5,10 [0,1,2,5,10,... as far as sequences go]")
-    probed.add_argument("--step", type=int, help="the step whose loss alone is differentiated [the last]")
+    probed.add_argument("--lags", default="", help="steps back, comma-separated [0,1,2,5,10,... up to the sequence length]")
+    probed.add_argument("--step", type=int, help="step whose loss is differentiated [the last]")
 
 
 def _add_data(add: Add) -> None:
-    baseline = add("baseline", "what simple baselines score: counting, linear models; validation chooses, test is read once")
-    prepare = add("prepare", "fetch and tokenise a task's data now, for machines without a network")
+    prepare = add("run", "prepare", "download and tokenize a task's data now, for machines without a network")
+    baseline = add("compare", "baseline", "score simple baselines of a task: counting and linear models")
     for verb in (baseline, prepare):
         verb.add_argument("task", help=TASK)
-        verb.add_argument("options", nargs="*", metavar="task.OPTION=VALUE", help="its options, as for train")
+        verb.add_argument("options", nargs="*", metavar="task.OPTION=VALUE", help="options of the task, as for train")
 
 
 def _add_sample(add: Add) -> None:
-    drawn = add("sample", "text from a trained run: what follows a beginning, or an answer to what is read")
+    drawn = add("inspect", "sample", "write text with a trained run: continue a prompt, or answer it")
     drawn.add_argument("run", type=Path, help=RUN)
-    drawn.add_argument("--prompt", help="what the text begins with, or what is answered [the validation split's beginning]")
+    drawn.add_argument("--prompt", help="text to continue or to answer [from the validation split]")
     drawn.add_argument("--length", type=int, default=400, help="symbols to write [400]")
-    drawn.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 bolder, 0 the likeliest [1]")
-    drawn.add_argument("--top-k", type=int, default=0, help="draw from so many of the likeliest symbols only; 0 from all [0]")
+    drawn.add_argument("--temperature", type=float, default=1.0, help="sampling temperature; 0: the most likely symbol [1]")
+    drawn.add_argument("--top-k", type=int, default=0, help="sample from the K most likely symbols; 0: from all [0]")
     nucleus = "nucleus sampling: smallest set of symbols with total probability P [1]"
     drawn.add_argument("--top-p", type=float, default=1.0, metavar="P", help=nucleus)
-    drawn.add_argument("--seed", type=int, default=0)
-    drawn.add_argument("--beam", type=int, help="answers: likeliest beginnings kept [as in training]")
+    drawn.add_argument("--seed", type=int, default=0, help="random seed [0]")
+    drawn.add_argument("--beam", type=int, help="answers: beam size [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
 
 
 def _add_machine(add: Add) -> None:
-    about = "measure: start-up, the training loop, evaluation, instruments, kernels, data, a run of each task, sweeps, mirrors"
-    measured = add("benchmark", about)
-    measured.add_argument("what", choices=BENCHMARKS, metavar="|".join(BENCHMARKS))
+    measured = add("maintain", "benchmark", "measure speed and overhead on this machine")
+    measured.add_argument("what", choices=BENCHMARKS, metavar="what", help=", ".join(BENCHMARKS))
     measured.add_argument(
         "words", nargs="*", metavar="OPTION", help="data: task=TASK model=MODEL ...; tasks: their names; history: a file"
     )
-    measured.add_argument("--quick", action="store_true", help="fewer rounds")
-    about = "append the ratios to a file, for history [benchmarks.jsonl]"
+    measured.add_argument("--quick", action="store_true", help="fewer repetitions")
+    about = "append the ratios to FILE, for `benchmark history` [benchmarks.jsonl]"
     measured.add_argument("--save", nargs="?", const="benchmarks.jsonl", metavar="FILE", help=about)
 
-    shell = add("completion", 'completion for a shell: eval "$(rnnbench completion bash)"')
+    shell = add("maintain", "completion", 'print completion for a shell: eval "$(rnnbench completion bash)"')
     shell.add_argument("shell", choices=("bash", "zsh"))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 
 from ..config.budget import TOLERANCE, nearest_width, parse_count
 from ..config.compose import compose_jobs
-from ..config.schema import CONF, choice_names, choice_settings
+from ..config.schema import choice_names, choice_settings, file_comment
 from ..models.details import MechanismDetails, mechanism_details
 from ..options import BadOption, unknown
 from ..run.plan import make_task, parameter_counter
-from .listing import working_choices
+from .choices import working_choices
 
 
 def model_details(width: int = 128) -> str:
@@ -27,9 +26,7 @@ def model_details(width: int = 128) -> str:
 
 def source_of_model(model: MechanismDetails) -> str:
     """Where a model is from: what the file of its setting says, and the mechanism's own source where that names none."""
-    file = CONF / "model" / f"{model.name}.yaml"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    said = " ".join(line.removeprefix("#").strip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines))
+    said = " ".join(file_comment("model", model.name))
     return (said if re.search(r"\b(19|20)\d\d\b", said) else f"{said} {model.source}".strip()).rstrip(".")
 
 

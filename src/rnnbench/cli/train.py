@@ -41,7 +41,8 @@ from ..run.recorded import changed_code, survey_recorded
 from ..store.find import nearby_runs
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
-from .listing import train_help
+from .listing import terminal_width
+from .train_help import train_help
 
 SHOWN = 3  # run folders that a message names
 
@@ -63,7 +64,7 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
     overrides = list(asked.overrides)
     check_flags(asked)
     if asked.help:
-        show(f"{train_help(overrides, asked.config_dir)}\n")
+        show(f"{train_help(overrides, asked.config_dir, terminal_width())}\n")
         return 0
     shown = asked.hydra_help or asked.cfg or asked.info
     if shown or asked.multirun or asked.config_dir or plain_words(overrides) is None:  # a plain run goes without Hydra

@@ -17,7 +17,7 @@ from ..options import BadOption
 from .checks import refuse_code
 from .hydra_store import register_config, stored_choice
 from .overrides import hydra_words, parse_overrides
-from .plain_overrides import HYDRA_GROUPS, check_word, require_choices
+from .plain_overrides import HYDRA_GROUPS, check_words, require_choices
 from .schema import CHOICES, choice_names, trust_choice
 
 OURS_ONLY = (
@@ -62,8 +62,7 @@ def compose_by_hydra(overrides: Sequence[str], config_dir: str | None, declared:
     words = hydra_words(overrides)
     for word in words if not declared else ():
         trust_choice(word.key, word.value)
-    for word in words:
-        check_word(word, words, own_files=config_dir is not None)
+    check_words(words, own_files=config_dir is not None)
     return _composed(overrides, config_dir)
 
 

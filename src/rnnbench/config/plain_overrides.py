@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from ..options import BadOption, shortened, unknown
+from ..options import BadOption, near_names, shortened, unknown
 from .checks import CODE, PLAIN
 from .schema import (
     CHOICES,
@@ -39,20 +39,30 @@ NAMED = {"null": None, "true": True, "false": False}
 
 
 ALIASES = {  # what options are called elsewhere
-    "lr": "train.learning_rate",
-    "bs": "train.batch_size",
-    "batch": "train.batch_size",
-    "epochs": "train.steps",
-    "max_steps": "train.steps",
-    "wd": "train.weight_decay",
-    "optim": "train.optimizer",
-    "hidden": "model.hidden_size",
-    "hidden_dim": "model.hidden_size",
-    "units": "model.hidden_size",
-    "nlayers": "model.layers",
-    "num_layers": "model.layers",
-    "device": "trainer.accelerator",
-    "gpus": "trainer.devices",
+    other: option
+    for option, others in {
+        "train.learning_rate": "lr rate learning_rate_init",
+        "train.batch_size": "bs batch batchsize minibatch",
+        "train.steps": "epoch epochs n_epochs num_epochs max_epochs max_steps num_steps iterations iters max_iter",
+        "train.weight_decay": "wd decoupled_weight_decay l2",
+        "train.optimizer": "optim optimiser opt",
+        "train.clip": "grad_clip clip_grad clip_norm gradient_clip max_grad_norm gradient_clip_val",
+        "train.patience": "early_stopping early_stop",
+        "train.eval_every": "eval_interval val_check_interval eval_steps",
+        "train.log_every": "log_interval log_every_n_steps",
+        "model.hidden_size": "hidden hidden_dim hidden_units units width size dim n_hidden nhid num_units d_model",
+        "model.layers": "nlayers n_layers num_layers n_layer depth",
+        "model.bidirectional": "bidir",
+        "network.embedding": "emb emb_size emsize embed_dim embedding_dim embedding_size",
+        "task.length": "len seq_len seqlen seq_length sequence_length timesteps time_steps",
+        "trainer.accelerator": "device cuda gpu use_gpu",
+        "trainer.devices": "gpus num_gpus n_gpus",
+        "trainer.workers": "num_workers n_workers",
+        "tracker.project": "wandb_project",
+        "seed": "random_seed random_state rng",
+        "runs": "output output_dir out_dir log_dir save_dir",
+    }.items()
+    for other in others.split()
 }
 
 
@@ -124,10 +134,10 @@ def require_choices(chosen: Collection[str]) -> None:
             raise BadOption(f"missing value: {group}=...; there are: {', '.join(choice_names(group))}")
 
 
-def check_words(words: Sequence[Word]) -> None:
-    """Refuses the plain words of one job where one of them is no option beside the others."""
-    for word in words:
-        check_word(word, words, own_files=False)
+def check_words(words: Sequence[Word], own_files: bool = False) -> None:
+    """Refuses the words of one job where one of them is no option beside the others."""
+    for word in sorted(words, key=lambda word: word.key not in CHOICES):  # which options there are, the choices say
+        check_word(word, words, own_files)
 
 
 def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
@@ -157,17 +167,23 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
         if meant := meant_options(key, known):
             raise BadOption(f"no option {key!r}; did you mean {' or '.join(map(repr, meant))}?")
         group = key.partition(".")[0] + "."
-        near = [name for name in known if name.startswith(group)]
-        raise unknown("option", key, near or {name.partition(".")[0] + (".*" if "." in name else "") for name in known})
+        within = [name for name in known if name.startswith(group)]
+        raise unknown("option", key, within or {name.partition(".")[0] + (".*" if "." in name else "") for name in known})
     _refuse_added(line, added)
     if line.endswith("="):
         raise BadOption(f"missing value: {key}")
 
 
 def meant_options(key: str, known: Collection[str]) -> list[str]:
-    """What is meant by a name that other programs have for an option, or by an option without its group or with another."""
-    name = key.rpartition(".")[2]
+    """What is meant by a name that other programs have for an option, or by an option without its group or with another.
+
+    Where no group is right, what is near one of the options counts, too.
+    """
+    group, _, name = key.rpartition(".")
     name = ALIASES.get(name.casefold(), name)
+    names = {one.rpartition(".")[2] for one in known}
+    if name not in names and name not in known and not any(one.startswith(f"{group}.") for one in known):
+        name = next(iter(near_names(name, names)), name)
     return [one for one in known if one == name or one.partition(".")[2] == name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ from rnnbench.tasks import find_task, task_names, task_plugins
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import find_mechanism, mechanism_names, mechanism_plugins
-from ..options import BadOption, Count, Option, Seed
+from ..options import BadOption, Count, Option, Seed, shortened
 from ..plugins.classes import PluginFacts, named_before, read_plugin, signature_of
 from ..plugins.references import Plugin, file_plugin, is_file, trust
 from ..signatures import Signature, dataclass_options, read_class
@@ -55,6 +56,13 @@ CLASSES: dict[str, tuple[Callable[[str], Path | Plugin], str, tuple[str, ...]]] 
 }
 
 
+CONSTANTS: dict[str, tuple[str | bool, ...]] = {  # what class attributes of a task may be
+    "structure": ("N->N", "N->1", "N->M", "1->N"),
+    "causal": (True, False),
+    "direction": ("min", "max"),
+}
+
+
 def read_signature(group: str, name: str) -> Signature:
     """The signature of the class that a group configures. Ours are read as text; nothing heavy is imported for it.
 
@@ -68,6 +76,12 @@ def read_signature(group: str, name: str) -> Signature:
         signature, where = signature_of(place, base), place.said if isinstance(place, Plugin) else str(place)
         if lacking := [constant for constant in needed if constant not in signature.constants]:
             raise BadOption(f"{where}: {signature.class_name} lacks {', '.join(lacking)}, class attributes with a literal")
+        for constant, allowed in CONSTANTS.items() if group == "task" else ():
+            if (value := signature.constants[constant]) not in allowed:
+                raise BadOption(
+                    f"{where}: {signature.class_name}.{constant} = {shortened(repr(value))} is not allowed; "
+                    f"allowed: {', '.join(map(repr, allowed))}"
+                )
         return signature
     if group == "tracker":
         try:
@@ -118,18 +132,20 @@ def mechanism_reference(model: Config) -> str:
     return str(model.get("class") or model["mechanism"])
 
 
-# Options that belong to no group; config.yaml says what they are.
+# Options that belong to no group.
 SINGLE = {
-    "seed": Option("seed", Seed, 0),
-    "runs": Option("runs", str, "runs"),
-    "sweep": Option("sweep", str | None, None),
-    "accept_changes": Option("accept_changes", bool, False),
-    "again": Option("again", bool, False),
-    "repeat": Option("repeat", Count, 0),
-    "test": Option("test", bool, True),
-    "test_seed": Option("test_seed", Seed, 0),
+    "seed": Option("seed", Seed, 0, "random seed of weights, batches and dropout"),
+    "runs": Option("runs", str, "runs", "folder that holds the run folders"),
+    "sweep": Option("sweep", str | None, None, "name of the sweep that the run belongs to; it is also the group in W&B"),
+    "accept_changes": Option(
+        "accept_changes", bool, False, "continue from a checkpoint of other code, libraries or another device; it is recorded"
+    ),
+    "again": Option("again", bool, False, "run a recorded setting once more: sets repeat to the next free number"),
+    "repeat": Option("repeat", Count, 0, "number of a repetition; 0 is the run that tables count"),
+    "test": Option("test", bool, True, "evaluate on the test split at the end; trials of `rnnbench tune` do not"),
+    "test_seed": Option("test_seed", Seed, 0, "random seed of a generated task's test split; 0: the one that all runs share"),
 }
-ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")
+ALSO = Option("also", tuple[str, ...], (), "other trackers to use as well, with their defaults")
 TUNING = 2**31  # seeds from here on are for searches, and for them only
 
 
@@ -162,6 +178,18 @@ def file_departures(group: str, name: str) -> Config:
     """The departures in conf/<group>/<name>.yaml; none where there is no such file."""
     path = CONF / group / f"{name}.yaml"
     return load_yaml(path) if path.exists() else {}
+
+
+@functools.cache
+def file_comment(group: str, name: str) -> tuple[str, ...]:
+    """The lines of the comment at the top of conf/<group>/<name>.yaml; none where there is no such file.
+
+    The first line is a short sentence that says what the choice is; of a task, `Needs:` says what has to be there.
+    """
+    path = CONF / group / f"{name}.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return tuple(line.removeprefix("#").strip() for line in comment if not line.startswith("# @package"))
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -46,10 +46,10 @@ class Processes(Launcher):
 
     def __init__(
         self,
-        workers: Positive | None = None,  # jobs at a time; null for as many as there are cores
-        retries: Count = 2,  # more starts of a job that died and dies again without getting further
-        keep_going: bool = True,  # false: stop at the first job that fails
-        runs_per_gpu: Positive = 1,  # jobs that share a GPU
+        workers: Positive | None = None,  # jobs at a time; null: as many as cores
+        retries: Count = 2,  # restarts of a job whose process died without progress
+        keep_going: bool = True,  # go on with other jobs when one fails
+        runs_per_gpu: Positive = 1,  # jobs per GPU
     ):
         self.workers = workers or usable_cores()
         self.retries, self.keep_going, self.runs_per_gpu = retries, keep_going, runs_per_gpu

@@ -88,6 +88,19 @@ def shapes(cell: Mechanism) -> None:
     agree(cell(sequences(cell)), (y, state), "in evaluation mode, the same input gives another output", 0)
 
 
+def output_shape(cell: Mechanism) -> None:
+    """In float32, as a network is trained, y is (B, T, output_size), and the state's first axes are B."""
+    assert cell.output_size >= 1, f"output_size is {cell.output_size}; expected at least 1"
+    x = torch.zeros(2, 3, cell.input_size)
+    with torch.no_grad():
+        y, state = cell(x)
+    expected = (2, 3, cell.output_size)
+    assert y.shape == expected, f"y is {tuple(y.shape)}; expected (B, T, output_size), here {expected}"
+    for one in (cell.initial_state(2), state):
+        sizes = [tuple(leaf.shape) for leaf in leaves(one)]
+        assert all(size[:1] == (2,) for size in sizes), f"the state has tensors of {sizes}; their first axis must be B, here 2"
+
+
 def no_future(cell: Mechanism) -> None:
     """An output depends on no later input."""
     x, other = sequences(cell), drawn(B, T, cell.input_size, seed=2)

@@ -209,6 +209,15 @@ def targets_beat_the_floor(task: Task, outputs: Outputs = oracle) -> dict[str, f
     return scores
 
 
+def solved_threshold(task: Task) -> None:
+    """There is a score that counts as solved: `solved_above`, or `solved_below` where lower is better."""
+    name = "solved_below" if task.direction == "min" else "solved_above"
+    replaced = type(task).solved is not Task.solved
+    assert replaced or isinstance(getattr(task, name, None), int | float), (
+        f"`{name}`, the {task.headline} of a solved task, is missing"
+    )
+
+
 TASK_LAWS: tuple[Callable[[Task], object], ...] = (
     pure_batches,
     contract,
@@ -220,4 +229,5 @@ TASK_LAWS: tuple[Callable[[Task], object], ...] = (
     sums_add_up,
     unscored_steps,
     targets_beat_the_floor,
+    solved_threshold,
 )

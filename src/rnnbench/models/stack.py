@@ -32,19 +32,23 @@ class Stack(nn.Module):
         self,
         build: Callable[[int], Mechanism],
         input_size: int,
-        layers: Positive = 1,
-        bidirectional: bool = False,  # every layer reads both directions
-        two_forward: bool = False,  # the control of bidirectional: as many cells and weights, but both read forward
-        tied_directions: bool = False,  # both directions share their weights
+        layers: Positive = 1,  # layers of the cell, each reading the one below
+        bidirectional: bool = False,  # each layer reads forward and backward
+        two_forward: bool = False,  # control of bidirectional: both directions read forward
+        tied_directions: bool = False,  # both directions share weights
         depth_form: Annotated[
             Literal["interleaved", "separate"], Needs("layers", least=2), Needs("bidirectional", "two_forward")
-        ] = "interleaved",  # a layer reads both directions below, or its own
-        dropout: Annotated[Rate, Needs("layers", least=2)] = 0.0,  # share zeroed between layers
-        dropout_mask: Annotated[Literal["step", "sequence"], Needs("dropout")] = "step",  # a new one each step, or one a row
-        recurrent_dropout: Rate = 0.0,  # share zeroed of what recurrent matrices read, one mask a row (Gal)
-        zoneout: Rate = 0.0,  # chance of each unit of h to keep its value for a step (Krueger)
-        cell_zoneout: Rate = 0.0,  # the same of c
-        initial_state: Literal["zero", "learned"] = "zero",  # what a row starts from; learned from zero on
+        ] = "interleaved",  # a layer reads both directions of the layer below, or only its own
+        dropout: Annotated[Rate, Needs("layers", least=2)] = 0.0,  # dropout probability between layers
+        dropout_mask: Annotated[
+            Literal["step", "sequence"], Needs("dropout")
+        ] = "step",  # a new mask per step, or one per sequence
+        recurrent_dropout: Rate = 0.0,  # variational dropout on the recurrent input (Gal & Ghahramani 2016)
+        zoneout: Rate = 0.0,  # zoneout probability of the output h (Krueger et al. 2017)
+        cell_zoneout: Rate = 0.0,  # zoneout probability of the cell state c
+        initial_state: Literal[
+            "zero", "learned"
+        ] = "zero",  # initial state of a sequence; learned: a parameter that starts at zero
     ):
         super().__init__()
         if bidirectional and two_forward:

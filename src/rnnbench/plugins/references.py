@@ -9,6 +9,8 @@ of --config-dir) may name it where the user has named it before, in this process
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import os
 import re
@@ -24,7 +26,7 @@ Kind = Literal["task", "model"]
 GROUPS: dict[Kind, str] = {"task": "rnnbench.tasks", "model": "rnnbench.models"}
 CONTRACTS: dict[Kind, str] = {"task": "Task", "model": "Mechanism"}  # what their classes are derived from
 NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)  # also the name of a folder of runs
-FILE = re.compile(r"(?P<path>[^,]*\.py):(?P<name>\w*)")
+FILE = re.compile(r"(?P<path>[^,]*\.py)(?::(?P<name>\w*))?")
 TRUSTED: set[str] = set()  # files with a class that the user has named in this process
 
 
@@ -106,13 +108,23 @@ def file_plugin(kind: Kind, reference: str) -> Plugin:
     """The class that `./my_cell.py:MGU` names; BadOption where there is no such file, or no class is named."""
     found = FILE.fullmatch(reference)
     assert found
-    path, name = Path(os.path.abspath(os.path.expanduser(found["path"]))), found["name"]
+    path, name = Path(os.path.abspath(os.path.expanduser(found["path"]))), found["name"] or ""
     shown = f"{kind}={shortened(reference)}"
     if not path.is_file():
         raise BadOption(f"{shown}: there is no file {path}")
     if not name.isidentifier() or not NAME.fullmatch(name):
-        raise BadOption(f"{shown}: name its class after the colon, such as {path.name}:{'MGU' if kind == 'model' else 'Ones'}")
+        raise BadOption(
+            f"{shown}: name its class after a colon; allowed here: {', '.join(_classes(kind, found['path'], path))}"
+        )
     return Plugin(kind, name, attribute=name, place=str(path))
+
+
+def _classes(kind: Kind, written: str, path: Path) -> list[str]:
+    """What may be written for each class in a file, as its text has them; an example where it has none."""
+    names: list[str] = []
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        names = [node.name for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)]
+    return [f"{written}:{name}" for name in names or ["MGU" if kind == "model" else "Ones"]]
 
 
 def find_class(

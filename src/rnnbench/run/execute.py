@@ -28,6 +28,7 @@ from .failures import RunFailed, RunLost, Stopped
 from .imports import quick_imports
 from .journal import trusted_checkpoint
 from .plan import new_network, plan_run
+from .plugin_checks import user_frame
 from .process_settings import configure_process
 from .ranks import follow
 from .recorded import recorded_line
@@ -85,7 +86,8 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
     except Stopped:
         raise
     except Exception as error:
-        message = describe_error(error)
+        line = user_frame(error, settings)
+        message = f"{line}: {describe_error(error)}" if line else describe_error(error)
         folder.fail(message)
         raise RunFailed(f"{name}: {message}") from error
 

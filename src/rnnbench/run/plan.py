@@ -27,6 +27,7 @@ from ..options import BadOption, shortened
 from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
+from .plugin_checks import check_cell, check_task, named_errors
 from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
 from .tracked_run import run_of
@@ -113,9 +114,11 @@ def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
 
 
 def check_network(settings: Settings, task: Task) -> None:
-    """ValueError where options of the network exclude each other."""
+    """ValueError where options of the network exclude each other, or a user's own cell does not do what a cell must."""
     with contextlib.suppress(RuntimeError), torch.device("meta"):  # what cannot be made without numbers is made when it trains
         make_network(settings, task)
+    options = _departing(settings.model.options, settings.model.reference)
+    check_cell(settings, lambda size: mechanism_class(settings.model.reference)(size, **options))
 
 
 def check_classes(task: Task) -> None:
@@ -194,6 +197,11 @@ class Surveyor:
         """The settings with the width solved, their task, and what is odd about both."""
         if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
+        with named_errors(settings):
+            return self._checked(settings)
+
+    def _checked(self, settings: Settings) -> tuple[Settings, PreparedTask, tuple[str, ...]]:
+        """The same; an error of a user's own task or cell as it was raised."""
         prepared = self._task(settings)
         task = prepared.task
         check_classes(task)
@@ -215,6 +223,7 @@ class Surveyor:
             task.prepare()
             with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
                 self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
+                check_task(settings, task)
         return self._prepared[key]
 
     def _sized(self, settings: Settings, task: Task) -> Settings:

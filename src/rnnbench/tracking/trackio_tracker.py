@@ -16,7 +16,7 @@ class TrackioTracker(Tracker):
 
     def __init__(
         self,
-        project: str = "rnnbench",
+        project: str = "rnnbench",  # project of the dashboard
     ) -> None:
         if importlib.util.find_spec("trackio") is None:
             raise TrackerUnavailable("tracker trackio needs its package: pip install 'rnnbench[trackio]'")

@@ -39,17 +39,17 @@ class WandbTracker(Tracker):
 
     def __init__(
         self,
-        mode: Literal["auto", "online", "offline", "disabled"] = "auto",  # auto: as WANDB_MODE says
-        project: str | None = None,  # null: as WANDB_PROJECT says, else rnnbench
-        entity: str | None = None,  # user or team; null: as WANDB_ENTITY says, else the key's own
-        tags: tuple[str, ...] = (),  # none: as WANDB_TAGS says
-        group: str | None = None,  # null: as WANDB_RUN_GROUP says, else the sweep
-        job_type: str | None = None,  # null: as WANDB_JOB_TYPE says, else train
-        notes: str | None = None,  # null: as WANDB_NOTES says
-        finish_seconds: AboveZero = 8.0,  # that the end of a run may wait for the server
-        histograms: bool = False,  # gates as histograms instead of a mean and two shares
-        system_metrics: bool = False,  # W&B's own measures of the machine
-        artifacts: Literal["none", "best"] = "none",  # best: weights, settings and record of a finished run are kept there
+        mode: Literal["auto", "online", "offline", "disabled"] = "auto",  # auto: WANDB_MODE
+        project: str | None = None,  # W&B project; null: WANDB_PROJECT, else rnnbench
+        entity: str | None = None,  # user or team; null: WANDB_ENTITY, else that of the API key
+        tags: tuple[str, ...] = (),  # tags of the run; []: WANDB_TAGS
+        group: str | None = None,  # group of the run; null: WANDB_RUN_GROUP, else the sweep
+        job_type: str | None = None,  # job type of the run; null: WANDB_JOB_TYPE, else train
+        notes: str | None = None,  # notes on the run; null: WANDB_NOTES
+        finish_seconds: AboveZero = 8.0,  # seconds that the end of a run waits for the server
+        histograms: bool = False,  # log gates as histograms
+        system_metrics: bool = False,  # log W&B's measures of the machine
+        artifacts: Literal["none", "best"] = "none",  # best: upload weights, settings and record of a finished run
     ):
         self.mode: str = mode
         self.insists = mode == "online"

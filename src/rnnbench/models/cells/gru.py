@@ -1,4 +1,4 @@
-"""The gated recurrent unit.
+"""Gated recurrent unit.
 
     r = σ(W_r x_t + b_ir + R_r h_{t-1} + b_hr)
     z = σ(W_z x_t + b_iz + R_z h_{t-1} + b_hz)
@@ -10,6 +10,8 @@ Rows of W and R stand in the order r, z, n. Other texts write z for what takes t
 
 Source: Cho et al. 2014, arXiv:1406.1078 (reset before the product: its first version); after: Chung et al. 2014,
 arXiv:1412.3555, and cuDNN.
+
+Group: GRU.
 """
 
 from __future__ import annotations
@@ -32,18 +34,18 @@ class GRU(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # units
-        reset: Literal["after", "before"] = "after",  # where r acts: on the product with R_n, or on h before it
+        hidden_size: Positive = 128,  # number of units
+        reset: Literal["after", "before"] = "after",  # reset gate after the product with R_n (cuDNN), or before it (2014)
         recurrent_init: Annotated[
             Literal["uniform", "orthogonal", "glorot"], Needs("network.spread", values=(0,))
-        ] = "uniform",  # of each gate's R
+        ] = "uniform",  # initialization of the recurrent matrices R
         update_bias: Annotated[
             float, Needs("network.spread", values=(0,))
-        ] = 0.0,  # added to the initial bias of z: the larger, the longer the memory
+        ] = 0.0,  # added to the initial bias of the update gate; larger: longer memory
         chrono: Annotated[
             Count, Needs("network.spread", values=(0,))
-        ] = 0,  # steps of the longest dependency, which set the bias of z (Tallec & Ollivier 2018); 0: off
-        biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
+        ] = 0,  # chrono initialization for dependencies of so many steps (Tallec & Ollivier 2018); 0: off
+        biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.GRU)
     ):
         super().__init__()
         self.input_size, self.output_size, self.reset = input_size, hidden_size, reset

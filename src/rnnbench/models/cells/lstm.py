@@ -1,4 +1,4 @@
-"""Long short-term memory, with peepholes, projection, and the ablations of Greff et al. as options.
+"""Long short-term memory, with a forget gate.
 
     i = σ(W_i x_t + R_i h_{t-1} + p_i * c_{t-1} + b_i)
     f = σ(W_f x_t + R_f h_{t-1} + p_f * c_{t-1} + b_f)
@@ -7,7 +7,8 @@
     o = σ(W_o x_t + R_o h_{t-1} + p_o * c_t + b_o)          the output gate sees the new cell
     h_t = o * tanh(c_t)
 
-Rows of W, R and the biases stand in the order i, f, g, o, those of p in the order i, f, o; a gate that is left out has none.
+Peepholes p, projection, and the ablations of Greff et al. are options. Rows of W, R and the biases stand in the order i, f, g,
+o, those of p in the order i, f, o; a gate that is left out has none.
 
     peepholes=output_matrix   V c_t, V (H, H), in place of p_o * c_t, and neither p_i nor p_f
     proj_size                 h_t = M (o * tanh(c_t)), M (P, H)
@@ -19,6 +20,8 @@ Greff et al. call the form with peepholes vanilla; NP is peepholes=none, the def
 Source: Hochreiter & Schmidhuber 1997; the forget gate: Gers, Schmidhuber & Cummins 2000, its bias: Jozefowicz et al. 2015;
 peepholes: Gers, Schraudolph & Schmidhuber 2002, as a matrix: the code of Arjovsky, Shah & Bengio 2016, arXiv:1511.06464;
 projection: Sak, Senior & Beaufays 2014, arXiv:1402.1128; ablations: Greff et al. 2017, arXiv:1503.04069.
+
+Group: LSTM.
 """
 
 from __future__ import annotations
@@ -42,33 +45,35 @@ class LSTM(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # cells
+        hidden_size: Positive = 128,  # number of cells
         forget_bias: Annotated[
             float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,)), Needs("network.spread", values=(0,))
-        ] = 1.0,  # initial bias of the forget gate, both biases together
+        ] = 1.0,  # initial bias of the forget gate, summed over both biases
         recurrent_init: Annotated[
             Literal["uniform", "orthogonal", "glorot", "truncated"], Needs("network.spread", values=(0,))
-        ] = "uniform",  # of each gate's R, and of V
+        ] = "uniform",  # initialization of the recurrent matrices R, and of V
         input_init: Annotated[
             Literal["uniform", "glorot", "truncated"], Needs("network.spread", values=(0,))
-        ] = "uniform",  # of each gate's W
-        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
+        ] = "uniform",  # initialization of the input matrices W
+        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial recurrent matrices R
         zero_bias: Annotated[
             bool, Needs("network.spread", values=(0,))
-        ] = False,  # biases but the forget gate's start at zero instead of as the weights do
-        biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
+        ] = False,  # biases start at zero, except the forget gate's
+        biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.LSTM)
         chrono: Annotated[
             Count, Needs("network.spread", values=(0,))
-        ] = 0,  # steps of the longest dependency: b_f = log u, b_i = -b_f (Tallec 2018), no forget_bias; 0: off
-        peepholes: Literal["none", "diagonal", "output_matrix"] = "none",  # gates see the cell: p, or V for o alone
-        proj_size: Count = 0,  # width P of h where it is a projection; 0: h is as wide as the cell
+        ] = 0,  # chrono initialization for dependencies of so many steps (Tallec & Ollivier 2018); 0: off
+        peepholes: Literal[
+            "none", "diagonal", "output_matrix"
+        ] = "none",  # gates see the cell state: each by a vector p, or the output gate by a matrix V
+        proj_size: Count = 0,  # size of the projected output h, as in torch.nn.LSTM; 0: none
         NIG: bool = False,  # no input gate: i = 1
         NFG: bool = False,  # no forget gate: f = 1
         NOG: bool = False,  # no output gate: o = 1
         NIAF: bool = False,  # no input activation function: g is linear
         NOAF: bool = False,  # no output activation function: h_t = o * c_t
         CIFG: bool = False,  # coupled input and forget gate: f = 1 - i
-        FGR: bool = False,  # full gate recurrence: the gates of the step before act on the gates
+        FGR: bool = False,  # full gate recurrence: gates also see the gates of the step before
     ):
         super().__init__()
         left_out = {"i": NIG, "f": NFG or CIFG, "g": False, "o": NOG}

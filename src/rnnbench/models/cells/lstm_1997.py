@@ -1,15 +1,19 @@
-"""The LSTM of 1997: blocks of cells that share their gates, gates that see cells and gates, gradients cut at hidden units.
+"""The LSTM of 1997, without a forget gate.
 
     net_u = W_u x_t + R_u (y, i, o)_{t-1} + b_u       u: cells, input gates i, output gates o; all hidden units at once
     i = σ(net_i)   o = σ(net_o)                       one of each a block
     s_t = s_{t-1} + i * g(net_c)                      no forget gate
     y_t = o * h(s_t)
 
+Blocks of cells share their gates, gates see cells and gates, and gradients are cut at hidden units.
+
 g(x) = 4 σ(x) - 2, h(x) = 2 σ(x) - 1. What hidden units read of the step before is a constant to the gradient (`truncated`), so
 that errors flow back through s only; the weights R learn all the same. Sequences of W, R and b stand in the order cells, input
 gates, output gates.
 
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and appendix A.
+
+Group: LSTM.
 """
 
 from __future__ import annotations
@@ -39,27 +43,27 @@ class LSTM1997(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # cells, of all blocks together
-        block_size: Positive = 1,  # cells of a block, which share its gates
-        feedback: bool = True,  # hidden units see cells and gates of the step before; false: inputs only (1997: 2a, 2b)
-        output_gate: bool = True,  # false: o = 1 (1997: 2a, 2b)
-        biased: Literal["none", "gates", "all"] = "all",  # hidden units with a bias
+        hidden_size: Positive = 128,  # number of cells, over all blocks
+        block_size: Positive = 1,  # cells per block, which share its gates
+        feedback: bool = True,  # cells and gates see those of the step before; false: inputs only (1997: 2a, 2b)
+        output_gate: bool = True,  # blocks have an output gate; false: o = 1 (1997: 2a, 2b)
+        biased: Literal["none", "gates", "all"] = "all",  # which units have a bias
         spread: Annotated[
             AboveZero, Needs("network.spread", values=(0,))
-        ] = 0.1,  # initial weights and biases are uniform in ± this
+        ] = 0.1,  # initialize weights and biases uniformly in ± this
         input_bias: Annotated[
             tuple[float, ...], Needs("network.spread", values=(0,))
-        ] = (),  # initial bias of the input gate of each block; [] as the weights
+        ] = (),  # initial bias of each block's input gate; []: as the weights
         output_bias: Annotated[
             tuple[float, ...], Needs("output_gate", values=(True,)), Needs("network.spread", values=(0,))
-        ] = (),  # initial bias of the output gate of each block; [] as the weights
+        ] = (),  # initial bias of each block's output gate; []: as the weights
         bias_spread: Annotated[
             bool, Needs("network.spread", values=(0,))
-        ] = False,  # biases that are given are added to those that were drawn, instead of replacing them
+        ] = False,  # add the given biases to random ones instead of replacing them
         g: Literal["2", "1", "logistic"] = "2",  # range of g: [-2, 2], [-1, 1], or [0, 1] (1997: 2a, 2b)
         h: Literal["2", "1", "linear"] = "1",  # range of h: [-2, 2], [-1, 1], or h(s) = s (1997: 2a, 2b)
-        begin: Literal["0", "half"] = "0",  # activation of all hidden units before a row: 0, or 1/2 as σ(0)
-        truncated: bool = True,  # what is read of the step before is a constant to the gradient
+        begin: Literal["0", "half"] = "0",  # initial activation of all hidden units: 0, or 1/2 as σ(0)
+        truncated: bool = True,  # cut gradients at what hidden units read of the step before
     ):
         super().__init__()
         if hidden_size % block_size:

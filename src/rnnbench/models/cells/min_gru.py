@@ -1,13 +1,17 @@
-"""The GRU without its recurrent products: gates and candidate see the input only, so that time can be scanned.
+"""minGRU: gates see the input only.
 
     z = σ(W_z x_t + b_z)
     n = W_n x_t + b_n
     h_t = (1 - z) * h_{t-1} + z * n                          z takes the new state, as in the paper
 
+The GRU without its recurrent products, so that a sequence is computed by a scan over time.
+
 With `positive`, n = a + ½ where a = W_n x_t + b_n is positive, else σ(a), as the paper's log-space form has it; ours is
 computed in linear space, which is exact at any length, and starts from h_0 = 0. Rows of W stand in the order z, n.
 
 Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
+
+Group: minimal, by a parallel scan.
 """
 
 from __future__ import annotations
@@ -30,11 +34,11 @@ class MinGRU(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # units
-        positive: bool = False,  # the candidate is kept above zero
+        hidden_size: Positive = 128,  # number of units
+        positive: bool = False,  # positive candidates, as in the paper's log-space form
         update_bias: Annotated[
             float, Needs("network.spread", values=(0,))
-        ] = 0.0,  # subtracted from the initial bias of z: the larger, the longer the memory
+        ] = 0.0,  # subtracted from the initial bias of the gate z; larger: longer memory
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive

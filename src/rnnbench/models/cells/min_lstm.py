@@ -1,14 +1,18 @@
-"""The LSTM without its recurrent products, cell and output gate: gates see the input only, so that time can be scanned.
+"""minLSTM: gates see the input only.
 
     f = σ(W_f x_t + b_f)
     i = σ(W_i x_t + b_i)
     n = W_n x_t + b_n
     h_t = f / (f + i) * h_{t-1} + i / (f + i) * n            the two shares add up to one
 
+The LSTM without its recurrent products, cell and output gate, so that a sequence is computed by a scan over time.
+
 With `positive`, n is kept above zero as in min_gru; likewise computed in linear space from h_0 = 0. Rows of W stand in the
 order f, i, n.
 
 Source: Feng et al. 2024, Were RNNs all we needed?, arXiv:2410.01201.
+
+Group: minimal, by a parallel scan.
 """
 
 from __future__ import annotations
@@ -33,9 +37,11 @@ class MinLSTM(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # units; there is no cell beside h
-        positive: bool = False,  # the candidate is kept above zero
-        forget_bias: Annotated[float, Needs("network.spread", values=(0,))] = 0.0,  # added to the initial bias of f
+        hidden_size: Positive = 128,  # number of units
+        positive: bool = False,  # positive candidates, as in the paper's log-space form
+        forget_bias: Annotated[
+            float, Needs("network.spread", values=(0,))
+        ] = 0.0,  # added to the initial bias of the forget gate
     ):
         super().__init__()
         self.input_size, self.output_size, self.positive = input_size, hidden_size, positive

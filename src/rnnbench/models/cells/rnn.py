@@ -1,4 +1,4 @@
-"""The vanilla recurrent network.
+"""Vanilla recurrent network, tanh by default.
 
     h_t = φ(W x_t + b_i + R h_{t-1} + b_h)
 
@@ -6,6 +6,8 @@
 σ(4a) - ½, also with its centre; ½ tanh(2a), which is the same function.
 
 Source: Elman 1990, Finding structure in time.
+
+Group: RNN.
 """
 
 from __future__ import annotations
@@ -39,21 +41,19 @@ class RNN(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # units
+        hidden_size: Positive = 128,  # number of units
         nonlinearity: Literal[
             "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"
-        ] = "tanh",  # phi; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh_2x ½ tanh(2a)
+        ] = "tanh",  # activation; sigmoid_4x is σ(4a), sigmoid_4x_centred σ(4a) - ½, half_tanh ½ tanh(2a)
         recurrent_init: Annotated[
             Literal["uniform", "orthogonal", "identity", "glorot", "truncated"], Needs("network.spread", values=(0,))
-        ] = "uniform",  # of R
+        ] = "uniform",  # initialization of the recurrent matrix R
         input_init: Annotated[
             Literal["uniform", "glorot", "small", "truncated"], Needs("network.spread", values=(0,))
-        ] = "uniform",  # of W
-        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial R
-        zero_bias: Annotated[
-            bool, Needs("network.spread", values=(0,))
-        ] = False,  # biases start at zero instead of as the weights do
-        biases: Literal[1, 2] = 2,  # bias vectors: one, or b_i and b_h as in the library
+        ] = "uniform",  # initialization of the input matrix W
+        gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial recurrent matrix R
+        zero_bias: Annotated[bool, Needs("network.spread", values=(0,))] = False,  # biases start at zero
+        biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.RNN)
     ):
         super().__init__()
         self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity

@@ -1,12 +1,14 @@
-"""The temporal convolutional network: blocks of dilated causal convolutions; no recurrence, for comparison.
+"""Temporal convolutional network, for comparison.
 
     u = drop(relu(V_1 *_d x)),  v = drop(relu(V_2 *_d u)),  y = relu(v + x)        a block; *_d looks back in strides of d
     V = g V' / |V'|                                                                 weight norm, for each output channel
 
-The dilation d doubles from block to block. Where widths differ, x in the sum is a linear map of x. The state is what each
-convolution has yet to look at again: (kernel - 1) d steps.
+Blocks of dilated causal convolutions, without recurrence. The dilation d doubles from block to block. Where widths differ, x in
+the sum is a linear map of x. The state is what each convolution has yet to look at again: (kernel - 1) d steps.
 
 Source: Bai, Kolter & Koltun 2018, arXiv:1803.01271; weight norm: Salimans & Kingma 2016, arXiv:1602.07868.
+
+Group: fixed context, without recurrence.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ class TCN(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # channels of every convolution
-        levels: Positive = 4,  # blocks; together they look back 2 (kernel - 1) (2^levels - 1) steps
-        kernel: Positive = 7,  # taps of a convolution
-        block_dropout: Rate = 0.0,  # share zeroed after each convolution
+        hidden_size: Positive = 128,  # channels of each convolution
+        levels: Positive = 4,  # residual blocks; they see 2 (kernel - 1) (2^levels - 1) steps back
+        kernel: Positive = 7,  # kernel size of the convolutions
+        block_dropout: Rate = 0.0,  # dropout probability after each convolution
         init: Annotated[
             Literal["normal", "uniform"], Needs("network.spread", values=(0,))
-        ] = "normal",  # of V': N(0, 0.01), the paper's; what its code does in effect
+        ] = "normal",  # initialization: N(0, 0.01) as in the paper, or uniform as in effect in its code
     ):
         super().__init__()
         self.input_size, self.output_size = input_size, hidden_size

@@ -1,7 +1,9 @@
-"""A small causal transformer: blocks of attention to past steps and of a map of each step; for comparison.
+"""Small causal transformer, for comparison.
 
     u = x + A softmax(Q'K / sqrt(D / heads)) V               queries, keys, values of norm(x); a softmax over the steps seen
     y = u + W_2 gelu(W_1 norm(u))                            a block; norm(y) after the last one is the output
+
+Blocks of attention to past steps and of a map of each step.
 
 Queries and keys are turned by an angle that grows with their step (rotary), so that their product depends on how far apart
 they are. A step sees itself and `context` steps before it. The state is the keys and values of those, and how many steps
@@ -9,6 +11,8 @@ there have been. W_1 is (4D, D); where heads do not divide D, they are rounded u
 
 Source: Vaswani et al. 2017, arXiv:1706.03762; norm before each part: Xiong et al. 2020, arXiv:2002.04745; rotary: Su et al.
 2021, arXiv:2104.09864.
+
+Group: fixed context, without recurrence.
 """
 
 from __future__ import annotations
@@ -32,11 +36,11 @@ class Transformer(Mechanism):
     def __init__(
         self,
         input_size: int,
-        hidden_size: Positive = 128,  # width D
-        blocks: Positive = 2,  # each attention and a map
-        heads: Positive = 4,  # of attention; they share the width
-        context: Positive = 256,  # steps back that a step sees; they are the state
-        block_dropout: Rate = 0.0,  # share zeroed of what each half of a block adds
+        hidden_size: Positive = 128,  # model width D
+        blocks: Positive = 2,  # blocks of attention and feed-forward layer
+        heads: Positive = 4,  # attention heads; they share the width
+        context: Positive = 256,  # steps back that a step attends to
+        block_dropout: Rate = 0.0,  # dropout probability on what each half of a block adds
     ):
         super().__init__()
         self.input_size, self.output_size, self.context = input_size, hidden_size, context
