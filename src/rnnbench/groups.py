@@ -114,13 +114,20 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """Where a network is trained: `trainer.*`. None of these changes a run's numbers."""
+    """Where a network is trained: `trainer.*`. None of these changes a run's numbers, but for what training draws at random
+    (dropout): devices and micro batches draw it apart, and are then part of the run's id."""
 
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: Positive = 1  # on each machine
+    devices: Positive = 1  # on each machine; auto: as many as this one has of the accelerator, 1 for cpu
     nodes: Positive = 1  # machines, whose processes torchrun or SLURM starts
+    micro_batches: Positive = 1  # slices that a device takes its rows of a batch in; their gradients add up: less memory
     workers: Count = 0  # processes that make batches; 0 makes them between steps
     save_seconds: AboveZero = 120.0  # between checkpoints, where evaluations are rarer
+    callbacks: tuple[str, ...] = ()  # of other packages, by name: they may change numbers, and are part of the run's id
+    profiler: Literal["none", "simple", "pytorch"] = (
+        "none"  # where the time goes, into profile.txt: simple: by hook of Lightning; pytorch: by operator, over a few steps
+    )
+    fast_dev_run: bool = False  # one step, one batch of validation and one of test, to see that all works; nothing is kept
 
 
 @dataclass(frozen=True)
