@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..config.checks import writable_folder
+from ..config.checks import refuse_fast_dev_run, writable_folder
 from ..config.compose import compose_jobs
+from ..config.experiments import with_experiment
 from ..config.schema import TUNING, choice_names, read_signature
 from ..console import say
 from ..launch.capacity import most_workers
@@ -39,10 +40,13 @@ def tune_command(options: argparse.Namespace) -> int:
         if word.startswith(("seed=", "test=", "runs=", "sweep=", *(f"{key}=" for key in rules))):
             raise BadOption(f"{word}: the search sets that")
     words = {
-        model: [f"task={options.task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
+        model: with_experiment(
+            [f"task={options.task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
+        )
         for model in models
     }
     jobs = [compose_jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
+    refuse_fast_dev_run(jobs, "a search")
     dimensions = search_dimensions(rules, [{"task": options.task, "model": model} for model in models])
     try:
         from ..search.study import Study, check_storage, study_lines

@@ -123,6 +123,7 @@ SINGLE = {
     "seed": Option("seed", Seed, 0),
     "runs": Option("runs", str, "runs"),
     "sweep": Option("sweep", str | None, None),
+    "experiment_name": Option("experiment_name", str | None, None),
     "accept_changes": Option("accept_changes", bool, False),
     "again": Option("again", bool, False),
     "repeat": Option("repeat", Count, 0),
