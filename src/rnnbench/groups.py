@@ -118,13 +118,20 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """Where a network is trained: `trainer.*`. None of these changes a run's numbers."""
+    """Where a network is trained: `trainer.*`. None of these changes a run's numbers, but for what training draws at random
+    (dropout): devices and micro batches draw it apart, and are then part of the run's id."""
 
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"  # device to train on; auto: a GPU if there is one
-    devices: Positive = 1  # devices per machine
+    devices: Positive = 1  # devices per machine; auto: all GPUs of this one, or 1 for cpu
     nodes: Positive = 1  # machines; torchrun or SLURM starts their processes
+    micro_batches: Positive = 1  # slices of a device's batch, whose gradients are added: less memory, the same update
     workers: Count = 0  # data-loading processes; 0: batches are made between steps
     save_seconds: AboveZero = 120.0  # seconds between checkpoints; each evaluation writes one, too
+    callbacks: tuple[str, ...] = ()  # Lightning callbacks of installed packages, by name; they are part of the run's id
+    profiler: Literal["none", "simple", "pytorch"] = (
+        "none"  # writes profile.txt; simple: time by Lightning hook; pytorch: time by operator, over a few steps
+    )
+    fast_dev_run: bool = False  # one step, one validation batch and one test batch, to see that all works; records nothing
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from ..config.checks import resolve
 from ..config.compose import compose_jobs
+from ..config.experiments import KEYS as EXPERIMENT
+from ..config.experiments import with_experiment
 from ..config.overrides import named_options, split_sweep, sweep_overrides, with_overrides
 from ..config.plain_overrides import plain_words
 from ..config.schema import CHOICES, UNNAMED
@@ -61,8 +63,8 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
     """
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
-    overrides = list(asked.overrides)
     check_flags(asked)
+    overrides = with_experiment(asked.overrides, asked.config_dir)
     if asked.help:
         show(f"{train_help(overrides, asked.config_dir, terminal_width())}\n")
         return 0
@@ -84,7 +86,8 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         check_one_folder(jobs)
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
         raise BadOption(f"{launching[0]}: how a sweep is launched; add -m, or leave it out")
-    check_effects(jobs, named_options(overrides), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
+    typed = [word for word in asked.overrides if word.partition("=")[0] not in EXPERIMENT]
+    check_effects(jobs, named_options(typed), asked.multirun or bool(os.environ.get("WANDB_SWEEP_ID")))
     check_locks(jobs)
     check_workers(jobs)
     check_tracker(jobs)
@@ -102,7 +105,8 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
     if answered := answer(jobs[0]):
         folders.append(str(answered.path))
         return 0
-    folders += [survey.folder for survey in check_data(jobs)]
+    surveys = check_data(jobs)
+    folders += [survey.folder for survey in surveys if not jobs[0].trainer.fast_dev_run]  # which leaves none
     return run_alone(jobs[0])
 
 
@@ -250,7 +254,7 @@ def hydra_parser_error(message: str) -> NoReturn:
 
 
 def estimate_command(words: list[str]) -> int:
-    words = [word for word in words if word not in ("-m", "--multirun")]
+    words = with_experiment([word for word in words if word not in ("-m", "--multirun")])
     jobs = compose_jobs(words, sweep=True)
     check_effects(jobs, named_options(words), sweep=True)
     return print_estimate(prepare_sweep(jobs, list(split_sweep(words, sweep=True)), sweep_name(words, jobs)), words)

@@ -6,8 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ..config.checks import writable_folder
+from ..config.checks import refuse_fast_dev_run, writable_folder
 from ..config.compose import compose_jobs
+from ..config.experiments import with_experiment
 from ..config.schema import TUNING, choice_names, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
@@ -50,11 +51,14 @@ def tune_command(options: argparse.Namespace) -> int:
         raise BadOption(f"missing value: MODEL; there are: {', '.join(choice_names('model'))}")
     rules = _check_flags(options, shared)
     words = {
-        (task, model): [f"task={task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
+        (task, model): with_experiment(
+            [f"task={task}", f"model={model}", *shared, f"seed={TUNING + options.seed}", "test=false"]
+        )
         for task in tasks
         for model in models
     }
     jobs = [compose_jobs(each, sweep=False)[0] for each in words.values()]  # all, before anything is written
+    refuse_fast_dev_run(jobs, "a search")
     dimensions = search_dimensions(rules, [{"task": task, "model": model} for task, model in words])
     winners = options.searches / "winners.yaml"
     try:

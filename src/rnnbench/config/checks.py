@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rnnbench.tasks import find_task
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
 from ..models.registry import find_mechanism, mechanism_files, mechanism_names
 from ..options import BadOption, plain_text, shortened, unknown
+from ..plugins.callbacks import check_callbacks
 from ..plugins.references import NAME, is_file
 from ..store.record import Config
 from ..tracking.make import tracker_names
@@ -61,6 +62,9 @@ ONLINE = {  # what the loop of train.rule=online computes
     "trainer.accelerator": "cpu",
     "trainer.devices": 1,
     "trainer.nodes": 1,
+    "trainer.micro_batches": 1,
+    "trainer.profiler": "none",
+    "trainer.callbacks": [],
 }
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
@@ -73,6 +77,8 @@ def resolve(composed: Config) -> Settings:
         naming = {key: given.pop(key) for key in NAMING.get(group, ()) if key in given}
         _check_names(group, naming)
         known = group_options(group, naming)
+        if group == "trainer" and isinstance(given.get("devices"), str):
+            given["devices"] = _devices_at_hand(given)
         for key in given:
             if key not in known:
                 raise unknown("option", f"{group}.{key}", [f"{group}.{name}" for name in known])
@@ -86,6 +92,25 @@ def resolve(composed: Config) -> Settings:
     settings = settings_of(checked)
     check_together(settings)
     return settings
+
+
+def _devices_at_hand(trainer: Mapping[str, Any]) -> int:
+    """How many devices `trainer.devices=auto` are here: a number from now on, so that config.yaml and the record hold it."""
+    accelerator, nodes = (trainer.get(name, getattr(TrainerSettings, name)) for name in ("accelerator", "nodes"))
+    if trainer["devices"] != "auto":
+        raise BadOption(
+            f"trainer.devices={shortened(repr(trainer['devices']))} is not allowed; allowed: whole number, at least 1, or auto"
+        )
+    if nodes != 1:
+        raise BadOption(
+            f"trainer.devices=auto counts the devices of this machine, and trainer.nodes={nodes} asks for others; "
+            "say how many each machine has, such as trainer.devices=8"
+        )
+    if accelerator == "cpu":
+        return 1
+    import torch  # it takes seconds, and only this option needs it here
+
+    return max(1, torch.cuda.device_count())
 
 
 def with_model(settings: Settings, model: Config) -> Settings:
@@ -160,15 +185,34 @@ def check_together(settings: Settings) -> None:
         )
     if writer and writer not in mechanism_names():
         raise unknown("mechanism", writer, mechanism_names())
-    if train.batch_size < settings.trainer.devices:
-        raise BadOption(
-            f"train.batch_size={train.batch_size} is less than trainer.devices={settings.trainer.devices}; "
-            "every device needs a row"
-        )
+    _check_rows(settings)
+    check_callbacks(settings.trainer.callbacks)
     for name in settings.tracker.options.get("also", ()):
         if not is_choice("tracker", name) or name in ("auto", settings.tracker.name):
             raise unknown("tracker for tracker.also", name, {*tracker_names()} - {"auto", settings.tracker.name})
     check_run(settings)
+
+
+def refuse_fast_dev_run(jobs: Iterable[Settings], where: str) -> None:
+    """BadOption where one of `jobs` is to leave no record, and what is asked for, `where`, is made of records."""
+    if any(job.trainer.fast_dev_run for job in jobs):
+        raise BadOption(
+            f"trainer.fast_dev_run=true leaves no record, and {where} needs those of its runs; allowed: `rnnbench train` of "
+            "one run, without -m"
+        )
+
+
+def _check_rows(settings: Settings) -> None:
+    """BadOption where a batch has too few rows for the devices, or for the micro batches of each."""
+    rows, trainer = settings.train.batch_size, settings.trainer
+    if rows < trainer.devices:
+        raise BadOption(f"train.batch_size={rows} is less than trainer.devices={trainer.devices}; every device needs a row")
+    if rows < trainer.micro_batches * trainer.devices * trainer.nodes:
+        on = f" on {trainer.devices * trainer.nodes} devices" if trainer.devices * trainer.nodes > 1 else ""
+        raise BadOption(
+            f"train.batch_size={rows} has too few rows for trainer.micro_batches={trainer.micro_batches}{on}; "
+            "every micro batch needs a row: choose less micro batches, or a larger batch"
+        )
 
 
 def _check_writing(settings: Settings) -> None:

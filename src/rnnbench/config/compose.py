@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..console import counted
 from ..options import BadOption
-from .checks import check_run, resolve
+from .checks import check_run, refuse_fast_dev_run, resolve
 from .overrides import split_sweep
 from .plain_overrides import check_words, compose_plainly, plain_word, plain_words
 from .schema import SINGLE, trust_choice
@@ -40,6 +40,8 @@ def compose_jobs(
         else:
             composed[others] = _job(job, place, declared)
             found.append(composed[others])
+    if sweep:
+        refuse_fast_dev_run(found, "a sweep")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize, initialize_config_dir
@@ -14,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..options import BadOption
+from ..plugins.references import NAME
 from .checks import refuse_code
 from .hydra_store import register_config, stored_choice
 from .overrides import hydra_words, parse_overrides
 from .plain_overrides import HYDRA_GROUPS, check_words, require_choices
-from .schema import CHOICES, choice_names, trust_choice
+from .schema import CHOICES, choice_names, load_yaml, trust_choice
 
 OURS_ONLY = (
     "run",
@@ -71,6 +73,8 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any
     given = tuple(line for line in overrides if line.partition("=")[0].lstrip("+~") in (*CHOICES, *HYDRA_GROUPS))
     choices = tuple(map(stored_choice, given))
     cfg = copy.deepcopy(_compose(choices, config_dir))
+    if name := _own_model(choices, config_dir):
+        OmegaConf.update(cfg, "model.name", name)
     for override in parse_overrides([line for line in overrides if line not in given]):
         if not override.key_or_group.startswith("hydra"):
             OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
@@ -80,6 +84,15 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any
         raise BadOption(str(error).splitlines()[0]) from None
     assert isinstance(composed, dict)
     return {str(key): value for key, value in composed.items()}
+
+
+def _own_model(choices: Sequence[str], config_dir: str | None) -> str:
+    """What a model of the user's is called: as its file, which may extend another, unless the file says a name."""
+    chosen = next((line.partition("=")[2].strip("'\"") for line in choices if line.startswith("model=")), "")
+    path = Path(config_dir or "", "model", f"{chosen}.yaml")
+    if not config_dir or not path.is_file() or "name" in load_yaml(path) or not NAME.fullmatch(path.stem):
+        return ""
+    return path.stem
 
 
 @functools.cache

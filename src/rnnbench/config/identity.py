@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from ..groups import NetworkSettings, TrainSettings
+from ..plugins.callbacks import callback_digests
 from ..store.record import Config
 from .liveness import Liveness, plain_default
 from .schema import HASHED, NAMING, group_options, mechanism_reference, plugin_facts, read_signature, task_reference
@@ -17,8 +18,9 @@ from .schema import HASHED, NAMING, group_options, mechanism_reference, plugin_f
 def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
     """What differs from the defaults in the signatures and has an effect, by dotted name.
 
-    A new option with a neutral default changes nothing. The number of devices is one of these where training draws numbers on
-    each of them. Up to version 0.1 it was not, and what has no effect was.
+    A new option with a neutral default changes nothing. The numbers of devices and of micro batches are among these where
+    training draws numbers on each of them, and so are callbacks, which may do anything. Up to version 0.1 they were not, and
+    what has no effect was.
     """
     found = {}
     for group in HASHED:
@@ -30,9 +32,13 @@ def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
     if as_in_0_1:
         return found
     liveness = Liveness(config)
-    devices = math.prod((config.get("trainer") or {}).get(name, 1) for name in ("devices", "nodes"))
-    if devices > 1 and liveness.draws():
-        found["trainer.devices"] = devices  # of all machines
+    trainer = config.get("trainer") or {}
+    devices = math.prod(trainer.get(name, 1) for name in ("devices", "nodes"))  # of all machines
+    for name, count in (("devices", devices), ("micro_batches", trainer.get("micro_batches", 1))):
+        if count > 1 and liveness.draws():
+            found[f"trainer.{name}"] = count
+    if trainer.get("callbacks"):
+        found["trainer.callbacks"] = trainer["callbacks"]
     without = liveness.effectless()
     return {key: value for key, value in found.items() if key not in without}
 
@@ -48,7 +54,7 @@ def versions(config: Config) -> dict[str, int]:
 
 
 def code_digests(config: Config) -> dict[str, str]:
-    """The digests of the code of what is not ours: task, model, and the writer of an encoder-decoder."""
+    """The digests of the code of what is not ours: task, model, the writer of an encoder-decoder, callbacks."""
     writer = (config.get("network") or {}).get("writer")
     named = {
         "task": ("task", task_reference(config["task"])),
@@ -56,7 +62,8 @@ def code_digests(config: Config) -> dict[str, str]:
         **({"writer": ("mechanism", writer)} if writer else {}),
     }
     found = {part: plugin_facts(*place) for part, place in named.items()}
-    return {part: facts.code[:32] for part, facts in found.items() if facts}
+    callbacks = callback_digests((config.get("trainer") or {}).get("callbacks", ()))
+    return {part: facts.code[:32] for part, facts in found.items() if facts} | callbacks
 
 
 def setting_identity(config: Config, fingerprint: str, as_in_0_1: bool = False) -> Config:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..options import LARGEST, BadOption, shortened
 from ..store.record import Config
 from .checks import CODE
-from .plain_overrides import HYDRA_GROUPS, LONGEST, Word, plain_words
+from .plain_overrides import HYDRA_GROUPS, KEY, LONGEST, Word, plain_words
 from .schema import CHOICES, choice_names
 
 if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override  # Hydra is imported where its grammar is needed
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # Hydra is imported where its grammar is needed
+    from hydra.core.override_parser.types import Override
 
 DIGITS = re.compile(rf"[0-9_.]{{{LONGEST},}}")
 DEEPEST = 20  # brackets within brackets of an override
@@ -24,7 +25,8 @@ MOST_JOBS = 100_000  # of a sweep
 def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """The overrides as Hydra's grammar reads them; BadOption for one that cannot be read, or that takes an option away.
 
-    `~KEY`, which takes a key away in Hydra, is read as KEY=null: no option can be away.
+    `~KEY`, which takes a key away in Hydra, is read as KEY=null: no option can be away. A value that the grammar has no form
+    for, such as `~/x (1)#.txt`, is a text; the override's `input_line` then has it in quotes.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -39,7 +41,7 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
             digits = sum(sign.isdigit() for sign in number[0])
             raise BadOption(f"{shortened(key)}: a number of {digits:,} digits; a whole number has at most {len(str(LARGEST))}")
         try:
-            (override,) = parser.parse_overrides([line])
+            (override,) = _parsed(line, parser)
             if override.is_delete():
                 key = override.key_or_group
                 if "=" in line or "." not in key:
@@ -58,6 +60,22 @@ def parse_overrides(overrides: Sequence[str]) -> list[Override]:
             ) from None
         found.append(override)
     return found
+
+
+def _parsed(line: str, parser: OverridesParser) -> list[Override]:
+    """`line` by the grammar, or where that fails with its value, or each of several parted by commas, as a text.
+
+    A value that begins with a quote or bracket was meant for the grammar, and fails.
+    """
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_overrides([line])
+    except HydraException:
+        key, equals, value = line.partition("=")
+        if not equals or not value or value[0] in "'\"[{" or not KEY.fullmatch(key.lstrip("+")):
+            raise
+        return parser.parse_overrides([f"{key}={','.join(map(quoted, value.split(',')))}"])
 
 
 def hydra_words(lines: Sequence[str]) -> list[Word]:
@@ -82,6 +100,7 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
     parsed = parse_overrides(overrides)
     if not sweep:
         for override in parsed:
+            _refuse_interval(override)
             if override.is_sweep_override():
                 raise BadOption(f"{override.input_line}: several values make a sweep; add -m")
         yield list(overrides)
@@ -94,9 +113,20 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
             yield [line.replace("\\:", ":") if line.startswith(("task=", "model=")) else line for line in job]
 
 
+def _refuse_interval(override: Override) -> None:
+    """BadOption for an interval, which has no list of values: a search takes one."""
+    from hydra.core.override_parser.types import IntervalSweep
+
+    if isinstance(override._value, IntervalSweep):
+        raise BadOption(
+            f"{shortened(override.input_line or '')}: an interval has no list of values; a sweep takes a,b or range(0,10), and "
+            f"`rnnbench tune TASK MODEL --space FILE` searches one: {override.key_or_group}: {{low: ..., high: ...}} in FILE"
+        )
+
+
 def _check_sweep(parsed: Sequence[Override]) -> None:
     """BadOption where the values of a sweep have no list, or make more jobs than a sweep may have."""
-    from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, RangeSweep
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
     from hydra.errors import HydraException
 
     jobs = 1
@@ -104,8 +134,7 @@ def _check_sweep(parsed: Sequence[Override]) -> None:
         line, value = shortened(override.input_line or ""), override._value
         if isinstance(value, Glob):
             raise BadOption(f"{line}: name the values; there are: {', '.join(choice_names(override.key_or_group))}")
-        if isinstance(value, IntervalSweep):
-            raise BadOption(f"{line}: an interval has no list of values; allowed in a sweep: a,b,c or range(0,10)")
+        _refuse_interval(override)
         try:
             values = (
                 value.range() if isinstance(value, RangeSweep) else value.list if isinstance(value, ChoiceSweep) else [value]

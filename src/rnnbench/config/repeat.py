@@ -11,7 +11,7 @@ from .liveness import Liveness
 from .plain_overrides import plain_word
 from .schema import HASHED, choice_settings, default_settings, is_choice
 
-ELSEWHERE = ("accelerator", "devices", "nodes")  # of trainer.*: what may change numbers
+ELSEWHERE = ("accelerator", "devices", "nodes", "micro_batches", "callbacks")  # of trainer.*: what may change numbers
 
 
 def repeat_words(config: Config) -> list[str]:
@@ -34,16 +34,17 @@ def repeat_words(config: Config) -> list[str]:
         usual = {**default_settings(group, config[group]), **base.get(group, {})}
         for name, value in config[group].items():
             if name in usual and value != usual[name] and f"{group}.{name}" not in without:
-                found.append(_word(f"{group}.{name}", value))
+                found.append(word_of(f"{group}.{name}", value))
     usual = default_settings("trainer", {})
     trainer: Mapping[str, Any] = config.get("trainer") or {}
-    found += [_word(f"trainer.{name}", trainer[name]) for name in ELSEWHERE if trainer.get(name, usual[name]) != usual[name]]
+    found += [word_of(f"trainer.{name}", trainer[name]) for name in ELSEWHERE if trainer.get(name, usual[name]) != usual[name]]
     found.append(f"seed={config['seed']}")
     found += [f"test_seed={config['test_seed']}"] if config.get("test_seed") else []
     return found + ["test=false"] * (config.get("test") is False)
 
 
-def _word(key: str, value: Any) -> str:
+def word_of(key: str, value: Any) -> str:
+    """The override that gives `key` this value: plain where it can be, else quoted for Hydra's grammar."""
     text = f"[{','.join(map(plain_text, value))}]" if isinstance(value, list) else plain_text(value)
     word = plain_word(f"{key}={text}")
     if word is not None and word.value == value and type(word.value) is type(value):

@@ -137,6 +137,7 @@ SINGLE = {
     "seed": Option("seed", Seed, 0, "random seed of weights, batches and dropout"),
     "runs": Option("runs", str, "runs", "folder that holds the run folders"),
     "sweep": Option("sweep", str | None, None, "name of the sweep that the run belongs to; it is also the group in W&B"),
+    "experiment_name": Option("experiment_name", str | None, None, "name of the experiment that +experiment=NAME chose"),
     "accept_changes": Option(
         "accept_changes", bool, False, "continue from a checkpoint of other code, libraries or another device; it is recorded"
     ),

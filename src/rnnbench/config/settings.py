@@ -57,6 +57,7 @@ class Settings:
     seed: int = 0
     runs: str = "runs"
     sweep: str | None = None
+    experiment_name: str | None = None  # of the file that the settings were taken from; no part of a run's id
     accept_changes: bool = False
     again: bool = False
     repeat: int = 0
@@ -88,6 +89,7 @@ class Settings:
             "seed": self.seed,
             "runs": self.runs,
             "sweep": self.sweep,
+            "experiment_name": self.experiment_name,
             "accept_changes": self.accept_changes,
             "again": self.again,
             "repeat": self.repeat,

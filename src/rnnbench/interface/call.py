@@ -53,7 +53,10 @@ def call_command(words: Sequence[str], options: Mapping[str, Any], sweep: bool) 
 
 def train_in_process(words: Sequence[str], options: Mapping[str, Any]) -> Trained:
     """The run of `rnnbench.train`, loaded."""
-    (folder,) = call_command(words, options, sweep=False)
+    folders = call_command(words, options, sweep=False)
+    if not folders:
+        raise BadOption("trainer.fast_dev_run=true has passed, and leaves no run to load: leave it out to train one")
+    (folder,) = folders
     record = folder.record()
     if record is None:
         raise Failed(f"{folder.path}: another process runs it")

@@ -108,7 +108,10 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     if todo:
         forget_plugins()
         try:
-            results = launcher.launch([list(map(stored_choice, job.overrides)) for job in todo], initial_job_idx=0)
+            results = launcher.launch(
+                [[*map(stored_choice, job.overrides), f"++model.name={job.settings.setting}"] for job in todo],
+                initial_job_idx=0,
+            )
         finally:
             recorded, failed = recorded_and_damaged(jobs)
             say(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config.checks import resolve, writable_folder
+from ..config.checks import refuse_fast_dev_run, resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
@@ -274,6 +274,7 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     common = [*own, f"sweep={sweep}"]
     jobs = [compose_jobs([*line, *common], sweep=False, declared=True)[0] for line in lines]
     compose_jobs([*lines[0], *launching], sweep=False, declared=True)  # what is said of the launcher
+    refuse_fast_dev_run(jobs, "a sweep")
     check_effects(jobs, set(), sweep=True)
     if not estimated:
         check_locks(jobs[:1])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rnnbench.tasks.task import Batch
 
+from ..kernels.recurrence import GradientSink
 from ..models.stack import Stack, recording
 from .trainable import TrainableNetwork
 
@@ -59,30 +60,39 @@ def recurrent_cores(network: nn.Module) -> dict[str, Stack]:
 
 
 class StateGradients:
-    """Around a forward and a backward pass: ‖∂L/∂state_t‖ for every step, layer and direction; true totals.
+    """Around forward and backward passes: ‖∂L/∂state_t‖ for every step, layer and direction; true totals.
 
-    `begin` before the forward pass; `end` after the backward pass gives rows for the log: the norms themselves, (steps,)
-    rounded to 4 digits, the `horizon`, and the `blow_up`.
+    `begin` before each forward pass, which its backward pass follows; `end` after the last of these gives rows for the log, of
+    the rows of all passes: the norms themselves, (steps,) rounded to 4 digits, the `horizon`, and the `blow_up`.
     """
 
-    def begin(self, network: nn.Module) -> None:
+    def __init__(self) -> None:
         self._open = ExitStack()
-        self._found = {name: self._open.enter_context(recording(core)) for name, core in recurrent_cores(network).items()}
+        self._passes: list[dict[str, dict[str, GradientSink]]] = []  # by core and layer; filled when `_open` is closed
 
-    def end(self, over_devices: Callable[[Tensor], Tensor], devices: int) -> dict[str, Measured]:
-        """`over_devices` sums a tensor over devices, each of which differentiates `devices` times its part of the loss."""
+    def begin(self, network: nn.Module) -> None:
+        self._open.close()
+        self._passes.append(
+            {name: self._open.enter_context(recording(core)) for name, core in recurrent_cores(network).items()}
+        )
+
+    def end(self, over_devices: Callable[[Tensor], Tensor], times: float) -> dict[str, Measured]:
+        """`over_devices` sums a tensor over devices, each of which has differentiated `times` its part of the loss."""
         self._open.close()
         rows: dict[str, Measured] = {}
-        for core, layers_ in self._found.items():
-            for layer, states in layers_.items():
-                for name, norms in (("h", states.h), ("c", states.c)):
-                    if norms is None or not len(norms):
+        for core, layers_ in self._passes[0].items():
+            for layer in layers_:
+                for name in ("h", "c"):
+                    every = [getattr(one[core][layer], name) for one in self._passes]
+                    squares = [norms.square() for norms in every if norms is not None and len(norms)]
+                    if not squares:
                         continue
-                    values = (over_devices(norms.square()).sqrt() / devices).tolist()
+                    values = (over_devices(torch.stack(squares).sum(0)).sqrt() / times).tolist()
                     rows[f"state_gradient/{core}.{layer}/{name}"] = [float(f"{value:.4g}") for value in values]
                     fallen, risen = horizon(values)
                     rows[f"horizon/{core}.{layer}/{name}"] = fallen
                     rows[f"blow_up/{core}.{layer}/{name}"] = risen
+        self._passes.clear()
         return rows
 
 

@@ -76,18 +76,18 @@ def _class(plugin: Plugin, mark: tuple[int, ...]) -> type:
     except (Exception, SystemExit) as error:
         raise _broken(plugin, f"{_where(plugin, error)}{_reason(error)}") from None
     found = _named_class(plugin, module)
-    contract = CONTRACTS[plugin.kind]
-    if not is_derived(found, contract):
-        raise _broken(plugin, f"{module.__file__}: {found.__name__} is no class derived from rnnbench's {contract}")
+    package, contract = CONTRACTS[plugin.kind]
+    if not is_derived(found, package, contract):
+        raise _broken(plugin, f"{module.__file__}: {found.__name__} is no class derived from {package}'s {contract}")
     if lacking := sorted(getattr(found, "__abstractmethods__", ())):
         raise _broken(plugin, f"{module.__file__}: {found.__name__} lacks {', '.join(lacking)}")
     return found
 
 
-def is_derived(found: object, contract: str) -> bool:
-    """Whether `found` is a class derived from ours of that name. Ours is not imported for the question."""
+def is_derived(found: object, package: str, contract: str) -> bool:
+    """Whether `found` is a class derived from that of `package`. The package is not imported for the question."""
     return isinstance(found, type) and any(
-        base.__name__ == contract and base.__module__.split(".")[0] == "rnnbench" for base in found.__mro__[1:]
+        base.__name__ == contract and base.__module__.split(".")[0] == package for base in found.__mro__[1:]
     )
 
 
@@ -95,7 +95,7 @@ def _named_class(plugin: Plugin, module: ModuleType) -> type:
     there = {
         name: value
         for name, value in vars(module).items()
-        if is_derived(value, CONTRACTS[plugin.kind]) and value.__module__ == module.__name__
+        if is_derived(value, *CONTRACTS[plugin.kind]) and value.__module__ == module.__name__
     }
     if not plugin.attribute:
         if len(there) == 1:

@@ -1,7 +1,8 @@
-"""Models and tasks of others: what names them, and where they are. Nothing of theirs is imported here.
+"""Models, tasks and callbacks of others: what names them, and where they are. Nothing of theirs is imported here.
 
     model=NAME                  an entry point of an installed package, group `rnnbench.models` or `rnnbench.tasks`
     model=./my_cell.py:MGU      a class in a file, without a package
+    trainer.callbacks=[NAME]    an entry point of an installed package, group `rnnbench.callbacks`
 
 A file is code: only the command line and Python may name one. Settings that are read from a file (a record, config.yaml, YAML
 of --config-dir) may name it where the user has named it before, in this process (`trust`) or on this machine (classes.py).
@@ -22,9 +23,13 @@ from typing import Literal
 
 from ..options import BadOption, shortened, unknown
 
-Kind = Literal["task", "model"]
-GROUPS: dict[Kind, str] = {"task": "rnnbench.tasks", "model": "rnnbench.models"}
-CONTRACTS: dict[Kind, str] = {"task": "Task", "model": "Mechanism"}  # what their classes are derived from
+Kind = Literal["task", "model", "callback"]
+GROUPS: dict[Kind, str] = {"task": "rnnbench.tasks", "model": "rnnbench.models", "callback": "rnnbench.callbacks"}
+CONTRACTS: dict[Kind, tuple[str, str]] = {  # what their classes are derived from: package and name
+    "task": ("rnnbench", "Task"),
+    "model": ("rnnbench", "Mechanism"),
+    "callback": ("pytorch_lightning", "Callback"),
+}
 NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)  # also the name of a folder of runs
 FILE = re.compile(r"(?P<path>[^,]*\.py)(?::(?P<name>\w*))?")
 TRUSTED: set[str] = set()  # files with a class that the user has named in this process

@@ -30,6 +30,7 @@ from ..store.record import DamagedRecord, Record, canonical, digest
 from .declaration import CellSpec, Declaration, OpenChoice, cell_settings
 from .metrics import metric_value, nearly_equal, time_per_step
 
+SHARED_OUT = ("trainer.devices", "trainer.micro_batches")  # departures that make no other run of a cell
 EQUIVALENT_AT = 1 - LEVEL  # the level at which runs that were made again are shown to be the same
 
 
@@ -239,13 +240,14 @@ def choice_text(choice: OpenChoice, stored: Iterable[FoundRun]) -> str:
 def _parts(record: Record) -> list[Any] | None:
     """Task, mechanism and departures of a run, as a cell's words say them; None where its code or settings are not known here.
 
-    On how many devices it was trained is no part of that, nor what had no effect, which records of 0.1 hold.
+    On how many devices it was trained, and in how many micro batches, is no part of that, nor what had no effect, which records
+    of 0.1 hold.
     """
     try:
         without = Liveness(record["config"]).effectless()
     except UNKNOWN:
         return None
-    departures = {key: value for key, value in record["departures"].items() if key != "trainer.devices" and key not in without}
+    departures = {key: value for key, value in record["departures"].items() if key not in {*SHARED_OUT, *without}}
     return [record["task"]["name"], record["config"]["model"]["mechanism"], departures]
 
 

@@ -18,7 +18,7 @@ import torch
 from ..config.settings import Choice, Settings
 from ..console import say
 from ..networks.cost import peak_memory
-from ..options import BadOption
+from ..options import BadOption, Failed
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
 from ..tracking.make import is_wanted_elsewhere, make_mirror
@@ -36,12 +36,34 @@ from .tracked_run import describe_run
 
 
 def execute(settings: Settings) -> Record | None:
-    """Runs `settings` to their record; None where another live process holds the run.
+    """Runs `settings` to their record; None where another live process holds the run, and of a
+    `fast_dev_run`.
 
     Raises RunFailed with one line, RunLost where another took the run over, Stopped after a signal.
     """
     with process_environment(settings.trainer) as rank:
+        if settings.trainer.fast_dev_run:
+            _try(settings, rank)
+            return None
         return _execute(settings, rank)
+
+
+def _try(settings: Settings, rank: int | None) -> None:
+    """One step, one batch of validation and one of test, in a folder that is gone afterwards; RunFailed where they fail."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        train = replace(settings.train, steps=1, eval_every=1, log_every=1)
+        short = replace(settings, runs=place, sweep=None, again=False, tracker=Choice("none", {}), train=train)
+        with contextlib.redirect_stdout(io.StringIO()):  # scores of a batch are no result
+            record = _execute(short, rank)
+    if rank:
+        return
+    name = f"{settings.task.name}/{settings.setting}"
+    if record is None or record["status"] != "finished":
+        raise RunFailed(f"{name}: fast_dev_run: the only step diverged")
+    batches = "one batch of validation and one of test" if settings.test else "one batch of validation"
+    took = time.monotonic() - began
+    say(f"{name}  fast_dev_run passed: one step, {batches} in {took:.1f} s; no record and no folder is kept")
 
 
 def _execute(settings: Settings, rank: int | None) -> Record | None:
@@ -124,5 +146,5 @@ def describe_error(error: Exception) -> str:
         return f"out of memory, after a peak of {peak:,.0f} MB: {first}"
     if isinstance(error, OSError):
         return f"{first}; what was written before is intact, and the same command goes on"
-    plain = isinstance(error, (BadOption, RunFailed, DamagedRecord, TrackerUnavailable))
+    plain = isinstance(error, (BadOption, Failed, RunFailed, DamagedRecord, TrackerUnavailable))
     return first if plain else f"{type(error).__name__}: {first}"

@@ -13,6 +13,7 @@ from rnnbench.tasks.task import Task
 
 from ..config.checks import resolve
 from ..config.identity import code_digests, versions
+from ..config.settings import Settings
 from ..networks.trainable import TrainableNetwork
 from ..store.log import LogRow
 from ..store.record import Record, Scores
@@ -46,7 +47,7 @@ def load_run(run: str | Path) -> Trained:
     record = folder.record()
     if record is None or not folder.weights.exists():
         raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
-    settings = resolve({**record["config"], "runs": "."})
+    settings = _settings(record)
     task, kept = make_task(settings), folder.kept()
     recorded_data = record["task"]["fingerprint"]
     try:
@@ -65,7 +66,8 @@ def load_run(run: str | Path) -> Trained:
         "weights": (hashlib.sha256(weights).hexdigest(), record["weights"]),
     }
     if "code" in record:  # before it was part of the id, it was not recorded
-        now_there["code of the plug-in"] = code_digests(settings.plain()), record["code"]
+        code = {part: value for part, value in record["code"].items() if not part.startswith("callback ")}
+        now_there["code of the plug-in"] = code_digests(settings.plain()), code
     for what, (found, recorded) in now_there.items():
         if found != recorded:
             raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
@@ -79,9 +81,15 @@ def load_run(run: str | Path) -> Trained:
     return Trained(network.eval(), task, record, folder.rows(), at_hand)
 
 
+def _settings(record: Record) -> Settings:
+    """The settings of a run to be loaded: the callbacks that it was trained with need not be there."""
+    config = record["config"]
+    return resolve({**config, "runs": ".", "trainer": {**(config.get("trainer") or {}), "callbacks": []}})
+
+
 def initial_network(trained: Trained) -> TrainableNetwork:
     """The network as it was before its first training step, in evaluation mode."""
-    settings = resolve({**trained.record["config"], "runs": "."})
+    settings = _settings(trained.record)
     before = torch.get_rng_state()
     network, _ = new_network(settings, trained.task)
     torch.set_rng_state(before)

@@ -69,7 +69,7 @@ def check_batch(settings: Settings, row: int, steps: int) -> None:
     on_cpu = settings.trainer.accelerator == "cpu"
     states = 4 * steps * int(settings.model.options.get("hidden_size") or 0) * int(settings.stack.get("layers") or 1)
     rows = settings.train.batch_size / settings.trainer.nodes
-    needed, free = rows * (row + (states if on_cpu else 0)), free_memory()
+    needed, free = rows * (row + (states / settings.trainer.micro_batches if on_cpu else 0)), free_memory()
     if needed > free:
         raise BadOption(
             f"train.batch_size={settings.train.batch_size}: a batch takes {needed / 1e9:,.1f} GB at least, and "

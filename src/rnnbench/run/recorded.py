@@ -88,10 +88,11 @@ def _not_recorded(settings: Settings, identity: Config) -> RunIdentity:
 
 
 def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
-    """Whether `folder` holds a run that was begun on as many devices, of all machines."""
+    """Whether `folder` holds a run that was begun on as many devices, of all machines, and with as many micro batches."""
     try:
         begun = folder.config().get("trainer") or {}
-        return bool(begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes)
+        same_devices = begun.get("devices", 1) * begun.get("nodes", 1) == trainer.devices * trainer.nodes
+        return bool(same_devices and begun.get("micro_batches", 1) == trainer.micro_batches)
     except (DamagedRecord, OSError):
         return False
 
@@ -99,10 +100,12 @@ def _begun_on(folder: RunFolder, trainer: TrainerSettings) -> bool:
 def recorded_run(settings: Settings, identities: Identities) -> tuple[RunIdentity, Record] | None:
     """The run of `settings` and its record, where its data are generated and it is recorded.
 
-    None where that is not so, or takes more to know: the data, a network (for a budget), other devices, the record's damage.
+    None where that is not so, or takes more to know: the data, a network (for a budget), other devices, the record's damage;
+    and where the run is to be tried, recorded or not.
     """
     trainer = settings.trainer
-    if settings.budget.is_set or trainer.accelerator == "gpu" or trainer.devices * trainer.nodes > 1:
+    elsewhere = trainer.accelerator == "gpu" or trainer.devices * trainer.nodes > 1
+    if settings.budget.is_set or elsewhere or trainer.fast_dev_run:
         return None
     found = identities.of(settings, "")
     try:
@@ -136,7 +139,7 @@ def changed_code(settings: Settings, before: Mapping[str, Any]) -> str:
     """What is not ours and has another code than a record or config.yaml holds, in words."""
     now, then = code_digests(settings.plain()), before.get("code") or {}
     named = {"task": settings.task.reference, "model": settings.model.reference, "writer": settings.network.writer}
-    return " and ".join(f"{part} {named[part]}" for part in now if now[part] != then.get(part))
+    return " and ".join(f"{part} {named.get(part, '')}".rstrip() for part in now if now[part] != then.get(part))
 
 
 def compared_to_first(run: RunIdentity, record: Record) -> str:

@@ -72,6 +72,8 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
             scores = {"validation": trained["validation"], "test": trained["test"]}
             weights = safetensors.torch.save(learner.selection.best["weights"])
             folder.save_weights(weights)
+            if learner.profile:
+                say(f"{name}  profile: {folder.save_profile(learner.profile)}")
             if learner.confusion:
                 classes, counts = learner.confusion
                 split: Literal["validation", "test"] = "test" if planned.settings.test else "validation"

@@ -11,6 +11,7 @@
         vocabulary.json      what the task must keep to read and write where its data are not; absent where that is nothing
         model.safetensors    the weights that validation chose
         confusion.json       of a task whose answers are classes: how often each was answered where which was right
+        profile.txt          where the time went, of a run with trainer.profiler
         record.json          the result: written once, atomically, with a checksum
 
 The record is the truth; every table, figure and dashboard is a function of it. Torch is never imported.
@@ -102,7 +103,7 @@ class RunFolder:
             remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
-        for name in ("failure.json", "confusion.json"):
+        for name in ("failure.json", "confusion.json", "profile.txt"):
             (self.path / name).unlink(missing_ok=True)
 
     def keep(self, kept: Mapping[str, object]) -> None:
@@ -236,6 +237,12 @@ class RunFolder:
             return None
         except (ValueError, RecursionError) as error:
             raise error if isinstance(error, DamagedRecord) else DamagedRecord(f"{path}: no JSON") from None
+
+    # the profile
+
+    def save_profile(self, text: str) -> Path:
+        self._write("profile.txt", text.encode())
+        return self.path / "profile.txt"
 
     # the record
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from operator import itemgetter
 
 import pytorch_lightning as lightning
 import torch
@@ -18,13 +19,14 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Task
 
 from ..groups import TrainSettings
-from ..models.mechanism import State
+from ..models.mechanism import State, detach, tree_map
 from ..networks.trainable import TrainableNetwork
 from .checkpoint import Checkpoint, device_part, make_checkpoint, restore_values, set_random_state, split_checkpoint
 from .clock import Clock
 from .devices import Devices
 from .endings import Diverged, Interrupted
 from .evaluation import Evaluation
+from .loader import micro_batches
 from .measures import StepMeasures
 from .optimizer import make_optimizer
 from .recorder import Recorder, Reporter
@@ -62,11 +64,14 @@ class Learner(lightning.LightningModule):
         self.measures, self.reporter = StepMeasures(network, self.options), Reporter(journal, self.clock)
         cores = [part for name, part in network.named_children() if name in CORES]
         self.noise = WeightNoise([p for core in cores for p in core.parameters()], settings.weight_noise)
+        self.micro_batches = 1  # slices that this device takes its rows of a batch in
         self.step = 0  # optimizer steps done, also before a restart
         self.scores: dict[str, float] = {}  # of the last evaluation
         self.confusion: tuple[list[str], list[list[int]]] | None = None  # of the chosen weights, on the split read last
+        self.profile = ""  # what `trainer.profiler` has found
         self.asked: list[int] = []  # numbers of the signals that asked for an end
         self.trains_on = torch.device("cpu")  # Lightning moves the network back to the CPU at the end, `device` with it
+        self._divisor = 1.0  # of the gradient of a step in micro batches
         self._state: State | None = None  # carried from batch to batch
         self._resumed: Checkpoint | None = None  # until training starts
 
@@ -108,35 +113,65 @@ class Learner(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.clock.start()
 
+    def optimizer_zero_grad(self, *_: object) -> None:
+        """Nothing: Lightning calls this after `training_step`, whose micro batches have left their gradients by then."""
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self._optimizer.zero_grad()
         self.network.forcing = forcing_share(self.options, self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self.options, self.step, self.selection.reductions)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        carries = self.options.carry and self.task.carries
-        state = self.network.carry(self._state, batch.fresh) if carries else None
-        if is_logged(self.options, self.step + 1):
-            self.measures.begin()
+        """The loss whose backward pass Lightning makes: of the whole batch, or of the last of its micro batches.
+
+        How many answers a whole batch has is known when the last micro batch is read: their losses are differentiated as
+        sums, and `configure_gradient_clipping` divides the gradient. Of one micro batch the loss itself is divided.
+        """
         self.noise.add()
-        outputs, state = self.network(batch, state)
-        self._state = state if carries else None
-        total, count = self.task.loss(outputs, batch)
-        count = self.devices.sum(count)
-        self.measures.add_loss(total.detach() / count)
+        *others, last = micro_batches(len(batch.lengths), self.micro_batches)
+        done = [self._forward(batch, rows, differentiated=True) for rows in others]
+        done.append(self._forward(batch, last))
+        states, losses, counts = zip(*done, strict=True)
+        self._state = None if states[0] is None else tree_map(lambda *parts: torch.cat(parts), *states)
+        count = self.devices.sum(torch.stack(counts).sum())
+        self.measures.add_loss(torch.stack(losses).detach().sum() / count)
         self.clock.count(batch)
         if self.options.mean_over == "rows":
             count = self.devices.sum(count.new_tensor(len(batch.scored)))
-        return total * self.trainer.world_size / count  # gradients are averaged over devices
+        if self.micro_batches > 1:
+            self._divisor = float(count) / self.trainer.world_size
+            return losses[-1]
+        return losses[-1] * self.trainer.world_size / count  # gradients are averaged over devices
+
+    def _forward(self, batch: Batch, rows: slice, differentiated: bool = False) -> tuple[State | None, Tensor, Tensor]:
+        """Reads `rows` of `batch`: (their states where these are carried, the sum of their losses, how many these are).
+
+        Where `differentiated`, the gradient of that sum is added to the parameters'.
+        """
+        carries = self.options.carry and self.task.carries
+        before = None if self._state is None else tree_map(itemgetter(rows), self._state)
+        batch = batch.map(itemgetter(rows))
+        if is_logged(self.options, self.step + 1):
+            self.measures.begin()
+        outputs, state = self.network(batch, self.network.carry(before, batch.fresh) if carries else None)
+        total, count = self.task.loss(outputs, batch)
+        if differentiated:
+            with torch.autocast(self.device.type, enabled=False):  # as Lightning has it for the last one
+                total.backward()
+            total = total.detach()
+        return detach(state) if carries else None, total, count
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
         """Measures and clips, between the backward pass and the optimizer's step."""
         self.noise.remove()
+        if self._divisor != 1:
+            torch._foreach_div_([p.grad for p in self.network.parameters() if p.grad is not None], self._divisor)
         logged = is_logged(self.options, self.step + 1)
         self.reporter.row |= self.measures.clip(logged)
         if logged:
             self.reporter.row["train/learning_rate"] = learning_rate(self.options, self.step, self.selection.reductions)
-            self.reporter.row |= self.measures.state_gradients(self.devices)
+            self.reporter.row |= self.measures.state_gradients(self.devices, self._divisor * self.devices.count)
 
     def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int) -> None:
         self.step += 1

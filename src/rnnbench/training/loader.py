@@ -17,13 +17,16 @@ GROUP = 10  # evaluation batches that Lightning hands over at once
 
 
 class EvaluationBatches(IterableDataset[Batch]):
-    """All batches of a split, once; of each what device `share[0]` of `share[1]` takes."""
+    """All batches of a split, once, or the first `most`; of each what device `share[0]` of `share[1]` takes."""
 
-    def __init__(self, task: Task, split: Split, batch_size: int, share: tuple[int, int], seed: int = 0):
+    def __init__(
+        self, task: Task, split: Split, batch_size: int, share: tuple[int, int], seed: int = 0, most: int | None = None
+    ):
         self.task, self.split, self.batch_size, self.share, self.seed = task, split, batch_size, share, seed
+        self.most = most
 
     def numbers(self) -> range:
-        return range(self.task.batches(self.split, self.batch_size))
+        return range(self.task.batches(self.split, self.batch_size))[: self.most]
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -95,6 +98,12 @@ def shard(batch: Batch, rank: int, world: int) -> Batch:
         return batch.map(lambda part: part[rank::world])
     row = batch.map(lambda part: part[:1])
     return row._replace(scored=torch.zeros_like(row.scored))
+
+
+def micro_batches(rows: int, count: int) -> list[slice]:
+    """The rows of `count` slices of a batch of `rows`, in order, all but the last equally long; fewer where rows are few."""
+    size = -(-rows // count)
+    return [slice(begin, begin + size) for begin in range(0, rows, size)]
 
 
 def interleave(*parts: Tensor) -> Tensor:

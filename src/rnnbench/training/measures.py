@@ -32,7 +32,7 @@ class StepMeasures:
         self._before: Tensor | None = None  # all weights before the step that is logged
 
     def begin(self) -> None:
-        """Starts recording gradients through time, before the forward pass."""
+        """Starts recording gradients through time, before the forward pass of each micro batch."""
         if self._state_gradients:
             self._state_gradients.begin(self._network)
 
@@ -60,12 +60,15 @@ class StepMeasures:
         self.window[-1] += (norm,)
         return norm
 
-    def state_gradients(self, devices: Devices) -> Row:
-        """Gradients through time of the backward pass that is done; empty without instruments."""
+    def state_gradients(self, devices: Devices, times: float) -> Row:
+        """Gradients through time of the backward passes that are done; empty without instruments.
+
+        `times`: how many times its part of the loss each device has differentiated.
+        """
         if self._state_gradients is None:
             return {}
         self._before = flat_parameters(self._network)
-        measured = self._state_gradients.end(devices.sum, devices.count)
+        measured = self._state_gradients.end(devices.sum, times)
         return {f"train/{name}": value for name, value in measured.items()}
 
     def is_finite(self) -> bool:

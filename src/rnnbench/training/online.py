@@ -112,7 +112,7 @@ class Stream:
 
 def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
     """As `trainer.fit`, by the rule of 1997. Raises Diverged or Interrupted."""
-    loop = Loop(learner)
+    loop = Loop(learner, most=1 if settings.fast_dev_run else None)
     learner.reporter.save_seconds = settings.save_seconds
     with restored_signals():
         loop.begin()
@@ -126,10 +126,13 @@ def train_online(learner: Learner, settings: TrainerSettings, test: bool = True)
 
 
 class Loop:
-    """Trains the network of a learner, whose clock, selection and reporter it uses."""
+    """Trains the network of a learner, whose clock, selection and reporter it uses.
 
-    def __init__(self, learner: Learner):
-        self.learner, self.options = learner, learner.options
+    An evaluation reads all batches of a split, or the first `most`.
+    """
+
+    def __init__(self, learner: Learner, most: int | None = None):
+        self.learner, self.options, self.most = learner, learner.options, most
         self.online = online_view(learner.network, self.options.each_step)
         self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
@@ -208,7 +211,7 @@ class Loop:
         learner.network.eval()
         evaluation = Evaluation(learner.network, learner.task, self.options, counts_classes=last)
         with torch.no_grad():
-            for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1)):
+            for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1), most=self.most):
                 evaluation.add(batch)
         learner.confusion = evaluation.confusion(self.devices)
         return evaluation.scores(self.devices)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as lightning
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.profilers import Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from rnnbench.tasks.task import SPLITS, Split
 
 from ..groups import TrainerSettings
+from .callbacks import make_callbacks, named
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
 from .online import train_online
@@ -21,6 +29,23 @@ from .signals import restored_signals
 ONE_CPU = TrainerSettings()
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
+
+PROFILERS: dict[str, Callable[..., Profiler]] = {
+    "simple": SimpleProfiler,
+    "pytorch": functools.partial(PyTorchProfiler, export_to_chrome=False),
+}
+
+
+@contextlib.contextmanager
+def profiled(learner: Learner, name: str) -> Iterator[Profiler | None]:
+    """The profiler `name` of Lightning's, or None; when training and test have ended, `learner.profile` is what it found."""
+    if name == "none":
+        yield None
+        return
+    warnings.filterwarnings("ignore", "Warning: Profiler clears events")  # PyTorch's: it keeps those of the last steps
+    with tempfile.TemporaryDirectory() as place:
+        yield PROFILERS[name](dirpath=place, filename="profile")
+        learner.profile = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path(place).glob("*.txt")))
 
 
 def fit(
@@ -35,11 +60,22 @@ def fit(
     the test split or else on validation. Returns {"validation": scores, "test": scores or None}. Raises Diverged or
     Interrupted.
     """
-    task, options, selection = learner.task, learner.options, learner.selection
-    if options.rule == "online":
+    if learner.options.rule == "online":
         return train_online(learner, settings, test)
-    learner.reporter.save_seconds = settings.save_seconds
-    trainer = lightning.Trainer(
+    learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
+    callbacks = make_callbacks(settings.callbacks)
+    with named(callbacks), profiled(learner, settings.profiler) as profiler:
+        trainer = make_trainer(learner, settings, [*([progress] if progress else []), *callbacks.values()], profiler)
+        _train_and_test(trainer, learner, settings, progress, test)
+    return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
+
+
+def make_trainer(
+    learner: Learner, settings: TrainerSettings, callbacks: list[lightning.Callback], profiler: Profiler | None
+) -> lightning.Trainer:
+    """Lightning's Trainer for the steps that `learner` has before it."""
+    options = learner.options
+    return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
@@ -52,10 +88,18 @@ def fit(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=progress is not None,
-        callbacks=[progress] if progress else [],
+        enable_progress_bar=any(isinstance(callback, Progress) for callback in callbacks),
+        callbacks=callbacks,
+        profiler=profiler,
         use_distributed_sampler=False,
     )
+
+
+def _train_and_test(
+    trainer: lightning.Trainer, learner: Learner, settings: TrainerSettings, progress: Progress | None, test: bool
+) -> None:
+    """What `fit` does, by its `trainer`."""
+    task, options, selection = learner.task, learner.options, learner.selection
     learner.trains_on = trainer.strategy.root_device
     share = trainer.global_rank, trainer.world_size
     if progress:
@@ -63,7 +107,8 @@ def fit(
         progress.begin(learner.step, options.steps, validation, held_out)
 
     def evaluated(split: Split) -> Grouped:
-        return Grouped(loader(EvaluationBatches(task, split, EVALUATED_ROWS, share), settings.workers))
+        batches = EvaluationBatches(task, split, EVALUATED_ROWS, share, most=1 if settings.fast_dev_run else None)
+        return Grouped(loader(batches, settings.workers))
 
     with restored_signals():
         try:
@@ -76,4 +121,3 @@ def fit(
                 trainer.test(learner, evaluated("test" if test else "validation"), verbose=False)
         except SystemExit:
             raise KeyboardInterrupt from None  # Lightning turns a KeyboardInterrupt into one
-    return {"validation": selection.best["scores"], "test": learner.scores if test else None}
