@@ -21,20 +21,22 @@ from ..store.find import FoundRun
 from ..store.record import canonical
 from .comparison_text import comparison_caption, comparison_gaps, comparison_notes
 from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
-from .grouping import ModelResults, TaskResults, group_runs
-from .intervals import Estimate, against_floor, is_bimodal, summarize, wilson
+from .grouping import Asked, ModelResults, TaskResults, group_runs
+from .intervals import NEAR, Estimate, against_floor, is_bimodal, summarize, wilson
 from .significance import can_be_ranked, rank_ranges
 from .table import Cell, Column, Table
 
 
-def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> list[Table]:
+def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str], asked: Asked | None = None) -> list[Table]:
     """A table for each task setting, and a last one without rows where something was refused. Raises NoRuns."""
-    found, refusals = group_runs(stored, complaints)
-    tables = [tabulate(block) for block in found]
-    if refusals:
-        gaps = tuple(" ".join(refusal.split()) for refusal in refusals)
-        tables.append(Table("Refused", "", {}, (), (), gaps))
-    return tables
+    found, refusals = group_runs(stored, complaints, asked)
+    return [*map(tabulate, found), *refused_table(refusals)]
+
+
+def refused_table(refusals: Iterable[str]) -> list[Table]:
+    """A table without rows that names what was refused; none where nothing was."""
+    gaps = tuple(" ".join(refusal.split()) for refusal in refusals)
+    return [Table("Refused", "", {}, (), (), gaps)] if gaps else []
 
 
 def tabulate(block: TaskResults) -> Table:
@@ -53,6 +55,9 @@ def tabulate(block: TaskResults) -> Table:
         Column("#", ("rank_best", "rank_worst"), spare=2),
         Column(f"{block.headline}{arrow}", ("estimator", "value", "low", "high"), left=True),
         Column("floor" if block.floor is None else f"floor {format_number(block.floor)}", ("against_floor",), left=True),
+        Column(
+            block.solved_by or "solved by", ("solved_by", "solved_score", "solved_score_low", "solved_score_high"), left=True
+        ),
         Column("solved", ("solved", "solved_of", "solved_low", "solved_high"), left=True),
         Column("to solve", ("seconds_to_solved",), spare=4),
         Column("parameters", ("parameters",), spare=3),
@@ -60,7 +65,7 @@ def tabulate(block: TaskResults) -> Table:
         Column("tokens/s", ("tokens_per_second",), spare=6),
         Column("seeds", ("seeds", "missing", "unfinished", "diverged", "refused")),
     )
-    ranks = _ranks(block, estimates)
+    ranks = find_ranks(block, estimates)
     rows = tuple(_row(block, entry, estimates, ranks) for entry in order)
     about = {
         "task": block.name,
@@ -71,7 +76,8 @@ def tabulate(block: TaskResults) -> Table:
         "direction": task["direction"] if task else None,
         "floor": block.floor,
     }
-    gaps = [gap for entry in order for gap in comparison_gaps(block, entry)]
+    gaps = [block.unequal] if block.unequal else []
+    gaps += [gap for entry in order for gap in comparison_gaps(entry)]
     hardware = {canonical(record["hardware"]) for entry in order for record in entry.records}
     if len(hardware) > 1:
         gaps.append(f"run on {len(hardware)} kinds of hardware: do not compare their speeds")
@@ -89,7 +95,7 @@ def _place(
     return entry.label not in estimates, -share, value if block.lower_is_better else -value, natural_key(entry.label)
 
 
-def _ranks(block: TaskResults, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
+def find_ranks(block: TaskResults, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
     """By entry: its best and worst place; none for one at its floor, of one seed, or of which a run has no score."""
     there = [
         entry
@@ -114,12 +120,13 @@ def _row(
     return (
         Cell(entry.label, (entry.model, entry.label, entry.setting)),
         *_score_cells(block, entry, estimates.get(entry.label), ranks.get(entry.label)),
+        _solved_metric_cell(block, entry),
         _solved_cell(entry),
         _median((record["seconds_to_solved"] for record in entry.records if record["solved"]), format_duration),
         Cell("" if parameters is None else format_compact(parameters), (parameters,)),
         _median((speed["steps_per_second"] for speed in speeds), format_compact),
         _median((speed["tokens_per_second"] for speed in speeds), format_compact),
-        _seeds_cell(block, entry),
+        _seeds_cell(entry),
     )
 
 
@@ -130,13 +137,36 @@ def _score_cells(
     if estimate is None:
         word, tone = ("diverged", "poor") if entry.diverged else ("–", "warn")
         return Cell("", (None, None)), Cell(word, (None, None, None, None), tone), Cell("", (None,))
-    verdict = against_floor(estimate, block.floor)
-    tones = {"below" if block.lower_is_better else "above": "good", "undecided": "warn"}
     return (
         Cell(rank_cell(place), place or (None, None)),
         Cell(format_interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)),
-        Cell(verdict, (verdict,), tones.get(verdict, "poor")),
+        floor_cell(estimate, block.floor, block.lower_is_better),
     )
+
+
+def floor_cell(estimate: Estimate, floor: float | None, lower_is_better: bool) -> Cell:
+    """How a score stands to the floor: good only where it is better by more than NEAR of the floor."""
+    verdict = against_floor(estimate, floor)
+    if floor is None or not verdict:
+        return Cell("", (verdict,))
+    if estimate.estimator == "one seed":
+        return Cell("1 seed", (verdict,), "warn")
+    better = "below" if lower_is_better else "above"
+    if verdict == better and abs(estimate.value - floor) <= NEAR * abs(floor):
+        return Cell(f"barely {verdict}", (verdict,), "warn")
+    return Cell(verdict, (verdict,), {better: "good", "undecided": "warn"}.get(verdict, "poor"))
+
+
+def _solved_metric_cell(block: TaskResults, entry: ModelResults) -> Cell:
+    """The metric that says solved, on test, where it is not the score itself."""
+    if block.solved_by is None:
+        return Cell("", (None, None, None, None))
+    scores = [record["scores"]["test"] for run in entry.finished if (record := run.record)]
+    values = [value for one in scores if one and (value := one.get(block.solved_by)) is not None]
+    if not values:
+        return Cell("", (block.solved_by, None, None, None))
+    found = summarize(values, block.solved_by)
+    return Cell(format_interval(found), (block.solved_by, found.value, found.low, found.high))
 
 
 def _solved_cell(entry: ModelResults) -> Cell:
@@ -150,11 +180,11 @@ def _solved_cell(entry: ModelResults) -> Cell:
     return Cell(f"{solved}/{len(records)} [{format_share(low)}, {format_share(high)}]", (solved, len(records), low, high))
 
 
-def _seeds_cell(block: TaskResults, entry: ModelResults) -> Cell:
-    done, wanted = len(entry.finished), len(block.wanted(entry))
+def _seeds_cell(entry: ModelResults) -> Cell:
+    done, wanted = len(entry.finished), len(entry.seeds | entry.asked)
     lists = [
         {run.config["seed"] for run in entry.finished},
-        block.wanted(entry) - entry.seeds,
+        entry.missing,
         {run.config["seed"] for run in entry.unfinished},
         {run.config["seed"] for run in entry.diverged},
         set(entry.refused),

@@ -11,6 +11,7 @@ from ..analysis.comparison import compare_runs
 from ..analysis.render import export
 from ..analysis.report import write_report
 from ..console import say, show
+from ..launch.status import asked_seeds
 from ..options import BadOption, nearest, output_error
 from ..store.find import FoundRun, find_runs
 
@@ -39,7 +40,8 @@ def print_complaints(lines: Iterable[str]) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    found = compare_runs(*chosen_runs(options))
+    runs, complaints = chosen_runs(options)
+    found = compare_runs(runs, complaints, asked_seeds(runs))
     show(f"{export(found, options.format)}\n")
     if options.format == "csv":  # whose rows have no place for what was refused
         print_complaints(gap for table in found for gap in table.gaps)
@@ -51,7 +53,8 @@ def report_command(options: argparse.Namespace) -> int:
         hint = f"; for a paper: rnnbench figure learning -o {options.output}" if options.output.suffix in PICTURES else ""
         raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html{hint}")
     try:
-        write_report(*chosen_runs(options), options.output)
+        runs, complaints = chosen_runs(options)
+        write_report(runs, complaints, options.output, asked_seeds(runs))
     except OSError as error:
         raise output_error(f"--output {options.output}", error) from None
     say(str(options.output))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..options import shortened
+from ..store.find import FoundRun
 from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
@@ -141,6 +142,33 @@ def _overview(folders: Iterable[Path]) -> str:
         else:
             failed += os.path.exists(folder / "failure.json")
     return f"{recorded} recorded{f' ({diverged} diverged)' if diverged else ''}{f', {failed} failed' if failed else ''}"
+
+
+SEED = re.compile(r"(?:^| )seed=(\d+)(?= |$)")  # among the words of a run
+
+
+def asked_seeds(runs: Iterable[FoundRun]) -> dict[Path, set[int]]:
+    """By the folder of each run, the seeds that its sweep's manifest lists for its setting; none where there is none."""
+    listed: dict[Path, dict[str, dict[str, str]]] = {}
+    found: dict[Path, set[int]] = {}
+    settings: dict[Path, dict[str, set[int]]] = {}
+    for run in runs:
+        place = run.path.absolute()
+        if not (sweep := run.config.get("sweep")) or len(place.parts) < 4:
+            continue
+        folder = place.parents[2] / "sweeps" / str(sweep)
+        if folder not in listed:
+            try:
+                listed[folder] = read_manifest(folder)
+            except DamagedRecord:
+                listed[folder] = {}
+            seeds = settings[folder] = {}
+            for about in listed[folder].values():
+                if word := SEED.search(about["words"]):
+                    seeds.setdefault(SEED.sub("", about["words"]), set()).add(int(word[1]))
+        if own := listed[folder].get(run_name(place)):
+            found[run.path] = settings[folder].get(SEED.sub("", own["words"]), set())
+    return found
 
 
 # Prune
