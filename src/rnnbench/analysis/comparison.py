@@ -14,15 +14,18 @@ Pure functions of what `find_runs` returns; torch is never imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
+from ..config.labels import option_text
 from ..store.find import FoundRun
 from ..store.record import canonical
 from .comparison_text import comparison_caption, comparison_gaps, comparison_notes
 from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
 from .grouping import Asked, ModelResults, TaskResults, group_runs
 from .intervals import NEAR, Estimate, against_floor, is_bimodal, summarize, wilson
+from .naming import OPTIONS, all_options
 from .significance import can_be_ranked, rank_ranges
 from .table import Cell, Column, Table
 
@@ -33,24 +36,47 @@ def compare_runs(stored: Iterable[FoundRun], complaints: Iterable[str], asked: A
     return [*map(tabulate, found), *refused_table(refusals)]
 
 
+def blocks_by(
+    key: str, values: Sequence[Any], stored: Sequence[FoundRun], complaints: Iterable[str], asked: Asked | None = None
+) -> tuple[list[TaskResults], list[str]]:
+    """As `group_runs`, with a block for each value of an option: settings that differ in it are not ranked together.
+
+    `values`: of each run, in order.
+    """
+    parts: dict[str, list[FoundRun]] = {}
+    for run, value in zip(stored, values, strict=True):
+        parts.setdefault(option_text(value), []).append(run)
+    blocks, refusals = list[TaskResults](), list(complaints)
+    for text, runs in sorted(parts.items(), key=lambda item: natural_key(item[0])):
+        found, refusals = group_runs(runs, refusals, asked)
+        for block in found:
+            block.label += f" {key}={text}"
+        blocks += found
+    return sorted(blocks, key=lambda block: natural_key(block.label)), refusals
+
+
 def refused_table(refusals: Iterable[str]) -> list[Table]:
     """A table without rows that names what was refused; none where nothing was."""
     gaps = tuple(" ".join(refusal.split()) for refusal in refusals)
     return [Table("Refused", "", {}, (), (), gaps)] if gaps else []
 
 
-def tabulate(block: TaskResults) -> Table:
-    """The table of one task setting, best first."""
-    task = block.task
-    estimates = {
+def estimate_entries(block: TaskResults) -> dict[str, Estimate]:
+    """By label the score of each entry that has one, with its interval."""
+    return {
         entry.label: summarize(block.scores(entry), block.headline, solved=block.solved(entry))
         for entry in block.entries
         if entry.finished
     }
+
+
+def tabulate(block: TaskResults, options: Sequence[str] = ()) -> Table:
+    """The table of one task setting, best first, with a column for each of `options`, which are dotted names."""
+    task, estimates = block.task, estimate_entries(block)
     by_share = any(is_bimodal(block.solved(entry)) for entry in block.entries)
     order = sorted(block.entries, key=lambda entry: _place(block, entry, estimates, by_share))
     arrow = {"min": " ↓", "max": " ↑"}[task["direction"]] if task else ""
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("model", ("model", "row", "setting"), left=True, words=True),
         Column("#", ("rank_best", "rank_worst"), spare=2),
         Column(f"{block.headline}{arrow}", ("estimator", "value", "low", "high"), left=True),
@@ -66,7 +92,8 @@ def tabulate(block: TaskResults) -> Table:
         Column("seeds", ("seeds", "missing", "unfinished", "diverged", "refused")),
     )
     ranks = find_ranks(block, estimates)
-    rows = tuple(_row(block, entry, estimates, ranks) for entry in order)
+    columns += tuple(Column(name, (name,), left=True) for name in options)
+    rows = tuple((*_row(block, entry, estimates, ranks), *_option_cells(entry, options)) for entry in order)
     about = {
         "task": block.name,
         "task_version": task["version"] if task else None,
@@ -87,7 +114,7 @@ def tabulate(block: TaskResults) -> Table:
 
 def _place(
     block: TaskResults, entry: ModelResults, estimates: Mapping[str, Estimate], by_share: bool
-) -> tuple[bool, float, float, list[str | int]]:
+) -> tuple[bool, float, float, list[str | float]]:
     """Sorts the best first, and what has no score last; `by_share` by the share solved, then by score."""
     value = estimates[entry.label].value if entry.label in estimates else 0.0
     solved = block.solved(entry) if by_share else []
@@ -95,17 +122,28 @@ def _place(
     return entry.label not in estimates, -share, value if block.lower_is_better else -value, natural_key(entry.label)
 
 
-def find_ranks(block: TaskResults, estimates: Mapping[str, Estimate]) -> dict[str, tuple[int, int]]:
-    """By entry: its best and worst place; none for one at its floor, of one seed, or of which a run has no score."""
+def find_ranks(block: TaskResults, estimates: Mapping[str, Estimate], at_floor: bool = False) -> dict[str, tuple[int, int]]:
+    """By label the best and worst place; none for an entry of one seed, or of which a run has no score.
+
+    Nor for one at its floor, unless `at_floor`.
+    """
     there = [
         entry
         for entry in block.entries
         if can_be_ranked(block.scores(entry), block.headline) and not entry.diverged and not entry.refused
-        if against_floor(estimates[entry.label], block.floor) != "at"
+        if at_floor or against_floor(estimates[entry.label], block.floor) != "at"
     ]
     scores = {entry.label: block.scores(entry) for entry in there}
     solved = {entry.label: block.solved(entry) for entry in there}
     return rank_ranges(scores, block.lower_is_better, metric=block.headline, solved=solved)
+
+
+def find_best(block: TaskResults, estimates: Mapping[str, Estimate]) -> str | None:
+    """The label of the entry that has the best score of all, and is significantly better than each that has several seeds."""
+    if not estimates:
+        return None
+    best = (min if block.lower_is_better else max)(estimates, key=lambda label: estimates[label].value)
+    return best if find_ranks(block, estimates, at_floor=True).get(best) == (1, 1) else None
 
 
 def rank_cell(place: tuple[int, int] | None) -> str:
@@ -128,6 +166,14 @@ def _row(
         _median((speed["tokens_per_second"] for speed in speeds), format_compact),
         _seeds_cell(entry),
     )
+
+
+def _option_cells(entry: ModelResults, options: Sequence[str]) -> Iterable[Cell]:
+    known = all_options(entry.config, OPTIONS) | {f"{group}.name": entry.config[group]["name"] for group in ("task", "model")}
+    for name in options:
+        value = known.get(name)
+        shown = "" if value is None else option_text(value)
+        yield Cell(shown, (value if isinstance(value, str | int | float | None) else shown,))
 
 
 def _score_cells(

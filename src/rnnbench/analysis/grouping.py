@@ -21,7 +21,7 @@ from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import Config, Record, TaskRecord, canonical, headline_score
 from .formatting import natural_key
-from .naming import Named, all_options, make_labels, unequal_line, usual_options
+from .naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options
 
 
 class NoRuns(BadOption):
@@ -265,20 +265,22 @@ def _label(found: Iterable[TaskResults]) -> None:
         for entry in block.entries:
             for runs in (entry.finished, entry.diverged, entry.unfinished):
                 runs.sort(key=lambda run: run.config["seed"])
-        name_entries(block)
+        name_entries([block])
 
 
-def name_entries(block: TaskResults) -> None:
-    """Gives each entry of a block its label, and the block what is unequal in them besides."""
-    words = _code_words([(entry.model, entry, "model") for entry in block.entries])
-    settings = [named_entry(entry, word) for entry, word in zip(block.entries, words, strict=True)]
-    labels = make_labels(settings)
-    for entry, label in zip(block.entries, labels, strict=True):
-        entry.label = label
-    block.unequal = unequal_line(settings, labels)
+def name_entries(blocks: Sequence[TaskResults]) -> None:
+    """Gives each entry its label, one setting the same in all of these blocks, and each block what is unequal in it besides."""
+    named = []
+    for block in blocks:
+        words = _code_words([(entry.model, entry, "model") for entry in block.entries])
+        named.append([_named_entry(entry, word) for entry, word in zip(block.entries, words, strict=True)])
+    for block, settings, labels in zip(blocks, named, matching_labels(named), strict=True):
+        for entry, label in zip(block.entries, labels, strict=True):
+            entry.label = label
+        block.unequal = unequal_line(settings, labels)
 
 
-def named_entry(entry: ModelResults, word: str = "") -> Named:
+def _named_entry(entry: ModelResults, word: str = "") -> Named:
     """An entry with all its options, for a label."""
     options = all_options(entry.config)
     if entry.record:  # the number of devices, where it is part of a setting

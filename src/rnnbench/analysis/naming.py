@@ -16,6 +16,7 @@ from ..config.schema import NAMING, file_departures, group_options
 from ..store.record import Config, canonical
 
 GROUPS = ("model", "network", "train")  # of the options in which settings of one task differ
+OPTIONS = ("task", *GROUPS, "budget")  # that a table may have columns of
 WIDTH = "model.hidden_size"
 FEW = 3  # names that a line gives beside one value
 

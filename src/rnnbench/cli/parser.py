@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..analysis.table import FORMATS
 from ..console import masked, say, visible
 from ..options import BadOption, nearest, shortened
 from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 BENCHMARKS = tuple(sorted(path.stem for path in Path(__file__).parents[1].glob("benchmarks/[a-z]*.py")))  # not imported
+FORMAT = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]} [terminal]"
 FIGURES = ("learning", "gradients", "speed", "parameters", "length", "solved")  # as analysis/figures.py has them
 SCALES = ("paper", "laptop", "smoke")
 TASK = "a task; `rnnbench list tasks` names them"
@@ -171,13 +173,7 @@ def _add_tables(add: Add) -> None:
     table.add_argument("--runs", type=Path, help="runs that count beside the committed ones [runs]")
     table.add_argument("--rows", help="rows of the table, comma-separated [all]")
     table.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the best that was run]")
-    table.add_argument(
-        "--format",
-        choices=("terminal", "md", "latex", "html", "csv"),
-        default="terminal",
-        metavar="format",
-        help="terminal, md, latex, html or csv (its cells) [terminal]",
-    )
+    table.add_argument("--format", choices=FORMATS, default="terminal", metavar="format", help=f"{FORMAT}; csv: its cells")
     table.add_argument("--collect", action="store_true", help="copy finished runs into the table's results.jsonl, scrubbed")
     table.add_argument("--write", action="store_true", help="write the table's README, from its results.jsonl alone")
 
@@ -227,7 +223,16 @@ def _add_comparisons(add: Add) -> None:
     drawn.add_argument("--task", help="this task only, by its name or as `compare` calls it, such as adding-T20")
     drawn.add_argument("-o", "--output", type=Path, required=True, help="the figure, a .pdf, .svg or .png")
     drawn.add_argument("--width", default="8cm", help="of the figure, in cm, mm, in or pt [8cm]")
-    compare.add_argument("--format", choices=("terminal", "csv", "markdown"), default="terminal")
+    where = "only runs of which a condition holds: \"train.learning_rate > .001 and model.name in ('lstm', 'gru')\""
+    compare.add_argument("--where", metavar="CONDITION", help=where)
+    compare.add_argument("--by", metavar="OPTION", help="a table for each value of an option, such as train.steps")
+    compare.add_argument("--sort", default="", metavar="KEY", help="by a column or an option; --sort=-KEY largest first [best]")
+    compare.add_argument("--columns", metavar="A,B", help="these columns and options; with --runs also all [what there is]")
+    compare.add_argument("--runs", action="store_true", help="a row a run: options that differ, status, scores, folder")
+    compare.add_argument("--aggregate", action="store_true", help="over all tasks: normalised scores, who beats whom")
+    layout = "rows: a table a task; matrix: one table, a row a model and a column a task [rows]"
+    compare.add_argument("--layout", choices=("rows", "matrix"), default="rows", metavar="rows|matrix", help=layout)
+    compare.add_argument("--format", choices=FORMATS, default="terminal", metavar="format", help=FORMAT)
     report.add_argument("--output", type=Path, default=Path("report.html"), help="the page [report.html]")
 
 
