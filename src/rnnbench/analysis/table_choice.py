@@ -59,8 +59,8 @@ def _arranged(table: Table, columns: Sequence[str], sort: str) -> Table:
         table = replace(table, columns=tuple(table.columns[index] for index in kept))
         rows = [tuple(row[index] for index in kept) for row in rows]
         if RANK not in kept:
-            notes = (f"{note.partition('; #:')[0]}." if "; #:" in note else note for note in table.notes)
-            table = replace(table, notes=tuple(notes))
+            plain = tuple(f"{note.partition('; #:')[0]}." if "; #:" in note else note for note in table.notes)
+            table = replace(table, notes=plain)
     return replace(table, rows=tuple(rows))
 
 
