@@ -20,7 +20,7 @@ import pytest
 import vl_convert
 
 from rnnbench.analysis.charts import Styles
-from rnnbench.analysis.comparison import compare_runs
+from rnnbench.analysis.comparison import compare_runs, floor_cell
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.drawing import drawing_script
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
@@ -30,6 +30,7 @@ from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_te
 from rnnbench.analysis.report import _logs, report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.config.labels import option_text
+from rnnbench.launch.status import asked_seeds
 from rnnbench.store.find import FoundRun, find_runs
 from rnnbench.store.record import canonical, digest
 from rnnbench.store.run_folder import RunFolder
@@ -161,11 +162,26 @@ def sweep(root: Path) -> None:
                     rows=8 if diverged else 40,
                     status="diverged" if diverged else "finished",
                     record=kept,
+                    sweep="all",
                 )
+    list_sweep(root, "all", {f"task={task} model={model}": range(3) for task, models in ends.items() for model in models})
+
+
+def list_sweep(root: Path, name: str, asked: Mapping[str, Iterable[int]]) -> None:
+    """A manifest of sweep `name`: for the words of each setting, such as `task=adding model=lstm`, the seeds asked for."""
+    runs = {}
+    for words, seeds in asked.items():
+        task, model = (part.partition("=")[2] for part in words.split()[:2])
+        there = {path.name.partition("-")[0]: path.name for path in (root / task / model).glob("s*")}
+        for seed in seeds:
+            runs[f"{task}/{model}/{there.get(f's{seed}', f's{seed}-ffff')}"] = {"id": "", "words": f"{words} seed={seed}"}
+    (root / "sweeps" / name).mkdir(parents=True)
+    (root / "sweeps" / name / "manifest.json").write_text(json.dumps({"schema": 1, "runs": runs}), encoding="utf-8")
 
 
 def load(*paths: Path) -> list[Table]:
-    return compare_runs(*find_runs(paths))
+    runs, complaints = find_runs(paths)
+    return compare_runs(runs, complaints, asked_seeds(runs))
 
 
 def values(table: Table, row: int) -> dict[str, Any]:
@@ -217,6 +233,7 @@ def test_rows_of_which_one_is_solved_in_part_are_sorted_by_the_share_solved(tmp_
             write(tmp_path, model=model, seed=seed, score=score)
     (table,) = load(tmp_path)
     assert labels(table) == ["gru", "lstm", "rnn"], "3 of 3, 2 of 3, none"
+    assert any(note.startswith("Sorted by the share solved, then by score") for note in table.notes)
 
 
 def test_gaps_are_named_everywhere(swept: Path) -> None:
@@ -258,8 +275,8 @@ def test_settings_that_differ_are_rows_of_their_own(tmp_path: Path) -> None:
             write(tmp_path, seed=seed, score=1 / hidden_size, model_options={"hidden_size": hidden_size, "bias": True})
     write(tmp_path, model="gru", seed=0)
     (table,) = load(tmp_path)
-    assert sorted(labels(table)) == ["gru", "lstm-128", "lstm-64"]
-    assert "gru: seed 1 missing" in table.gaps
+    assert sorted(labels(table)) == ["gru-128", "lstm-128", "lstm-64"]
+    assert not any("missing" in gap for gap in table.gaps), "nobody asked for seed 1 of gru"
 
 
 def test_task_settings_are_blocks_of_their_own(tmp_path: Path) -> None:
@@ -356,13 +373,21 @@ def test_a_record_file_may_be_named_itself(tmp_path: Path) -> None:
     assert load(path / "record.json") == load(path)
 
 
-def test_a_seed_is_missed_only_beside_what_it_was_run_with(tmp_path: Path) -> None:
-    for model, sweep, seeds in (("lstm", "a", (0, 1)), ("gru", "a", (0,)), ("rnn", "b", (7,)), ("irnn", None, (8,))):
+def test_a_seed_is_missed_only_where_a_sweep_lists_it_for_that_setting(tmp_path: Path) -> None:
+    """Not where another model of the sweep has it, as where a table adds seeds to what is undecided; nor of runs one by one."""
+    for model, sweep, seeds in (("lstm", "a", (0, 1)), ("gru", "a", (0,)), ("rnn", "a", (0,)), ("irnn", None, (8,))):
         for seed in seeds:
             write(tmp_path, seed=seed, model=model, sweep=sweep)
+    list_sweep(
+        tmp_path, "a", {"task=adding model=lstm": (0, 1), "task=adding model=gru": (0, 1), "task=adding model=rnn": (0,)}
+    )
     (table,) = load(tmp_path)
     missing = {values(table, row)["row"]: values(table, row)["missing"] for row in range(4)}
     assert missing == {"lstm": "", "gru": "1", "rnn": "", "irnn": ""}
+    (tmp_path / "sweeps/a/manifest.json").write_text("[]")
+    assert not any("missing" in gap for table in load(tmp_path) for gap in table.gaps), (
+        "a list that cannot be read asks for none"
+    )
 
 
 def test_a_record_without_a_score_or_settings_is_refused(tmp_path: Path) -> None:
@@ -395,7 +420,7 @@ def test_what_a_scrubbed_record_leaves_unsaid_tells_entries_apart(tmp_path: Path
             (tmp_path / "results.jsonl").write_text(json.dumps({**body, "checksum": digest(body)}) + "\n")
             shutil.rmtree(folder)
     (table,) = compare_runs(*find_runs([tmp_path, tmp_path / "results.jsonl"]))
-    assert sorted(labels(table)) == ["lstm", "lstm forget_bias=5"]
+    assert sorted(labels(table)) == ["lstm forget_bias=1", "lstm forget_bias=5"]
 
 
 def test_unfinished_runs_of_a_model_that_is_not_here_keep_their_names(tmp_path: Path) -> None:
@@ -416,7 +441,7 @@ def test_ranks_are_ranges_where_differences_are_not_significant(tmp_path: Path) 
         write(tmp_path, model="min_gru", seed=seed, score=0.02 + seed / 1000, status=status)
     (table,) = load(tmp_path)
     ranks = {row[0].text: row[1].text for row in table.rows}
-    assert ranks == {"rnn-9": "", "gru": "1–2", "lstm": "1–2", "min_gru": "", "rnn-128": "3"}
+    assert ranks == {"rnn-9": "", "gru-128": "1–2", "lstm-128": "1–2", "min_gru-128": "", "rnn-128": "3"}
     assert any("differences of means significant" in note for note in table.notes)
 
 
@@ -434,6 +459,34 @@ def test_higher_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("3", "below", "poor"),
     ]
     assert table.columns[2].title == "accuracy ↑" and "higher is better" in table.caption
+
+
+FLOOR_CELLS = {  # score, interval, floor: what is shown and its tone, where lower is better
+    "far below": (0.10, 0.09, 0.11, 0.3, "below", "good"),
+    "just more than a tenth": (0.269, 0.26, 0.28, 0.3, "below", "good"),
+    "a tenth": (0.27, 0.26, 0.28, 0.3, "barely below", "warn"),
+    "a hundredth": (0.297, 0.296, 0.298, 0.3, "barely below", "warn"),
+    "one seed": (0.1, None, None, 0.3, "1 seed", "warn"),
+    "above": (0.4, 0.39, 0.41, 0.3, "above", "poor"),
+    "at": (0.3, 0.29, 0.31, 0.3, "at", "poor"),
+    "no floor": (0.3, 0.29, 0.31, None, "", ""),
+}
+
+
+@pytest.mark.parametrize(("value", "low", "high", "floor", "text", "tone"), FLOOR_CELLS.values(), ids=FLOOR_CELLS)
+@pytest.mark.parametrize("lower", [True, False])
+def test_the_floor_in_words(value, low, high, floor, text, tone, lower) -> None:
+    """Of a score for which more is better: the same, mirrored."""
+    estimator = "one seed" if low is None else "mean"
+    if not lower and floor is not None:
+        value, low, high = (
+            2 * floor - value,
+            None if high is None else 2 * floor - high,
+            None if low is None else 2 * floor - low,
+        )
+        text = {"below": "above", "above": "below", "barely below": "barely above"}.get(text, text)
+    cell = floor_cell(Estimate(value, low, high, estimator), floor, lower)
+    assert (cell.text, cell.tone) == (text, tone)
 
 
 @pytest.mark.parametrize(

@@ -458,8 +458,16 @@ def test_a_run_of_the_code_before_is_neither_loaded_nor_gone_on_with(site: Site,
     assert "the code of model mine has changed since: another code is another run" in capfd.readouterr().err
     from rnnbench import load
 
-    with pytest.raises(ValueError, match="the code of the plug-in there is not that of the record"):
+    said = r"the code of the plug-in there is not that of the record \(model [0-9a-f]{8} now, model [0-9a-f]{8} then\)$"
+    with pytest.raises(ValueError, match=said):
         load(folder)
+    for verb, words in (("gradients", ["--output", "x.svg"]), ("probe", [])):
+        assert main([verb, str(folder), *words]) == 2
+        assert re.search(said, capfd.readouterr().err.strip())
+    train([*ADDING, "model=rnn"], capfd)
+    assert main(["gradients", "runs", "--output", "x.svg"]) == 0, "the run of other code costs only itself"
+    told = capfd.readouterr()
+    assert re.search(said, told.err.strip()) and told.out == "x.svg\n" and "rnn on adding" in Path("x.svg").read_text("utf-8")
 
 
 def test_a_file_that_was_edited_is_read_anew_in_one_process(site: Site) -> None:

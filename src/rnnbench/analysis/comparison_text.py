@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..config.labels import option_text
 from .formatting import format_seeds
 from .grouping import ModelResults, TaskResults, stopped_when_solved
-from .intervals import NEAR, Estimate
+from .intervals import NEAR, Estimate, is_bimodal
 from .table import Cell
 
 RANKED = (
@@ -41,9 +41,9 @@ def _options(options: Mapping[str, object]) -> str:
     return " ".join(f"{key}={option_text(value)}" for key, value in options.items())
 
 
-def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
+def comparison_gaps(entry: ModelResults) -> Iterable[str]:
     """What this entry lacks, in words."""
-    if missing := block.wanted(entry) - entry.seeds:
+    if missing := entry.missing:
         yield f"{entry.label}: {format_seeds(missing)} missing"
     for failure in sorted({run.failure or "" for run in entry.unfinished}):
         seeds = format_seeds(run.config["seed"] for run in entry.unfinished if (run.failure or "") == failure)
@@ -68,8 +68,14 @@ def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimat
         yield "Where only some seeds solved the task, the score is the median of those that did: read the share first."
     if "one seed" in estimators:
         yield "A score without an interval is one seed: it settles nothing."
+    by_share = any(is_bimodal(block.solved(entry)) for entry in block.entries)
+    order = "the share solved, then by score" if by_share else "score"
     if any(row[1].text for row in rows):
-        yield f"Sorted by score; #: {RANKED}"
+        yield f"Sorted by {order}; #: {RANKED}"
+    elif len(rows) > 1:
+        yield f"Sorted by {order}."
+    if any(verdict.startswith("barely") for verdict in verdicts):
+        yield f"barely: the interval excludes the floor, and the score is within {100 * NEAR:.0f} % of it."
     if "at" in verdicts:
         yield f"at: the interval holds the floor and stays within {100 * NEAR:.0f} % of it."
     if "undecided" in verdicts:

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 from .intervals import Estimate
 
+NUMBERS = re.compile(r"(\d*\.?\d+)")
 
-def natural_key(words: str) -> list[str | int]:
-    """Sorts length=200 before length=1000."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", words)]
+
+def natural_key(words: str) -> list[str | float]:
+    """Sorts length=200 before length=1000, and lr=.001 before lr=.01."""
+    return [float(part) if number % 2 else part for number, part in enumerate(NUMBERS.split(words))]
 
 
 def format_number(value: float, decimals: int | None = None) -> str:

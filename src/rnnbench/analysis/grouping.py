@@ -6,21 +6,22 @@ about one setting and seed are refused, all of them. Pure functions of what `fin
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from ..config.identity import departures, versions
-from ..config.labels import UNKNOWN, setting_label
+from ..config.identity import versions
+from ..config.labels import UNKNOWN
+from ..config.liveness import Liveness
 from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import Config, Record, TaskRecord, canonical, headline_score
 from .formatting import natural_key
-
-UNSAID = "as by default"
+from .naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options
 
 
 class NoRuns(BadOption):
@@ -39,6 +40,7 @@ class ModelResults:
     diverged: list[FoundRun] = field(default_factory=list)
     unfinished: list[FoundRun] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)  # seeds whose records disagree or hold no score
+    asked: set[int] = field(default_factory=set)  # the seeds that the sweeps of its runs list for this setting
 
     @property
     def recorded(self) -> list[FoundRun]:
@@ -59,9 +61,12 @@ class ModelResults:
         return {run.config["seed"] for run in self.recorded + self.unfinished} | set(self.refused)
 
     @property
-    def sweeps(self) -> set[str | None]:
-        """The sweeps that its runs were part of; None stands for runs that were started one by one."""
-        return {run.config.get("sweep") for run in self.recorded + self.unfinished}
+    def missing(self) -> set[int]:
+        """The seeds that a sweep was asked for, and of which there is no run."""
+        return self.asked - self.seeds
+
+
+SHARES_SOLVED = ("correct", "accuracy")  # what a task with an error as its headline calls the share that says solved
 
 
 @dataclass
@@ -73,6 +78,7 @@ class TaskResults:
     task: TaskRecord | None
     entries: list[ModelResults] = field(default_factory=list)
     label: str = ""
+    unequal: str = ""  # in what the entries differ besides their labels, in a line
 
     @property
     def headline(self) -> str:
@@ -86,18 +92,15 @@ class TaskResults:
     def floor(self) -> float | None:
         return self.task["floor"] if self.task else None
 
-    def wanted(self, entry: ModelResults) -> set[int]:
-        """The seeds of all that was run beside `entry`: in a sweep with it, or one by one as it was."""
-        return entry.seeds.union(*(self._seeds_of_sweeps[sweep] for sweep in entry.sweeps))
-
     @functools.cached_property
-    def _seeds_of_sweeps(self) -> dict[str | None, set[int]]:
-        """By sweep the seeds of all entries that were part of it; asked once all entries are there."""
-        found: dict[str | None, set[int]] = {}
-        for entry in self.entries:
-            for sweep in entry.sweeps:
-                found.setdefault(sweep, set()).update(entry.seeds)
-        return found
+    def solved_by(self) -> str | None:
+        """The metric that says solved, where it is not the headline: of a task whose own bound is of the other direction."""
+        config = next((entry.config for entry in self.entries if entry.records), None)
+        option = solved_option(config) if config else None
+        if self.task is None or option is None or option == ("solved_below" if self.lower_is_better else "solved_above"):
+            return None
+        there = {name for entry in self.entries for run in entry.records for name in run["scores"]["test"] or ()}
+        return next((name for name in SHARES_SOLVED if name in there), None)
 
     def score(self, run: FoundRun) -> float | None:
         """The headline on test."""
@@ -113,11 +116,23 @@ class TaskResults:
         return [] if any(record["solved"] is None for record in records) else [bool(record["solved"]) for record in records]
 
 
-def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[list[TaskResults], list[str]]:
+Asked = Mapping[Path, Collection[int]]  # by the folder of a run, the seeds that its sweep lists for its setting
+
+
+def solved_option(config: Config) -> str | None:
+    """The option of the task that says from which score on it counts as solved, where it has an effect; None where unknown."""
+    with contextlib.suppress(*UNKNOWN):
+        return next((name for name in Liveness(config).values("task") if name.startswith("solved_")), None)
+    return None
+
+
+def group_runs(
+    stored: Iterable[FoundRun], complaints: Iterable[str], asked: Asked | None = None
+) -> tuple[list[TaskResults], list[str]]:
     """The runs in blocks by task setting, and the complaints with those found here added.
 
-    A run found twice counts once. Records that disagree about one setting and seed are refused, all of them.
-    Raises NoRuns where nothing is left.
+    A run found twice counts once. Records that disagree about one setting and seed are refused, all of them. A seed is missing
+    where it was `asked` for. Raises NoRuns where nothing is left.
     """
     complaints = list(complaints)
     runs = _by_setting_and_seed(stored, complaints)
@@ -127,22 +142,24 @@ def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[l
     found: dict[str, TaskResults] = {}
     entries: dict[tuple[int, str], ModelResults] = {}  # by block and setting
     recorded: dict[str, str] = {}  # the block of a task's settings as they stand in a config
+    seeds = asked or {}
     for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
         config, record = same[0].config, same[0].record
-        asked = canonical(config["task"])
+        told = canonical(config["task"])
         if record:
             about = record["task"]
             parts = [about["name"], about["version"], about["options"], about["fingerprint"], _code(record, "task")]
-            place = recorded[asked] = canonical(parts)
+            place = recorded[told] = canonical(parts)
             block = found.setdefault(place, TaskResults(about["name"], about["options"], about))
         else:
             options = {option: value for option, value in config["task"].items() if option != "name"}
-            block = found.setdefault(recorded.get(asked, asked), TaskResults(config["task"]["name"], options, None))
+            block = found.setdefault(recorded.get(told, told), TaskResults(config["task"]["name"], options, None))
         setting, seed = key
         entry = entries.get((id(block), setting))
         if entry is None:
             entry = entries[id(block), setting] = ModelResults(config["model"]["name"], setting, config)
             block.entries.append(entry)
+        entry.asked.update(*(seeds.get(run.path, ()) for run in same))
         _add(block, entry, seed, same, complaints)
     _label(found.values())
     return sorted(found.values(), key=lambda block: natural_key(block.label)), complaints
@@ -231,35 +248,46 @@ def _add(block: TaskResults, entry: ModelResults, seed: int, same: list[FoundRun
 def _label(found: Iterable[TaskResults]) -> None:
     """Names blocks, and the entries of each, by what tells them apart."""
     found = list(found)
+    words = _code_words([(block.name, block.entries[0], "task") for block in found])
     tasks = [
-        block.options
-        | {"version": _version("task", block.entries[0])}
-        | ({"code": code[:8]} if (code := _code(block.entries[0].record, "task")) else {})
-        for block in found
+        Named(
+            block.name,
+            block.options | {"version": _version("task", block.entries[0])},
+            str(block.task["fingerprint"])[:8] if block.task else "unfinished",
+            {},
+            word,
+        )
+        for block, word in zip(found, words, strict=True)
     ]
-    prints = [str(block.task["fingerprint"])[:8] if block.task else "unfinished" for block in found]
-    for block, label in zip(found, _tell_apart([block.name for block in found], tasks, prints), strict=True):
+    for block, label in zip(found, make_labels(tasks), strict=True):
         block.label = label
     for block in found:
         for entry in block.entries:
             for runs in (entry.finished, entry.diverged, entry.unfinished):
                 runs.sort(key=lambda run: run.config["seed"])
-        options = [_chosen(entry) for entry in block.entries]
-        names = [entry.model for entry in block.entries]
-        short = [entry.setting[:8] for entry in block.entries]
-        for entry, label in zip(block.entries, _tell_apart(names, options, short), strict=True):
+        name_entries([block])
+
+
+def name_entries(blocks: Sequence[TaskResults]) -> None:
+    """Gives each entry its label, one setting the same in all of these blocks, and each block what is unequal in it besides."""
+    named = []
+    for block in blocks:
+        words = _code_words([(entry.model, entry, "model") for entry in block.entries])
+        named.append([_named_entry(entry, word) for entry, word in zip(block.entries, words, strict=True)])
+    for block, settings, labels in zip(blocks, named, matching_labels(named), strict=True):
+        for entry, label in zip(block.entries, labels, strict=True):
             entry.label = label
+        block.unequal = unequal_line(settings, labels)
 
 
-def _chosen(entry: ModelResults) -> dict[str, Any]:
-    """What makes an entry's setting and is not as by default; the model's own options without their room."""
-    try:
-        found = entry.record["departures"] if entry.record else departures(entry.config)
-    except UNKNOWN:
-        found = flatten_options({room: entry.config.get(room) for room in ("model", "network", "train")})
-    version, code = _version("model", entry), _code(entry.record, "model")
-    own = {key.removeprefix("model."): value for key, value in found.items()}
-    return own | ({"version": version} if version else {}) | ({"code": code[:8]} if code else {})
+def _named_entry(entry: ModelResults, word: str = "") -> Named:
+    """An entry with all its options, for a label."""
+    options = all_options(entry.config)
+    if entry.record:  # the number of devices, where it is part of a setting
+        options |= {key: value for key, value in entry.record["departures"].items() if key.startswith("trainer.")}
+    if version := _version("model", entry):
+        options["version"] = version
+    return Named(entry.model, options, entry.setting[:8], usual_options(entry.config), word)
 
 
 def _version(of: Literal["task", "model"], entry: ModelResults) -> int:
@@ -270,24 +298,20 @@ def _version(of: Literal["task", "model"], entry: ModelResults) -> int:
         return 0
 
 
-def _tell_apart(names: list[str], options: list[dict[str, Any]], last_resort: list[str]) -> list[str]:
-    """Each name, and after it the options in which its namesakes differ; `last_resort` where that is not enough."""
-    values: dict[tuple[str, str], Counter[str]] = {}  # by name and option, how many have each value
-    for name, own in zip(names, options, strict=True):
-        for key, value in own.items():
-            values.setdefault((name, key), Counter())[canonical(value)] += 1
-    total, unsaid = Counter(names), canonical(UNSAID)
-    differing = {
-        (name, key)
-        for (name, key), found in values.items()
-        if len(found if found.total() == total[name] else {*found, unsaid}) > 1
-    }
-    labels = [
-        setting_label(name, {key: value for key, value in own.items() if (name, key) in differing})
-        for name, own in zip(names, options, strict=True)
-    ]
-    count = Counter(labels)
-    return [label if count[label] == 1 else f"{label} {more}".strip() for label, more in zip(labels, last_resort, strict=True)]
+def _code_words(places: Sequence[tuple[str, ModelResults, Literal["task", "model"]]]) -> list[str]:
+    """`other code` for what was recorded with other code than the newest run of its name; numbered where there are several."""
+    newest: dict[str, dict[str, str]] = {}  # by name and code
+    for name, entry, of in places:
+        if code := _code(entry.record, of):
+            seen = newest.setdefault(name, {})
+            seen[code] = max(seen.get(code, ""), *(record["ended"] for record in entry.records))
+    words = []
+    for name, entry, of in places:
+        others = sorted(newest.get(name, {}), key=lambda code, name=name: newest[name][code])[:-1]  # type: ignore[misc]
+        code = _code(entry.record, of)
+        number = f" {others.index(code) + 1}" if code in others and len(others) > 1 else ""
+        words.append(f"other code{number}" if code in others else "")
+    return words
 
 
 def flatten_options(value: object, prefix: str = "") -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..console import visible
+from ..store.record import plain
 from .drawing import page_policy
-from .table import Cell, Table, Value, legend
+from .table import FORMATS, Cell, Table, Value, legend
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
@@ -27,7 +29,6 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
     from rich.table import Table as Grid
     from rich.text import Text
 
-    tones = {"good": "green", "poor": "red", "warn": "yellow", "": ""}
     file = io.StringIO()
     spare = _spare(tables, width)
 
@@ -47,7 +48,7 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
                 justify: Any = "left" if column.left else "right"
                 grid.add_column(column.title, justify=justify, no_wrap=not column.words, width=room)
             for row in table.rows:
-                grid.add_row(*(Text(row[index].text, style=tones[row[index].tone]) for index in chosen))
+                grid.add_row(*(Text(row[index].text, style=_style(row[index])) for index in chosen))
             console_of(max(console.width, _width(table, spare))).print(grid)
         for gap in table.gaps:
             console.print(Text(gap, style="yellow"))
@@ -59,6 +60,13 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
     for note in notes:
         console.print(Text(note, style="dim"))
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n")) + "\n"
+
+
+TONES = {"good": "green", "poor": "red", "warn": "yellow", "": ""}  # colours of a terminal
+
+
+def _style(cell: Cell) -> str:
+    return " ".join(filter(None, ["bold" if cell.strong else "", TONES[cell.tone]]))
 
 
 FEW_WORDS, MOST_WORDS = 12, 24  # columns of a terminal that a text in several lines needs at least, and for a long word
@@ -146,6 +154,26 @@ def to_csv(tables: Sequence[Table]) -> str:
     return file.getvalue()
 
 
+def to_plain(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Raw values as JSON can hold them: of each table its title, what its rows share, its rows by name, gaps and notes."""
+    return [
+        {
+            "title": table.title,
+            "caption": table.caption,
+            **plain(table.about),
+            "rows": [plain(_by_name(table, row)) for row in table.rows],
+            "gaps": list(table.gaps),
+            "notes": list(table.notes),
+        }
+        for table in tables
+    ]
+
+
+def _by_name(table: Table, row: Sequence[Cell]) -> dict[str, Value]:
+    cells = zip(table.columns, row, strict=True)
+    return {name: value for column, cell in cells for name, value in zip(column.names, cell.values, strict=True)}
+
+
 def to_markdown(tables: Sequence[Table]) -> str:
     """GitHub's tables, with gaps and notes as lists."""
     lines: list[str] = []
@@ -165,7 +193,8 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 def _linked(cell: Cell) -> str:
-    return f"[{_marked(cell.text)}]({cell.link})" if cell.link and cell.text else _marked(cell.text)
+    text = f"**{_marked(cell.text)}**" if cell.strong and cell.text else _marked(cell.text)
+    return f"[{text}]({cell.link})" if cell.link and cell.text else text
 
 
 def _marked(words: str) -> str:
@@ -186,6 +215,7 @@ def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
             if index == 0:
                 cells.append(f'<th scope="row">{(marks or {}).get(row[index].text, "")}{words}</th>')
             else:
+                words = f"<b>{words}</b>" if row[index].strong and words else words
                 tone = f'<span class="{row[index].tone}">{words}</span>' if row[index].tone and words else words
                 cells.append(f"<td{side[index]}>{tone}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
@@ -219,20 +249,38 @@ def to_page(tables: Sequence[Table]) -> str:
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    """A longtable with booktabs' rules for each table (packages longtable, booktabs); notes in small print."""
+    """A longtable with booktabs' rules for each table, with a caption and a label (packages longtable, booktabs).
+
+    Notes are in small print.
+    """
     lines: list[str] = []
     tables = list(map(visible_table, tables))
     for table in tables:
         shown = table.shown()
-        lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]
+        if not table.rows:
+            lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]
         if table.rows:
             lines.append(rf"\begin{{longtable}}{{{''.join('l' if table.columns[index].left else 'r' for index in shown)}}}")
+            caption = ". ".join(filter(None, [table.title, table.caption]))
+            lines.append(rf"\caption{{{_latex(caption)}}}\label{{{_label(table, lines)}}}\\")
             lines.append(rf"\toprule {' & '.join(_latex(table.columns[index].title) for index in shown)} \\ \midrule \endhead")
-            lines += [rf"{' & '.join(_latex(row[index].text) for index in shown)} \\" for row in table.rows]
+            lines += [rf"{' & '.join(_latex_cell(row[index]) for index in shown)} \\" for row in table.rows]
             lines += [r"\bottomrule", r"\end{longtable}", ""]
         lines += [rf"{_latex(gap)}\par" for gap in table.gaps]
     lines += [rf"{{\small {_latex(note)}\par}}" for note in legend(tables)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _latex(cell.text)
+    return rf"\textbf{{{text}}}" if cell.strong and text else text
+
+
+def _label(table: Table, lines: Sequence[str]) -> str:
+    """What `\\ref` calls a table: its title in small letters, and a number where `lines` hold that label already."""
+    name = "tab:" + (re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-") or "runs")
+    there = sum(rf"\label{{{name}" in line for line in lines)
+    return f"{name}-{there + 1}" if there else name
 
 
 LATEX = {
@@ -247,6 +295,7 @@ LATEX = {
     ">": "$>$",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
+    "→": r"$\rightarrow$",
     "–": "--",
     "²": "$^2$",
     "≥": r"$\ge$",
@@ -262,15 +311,14 @@ def _latex(words: str) -> str:
     return "".join(LATEX.get(sign, sign) for sign in words)
 
 
-FORMATS: tuple[str, ...] = ("terminal", "csv", "markdown", "md", "html", "latex")
-
-
 def export(tables: Sequence[Table], format: str = "terminal") -> str:
     """`tables` as text in one of FORMATS, ready to print. A terminal's width and colours are those of standard output."""
     if format == "csv":
         return to_csv(tables).rstrip("\n")
     if format in ("markdown", "md"):
         return to_markdown(tables).rstrip("\n")
+    if format == "json":
+        return json.dumps(to_plain(tables), indent=1, ensure_ascii=True)
     if format in ("html", "latex"):
         return (to_page if format == "html" else to_latex)(tables).rstrip("\n")
     if format != "terminal":

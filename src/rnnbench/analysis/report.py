@@ -23,22 +23,22 @@ from .comparison import tabulate
 from .curves import Logs, read_log
 from .drawing import drawing_script, page_policy
 from .formatting import format_duration
-from .grouping import ModelResults, TaskResults, flatten_options, group_runs
+from .grouping import Asked, ModelResults, TaskResults, flatten_options, group_runs
 from .render import to_html
 from .table import legend
 
 
-def write_report(stored: Iterable[FoundRun], complaints: Iterable[str], output: Path) -> Path:
+def write_report(stored: Iterable[FoundRun], complaints: Iterable[str], output: Path, asked: Asked | None = None) -> Path:
     """Writes the page to `output`, whole or not at all, and returns the path. Raises NoRuns, OSError."""
-    write_atomically(output, report_page(stored, complaints).encode("utf-8", "backslashreplace"))
+    write_atomically(output, report_page(stored, complaints, asked).encode("utf-8", "backslashreplace"))
     return output
 
 
-def report_page(stored: Iterable[FoundRun], complaints: Iterable[str]) -> str:
+def report_page(stored: Iterable[FoundRun], complaints: Iterable[str], asked: Asked | None = None) -> str:
     """The page's HTML."""
     from jinja2 import Environment, StrictUndefined
 
-    found, refusals = group_runs(stored, complaints)
+    found, refusals = group_runs(stored, complaints, asked)
     styles = Styles(sorted({entry.label for block in found for entry in block.entries}))
     sections: list[dict[str, Any]] = []
     unread: list[str] = []
@@ -128,7 +128,7 @@ def report_summary(found: Sequence[TaskResults]) -> dict[str, object]:
             for word in ("diverged", "unfinished", "refused")
             if (number := sum(len(getattr(entry, word)) for entry in entries))
         ],
-        "missing": sum(len(block.wanted(entry) - entry.seeds) for block in found for entry in block.entries),
+        "missing": sum(len(entry.missing) for entry in entries),
         "training": format_duration(seconds),
         "days": f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
     }

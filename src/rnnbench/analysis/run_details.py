@@ -12,7 +12,7 @@ from typing import Any
 
 from ..config.identity import versions
 from ..config.labels import UNKNOWN, run_name
-from ..config.liveness import Liveness, plain_default
+from ..config.liveness import plain_default
 from ..config.schema import NAMING, SINGLE, group_options
 from ..console import visible
 from ..options import plain_text
@@ -21,7 +21,7 @@ from ..store.log import LogRow
 from ..store.record import Config, DamagedRecord, Record
 from ..store.run_folder import RunFolder
 from .formatting import format_duration, format_number
-from .grouping import stopped_when_solved
+from .grouping import solved_option, stopped_when_solved
 
 GROUPS = ("task", "model", "network", "train", "budget", "trainer", "tracker")
 PARTS = ("result", "settings", "versions", "data", "scores", "speed", "environment")  # that are held against each other
@@ -141,14 +141,12 @@ def _scores(record: Record | None, config: Config, rows: Sequence[LogRow]) -> De
 
 def solved_rule(config: Config) -> str:
     """What counts as the task solved: `task.solved_above=0.99, accuracy on the remembered symbols`; empty where unknown."""
-    with contextlib.suppress(*UNKNOWN):
-        own, liveness = config["task"], Liveness(config)
-        naming = {key: own[key] for key in NAMING["task"] if key in own}
-        for name, option in group_options("task", naming).items():
-            if name.startswith("solved_") and liveness.lacking("task", name) is None:
-                about = option.comment.removesuffix(" that counts as solved")
-                return f"task.{name}={plain_text(own.get(name, plain_default(option)))}{f', {about}' if about else ''}"
-    return ""
+    if (name := solved_option(config)) is None:
+        return ""
+    own = config["task"]
+    option = group_options("task", {key: own[key] for key in NAMING["task"] if key in own})[name]
+    about = option.comment.removesuffix(" that counts as solved")
+    return f"task.{name}={plain_text(own.get(name, plain_default(option)))}{f', {about}' if about else ''}"
 
 
 def _samples(rows: Sequence[LogRow]) -> Details | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Value = str | int | float | None
+FORMATS: tuple[str, ...] = ("terminal", "markdown", "html", "latex", "csv", "json")  # that a table is shown in
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Cell:
     values: tuple[Value, ...]
     tone: str = ""  # good, poor or warn
     link: str = ""  # where its text leads, in Markdown
+    strong: bool = False  # in bold
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,23 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from ..analysis.comparison import compare_runs
+from ..analysis.aggregate import aggregate_tables
+from ..analysis.comparison import blocks_by, refused_table, tabulate
+from ..analysis.condition import Condition
+from ..analysis.grouping import group_runs
+from ..analysis.model_matrix import model_matrix
 from ..analysis.render import export
 from ..analysis.report import write_report
+from ..analysis.run_rows import known_names, run_row, runs_view, with_names
+from ..analysis.table import Table
+from ..analysis.table_choice import arrange, option_words
 from ..console import say, show
-from ..options import BadOption, nearest, output_error
+from ..launch.status import asked_seeds, run_state
+from ..options import BadOption, nearest, output_error, unknown
 from ..store.find import FoundRun, find_runs
+from ..store.run_folder import RunFolder
 
 PICTURES = (".pdf", ".svg", ".png")  # that `rnnbench figure` draws
 
@@ -39,11 +49,65 @@ def print_complaints(lines: Iterable[str]) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    found = compare_runs(*chosen_runs(options))
+    _check_together(options)
+    runs, complaints = chosen_runs(options)
+    found = compared_tables(options, runs, complaints)
+    if options.aggregate and options.format == "csv" and len(found) > 1:  # CSV has one header
+        print_complaints([*found[-1].gaps, "the probabilities of improvement stand in the other formats only, such as json"])
+        found = found[:1]
     show(f"{export(found, options.format)}\n")
     if options.format == "csv":  # whose rows have no place for what was refused
         print_complaints(gap for table in found for gap in table.gaps)
     return 0
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """BadOption for flags of which each stands for a table of its own, or which that table does not take."""
+    flags = {
+        "--runs": options.runs,
+        "--aggregate": options.aggregate,
+        "--layout matrix": options.layout == "matrix",
+    }
+    views = [flag for flag, given in flags.items() if given]
+    if len(views) > 1:
+        raise BadOption(f"{' and '.join(views)}: each makes a table of its own; give one of them")
+    takes = {"--columns": options.columns, "--sort": options.sort, "--by": options.by}
+    for flag, value in takes.items():
+        if value and views and (views != ["--runs"] or flag == "--by"):
+            raise BadOption(f"{flag} beside {views[0]} has no effect; leave one of them out")
+
+
+def compared_tables(options: argparse.Namespace, runs: list[FoundRun], complaints: list[str]) -> list[Table]:
+    """The tables that the flags ask for. BadOption for a name that no run has, and where no run is left."""
+    columns = [word for word in (options.columns or "").split(",") if word]
+    told: list[dict[str, Any]] = []
+    if options.where or options.by or options.sort or columns or options.runs:
+        told = [run_row(run, "" if run.record else run_state(RunFolder(run.path)).kind) for run in runs]
+    known = known_names(told)
+    if options.where:
+        condition = Condition(options.where, known)
+        kept = [(run, row) for run, row in zip(runs, told, strict=True) if condition.holds(with_names(row))]
+        if runs and not kept:
+            raise BadOption(f"--where {options.where}: holds of none of the {len(runs)} runs there")
+        runs, told = [run for run, _ in kept], [row for _, row in kept]
+    if options.runs:
+        return [runs_view(told, columns, options.sort, complaints)]
+    asked = asked_seeds(runs)
+    if options.by:
+        dotted = option_words(known, known)
+        if options.by not in dotted:
+            raise unknown("option", options.by, dotted)
+        values = [with_names(row).get(options.by) for row in told]
+        blocks, refusals = blocks_by(options.by, values, runs, complaints, asked)
+    else:
+        blocks, refusals = group_runs(runs, complaints, asked)
+    if options.aggregate:
+        return [*aggregate_tables(blocks), *refused_table(refusals)]
+    if options.layout == "matrix":
+        return [model_matrix(blocks), *refused_table(refusals)]
+    extra = option_words([options.by or "", *columns, options.sort.removeprefix("-")], known)
+    found = [*(tabulate(block, extra) for block in blocks), *refused_table(refusals)]
+    return arrange(found, columns, options.sort, known) if columns or options.sort else found
 
 
 def report_command(options: argparse.Namespace) -> int:
@@ -51,7 +115,8 @@ def report_command(options: argparse.Namespace) -> int:
         hint = f"; for a paper: rnnbench figure learning -o {options.output}" if options.output.suffix in PICTURES else ""
         raise BadOption(f"--output {options.output}: the report is an HTML page; allowed: a name such as report.html{hint}")
     try:
-        write_report(*chosen_runs(options), options.output)
+        runs, complaints = chosen_runs(options)
+        write_report(runs, complaints, options.output, asked_seeds(runs))
     except OSError as error:
         raise output_error(f"--output {options.output}", error) from None
     say(str(options.output))

@@ -25,21 +25,26 @@ LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # steps back, as far as sequence
 READ_BACK = 0.5  # share of the input's variance that counts as remembered
 
 
-def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = None) -> None:
+def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = None) -> list[str]:
     """Draws ‖∂L/∂state_t‖ of each run, for every layer, direction and state.
 
     Curves: at initialisation (the weights are drawn again from the run's seed) and with the weights that validation chose, in
     evaluation mode, of the first 50 validation rows; L is the loss as trained on, or that of `step` alone. Heat maps: the
-    training batches that were logged, and the loss as trained on. All scales are logarithmic and shared. BadOption where runs
-    cannot be shown, or not be written.
+    training batches that were logged, and the loss as trained on. All scales are logarithmic and shared. A run that cannot be
+    shown is left out, and is a line of what is returned. BadOption where none can be shown, or the picture not be written.
     """
     finished = [one for one in stored if one.record and one.record["status"] == "finished"]
     if not 0 < len(finished) <= RUNS:
         raise BadOption(f"{len(finished) or 'no'} finished runs there; a picture shows 1 to {RUNS}")
     configure_process()
     shown: dict[str, MeasuredGradients] = {}
+    left_out: list[str] = []
     for one in finished:
-        trained = load_finished(one.path)
+        try:
+            trained = load_finished(one.path)
+        except BadOption as error:
+            left_out.append(str(error))
+            continue
         name = f"{one.config['model']['name']} on {one.config['task']['name']}, seed {one.config['seed']}"
         batch = trained.task.batch("validation", 0, ROWS, 0)
         steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
@@ -48,12 +53,16 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
         moments = zip(COLOURS, (initial_network(trained), trained.network), strict=True)
         curves = {moment: state_gradients(network, trained.task, batch, step) for moment, network in moments}
         if not all(curves.values()):
-            raise BadOption(f"{one.path}: {name}: no state that is carried from step to step, so no gradient through it")
+            left_out.append(f"{one.path}: {name}: no state is carried from step to step, so no gradient through it")
+            continue
         shown[name if name not in shown else f"{name}, {one.path.name[-8:]}"] = curves, logged_gradients(trained.rows)
+    if not shown:
+        raise BadOption(left_out[0])
     try:
         save_picture(gradient_picture(shown, f"the loss of step {step} alone" if step else "the loss as trained on"), output)
     except OSError as error:
         raise output_error(f"--output {output}", error) from None
+    return left_out
 
 
 def probe_lines(path: Path, lags: Sequence[int] | None = None, step: int | None = None) -> Iterator[str]:
@@ -117,7 +126,7 @@ def gradients_command(options: argparse.Namespace) -> int:
     runs, complaints = chosen_runs(options)
     print_complaints(complaints)
 
-    draw_gradients(runs, options.output, options.step)
+    print_complaints(draw_gradients(runs, options.output, options.step))
     say(str(options.output))
     return 0
 

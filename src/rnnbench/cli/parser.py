@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..analysis.table import FORMATS
 from ..console import masked, say, visible
 from ..options import nearest, shortened, unknown
 from ..version import __version__
@@ -16,7 +17,6 @@ BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 BENCHMARKS = tuple(sorted(path.stem for path in Path(__file__).parents[1].glob("benchmarks/[a-z]*.py")))  # not imported
 FIGURES = ("learning", "gradients", "speed", "parameters", "length", "solved")  # as analysis/figures.py has them
 SCALES = ("paper", "laptop", "smoke")
-FORMATS = ("terminal", "markdown", "html", "latex", "csv", "json")  # of all verbs; each has some of them
 VERB_GROUPS = ("run", "compare", "reproduce", "inspect", "maintain")
 TASK = "name of a task (see `rnnbench list tasks`)"
 TABLE = "name of a table in sweeps/, or the folder of one of yours"
@@ -229,7 +229,7 @@ def _add_tables(add: Add) -> None:
     table.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of runs that count beside the committed ones [runs]")
     table.add_argument("--rows", help="rows of the table, comma-separated [all]")
     table.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the best that was run]")
-    _add_format(table, "terminal", "markdown", "html", "latex", "csv")
+    _add_format(table, *FORMATS)
     table.add_argument("--collect", action="store_true", help="copy finished runs into results.jsonl, without personal data")
     table.add_argument("--write", action="store_true", help="write the table's README from its results.jsonl")
 
@@ -305,7 +305,18 @@ def _add_comparisons(add: Add) -> None:
     drawn.add_argument("--task", help="only this task, by its name or as `compare` calls it, such as adding-T20")
     drawn.add_argument("-o", "--output", type=Path, required=True, help="file to write: .pdf, .svg or .png")
     drawn.add_argument("--width", default="8cm", help="width in cm, mm, in or pt [8cm]")
-    _add_format(compare, "terminal", "markdown", "html", "latex", "csv")
+    where = "only runs that fulfil a condition: \"train.learning_rate > .001 and model.name in ('lstm', 'gru')\""
+    compare.add_argument("--where", metavar="CONDITION", help=where)
+    compare.add_argument("--by", metavar="OPTION", help="print a table for each value of an option, such as train.steps")
+    compare.add_argument(
+        "--sort", default="", metavar="KEY", help="sort by a column or an option; --sort=-KEY: descending [best]"
+    )
+    compare.add_argument("--columns", metavar="A,B", help="columns and options to print; with --runs also: all")
+    compare.add_argument("--runs", action="store_true", help="print a row per run: options that differ, status, scores, folder")
+    compare.add_argument("--aggregate", action="store_true", help="summarize over tasks: normalized scores, who beats whom")
+    layout = "rows: a table per task; matrix: one table with a row per model and a column per task [rows]"
+    compare.add_argument("--layout", choices=("rows", "matrix"), default="rows", metavar="rows|matrix", help=layout)
+    _add_format(compare, *FORMATS)
     report.add_argument("--output", type=Path, default=Path("report.html"), help="file to write [report.html]")
 
 

@@ -52,6 +52,16 @@ class Liveness:
     def default(self, group: str, name: str) -> object:
         return plain_default(self._options[group][name])
 
+    def values(self, group: str) -> dict[str, object]:
+        """The options of a group that have an effect; what is absent is as by default."""
+        own = self._config.get(group) or {}
+        known = self._options[group].items()
+        return {name: own.get(name, plain_default(option)) for name, option in known if not self.lacking(group, name)}
+
+    def is_idle(self, group: str, name: str) -> bool:
+        """Whether the option is known here and has no effect."""
+        return name in self._options.get(group, ()) and self.lacking(group, name) is not None
+
     def lacking(self, group: str, name: str) -> Needs | None:
         """The first need of an option that is not met; None where it has an effect."""
         for needs in self._options[group][name].needs:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 
+from ..analysis.run_details import GROUPS
+from ..analysis.run_rows import ABOUT, RESULT, Row, run_row
 from ..launch.status import run_state
 from ..store.find import FoundRun, find_runs
-from ..store.record import Record, headline_score
 from ..store.run_folder import RunFolder
-
-GROUPS = ("task", "model", "network", "train", "budget", "trainer", "tracker")  # of options
-ABOUT = ("path", "status", "task", "model", "seed", "sweep", "id", "setting", "repeat")
-RESULT = ("headline", "score", "floor", "solved", "solved_step", "steps", "best_step", "parameters", "started", "ended")
 
 
 def runs_table(paths: Iterable[Path]) -> pyarrow.Table:
@@ -40,39 +37,8 @@ def _place(name: str) -> tuple[int, str]:
     return order.index(name.partition(".")[0]), name
 
 
-def _row(run: FoundRun) -> dict[str, Any]:
-    config, source = run.config, run.record or run.config
-    row: dict[str, Any] = {
-        "path": str(run.path),
-        "status": run.record["status"] if run.record else run_state(RunFolder(run.path)).kind,
-        "task": config["task"]["name"],
-        "model": config["model"]["name"],
-        "seed": config.get("seed"),
-        "sweep": config.get("sweep"),
-        "id": source.get("id"),
-        "setting": source.get("setting"),
-        "repeat": source.get("repeat", 0),
-    }
-    for group in GROUPS:
-        options = config.get(group) or {}
-        row |= {f"{group}.{name}": value for name, value in options.items() if (group, name) not in NAMED}
-    return row | (_results(run.record) if run.record else {})
-
-
-NAMED = {("task", "name"), ("model", "name")}  # columns by themselves
-
-
-def _results(record: Record) -> dict[str, Any]:
-    scores: Mapping[str, Any] = record["scores"]
-    return {
-        "headline": record["task"]["headline"],
-        "score": headline_score(record),
-        "floor": record["task"]["floor"],
-        "parameters": record["model"]["parameters"],
-        **{name: record[name] for name in RESULT if name not in ("headline", "score", "floor", "parameters")},  # type: ignore[literal-required]
-        **{f"{split}.{name}": value for split in ("test", "validation") for name, value in (scores[split] or {}).items()},
-        **{f"speed.{name}": value for name, value in record["speed"].items()},
-    }
+def _row(run: FoundRun) -> Row:
+    return run_row(run, "" if run.record else run_state(RunFolder(run.path)).kind)
 
 
 def _column(values: list[Any]) -> pyarrow.Array:

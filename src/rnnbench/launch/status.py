@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..options import shortened
+from ..store.find import FoundRun, nearby_runs
 from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
 from ..store.record import DamagedRecord
@@ -117,30 +118,63 @@ def failure_rest(reason: str) -> str:
 
 
 def overview_lines(runs: Path) -> Iterator[str]:
-    """A line for each sweep of a store, the one that was touched last at the end."""
+    """A line for each sweep of a store, the one that was touched last at the end, and one for the runs of none of them."""
     found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
+    listed: set[Path] = set()
     for path in found:
         try:
-            names = read_manifest(path.parent)
+            folders = [runs / name for name in read_manifest(path.parent)]
         except DamagedRecord as error:
             yield f"sweep {path.parent.name}: {error}"
             continue
-        yield f"sweep {path.parent.name}: {len(names)} runs, {_overview(runs / name for name in names)}"
+        listed.update(folders)
+        yield f"sweep {path.parent.name}: {len(folders)} runs, {_overview(folders)}"
+    if others := [path for path in nearby_runs(runs) if path not in listed]:
+        yield f"runs of no sweep: {len(others)}, {_overview(others)}"
     if not found:
         yield f"no sweeps in {runs}; `rnnbench train -m ...` makes one"
 
 
 def _overview(folders: Iterable[Path]) -> str:
-    """How many are recorded, diverged and failed, by what stands in the folders: records are not checked, for time."""
-    recorded = diverged = failed = 0
+    """How many are recorded, by what stands in the folders (records are not checked, for time); and how the others stand."""
+    recorded = diverged = 0
+    others: Counter[str] = Counter()
     for folder in folders:
         if os.path.exists(folder / "record.json"):
             recorded += 1
             with contextlib.suppress(OSError):
                 diverged += DIVERGED in (folder / "record.json").read_bytes()
-        else:
-            failed += os.path.exists(folder / "failure.json")
-    return f"{recorded} recorded{f' ({diverged} diverged)' if diverged else ''}{f', {failed} failed' if failed else ''}"
+        elif folder.exists():
+            others[run_state(RunFolder(folder)).kind] += 1
+    more = "".join(f", {others[kind]} {kind}" for kind in ("failed", "interrupted", "running") if others[kind])
+    return f"{recorded} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
+
+
+SEED = re.compile(r"(?:^| )seed=(\d+)(?= |$)")  # among the words of a run
+
+
+def asked_seeds(runs: Iterable[FoundRun]) -> dict[Path, set[int]]:
+    """By the folder of each run, the seeds that its sweep's manifest lists for its setting; none where there is none."""
+    listed: dict[Path, dict[str, dict[str, str]]] = {}
+    found: dict[Path, set[int]] = {}
+    settings: dict[Path, dict[str, set[int]]] = {}
+    for run in runs:
+        place = run.path.absolute()
+        if not (sweep := run.config.get("sweep")) or len(place.parts) < 4:
+            continue
+        folder = place.parents[2] / "sweeps" / str(sweep)
+        if folder not in listed:
+            try:
+                listed[folder] = read_manifest(folder)
+            except DamagedRecord:
+                listed[folder] = {}
+            seeds = settings[folder] = {}
+            for about in listed[folder].values():
+                if word := SEED.search(about["words"]):
+                    seeds.setdefault(SEED.sub("", about["words"]), set()).add(int(word[1]))
+        if own := listed[folder].get(run_name(place)):
+            found[run.path] = settings[folder].get(SEED.sub("", own["words"]), set())
+    return found
 
 
 # Prune

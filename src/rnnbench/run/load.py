@@ -70,7 +70,7 @@ def load_run(run: str | Path) -> Trained:
         now_there["code of the plug-in"] = code_digests(settings.plain()), code
     for what, (found, recorded) in now_there.items():
         if found != recorded:
-            raise ValueError(f"{run}: the {what} there is not that of the record ({found} now, {recorded} then)")
+            raise ValueError(f"{run}: the {what} there is not that of the record ({_told(found)} now, {_told(recorded)} then)")
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn are not those that stay
         network = make_network(settings, task)
     try:
@@ -85,6 +85,13 @@ def _settings(record: Record) -> Settings:
     """The settings of a run to be loaded: the callbacks that it was trained with need not be there."""
     config = record["config"]
     return resolve({**config, "runs": ".", "trainer": {**(config.get("trainer") or {}), "callbacks": []}})
+
+
+def _told(found: object) -> str:
+    """What was found in words; of code its parts, each with the first digits of its digest."""
+    if not isinstance(found, dict):
+        return str(found)
+    return ", ".join(f"{part} {digest[:8]}" for part, digest in found.items()) or "none"
 
 
 def initial_network(trained: Trained) -> TrainableNetwork:

@@ -1,0 +1,84 @@
+"""Models by tasks in one table: a row a model setting, a column a task setting, mean and interval in each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .comparison import estimate_entries, find_best
+from .comparison_text import comparison_gaps
+from .formatting import format_compact, format_plus_minus, natural_key
+from .grouping import ModelResults, TaskResults, name_entries
+from .intervals import Estimate
+from .table import Cell, Column, Table
+
+HOLE = "·"
+
+
+def model_matrix(blocks: Sequence[TaskResults]) -> Table:
+    """The table of all blocks. In bold: `find_best`."""
+    name_entries(blocks)
+    labels = sorted({entry.label for block in blocks for entry in block.entries}, key=natural_key)
+    found = [({entry.label: entry for entry in block.entries}, estimate_entries(block)) for block in blocks]
+    bests = [find_best(block, estimates) for block, (_, estimates) in zip(blocks, found, strict=True)]
+    rows = []
+    for label in labels:
+        cells = [
+            _cell(block, entries.get(label), estimates.get(label), label == best)
+            for block, (entries, estimates), best in zip(blocks, found, bests, strict=True)
+        ]
+        counts = {entry.record["model"]["parameters"] for entries, _ in found if (entry := entries.get(label)) and entry.record}
+        rows.append((Cell(label, (label,)), _parameters(counts), *cells))
+    columns = (
+        Column("model", ("model",), left=True, words=True),
+        Column("parameters", ("parameters_least", "parameters_most")),
+        *(Column(_head(block), tuple(f"{block.label} {name}" for name in ("value", "low", "high"))) for block in blocks),
+    )
+    scores = ", ".join(dict.fromkeys(f"{block.headline} ({_better(block)} is better)" for block in blocks))
+    gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in _gaps(block))
+    caption = f"Test {scores}, mean over seeds and 95 % interval"
+    title = f"{len(labels)} models on {len(blocks)} tasks" if len(blocks) > 1 else f"{len(labels)} models on {blocks[0].label}"
+    return Table(title, caption, {}, columns, tuple(rows), gaps, tuple(_notes(rows)))
+
+
+def _gaps(block: TaskResults) -> list[str]:
+    return [*filter(None, [block.unequal]), *(gap for entry in block.entries for gap in comparison_gaps(entry))]
+
+
+def _better(block: TaskResults) -> str:
+    return "lower" if block.lower_is_better else "higher"
+
+
+def _head(block: TaskResults) -> str:
+    return f"{block.label} {'↓' if block.lower_is_better else '↑'}"
+
+
+def _cell(block: TaskResults, entry: ModelResults | None, estimate: Estimate | None, best: bool) -> Cell:
+    if entry is None:
+        return Cell(HOLE, (None, None, None))
+    if estimate is None:
+        return Cell("diverged" if entry.diverged else HOLE, (None, None, None), "poor" if entry.diverged else "")
+    text = format_plus_minus(estimate)
+    if estimate.estimator == "median of solved":
+        solved = block.solved(entry)
+        text += f" ({sum(solved)}/{len(solved)} solved)"
+    return Cell(text, (estimate.value, estimate.low, estimate.high), strong=best)
+
+
+def _parameters(counts: set[int]) -> Cell:
+    if not counts:
+        return Cell("", (None, None))
+    least, most = min(counts), max(counts)
+    text = "–".join(dict.fromkeys(map(format_compact, (least, most))))
+    return Cell(text, (least, most))
+
+
+def _notes(rows: Sequence[Sequence[Cell]]) -> list[str]:
+    cells = [cell for row in rows for cell in row[2:]]
+    notes = ["±, [ ]: 95 % interval over seeds, on the scale of the metric; a score without one is of one seed."]
+    if any(cell.strong for cell in cells):
+        notes.append("Bold: better than each other of several seeds, significant at 5 % (Welch's t test, Holm's correction).")
+    if any("solved)" in cell.text for cell in cells):
+        notes.append("Where only some seeds solved the task, the score is the median of those that did.")
+    if any(cell.text == HOLE for cell in cells):
+        notes.append(f"{HOLE}: not run, or not finished.")
+    return notes
