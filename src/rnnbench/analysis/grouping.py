@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..config.identity import departures, versions
 from ..config.labels import UNKNOWN, setting_label
+from ..config.places import without_places
 from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
@@ -129,10 +130,11 @@ def group_runs(stored: Iterable[FoundRun], complaints: Iterable[str]) -> tuple[l
     recorded: dict[str, str] = {}  # the block of a task's settings as they stand in a config
     for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
         config, record = same[0].config, same[0].record
-        asked = canonical(config["task"])
+        asked = canonical(without_places(config["task"]))
         if record:
             about = record["task"]
-            parts = [about["name"], about["version"], about["options"], about["fingerprint"], _code(record, "task")]
+            options = without_places({**config["task"], **about["options"]})
+            parts = [about["name"], about["version"], options, about["fingerprint"], _code(record, "task")]
             place = recorded[asked] = canonical(parts)
             block = found.setdefault(place, TaskResults(about["name"], about["options"], about))
         else:
