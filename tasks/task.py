@@ -18,7 +18,7 @@ import functools
 import math
 from abc import ABC
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy
@@ -26,9 +26,22 @@ from torch import Tensor
 
 from rnnbench.data.text import Vocabulary
 
-from .shared.batch import SPLITS, Batch, Bits, Dataset, Generated, Reals, Split, Stream, Tokens, generator  # noqa: F401
+from .shared.batch import (  # noqa: F401
+    SPLITS,
+    Batch,
+    Bits,
+    Dataset,
+    Generated,
+    NewRows,
+    Reals,
+    Split,
+    Stream,
+    Tokens,
+    generator,
+)
 from .shared.facts import Facts, Kept, kept_size, kept_words
 from .shared.scoring import (  # noqa: F401 - tasks import from here what most of them need
+    CLASSES,
     CLASSIFICATION,
     LANGUAGE,
     REGRESSION,
@@ -210,6 +223,13 @@ class Task(ABC):
         """In place of `prepare`, from what `keep` gave: enough for a network, to encode and to decode; there are no batches."""
         words = vars(self)["vocabulary"] = kept_words(kept, "vocabulary")
         self.inputs, self.targets = Tokens(len(words)), Tokens(kept_size(kept, "targets"))
+
+    def new_rows(self, path: str) -> Iterator[NewRows]:
+        """The rows of a new file, some at a time, once the task is prepared or restored; `rnnbench predict` calls it.
+
+        ValueError, one line, where the file cannot be read, or the task reads no rows of files.
+        """
+        raise ValueError(f"task {type(self).__name__} reads no rows of new files")
 
     # What a task with a source (N->M, 1->N) adds: what is written ends with `end`, and `start` is fed first.
 

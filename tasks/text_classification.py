@@ -38,26 +38,26 @@ Group: your own data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rnnbench.data.cache import cache_entry
-from rnnbench.data.hub import check_columns, read_split, splits
+from rnnbench.data.sets import Loaded
+from rnnbench.data.sets import load as load_set
+from rnnbench.data.table_files import Reading, streamed
 from rnnbench.data.tables import DataError, check_text, table_digest
-from rnnbench.data.user_files import FILES, expanded, file_table, place, user_file
-from rnnbench.options import Needs, Positive, Range, Share, shortened
+from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
-from .shared.labels import Disagreeing, disagreeing, first_place, numbered, oddities, split_row, typed_labels
-from .shared.rows import Cut, Rows, Texts, completed, use_rows, write_texts
+from .shared.found import found_line, left_unread, one_place, text_facts
+from .shared.labels import Disagreeing, as_before, disagreeing, first_place, numbered, oddities, typed_labels
+from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
-from .task import SPLITS, Facts, Split, Task
+from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Split, Task
 
 if TYPE_CHECKING:
     import pyarrow
-
-WRITTEN = (".csv", ".tsv")  # files whose labels are text, whatever they look like
 
 
 class TextClassification(Task):
@@ -67,14 +67,36 @@ class TextClassification(Task):
     headline = "accuracy"
     direction = "max"
 
+    scoring = CLASSES
+
     def __init__(
         self,
-        hub: str | None = None,  # id on the Hugging Face hub, or a folder that holds <split>-*.parquet
-        file: str | None = None,  # a CSV, TSV, JSON or parquet file, or a folder with train, validation and test
-        config: Annotated[str | None, Needs("hub")] = None,  # configuration of the hub's data set, where it has several
+        hub: Annotated[
+            str | None, Where()
+        ] = None,  # id on the Hugging Face hub, or a folder: of files, or saved by datasets.save_to_disk
+        file: Annotated[
+            str | None, Where()
+        ] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern (part*.csv), or a folder as for hub
+        config: Annotated[
+            str | None, Where(), Needs("hub")
+        ] = None,  # configuration of the hub's data set, where it has several
         revision: Annotated[
-            str | None, Needs("hub")
+            str | None, Where(), Needs("hub")
         ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
+        train: Annotated[str | None, Where()] = None,  # split or file for training
+        validation: Annotated[str | None, Where()] = None,  # split or file for validation
+        test: Annotated[str | None, Where()] = None,  # split or file for the test
+        separator: Annotated[
+            str, Where(), Needs("file", "train")
+        ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
+        header: Annotated[
+            bool, Where(), Needs("file", "train")
+        ] = True,  # the first line of a text file names the columns; else they are called 0, 1, ...
+        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        quote: Annotated[
+            Literal["auto", "double", "single", "none"], Where(), Needs("file", "train")
+        ] = "auto",  # quotation mark around a field of a text file that holds a separator
+        drop_empty: Annotated[bool, Where()] = False,  # leave out rows without a text or a label; else they are refused
         text_column: str = "text",  # column of the texts
         label_column: str = "label",  # column of the classes: whole numbers or texts
         tokenizer: Literal[  # tokenizer; jieba, bpe and torchtext_basic_english need an extra
@@ -83,96 +105,62 @@ class TextClassification(Task):
         min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
         max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
         max_length: Positive = 200,  # largest number of words; longer texts are cut
-        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
+        vectors: Annotated[
+            str | None, Where()
+        ] = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
-        if (hub is None) == (file is None):
-            raise DataError("task=text_classification needs one of task.hub=ID and task.file=PATH")
+        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        self.place = one_place(
+            "text_classification", hub, file, config, revision, named, Reading(separator, header, encoding, quote, drop_empty)
+        )
         if text_column == label_column:
             raise DataError(f"task.text_column and task.label_column are both {text_column!r}; two columns are needed")
-        self.hub, self.file, self.config, self.revision = hub, file, config, revision
-        self.text_column, self.label_column, self.order, self.solved_above = text_column, label_column, order, solved_above
+        self.columns, self.order, self.solved_above = [text_column, label_column], order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
-        self.name = str(hub or file)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
-        self._unread: list[str] = []  # files or splits beside those that are read
-        self._paths = {} if hub else self._files()
-        if hub:
-            check_columns(hub, splits(hub, config), [text_column, label_column], config)
-
-    def _files(self) -> dict[Split, str]:
-        """The file of each split; one that stands alone is for training."""
-        folder = expanded(str(self.file))
-        if not folder.is_dir():
-            user_file(str(self.file))
-            return {"train": str(self.file)}
-        there = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in FILES]
-        files: dict[Split, str] = {}
-        for path in there:
-            split = next((split for split in SPLITS if split == path.stem), None)
-            if split in files:
-                raise DataError(
-                    f"{self.file} has two files for {split}: {Path(files[split]).name}, {path.name}; keep one of them there"
-                )
-            if split:
-                files[split] = str(path)
-        names = [path.name for path in there]
-        if "train" not in files:
-            raise DataError(
-                f"{self.file} has no train{{{','.join(FILES)}}}; there are: {shortened(', '.join(names), 150) or 'none'}"
-            )
-        self._unread = [path.name for path in there if path.stem not in files]
-        return {split: files[split] for split in SPLITS if split in files}
-
-    def _published(self) -> dict[Split, pyarrow.Table]:
-        columns = [self.text_column, self.label_column]
-        if self.file:
-            tables = {split: file_table(path, self.text_column, [self.label_column]) for split, path in self._paths.items()}
-            return self._with_typed_labels(tables)
-        there = splits(self.name, self.config, self.revision, fetch=True)
-        if "train" not in there:
-            raise DataError(f"{self.hub}: no split 'train'; there are: {', '.join(there) or 'none'}")
-        self._unread = [split for split in there if split not in SPLITS]
-        return {split: read_split(self.name, split, columns, self.config, self.revision) for split in SPLITS if split in there}
-
-    def _with_typed_labels(self, tables: dict[Split, pyarrow.Table]) -> dict[Split, pyarrow.Table]:
-        written = {split: rows.column(1) for split, rows in tables.items() if self._paths[split].lower().endswith(WRITTEN)}
-        for split, labels in typed_labels(written, self._where).items():
-            tables[split] = tables[split].set_column(1, self.label_column, labels)
-        return tables
-
-    def _where(self, split: Split, row: int) -> str:
-        """What a message calls a row: a line of the file, if the file has lines."""
-        return place(self._paths[split], row) if self.file else split_row(self.name, split, row)
+        for part in self.place.parts()[0].values():
+            part.check(self.columns)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        tables = {split: self._plain(rows, split) for split, rows in self._published().items()}
-        self.sha256 = table_digest(*tables.values())
-        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 2}
-        folder = cache_entry("text_classification", key, lambda part: self._make(part, tables))
+        found = load_set(self.place, self.columns)
+        written: list[Split] = [split for split in SPLITS if split in found.text_labels]
+        labels = typed_labels({split: found.tables[split].column(1) for split in written})
+        tables: dict[Split, pyarrow.Table] = {
+            split: self._plain(found, split, labels.get(split)) for split in SPLITS if split in found.tables
+        }
+        before = as_before({split: rows.column(1) for split, rows in tables.items() if split in labels})
+        hashed = {**tables, **{split: tables[split].set_column(1, self.columns[1], before[split]) for split in before}}
+        self.sha256 = table_digest(*hashed.values())
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 3}
+        if any(not hashed[split].equals(tables[split]) for split in tables):
+            key["labels"] = table_digest(*tables.values())
+        folder = cache_entry("text_classification", key, lambda part: self._make(part, found, tables))
         facts = load_facts(folder)
         self.classes = facts["classes"]
-        odd = (*self._left_unread(), *self._disagreeing(facts["disagreeing"], tables), *facts["notes"])
-        self.notes = [f"{self.name}: {line}" for line in odd]
+        self.found = {**found.facts(), **facts["found"]}
+        odd = (*left_unread(found.unread), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
+        self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 
-    def _plain(self, rows: pyarrow.Table, split: Split) -> pyarrow.Table:
+    def _plain(self, found: Loaded, split: Split, labels: pyarrow.ChunkedArray | None) -> pyarrow.Table:
         """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
         import pyarrow
         from pyarrow import types
 
-        where, (text, label) = f"{self.name}: split {split!r}", rows.column_names
+        rows = found.tables[split] if labels is None else found.tables[split].set_column(1, self.columns[1], labels)
+        where, (text, label) = f"{self.place.name}: split {split!r}", rows.column_names
         check_text(rows, where, [text])
         kind = pyarrow.string()
         if types.is_floating(rows.column(1).type):
             values = rows.column(1).to_pylist()
             odd = next((row for row, value in enumerate(values) if not value.is_integer()), 0)
-            raise DataError(f"{self._where(split, odd)} has {values[odd]} for {label!r}; allowed: whole numbers or text")
+            raise DataError(f"{found.where(split, odd)} has {values[odd]} for {label!r}; allowed: whole numbers or text")
         if not types.is_boolean(rows.column(1).type):
             check_text(rows, where, [label], numbers=True)
             kind = pyarrow.int64() if types.is_integer(rows.column(1).type) else kind
@@ -181,27 +169,40 @@ class TextClassification(Task):
         except pyarrow.ArrowInvalid:
             raise DataError(f"{where}: column {label!r} has a whole number of more than 64 bits; write it as text") from None
 
-    def _left_unread(self) -> list[str]:
-        names = shortened(", ".join(self._unread), 100)
-        return [f"not read: {names}; what is read is called {', '.join(SPLITS)}"] if names else []
-
-    def _disagreeing(self, found: Disagreeing, tables: Mapping[Split, pyarrow.Table]) -> list[str]:
+    def _disagreeing(self, odd: Disagreeing, found: Loaded, tables: Mapping[Split, pyarrow.Table]) -> list[str]:
         """Texts with several labels; the names of their lines are of this file, the rows are of all of the same content."""
-        count, pair = found
+        count, pair = odd
         rows = [
-            f"{self._where(split, row).removeprefix(f'{self.name}: ')} ({shortened(str(tables[split].column(1)[row]))!r})"
+            f"{found.where(split, row).removeprefix(f'{self.place.name}: ')} ({shortened(str(tables[split].column(1)[row]))!r})"
             for split, row in pair
         ]
         return (
             [f"{count} texts have several labels, first {' and '.join(rows)}: no model gets all of them right"] if count else []
         )
 
-    def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
-        texts, columns = ({split: rows.column(side).to_pylist() for split, rows in tables.items()} for side in (0, 1))
-        classes, labels = numbered(columns, self._where)
-        parts = completed({split: Texts(texts[split], labels[split]) for split in tables})
-        write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, self._where))
-        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes), "disagreeing": disagreeing(texts, columns)})
+    def _make(self, folder: Path, found: Loaded, tables: Mapping[Split, pyarrow.Table]) -> None:
+        classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, found.where)
+        texts = {split: rows.column(0).to_pylist() for split, rows in tables.items()}
+        published = {split: Texts(texts[split], labels[split]) for split in tables}
+        odd = disagreeing(published)
+        parts = completed(published)
+        lengths = write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, found.where))
+        facts = text_facts(parts, classes, lengths, self.cut.max_length)
+        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes), "disagreeing": odd, "found": facts})
+
+    def keep(self) -> Kept:
+        return {**super().keep(), "classes": self.classes}
+
+    def restore(self, kept: Kept) -> None:
+        super().restore(kept)
+        names = kept.get("classes", ())  # runs of earlier versions do not keep them
+        self.classes = [] if isinstance(names, int) else list(names)
+
+    def new_rows(self, path: str) -> Iterator[NewRows]:
+        if self.order == "shuffled":
+            raise DataError("order=shuffled: its texts were read in an order that new texts do not have")
+        return new_texts(self.cut, self.vocabulary, streamed(path, self.columns[0], self.columns[1], self.place.reading))
 
     def about(self) -> Facts:
-        return {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}
+        facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}
+        return {**facts, "found": self.found}

@@ -11,9 +11,9 @@ from .data.cache import complete_entry as complete
 from .data.hub import PATIENCE, splits
 from .data.hub import check_columns as look
 from .data.hub import read_split as table
+from .data.table_files import FILES, file_table
 from .data.tables import DataError
 from .data.tables import table_digest as digest
-from .data.user_files import FILES, file_table
 
 __all__ = [
     "FILES",

@@ -84,6 +84,25 @@ class Needs:
         return f"{names} of at least {self.least:g}" if self.least is not None else f"{names} to be set"
 
 
+@dataclass(frozen=True)
+class Where:
+    """Marks an option that says only where data lie, or how they are read: what they are says the data's fingerprint.
+
+    It is no part of a run's id. Values `besides` name sets of ours, and are part of it:
+
+        text: Annotated[str, Where(besides=("ptb",))] = "ptb"
+    """
+
+    besides: tuple[Any, ...] = ()
+
+    def __init__(self, *, besides: Iterable[Any] = ()) -> None:
+        object.__setattr__(self, "besides", tuple(besides))
+
+    def __contains__(self, value: object) -> bool:
+        """Whether `value` says where data lie."""
+        return value not in self.besides
+
+
 Count = Annotated[int, Range(0)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]  # what every generator can be seeded with
 Positive = Annotated[int, Range(1)]
@@ -116,6 +135,11 @@ class Option:
     default: Any
     comment: str = ""
     needs: tuple[Needs, ...] = ()  # what must hold of other options, so that this one has an effect
+    where: Where | None = None  # of an option that says where data lie
+
+    def says_where(self, value: object) -> bool:
+        """Whether `value` says only where data lie."""
+        return self.where is not None and value in self.where
 
     def check(self, value: object, key: str) -> Any:
         """`value`, as the annotated type; raises BadOption naming `key`, what was got and what is allowed."""
@@ -146,13 +170,15 @@ def shortened(text: str, most: int = SHOWN) -> str:
     return line if len(line) <= most else f"{line[:half]} ... {line[-half:]}"
 
 
-def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...]]:
-    """(the annotation without what the option needs, what it needs)."""
+def apart(annotation: Any) -> tuple[Any, tuple[Needs, ...], Where | None]:
+    """(the annotation without what the option needs, what it needs, how it says where data lie)."""
     if typing.get_origin(annotation) is not Annotated:
-        return annotation, ()
+        return annotation, (), None
     base, *others = typing.get_args(annotation)
-    ranges = [part for part in others if not isinstance(part, Needs)]
-    return Annotated[base, *ranges] if ranges else base, tuple(part for part in others if isinstance(part, Needs))
+    needs = tuple(part for part in others if isinstance(part, Needs))
+    where = next((part for part in others if isinstance(part, Where)), None)
+    ranges = [part for part in others if not isinstance(part, Needs | Where)]
+    return Annotated[base, *ranges] if ranges else base, needs, where
 
 
 def convert(value: object, annotation: object) -> Any:

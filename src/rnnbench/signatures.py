@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from .options import MISSING, AboveZero, AtLeastZero, Count, Needs, Option, Positive, Range, Rate, Seed, Share, apart
+from .options import MISSING, AboveZero, AtLeastZero, Count, Needs, Option, Positive, Range, Rate, Seed, Share, Where, apart
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,14 @@ def _options(parameters: list[ast.arg], arguments: ast.arguments, source: str) -
         if argument.annotation is None:
             raise LookupError(f"{argument.arg} has no annotation")
         default = defaults.get(argument.arg)
-        annotation, needs = apart(_annotated_type(argument.annotation))
+        annotation, needs, where = apart(_annotated_type(argument.annotation))
         options[argument.arg] = Option(
             argument.arg,
             annotation,
             MISSING if default is None else ast.literal_eval(default),
             _comment_of(argument, default, comments),
             needs,
+            where,
         )
     return options
 
@@ -152,8 +153,8 @@ def dataclass_options(kind: type) -> Mapping[str, Option]:
     types_ = typing.get_type_hints(kind, include_extras=True)
     options = {}
     for one in dataclasses.fields(kind):
-        annotation, needs = apart(types_[one.name])
-        options[one.name] = Option(one.name, annotation, one.default, said[one.name], needs)
+        annotation, needs, where = apart(types_[one.name])
+        options[one.name] = Option(one.name, annotation, one.default, said[one.name], needs, where)
     return options
 
 
@@ -186,15 +187,16 @@ ARITHMETIC: dict[type, Callable[[float, float], float]] = {
 }
 
 
-def parse_annotation(source: str) -> tuple[Any, tuple[Needs, ...]]:
-    """(the type, what the option needs) that an annotation writes; LookupError where it is not that of an option."""
+def parse_annotation(source: str) -> tuple[Any, tuple[Needs, ...], Where | None]:
+    """(the type, what the option needs, how it says where data lie) that an annotation writes; LookupError where it is not that
+    of an option."""
     return apart(_type(ast.parse(source, mode="eval").body))
 
 
-def source_of_annotation(annotation: Any, needs: tuple[Needs, ...] = ()) -> str:
-    """What `parse_annotation` reads as `annotation` and `needs`."""
-    if needs:
-        return source_of_annotation(Annotated[(annotation, *needs)])
+def source_of_annotation(annotation: Any, needs: tuple[Needs, ...] = (), where: Where | None = None) -> str:
+    """What `parse_annotation` reads as `annotation`, `needs` and `where`."""
+    if conditions := (*needs, *([where] if where else [])):
+        return source_of_annotation(Annotated[(annotation, *conditions)])
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return f"Annotated[{source_of_annotation(parts[0])}, {', '.join(map(_written_condition, parts[1:]))}]"
@@ -209,8 +211,8 @@ def source_of_annotation(annotation: Any, needs: tuple[Needs, ...] = ()) -> str:
     return str(annotation.__name__)
 
 
-def _written_condition(condition: Range | Needs) -> str:
-    if isinstance(condition, Range):
+def _written_condition(condition: Range | Needs | Where) -> str:
+    if isinstance(condition, Range | Where):
         return repr(condition)
     named = (f"{name}={getattr(condition, name)!r}" for name in ("values", "besides", "least"))
     return f"Needs({', '.join([*map(repr, condition.options), *named])})"
@@ -225,7 +227,7 @@ def _annotated_type(annotation: ast.expr) -> Any:
 
 
 def _type(node: ast.expr) -> Any:
-    """A name of TYPES, unions, Literal, list, tuple, Annotated with Range and Needs; LookupError for anything else."""
+    """A name of TYPES, unions, Literal, list, tuple, Annotated with Range, Needs and Where; LookupError for anything else."""
     match node:
         case ast.Constant(None):
             return None
@@ -257,12 +259,14 @@ def _values(node: ast.expr) -> Any:
         raise LookupError(ast.unparse(node)) from None
 
 
-def _condition(node: ast.expr) -> Range | Needs:
+def _condition(node: ast.expr) -> Range | Needs | Where:
     match node:
         case ast.Call(ast.Name("Range"), numbers, named):
             return Range(*map(_number, numbers), **{str(one.arg): _number(one.value) for one in named})
         case ast.Call(ast.Name("Needs"), names, named):
             return Needs(*map(_values, names), **{str(one.arg): _values(one.value) for one in named})
+        case ast.Call(ast.Name("Where"), [], named):
+            return Where(**{str(one.arg): _values(one.value) for one in named})
     raise LookupError(ast.unparse(node))
 
 

@@ -74,6 +74,15 @@ def generator(*key: int) -> numpy.random.Generator:
     return numpy.random.Generator(numpy.random.Philox(numpy.random.SeedSequence((STREAMS, len(key), *key))))
 
 
+class NewRows(NamedTuple):
+    """Some rows of a new file: what each is shown as, its class where the file has one, and batches with the numbers of their
+    rows among these."""
+
+    shown: list[str]
+    labels: list[str | None]
+    batches: list[tuple[numpy.ndarray, Batch]]
+
+
 class Dataset(ABC):
     """The batches of a task, and the best guess that the data by themselves allow, where they have one."""
 
@@ -84,6 +93,10 @@ class Dataset(ABC):
     @abstractmethod
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """See `Task.batch`."""
+
+    def row_numbers(self, split: Split, index: int, batch_size: int) -> numpy.ndarray:
+        """(B,) the numbers of the rows of an evaluation batch in their split, from 0; here as they come."""
+        return numpy.arange(index * batch_size, index * batch_size + len(self.batch(split, index, batch_size, 0).lengths))
 
     @property
     def floor(self) -> float:

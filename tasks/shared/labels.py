@@ -18,8 +18,9 @@ from .rows import Texts, alike
 if TYPE_CHECKING:
     import pyarrow
 
-WHOLE = re.compile("-?[0-9]{1,18}")
-MISSING = ("null", "none", "na", "n/a", "nan")  # what other programs write for a value that is missing
+WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
+TRUTH = {"true", "True", "TRUE", "false", "False", "FALSE"}
+MISSING = ("null", "none", "na", "n/a", "nan", "-1")  # what other programs write for a value that is missing
 Disagreeing = tuple[int, list[tuple[Split, int]]]  # how many texts, and (split, row) of the first two that disagree
 Where = Callable[[Split, int], str]  # what a message calls row `row`, from 0, of a published split
 
@@ -34,46 +35,27 @@ def first_place(value: object, columns: Mapping[Split, Sequence[object]], where:
     return next(where(split, values.index(value)) for split, values in columns.items() if value in values)
 
 
-def typed_labels(written: Mapping[Split, pyarrow.ChunkedArray], where: Where) -> dict[Split, pyarrow.ChunkedArray]:
-    """The labels of CSV and TSV files, which are text: as int64 where all of them are whole numbers, as `true` and `false`
-    where all of them are one of these; else as they stand there, `null` and `NA` too.
-
-    Raises DataError, one line, for fractions, and where two labels would become one, as `01` and `1` would.
+def typed_labels(written: Mapping[Split, pyarrow.ChunkedArray]) -> dict[Split, pyarrow.ChunkedArray]:
+    """The labels of CSV and TSV files, which are text as they stand there. Where all of them are whole numbers in one way of
+    writing, they are sorted as numbers: int64. A -1 is a class of its own there.
     """
     import pyarrow
-    import pyarrow.compute
-    import pyarrow.csv
 
-    if not written:
-        return {}
-    distinct = pyarrow.chunked_array([chunk for column in written.values() for chunk in column.chunks]).unique()
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.csv.write_csv(pyarrow.table({"label": distinct}), sink)
-    content = sink.getvalue()
-    found = pyarrow.csv.read_csv(
-        pyarrow.BufferReader(content),
-        read_options=pyarrow.csv.ReadOptions(block_size=content.size + 1),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(null_values=[]),
-    )["label"].combine_chunks()
-    columns = {split: column.to_pylist() for split, column in written.items()}
-    labels = distinct.to_pylist()
-    if pyarrow.types.is_floating(found.type):
-        odd = next(label for label in labels if not WHOLE.fullmatch(label.strip()))
-        raise DataError(
-            f"{first_place(odd, columns, where)} has the label {shortened(odd)!r}; all labels are numbers, and not all are "
-            "whole; allowed: whole numbers of 64 bits without a sign + or a point, or words"
-        )
-    if not (pyarrow.types.is_integer(found.type) or pyarrow.types.is_boolean(found.type)):
-        return dict(written)
-    first: dict[object, str] = {}
-    for value, label in zip(found.to_pylist(), labels, strict=True):
-        if (other := first.setdefault(value, label)) != label:
-            raise DataError(
-                f"{first_place(label, columns, where)} has the label {shortened(label)!r} beside {shortened(other)!r}: both "
-                f"are {str(value).lower()}; write a class in one way everywhere, or with a letter before it if these are two"
-            )
-    return {split: found.take(pyarrow.compute.index_in(column, distinct)) for split, column in written.items()}
+    distinct = {value for column in written.values() for value in column.unique().to_pylist()}
+    numbers = all(WHOLE.fullmatch(value) for value in distinct) and "-1" not in distinct
+    kind = pyarrow.int64() if numbers else pyarrow.string()
+    return {split: column.cast(kind) for split, column in written.items()}
+
+
+def as_before(labels: Mapping[Split, pyarrow.ChunkedArray]) -> dict[Split, pyarrow.ChunkedArray]:
+    """Labels as the fingerprint of data has them: TRUE and False in small letters, where these are all."""
+    import pyarrow
+    import pyarrow.compute
+
+    distinct = {value for column in labels.values() for value in column.unique().to_pylist()}
+    if distinct <= TRUTH and len({value.lower() for value in distinct}) == len(distinct):
+        return {split: pyarrow.compute.utf8_lower(column) for split, column in labels.items()}
+    return dict(labels)
 
 
 def numbered(
@@ -112,16 +94,22 @@ def numbered(
     return [str(label) for label in found], counted
 
 
-def disagreeing(texts: Mapping[Split, Sequence[str]], labels: Mapping[Split, Sequence[object]]) -> Disagreeing:
+def disagreeing(parts: Mapping[Split, Texts]) -> Disagreeing:
     """How many texts have several labels, white space and case apart, and where the first such pair stands: (split, row)s."""
-    first: dict[str, tuple[Split, int]] = {}
-    found: dict[str, list[tuple[Split, int]]] = {}
-    for split, rows in texts.items():
-        for row, text in enumerate(rows):
-            other, place = first.setdefault(alike(text), (split, row))
-            if labels[other][place] != labels[split][row]:
-                found.setdefault(alike(text), [(other, place), (split, row)])
-    return len(found), next(iter(found.values()), [])
+    keys = numpy.concatenate([part.keys for part in parts.values()])
+    labels = numpy.concatenate([part.labels for part in parts.values()])
+    _, first, group = numpy.unique(keys, return_index=True, return_inverse=True)
+    odd = (labels != labels[first[group]]).nonzero()[0]
+    if not len(odd):
+        return 0, []
+    places = [(split, row) for split, part in parts.items() for row in (0, len(part.texts))]
+    ends = numpy.cumsum([len(part.texts) for part in parts.values()])
+
+    def place(number: int) -> tuple[Split, int]:
+        part = int(numpy.searchsorted(ends, number, side="right"))
+        return places[2 * part][0], int(number - (ends[part - 1] if part else 0))
+
+    return len(numpy.unique(keys[odd])), [place(int(first[group[odd[0]]])), place(int(odd[0]))]
 
 
 def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
@@ -136,16 +124,30 @@ def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
         found.append(
             f"the labels {shortened(', '.join(map(repr, like)), 100)} differ in white space or case only, and are classes each"
         )
+    values = Counter(number for number in map(_number, classes) if number is not None)
+    if like := [label for label in classes if (number := _number(label)) is not None and values[number] > 1]:
+        found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
     trained = set(parts["train"].labels.tolist())
     if untrained := sorted({label for part in parts.values() for label in part.labels.tolist()} - trained):
         names = shortened(", ".join(repr(classes[number]) for number in untrained), 100)
         found.append(f"no training text has the labels {names}: nothing is trained for them")
-    seen = set(map(alike, parts["train"].texts))
     for split in ("validation", "test"):
-        texts = parts[split].texts
-        if again := [text for text in texts if alike(text) in seen]:
+        part = parts[split]
+        if len(again := seen_rows(parts, split)):
             found.append(
-                f"{len(again)} of {len(texts)} texts of {split} stand in train too, {shortened(again[0])!r} for one: "
-                "scores there are of texts that were seen"
+                f"{len(again)} of {len(part.texts)} texts of {split} stand in train too, {shortened(part.texts[again[0]])!r} "
+                "for one: scores there are of texts that were seen"
             )
     return found
+
+
+def seen_rows(parts: Mapping[Split, Texts], split: Split) -> numpy.ndarray:
+    """The rows of a split whose text stands in train, white space and case apart."""
+    return numpy.isin(parts[split].keys, parts["train"].keys).nonzero()[0]
+
+
+def _number(label: str) -> float | None:
+    try:
+        return float(label)
+    except ValueError:
+        return None

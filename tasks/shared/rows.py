@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy
 import torch
 from torch import Tensor
 
+from rnnbench.console import counted
 from rnnbench.data.cache import read_arrays, write_arrays
 from rnnbench.data.tables import DataError
-from rnnbench.data.text import Ragged, Vocabulary, batches_of, rows_of, tokenizer
+from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, evaluation_rows, rows_of, tokenizer
 
 from ..task import Task
-from .batch import SPLITS, Batch, Dataset, Split, Tokens, generator
+from .batch import SPLITS, Batch, Dataset, NewRows, Split, Tokens, generator
 from .facts import Facts
 from .words import built_vocabulary, little_covered
 
@@ -24,14 +28,25 @@ Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each t
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
 
 
-class Texts(NamedTuple):
+class Texts:
     """The texts of a split, each with its label."""
 
-    texts: list[str]
-    labels: numpy.ndarray  # (texts,) int64
+    def __init__(self, texts: list[str], labels: numpy.ndarray):
+        """`labels` (texts,) int64."""
+        self.texts, self.labels = texts, labels
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @functools.cached_property
+    def keys(self) -> numpy.ndarray:
+        """(texts,) uint64: the same for texts that differ in white space or case only."""
+        return text_keys(self.texts)
 
     def take(self, rows: numpy.ndarray) -> Texts:
-        return Texts([self.texts[row] for row in rows.nonzero()[0]], self.labels[rows])
+        found = Texts([self.texts[row] for row in rows.nonzero()[0]], self.labels[rows])
+        found.keys = self.keys[rows]
+        return found
 
 
 class Cut(NamedTuple):
@@ -42,10 +57,34 @@ class Cut(NamedTuple):
     max_vocabulary: int
     max_length: int
 
-    def tokens(self, texts: Mapping[Split, Sequence[str]]) -> dict[Split, list[list[str]]]:
-        """The first `max_length` tokens of each text; a tokenizer that learns, learns from the training texts."""
+    def encoded(
+        self, texts: Mapping[Split, Sequence[str]], where: Callable[[str], str] | None = None
+    ) -> tuple[Vocabulary, dict[Split, Ragged], dict[Split, numpy.ndarray]]:
+        """(the vocabulary, the first `max_length` tokens of each text as numbers, and how many tokens each text has in all).
+
+        A tokenizer that learns, learns from the training texts. Each text is cut once, and of its tokens numbers are held. A
+        text without tokens becomes `<unk>`; DataError, one line, if `where` says where a text stands.
+        """
         cut = tokenizer(self.tokenizer, texts["train"], self.max_vocabulary)
-        return {split: [cut(text)[: self.max_length] for text in rows] for split, rows in texts.items()}
+        numbers: dict[str, int] = {}
+        values = {split: array("i") for split in texts}
+        lengths: dict[Split, list[int]] = {split: [] for split in texts}
+        total = sum(map(len, texts.values()))
+        every = ((side, text) for side, rows in texts.items() for text in rows)
+        for split, text in counted(every, f"of {total:,} texts cut"):
+            tokens = cut(text)
+            lengths[split].append(len(tokens))
+            values[split].extend([numbers.setdefault(token, len(numbers)) for token in tokens[: self.max_length] or [UNKNOWN]])
+        if where and (empty := [texts[split][row] for split in texts for row, size in enumerate(lengths[split]) if not size]):
+            raise DataError(f"{where(empty[0])}: a text without a word, one of {len(empty)}; leave their rows out")
+        seen = numpy.bincount(numpy.frombuffer(values["train"], numpy.int32), minlength=len(numbers)).tolist()
+        counts = {token: count for token, count in zip(numbers, seen, strict=True) if count}
+        vocabulary = built_vocabulary(counts, self.min_frequency, self.max_vocabulary)
+        final = numpy.array([vocabulary.numbers.get(token, vocabulary.unknown) for token in numbers], numpy.int32)
+        whole = {split: numpy.array(lengths[split]) for split in texts}
+        ends = {split: numpy.cumsum(whole[split].clip(1, self.max_length)) for split in texts}
+        numbered = {split: final[numpy.frombuffer(values[split], numpy.int32)] for split in texts}
+        return vocabulary, {split: Ragged(numbered[split], numpy.r_[0, ends[split]]) for split in texts}, whole
 
     def vocabulary(self, rows: Sequence[Sequence[str]]) -> Vocabulary:
         counts = Counter(token for row in rows for token in row)
@@ -57,26 +96,59 @@ def alike(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def text_keys(texts: Iterable[str]) -> numpy.ndarray:
+    """(texts,) uint64: the same for texts that differ in white space or case only."""
+    found = bytearray()
+    for text in texts:
+        found += hashlib.blake2b(alike(text).encode(errors="surrogatepass"), digest_size=8).digest()
+    return numpy.frombuffer(bytes(found), numpy.uint64)
+
+
 def held_out(texts: Sequence[str], share: float = HELD_OUT) -> numpy.ndarray:
     """(texts,) bool: a seeded share of them. Texts that differ in white space or case only stay together."""
-    numbers: dict[str, int] = {}
-    groups = numpy.array([numbers.setdefault(alike(text), len(numbers)) for text in texts])
-    chosen = generator(0).permutation(len(numbers))[: max(1, round(share * len(numbers)))]
+    return held_out_keys(text_keys(texts), share)
+
+
+def held_out_keys(keys: numpy.ndarray, share: float) -> numpy.ndarray:
+    """The same of texts by their `text_keys`."""
+    _, first, inverse = numpy.unique(keys, return_index=True, return_inverse=True)
+    groups = numpy.argsort(numpy.argsort(first))[inverse]  # numbered as they come
+    chosen = generator(0).permutation(len(first))[: max(1, round(share * len(first)))]
     return numpy.isin(groups, chosen)
 
 
-def completed(published: Mapping[Split, Texts]) -> dict[Split, Texts]:
+class Splittable(Protocol):
+    """The rows of a split that can be cut in two."""
+
+    @property
+    def keys(self) -> numpy.ndarray:
+        """(rows,) uint64: the same for rows that stay together."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: numpy.ndarray) -> Self:
+        """The rows where `rows` (rows,) bool is true."""
+
+
+SomeRows = TypeVar("SomeRows", bound=Splittable)
+
+
+def completed(
+    published: Mapping[Split, SomeRows], share: float = HELD_OUT, alone: tuple[float, float] = (0.1, 1 / 9)
+) -> dict[Split, SomeRows]:
     """All three splits. Where no test split is published, the published validation split is the test; where validation is then
-    missing, 5 % of the training texts select; where nothing but one set is published, 10 % of it are the test, 10 % select."""
-    parts: dict[Split, Texts] = dict(published)
-    alone = parts.keys() == {"train"}
-    if "test" not in parts and not alone:
+    missing, `share` of the training rows select; where nothing but one set is published, `alone[0]` of it are the test, and
+    `alone[1]` of the rest select."""
+    parts: dict[Split, SomeRows] = dict(published)
+    one = parts.keys() == {"train"}
+    if "test" not in parts and not one:
         parts["test"] = parts.pop("validation")
     for split in SPLITS[:0:-1]:
         if split not in parts:
-            held = held_out(parts["train"].texts, HELD_OUT if not alone else 0.1 if split == "test" else 1 / 9)
-            parts[split], parts["train"] = parts["train"].take(held), parts["train"].take(~held)
-            if not len(parts["train"].texts):
+            whole = parts["train"]
+            held = held_out_keys(whole.keys, share if not one else alone[0] if split == "test" else alone[1])
+            parts[split], parts["train"] = whole.take(held), whole.take(~held)
+            if not len(parts["train"]):
                 raise DataError(f"{len(held)} texts are too few for {split} to be taken from them")
     return {split: parts[split] for split in SPLITS}
 
@@ -101,22 +173,63 @@ def write_rows(
     row without tokens becomes `<unk>`.
     """
     vocabulary = kept.vocabulary(texts["train"])
+    tokens = {split: Ragged.of([vocabulary.encode(row or [UNKNOWN]) for row in texts[split]]) for split in SPLITS}
+    _write(folder, vocabulary, tokens, answers, marks)
+
+
+def _write(
+    folder: Path,
+    vocabulary: Vocabulary,
+    tokens: Mapping[Split, Ragged],
+    answers: Mapping[Split, Answers],
+    marks: Mapping[Split, Ragged] | None = None,
+) -> None:
     vocabulary.save(folder / "vocabulary.json")
     for split in SPLITS:
-        tokens = Ragged.of([vocabulary.encode(row or ["<unk>"]) for row in texts[split]])
         answer = answers[split]
         column = (answer.values, answer.offsets) if isinstance(answer, Ragged) else answer.astype(numpy.int32)
         marked = {"marks": (marks[split].values, marks[split].offsets)} if marks else {}
-        write_arrays(folder / f"{split}.arrow", {"tokens": (tokens.values, tokens.offsets), "answers": column, **marked})
+        texts = tokens[split]
+        write_arrays(folder / f"{split}.arrow", {"tokens": (texts.values, texts.offsets), "answers": column, **marked})
 
 
-def write_texts(folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: Callable[[str], str] | None = None) -> None:
-    """`write_rows` for texts with an answer each; DataError for a text without a token, if `where` says where a text stands."""
-    tokens = kept.tokens({split: part.texts for split, part in parts.items()})
-    empty = [part.texts[row] for split, part in parts.items() for row, cut in enumerate(tokens[split]) if not cut]
-    if empty and where:
-        raise DataError(f"{where(empty[0])}: a text without a word, one of {len(empty)}; leave their rows out")
-    write_rows(folder, kept, tokens, {split: part.labels for split, part in parts.items()})
+def write_texts(
+    folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: Callable[[str], str] | None = None
+) -> dict[Split, numpy.ndarray]:
+    """`write_rows` for texts with an answer each; how many tokens each text has, those that are cut off too.
+
+    DataError for a text without a token, if `where` says where a text stands.
+    """
+    vocabulary, tokens, lengths = kept.encoded({split: part.texts for split, part in parts.items()}, where)
+    _write(folder, vocabulary, tokens, {split: part.labels for split, part in parts.items()})
+    return lengths
+
+
+def new_texts(
+    cut: Cut, vocabulary: Vocabulary, chunks: Iterable[tuple[list[str], list[str | None]]], batch_size: int = 100
+) -> Iterator[NewRows]:
+    """New texts, with their labels where they have them, as batches for a network with this vocabulary.
+
+    ValueError for a tokenizer that learnt from the training texts, which a run does not keep.
+    """
+    if cut.tokenizer == "bpe":
+        raise DataError("tokenizer=bpe learnt from training texts, which a run does not keep; new texts are not read")
+    words = tokenizer(cut.tokenizer)
+    for texts, labels in chunks:
+        rows = Ragged.of([vocabulary.encode(words(text)[: cut.max_length] or [UNKNOWN]) for text in texts])
+        batches = []
+        for index in range(batches_of(rows, "test", batch_size)):
+            places = evaluation_rows(rows, index, batch_size)
+            tokens, lengths = rows.padded(places, pad=0)
+            batches.append((places, answered_once(tokens, lengths)))
+        yield NewRows(texts, labels, batches)
+
+
+def answered_once(inputs: numpy.ndarray, lengths: numpy.ndarray) -> Batch:
+    """A batch of rows that are answered once, whose classes are not known."""
+    rows = len(lengths)
+    parts = (inputs, numpy.zeros((rows, 1), numpy.int64), numpy.ones((rows, 1), bool), lengths, numpy.ones(rows, bool))
+    return Batch(*map(torch.from_numpy, parts))
 
 
 def _shuffled(tokens: Ragged, key: int) -> Ragged:
@@ -172,6 +285,9 @@ class Rows(Dataset):
         """(B, S, classes) with one at the guess."""
         tokens = batch.inputs[:, : batch.targets.shape[1]]
         return torch.nn.functional.one_hot(torch.from_numpy(self.guess).to(tokens.device)[tokens], self.classes).float()
+
+    def row_numbers(self, split: Split, index: int, batch_size: int) -> numpy.ndarray:
+        return evaluation_rows(self.tokens[split], index, batch_size)
 
     def batches(self, split: Split, batch_size: int) -> int:
         return batches_of(self.tokens[split], split, batch_size)

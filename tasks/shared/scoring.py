@@ -1,6 +1,7 @@
 """Losses and scores of the usual answers, as parts that a task holds.
 
     scoring = CLASSIFICATION       the class of a row, or of each step: accuracy and loss; the default
+    scoring = CLASSES              the same, and the macro-averaged F1
     scoring = LANGUAGE             the next word: perplexity, loss and accuracy
     scoring = WRITING              texts that are written: the loss; the task scores what was written
     scoring = REGRESSION           real numbers: mse
@@ -114,6 +115,21 @@ def accuracy(sums: Totals) -> dict[str, float]:
     return {"accuracy": sums["correct"] / sums["answers"], "loss": sums["nats"] / sums["answers"]}
 
 
+def class_counts(outputs: Tensor, batch: Batch) -> Tensor:
+    """(3, classes) float64: how often each class was answered rightly, was answered, and was right, over the scored answers."""
+    classes, scored = outputs.shape[-1], batch.scored
+    answered, wanted = outputs.argmax(-1)[scored], batch.targets[scored]
+    found = (wanted[answered == wanted], answered, wanted)
+    return torch.stack([torch.bincount(one, minlength=classes).double() for one in found])
+
+
+def macro_f1(counts: Tensor) -> float:
+    """The mean over classes of F1, from added-up `class_counts`; classes that are neither answered nor right are left out."""
+    right, answered, wanted = counts
+    there = answered + wanted > 0
+    return float((2 * right[there] / (answered + wanted)[there]).mean()) if there.any() else math.nan
+
+
 def perplexity(sums: Totals) -> dict[str, float]:
     """The scores of `classification_sums`, the loss also as a perplexity."""
     nats = sums["nats"] / sums["answers"]
@@ -197,7 +213,18 @@ def within(outputs: Tensor, batch: Batch, tolerance: float) -> Tensor:
     return ((outputs - one_hot(outputs, batch)).abs() < tolerance).all(-1)
 
 
+def classes_sums(outputs: Tensor, batch: Batch) -> Sums:
+    """`classification_sums`, and `class_counts`."""
+    return classification_sums(outputs, batch) | {"classes": class_counts(outputs, batch)}
+
+
+def classes_scores(sums: Totals) -> dict[str, float]:
+    """The scores of `classes_sums`: those of a classification, and the macro-averaged F1."""
+    return accuracy(sums) | {"macro_f1": macro_f1(sums["classes"])}
+
+
 CLASSIFICATION = Scoring(cross_entropy, classification_sums, accuracy)
+CLASSES = Scoring(cross_entropy, classes_sums, classes_scores)
 LANGUAGE = Scoring(cross_entropy, classification_sums, perplexity)
 WRITING = Scoring(cross_entropy, symbol_sums, symbol_loss)
 REGRESSION = Scoring(squared_error, error_sums, mean_squared_error)

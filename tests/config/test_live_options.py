@@ -135,6 +135,10 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.revision": ({}, None),
     "text_classification.text_column": ({}, None),
     "text_classification.label_column": ({}, None),
+    **{  # where data lie and how they are read: tests/data/test_sets.py
+        f"text_classification.{name}": ({}, None)
+        for name in ("train", "validation", "test", "separator", "header", "encoding", "quote", "drop_empty")
+    },
     "text_classification.tokenizer": ({}, "characters"),
     "photo_caption.hub": ({}, None),
     "photo_caption.min_frequency": ({}, 30),

@@ -82,7 +82,7 @@ def test_source_is_read_as_python_reads_it():
             default = real[name].default
             assert option.default == (MISSING if default is inspect.Parameter.empty else default)
             if not isinstance(option.annotation, str):
-                assert (option.annotation, option.needs) == apart(hints[name])
+                assert (option.annotation, option.needs, option.where) == apart(hints[name])
         for name, value in read.constants.items():
             assert getattr(cls, name) == value
 

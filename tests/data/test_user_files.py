@@ -19,8 +19,9 @@ import pytest
 
 from rnnbench.data import tables
 from rnnbench.data.hub import read_split
+from rnnbench.data.table_files import FILES, file_table, place
 from rnnbench.data.tables import DataError, parquet_table
-from rnnbench.data.user_files import FILES, content_digest, file_table, place
+from rnnbench.data.user_files import content_digest
 
 MARK = b"\xef\xbb\xbf"
 ROWS = [("good", "pos"), ("bad", "neg")]
@@ -108,14 +109,14 @@ LIST = "expected a list of objects, or an object a line"
         (
             "a.csv",
             b"text;label\na, b;x\n",
-            "no column 'text'; there are: text;label. Its separator is a semicolon; a .csv file needs a comma",
+            "no column 'text'; there are: text;label. Its separator is a semicolon: task.separator=semicolon reads it",
         ),
         (
             "a.csv",
             b"text\tlabel\na\tx\n",
-            "Its separator is a tab; a .csv file needs a comma, a .tsv file a tab: convert or rename it",
+            "Its separator is a tab: task.separator=tab reads it",
         ),
-        ("a.tsv", b"text,label\na,x\n", "Its separator is a comma"),
+        ("a.tsv", b"text,label\na,x\n", "Its separator is a comma: task.separator=comma reads it"),
         (
             "a.tsv",
             b"text\tlabel\na\tx\nb\tc\tx\n",
@@ -155,7 +156,7 @@ LIST = "expected a list of objects, or an object a line"
         (
             "a.csv",
             b"good,pos\nbad,neg\n",
-            "there are: good, pos. Its first line is taken as the names of its columns; if it has none",
+            "there are: good, pos. Its first line is taken as the names of its columns; task.header=false reads",
         ),
         ("a.tsv", b"good\tpos\nbad\tneg\n", "Its first line is taken as the names of its columns"),
         ("a.csv", b"\xef\xbb\xbf", "it is empty"),

@@ -228,24 +228,26 @@ BOTH = [(f"good film {n}", "pos") for n in range(30)] + [(f"bad film {n}", "neg"
     ("written", "classes"),
     [
         (["1", "0", "10"], ["0", "1", "10"]),
-        (["01", "02"], ["1", "2"]),
-        (["true", "False"], ["false", "true"]),
+        (["9", "10", "-2"], ["-2", "9", "10"]),
+        (["1", "0", "-1"], ["-1", "0", "1"]),
+        (["01", "02"], ["01", "02"]),
+        (["true", "False"], ["False", "true"]),
         (["null", "NA"], ["NA", "null"]),
         (["1", "0", "NA"], ["0", "1", "NA"]),
         (["nan", "", "x"], None),
         (["2020-01-01", "2020-01-02"], ["2020-01-01", "2020-01-02"]),
         (["12:30", "7:05"], ["12:30", "7:05"]),
         (["a", "01", "1"], ["01", "1", "a"]),
-        (["1", "01", "0"], None),
-        (["1", " 1", "0"], None),
-        (["true", "TRUE", "false"], None),
-        (["true", "1", "0"], None),
-        (["0.5", "1"], None),
-        (["+1", "-2"], None),
-        (["100000000000000000000", "1"], None),
+        (["1", "01", "0"], ["0", "01", "1"]),
+        (["1", " 1", "0"], [" 1", "0", "1"]),
+        (["true", "TRUE", "false"], ["TRUE", "false", "true"]),
+        (["true", "1", "0"], ["0", "1", "true"]),
+        (["0.5", "1"], ["0.5", "1"]),
+        (["+1", "-2"], ["+1", "-2"]),
+        (["100000000000000000000", "1"], ["1", "100000000000000000000"]),
     ],
 )
-def test_labels_of_a_csv_file_never_become_one(tmp_path: Path, written: list[str], classes: list[str] | None):
+def test_labels_of_a_text_file_are_text(tmp_path: Path, written: list[str], classes: list[str] | None):
     path = csv(tmp_path / "a.csv", [(f"text {n}", written[n % len(written)]) for n in range(60)])
     if classes is None:
         said = refusal(made, "text_classification", file=path)
@@ -259,7 +261,9 @@ def test_labels_of_all_splits_are_of_one_kind(tmp_path: Path):
     task = made("text_classification", file=folder_of(tmp_path / "words", train=words, test=[("two more", 2)]))
     assert task.classes == ["2", "one"] and task.about()["test_texts"] == 1
     ones = folder_of(tmp_path / "ones", train=[("a", "01"), ("b", "2")] * 10, test=[("a", 1)])
-    assert "test.csv: line 2 has the label '1' beside '01': both are 1" in refusal(made, "text_classification", file=ones)
+    assert "test.csv: line 2: split 'test' has the label '1', which no training" in refusal(
+        made, "text_classification", file=ones
+    )
     mixed = Path(folder_of(tmp_path / "mixed", train=[("a", 0), ("b", 1)] * 10))
     (mixed / "test.jsonl").write_text('{"text": "a", "label": "0"}\n')
     said = refusal(made, "text_classification", file=str(mixed))
@@ -273,10 +277,6 @@ def test_a_row_is_named_by_the_line_of_its_file(tmp_path: Path):
     strange = folder_of(tmp_path / "mine", train=BOTH, test=[("a", "pos"), ("b", "odd")])
     assert f"{strange}/test.csv: line 3: split 'test' has the label 'odd', which no training text has" in refusal(
         made, "text_classification", file=strange
-    )
-    none = csv(tmp_path / "b.csv", [("a", 1), ("b", -1)] * 10)
-    assert f"{none}: line 3: split 'train' has no label (-1) in 10 of 20 rows" in refusal(
-        made, "text_classification", file=none
     )
 
 
@@ -298,8 +298,19 @@ ODD = {
         {"train": [(line, "pos") for line, _ in BOTH]},
         ["every text has the label 'pos': with one class there is nothing"],
     ),
-    "dev": ({"train": BOTH, "dev": NEW, "test": NEW}, ["not read: dev.csv; what is read is called train, validation, test"]),
-    "val": ({"train": BOTH, "val": NEW, "Test": NEW}, ["not read: Test.csv, val.csv; what"]),
+    "dev": ({"train": BOTH, "dev": NEW, "test": NEW}, []),
+    "val": (
+        {"train": BOTH, "val": NEW, "Test": NEW},
+        ["not read: Test.csv; task.train=, task.validation= and task.test= name"],
+    ),
+    "numbers": (
+        {"train": [(line, f"{n % 2}.0" if n % 3 else n % 2) for n, (line, _) in enumerate(BOTH)]},
+        ["the labels '0', '0.0', '1', '1.0' are the same numbers, and are classes each"],
+    ),
+    "minus one": (
+        {"train": [(line, n % 2 - 1) for n, (line, _) in enumerate(BOTH)]},
+        ["the labels '-1' are classes like others"],
+    ),
     "seen": (
         {"train": BOTH, "validation": NEW, "test": [*NEW, ("GOOD  film 3", "pos")]},
         ["1 of 3 texts of test stand in train too, 'GOOD  film 3' for one"],
@@ -332,23 +343,29 @@ def test_what_is_odd_about_data_is_said_once(tmp_path: Path, case: str, capfd):
     for _ in range(2):  # as well where it was prepared before
         assert main(["prepare", "text_classification", f"task.file={place}"]) == 0
         out, err = capfd.readouterr()
-        notes = out.splitlines()[:-1]
+        first, *notes = out.splitlines()[:-1]
+        assert first.startswith(f"{place}: {sum(map(len, files.values())) - len(files.get('Test', []))} rows: train ")
         assert err == "" and len(notes) == len(lines)
         assert all(note.startswith(f"{place}: {line}") for note, line in zip(notes, lines, strict=True))
 
 
 def test_a_run_says_what_is_odd_once(tmp_path: Path, capfd):
-    place = folder_of(tmp_path / "mine", train=BOTH, dev=NEW)
+    place = folder_of(tmp_path / "mine", train=BOTH, Dev=NEW)
     small = ["model=gru", "model.hidden_size=2", "network.embedding=2", "train.steps=2", "train.eval_every=2", "tracker=none"]
     assert main(["train", "task=text_classification", f"task.file={place}", *small]) == 0
-    assert capfd.readouterr().out.count("not read: dev.csv") == 1
+    assert capfd.readouterr().out.count("not read: Dev.csv") == 1
 
 
 def test_splits_of_a_set_that_are_not_read_are_said(data: Path):
     for split in ("train", "dev", "unsupervised"):
         write_split(data, "org/set", split, {"text": [line for line, _ in BOTH], "label": [label for _, label in BOTH]})
-    notes = made("text_classification", hub="org/set").notes
-    assert notes == ["org/set: not read: dev, unsupervised; what is read is called train, validation, test"]
+    found, *notes = made("text_classification", hub="org/set").notes
+    rows = "train 57 (org/set/train), validation 3 (from train), test 60 (org/set/dev)"
+    assert found.startswith(
+        f"org/set: 120 rows: {rows}; 2 classes: neg 60, pos 60; 0 rows dropped; 57 test rows also in train;"
+    )
+    said = "org/set: not read: unsupervised; task.train=, task.validation= and task.test= name what is read"
+    assert notes[0] == said and "60 of 60 texts of test stand in train too" in notes[1]
 
 
 def test_labels_of_more_than_64_bits_are_refused(data: Path):

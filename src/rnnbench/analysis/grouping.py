@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ..config.identity import versions
 from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
+from ..config.places import without_places
 from ..config.schema import group_options
 from ..options import BadOption
 from ..store.find import FoundRun
@@ -145,10 +146,11 @@ def group_runs(
     seeds = asked or {}
     for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
         config, record = same[0].config, same[0].record
-        told = canonical(config["task"])
+        told = canonical(without_places(config["task"]))
         if record:
             about = record["task"]
-            parts = [about["name"], about["version"], about["options"], about["fingerprint"], _code(record, "task")]
+            options = without_places({**config["task"], **about["options"]})
+            parts = [about["name"], about["version"], options, about["fingerprint"], _code(record, "task")]
             place = recorded[told] = canonical(parts)
             block = found.setdefault(place, TaskResults(about["name"], about["options"], about))
         else:

@@ -47,6 +47,7 @@ HOMES = {
     "baseline": "data",
     "prepare": "data",
     "sample": "sample",
+    "predict": "predict",
     "benchmark": "benchmark",
     "completion": "completion",
 }
@@ -136,6 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_examinations(add)
     _add_data(add)
     _add_sample(add)
+    _add_predict(add)
     _add_machine(add)
     return top
 
@@ -354,6 +356,13 @@ def _add_sample(add: Add) -> None:
     drawn.add_argument("--seed", type=int, default=0, help="random seed [0]")
     drawn.add_argument("--beam", type=int, help="answers: beam size [as in training]")
     drawn.add_argument("--length-penalty", type=float, help="answers: 0 favours short ones [as in training]")
+
+
+def _add_predict(add: Add) -> None:
+    answered = add("inspect", "predict", "write a trained run's answers for the rows of a file, with probabilities, as CSV")
+    answered.add_argument("run", type=Path, help=RUN)
+    answered.add_argument("file", type=Path, help="file as the task reads it; the column with the classes may be missing")
+    answered.add_argument("-o", "--output", type=Path, required=True, help="CSV file to write")
 
 
 def _add_machine(add: Add) -> None:

@@ -15,8 +15,9 @@ from .liveness import Liveness, plain_default
 from .schema import HASHED, NAMING, group_options, mechanism_reference, plugin_facts, read_signature, task_reference
 
 
-def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
-    """What differs from the defaults in the signatures and has an effect, by dotted name.
+def departures(config: Config, as_in_0_1: bool = False, places: bool = True) -> dict[str, object]:
+    """What differs from the defaults in the signatures and has an effect, by dotted name; unless `places`, without options that
+    say where data lie (options.Where).
 
     A new option with a neutral default changes nothing. The numbers of devices and of micro batches are among these where
     training draws numbers on each of them, and so are callbacks, which may do anything. Up to version 0.1 they were not, and
@@ -27,7 +28,7 @@ def departures(config: Config, as_in_0_1: bool = False) -> dict[str, object]:
         naming = {key: config[group][key] for key in NAMING.get(group, ()) if key != "class" or key in config[group]}
         known = group_options(group, naming)
         for key, value in config[group].items():
-            if key in known and value != plain_default(known[key]):
+            if key in known and value != plain_default(known[key]) and (places or not known[key].says_where(value)):
                 found[f"{group}.{key}"] = value
     if as_in_0_1:
         return found
@@ -66,16 +67,17 @@ def code_digests(config: Config) -> dict[str, str]:
     return {part: facts.code[:32] for part, facts in found.items() if facts} | callbacks
 
 
-def setting_identity(config: Config, fingerprint: str, as_in_0_1: bool = False) -> Config:
+def setting_identity(config: Config, fingerprint: str, as_in_0_1: bool = False, with_places: bool = False) -> Config:
     """All that determines a run's numbers but the seed; its digest is the setting's id.
 
-    The code of what is not ours is part of it: its equations may change while its version stays.
+    What the data are says their fingerprint. `with_places`: also where they lie, which was part of it before 0.2. The code of
+    what is not ours is part of it: its equations may change while its version stays.
     """
     kinds = {"task": config["task"]["name"], "mechanism": config["model"]["mechanism"]}
     code, test_seed = code_digests(config), config.get("test_seed")
     return {
         **kinds,
-        "departures": departures(config, as_in_0_1),
+        "departures": departures(config, as_in_0_1, with_places or as_in_0_1),
         "versions": versions(config),
         "data": fingerprint,
         **({"code": code} if code else {}),

@@ -69,9 +69,9 @@ class Settings:
         """What differs from the defaults and changes numbers, by dotted name. A new option with a neutral default is none."""
         return departures(self.plain())
 
-    def identity(self, data: str, as_in_0_1: bool = False) -> Config:
+    def identity(self, data: str, as_in_0_1: bool = False, with_places: bool = False) -> Config:
         """All that determines a run's numbers but the seed, `data` being their fingerprint; its digest is the setting's id."""
-        return setting_identity(self.plain(), data, as_in_0_1)
+        return setting_identity(self.plain(), data, as_in_0_1, with_places)
 
     def plain(self) -> Plain:
         """As nested dicts, from which `resolve` makes the same settings."""

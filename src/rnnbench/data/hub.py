@@ -4,7 +4,8 @@ The files of `org/name` are looked for in this order:
 
 1. `RNNBENCH_DATA`: a folder that holds `<org>/<name>/<config or data>/<split>-*.parquet`, or several, as in PATH;
 2. the cache, where an earlier download was left in the same layout;
-3. the hub, once, through `datasets`.
+3. the hub, once, through `datasets`; where it does not answer, or is not to be asked (HF_HUB_OFFLINE, HF_DATASETS_OFFLINE),
+   what `datasets` or `huggingface_hub` kept of it on this machine.
 
 A name that begins with `.`, `/` or `~` is a folder itself, with the files in it or in `<config or data>`; `local/<name>` is a
 set that the hub does not have, and is looked for on disk only. Files of other kinds: see user_files.py.
@@ -12,13 +13,15 @@ set that the hub does not have, and is looked for on disk only. Files of other k
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..options import shortened
 from .cache import cache_folder, complete_entry
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 PATIENCE = 3.0  # seconds to wait for the hub's first answer
 PART = re.compile(r".*?-(\d+)-of-(\d+)")  # of the name of a split's file
 
@@ -53,14 +57,15 @@ def splits(name: str, config: str | None = None, revision: str | None = None, fe
 
 
 def read_split(
-    name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
+    name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None, sound: bool = True
 ) -> pyarrow.Table:
-    """The `columns` of one split, from disk if it is there, else from the hub.
+    """The `columns` of one split, from disk if it is there, else from the hub; unless `sound` it may lack values.
 
     Raises DataError, one line: neither on disk nor reachable, or without the split, a column, or a value.
     """
     folder = _local(name, config) or _download(name, config, revision)
-    return check_sound(parquet_table(_check(folder, split, columns), columns), f"{folder}: split {split!r}")
+    table = parquet_table(_check(folder, split, columns), columns)
+    return check_sound(table, f"{folder}: split {split!r}") if sound else table
 
 
 def _local(name: str, config: str | None) -> Path | None:
@@ -90,13 +95,13 @@ def _check(folder: Path, split: str, columns: Iterable[str]) -> list[Path]:
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
         raise DataError(f"{folder}: no split {split!r}; there are: {', '.join(_splits(folder)) or 'none'}")
-    _check_parts(folder, split, [path.name for path in paths])
+    check_parts(folder, split, [path.name for path in paths])
     for path in paths:
         check_parquet(path, columns)
     return paths
 
 
-def _check_parts(folder: Path, split: str, names: Sequence[str]) -> None:
+def check_parts(folder: Path, split: str, names: Sequence[str]) -> None:
     """DataError where the names of a split's files, `train-00000-of-00002.parquet`, say that one is missing or there twice."""
     parts = [tuple(map(int, found.groups())) for name in names if (found := PART.match(name))]
     total = max((of for _, of in parts), default=0)
@@ -112,24 +117,54 @@ def _download(name: str, config: str | None, revision: str | None) -> Path:
     """Every split of `name` from the hub, into the cache; the folder with the files."""
     if name.startswith("local/"):
         raise DataError(f"{name} is not on the hub; set RNNBENCH_DATA to a folder that holds {name}/data/<split>-*.parquet")
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    offline = [name for name in OFFLINE if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
     # asked first, because the hub's own client tries an unreachable one again for half a minute
-    if not offline and not _reachable():
-        raise DataError(_unavailable(name, config, "the hub does not answer"))
-
-    import datasets
-
-    try:
-        splits = datasets.load_dataset(name, config, revision=revision)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        reason = "HF_HUB_OFFLINE is set" if offline else (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(_unavailable(name, config, reason)) from None
+    reason = f"{offline[0]} is set" if offline else "" if _reachable() else "the hub does not answer"
 
     def write(folder: Path) -> None:
-        for split, rows in splits.items():
-            rows.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+        with tempfile.TemporaryDirectory() as place:
+            for split, rows in _published(name, config, revision, reason, place).items():
+                rows.to_parquet(folder / f"{split}-00000-of-00001.parquet")
 
     return complete_entry(cache_folder() / "hub" / name / (config or "data"), write)
+
+
+def _published(name: str, config: str | None, revision: str | None, offline: str, place: str) -> dict[str, Any]:
+    """The splits of `name`, as `datasets` has them; where `offline` says why the hub is not asked, those kept on this machine.
+
+    `place` is a folder for what is unpacked meanwhile. DataError, one line, where they cannot be had.
+    """
+    import datasets
+    import huggingface_hub
+
+    datasets.logging.set_verbosity_error()
+    errors = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
+    with _kept_from_the_network(bool(offline)):
+        try:
+            return dict(datasets.load_dataset(name, config, revision=revision))
+        except errors as error:
+            reason = offline or (str(error).splitlines() or [type(error).__name__])[0]
+        with contextlib.suppress(*errors):  # fetched by hf download, but never loaded
+            kept = huggingface_hub.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
+            return dict(datasets.load_dataset(kept, config, cache_dir=place))
+    raise DataError(_unavailable(name, config, reason))
+
+
+@contextlib.contextmanager
+def _kept_from_the_network(offline: bool) -> Iterator[None]:
+    """While it lasts, and if `offline`, `datasets` and `huggingface_hub` look on this machine only."""
+    import datasets
+    import huggingface_hub
+
+    switches: list[Any] = [datasets.config, huggingface_hub.constants]
+    before = [switch.HF_HUB_OFFLINE for switch in switches]
+    try:
+        for switch, was in zip(switches, before, strict=True):
+            switch.HF_HUB_OFFLINE = offline or was
+        yield
+    finally:
+        for switch, was in zip(switches, before, strict=True):
+            switch.HF_HUB_OFFLINE = was
 
 
 def _reachable() -> bool:

@@ -132,18 +132,23 @@ def table_digest(*tables: pyarrow.Table) -> str:
     Columns hold whole numbers or texts.
     """
     import pyarrow
+    import pyarrow.compute
 
     total = hashlib.sha256()
     for rows in tables:
         for column, values in zip(rows.column_names, rows.columns, strict=True):
             if pyarrow.types.is_integer(values.type):
-                numbers, content = values.to_numpy(), b""
+                numbers, contents = values.to_numpy(), []
             else:
-                texts = [text.encode() for text in values.to_pylist()]
-                numbers, content = numpy.array([len(text) for text in texts]), b"".join(texts)
+                binary = values.cast(pyarrow.large_binary())
+                numbers, contents = pyarrow.compute.binary_length(binary).to_numpy(), binary.chunks
             total.update(f"{column} {len(numbers)} ".encode())
             total.update(numbers.astype("<i8").tobytes())
-            total.update(content)
+            for chunk in contents:
+                first, last = chunk.offset, chunk.offset + len(chunk)
+                ends = numpy.frombuffer(chunk.buffers()[1], numpy.int64)
+                if chunk.buffers()[2] is not None:
+                    total.update(memoryview(chunk.buffers()[2])[ends[first] : ends[last]])
     return total.hexdigest()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..config.overrides import quoted
+from ..config.places import absolute_path
+from ..config.schema import find_option
 from ..console import MASK, masked, say
 from ..options import BadOption, shortened
 from ..store.record import DamagedRecord
@@ -24,13 +26,20 @@ PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 def words_for_manifest(words: Sequence[str]) -> list[str]:
     """The words of a command line that a manifest keeps: without where the sweep lies, and without passwords.
 
-    Files with a class and the folder of --config-dir are absolute there, as it may be resumed from another folder.
+    Files with a class, those of the data and the folder of --config-dir are absolute there, as it may be resumed from another
+    folder.
     """
     kept = [masked(word) for word in words if _key(word) not in PLACED and not _is_secret(word)]
-    return [_absolute(word, before) for before, word in zip(["", *kept], kept, strict=False)]
+    tasks = [name for word in kept if _key(word) == "task" for name in word.partition("=")[2].split(",")]
+    return [_absolute(word, before, tasks) for before, word in zip(["", *kept], kept, strict=False)]
 
 
-def _absolute(word: str, before: str) -> str:
+def _absolute(word: str, before: str, tasks: Sequence[str]) -> str:
+    options = (find_option(_key(word), {"task": task}) for task in tasks if _key(word).startswith("task."))
+    if any(option and option.where for option in options):
+        key, _, values = word.partition("=")
+        name = key.rpartition(".")[2]
+        return f"{key}={','.join(_absolute_value(name, value) for value in values.split(','))}"
     if before in CONFIG_DIR:
         return os.path.abspath(word)
     if word.startswith("--config-dir="):
@@ -38,6 +47,12 @@ def _absolute(word: str, before: str) -> str:
     if _key(word) in ("task", "model"):
         return CLASS_FILE.sub(lambda found: os.path.abspath(os.path.expanduser(found[0])), word)
     return word
+
+
+def _absolute_value(name: str, value: str) -> str:
+    plain = value.strip("'\"")
+    path = absolute_path(name, plain)
+    return value if path == plain else _value(path)
 
 
 def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], set[str]]:

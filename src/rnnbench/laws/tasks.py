@@ -6,6 +6,7 @@ import math
 import pickle
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,8 +35,12 @@ def oracle(task: Task, batch: Batch) -> Tensor:
     return batch.targets if isinstance(task.targets, Reals) else 200 * batch.targets - 100
 
 
-def added(*sums: dict[str, Tensor]) -> dict[str, float]:
-    return {name: math.fsum(float(one[name]) for one in sums) for name in sums[0]}
+def added(*sums: dict[str, Tensor]) -> dict[str, Any]:
+    """The sums, added up: a float where they are scalars, else a tensor."""
+    return {
+        name: sum(one[name].double() for one in sums) if value.ndim else math.fsum(float(one[name]) for one in sums)
+        for name, value in sums[0].items()
+    }
 
 
 def sums_of(task: Task, outputs: Tensor, batch: Batch, written: Tensor | None = None) -> dict[str, Tensor]:
@@ -169,10 +174,11 @@ def sums_add_up(task: Task) -> None:
     outputs[:, -1, 0] = 0.3
     halves = (slice(0, 2), slice(2, 6))
     found = sums_of(task, outputs, batch)
-    odd = [name for name, value in found.items() if value.dtype != torch.float64 or value.ndim]
-    assert not odd, f"`score` gives float64 scalars; these are none: {', '.join(odd)}"
+    odd = [name for name, value in found.items() if value.dtype != torch.float64]
+    assert not odd, f"`score` gives float64; these are none: {', '.join(odd)}"
     whole, parts = added(found), added(*(sums_of(task, outputs[rows], part(batch, rows)) for rows in halves))
-    off = [name for name in whole if not math.isclose(whole[name], parts[name], rel_tol=1e-9, abs_tol=1e-12)]
+    pairs = {name: (torch.as_tensor(whole[name]).double(), torch.as_tensor(parts[name]).double()) for name in whole}
+    off = [name for name, pair in pairs.items() if not torch.allclose(*pair, rtol=1e-9, atol=1e-12)]
     assert not off, f"sums of `score` over parts of a batch do not add up: {', '.join(off)}"
     losses = [task.loss(outputs[rows].float(), part(batch, rows)) for rows in halves]
     total, count = task.loss(outputs.float(), batch)

@@ -203,13 +203,13 @@ def _import_facts(plugin: Plugin, kept: Path) -> PluginFacts:
 
 
 def _written_option(option: Option) -> dict[str, Any]:
-    annotation = source_of_annotation(option.annotation, option.needs)
+    annotation = source_of_annotation(option.annotation, option.needs, option.where)
     return {"annotation": annotation, "default": option.default, "comment": option.comment}
 
 
 def _read_option(name: str, said: Mapping[str, Any]) -> Option:
-    annotation, needs = parse_annotation(said["annotation"])
-    return Option(name, annotation, said["default"], said["comment"], needs)
+    annotation, needs, where = parse_annotation(said["annotation"])
+    return Option(name, annotation, said["default"], said["comment"], needs, where)
 
 
 def signature_of(place: Path | Plugin, base: str) -> Signature:

@@ -65,11 +65,11 @@ def _option(name: str, parameter: inspect.Parameter, function: Callable[..., Any
     if not _is_plain(default):
         return None
     hints = _hints(function)
-    annotation, needs = apart(hints.get(parameter.name, _guessed(default)))
+    annotation, needs, where = apart(hints.get(parameter.name, _guessed(default)))
     annotation = _plain_annotation(annotation)
     if default != MISSING and not _takes(annotation, default):
         annotation = Any if isinstance(default, list) else typing.Union[annotation, type(default)]  # noqa: UP007 - as a value
-    return Option(name, annotation, default, _comments(function).get(parameter.name, ""), needs)
+    return Option(name, annotation, default, _comments(function).get(parameter.name, ""), needs, where)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..analysis.grouping import result_key, trained_with
 from ..analysis.intervals import LEVEL, Estimate
 from ..analysis.significance import against_margin, difference
 from ..config.budget import parse_count
-from ..config.identity import setting_identity
+from ..config.identity import departures, setting_identity
 from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
 from ..config.schema import TUNING
@@ -288,6 +288,7 @@ def _wrong(record: Record, data: str) -> str:
         return "made again (again=true): the first run of its setting and seed is what counts"
     try:
         now = setting_identity(own, about["fingerprint"])
+        said = departures(own)
     except (BadOption, KeyError, OSError) as error:
         return f"its settings are not known to this version ({error})"
     part: Literal["task", "model"]
@@ -295,8 +296,11 @@ def _wrong(record: Record, data: str) -> str:
         if record[part]["version"] != version:
             return f"{part} {record[part]['name']} version {record[part]['version']}, and this is version {version}"
     if digest(now)[:32] != record["setting"]:
+        now = setting_identity(own, about["fingerprint"], with_places=True)
+    if digest(now)[:32] != record["setting"]:
         now = setting_identity(own, about["fingerprint"], as_in_0_1=True)
-    if digest(now)[:32] != record["setting"] or now["departures"] != record["departures"]:
+        said = now["departures"]
+    if digest(now)[:32] != record["setting"] or said != record["departures"]:
         return "its settings and versions do not give its setting: made by another version of training or network, or changed"
     if digest([now, record["seed"]])[:32] != record["id"] or own["seed"] != record["seed"]:
         return "its seed does not give its id"

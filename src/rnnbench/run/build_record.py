@@ -16,6 +16,7 @@ from rnnbench.tasks.task import Task
 from ..config.identity import code_digests
 from ..models.registry import mechanism_class
 from ..networks.cost import multiply_adds, peak_memory, state_size
+from ..store.confusion import class_scores
 from ..store.record import (
     ChangeRecord,
     Config,
@@ -83,6 +84,8 @@ def build_record(
     }
     if code := code_digests(settings.plain()):
         record["code"] = code
+    if learner.confusion and weights:
+        record["by_class"] = dict(class_scores(*learner.confusion))
     if settings.repeat:
         record["repeat"] = settings.repeat
     return record

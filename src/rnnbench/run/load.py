@@ -37,11 +37,12 @@ class Trained:
         return self.record["scores"]["test"]
 
 
-def load_run(run: str | Path) -> Trained:
+def load_run(run: str | Path, with_data: bool = True) -> Trained:
     """The trained network of the run folder `run`.
 
-    Where its data cannot be had, the task is what the run kept of it: enough to encode, decode and predict, without batches.
-    FileNotFoundError where no finished run is; ValueError where data, code or weights are no longer those of its record.
+    Where its data cannot be had, or if not `with_data` and the run kept enough, the task is what the run kept of it: enough to
+    encode, decode and predict, without batches. FileNotFoundError where no finished run is; ValueError where data, code or
+    weights are no longer those of its record.
     """
     folder = RunFolder(Path(run))
     record = folder.record()
@@ -50,14 +51,17 @@ def load_run(run: str | Path) -> Trained:
     settings = _settings(record)
     task, kept = make_task(settings), folder.kept()
     recorded_data = record["task"]["fingerprint"]
+    data, at_hand = recorded_data, False
     try:
-        task.prepare()
-        data, at_hand = task.fingerprint, True
+        if not with_data and kept and "classes" in kept:
+            task.restore(kept)
+        else:
+            task.prepare()
+            data, at_hand = task.fingerprint, True
     except (ValueError, OSError):
         if kept is None:
             raise
         task.restore(kept)
-        data, at_hand = recorded_data, False
     weights = folder.weights.read_bytes()
     now_there: dict[str, tuple[object, object]] = {
         "data": (data, recorded_data),

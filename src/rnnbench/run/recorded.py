@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config.checks import with_effect
-from ..config.identity import code_digests
+from ..config.identity import code_digests, setting_identity
+from ..config.places import places, without_places
 from ..config.settings import Settings
 from ..groups import TrainerSettings
 from ..store.record import Config, DamagedRecord, Record, canonical, digest
@@ -51,11 +52,12 @@ class Identities:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[Settings, Config, Config]] = {}
+        self._begun: dict[Path, Config] = {}
 
     def of(self, settings: Settings, fingerprint: str) -> RunIdentity:
         """The run of `settings` on data with that fingerprint; their budget is solved for already.
 
-        Where a run was begun under the id that version 0.1 gave it, that one.
+        Where a run was begun under the id that an earlier version gave it, that one. Where data lie was part of these ids.
         """
         key = all_but_seed(settings), fingerprint
         if key not in self._known:
@@ -67,7 +69,29 @@ class Identities:
         found = _identified(live.with_seed(settings.seed), now)
         earlier = _identified(settings, before)
         chosen = earlier if earlier.id != found.id and _begun_on(earlier.folder, settings.trainer) else found
+        if chosen is found and places(settings.plain()) and not os.path.lexists(found.folder.path):
+            chosen = self._named_by_place(found, fingerprint) or found
         return replace(chosen, name_in_0_1=earlier.name)
+
+    def _named_by_place(self, found: RunIdentity, fingerprint: str) -> RunIdentity | None:
+        """The run that was begun with these settings on these data when its id still said where they lay, however that was
+        said."""
+        settings = found.settings
+        plain = settings.plain()
+        for path in sorted(found.folder.path.parent.glob(f"s{settings.seed}-*")):
+            if path not in self._begun:
+                self._begun[path] = {}
+                with contextlib.suppress(DamagedRecord, OSError):
+                    self._begun[path] = RunFolder(path).config()
+            begun = self._begun[path]
+            if not begun or begun["task"]["name"] != settings.task.name:
+                continue
+            spelled = {**plain, "task": {**without_places(plain["task"]), **places(begun)}}
+            for as_in_0_1 in (False, True):
+                one = _identified(settings, setting_identity(spelled, fingerprint, as_in_0_1, with_places=True))
+                if one.id == begun.get("id") and _begun_on(one.folder, settings.trainer):
+                    return one
+        return None
 
 
 def all_but_seed(settings: Settings) -> str:

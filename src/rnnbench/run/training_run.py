@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 from ..config.identity import code_digests
+from ..config.places import with_absolute_places
 from ..console import say
 from ..groups import TrainSettings
 from ..kernels.products import bf16_over_float32
@@ -150,7 +151,8 @@ def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     """The run at its start, or where its newest checkpoint left it; says so in a line."""
     settings, task, name = planned.settings, planned.task, planned.name
     code = code_digests(settings.plain())
-    folder.start({**settings.plain(), "id": planned.id, "setting": planned.setting, **({"code": code} if code else {})})
+    plain = with_absolute_places(settings.plain())  # it may be gone on with from another folder
+    folder.start({**plain, "id": planned.id, "setting": planned.setting, **({"code": code} if code else {})})
     folder.keep(task.keep())
     if folder.place.is_symlink():
         say(f"{name}  {folder.place} is a link: nothing behind it is deleted, old checkpoints neither")

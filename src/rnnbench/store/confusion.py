@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from typing_extensions import TypedDict
@@ -18,6 +19,30 @@ class ConfusionMatrix(TypedDict):
     split: Literal["validation", "test"]
     classes: list[str]  # names, all different
     counts: list[list[int]]
+
+
+class ClassScores(TypedDict):
+    """How well one class was told from the others; null where it was never answered, or never right."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    rows: int  # in which it was right
+
+
+def class_scores(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, ClassScores]:
+    """Precision, recall and F1 of each class of a confusion matrix, by its name."""
+    found: dict[str, ClassScores] = {}
+    for number, name in enumerate(classes):
+        right, wanted = counts[number][number], sum(counts[number])
+        answered = sum(row[number] for row in counts)
+        found[name] = {
+            "precision": right / answered if answered else None,
+            "recall": right / wanted if wanted else None,
+            "f1": 2 * right / (answered + wanted) if answered + wanted else None,
+            "rows": wanted,
+        }
+    return found
 
 
 def checked_confusion(found: Any, where: str) -> ConfusionMatrix:

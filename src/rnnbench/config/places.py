@@ -1,0 +1,45 @@
+"""Options that say where data lie (options.Where): without them, and with paths that hold from any folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+from ..options import BadOption
+from ..store.record import Config
+from .liveness import plain_default
+from .schema import NAMING, group_options
+
+
+def places(config: Config) -> dict[str, object]:
+    """The task's options that say where data lie and are not as by default."""
+    known = group_options("task", {key: config["task"][key] for key in NAMING["task"] if key in config["task"]})
+    given = {key: value for key, value in config["task"].items() if key in known and value != plain_default(known[key])}
+    return {key: value for key, value in given.items() if known[key].says_where(value)}
+
+
+def without_places(task: Config) -> Config:
+    """A task's settings without where its data lie, the same for every way to say it; as they are where the task is unknown."""
+    try:
+        found = places({"task": task})
+    except (BadOption, KeyError, LookupError):
+        return task
+    return {key: value for key, value in task.items() if key not in found}
+
+
+def with_absolute_places(config: Config) -> Config:
+    """The settings with absolute paths of the task's data, so that they hold from another folder. Names of sets and of splits
+    stay."""
+    found = places(config)
+    named = {key: value for key, value in found.items() if not (found.get("hub") and key in ("train", "validation", "test"))}
+    paths = {key: absolute_path(key, value) for key, value in named.items() if isinstance(value, str)}
+    return {**config, "task": {**config["task"], **paths}}
+
+
+def absolute_path(name: str, value: str) -> str:
+    """The absolute path of a file, a folder or a pattern of files that the option `name` names; any other text as it is."""
+    if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
+        return value
+    path = os.path.expanduser(value)
+    is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))
+    return os.path.abspath(path) if is_path else value

@@ -1,0 +1,200 @@
+"""Forecasting: the next value of a series of numbers, from all that came before, on data of your own.
+
+    inputs   0.3 0.5 0.4 0.1     (a number a step, or one a column; less the training mean, over the training deviation)
+    targets  0.5 0.4 0.1 -0.2    (each step is scored)
+
+    rnnbench train task=forecasting task.file=temperatures.csv task.columns=degrees model=gru
+
+`file` is a CSV, TSV, JSON or parquet file with a row a step, in the order of time, and `columns` are those that are read and
+forecast, between commas. The series is cut in the order it stands: train, then `held_out` of its steps for validation, then as
+many for test; or `train`, `validation` and `test` name a file each. Training draws windows of `window` steps. Validation and
+test are read in windows, too, each from the middle of the one before. Only what the one before did not reach is scored, so that
+each forecast has half a window of steps before it, but for those of the first. Every step but the first is scored once.
+
+`mse` and `mae` are in training deviations, as means over columns; `skill` is the share of the mean squared error of persistence
+that a forecast does away with.
+
+Refused, in one line: a value that is missing or no number, a series that is shorter than its windows.
+
+Floor: mse of persistence, which forecasts the value of the step before, on the test split.
+
+Best: none known: it is your data.
+
+Source: your data; its licence is for you to keep.
+
+Data: files of yours; any set of the hub with columns of numbers.
+
+Licence: that of your data.
+
+Needs: nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import numpy
+import torch
+from torch import Tensor
+
+from rnnbench.data.series import numbers
+from rnnbench.data.sets import Part
+from rnnbench.data.table_files import Reading
+from rnnbench.data.tables import DataError
+from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
+
+from .shared.batch import Dataset, generator
+from .shared.found import left_unread, one_place
+from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
+
+
+class Forecasting(Task):
+    version = 1
+    structure = "N->N"
+    causal = True
+    headline = "mse"
+    direction = "min"
+    unit = "squared training deviations"
+
+    scoring = REGRESSION
+
+    def __init__(
+        self,
+        hub: Annotated[str | None, Where()] = None,  # id on the Hugging Face hub, or a folder
+        file: Annotated[str | None, Where()] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern, or a folder
+        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        train: Annotated[str | None, Where()] = None,  # the split of the set that trains, or a file
+        validation: Annotated[str | None, Where()] = None,  # the split that selects, or a file
+        test: Annotated[str | None, Where()] = None,  # the split that is reported, or a file
+        separator: Annotated[
+            str, Where(), Needs("file", "train")
+        ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
+        header: Annotated[
+            bool, Where(), Needs("file", "train")
+        ] = True,  # of a text file: whether its first line names the columns; else they are called 0, 1, ...
+        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # of a text file
+        columns: Annotated[str, Where()] = "value",  # the columns that are read and forecast, between commas
+        window: Annotated[int, Range(4)] = 100,  # steps that are fed at once; gradients reach no further
+        held_out: Annotated[
+            float, Range(0, 0.5, open_low=True, open_high=True)
+        ] = 0.1,  # share of the series for validation, same for test, where no such split is named
+        solved_below: AtLeastZero = 0.0,  # mse that counts as solved; 0 = never
+    ):
+        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        reading = Reading(separator, header, encoding)
+        self.place = one_place("forecasting", hub, file, config, revision, named, reading)
+        self.columns = [name.strip() for name in columns.split(",")]
+        if not all(self.columns) or len(set(self.columns)) < len(self.columns):
+            raise DataError(f"task.columns={columns}: expected names of columns between commas, each once")
+        self.window, self.held_out, self.solved_below = window, held_out, solved_below
+        for part in self.place.parts()[0].values():
+            part.check(self.columns)
+
+    def prepare(self) -> None:
+        if hasattr(self, "inputs"):
+            return
+        there, unread = self.place.parts(fetch=True)
+        published = {split: self._read(there[split]) for split in SPLITS if split in there}
+        content = [f"{split} {values.shape} ".encode() + values.tobytes() for split, values in published.items()]
+        self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()
+        parts = in_time(published, self.held_out)
+        for split, values in parts.items():
+            if len(values) <= self.window:
+                raise DataError(
+                    f"{self.place.name}: {split} has {len(values)} steps, and task.window={self.window} needs more; take a "
+                    "shorter window, or a longer series"
+                )
+        self.dataset = Forecasts(parts, self.window)
+        self.inputs = self.targets = Reals(len(self.columns))
+        rows = {split: len(values) for split, values in parts.items()}
+        files = {split: [part.shown(name) for name in part.files] for split, part in there.items()}
+        self.found = {"files": files, "rows": rows, "columns": self.columns}
+        cut = ", ".join(f"{split} {count:,}{'' if split in there else ' (cut from train)'}" for split, count in rows.items())
+        said = [f"{sum(rows.values()):,} steps: {cut}; columns: {shortened(', '.join(self.columns))}"]
+        self.notes = [f"{self.place.name}: {line}" for line in (*said, *left_unread(unread))]
+
+    def _read(self, part: Part) -> numpy.ndarray:
+        """(steps, columns) float64."""
+        table = part.read(self.columns, text=False).table
+        return numpy.stack([numbers(column.to_pylist(), part.where) for column in table.columns], 1)
+
+    def score(self, outputs: Tensor, batch: Batch) -> Sums:
+        off = torch.where(batch.scored, (outputs.double() - batch.targets).abs().sum(-1), 0.0).sum()
+        still = (batch.inputs[..., : self.targets.size].double() - batch.targets).square().sum(-1)
+        return super().score(outputs, batch) | {
+            "absolute_error": off,
+            "persistence": torch.where(batch.scored, still, 0.0).sum(),
+        }
+
+    def finish(self, sums: Totals) -> dict[str, float]:
+        answers = sums["answers"] * self.targets.size
+        still = sums["persistence"]
+        return {
+            "mse": sums["squared_error"] / answers,
+            "mae": sums["absolute_error"] / answers,
+            "skill": 1 - sums["squared_error"] / still if still else 0.0,
+        }
+
+    def about(self) -> Facts:
+        return {"sha256": self.sha256, "licence": "that of your data", "found": self.found}
+
+
+def in_time(published: dict[Split, numpy.ndarray], held_out: float) -> dict[Split, numpy.ndarray]:
+    """All three splits: those that are missing are cut from the end of train, in the order of time."""
+    parts = dict(published)
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+    held = int(len(published["train"]) * held_out)
+    for split in SPLITS[:0:-1]:
+        if split not in parts:
+            whole = parts["train"]
+            parts[split], parts["train"] = whole[len(whole) - held :], whole[: len(whole) - held]
+    return {split: parts[split] for split in SPLITS}
+
+
+class Forecasts(Dataset):
+    """Windows of a series, and the same one step later as what is asked for. The guess is that nothing changes."""
+
+    def __init__(self, parts: dict[Split, numpy.ndarray], window: int):
+        """`parts` (steps, columns) of each split, in their own units."""
+        train = parts["train"]
+        deviation = train.std(0)
+        deviation[deviation == 0] = 1
+        self._window = window
+        self._values = {split: ((values - train.mean(0)) / deviation).astype(numpy.float32) for split, values in parts.items()}
+
+    @property
+    def floor(self) -> float:
+        values = self._values["test"].astype(numpy.float64)
+        return float(numpy.square(numpy.diff(values, axis=0)).mean())
+
+    def floor_guess(self, batch: Batch) -> Tensor:
+        return batch.inputs
+
+    def _starts(self, split: Split) -> numpy.ndarray:
+        """Where each window of an evaluation begins, so that their second halves cover the split."""
+        half = self._window - self._window // 2
+        steps = len(self._values[split]) - 1
+        return numpy.minimum(numpy.arange(0, max(1, steps - self._window // 2), half), steps - self._window)
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        if split == "train":
+            return max(1, len(self._values["train"]) // (self._window * batch_size))
+        return -(-len(self._starts(split)) // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        values, steps = self._values[split], numpy.arange(self._window)
+        scored = numpy.ones((batch_size, self._window), bool)
+        if split == "train":
+            starts = generator(0, index, seed).integers(0, len(values) - self._window, batch_size)
+        else:
+            starts = self._starts(split)[index * batch_size : (index + 1) * batch_size]
+            before = self._starts(split) + self._window  # the first step that the window before does not score
+            first = numpy.r_[0, before[:-1]][index * batch_size : (index + 1) * batch_size]
+            scored = starts[:, None] + steps >= first[:, None]
+        places = starts[:, None] + steps
+        rows = len(starts)
+        parts = (values[places], values[places + 1], scored, numpy.full(rows, self._window), numpy.ones(rows, bool))
+        return Batch(*map(torch.from_numpy, parts))

@@ -1,0 +1,100 @@
+"""What was found where a user's data lie, in one line and in the record, and the options that say where that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from rnnbench.data.sets import Place
+from rnnbench.data.table_files import Reading
+from rnnbench.data.tables import DataError
+from rnnbench.options import shortened
+
+from .batch import SPLITS, Split
+from .labels import seen_rows
+from .rows import Texts
+
+MOST = 100  # classes whose counts are recorded: the most frequent
+SHOWN = 6  # classes that the line names
+
+
+def one_place(
+    task: str,
+    hub: str | None,
+    file: str | None,
+    config: str | None,
+    revision: str | None,
+    named: Mapping[str, str],
+    reading: Reading,
+) -> Place:
+    """Where the data lie; DataError, one line, where the options name nothing to train on, or two sets."""
+    if hub and file:
+        raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, and has both")
+    if not hub and not file and "train" not in named:
+        raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, or task.train=PATH")
+    return Place(hub, file, config, revision, named, reading)
+
+
+def left_unread(names: Sequence[str]) -> list[str]:
+    """A line for what lies beside the data and is not read."""
+    said = shortened(", ".join(names), 100)
+    return [f"not read: {said}; task.train=, task.validation= and task.test= name what is read"] if names else []
+
+
+def text_facts(
+    parts: Mapping[Split, Texts], classes: Sequence[str], lengths: Mapping[Split, numpy.ndarray], max_length: int
+) -> dict[str, Any]:
+    """Of texts with a class: rows by split, rows by class, test rows that stand in train, and lengths in tokens."""
+    labels = numpy.concatenate([part.labels for part in parts.values()])
+    counts = numpy.bincount(labels, minlength=len(classes))
+    order = numpy.argsort(-counts, kind="stable")[:MOST]
+    return {
+        **row_facts({split: len(part.texts) for split, part in parts.items()}),
+        "classes": {classes[number]: int(counts[number]) for number in sorted(order.tolist())},
+        "other_classes": max(0, len(classes) - MOST),
+        "seen": {split: len(seen_rows(parts, split)) for split in SPLITS[1:]},
+        **length_facts(lengths, max_length),
+    }
+
+
+def row_facts(rows: Mapping[Split, int]) -> dict[str, Any]:
+    return {"rows": {split: int(rows[split]) for split in SPLITS}}
+
+
+def length_facts(lengths: Mapping[Split, numpy.ndarray], max_length: int | None = None) -> dict[str, Any]:
+    """The median and longest length of all rows, and how many are longer than `max_length`, at which they are cut off."""
+    every = numpy.concatenate(list(lengths.values()))
+    found = {"median_length": float(numpy.median(every)), "longest": int(every.max())}
+    return {**found, "cut_off": int((every > max_length).sum())} if max_length else found
+
+
+def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
+    """The facts in one line: files, rows by split, classes, what was dropped, what stands in train too, lengths."""
+    files, rows = found["files"], found["rows"]
+    said = [f"{sum(rows.values()):,} rows: " + ", ".join(_split(split, files, count) for split, count in rows.items())]
+    if classes := found.get("classes"):
+        said.append(f"{len(classes) + found.get('other_classes', 0)} classes: {_classes(classes)}")
+    said.append(f"{found['dropped']:,} rows dropped")
+    if "seen" in found:
+        said.append(f"{found['seen']['test']:,} test rows also in train")
+    cut = f", {found['cut_off']:,} cut off" if found.get("cut_off") else ""
+    said.append(f"{unit} a row: median {found['median_length']:g}, longest {found['longest']:,}{cut}")
+    return "; ".join(said)
+
+
+def _split(split: str, files: Mapping[str, Sequence[str]], count: int) -> str:
+    """`train 480 (reviews.csv)`, `test 60 (from train)`."""
+    if "test" not in files and "validation" in files:  # as `completed` has it
+        files = {"train": files["train"], "test": files["validation"]}
+    names = files.get(split)
+    if names is None:
+        return f"{split} {count:,} (from train)"
+    return f"{split} {count:,} ({shortened(names[0], 40)}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+
+
+def _classes(classes: Mapping[str, int]) -> str:
+    common = sorted(classes, key=lambda name: -classes[name])[:SHOWN]
+    named = ", ".join(f"{shortened(name, 20)} {classes[name]:,}" for name in classes if name in common)
+    return named + (", ..." if len(classes) > len(common) else "")

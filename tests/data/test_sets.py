@@ -1,0 +1,272 @@
+"""Sets of data in every form: which splits are found by the names of files, as the library has them, and what is read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+from datasets.data_files import get_data_patterns, resolve_pattern
+
+from rnnbench.data import hub
+from rnnbench.data.sets import Place, load
+from rnnbench.data.split_names import chosen_splits, sorted_files
+from rnnbench.data.table_files import Reading
+from rnnbench.data.tables import DataError
+from rnnbench.data.user_files import PACKED
+
+COLUMNS = ["text", "label"]
+ROWS = [(f"text {number}", f"label {number % 2}") for number in range(6)]
+TABLE = pyarrow.table({"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]})
+
+LAYOUTS = [
+    ["train.csv", "dev.csv", "test.csv"],
+    ["train.csv", "val.csv", "eval.csv"],
+    ["training.csv", "valid.csv", "testing.csv"],
+    ["my_train.csv", "my-validation.csv", "my test 1.csv", "other.csv"],
+    ["train.csv", "Test.csv", "latest.csv", "strained.csv"],
+    ["a.csv"],
+    ["a.csv", "b.csv"],
+    ["Train.csv", "Dev.csv"],
+    ["train/0000.parquet", "validation/0000.parquet", "test/0000.parquet"],
+    ["x/train-1/a.csv", "x/dev/a.csv", "b.csv"],
+    ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/dev-00000-of-00001.parquet", "a.csv"],
+    ["data/unsupervised-00000-of-00001.parquet", "data/train-00000-of-00001.parquet"],
+    ["train-1.csv", "train-2.csv", "test.csv"],
+    ["train_test.csv", "dev.csv"],
+]
+
+
+@pytest.mark.parametrize("names", LAYOUTS)
+def test_splits_are_found_as_the_library_finds_them(tmp_path: Path, names: list[str]):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+
+    def resolved(pattern: str) -> list[str]:
+        try:
+            return [os.path.relpath(path, tmp_path) for path in resolve_pattern(pattern, str(tmp_path))]
+        except FileNotFoundError:
+            return []
+
+    patterns = get_data_patterns(str(tmp_path))
+    theirs = {str(split): {path for pattern in several for path in resolved(pattern)} for split, several in patterns.items()}
+    ours = sorted_files(sorted(names))
+    assert {split: set(paths) for split, paths in ours.splits.items()} == theirs
+    assert set(ours.unread) == set(names) - {path for paths in theirs.values() for path in paths}
+
+
+def test_a_split_of_each_name():
+    assert chosen_splits(["dev", "train", "unsupervised", "eval"]) == {"train": "train", "validation": "dev", "test": "eval"}
+    assert chosen_splits(["dev", "validation", "training"]) == {"train": "training", "validation": "validation"}
+
+
+def csv_text(rows: list[tuple[str, str]] = ROWS, between: str = ",", head: bool = True) -> str:
+    lines = [*(["text" + between + "label"] if head else []), *(between.join(row) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def saved_dict(folder: Path) -> dict[str, str]:
+    half = datasets.Dataset(TABLE).select(range(2, 6))  # of which rows are picked by indices
+    datasets.DatasetDict({"train": half, "dev": datasets.Dataset(TABLE)}).save_to_disk(str(folder / "saved"))
+    return {"hub": str(folder / "saved")}
+
+
+def saved(folder: Path) -> dict[str, str]:
+    datasets.Dataset(TABLE).save_to_disk(str(folder / "saved"))
+    return {"file": str(folder / "saved")}
+
+
+def by_folder(folder: Path) -> dict[str, str]:
+    for split in ("train", "test"):
+        (folder / split).mkdir()
+        pyarrow.parquet.write_table(TABLE, folder / split / "0000.parquet")
+    return {"hub": str(folder)}
+
+
+def by_name(folder: Path) -> dict[str, str]:
+    pyarrow.parquet.write_table(TABLE, folder / "train.parquet")
+    (folder / "dev.jsonl").write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in ROWS))
+    (folder / "README.md").write_text("about")
+    return {"file": str(folder)}
+
+
+def pattern(folder: Path) -> dict[str, str]:
+    for number in (1, 2):
+        (folder / f"part{number}.csv").write_text(csv_text(ROWS[3 * number - 3 : 3 * number]))
+    return {"file": f"{folder}/part*.csv"}
+
+
+def named(folder: Path) -> dict[str, object]:
+    (folder / "a.csv").write_text(csv_text())
+    (folder / "b.tsv").write_text(csv_text(between="\t"))
+    return {"named": {"train": f"{folder}/a.csv", "test": f"{folder}/b.tsv"}}
+
+
+def beside(folder: Path) -> dict[str, object]:
+    for name in ("train", "dev", "test"):
+        (folder / f"{name}.csv").write_text(csv_text())
+    return {"file": str(folder), "named": {"test": "validation"}}
+
+
+FORMS: dict[str, tuple[Callable[[Path], dict], dict[str, int], list[str]]] = {
+    "save_to_disk of splits": (saved_dict, {"train": 4, "validation": 6}, []),
+    "save_to_disk": (saved, {"train": 6}, []),
+    "a folder a split": (by_folder, {"train": 6, "test": 6}, []),
+    "a file a split": (by_name, {"train": 6, "validation": 6}, []),
+    "a pattern": (pattern, {"train": 6}, []),
+    "files by name": (named, {"train": 6, "test": 6}, []),
+    "validation is the test": (beside, {"train": 6, "test": 6}, ["test"]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_its_rows(tmp_path: Path, form: str):
+    make, rows, unread = FORMS[form]
+    found = load(Place(**make(tmp_path)), COLUMNS)
+    assert {split: len(table) for split, table in found.tables.items()} == rows and found.unread == unread
+    for split, table in found.tables.items():
+        assert [tuple(row.values()) for row in table.to_pylist()] == ROWS[6 - rows[split] :]
+        assert found.where(split, 1).startswith(str(tmp_path)) and len(found.facts()["files"][split]) >= 1
+
+
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_packed_files_are_unpacked(tmp_path: Path, ending: str, kind: str):
+    text = csv_text() if kind == "csv" else "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in ROWS)
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[ending]
+    path = tmp_path / f"a.{kind}{ending}"
+    path.write_bytes(pack(text.encode()))
+    assert load(Place(file=str(path)), COLUMNS).tables["train"].equals(TABLE)
+    path.write_bytes(pack(text.encode())[:-20])
+    assert refusal(file=str(path)).startswith(f"{path} cannot be unpacked: ")
+
+
+def test_a_packed_file_may_not_be_far_larger_than_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("rnnbench.data.user_files.LEAST_BOUND", 1000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(csv_text([("a" * 99, "b")] * 99999).encode()))
+    assert "holds more than" in refusal(file=f"{tmp_path}/a.csv.gz")
+
+
+READ: dict[str, tuple[dict, bytes, list[str]]] = {
+    "separator by word": ({"separator": "semicolon"}, csv_text(between=";").encode(), COLUMNS),
+    "separator by sign": ({"separator": "~"}, csv_text(between="~").encode(), COLUMNS),
+    "bar": ({"separator": "bar"}, csv_text(between="|").encode(), COLUMNS),
+    "no head": ({"header": False}, csv_text(head=False).encode(), ["0", "1"]),
+    "latin-1": ({"encoding": "latin-1"}, csv_text().encode("latin-1"), COLUMNS),
+    "UTF-16": ({"encoding": "utf-16"}, csv_text().encode("utf-16"), COLUMNS),
+    "single quotes": ({"quote": "single"}, csv_text([(f"'{text}'", label) for text, label in ROWS]).encode(), COLUMNS),
+    "empty rows dropped": ({"drop_empty": True}, csv_text([*ROWS[:3], ("", "x"), ("a", " "), *ROWS[3:]]).encode(), COLUMNS),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_options_of_reading(tmp_path: Path, case: str):
+    options, content, columns = READ[case]
+    (tmp_path / "a.csv").write_bytes(content)
+    found = load(Place(file=f"{tmp_path}/a.csv", reading=Reading(**options)), columns)
+    assert [tuple(row.values()) for row in found.tables["train"].to_pylist()] == ROWS
+    assert found.dropped == (2 if case == "empty rows dropped" else 0)
+    assert found.where("train", 3) == f"{tmp_path}/a.csv: line {4 if case == 'no head' else 7 if found.dropped else 5}"
+
+
+def test_quotes_are_signs_where_none_are_asked_for(tmp_path: Path):
+    (tmp_path / "a.csv").write_text('text,label\n"not good,neg\n')
+    rows = load(Place(file=f"{tmp_path}/a.csv", reading=Reading(quote="none")), COLUMNS).tables["train"].to_pylist()
+    assert rows == [{"text": '"not good', "label": "neg"}]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "saved"])
+def test_rows_without_a_value_are_dropped_where_asked(tmp_path: Path, kind: str):
+    columns = {"text": ["a", None, "b", " ", "c"], "label": ["x", "y", None, "z", "w"]}
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    elif kind == "jsonl":
+        rows = zip(*columns.values(), strict=True)
+        path.write_text("".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows))
+    else:
+        datasets.Dataset(pyarrow.table(columns)).save_to_disk(str(path))
+    found = load(Place(file=str(path), reading=Reading(drop_empty=True)), COLUMNS)
+    assert found.tables["train"].to_pylist() == [{"text": "a", "label": "x"}, {"text": "c", "label": "w"}]
+    assert found.dropped == 3 and any(sign in found.where("train", 1) for sign in ("row 5", "line 5"))
+    assert "'text'" in refusal(file=str(path)) or "'label'" in refusal(file=str(path))
+
+
+def refusal(columns: list[str] = COLUMNS, **place: object) -> str:
+    with pytest.raises(DataError) as error:
+        load(Place(**place), columns)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path):
+    for name in ("train.csv", "train.tsv", "other.txt"):
+        (tmp_path / name).write_text(csv_text())
+    two = refusal(file=str(tmp_path))
+    assert "has two files for train: train.csv, train.tsv, of two kinds" in two and "task.train=" in two
+    (tmp_path / "train.tsv").write_text(csv_text(between="\t"))
+    named_by = Place(file=str(tmp_path / "train.csv"), named={"test": str(tmp_path / "train.tsv")})
+    assert list(load(named_by, ["text"]).tables) == ["train", "test"]
+    (tmp_path / "train.tsv").unlink()
+    assert load(Place(file=str(tmp_path)), COLUMNS).unread == ["other.txt"]
+    assert "no file fits" in refusal(file=f"{tmp_path}/none*.csv")
+    assert "there is no such file" in refusal(file=str(tmp_path), named={"test": "none.csv"})
+    assert "no split 'train'; there are: dev" in refusal(hub=str(only_dev(tmp_path)))
+    for name, value, said in (
+        ("encoding", "none", "task.encoding=none: no such encoding"),
+        ("encoding", "base64", "task.encoding=base64: no such encoding"),
+        ("separator", "::", "task.separator='::' is not allowed; allowed: auto, comma"),
+        ("separator", '"', "is not allowed"),
+    ):
+        with pytest.raises(DataError, match=said.replace("(", r"\(")):
+            Reading(**{name: value})
+
+
+def only_dev(folder: Path) -> Path:
+    made = folder / "only"
+    datasets.DatasetDict({"dev": datasets.Dataset(TABLE)}).save_to_disk(str(made))
+    return made
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", None])
+@pytest.mark.parametrize("kept", ["by datasets", "by huggingface_hub"])
+def test_what_the_library_kept_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, kept: str
+):
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))  # a mirror without the set
+    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    for name in hub.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    if kept == "by datasets":
+        folder = tmp_path / "datasets/org___reviews/default/0.0.0/abc"
+        folder.mkdir(parents=True)
+        datasets.Dataset(TABLE).save_to_disk(str(tmp_path / "saved"))
+        (arrow,) = (tmp_path / "saved").glob("*.arrow")
+        arrow.rename(folder / "reviews-train.arrow")
+        split = {"name": "train", "num_bytes": 1, "num_examples": 6, "dataset_name": "reviews"}
+        info = {"features": datasets.Dataset(TABLE).features.to_dict(), "splits": {"train": split}, "version": "0.0.0"}
+        info |= {"builder_name": "parquet", "dataset_name": "reviews", "config_name": "default"}
+        (folder / "dataset_info.json").write_text(json.dumps(info))
+    else:
+        place = tmp_path / "hub/datasets--org--reviews"
+        (place / "snapshots/123/data").mkdir(parents=True)
+        (place / "refs").mkdir()
+        (place / "refs/main").write_text("123")
+        pyarrow.parquet.write_table(TABLE, place / "snapshots/123/data/train-00000-of-00001.parquet")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert load(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
+    said = refusal(hub="org/other")
+    assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")

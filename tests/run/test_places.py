@@ -1,0 +1,103 @@
+"""Where data lie is no part of a run's id: what they are says their fingerprint. Runs under ids that said it are found."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rnnbench.cli.main import main
+from rnnbench.config.compose import compose_jobs
+from rnnbench.config.identity import setting_identity
+from rnnbench.config.places import places, with_absolute_places, without_places
+from rnnbench.launch.resume import words_for_manifest
+from rnnbench.store.record import digest
+
+FIXTURE = Path(__file__).parents[1] / "fixtures/places"  # made when task.file was part of the id
+RUN = "text_classification/gru/s0-dd011bfd"
+WORDS = ["train", "task=text_classification", "model=gru", "model.hidden_size=2", "network.embedding=2", "train.steps=4"]
+WORDS += ["train.eval_every=2", "train.log_every=2", "tracker=none"]
+
+
+@pytest.fixture(autouse=True)
+def here(clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(FIXTURE / "reviews.csv", tmp_path)
+    return tmp_path
+
+
+SPELLINGS = ["reviews.csv", "./reviews.csv", "{here}/reviews.csv", "{here}/other/same.csv"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_run_under_its_old_id_answers(here: Path, spelling: str, capfd):
+    shutil.copytree(FIXTURE / "store", here / "runs")
+    (here / "other").mkdir()
+    shutil.copy(here / "reviews.csv", here / "other/same.csv")
+    assert main([*WORDS, f"task.file={spelling.format(here=here)}"]) == 0
+    assert f"{RUN}  recorded before: test accuracy 0.6667" in capfd.readouterr().out
+    assert [path.name for path in (here / "runs/text_classification/gru").iterdir()] == [Path(RUN).name]
+
+
+def test_other_content_is_another_run(here: Path, capfd):
+    shutil.copytree(FIXTURE / "store", here / "runs")
+    text = (here / "reviews.csv").read_text()
+    (here / "reviews.csv").write_text(text.replace("film 3", "show 3"))
+    assert main([*WORDS, "task.file=reviews.csv"]) == 0
+    assert "recorded before" not in capfd.readouterr().out
+    assert len(list((here / "runs/text_classification/gru").iterdir())) == 2
+
+
+def config(**options: object) -> dict:
+    words = [f"task.{name}={value}" for name, value in options.items()]
+    (job,) = compose_jobs(["task=text_classification", "model=gru", *words], sweep=False)
+    return job.plain()
+
+
+def test_one_setting_however_the_file_is_named():
+    alike = [config(file="a.csv"), config(file="/x/a.csv"), config(hub="org/name"), config(train="a.csv", separator="tab")]
+    assert len({digest(setting_identity(one, "print")) for one in alike}) == 1
+    assert len({digest(setting_identity(one, "print", with_places=True)) for one in alike}) == 4
+    assert len({digest(setting_identity(alike[0], data)) for data in ("print", "other")}) == 2
+    assert digest(setting_identity(config(file="a.csv", order="shuffled"), "print")) != digest(
+        setting_identity(alike[0], "print")
+    )
+
+
+def test_places_are_told_apart_from_options():
+    task = config(file="a.csv", order="shuffled")["task"]
+    assert places({"task": task}) == {"file": "a.csv"}
+    assert "file" not in without_places(task) and without_places(task)["order"] == "shuffled"
+    assert without_places({"name": "nosuch", "file": "a.csv"}) == {"name": "nosuch", "file": "a.csv"}
+
+
+def test_settings_on_disk_hold_from_another_folder(here: Path, monkeypatch: pytest.MonkeyPatch, capfd):
+    assert main([*WORDS, "task.file=reviews.csv"]) == 0
+    (run,) = (here / "runs/text_classification/gru").iterdir()
+    assert f"file: {here}/reviews.csv\n" in (run / "config.yaml").read_text()
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert main(["train", "--again", str(run)]) == 0
+    assert "recorded before" in capfd.readouterr().out
+
+
+def test_a_sweep_goes_on_from_another_folder(here: Path, monkeypatch: pytest.MonkeyPatch):
+    (here / "my data").mkdir()
+    shutil.copy(here / "reviews.csv", here / "my data/b.csv")
+    words = ["-m", "task=text_classification", "task.file=reviews.csv,'my data/b.csv'", "task.order=kept", "model=gru,rnn"]
+    kept = words_for_manifest(words)
+    assert kept == [*words[:2], f"task.file={here}/reviews.csv,'{here}/my data/b.csv'", *words[3:]]
+    assert words_for_manifest(["task=char_lm", "task.text=ptb"]) == ["task=char_lm", "task.text=ptb"]
+    (here / "org/name").mkdir(parents=True)
+    for word in ("task.file=none.csv", "task.hub=org/name"):
+        assert words_for_manifest(["task=text_classification", word])[1] == word
+
+
+def test_names_of_splits_are_no_paths(here: Path):
+    (here / "test").mkdir()
+    (here / "org/name").mkdir(parents=True)
+    task = with_absolute_places(config(hub="org/name", test="test"))["task"]
+    assert task["hub"] == "org/name" and task["test"] == "test"
+    assert with_absolute_places(config(file="reviews.csv"))["task"]["file"] == f"{here}/reviews.csv"
