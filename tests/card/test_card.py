@@ -30,7 +30,8 @@ TO_THE_END = "train.stop_when_solved=false"
 SUITE = {
     "version": "tiny/1",
     "about": "For tests.",
-    "words": "budget.params=200 budget.tolerance=0.5 train.batch_size=4 train.steps=4 train.eval_every=2 task.sequences=8",
+    "words": "budget.params=200 budget.tolerance=0.5 task.sequences=8 "
+    "train.learning_rate=0.01 train.batch_size=4 train.steps=4 train.eval_every=2",
     "opponents": ["rnn"],
     "seeds": 4,
     "opponent_seeds": 5,
@@ -105,6 +106,7 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
     assert json.loads(Path("out/card.json").read_text())["verdicts"] == card["verdicts"]
 
 
+@pytest.mark.slow
 def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*CARD, "--full", "-o", "out"]) == 0
     winners = read_winners(Path("out/winners.yaml"))
@@ -126,6 +128,7 @@ def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.Cap
     assert again["verdicts"] == card["verdicts"] and again["tuned"]
 
 
+@pytest.mark.slow
 def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
