@@ -23,6 +23,7 @@ from rnnbench.config.winners import read_winners
 from rnnbench.models.details import model_stack
 from rnnbench.options import BadOption
 from rnnbench.run.plan import make_task
+from rnnbench.search.space import Dimension
 from rnnbench.store.find import find_runs
 from tests.support.documents import ROOT, code_blocks
 
@@ -51,7 +52,7 @@ SUITE = {
             "needs": "no_such_module",
         },
     },
-    "tuning": {"trials": 2, "seeds": 3, "space": {"train.learning_rate": {"low": 0.001, "high": 0.1, "log": True}}},
+    "tuning": {"trials": 2, "seeds": 3, "space": {"train.learning_rate": {"low": 0.002, "high": 0.1, "log": True}}},
 }
 (MGU,) = (block.text for block in code_blocks(ROOT / "docs/tutorials/cell.md") if block.file == "my_cell.py")
 BROKEN = {
@@ -247,6 +248,19 @@ def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own
     assert len({str(point) for point in found[0]}) == suite.tuning.trials == len(found[0])
     for point in found[0][1:]:
         assert 3e-4 <= point["train.learning_rate"] <= 2e-2 and 0.1 <= point["train.clip"] <= 10
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values"),
+    [
+        (Dimension("train.clip", 0.1, 10, log=True), [0.1, 1, 9.99]),
+        (Dimension("train.clip", 1, 3), [1, 2, 3]),
+        (Dimension("train.batch_size", 10, 20, whole=True), [10, 15, 20]),
+        (Dimension("train.batch_size", choices=(8, 32)), [8, 32, 32]),
+    ],
+)
+def test_a_share_of_a_dimension_is_a_value_in_it(dimension: Dimension, values: list[object]) -> None:
+    assert [dimension.at(share) for share in (0, 0.5, 0.9999)] == pytest.approx(values, rel=1e-3)
 
 
 # What a cell costs
