@@ -18,9 +18,11 @@ from rnnbench.card.tuning import search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
-from rnnbench.config.schema import CONF
+from rnnbench.config.schema import CONF, choice_settings
 from rnnbench.config.winners import read_winners
+from rnnbench.laws.results import LawResult, cell_results
 from rnnbench.models.details import model_stack
+from rnnbench.models.registry import mechanism_class
 from rnnbench.options import BadOption
 from rnnbench.run.plan import make_task
 from rnnbench.search.space import Dimension
@@ -158,6 +160,21 @@ def test_a_cell_that_breaks_a_law_stops_before_anything_is_run(
     assert card["stopped"] and not card["verdicts"]
     assert any(said in law["broken"] for law in card["laws"])
     assert said in Path("out/card.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["irnn", "min_gru", "lstm_no_forget"])
+def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def stop(cell: type, **options: object) -> list[LawResult]:
+        given.update(options)
+        return [LawResult("a", "A.", "stop here")]
+
+    monkeypatch.setattr(verb, "cell_results", stop)
+    assert main(["card", name, "tracker=none"]) == 1
+    settings = choice_settings("model", name)
+    assert given == {key: settings[key] for key in given} and "hidden_size" not in given
+    assert not any(law.broken for law in cell_results(mechanism_class(settings["mechanism"]), **given))
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,8 @@ def _verdict_table(card: Card) -> Table:
     notes = (
         f"p: of a permutation test of the measure (a solve rate: Fisher's test), with Holm's correction over all {len(rows)} "
         f"questions; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 % of each model by itself.",
-        "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: so few seeds "
-        "give no bound. A run that diverged did not solve its task, and its score is the floor's.",
+        "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
+        "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
         "Seeds to tell: of each model, with a chance of 80 %, should the difference be what it is here.",
     )
     caption = "Each task has one measure, which the suite declares."
