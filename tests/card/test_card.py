@@ -222,7 +222,7 @@ def test_each_suite_is_as_declared_and_its_opponents_meet_its_budget(name: str) 
         if not about.draws:
             continue  # its data take longer
         made = make_task(settings)
-        for model in (*suite.opponents, "rnn", "peephole_lstm", "min_gru", "min_lstm"):
+        for model in (*suite.opponents, "rnn"):
             (settings,) = compose_jobs([*suite.setting(task, model), "tracker=none"], sweep=False, declared=True)
             within_budget(settings, made)
 
