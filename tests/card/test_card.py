@@ -18,11 +18,14 @@ from rnnbench.card.tuning import search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
-from rnnbench.config.schema import CONF
+from rnnbench.config.schema import CONF, choice_settings
 from rnnbench.config.winners import read_winners
+from rnnbench.laws.results import LawResult, cell_results
 from rnnbench.models.details import model_stack
+from rnnbench.models.registry import mechanism_class
 from rnnbench.options import BadOption
-from rnnbench.run.plan import make_task
+from rnnbench.run.plan import make_task, within_budget
+from rnnbench.search.space import Dimension
 from rnnbench.store.find import find_runs
 from tests.support.documents import ROOT, code_blocks
 
@@ -30,7 +33,8 @@ TO_THE_END = "train.stop_when_solved=false"
 SUITE = {
     "version": "tiny/1",
     "about": "For tests.",
-    "words": "budget.params=200 budget.tolerance=0.5 train.batch_size=4 train.steps=4 train.eval_every=2 task.sequences=8",
+    "words": "budget.params=200 budget.tolerance=0.5 task.sequences=8 "
+    "train.learning_rate=0.01 train.batch_size=4 train.steps=4 train.eval_every=2",
     "opponents": ["rnn"],
     "seeds": 4,
     "opponent_seeds": 5,
@@ -50,7 +54,7 @@ SUITE = {
             "needs": "no_such_module",
         },
     },
-    "tuning": {"trials": 2, "seeds": 3, "space": {"train.learning_rate": {"low": 0.001, "high": 0.1, "log": True}}},
+    "tuning": {"trials": 2, "seeds": 3, "space": {"train.learning_rate": {"low": 0.002, "high": 0.1, "log": True}}},
 }
 (MGU,) = (block.text for block in code_blocks(ROOT / "docs/tutorials/cell.md") if block.file == "my_cell.py")
 BROKEN = {
@@ -105,6 +109,7 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
     assert json.loads(Path("out/card.json").read_text())["verdicts"] == card["verdicts"]
 
 
+@pytest.mark.slow
 def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*CARD, "--full", "-o", "out"]) == 0
     winners = read_winners(Path("out/winners.yaml"))
@@ -126,6 +131,7 @@ def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.Cap
     assert again["verdicts"] == card["verdicts"] and again["tuned"]
 
 
+@pytest.mark.slow
 def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -154,6 +160,21 @@ def test_a_cell_that_breaks_a_law_stops_before_anything_is_run(
     assert card["stopped"] and not card["verdicts"]
     assert any(said in law["broken"] for law in card["laws"])
     assert said in Path("out/card.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["irnn", "min_gru", "lstm_no_forget"])
+def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def stop(cell: type, **options: object) -> list[LawResult]:
+        given.update(options)
+        return [LawResult("a", "A.", "stop here")]
+
+    monkeypatch.setattr(verb, "cell_results", stop)
+    assert main(["card", name, "tracker=none"]) == 1
+    settings = choice_settings("model", name)
+    assert given == {key: settings[key] for key in given} and "hidden_size" not in given
+    assert not any(law.broken for law in cell_results(mechanism_class(settings["mechanism"]), **given))
 
 
 @pytest.mark.parametrize(
@@ -193,16 +214,17 @@ def test_bad_input_is_one_line_and_nothing_is_begun(
 
 
 @pytest.mark.parametrize("name", [path.stem for path in (CONF / "card").glob("*.yaml")])
-def test_each_suite_is_as_declared_and_its_models_meet_its_budget(name: str) -> None:
+def test_each_suite_is_as_declared_and_its_opponents_meet_its_budget(name: str) -> None:
     suite = load_suite(name)
     for task, about in suite.tasks.items():
-        if not about.is_here:
-            continue
-        for model in suite.opponents:
+        settings = compose_jobs([*suite.setting(task, "rnn"), "tracker=none"], sweep=False, declared=True)[0]
+        assert settings.train.stop_when_solved == (about.measure != "score")
+        if not about.draws:
+            continue  # its data take longer
+        made = make_task(settings)
+        for model in (*suite.opponents, "rnn"):
             (settings,) = compose_jobs([*suite.setting(task, model), "tracker=none"], sweep=False, declared=True)
-            assert settings.train.stop_when_solved == (about.measure != "score")
-        if about.draws:
-            make_task(settings)
+            within_budget(settings, made)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +266,19 @@ def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own
     assert len({str(point) for point in found[0]}) == suite.tuning.trials == len(found[0])
     for point in found[0][1:]:
         assert 3e-4 <= point["train.learning_rate"] <= 2e-2 and 0.1 <= point["train.clip"] <= 10
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values"),
+    [
+        (Dimension("train.clip", 0.1, 10, log=True), [0.1, 1, 9.99]),
+        (Dimension("train.clip", 1, 3), [1, 2, 3]),
+        (Dimension("train.batch_size", 10, 20, whole=True), [10, 15, 20]),
+        (Dimension("train.batch_size", choices=(8, 32)), [8, 32, 32]),
+    ],
+)
+def test_a_share_of_a_dimension_is_a_value_in_it(dimension: Dimension, values: list[object]) -> None:
+    assert [dimension.at(share) for share in (0, 0.5, 0.9999)] == pytest.approx(values, rel=1e-3)
 
 
 # What a cell costs

@@ -103,9 +103,9 @@ def summary_of(words: list[str]) -> str:
         (["not seen"] * 6, "Ahead nowhere. Behind nowhere. 6 of 6 comparisons: not seen."),
         (
             ["behind"] * 6,
-            "Behind on adding of lstm and gru; on temporal_order of lstm and gru; on parity of lstm and gru. 0 of 6",
+            "Behind lstm and gru on adding; lstm and gru on temporal_order; lstm and gru on parity. 0 of 6",
         ),
-        (["ahead", "behind", *["not seen"] * 4], "Ahead on adding of lstm. Behind on adding of gru. 4 of 6"),
+        (["ahead", "behind", *["not seen"] * 4], "Ahead of lstm on adding. Behind gru on adding. 4 of 6"),
     ],
 )
 def test_a_summary_says_where_and_never_better(words: list[str], said: str) -> None:

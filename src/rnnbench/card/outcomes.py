@@ -158,12 +158,12 @@ def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) 
 def verdict_summary(suite: Suite, verdicts: Sequence[CardVerdict]) -> str:
     """What came out, in a few sentences: where the cell is ahead and where it is behind, and never more than that."""
     parts = []
-    for word in ("ahead", "behind"):
+    for word, of in (("ahead", "of "), ("behind", "")):
         by_task: dict[str, list[str]] = {}
         for one in verdicts:
             if one.word == word:
                 by_task.setdefault(one.task, []).append(one.opponent)
-        places = "; ".join(f"on {task} of {' and '.join(names)}" for task, names in by_task.items())
+        places = "; ".join(f"{of}{' and '.join(names)} on {task}" for task, names in by_task.items())
         parts.append(f"{word.capitalize()} {places or 'nowhere'}.")
     left = sum(one.word not in ("ahead", "behind") for one in verdicts)
     word = "not seen" if suite.screening else "open"

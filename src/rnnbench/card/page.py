@@ -98,7 +98,7 @@ def _facts(card: Card) -> Table:
 def _laws(card: Card) -> Table:
     columns = tuple(Column(name, (name,), left=True, words=True) for name in ("law", "result"))
     rows = tuple(
-        (worded(law.says.rstrip(".")), worded(law.broken or "holds", tone="poor" if law.broken else "good"))
+        (worded(law.says.rstrip(".").replace("`", "")), worded(law.broken or "holds", tone="poor" if law.broken else "good"))
         for law in card.laws
     )
     return Table(
@@ -152,23 +152,23 @@ def _verdict_table(card: Card) -> Table:
     suite = card.suite
     columns = (
         Column("task", ("task",), left=True, words=True),
+        Column("against", ("opponent",), left=True),
+        Column("verdict", ("verdict",), left=True),
         Column("measure", ("measure",), left=True),
         Column(card.cell, ("own", "own_low", "own_high"), left=True),
-        Column("against", ("opponent",), left=True),
-        Column("which has", ("other", "other_low", "other_high"), left=True),
+        Column("opponent", ("other", "other_low", "other_high"), left=True),
         Column("p", ("p",)),
-        Column("verdict", ("verdict",), left=True),
         Column("seeds to tell", ("seeds",)),
     )
     rows = tuple(
         (
             worded(suite.tasks[one.task].title),
+            worded(one.opponent),
+            worded(one.word, tone=TONES.get(one.word, "warn")),
             worded(_measure(card, one)),
             _estimate(one, one.own, card.samples[one.task][card.cell]),
-            worded(one.opponent),
             _estimate(one, one.other, card.samples[one.task][one.opponent]),
             worded(format_number(one.p), one.p),
-            worded(one.word, tone=TONES.get(one.word, "warn")),
             worded("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
         )
         for one in card.verdicts
@@ -182,11 +182,12 @@ def _verdict_table(card: Card) -> Table:
     notes = (
         f"p: of a permutation test of the measure (a solve rate: Fisher's test), with Holm's correction over all {len(rows)} "
         f"questions; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 % of each model by itself.",
-        "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A run that diverged "
-        "did not solve its task, and its score is the floor's.",
+        "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
+        "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
         "Seeds to tell: of each model, with a chance of 80 %, should the difference be what it is here.",
     )
-    return Table("Where is it better?", card.says, {}, columns, rows, tuple(gaps), notes if rows else ())
+    caption = "Each task has one measure, which the suite declares."
+    return Table("Where is it better?", caption, {}, columns, rows, tuple(gaps), notes if rows else ())
 
 
 def _measure(card: Card, one: CardVerdict) -> str:
@@ -198,7 +199,8 @@ def _measure(card: Card, one: CardVerdict) -> str:
 def _estimate(verdict: CardVerdict, found: Estimate, sample: Sample) -> Cell:
     values = tuple(None if value is None or math.isinf(value) else value for value in (found.value, found.low, found.high))
     if verdict.measure == "steps_to_solve":
-        low, high = (format_brief(math.inf if bound is None else bound) for bound in (found.low, found.high))
+        bounds = (found.low, found.high)
+        low, high = ("–" if bound is None or math.isinf(bound) else format_brief(bound) for bound in bounds)
         return Cell(f"{format_brief(found.value)} [{low}, {high}]", values)
     if verdict.measure == "solved":
         return Cell("{}/{} ".format(*sample.share) + format_interval(found).partition(" ")[2], values)

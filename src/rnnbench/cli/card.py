@@ -23,7 +23,7 @@ from ..card.runs import (
 from ..card.suite import Suite, check_opponents, load_suite
 from ..card.tuning import Trial, choose_winners, search_trials
 from ..config.checks import writable_folder
-from ..config.schema import choice_settings, every_choice, is_choice, mechanism_reference, trust_choice
+from ..config.schema import GIVEN, choice_settings, every_choice, is_choice, mechanism_reference, read_signature, trust_choice
 from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.sweep import launch_sweep, launching_words, sweep_word
@@ -53,7 +53,8 @@ def card_command(options: argparse.Namespace) -> int:
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     trials = search_trials(suite, entrants) if options.full else []
     lines = card_lines(suite, entrants, winners)
-    whole = [*(line for trial in trials for line in trial.lines), *lines]
+    committed = committed_records(suite_name)
+    whole = [*(line for trial in trials for line in trial.lines), *_left(lines, committed, launching)]
     if options.estimate:
         return _launch(whole, suite, entrants, launching, estimated=True)
     _try_laws(card, entrants, options.output)
@@ -67,7 +68,7 @@ def card_command(options: argparse.Namespace) -> int:
         lines = card_lines(suite, entrants, read_winners(options.output / WINNERS))
     say(f"{suite.version}: what {', '.join(entrants.models)} cost")
     card.costs = measure_costs(entrants.models)
-    return _compare(card, lines, entrants, launching, options.output, suite_name)
+    return _compare(card, lines, entrants, launching, options.output, committed)
 
 
 def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:
@@ -115,7 +116,9 @@ def _try_laws(card: Card, entrants: Entrants, output: Path) -> None:
     """Tries the laws of cells; where one is broken, writes the page with the laws alone and raises Failed."""
     configure_process()
     settings = choice_settings("model", entrants.models[entrants.cell])
-    card.laws = cell_results(mechanism_class(mechanism_reference(settings)))
+    reference = mechanism_reference(settings)
+    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
+    card.laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
     if card.broken:
         page = write_card(card, output)[0]
         raise Failed(f"{card.cell}: {card.broken[0]}; {len(card.broken)} of {len(card.laws)} laws do not hold: see {page}")
@@ -128,13 +131,15 @@ def _launch(lines: Sequence[Line], suite: Suite, entrants: Entrants, launching: 
 
 
 def _compare(
-    card: Card, lines: Sequence[Line], entrants: Entrants, launching: Sequence[str], output: Path, suite_name: str
+    card: Card,
+    lines: Sequence[Line],
+    entrants: Entrants,
+    launching: Sequence[str],
+    output: Path,
+    committed: Mapping[str, Record],
 ) -> int:
     """Runs what is not recorded, judges, and writes the page; the exit code."""
-    committed = committed_records(suite_name)
-    todo = [run.line for run in find_card_runs(lines, committed, launching) if run.folder] if committed else lines
-    code = _launch(todo, card.suite, entrants, launching) if todo else 0
-    if code:
+    if code := _launch(_left(lines, committed, launching), card.suite, entrants, launching):
         return code
     runs = _recorded(lines, committed, launching)
     records: dict[str, dict[str, list[Record]]] = {}
@@ -149,6 +154,11 @@ def _compare(
     for path in write_card(card, output):
         say(str(path))
     return 0
+
+
+def _left(lines: Sequence[Line], committed: Mapping[str, Record], launching: Sequence[str]) -> Sequence[Line]:
+    """The lines whose run is not committed; those of the cell are among them."""
+    return [run.line for run in find_card_runs(lines, committed, launching) if run.folder] if committed else lines
 
 
 def _recorded(lines: Sequence[Line], committed: Mapping[str, Record], launching: Sequence[str]) -> list[CardRun]:

@@ -147,7 +147,7 @@ def chunks_agree(cell: Mechanism) -> None:
 
 
 def ragged_chunks(cell: Mechanism) -> None:
-    """The same of rows of several lengths."""
+    """Of rows of several lengths, too, a whole and its chunks with the state carried give one output and one state."""
     x = sequences(cell)
     y, state = cell(x, None, LENGTHS)
     first, carried = cell(x[:, :4], None, LENGTHS.clamp(max=4))
