@@ -244,6 +244,10 @@ def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Nam
 def sweep_command(options: argparse.Namespace) -> int:
     """The runs that a file lists, a command line each, as one sweep; or those of a table that are not there yet."""
     if not Path(options.what).is_file():
+        if Path(options.what).suffix in (".yaml", ".yml"):
+            raise BadOption(
+                f"sweep {options.what}: there is no such file; allowed: a YAML file with `runs:`, or a table by name"
+            )
         return reproduce_command(options)
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
         raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")

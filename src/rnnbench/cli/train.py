@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import shlex
 from collections.abc import Collection, Sequence
@@ -74,12 +75,12 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         register_config()
         register_plugins()
     if asked.hydra_help:
-        return run_by_hydra(flags)
+        return shown_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir, declared=kept is not None)
     if asked.cfg or asked.info:
         from ..config.hydra_store import stored_choice
 
-        return run_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
+        return shown_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
     if asked.multirun:
         check_one_folder(jobs)
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
@@ -104,6 +105,14 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         return 0
     folders += [survey.folder for survey in check_data(jobs)]
     return run_alone(jobs[0])
+
+
+def shown_by_hydra(words: list[str]) -> int:
+    """Has Hydra show settings or itself. It prints in its own ways; what cannot be written is said in one line, by `show`."""
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        code = run_by_hydra(words)
+    show(text.getvalue())
+    return code
 
 
 FLAGS = ("help", "hydra_help", "cfg", "info", "run", "multirun", "experimental_rerun", "shell_completion", "resolve")
