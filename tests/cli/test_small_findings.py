@@ -47,9 +47,15 @@ def test_what_hydra_shows_is_whole(capfd):
 SAID = {
     "no such file": (["sweep", "nofile.yaml"], "sweep nofile.yaml: there is no such file; allowed: a YAML file with `runs:`"),
     "no end of a list": (["sweep", "list.yaml"], "list.yaml: line 2, column 1: cannot be read as YAML: did not find expected"),
-    "no quotes": (["sweep", "quotes.yaml"], "quotes.yaml: line 2, column 1: cannot be read as YAML: found unexpected end of stream"),
+    "no quotes": (
+        ["sweep", "quotes.yaml"],
+        "quotes.yaml: line 2, column 1: cannot be read as YAML: found unexpected end of stream",
+    ),
     "a tab": (["sweep", "tab.yaml"], "tab.yaml: line 2, column 1: cannot be read as YAML: found character that cannot start"),
-    "an unknown flag of show": (["show", "--foo"], "unrecognized arguments: --foo; did you mean '--format'? (try rnnbench show --help)"),
+    "an unknown flag of show": (
+        ["show", "--foo"],
+        "unrecognized arguments: --foo; did you mean '--format'? (try rnnbench show --help)",
+    ),
     "an unknown flag of table": (["table", "--wite"], "unrecognized arguments: --wite; did you mean '--write'?"),
     "an unknown flag of list": (["list", "--fromat=json"], "unrecognized arguments: --fromat=json; did you mean '--format'?"),
     "nothing to show": (["show"], "the following arguments are required: RUN"),

@@ -50,7 +50,7 @@ def table_command(options: argparse.Namespace) -> int:
     if options.what == "all" and not options.write:
         raise BadOption("all: with --write, the README of every table; without it one table is shown")
     if (options.write or options.collect) and (options.rows or options.scale or options.format != "terminal"):
-        raise BadOption("--write and --collect are of the whole table: without --rows, --scale and --format")
+        raise BadOption("--write and --collect are for the whole table; leave out --rows, --scale and --format")
     if options.runs is not None and not options.runs.is_dir():
         raise BadOption(f"--runs {options.runs}: no such folder")
     runs = options.runs or Path("runs")
@@ -169,7 +169,7 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     if options.columns or options.published or options.again:
         raise BadOption("--hours takes open questions of whole rows: without --columns, --as and --again")
     if options.what == "all" and options.rows:
-        raise BadOption("--rows: of one table; `all` takes every row of every table")
+        raise BadOption("--rows: for one table; `all` takes every row of every table")
     tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
     asked = {one.name: (one, named("row", options.rows, list(one.grid.rows))) for one in tables}
     launching = launching_words(options.overrides)
@@ -250,7 +250,7 @@ def sweep_command(options: argparse.Namespace) -> int:
             )
         return reproduce_command(options)
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
-        raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")
+        raise BadOption("--rows, --columns, --scale, --as, --again and --hours are for tables, and not for a file")
     listed = load_yaml(Path(options.what))
     if others := sorted(set(listed) - {"shared", "runs"}):
         raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared'))}")

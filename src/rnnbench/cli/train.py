@@ -207,7 +207,7 @@ def train_again(words: list[str]) -> int:
             if kept.get("code") and (changed := changed_code(settings, kept)):
                 raise BadOption(f"--again {path}: the code of {changed} has changed since: another code is another run")
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
-        raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
+        raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy cannot be continued")
     return 0 if answer(settings) else run_alone(settings)
 
 

@@ -258,7 +258,7 @@ def execute_or_exit(settings: Settings) -> Record | None:
     try:
         return execute(settings)
     except Stopped as error:
-        say(f"rnnbench: {error}; the same command goes on from there", sys.stderr)
+        say(f"rnnbench: {error}; the same command continues from there", sys.stderr)
         if os.environ.get("SUBMITIT_EXECUTOR"):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)
