@@ -31,6 +31,7 @@ from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.schema import (
     GIVEN,
     GROUPS,
+    SINGLE,
     choice_names,
     choice_settings,
     file_comment,
@@ -279,6 +280,8 @@ def settings_page() -> str:
         "# Settings",
         "Every option is set on the command line as `GROUP.OPTION=VALUE`. Defaults and ranges are those of the program. "
         "Options of one cell or task stand on [its page](../models/index.md).",
+        "## run",
+        option_table("", SINGLE),
         "## model",
         "Options of every model, beside those of its cell.",
         option_table("model", read_signature("stack", "").options),
@@ -363,7 +366,14 @@ def option_table(group: str, options: Mapping[str, Option]) -> str:
         if name not in GIVEN:
             needs = "".join(f"; needs {needs}" for needs in option.needs)
             allowed = markdown_cell(describe(option.annotation))
-            rows.append([f"`{group}.{name}`", f"`{option.default}`", allowed, markdown_cell(f"{option.comment}{needs}")])
+            rows.append(
+                [
+                    f"`{f'{group}.' if group else ''}{name}`",
+                    f"`{option.default}`",
+                    allowed,
+                    markdown_cell(f"{option.comment}{needs}"),
+                ]
+            )
     return markdown_table(("option", "default", "allowed", "meaning"), rows) if rows else "None."
 
 

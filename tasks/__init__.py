@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rnnbench.options import unknown
-from rnnbench.plugins.classes import every_class, load_class, signature_of
+from rnnbench.plugins.classes import Registry, every_class, load_class, signature_of
 from rnnbench.plugins.references import Plugin, find_class, usable
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ def __getattr__(name: str) -> dict[str, type[Task]]:
 
 @functools.cache
 def _tasks() -> dict[str, type[Task]]:
-    return {name: task_class(name) for name in task_files()} | every_class(task_plugins())
+    return Registry("task", {name: task_class(name) for name in task_files()} | every_class(task_plugins()))

@@ -106,7 +106,7 @@ def test_asked_to_end_its_checkpoint_is_there_within_two_seconds(number: signal.
     step = 1 / RunFolder(path).rows()[-1]["steps_per_second"]
     print(f"{number.name}: a checkpoint after {took:.2f} s; a step takes {step:.3f} s")
     assert took < step + 2.0
-    assert process.returncode == 128 + number and "the same command goes on from there" in err, out + err
+    assert process.returncode == 128 + number and "the same command continues from there" in err, out + err
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])

@@ -273,7 +273,7 @@ def test_a_note_of_some_jobs_says_of_how_many(capfd: pytest.CaptureFixture[str])
         (["task=adding", "train.batch_size=1000000000"], "train.batch_size=1000000000: a batch takes "),
         (["-m", "seed=0,1", "task=adding", "train.batch_size=1000000000"], "train.batch_size=1000000000: a batch takes "),
         (["task=adding", f"train.batch_size={2**62}"], f"train.batch_size={2**62}: a batch takes "),
-        (["task=adding", f"task.length={2**60}"], f"task.length={2**60}: a row takes more than "),
+        (["task=adding", f"task.length={2**60}"], f"task.length={2**60}: a sequence takes more than "),
         (["task=copy_memory", f"task.delay={2**50}"], f"task.delay={2**50}: a row takes"),
         (["task=reverse", f"task.length={2**55}"], f"task.length={2**55}: a row takes"),
         (["task=selective_copy", f"task.length={2**50}"], f"task.length={2**50}: a row takes"),
@@ -292,7 +292,7 @@ def test_a_row_is_bounded_by_the_memory_that_is_free(
     """An allocation that the system would grant, and whose use it would answer by killing."""
     monkeypatch.setattr(memory, "free_memory", lambda: 400_000_000)
     assert main(["train", "task=adding", "model=lstm", "task.length=50000000", "tracker=none"]) == 2
-    assert "task.length=50000000: a row takes more than 0.3 GB while it is made, and 0.4 GB of memory" in one_line(capfd)
+    assert "task.length=50000000: a sequence takes more than 0.3 GB while it is made, and 0.4 GB of memory" in one_line(capfd)
     assert main(["train", "task=adding", "model=lstm", "task.length=1000", "tracker=none", "train.batch_size=1000"]) == 2
     assert "train.batch_size=1000: a batch takes 0.5 GB at least, and 0.4 GB" in one_line(capfd)
     assert main(["train", *QUICK]) == 0

@@ -112,7 +112,7 @@ def test_any_python_that_works_is_right(site: Site, case: str, future: bool, cap
     assert said.out.count("mse") == 2 and said.err == ""
     assert main(["list", f"{kind}s"]) == 0
     said = capfd.readouterr()
-    assert re.search("^mine ", said.out, re.MULTILINE) and said.err == ""
+    assert re.search("^  mine ", said.out, re.MULTILINE) and said.err == ""
 
 
 def read_options(kind: str, name: str) -> dict[str, Option]:

@@ -47,7 +47,7 @@ def test_they_are_installed_listed_and_trained(site: Site, extracted: Path, capf
     for kind, name in (("models", "mgu"), ("tasks", "ones")):
         assert main(["list", kind]) == 0
         said = capfd.readouterr()
-        assert re.search(f"^{name} ", said.out, re.MULTILINE) and said.err == ""
+        assert re.search(f"^  {name} ", said.out, re.MULTILINE) and said.err == ""
     assert main(["list", "models", "--details"]) == 0
     assert re.search(r"^mgu .*Zhou et al\. 2016", capfd.readouterr().out, re.MULTILINE)
     assert main(["train", "task=ones", "model=mgu", *QUICK]) == 0

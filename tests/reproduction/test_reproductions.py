@@ -839,7 +839,7 @@ def test_two_names_are_two_sweeps():
         (["reproduce", "TABLE", "--hours", "0"], "--hours 0: more than 0"),
         (["reproduce", "TABLE", "--hours", "nan"], "--hours nan: more than 0"),
         (["reproduce", "TABLE", "--hours", "1", "--columns", "lstm"], "without --columns"),
-        (["reproduce", "all", "--hours", "1", "--rows", "adding"], "--rows: of one table"),
+        (["reproduce", "all", "--hours", "1", "--rows", "adding"], "--rows: for one table"),
         (["reproduce", "all"], "all: with --hours"),
         (["table", "TABLE", "--rows", "addin"], "no row 'addin'"),
         (["table", "all"], "--write"),

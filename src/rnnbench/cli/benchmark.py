@@ -18,7 +18,9 @@ def benchmark_command(options: argparse.Namespace) -> int:
     """Measures, and says which rows miss their must; with --save appends them to a file."""
     what = options.what
     if options.words and what not in WORDY:
-        raise BadOption(f"{' '.join(options.words)}: `benchmark {what}` takes no words; allowed: those of {', '.join(WORDY)}")
+        raise BadOption(
+            f"{' '.join(options.words)}: `benchmark {what}` takes no arguments; allowed: those of {', '.join(WORDY)}"
+        )
     if what == "history" and len(options.words) > 1:
         raise BadOption(f"{' '.join(options.words)}: `benchmark history` takes one file")
     if options.save and what in UNSAVED:

@@ -91,7 +91,7 @@ def choice_facts(group: str, name: str) -> Facts:
     return {
         "name": name,
         "group": PLUGINS if is_plugin(group, name) else signature.doc_line("Group").rstrip("."),
-        "about": comment[0] if comment else signature.doc.split("\n", 1)[0],
+        "about": comment[0] if comment else signature.doc.split("\n", 1)[0] or f"{signature.class_name}, without a docstring.",
         "needs": needs.split(", ") if needs else [],
         **(task if group == "task" else {"cell": node["mechanism"]}),
         "source": signature.doc_line("Source"),

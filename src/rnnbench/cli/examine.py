@@ -49,7 +49,7 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
         batch = trained.task.batch("validation", 0, ROWS, 0)
         steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
         if step is not None and not 1 <= step <= steps:
-            raise BadOption(f"--step {step}: the loss of {name} counts at {steps} steps of a row; allowed: 1 to {steps}")
+            raise BadOption(f"--step {step}: the loss of {name} has {steps} steps per sequence; allowed: 1 to {steps}")
         moments = zip(COLOURS, (initial_network(trained), trained.network), strict=True)
         curves = {moment: state_gradients(network, trained.task, batch, step) for moment, network in moments}
         if not all(curves.values()):

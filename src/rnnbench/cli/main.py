@@ -32,7 +32,12 @@ def main(arguments: Sequence[str] | None = None, run: Callable[[list[str]], int]
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, open until the end
         elif hasattr(stream, "reconfigure") and not stream.closed and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # of an encoding without our letters
-    code = _exit_code(words, run or _run)
+    try:
+        code = _exit_code(words, run or _run)
+    except SystemExit:  # of argparse, after --help
+        if not UNWRITTEN:
+            raise
+        code = 1
     if UNWRITTEN:
         say(error_line(f"could not write the output: {UNWRITTEN[0]}"), sys.stderr)
         UNWRITTEN.clear()

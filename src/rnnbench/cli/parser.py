@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..analysis.table import FORMATS
-from ..console import masked, say, visible
+from ..console import masked, say, show, visible
 from ..options import nearest, shortened, unknown
 from ..version import __version__
 
@@ -74,12 +74,27 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(allow_abbrev=False, **given)
+        self._words: list[str] = []
 
     def error(self, message: str) -> NoReturn:
+        strange = [
+            word for word in self._words if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions
+        ]
+        if message.startswith("the following arguments are required") and strange:
+            message = f"unrecognized arguments: {' '.join(strange)}"
         if message.startswith("unrecognized arguments: "):
             flags = [word.partition("=")[0] for word in message.split() if word.startswith("-")]
             message += next(filter(None, (nearest(flag, self._option_string_actions) for flag in flags)), "")
         sys.exit(refuse(f"{message} (try {self.prog} --help)"))
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = list(args or ())
+        return super().parse_intermixed_args(args, namespace)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and versions; a full disk is an error, of which argparse says nothing."""
+        if message:
+            show(message, file)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -51,7 +51,7 @@ def table_command(options: argparse.Namespace) -> int:
     if options.what == "all" and not options.write:
         raise BadOption("all: with --write, the README of every table; without it one table is shown")
     if (options.write or options.collect) and (options.rows or options.scale or options.format != "terminal"):
-        raise BadOption("--write and --collect are of the whole table: without --rows, --scale and --format")
+        raise BadOption("--write and --collect are for the whole table; leave out --rows, --scale and --format")
     if options.runs is not None and not options.runs.is_dir():
         raise BadOption(f"--runs {options.runs}: no such folder")
     runs = options.runs or Path("runs")
@@ -170,7 +170,7 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     if options.columns or options.published or options.again:
         raise BadOption("--hours takes open questions of whole rows: without --columns, --as and --again")
     if options.what == "all" and options.rows:
-        raise BadOption("--rows: of one table; `all` takes every row of every table")
+        raise BadOption("--rows: for one table; `all` takes every row of every table")
     tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
     asked = {one.name: (one, named("row", options.rows, list(one.grid.rows))) for one in tables}
     launching = launching_words(options.overrides)
@@ -245,9 +245,13 @@ def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Nam
 def sweep_command(options: argparse.Namespace) -> int:
     """The runs that a file lists, a command line each, as one sweep; or those of a table that are not there yet."""
     if not Path(options.what).is_file():
+        if Path(options.what).suffix in (".yaml", ".yml"):
+            raise BadOption(
+                f"sweep {options.what}: there is no such file; allowed: a YAML file with `runs:`, or a table by name"
+            )
         return reproduce_command(options)
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
-        raise BadOption("--rows, --columns, --scale, --as, --again and --hours are of tables; a file is run whole")
+        raise BadOption("--rows, --columns, --scale, --as, --again and --hours are for tables, and not for a file")
     listed = load_yaml(Path(options.what))
     if others := sorted(set(listed) - {"shared", "runs", "winners"}):
         raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared', 'winners'))}")

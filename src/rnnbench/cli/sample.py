@@ -48,7 +48,7 @@ def sample_command(options: argparse.Namespace) -> int:
     if options.prompt is None and not trained.at_hand:
         raise BadOption(f"{options.run}: its data are not at hand; --prompt TEXT says what to begin with")
     if trained.task.generates and (options.beam is not None or options.length_penalty is not None):
-        raise BadOption(f"--beam, --length-penalty: of answers; task {trained.record['task']['name']} goes on with a text")
+        raise BadOption(f"--beam and --length-penalty are for answers; task {trained.record['task']['name']} continues a text")
     try:
         (print_continuation if trained.task.generates else print_answer)(trained, options)
     except ValueError as error:

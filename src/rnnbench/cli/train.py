@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import shlex
 from collections.abc import Collection, Sequence
@@ -76,12 +77,12 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         register_config()
         register_plugins()
     if asked.hydra_help:
-        return run_by_hydra(flags)
+        return shown_by_hydra(flags)
     jobs = compose_jobs(overrides, asked.multirun, asked.config_dir, declared=kept is not None)
     if asked.cfg or asked.info:
         from ..config.hydra_store import stored_choice
 
-        return run_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
+        return shown_by_hydra([*map(stored_choice, sweep_overrides(overrides)), *flags])
     if asked.multirun:
         check_one_folder(jobs)
     elif launching := [word for word in overrides if word.lstrip("+~").startswith("hydra")]:
@@ -108,6 +109,14 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
     surveys = check_data(jobs)
     folders += [survey.folder for survey in surveys if not jobs[0].trainer.fast_dev_run]  # which leaves none
     return run_alone(jobs[0])
+
+
+def shown_by_hydra(words: list[str]) -> int:
+    """Has Hydra show settings or itself. It prints in its own ways; what cannot be written is said in one line, by `show`."""
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        code = run_by_hydra(words)
+    show(text.getvalue())
+    return code
 
 
 FLAGS = ("help", "hydra_help", "cfg", "info", "run", "multirun", "experimental_rerun", "shell_completion", "resolve")
@@ -202,7 +211,7 @@ def train_again(words: list[str]) -> int:
             if kept.get("code") and (changed := changed_code(settings, kept)):
                 raise BadOption(f"--again {path}: the code of {changed} has changed since: another code is another run")
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
-        raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy is not gone on with")
+        raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy cannot be continued")
     return 0 if answer(settings) else run_alone(settings)
 
 

@@ -235,8 +235,8 @@ def _check_writing(settings: Settings) -> None:
     by_step = network.attention == "additive" or not forced
     if by_step and (stack["recurrent_dropout"] or (stack["dropout"] and stack["dropout_mask"] == "sequence")):
         raise BadOption(
-            "one dropout mask a row (model.recurrent_dropout, model.dropout_mask=sequence) needs a writer that goes through "
-            "the row at once: not network.attention=additive, and not train.forcing below 1"
+            "one dropout mask per sequence (model.recurrent_dropout, model.dropout_mask=sequence) needs a decoder that reads "
+            "the whole target at once; not allowed beside it: network.attention=additive, train.forcing below 1"
         )
     if stack["bidirectional"] and writes and network.kind == "plain":
         raise BadOption(
@@ -309,10 +309,10 @@ def refuse_code(composed: object, where: str = "") -> None:
             place = f"{where}.{key}" if where else str(key)
             ours = place in ("hydra.launcher._target_", "hydra.sweeper._target_") and str(value) in LAUNCHING
             if (CODE.search(str(key)) and not ours) or (place == "hydra.callbacks" and value):
-                raise BadOption(f"{place}={value!r}: settings are words and numbers; code is not allowed")
+                raise BadOption(f"{place}={value!r}: settings are texts and numbers; code is not allowed")
             refuse_code(value, place)
     elif isinstance(composed, list | tuple):
         for item in composed:
             refuse_code(item, where)
     elif isinstance(composed, str) and not where.startswith("hydra") and "${" in PLAIN.sub("", composed):
-        raise BadOption(f"{where}={composed!r}: settings are words and numbers; resolvers are not allowed")
+        raise BadOption(f"{where}={composed!r}: settings are texts and numbers; resolvers are not allowed")

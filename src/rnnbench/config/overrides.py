@@ -154,7 +154,7 @@ def with_overrides(settings: Config, overrides: Sequence[str]) -> dict[str, Any]
     for override in parse_overrides(overrides):
         line = override.input_line or ""
         if override.is_sweep_override() or CODE.search(line) or "$" in line:
-            raise BadOption(f"{line}: one value, a word or a number")
+            raise BadOption(f"{line}: one value, a text or a number")
         OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
     found = OmegaConf.to_container(cfg)
     assert isinstance(found, dict)

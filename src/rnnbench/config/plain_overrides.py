@@ -144,7 +144,7 @@ def check_word(word: Word, job: Sequence[Word], own_files: bool) -> None:
     """Refuses what names code, and what is no option beside the other words of its `job`; says which is near."""
     line, key, value, package = word
     if CODE.search(line) or "${" in PLAIN.sub("", line):
-        raise BadOption(f"{shortened(line)}: settings are words and numbers; code and resolvers are not allowed")
+        raise BadOption(f"{shortened(line)}: settings are texts and numbers; code and resolvers are not allowed")
     if "@" in key or package:
         raise BadOption(f"{line}: a choice stands in its own group; packages (@) are not allowed")
     added = line.startswith("+") and not line.startswith("++")

@@ -234,9 +234,9 @@ def answer(settings: Settings) -> RunFolder | None:
 
 
 def run_alone(settings: Settings) -> int:
-    """Runs `settings` in this process; the exit code."""
+    """Runs `settings` in this process; the exit code: 0 where the run is recorded, diverged too; 1 where another holds it."""
     try:
-        execute_or_exit(settings)
+        record = execute_or_exit(settings)
     except RunFailed as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
@@ -244,6 +244,10 @@ def run_alone(settings: Settings) -> int:
         return 1
     except SystemExit as end:
         return int(end.code or 0)
+    rank = launched_environment(settings.trainer, os.environ) or {}
+    if record is None and rank.get("NODE_RANK", "0") == rank.get("LOCAL_RANK", "0") == "0":  # others follow the first
+        say("rnnbench: nothing was trained: another process holds the run; `rnnbench status` shows it", sys.stderr)
+        return 1
     return 0
 
 
@@ -254,7 +258,7 @@ def execute_or_exit(settings: Settings) -> Record | None:
     try:
         return execute(settings)
     except Stopped as error:
-        say(f"rnnbench: {error}; the same command goes on from there", sys.stderr)
+        say(f"rnnbench: {error}; the same command continues from there", sys.stderr)
         if os.environ.get("SUBMITIT_EXECUTOR"):
             signal.raise_signal(signal.SIGUSR2)  # submitit puts the job into the queue again, and ends it
         sys.exit(error.code)

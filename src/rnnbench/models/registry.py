@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..plugins.classes import every_class, load_class, signature_of
+from ..plugins.classes import Registry, every_class, load_class, signature_of
 from ..plugins.references import Plugin, find_class, usable
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def __getattr__(name: str) -> dict[str, type[Mechanism]]:
 
 @functools.cache
 def _models() -> dict[str, type[Mechanism]]:
-    return {name: mechanism_class(name) for name in mechanism_files()} | every_class(mechanism_plugins())
+    return Registry("model", {name: mechanism_class(name) for name in mechanism_files()} | every_class(mechanism_plugins()))

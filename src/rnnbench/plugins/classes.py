@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from ..console import say
-from ..options import BadOption, Option, shortened
+from ..options import BadOption, Option, shortened, unknown
 from ..signatures import Signature, parse_annotation, read_class, source_of_annotation
 from .live import class_signature
 from .references import CONTRACTS, TRUSTED, Plugin
@@ -218,6 +218,18 @@ def signature_of(place: Path | Plugin, base: str) -> Signature:
 
 
 # Many at a time
+
+
+class Registry(dict[str, Any]):
+    """Classes by name. KeyError, with the nearest name, for what is none."""
+
+    def __init__(self, kind: str, classes: Mapping[str, Any]) -> None:
+        super().__init__(classes)
+        self.kind = kind
+
+    def __missing__(self, name: object) -> Any:
+        hint = f"a named setting is no class: `rnnbench list {self.kind}s NAME` says of which one it is, with what options"
+        raise KeyError(f"{unknown(f'class of a {self.kind}', str(name), self)}; {hint}")
 
 
 def every_class(plugins: Mapping[str, Plugin]) -> dict[str, Any]:

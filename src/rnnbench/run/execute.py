@@ -145,6 +145,6 @@ def describe_error(error: Exception) -> str:
         peak = peak_memory(torch.device("cpu")) / 2**20
         return f"out of memory, after a peak of {peak:,.0f} MB: {first}"
     if isinstance(error, OSError):
-        return f"{first}; what was written before is intact, and the same command goes on"
+        return f"{first}; what was written before is intact; the same command continues"
     plain = isinstance(error, (BadOption, Failed, RunFailed, DamagedRecord, TrackerUnavailable))
     return first if plain else f"{type(error).__name__}: {first}"

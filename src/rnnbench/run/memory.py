@@ -54,7 +54,7 @@ def bounded_memory(settings: Settings) -> Iterator[None]:
         largest = max(counts, key=lambda name: counts[name], default="")
         option = f"task.{largest}={counts[largest]}" if largest else f"task={settings.task.name}"
         raise BadOption(
-            f"{option}: a row takes more than {bound / 1e9:.1f} GB while it is made, and {free / 1e9:.1f} GB of memory "
+            f"{option}: a sequence takes more than {bound / 1e9:.1f} GB while it is made, and {free / 1e9:.1f} GB of memory "
             f"are free, of which training takes many times that ({said:.120}); choose less"
         ) from None
     finally:

@@ -187,10 +187,10 @@ def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], acc
     step = checkpoint["learner"]["kept"]["step"]
     if not accepted:
         raise RunFailed(
-            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true goes on with that on "
-            "record, and without its checkpoints/ the run begins again"
+            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true "
+            "continues and records the change; without its folder checkpoints/ the run starts again from step 0"
         )
-    say(f"goes on although changed since step {step}: {'; '.join(differing)}")
+    say(f"continues although changed since step {step}: {'; '.join(differing)}")
     return [*checkpoint["changes"], {"step": step, "changed": differing}]
 
 

@@ -58,6 +58,10 @@ def parse_yaml(path: Path, loader: type[yaml.CSafeLoader] = StrictLoader) -> Any
     try:
         _check_events(text)
         return yaml.load(text, loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{place}cannot be read as YAML: {' '.join(str(error.problem or error).split())}") from None
     except (yaml.YAMLError, TypeError, OverflowError, AttributeError) as error:  # the last three of odd dates, say
         raise ValueError(" ".join(str(error).replace(' in "<unicode string>"', "").split())) from None
     except ValueError as error:  # of a number with thousands of digits

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from ...kernels.lstm import lstm
 from ...options import AboveZero, Count, Needs, Positive
-from ..initial import make_biases, make_weight, remembering
+from ..initial import checked_size, make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
 
@@ -80,7 +80,7 @@ class LSTM(Mechanism):
         self.gate_order = "".join(gate for gate in "ifgo" if not left_out[gate])
         if (CIFG and (NIG or NFG)) or (FGR and len(self.gate_order) < 4) or (NOG and peepholes == "output_matrix"):
             raise ValueError("CIFG excludes NIG and NFG; FGR needs all three gates; peepholes=output_matrix excludes NOG")
-        self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, hidden_size
+        self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, checked_size(hidden_size)
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
         inputs = input_size + self.output_size  # of one layer of Haiku's, which has W and R side by side
