@@ -41,7 +41,8 @@ def execute(settings: Settings) -> Record | None:
     """
     with process_environment(settings.trainer) as rank:
         if settings.trainer.fast_dev_run:
-            return _try(settings, rank)
+            _try(settings, rank)
+            return None
         return _execute(settings, rank)
 
 

@@ -44,5 +44,5 @@ def _innermost(error: Exception) -> tuple[str, int]:
 
 
 def _failed(name: str, error: Exception, file: str, line: int) -> Failed:
-    said = shortened(" ".join(str(error).split()), 150)
-    return Failed(f"callback {name} raised {type(error).__name__}: {said} ({file}:{line})")
+    said = shortened(": ".join([type(error).__name__, *filter(None, [" ".join(str(error).split())])]), 150)
+    return Failed(f"callback {name} raised {said} ({file}:{line})")

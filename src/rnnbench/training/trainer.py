@@ -45,7 +45,8 @@ def profiled(learner: Learner, name: str) -> Iterator[Profiler | None]:
     warnings.filterwarnings("ignore", "Warning: Profiler clears events")  # PyTorch's: it keeps those of the last steps
     with tempfile.TemporaryDirectory() as place:
         yield PROFILERS[name](dirpath=place, filename="profile")
-        learner.profile = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path(place).glob("*.txt")))
+        found = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path(place).glob("*.txt")))
+        learner.profile = found or "Nothing: there were too few steps.\n"
 
 
 def fit(
