@@ -141,7 +141,7 @@ def test_an_option_of_an_experiment_without_effect_is_left_out(own: str, capfd) 
 def test_a_sweep_and_an_estimate_take_an_experiment(own: str, capfd) -> None:
     words = ["+experiment=memory_probe", "task.delay=2", "task.sequences=20", "train.steps=2", "train.batch_size=2"]
     assert main(["estimate", *words, "tracker=none"]) == 0
-    assert capfd.readouterr()[0].startswith("3 runs, 0 recorded before")
+    assert "3 runs, 0 recorded before" in capfd.readouterr()[0]
     assert main(["train", "-m", "+experiment=own", "seed=0,1", "--config-dir", own, "sweep=s", "hydra/launcher=basic"]) == 0
     kept = [RunFolder(path.parent).record() for path in Path("runs/adding/gru").glob("*/record.json")]
     assert sorted((one["seed"], one["config"]["experiment_name"]) for one in kept) == [(0, "own"), (1, "own")]
