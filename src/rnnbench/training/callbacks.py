@@ -26,7 +26,7 @@ def make_callbacks(names: Sequence[str]) -> dict[str, lightning.Callback]:
 
 
 @contextlib.contextmanager
-def named(callbacks: Mapping[str, lightning.Callback]) -> Iterator[None]:
+def attributed(callbacks: Mapping[str, lightning.Callback]) -> Iterator[None]:
     """Turns an exception that one of `callbacks` raises into Failed, with its name, file and line."""
     try:
         yield
