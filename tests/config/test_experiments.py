@@ -27,8 +27,21 @@ train:
 tracker: none
 seed: 3
 """
+HYDRAS = """\
+# @package _global_
+defaults:
+  - override /task: adding
+  - override /model: gru
+  - override /tracker: none
+  - _self_
+task: {length: 5, sequences: 20}
+model: {hidden_size: 4}
+train: {steps: 3, batch_size: 4}
+seed: 3
+"""
 WORDS = ["task=adding", "task.length=5", "task.sequences=20", "model=gru", "model.hidden_size=4", "train.steps=3"]
 WORDS += ["train.batch_size=4", "tracker=none", "seed=3"]
+DOTTED = "".join(word.replace("=", ": ") + "\n" for word in WORDS)
 
 
 @pytest.fixture
@@ -58,8 +71,10 @@ def test_the_shipped_experiments_are_sweeps_that_can_be(name: str, more: list[st
         assert [(job.setting, job.train.steps) for job in jobs] == [("gru", 5)]
 
 
-def test_an_experiment_is_its_words(own: str) -> None:
+@pytest.mark.parametrize("text", [OWN, HYDRAS, DOTTED], ids=["in groups", "as Hydra's", "dotted"])
+def test_an_experiment_is_its_words(text: str, own: str) -> None:
     """One's own files are composed by Hydra, words alone by us."""
+    write("own", text)
     found, plain = settings("+experiment=own", config_dir=own), settings(*WORDS)
     assert found.experiment_name == "own" and plain.experiment_name is None
     assert {**found.plain(), "experiment_name": None} == plain.plain()
@@ -98,7 +113,7 @@ REFUSED = {
     "unknown option": (f"{OWN}train.stesp: 4\n", "train.stesp"),
     "no number": (f"{OWN}budget: {{width: x}}\n", "budget.width='x' is not allowed"),
     "too deep": ("train: {steps: {most: 3}}\n", "a word, a number or a list of these is allowed"),
-    "Hydra's list": ("defaults: [lstm]\n", "no option 'defaults'"),
+    "Hydra's list": ("defaults: [lstm]\n", "in an experiment `override /GROUP: NAME` is allowed"),
     "Hydra's settings": ("hydra: {run: {dir: x}}\n", "no option 'hydra.run'"),
     "a class": ("model: ./cell.py:Cell\n", "a file may not name code"),
     "code": (f"{OWN}network: {{_target_: os.system}}\n", "a file may not name code"),
@@ -141,7 +156,7 @@ def test_an_option_of_an_experiment_without_effect_is_left_out(own: str, capfd) 
 def test_a_sweep_and_an_estimate_take_an_experiment(own: str, capfd) -> None:
     words = ["+experiment=memory_probe", "task.delay=2", "task.sequences=20", "train.steps=2", "train.batch_size=2"]
     assert main(["estimate", *words, "tracker=none"]) == 0
-    assert capfd.readouterr()[0].startswith("3 runs, 0 recorded before")
+    assert "3 runs, 0 recorded before" in capfd.readouterr()[0]
     assert main(["train", "-m", "+experiment=own", "seed=0,1", "--config-dir", own, "sweep=s", "hydra/launcher=basic"]) == 0
     kept = [RunFolder(path.parent).record() for path in Path("runs/adding/gru").glob("*/record.json")]
     assert sorted((one["seed"], one["config"]["experiment_name"]) for one in kept) == [(0, "own"), (1, "own")]

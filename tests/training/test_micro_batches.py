@@ -148,10 +148,11 @@ def test_micro_batches_are_part_of_the_id_where_training_draws_numbers(words: li
     assert "trainer.micro_batches=2" in repeat_words(two.plain()) and resolve(two.plain()) == two
 
 
+ONLINE = ["train.rule=online", "train.batch_size=1", "train.precision='64'"]
 REFUSED = {
     "online": (
-        ["task=embedded_reber", "model=lstm_1997", "train.rule=online", "train.precision='64'", "network.output=logistic"],
-        "train.batch_size=50 beside train.rule=online is not allowed; allowed: 1",  # which is too few for two
+        ["task=embedded_reber", "model=lstm_1997", "network.output=logistic", *ONLINE],
+        "trainer.micro_batches=2 beside train.rule=online is not allowed; allowed: 1",
     ),
     "too few rows": ([*ADDING, "model=gru", "train.batch_size=1"], "every micro batch needs a row"),
     "too few rows on devices": (

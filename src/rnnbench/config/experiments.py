@@ -5,6 +5,7 @@
     model: rnn,lstm              # several values make a sweep, as on the command line
     model.hidden_size: 32        # an option by its dotted name
     train: {steps: 500}          # or in its group
+    defaults: [override /tracker: none]   # a choice as Hydra's own files have it
 
 A file says what words of a command line would: words and numbers, no code. What stands on the command line itself wins.
 """
@@ -54,7 +55,11 @@ def with_experiment(words: Sequence[str], config_dir: str | None = None) -> list
 
 def _lines(settings: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str]]:
     """(key, override) of each option in an experiment's file."""
-    for key, value in _options(settings):
+    try:
+        options = list(_options(settings))
+    except BadOption as error:
+        raise BadOption(f"{path}: {error}") from None
+    for key, value in options:
         if key.partition(".")[0] not in (*CHOICES, *UNNAMED, *SINGLE):
             raise BadOption(f"{path}: {unknown('option', key, (*CHOICES, *UNNAMED, *SINGLE))}")
         items = value if isinstance(value, list) else [value]
@@ -69,8 +74,21 @@ def _lines(settings: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str]]
 def _options(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of each option; in a group with choices `name` is the choice."""
     for key, value in settings.items():
-        if not isinstance(value, dict):
+        if key == "defaults" and isinstance(value, list):
+            yield from _hydras_choices(value)
+        elif not isinstance(value, dict):
             yield key, value
+        else:
+            for name, item in value.items():
+                yield key if name == "name" and key in CHOICES else f"{key}.{name}", item
+
+
+def _hydras_choices(defaults: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """(group, choice) of each `override /task: adding` in the list that experiments of other Hydra programs begin with."""
+    for item in defaults:
+        if item == "_self_":
             continue
-        for name, item in value.items():
-            yield key if name == "name" and key in CHOICES else f"{key}.{name}", item
+        if not isinstance(item, dict) or len(item) != 1:
+            raise BadOption(f"defaults: {shortened(str(item))}: in an experiment `override /GROUP: NAME` is allowed")
+        ((group, name),) = item.items()
+        yield str(group).removeprefix("override ").strip().lstrip("/"), name

@@ -119,7 +119,7 @@ def _refuse_interval(override: Override) -> None:
 
     if isinstance(override._value, IntervalSweep):
         raise BadOption(
-            f"{shortened(override.input_line or '')}: an interval has no list of values; a sweep takes a,b or range(0,10), and "
+            f"{shortened(override.input_line or '')}: an interval has no list of values; a sweep takes a,b,c or range(0,10); "
             f"`rnnbench tune TASK MODEL --space FILE` searches one: {override.key_or_group}: {{low: ..., high: ...}} in FILE"
         )
 

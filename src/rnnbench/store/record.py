@@ -114,6 +114,7 @@ class SettingsRecord(TypedDict):
     seed: int
     sweep: str | None
     test: bool  # whether the test split was read
+    experiment_name: NotRequired[str | None]  # what `+experiment=NAME` named
 
 
 class RecordBody(TypedDict):

@@ -26,7 +26,7 @@ def make_callbacks(names: Sequence[str]) -> dict[str, lightning.Callback]:
 
 
 @contextlib.contextmanager
-def named(callbacks: Mapping[str, lightning.Callback]) -> Iterator[None]:
+def attributed(callbacks: Mapping[str, lightning.Callback]) -> Iterator[None]:
     """Turns an exception that one of `callbacks` raises into Failed, with its name, file and line."""
     try:
         yield
@@ -44,5 +44,5 @@ def _innermost(error: Exception) -> tuple[str, int]:
 
 
 def _failed(name: str, error: Exception, file: str, line: int) -> Failed:
-    said = shortened(" ".join(str(error).split()), 150)
-    return Failed(f"callback {name} raised {type(error).__name__}: {said} ({file}:{line})")
+    said = shortened(": ".join([type(error).__name__, *filter(None, [" ".join(str(error).split())])]), 150)
+    return Failed(f"callback {name} raised {said} ({file}:{line})")

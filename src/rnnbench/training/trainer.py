@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from rnnbench.tasks.task import SPLITS, Split
 
 from ..groups import TrainerSettings
-from .callbacks import make_callbacks, named
+from .callbacks import attributed, make_callbacks
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
 from .online import train_online
@@ -45,7 +45,8 @@ def profiled(learner: Learner, name: str) -> Iterator[Profiler | None]:
     warnings.filterwarnings("ignore", "Warning: Profiler clears events")  # PyTorch's: it keeps those of the last steps
     with tempfile.TemporaryDirectory() as place:
         yield PROFILERS[name](dirpath=place, filename="profile")
-        learner.profile = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path(place).glob("*.txt")))
+        found = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path(place).glob("*.txt")))
+        learner.profile = found or "Nothing: there were too few steps.\n"
 
 
 def fit(
@@ -64,7 +65,7 @@ def fit(
         return train_online(learner, settings, test)
     learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
     callbacks = make_callbacks(settings.callbacks)
-    with named(callbacks), profiled(learner, settings.profiler) as profiler:
+    with attributed(callbacks), profiled(learner, settings.profiler) as profiler:
         trainer = make_trainer(learner, settings, [*([progress] if progress else []), *callbacks.values()], profiler)
         _train_and_test(trainer, learner, settings, progress, test)
     return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
