@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..config.labels import option_text
-from .formatting import format_seeds
+from .formatting import format_interval, format_seeds
 from .grouping import ModelResults, TaskResults, stopped_when_solved
-from .intervals import NEAR, Estimate, is_bimodal
+from .intervals import NEAR, Estimate, against_floor, is_bimodal
 from .table import Cell
 
+MOST_LISTED = 4  # models that a sentence names
 RANKED = (
     "the best and worst place that differences of means significant at 5 % allow (Welch's t test on the scale of the metric, "
     "Holm's correction over all pairs; where a setting solves its task in some runs only, the share solved by Fisher's test, "
@@ -35,6 +36,63 @@ def comparison_caption(block: TaskResults) -> str:
     parts = [f"test {block.headline}{unit}, {better} is better", _options(block.options)]
     parts.append(f"every run: {_options(shared)}" if shared else "")
     return " · ".join(part for part in parts if part)
+
+
+def result_sentence(block: TaskResults, estimates: Mapping[str, Estimate], ranks: Mapping[str, tuple[int, int]]) -> str:
+    """What came out on one task, in words: who is best, who solved it, who is no better than the floor.
+
+    `ranks`: by label the best and the worst place of each of several seeds, those at the floor too.
+    """
+    if not estimates:
+        return "Every run diverged." if any(entry.diverged for entry in block.entries) else "No run has finished yet."
+    told = [_who_is_best(block, estimates, ranks), _who_solved(block), _who_is_at_floor(block, estimates)]
+    return " ".join(filter(None, told))
+
+
+def _who_is_best(block: TaskResults, estimates: Mapping[str, Estimate], ranks: Mapping[str, tuple[int, int]]) -> str:
+    order = (min if block.lower_is_better else max)(estimates, key=lambda label: estimates[label].value)
+    score = f"test {block.headline} {format_interval(estimates[order])}"
+    if len(estimates) == 1:
+        return f"{order}: {score}{', of one seed' if estimates[order].estimator == 'one seed' else ''}."
+    if estimates[order].estimator == "one seed":
+        return f"{order} has the best score, but of one seed, which settles nothing ({score})."
+    first = [label for label, (best, _) in ranks.items() if best == 1]
+    if first == [order] and len(ranks) > 1:
+        others = len(ranks) - 1
+        return f"{order} is best, significantly better than the {'other' if others == 1 else f'{others} others'} ({score})."
+    if len(first) > 1:
+        return f"Nobody is significantly best: {_listed(first)} may each be first."
+    return f"{order} has the best score ({score}); no order is significant."
+
+
+def _who_solved(block: TaskResults) -> str:
+    by_share: dict[str, list[str]] = {"all": [], "some": []}
+    known = [entry for entry in block.entries if any(record["solved"] is not None for record in entry.records)]
+    for entry in known:
+        solved = [bool(record["solved"]) for record in entry.records]
+        if any(solved):
+            by_share["all" if all(solved) else "some"].append(entry.label)
+    if not known:
+        return ""
+    if not any(by_share.values()):
+        return "No run solved it."
+    told = [f"every run of {_listed(by_share['all'])}"] * bool(by_share["all"])
+    told += [f"some runs of {_listed(by_share['some'])}"] * bool(by_share["some"])
+    return f"Solved by {' and '.join(told)}."
+
+
+def _who_is_at_floor(block: TaskResults, estimates: Mapping[str, Estimate]) -> str:
+    better = "below" if block.lower_is_better else "above"
+    verdicts = {label: against_floor(estimate, block.floor) for label, estimate in estimates.items()}
+    none = [label for label, verdict in verdicts.items() if verdict not in ("", "undecided", better)]
+    return f"No better than the floor: {_listed(none)}." if none else ""
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """`a, b and c`."""
+    if len(labels) > MOST_LISTED:
+        return f"{', '.join(labels[:MOST_LISTED])} and {len(labels) - MOST_LISTED} more"
+    return " and ".join(filter(None, [", ".join(labels[:-1]), *labels[-1:]]))
 
 
 def _options(options: Mapping[str, object]) -> str:

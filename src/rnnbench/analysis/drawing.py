@@ -69,8 +69,12 @@ def page_policy(scripts: Sequence[str] = ()) -> str:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>
-</head><body><div id="chart"></div>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>
+body {{ font: 14px/1.4 sans-serif }} #says {{ white-space: pre-line }} svg {{ max-width: 100% }}
+</style>
+</head><body><p id="says"></p><div id="chart"></div>
 <script type="application/json" id="spec">{spec}</script>
 <script>{library}</script>
 <script>{drawing}</script>
@@ -78,6 +82,12 @@ PAGE = """<!doctype html>
 """
 DRAWING = """
 const spec = JSON.parse(document.getElementById("spec").textContent);
+if (innerWidth < 700) {  // a telephone: charts below each other, and the title as text that wraps
+  document.getElementById("says").textContent = [spec.title.text, ...(spec.title.subtitle ?? [])].join("\\n");
+  delete spec.title;
+  spec.vconcat = spec.vconcat.flatMap(row => row.hconcat ?? [row]);
+  spec.config.legend.orient = "bottom";
+}
 const actions = {export: true, source: false, compiled: false, editor: false};
 vegaEmbed("#chart", spec, {mode: "vega-lite", renderer: "svg", actions}).catch(console.error);
 """

@@ -22,9 +22,10 @@ Norms = list[float]  # of steps 1, 2, ...
 Rows = list[tuple[int, Norms]]  # (training step, its norms), in order
 DECADES = 8  # of the scale at most
 TALL, LONG = 50, 80  # cells of a heat map at most: logged rows, and steps of the sequence
+LABELS = 5  # of the colour bar at most
 SUBTITLE = [
-    "Left: {loss}, first validation rows, before training and with the weights that validation chose.",
-    "Right: the batches that were logged in training. 2-norm over rows and units; logarithmic scales, the same throughout.",
+    "Curves: {loss}, first validation rows, before training and with the weights that validation chose.",
+    "Heat maps: the batches that were logged in training. 2-norm over rows and units; logarithmic scales, the same throughout.",
 ]
 TICKS = {"labelExpr": "format(datum.value, '~s')", "tickCount": 5, "grid": False}  # 200, 1k
 COLOURS = {"at initialisation": "#d55e00", "after training": "#0072b2"}  # Okabe & Ito 2008
@@ -66,7 +67,7 @@ def heat_map(rows: Rows, low: float, high: float) -> Spec:
         "field": "v",
         "type": "quantitative",
         "scale": {"scheme": "viridis", "domain": [low, high]},
-        "legend": {"type": "gradient", "title": "log10 of the norm", "tickCount": 5, "format": ".0f"},
+        "legend": {"type": "gradient", "title": "log10 of the norm", "values": whole_ticks(low, high), "format": ".0f"},
     }
     return {
         "data": {"values": cells},
@@ -85,6 +86,12 @@ def heat_map(rows: Rows, low: float, high: float) -> Spec:
             ],
         },
     }
+
+
+def whole_ticks(low: float, high: float) -> list[int]:
+    """Whole numbers from `low` to `high`, equally far apart, at most LABELS of them."""
+    apart = math.ceil((high - low) / (LABELS - 1)) or 1
+    return list(range(math.ceil(low), math.floor(high) + 1, apart))
 
 
 def _steps(field: str, title: str) -> Spec:

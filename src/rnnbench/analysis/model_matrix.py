@@ -31,7 +31,7 @@ def model_matrix(blocks: Sequence[TaskResults]) -> Table:
     columns = (
         Column("model", ("model",), left=True, words=True),
         Column("parameters", ("parameters_least", "parameters_most")),
-        *(Column(_head(block), tuple(f"{block.label} {name}" for name in ("value", "low", "high"))) for block in blocks),
+        *(Column(head_of(block), tuple(f"{block.label} {name}" for name in ("value", "low", "high"))) for block in blocks),
     )
     scores = ", ".join(dict.fromkeys(f"{block.headline} ({_better(block)} is better)" for block in blocks))
     gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in _gaps(block))
@@ -48,7 +48,8 @@ def _better(block: TaskResults) -> str:
     return "lower" if block.lower_is_better else "higher"
 
 
-def _head(block: TaskResults) -> str:
+def head_of(block: TaskResults) -> str:
+    """The title of its column."""
     return f"{block.label} {'↓' if block.lower_is_better else '↑'}"
 
 

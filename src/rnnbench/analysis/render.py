@@ -202,11 +202,12 @@ def _marked(words: str) -> str:
     return re.sub(r"[\\`*<>|]|^#|(?<!\w)_|_(?!\w)|\](?=[\[(])", r"\\\g<0>", words)
 
 
-def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
-    """A fragment: the table and its gaps. `marks` holds ready HTML to stand before a row's name."""
+def to_html(table: Table, marks: Mapping[str, str] | None = None, links: Mapping[str, str] | None = None) -> str:
+    """A fragment: the table and its gaps. `marks` holds HTML to stand before a row's name, `links` where a title leads."""
     shown, lines = table.shown(), ['<div class="scroll"><table>']
     side = {index: ' class="left"' if table.columns[index].left else "" for index in shown}
-    heads = (f'<th scope="col"{side[index]}>{html.escape(table.columns[index].title)}</th>' for index in shown)
+    titles = {index: _title(table.columns[index].title, links or {}) for index in shown}
+    heads = (f'<th scope="col"{side[index]}>{titles[index]}</th>' for index in shown)
     lines.append(f"<thead><tr>{''.join(heads)}</tr></thead><tbody>")
     for row in table.rows:
         cells = []
@@ -223,6 +224,11 @@ def to_html(table: Table, marks: Mapping[str, str] | None = None) -> str:
     if table.gaps:
         lines.append(f'<ul class="gaps">{"".join(f"<li>{html.escape(gap)}</li>" for gap in table.gaps)}</ul>')
     return "\n".join(lines)
+
+
+def _title(title: str, links: Mapping[str, str]) -> str:
+    text = html.escape(title)
+    return f'<a href="{html.escape(links[title])}">{text}</a>' if title in links else text
 
 
 PAGE = """<!doctype html>

@@ -8,7 +8,8 @@ colour (and, past the palette, one dash) throughout. Nothing of the machine's na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,55 +20,107 @@ from ..store.find import FoundRun
 from ..store.log import LogRow
 from ..store.record import canonical, write_atomically
 from .charts import Styles, task_charts
-from .comparison import tabulate
+from .comparison import estimate_entries, find_ranks, tabulate
+from .comparison_text import result_sentence
 from .curves import Logs, read_log
 from .drawing import drawing_script, page_policy
 from .formatting import format_duration
 from .grouping import Asked, ModelResults, TaskResults, flatten_options, group_runs
+from .model_matrix import head_of, model_matrix
 from .render import to_html
 from .table import legend
 
+MOST_RUNS = 300  # of one page; more of several tasks stand in a page a task
+
 
 def write_report(stored: Iterable[FoundRun], complaints: Iterable[str], output: Path, asked: Asked | None = None) -> Path:
-    """Writes the page to `output`, whole or not at all, and returns the path. Raises NoRuns, OSError."""
-    write_atomically(output, report_page(stored, complaints, asked).encode("utf-8", "backslashreplace"))
+    """Writes the page to `output`, whole or not at all, and returns the path. Raises NoRuns, OSError.
+
+    More than MOST_RUNS runs of several tasks have a page for each task, in a folder beside it that is called as it is.
+    """
+    found, refusals = group_runs(stored, complaints, asked)
+    runs = sum(len(entry.recorded) + len(entry.unfinished) for block in found for entry in block.entries)
+    folder = output.with_suffix("") if runs > MOST_RUNS and len(found) > 1 else None
+    if folder:
+        folder.mkdir(exist_ok=True)
+    pages = ReportPages(found, refusals, folder.name if folder else "", output.name)
+    for name, page in pages.each():
+        write_atomically(folder / name if folder and name else output, page.encode("utf-8", "backslashreplace"))
     return output
 
 
 def report_page(stored: Iterable[FoundRun], complaints: Iterable[str], asked: Asked | None = None) -> str:
-    """The page's HTML."""
-    from jinja2 import Environment, StrictUndefined
+    """The HTML of all in one page. Raises NoRuns."""
+    ((_, page),) = ReportPages(*group_runs(stored, complaints, asked)).each()
+    return page
 
-    found, refusals = group_runs(stored, complaints, asked)
-    styles = Styles(sorted({entry.label for block in found for entry in block.entries}))
-    sections: list[dict[str, Any]] = []
-    unread: list[str] = []
-    for number, block in enumerate(found, start=1):
-        table = tabulate(block)
-        logs = {entry.label: _logs(entry, block.headline, unread) for entry in block.entries}
-        marks = {row[0].text: styles.mark(row[0].text) for row in table.rows}
-        sections.append(
-            {
-                "anchor": f"task-{number}",
-                "table": table,
-                "html": to_html(table, marks),
-                "marks": marks,
-                "charts": task_charts(block, logs, styles),
-                "written": written_samples(logs),
-            }
+
+class ReportPages:
+    """The pages of a report: one, or with a `folder` one that lists the tasks (`top`) and one for each of them."""
+
+    def __init__(self, found: Sequence[TaskResults], refusals: Sequence[str], folder: str = "", top: str = ""):
+        self._found, self._refusals, self._folder, self._top = found, refusals, folder, top
+        # First: it names the models alike in all tasks. Its gaps stand with each task.
+        self._index = replace(model_matrix(found), gaps=()) if len(found) > 1 else None
+        self._styles = Styles(sorted({entry.label for block in found for entry in block.entries}))
+        self._unread: list[str] = []
+
+    def each(self) -> Iterator[tuple[str, str]]:
+        """(name, HTML) of each page; the one with all tasks comes last and has no name."""
+        anchors = [f"task-{number}" for number in range(1, len(self._found) + 1)]
+        if not self._folder:
+            sections = [self._section(block, anchor) for block, anchor in zip(self._found, anchors, strict=True)]
+            yield "", self._page(sections, [f"#{anchor}" for anchor in anchors], self._found)
+            return
+        notes: list[str] = []
+        for block, anchor in zip(self._found, anchors, strict=True):
+            section = self._section(block, anchor)
+            notes += legend([section["table"]])
+            yield f"{anchor}.html", self._page([section], [], [block], notes=legend([section["table"]]))
+        links = [f"{self._folder}/{anchor}.html" for anchor in anchors]
+        yield "", self._page([], links, self._found, notes=list(dict.fromkeys(notes)))
+
+    def _section(self, block: TaskResults, anchor: str) -> dict[str, Any]:
+        """What the page says of one task."""
+        table, estimates = tabulate(block), estimate_entries(block)
+        logs = {entry.label: _logs(entry, block.headline, self._unread) for entry in block.entries}
+        marks = {row[0].text: self._styles.mark(row[0].text) for row in table.rows}
+        return {
+            "anchor": anchor,
+            "sentence": result_sentence(block, estimates, find_ranks(block, estimates, at_floor=True)),
+            "table": table,
+            "html": to_html(table, marks),
+            "marks": marks,
+            "charts": task_charts(block, logs, self._styles),
+            "written": written_samples(logs),
+        }
+
+    def _page(
+        self, sections: Sequence[dict[str, Any]], links: Sequence[str], blocks: Sequence[TaskResults], notes: Sequence[str] = ()
+    ) -> str:
+        from jinja2 import Environment, StrictUndefined
+
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["share"] = shared_text
+        environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
+        template = environment.from_string(files("rnnbench.analysis").joinpath("report.html.j2").read_text(encoding="utf-8"))
+        heads = dict(zip([head_of(block) for block in self._found], links, strict=False))
+        whole = bool(links)
+        index = self._index if whole else None
+        tables = [*([index] if index else []), *(section["table"] for section in sections)]
+        refusals = (*self._refusals, *self._unread) if whole else ()
+        return template.render(
+            sections=sections,
+            links=list(zip([block.label for block in self._found], links, strict=False)) if whole else [],
+            back=None if whole else f"../{self._top}",
+            index={"title": index.title, "caption": index.caption, "html": to_html(index, None, heads)} if index else None,
+            summary=report_summary(blocks),
+            notes=list(dict.fromkeys([*legend(tables), *notes])),
+            refusals=[visible(shared_text(" ".join(refusal.split()))) for refusal in refusals],
+            origins=origins(blocks),
+            script=drawing_script() if sections else "",
+            policy=page_policy,
         )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["share"] = shared_text
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
-    return environment.from_string(files("rnnbench.analysis").joinpath("report.html.j2").read_text(encoding="utf-8")).render(
-        sections=sections,
-        summary=report_summary(found),
-        notes=legend(section["table"] for section in sections),
-        refusals=[visible(shared_text(" ".join(refusal.split()))) for refusal in (*refusals, *unread)],
-        origins=origins(found),
-        script=drawing_script(),
-        policy=page_policy,
-    )
 
 
 def shared_text(words: str) -> str:
