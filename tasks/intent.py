@@ -35,7 +35,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import table_digest
-from rnnbench.options import Positive, Range, Share
+from rnnbench.options import Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
 from .shared.labels import first_place, numbered, split_row
@@ -81,7 +81,9 @@ class Intent(Task):
         min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
         max_length: Positive = 100,  # words; the rest of a longer text is cut off
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        vectors: Annotated[
+            str | None, Where()
+        ] = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # shuffled: each text's words in a random order, to see what order is worth

@@ -8,18 +8,27 @@ Name the data and its two columns, and nothing has to be written:
 
     rnnbench train task=text_classification task.hub=ORG/NAME task.text_column=text task.label_column=label model=gru
     rnnbench train task=text_classification task.file=reviews.csv model=gru
+    rnnbench train task=text_classification task.train=old.csv task.test=new.csv model=gru
 
-`hub` is an id on the Hugging Face hub, or a folder that holds `<split>-*.parquet`; `file` is a CSV, TSV, JSON or parquet
-file, or a folder with a `train`, and perhaps a `validation` and a `test` of these. Published splits are used. Without a test
-split the validation split is the test; without validation, 5 % of the training texts select; a single file is cut into 80, 10
-and 10 %. These cuts are the same for every run, and equal texts stand on one side. Labels are whole numbers or texts; those of
-CSV and TSV files are numbers where all of them are. In a TSV file whose lines have equally many tabs each line is a row, and a
-quote is a character like others, unless a field stands in quotes as a whole.
+`hub` is an id on the Hugging Face hub, or a folder; `file` is a CSV, TSV, JSON or parquet file, packed too (.gz, .bz2,
+.xz), several by a pattern, or a folder: one that `save_to_disk` of datasets wrote, or one of files. Their splits are those
+that datasets would find: `train.csv`, `dev.csv` or `val.csv`, `test.csv`; `train/0000.parquet`;
+`data/train-00000-of-00001.parquet`. `train`, `validation` and `test` name splits of the set, or files, in their place
+(`test=validation`). Published splits are used. Without a test split the validation split is the test; without validation, 5
+% of the training texts select; a single file is cut into 80, 10 and 10 %. These cuts are the same for every run, and equal
+texts stand on one side. Labels of CSV and TSV files are text, as it stands there; where all are whole numbers they sort as
+numbers. In a TSV file whose lines have equally many tabs each line is a row, and a quote is a character like others, unless
+a field stands in quotes as a whole.
 
-Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
-or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, two files
-for one split, and a vocabulary without a word. Said in one line: a single class, texts with several labels, texts that stand in
-train and in a later split, a vocabulary that covers less than half of the training text, files that are not read.
+Where data lie, and how they are read, is no part of a run's id; what they are is. Before training, one line says what was
+found: files, rows of each split, classes, rows that were dropped, test rows that stand in train, and how long texts are.
+The record keeps it (`found`).
+
+Refused, each in one line before anything trains: a column that is not there, a split without rows, a value that is missing
+(unless `drop_empty`), a label that training texts lack, a text without a word, text that is not of its encoding, files of
+two kinds for one split, and a vocabulary without a word. Said in one line: a single class, labels that look like one, texts
+with several labels, texts that stand in train and in a later split, a vocabulary that covers less than half of the training
+text, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
@@ -118,6 +127,8 @@ class TextClassification(Task):
         self.columns, self.order, self.solved_above = [text_column, label_column], order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
+
+    def look(self) -> None:
         for part in self.place.parts()[0].values():
             part.check(self.columns)
 

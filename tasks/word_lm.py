@@ -47,7 +47,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file, user_file
-from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
@@ -91,14 +91,18 @@ class WordLM(Task):
 
     def __init__(
         self,
-        text: str = "ptb",  # or wikitext2 (both from the hub), or the path of a UTF-8 file
+        text: Annotated[
+            str, Where(besides=("ptb", "wikitext2"))
+        ] = "ptb",  # or wikitext2 (both from the hub), or the path of a UTF-8 file
         tokenizer: Literal[  # of a file's lines; the published texts are tokenised already. jieba needs the extra zh
             "whitespace", "basic_english", "characters", "jieba"
         ] = "whitespace",
         window: Positive = 35,  # words a row is fed at once; gradients reach no further
         min_frequency: Positive = 1,  # times a word must stand in training text to be a word of its own
         max_vocabulary: Annotated[int, Range(2)] = 50000,  # words in all, <unk> included; the most frequent stay
-        vectors: str | None = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
+        vectors: Annotated[
+            str | None, Where()
+        ] = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, same for test

@@ -126,6 +126,7 @@ SINGLE = {
     "accept_changes": Option("accept_changes", bool, False),
     "again": Option("again", bool, False),
     "repeat": Option("repeat", Count, 0),
+    "keep_predictions": Option("keep_predictions", bool, False),
     "test": Option("test", bool, True),
 }
 ALSO = Option("also", tuple[str, ...], (), "trackers beside this one, with their defaults")

@@ -60,6 +60,7 @@ class Settings:
     accept_changes: bool = False
     again: bool = False
     repeat: int = 0
+    keep_predictions: bool = False
     test: bool = True
 
     @property
@@ -90,6 +91,7 @@ class Settings:
             "accept_changes": self.accept_changes,
             "again": self.again,
             "repeat": self.repeat,
+            "keep_predictions": self.keep_predictions,
             "test": self.test,
         }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rnnbench.tasks import load
+from rnnbench.tasks import load, unlooked
 from rnnbench.tasks.task import Batch, Task, Tokens
 
 from ..config.budget import parse_count, solve_width
@@ -26,6 +26,7 @@ from ..options import BadOption, shortened
 from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
+from .predictions import check_predicts
 from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
 from .tracked_run import run_of
@@ -34,6 +35,12 @@ from .tracked_run import run_of
 def make_task(settings: Settings) -> Task:
     """The task that the settings name; ValueError or OSError where it cannot be."""
     return load(settings.task.reference, **settings.task.options)
+
+
+def make_kept_task(settings: Settings) -> Task:
+    """The same for a run whose data, and vectors of words, may be gone."""
+    options = {name: value for name, value in settings.task.options.items() if name != "vectors"}
+    return unlooked(settings.task.reference, **options)
 
 
 def make_network(settings: Settings, task: Task) -> TrainableNetwork:
@@ -117,6 +124,14 @@ def check_classes(task: Task) -> None:
         )
 
 
+def check_kept(settings: Settings, task: Task) -> None:
+    """BadOption where predictions are to be kept, and there are none."""
+    if settings.keep_predictions:
+        check_predicts(task, f"keep_predictions=true: task={settings.task.name}")
+        if not settings.test:
+            raise BadOption("keep_predictions=true with test=false: predictions are of the test split; leave one of them out")
+
+
 @dataclass(frozen=True)
 class Plan(RunIdentity):
     """A run before it starts: its settings with the width solved, what makes it this run, and its task, prepared."""
@@ -137,6 +152,7 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
         task = make_task(settings)
         task.prepare()
     check_classes(task)
+    check_kept(settings, task)
     settings = within_budget(settings, task)
     check_network(settings, task)
     found = Identities().of(settings, task.fingerprint)
@@ -191,6 +207,7 @@ class Surveyor:
         prepared = self._prepared[key]
         task = prepared.task
         check_classes(task)
+        check_kept(settings, task)
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)
