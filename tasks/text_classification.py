@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.sets import Loaded
 from rnnbench.data.sets import load as load_set
-from rnnbench.data.table_files import Reading, streamed
+from rnnbench.data.table_files import BETWEEN, Reading, streamed
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
@@ -103,6 +103,7 @@ class TextClassification(Task):
         ] = "auto",  # of a text file: around a field that holds a separator
         drop_empty: Annotated[bool, Where()] = False,  # rows without a text or a label are left out, else refused
         text_column: str = "text",  # the column with the texts
+        pair_column: str | None = None,  # a second column of texts, read behind the first with <sep> between, for pairs
         label_column: str = "label",  # the column with the classes: whole numbers or texts
         tokenizer: Literal[  # jieba, bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
@@ -124,18 +125,23 @@ class TextClassification(Task):
         )
         if text_column == label_column:
             raise DataError(f"task.text_column and task.label_column are both {text_column!r}; two columns are needed")
+        self.texts = [text_column, *([pair_column] if pair_column else [])]
+        if len({*self.texts, label_column}) < len(self.texts) + 1:
+            raise DataError(f"task.pair_column={pair_column!r} is one of the other two columns; a third is needed")
         self.columns, self.order, self.solved_above = [text_column, label_column], order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
 
     def look(self) -> None:
         for part in self.place.parts()[0].values():
-            part.check(self.columns)
+            part.check([*self.columns, *self.texts[1:]])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        found = load_set(self.place, self.columns)
+        found = load_set(self.place, [*self.columns, *self.texts[1:]])
+        for split, rows in found.tables.items() if self.texts[1:] else ():
+            found.tables[split] = self._paired(rows, split)
         written: list[Split] = [split for split in SPLITS if split in found.text_labels]
         labels = typed_labels({split: found.tables[split].column(1) for split in written})
         tables: dict[Split, pyarrow.Table] = {
@@ -154,6 +160,14 @@ class TextClassification(Task):
         odd = (*left_unread(found.unread), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
+
+    def _paired(self, rows: pyarrow.Table, split: str) -> pyarrow.Table:
+        """The table with both texts of a pair in its first column."""
+        import pyarrow.compute
+
+        check_text(rows, f"{self.place.name}: split {split!r}", self.texts)
+        both = (rows.column(name).cast(pyarrow.string()) for name in self.texts)
+        return rows.select(self.columns).set_column(0, self.texts[0], pyarrow.compute.binary_join_element_wise(*both, BETWEEN))
 
     def _plain(self, found: Loaded, split: Split, labels: pyarrow.ChunkedArray | None) -> pyarrow.Table:
         """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
@@ -208,7 +222,7 @@ class TextClassification(Task):
     def new_rows(self, path: str) -> Iterator[NewRows]:
         if self.order == "shuffled":
             raise DataError("order=shuffled: its texts were read in an order that new texts do not have")
-        return new_texts(self.cut, self.vocabulary, streamed(path, self.columns[0], self.columns[1], self.place.reading))
+        return new_texts(self.cut, self.vocabulary, streamed(path, self.texts, self.columns[1], self.place.reading))
 
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}

@@ -134,6 +134,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.revision": ({}, None),
     "text_classification.text_column": ({}, None),
     "text_classification.label_column": ({}, None),
+    "text_classification.pair_column": ({}, None),  # tests/data/test_sets.py
     **{  # where data lie and how they are read: tests/data/test_sets.py
         f"text_classification.{name}": ({}, None)
         for name in ("train", "validation", "test", "separator", "header", "encoding", "quote", "drop_empty")
@@ -152,7 +153,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "forecasting.held_out": ({}, None),
     "photo_caption.hub": ({}, None),
     "photo_caption.min_frequency": ({}, 30),
-    "translation.hub": ({}, None),
+    **{f"translation.{name}": ({}, None) for name in ("hub", "file", "train", "validation", "test")},
     "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
     "translation.target_column": ({}, None),
     "translation.source_symbols": ({}, "characters"),

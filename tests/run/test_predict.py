@@ -121,3 +121,18 @@ def test_sequences_are_predicted(here: Path, capfd):
     capfd.readouterr()
     assert main(["predict", str(run), "b.csv", "-o", "out.csv"]) == 0
     assert f"accuracy {score:.4g} over 20 rows with a class" in capfd.readouterr().out
+
+
+def test_pairs_of_texts_are_read_as_one(here: Path, capfd):
+    rows = [(f"film {n % 5}", f"film {n % 3}", ["other", "same"][n % 5 == n % 3]) for n in range(90)]
+    Path("pairs.csv").write_text("text,second,label\n" + "\n".join(map(",".join, rows)))
+    words = ["task=text_classification", "task.file=pairs.csv", "task.pair_column=second", "network.embedding=4", *QUICK]
+    assert main(["train", *words]) == 0
+    (run,) = Path("runs/text_classification/gru").iterdir()
+    trained = load_run(run)
+    assert trained.task.vocabulary.decode(trained.task.batch("test", 0, 1, 0).inputs[0].tolist())[2] == "<sep>"
+    assert "median 5, longest 5" in capfd.readouterr().out
+    assert main(["predict", str(run), "pairs.csv", "-o", "out.csv"]) == 0
+    assert [row["input"] for row in answers()] == [f"{first} <sep> {second}" for first, second, _ in rows]
+    assert main(["train", *words, "task.pair_column=label"]) == 2
+    assert "task.pair_column='label' is one of the other two columns" in capfd.readouterr().err
