@@ -47,10 +47,18 @@ def task_class(reference: str) -> type[Task]:
 
 
 def load(name: str, **options: Any) -> Task:
-    """The task `name`, or of a file as in `./my_task.py:Ones`, with `options`, held against the ranges of its signature.
+    """The task `name`, or of a file as in `./my_task.py:Ones`, with `options`, held against the ranges of its signature; its
+    data were looked for.
 
-    ValueError where one cannot be.
+    ValueError where an option cannot be, or there are no such data.
     """
+    task = unlooked(name, **options)
+    task.look()
+    return task
+
+
+def unlooked(name: str, **options: Any) -> Task:
+    """The same without a look at its data, which may be gone."""
     known = signature_of(find_task(name), "Task").options
     for key, value in options.items():
         if key not in known:

@@ -52,8 +52,8 @@ from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
-from rnnbench.data.user_files import expanded, not_utf8, user_file
-from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, nearest
+from rnnbench.data.user_files import content_digest, expanded, not_utf8, user_file
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .task import SPLITS, Facts, Split, Task, Tokens, Totals
@@ -92,7 +92,9 @@ class CharLM(Task):
 
     def __init__(
         self,
-        text: str = "python_reference",  # python_reference, tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
+        text: Annotated[
+            str, Where(besides=("python_reference", "tiny_shakespeare", "ptb"))
+        ] = "python_reference",  # python_reference, tiny_shakespeare or ptb (from the hub), or the path of a UTF-8 file
         window: Positive = 100,  # characters per window of truncated backpropagation
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("tiny_shakespeare", "ptb"))
@@ -201,15 +203,14 @@ def _digest(text: str) -> str:
     if not path.stat().st_size:
         raise DataError(f"text={text} is empty; allowed: a UTF-8 file of more than a window of characters a split")
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_digest(path)
     except OSError as error:
         raise DataError(f"text={text} cannot be read: {error.strerror}") from None
 
 
 def _pieces(text: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
-    """Characters `begin` to `end` of a file, some at a time, line ends as they are; DataError where it is not UTF-8."""
-    decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
+    """Characters `begin` to `end` of a file, without its byte order mark, line ends as they are; DataError for no UTF-8."""
+    decoder, at = codecs.getincrementaldecoder("utf-8-sig")(), 0
     with open(expanded(text), "rb") as file:
         while block := file.read(CHUNK):
             try:

@@ -89,6 +89,8 @@ class Forecasting(Task):
         if not all(self.columns) or len(set(self.columns)) < len(self.columns):
             raise DataError(f"task.columns={columns}: expected names of columns between commas, each once")
         self.window, self.held_out, self.solved_below = window, held_out, solved_below
+
+    def look(self) -> None:
         for part in self.place.parts()[0].values():
             part.check(self.columns)
 

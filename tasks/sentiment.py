@@ -43,7 +43,7 @@ import numpy
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError, table_digest
-from rnnbench.options import Positive, Range, Share
+from rnnbench.options import Positive, Range, Share, Where
 
 from .shared.rows import Cut, Rows, Texts, completed, held_out, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -101,7 +101,9 @@ class Sentiment(Task):
         min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
         max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
         max_length: Positive = 200,  # largest number of words; longer texts are cut
-        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
+        vectors: Annotated[
+            str | None, Where()
+        ] = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         order: Literal[
             "kept", "shuffled"
         ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth

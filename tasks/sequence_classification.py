@@ -93,6 +93,8 @@ class SequenceClassification(Task):
         self.place = one_place("sequence_classification", hub, file, config, revision, named, self.reading)
         self.values_column, self.label_column, self.held_out = values_column, label_column, held_out
         self.scale, self.solved_above = scale, solved_above
+
+    def look(self) -> None:
         self.place.parts()
 
     def prepare(self) -> None:

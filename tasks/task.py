@@ -95,6 +95,9 @@ class Task(ABC):
     vectors: Vectors | None = None  # of the words that are fed, learnt elsewhere, to begin an embedding with
     sequences: int  # in the validation set, and in the test set, of a task that generates its data
 
+    def look(self) -> None:  # noqa: B027 - nothing to look for where data are generated
+        """Looks at the files and columns of a user's data; reads no rows. ValueError, one line, where there are none."""
+
     def prepare(self) -> None:  # noqa: B027 - nothing to do for data that are generated
         """Downloads, tokenises and counts once, into a cache that is either complete or absent; idempotent.
 

@@ -8,18 +8,27 @@ Name the data and its two columns, and nothing has to be written:
 
     rnnbench train task=text_classification task.hub=ORG/NAME task.text_column=text task.label_column=label model=gru
     rnnbench train task=text_classification task.file=reviews.csv model=gru
+    rnnbench train task=text_classification task.train=old.csv task.test=new.csv model=gru
 
-`hub` is an id on the Hugging Face hub, or a folder that holds `<split>-*.parquet`; `file` is a CSV, TSV, JSON or parquet
-file, or a folder with a `train`, and perhaps a `validation` and a `test` of these. Published splits are used. Without a test
-split the validation split is the test; without validation, 5 % of the training texts select; a single file is cut into 80, 10
-and 10 %. These cuts are the same for every run, and equal texts stand on one side. Labels are whole numbers or texts; those of
-CSV and TSV files are numbers where all of them are. In a TSV file whose lines have equally many tabs each line is a row, and a
-quote is a character like others, unless a field stands in quotes as a whole.
+`hub` is an id on the Hugging Face hub, or a folder; `file` is a CSV, TSV, JSON or parquet file, packed too (.gz, .bz2,
+.xz), several by a pattern, or a folder: one that `save_to_disk` of datasets wrote, or one of files. Their splits are those
+that datasets would find: `train.csv`, `dev.csv` or `val.csv`, `test.csv`; `train/0000.parquet`;
+`data/train-00000-of-00001.parquet`. `train`, `validation` and `test` name splits of the set, or files, in their place
+(`test=validation`). Published splits are used. Without a test split the validation split is the test; without validation, 5
+% of the training texts select; a single file is cut into 80, 10 and 10 %. These cuts are the same for every run, and equal
+texts stand on one side. Labels of CSV and TSV files are text, as it stands there; where all are whole numbers they sort as
+numbers. In a TSV file whose lines have equally many tabs each line is a row, and a quote is a character like others, unless
+a field stands in quotes as a whole.
 
-Refused, each in one line before anything trains: a column that is not there, a split without rows, a label that is missing (-1)
-or that training texts lack, labels that would become one (01 and 1), a text without a word, text that is not UTF-8, two files
-for one split, and a vocabulary without a word. Said in one line: a single class, texts with several labels, texts that stand in
-train and in a later split, a vocabulary that covers less than half of the training text, files that are not read.
+Where data lie, and how they are read, is no part of a run's id; what they are is. Before training, one line says what was
+found: files, rows of each split, classes, rows that were dropped, test rows that stand in train, and how long texts are.
+The record keeps it (`found`).
+
+Refused, each in one line before anything trains: a column that is not there, a split without rows, a value that is missing
+(unless `drop_empty`), a label that training texts lack, a text without a word, text that is not of its encoding, files of
+two kinds for one split, and a vocabulary without a word. Said in one line: a single class, labels that look like one, texts
+with several labels, texts that stand in train and in a later split, a vocabulary that covers less than half of the training
+text, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 
@@ -45,7 +54,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.sets import Loaded
 from rnnbench.data.sets import load as load_set
-from rnnbench.data.table_files import Reading, streamed
+from rnnbench.data.table_files import BETWEEN, Reading, streamed
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
@@ -98,6 +107,7 @@ class TextClassification(Task):
         ] = "auto",  # quotation mark around a field of a text file that holds a separator
         drop_empty: Annotated[bool, Where()] = False,  # leave out rows without a text or a label; else they are refused
         text_column: str = "text",  # column of the texts
+        pair_column: str | None = None,  # second column of texts, read after the first and <sep>, for pairs of texts
         label_column: str = "label",  # column of the classes: whole numbers or texts
         tokenizer: Literal[  # tokenizer; jieba, bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
@@ -119,16 +129,23 @@ class TextClassification(Task):
         )
         if text_column == label_column:
             raise DataError(f"task.text_column and task.label_column are both {text_column!r}; two columns are needed")
+        self.texts = [text_column, *([pair_column] if pair_column else [])]
+        if len({*self.texts, label_column}) < len(self.texts) + 1:
+            raise DataError(f"task.pair_column={pair_column!r} is one of the other two columns; a third is needed")
         self.columns, self.order, self.solved_above = [text_column, label_column], order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
+
+    def look(self) -> None:
         for part in self.place.parts()[0].values():
-            part.check(self.columns)
+            part.check([*self.columns, *self.texts[1:]])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        found = load_set(self.place, self.columns)
+        found = load_set(self.place, [*self.columns, *self.texts[1:]])
+        for split, rows in found.tables.items() if self.texts[1:] else ():
+            found.tables[split] = self._paired(rows, split)
         written: list[Split] = [split for split in SPLITS if split in found.text_labels]
         labels = typed_labels({split: found.tables[split].column(1) for split in written})
         tables: dict[Split, pyarrow.Table] = {
@@ -147,6 +164,14 @@ class TextClassification(Task):
         odd = (*left_unread(found.unread), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
+
+    def _paired(self, rows: pyarrow.Table, split: str) -> pyarrow.Table:
+        """The table with both texts of a pair in its first column."""
+        import pyarrow.compute
+
+        check_text(rows, f"{self.place.name}: split {split!r}", self.texts)
+        both = (rows.column(name).cast(pyarrow.string()) for name in self.texts)
+        return rows.select(self.columns).set_column(0, self.texts[0], pyarrow.compute.binary_join_element_wise(*both, BETWEEN))
 
     def _plain(self, found: Loaded, split: Split, labels: pyarrow.ChunkedArray | None) -> pyarrow.Table:
         """Texts as text and labels as int64 or text; DataError, one line, where they are something else."""
@@ -201,7 +226,7 @@ class TextClassification(Task):
     def new_rows(self, path: str) -> Iterator[NewRows]:
         if self.order == "shuffled":
             raise DataError("order=shuffled: its texts were read in an order that new texts do not have")
-        return new_texts(self.cut, self.vocabulary, streamed(path, self.columns[0], self.columns[1], self.place.reading))
+        return new_texts(self.cut, self.vocabulary, streamed(path, self.texts, self.columns[1], self.place.reading))
 
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}

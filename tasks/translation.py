@@ -4,9 +4,11 @@
     inputs   $ two dogs play in the snow .          ($ starts; while training, the true words are fed)
     targets  two dogs play in the snow . $          ($ ends)
 
-multi30k, German to English: 29,000, 1,014 and 1,000 captions of pictures, published splits (test: 2016, flickr). `hub` may be
-any other data set with a column for each language, `local/tatoeba_en_zh` (English and Chinese, split by the English sentence)
-among them. Vocabularies are of the training rows. Words are the tokens of sacrebleu's tokenizer 13a, which BLEU counts.
+multi30k, German to English: 29,000, 1,014 and 1,000 captions of pictures, published splits (test: 2016, flickr). `hub` may
+be any other data set with a column for each language, or with the column `translation` of both that datasets makes,
+`local/tatoeba_en_zh` (English and Chinese, split by the English sentence) among them. Files of yours: `file`, `train`,
+`validation` and `test`, as for text_classification; a split that is missing is taken from the training pairs, the same for
+every run. Vocabularies are of the training rows. Words are the tokens of sacrebleu's tokenizer 13a, which BLEU counts.
 
 BLEU (0 to 100) and chrF are sacrebleu's, over the corpus, from statistics that add up over batches. What was written, joined by
 spaces where it is words, is held against the reference as the data set has it, and sacrebleu cuts both by `bleu`. With
@@ -32,31 +34,35 @@ Group: text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import numpy
 from torch import Tensor
 
 from rnnbench.data.cache import cache_entry
-from rnnbench.data.hub import check_columns, read_split
-from rnnbench.data.tables import DataError, check_text, table_digest
+from rnnbench.data.sets import Part, Place
+from rnnbench.data.tables import DataError, check_sound, check_text, table_digest
 from rnnbench.data.text import characters, need
 from rnnbench.data.user_files import expanded, text_file
-from rnnbench.options import AtLeastZero, Positive, Range
+from rnnbench.options import AtLeastZero, Positive, Range, Where
 
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
+from .shared.found import left_unread
 from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
-from .shared.rows import none_empty
+from .shared.rows import completed, none_empty, text_keys
 from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
 
 if TYPE_CHECKING:
     import pyarrow
 
 
+HUB = "bentrevett/multi30k"  # what is read by default
+FEATURE = "translation"  # the column in which datasets keeps both texts
+Found = TypeVar("Found")
 NOT_KNOWN = "\u2047"  # how `<unk>` is written; no text has it
 LICENCES = {"bentrevett/multi30k": "CC BY-NC-SA 4.0", "local/tatoeba_en_zh": "CC BY 2.0 FR"}
 
@@ -76,7 +82,15 @@ class Translation(Task):
 
     def __init__(
         self,
-        hub: str = "bentrevett/multi30k",  # id on the hub, local/<name>, or a folder of <split>-*.parquet or <split>.<column>
+        hub: Annotated[
+            str, Where(besides=("bentrevett/multi30k", "local/tatoeba_en_zh"))
+        ] = "bentrevett/multi30k",  # id on the hub, local/<name>, or a folder: of tables, or of <split>.<column>
+        file: Annotated[
+            str | None, Where()
+        ] = None,  # in place of hub: a CSV, TSV, JSON or parquet file with both columns, several by a pattern, or a folder
+        train: Annotated[str | None, Where()] = None,  # split or file for training
+        validation: Annotated[str | None, Where()] = None,  # split or file for validation
+        test: Annotated[str | None, Where()] = None,  # split or file for the test
         source_column: str = "de",  # column of the texts that are read
         target_column: str = "en",  # column of the texts that are written
         source_symbols: Literal["words", "characters"] = "words",  # read words, or characters
@@ -88,28 +102,37 @@ class Translation(Task):
         max_length: Positive = 100,  # largest number of symbols that are read or written
         solved_above: AtLeastZero = 100.0,  # BLEU that counts as solved; 100: never
     ):
-        self.hub, self.columns, self.kinds = hub, (source_column, target_column), (source_symbols, target_symbols)
+        self.columns, self.kinds = (source_column, target_column), (source_symbols, target_symbols)
         self.tokenizer, self.lowercase, self.solved_above = bleu, lowercase, solved_above
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         need("sacrebleu", "translation")
         if source_column == target_column:
             raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
-        self.texts = expanded(hub) if hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
+        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        alone = train is not None and hub == HUB  # a file, not a split of the set that is read by default
+        self.place = Place(None if file or alone else hub, file, named=named)
+        self.name = self.place.name
+        self.texts = expanded(hub) if not file and hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
         if self.texts is None or not (self.texts / f"train.{source_column}").is_file():
             self.texts = None
-            check_columns(hub, SPLITS, self.columns)
+
+    def look(self) -> None:
+        if self.texts is None:
+            for part in self.place.parts()[0].values():
+                _with_columns(part.check, self.columns)
         elif missing := [f"{s}.{c}" for s in SPLITS for c in self.columns if not (self.texts / f"{s}.{c}").is_file()]:
-            raise DataError(f"{hub}: there is no {missing[0]}")
+            raise DataError(f"{self.name}: there is no {missing[0]}")
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
+        notes: list[str] = []
         if self.texts:
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
-            tables = {split: read_split(self.hub, split, self.columns) for split in SPLITS}
-            for split, rows in tables.items():
-                check_text(rows, f"{self.hub}: split {split!r}", self.columns, numbers=True)
+            there, unread = self.place.parts(fetch=True)
+            tables = {split: self._read(there[split], split) for split in SPLITS if split in there}
+            notes = [f"{self.place.name}: {line}" for line in left_unread(unread)]
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
@@ -120,11 +143,24 @@ class Translation(Task):
             self.max_vocabulary,
             self.max_length,
         ]
-        key = {"version": self.version, "data": self.sha256, "cut": cut}
-        folder = cache_entry("translation", key, lambda part: self._make(part, tables))
+        key: dict[str, object] = {"version": self.version, "data": self.sha256, "cut": cut}
+        if len(tables) < len(SPLITS):
+            key["published"] = list(tables)
+        folder = cache_entry("translation", key, lambda part: self._make(part, all_splits(tables)))
         pairs = Pairs(folder, load_facts(folder))
-        self.notes = pairs.notes()
+        self.notes = [*notes, *pairs.notes()]
         use_pairs(self, pairs)
+
+    def _read(self, part: Part, split: Split) -> pyarrow.Table:
+        """Both columns of a split; of the library's feature `translation` both languages."""
+        rows = _with_columns(lambda columns: part.read(columns, text=False).table, self.columns)
+        if rows.column_names == [FEATURE]:
+            rows = rows.flatten().rename_columns([name.rpartition(".")[2] for name in rows.flatten().column_names])
+            if missing := [name for name in self.columns if name not in rows.column_names]:
+                raise DataError(f"{self.place.name}: no language {missing[0]!r}; there are: {', '.join(rows.column_names)}")
+        rows = rows.select(list(self.columns))
+        check_text(rows, f"{self.place.name}: split {split!r}", self.columns, numbers=True)
+        return check_sound(rows, f"{self.place.name}: split {split!r}")
 
     def _make(self, folder: Path, tables: Mapping[Split, pyarrow.Table]) -> None:
         parts = {}
@@ -134,7 +170,7 @@ class Translation(Task):
                 [cut(text, kind)[: self.max_length] for text in side] for side, kind in zip(texts, self.kinds, strict=True)
             ]
             for side, column in zip(sides, self.columns, strict=True):
-                none_empty({split: side}, f"{self.hub}: column {column!r}")
+                none_empty({split: side}, f"{self.name}: column {column!r}")
             parts[split] = PairPart(sides[0], sides[1], texts[1] if split != "train" else [])
         write_pairs(folder, parts, self.min_frequency, self.max_vocabulary)
         pairs = Pairs(folder)
@@ -193,8 +229,42 @@ class Translation(Task):
     def about(self) -> Facts:
         baseline = {name: value for name, value in self.dataset.facts.items() if name == "word_by_word_bleu"}
         signature = f"tokenize {self.tokenizer}, {'lower case' if self.lowercase else 'cased'}"
-        licence = LICENCES.get(self.hub, "that of your data")
+        licence = LICENCES.get(self.name, "that of your data")
         return {"sha256": self.sha256, "licence": licence, "bleu_of": signature, **baseline, **self.dataset.about()}
+
+
+def _with_columns(read: Callable[[Sequence[str]], Found], columns: Sequence[str]) -> Found:
+    """What `read` gives of both columns, or of the column `translation` where these are missing."""
+    try:
+        return read(columns)
+    except DataError as error:
+        try:
+            return read([FEATURE])
+        except DataError:
+            raise error from None
+
+
+class PairTable:
+    """The pairs of a split, split as texts are: by what is read."""
+
+    def __init__(self, rows: pyarrow.Table):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    @property
+    def keys(self) -> numpy.ndarray:
+        """(rows,) uint64: the same for rows whose first text differs in white space or case only."""
+        return text_keys(map(str, self.rows.column(0).to_pylist()))
+
+    def take(self, rows: numpy.ndarray) -> PairTable:
+        return PairTable(self.rows.take(rows.nonzero()[0]))
+
+
+def all_splits(tables: Mapping[Split, pyarrow.Table]) -> dict[Split, pyarrow.Table]:
+    """All three splits: those that are not there are taken from the training pairs."""
+    return {split: part.rows for split, part in completed({split: PairTable(rows) for split, rows in tables.items()}).items()}
 
 
 def cut(text: str, kind: str) -> list[str]:

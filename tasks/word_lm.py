@@ -49,7 +49,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file, user_file
-from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
@@ -93,14 +93,18 @@ class WordLM(Task):
 
     def __init__(
         self,
-        text: str = "ptb",  # ptb or wikitext2 (from the hub), or the path of a UTF-8 file
+        text: Annotated[
+            str, Where(besides=("ptb", "wikitext2"))
+        ] = "ptb",  # ptb or wikitext2 (from the hub), or the path of a UTF-8 file
         tokenizer: Literal[  # tokenizer of a file; published texts are tokenized already; jieba needs the extra zh
             "whitespace", "basic_english", "characters", "jieba"
         ] = "whitespace",
         window: Positive = 35,  # words per window of truncated backpropagation
         min_frequency: Positive = 1,  # smallest number of occurrences of a word in the vocabulary
         max_vocabulary: Annotated[int, Range(2)] = 50000,  # largest vocabulary, <unk> included
-        vectors: str | None = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
+        vectors: Annotated[
+            str | None, Where()
+        ] = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, and the same for test

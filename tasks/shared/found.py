@@ -28,13 +28,14 @@ def one_place(
     revision: str | None,
     named: Mapping[str, str],
     reading: Reading,
+    kinds: tuple[str, ...] = Place.kinds,
 ) -> Place:
     """Where the data lie; DataError, one line, where the options name nothing to train on, or two sets."""
     if hub and file:
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, and has both")
     if not hub and not file and "train" not in named:
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, or task.train=PATH")
-    return Place(hub, file, config, revision, named, reading)
+    return Place(hub, file, config, revision, named, reading, kinds)
 
 
 def left_unread(names: Sequence[str]) -> list[str]:

@@ -135,14 +135,26 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.revision": ({}, None),
     "text_classification.text_column": ({}, None),
     "text_classification.label_column": ({}, None),
+    "text_classification.pair_column": ({}, None),  # tests/data/test_sets.py
     **{  # where data lie and how they are read: tests/data/test_sets.py
         f"text_classification.{name}": ({}, None)
         for name in ("train", "validation", "test", "separator", "header", "encoding", "quote", "drop_empty")
     },
     "text_classification.tokenizer": ({}, "characters"),
+    **{  # where data lie, and cuts of what has no splits: tests/tasks/test_sequences.py
+        f"{task}.{name}": ({}, None)
+        for task in ("sequence_classification", "forecasting", "tagging")
+        for name in ("hub", "file", "config", "revision", "train", "validation", "test", "separator", "header", "encoding")
+    },
+    **{f"tagging.{name}": ({}, None) for name in ("token_column", "tag_column", "tokens", "tags")},
+    "sequence_classification.values_column": ({}, None),
+    "sequence_classification.label_column": ({}, None),
+    "sequence_classification.held_out": ({}, None),
+    "forecasting.columns": ({}, None),
+    "forecasting.held_out": ({}, None),
     "photo_caption.hub": ({}, None),
     "photo_caption.min_frequency": ({}, 30),
-    "translation.hub": ({}, None),
+    **{f"translation.{name}": ({}, None) for name in ("hub", "file", "train", "validation", "test")},
     "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
     "translation.target_column": ({}, None),
     "translation.source_symbols": ({}, "characters"),
@@ -374,7 +386,7 @@ def test_what_a_rule_calls_without_effect_changes_nothing(key: str, needs: Needs
 def test_what_a_task_calls_without_effect_changes_nothing(name: str) -> None:
     for option in read_signature("task", name).options.values():
         for needs in option.needs:
-            if name in ("text_classification", "pronunciation"):
+            if option.where or name == "pronunciation":
                 continue  # where the data lie; two packages of data
             (switch,) = needs.options
             kinds = typing.get_args(read_signature("task", name).options[switch].annotation) or needs.besides

@@ -21,6 +21,8 @@ SMALL = {  # options that make each task read the sets of `write_all`
     "translation": {"min_frequency": 1},
     "pronunciation": {"data": "pypinyin"},
     "photo_caption": {"min_frequency": 1, "side": 6},
+    "sequence_classification": {"hub": "local/gestures"},
+    "forecasting": {"hub": "local/weather", "columns": "degrees,rain", "window": 9},
 }
 FORMS = [
     ("sentiment", {"hub": "lansinuote/ChnSentiCorp", "tokenizer": "characters"}),
@@ -96,6 +98,25 @@ def photographs(rows: int, seed: int) -> dict[str, object]:
     return {"image": images, "caption_0": first, **others}
 
 
+def gestures(rows: int, seed: int) -> dict[str, list]:
+    """Waves of two lengths, in two dimensions."""
+    random = numpy.random.default_rng(seed)
+    kinds = [number % 2 for number in range(rows)]
+    waves = [numpy.sin(numpy.arange(random.integers(6, 12)) * (0.5 + kind) + random.uniform(0, 6)) for kind in kinds]
+    return {
+        "values": [[[float(x), float(x * x)] for x in wave] for wave in waves],
+        "label": [["fast", "slow"][k] for k in kinds],
+    }
+
+
+def weather(steps: int, seed: int) -> dict[str, list]:
+    random = numpy.random.default_rng(seed)
+    return {
+        "degrees": (numpy.sin(numpy.arange(steps) / 3) + random.normal(0, 0.1, steps)).tolist(),
+        "rain": random.random(steps),
+    }
+
+
 def write_all(root: Path) -> None:
     """Every set that the tasks of `SMALL` and `FORMS` read, below `root`."""
     sizes = {"train": 40, "validation": 17, "test": 20}
@@ -114,6 +135,8 @@ def write_all(root: Path) -> None:
             ("local/jsb_chorales", pieces(rows, seed), "data", sizes),
             ("local/nottingham", pieces(rows, seed + 10), "data", sizes),
             ("local/tang_couplets", couplets(rows, seed), "data", sizes),
+            ("local/gestures", gestures(rows, seed), "data", sizes),
+            ("local/weather", weather(20 * rows, seed), "data", sizes),
             ("jxie/flickr8k", photographs(rows, seed), "data", sizes),
             ("bentrevett/multi30k", {"de": texts(rows, seed), "en": texts(rows, seed + 30)}, "data", sizes),
         ):

@@ -398,8 +398,8 @@ def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatc
     french = {"de": rows["de"], "fr": rows["en"]}
     hub(data, dict.fromkeys(SPLITS, french))
     assert "no column 'en'; there are: de, fr" in refusal(load, "translation")
-    hub(data, {"train": rows}, "some/set")
-    assert "no split 'validation'; there are: train" in refusal(load, "translation", hub="some/set")
+    hub(data, {"validation": rows}, "dev/set")
+    assert "no split 'train'; there are: validation" in refusal(load, "translation", hub="dev/set")
     empty = {"de": rows["de"], "en": ["a", " ", "", "b"]}
     hub(data, {"train": rows, "validation": rows, "test": empty}, "some/other")
     message = refusal(made, "translation", hub="some/other")

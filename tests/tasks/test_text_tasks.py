@@ -852,6 +852,8 @@ def test_vectors_are_read_by_word(tmp_path: Path):
         (b"the 1 2\n. . . 5 6\nto me@film.com 5 6\nfilm 3 4\n", {"the": [1, 2], "film": [3, 4]}),
         (b". . . 5 6\nthe 1 2 \r\n", {"the": [1, 2]}),
         (b"2 2\nthe 1 2\n", {"the": [1, 2]}),
+        (b"the 1 2\n\n \r\nfilm 3 4\n\n", {"the": [1, 2], "film": [3, 4]}),
+        (b"\xef\xbb\xbf2 2\nthe 1 2 \nfilm 3 4 \n", {"the": [1, 2], "film": [3, 4]}),  # fastText
         (b"the 1 2\nother 0.1 x\nmore nan 2\n", {"the": [1, 2]}),  # of words that nobody asks for
         (b"the 1e-60 -3e38\n", {"the": [0, -3e38]}),
     ],

@@ -11,11 +11,12 @@ from functools import partial
 from rnnbench.tasks.task import Bits, Reals, Task, Tokens
 
 from .counting import best_order, same_key
-from .linear_models import all_keys, linear, linear_in_all, mean_of_embeddings
+from .linear_models import all_keys, autoregression, linear, linear_in_all, mean_of_embeddings
 from .scoring import Result, choose_best
 
 ORDERS = {"bpc": 8, "perplexity": 4}  # tokens that the longest n-gram model sees, by what is counted: characters or words
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)  # C of the linear models
+LAGS = (1, 2, 5, 10, 20)  # steps that the linear model of a series sees
 DECAYS = (1e-6, 1e-5, 1e-4, 1e-3)  # of the linear model of keys
 
 
@@ -23,14 +24,19 @@ def run_baselines(task: Task) -> Iterator[Result]:
     """The baselines that fit `task`, which is prepared; ValueError, at once, where none does."""
     if not task.fingerprint:
         raise ValueError("its data are generated: the floor is its baseline; tasks on real data have others")
-    if task.source is not None or not (isinstance(task.inputs, Bits) or isinstance(task.targets, Tokens)):
+    series = isinstance(task.inputs, Reals) and isinstance(task.targets, Reals) and task.structure == "N->N"
+    if task.source is not None or not (series or isinstance(task.inputs, Bits) or isinstance(task.targets, Tokens)):
         raise ValueError("no baseline reads and writes what this task does; there are some for classes, tags, texts and music")
     return _run(task)
 
 
 def _run(task: Task) -> Iterator[Result]:
     yield choose_best(task, "floor: no input", [("", lambda: task.floor_guess)])
-    if isinstance(task.inputs, Reals):
+    if isinstance(task.targets, Reals):
+        yield choose_best(
+            task, "the last steps, linear", [(f"{lags} steps", partial(autoregression, task, lags)) for lags in LAGS]
+        )
+    elif isinstance(task.inputs, Reals):
         fit = linear_in_all(task)
         yield choose_best(
             task, "all steps at once, linear", [(f"C {penalty:g}", partial(fit, penalty)) for penalty in PENALTIES]

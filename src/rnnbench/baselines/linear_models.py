@@ -73,24 +73,48 @@ def linear(task: Task, orders: int, weighted: bool) -> Callable[[float], Outputs
 
 
 def linear_in_all(task: Task) -> Callable[[float], Outputs]:
-    """Support vectors over all steps of rows that are equally long; `fit(C)` fits them."""
+    """Support vectors over all steps of a row, zeros behind its end; steps behind the longest of training do not count.
+    `fit(C)` fits them."""
     need("sklearn", "baselines")
     import torch
     from sklearn.svm import LinearSVC
 
-    rows = [(batch.inputs.flatten(1).numpy(), batch.targets.numpy()) for batch in walk(task, "train")]
-    x, y = numpy.concatenate([one for one, _ in rows]), numpy.concatenate([label.ravel() for _, label in rows])
+    rows = [(batch.inputs.numpy(), batch.targets.numpy()) for batch in walk(task, "train")]
+    steps = max(one.shape[1] for one, _ in rows)
+
+    def fitted(inputs: numpy.ndarray) -> numpy.ndarray:
+        """(B, steps * D) from (B, T, D)."""
+        cut = inputs[:, :steps]
+        return numpy.pad(cut, ((0, 0), (0, steps - cut.shape[1]), (0, 0))).reshape(len(cut), -1)
+
+    x, y = numpy.concatenate([fitted(one) for one, _ in rows]), numpy.concatenate([label.ravel() for _, label in rows])
 
     def fit(penalty: float) -> Outputs:
         model = LinearSVC(C=penalty, random_state=0).fit(x, y)
 
         def outputs(batch: Batch) -> Tensor:
-            guess = torch.from_numpy(model.predict(batch.inputs.flatten(1).numpy()))
+            guess = torch.from_numpy(model.predict(fitted(batch.inputs.numpy())))
             return torch.nn.functional.one_hot(guess, task.targets.size).double().unsqueeze(1)
 
         return outputs
 
     return fit
+
+
+def autoregression(task: Task, lags: int) -> Outputs:
+    """Least squares over the last `lags` steps, zeros before the first, and a constant."""
+    import torch
+
+    def seen(inputs: Tensor) -> Tensor:
+        """(B, T, lags * D + 1) float64 from (B, T, D)."""
+        padded = torch.nn.functional.pad(inputs.double(), (0, 0, lags - 1, 0))
+        steps = padded.unfold(1, lags, 1).flatten(2)
+        return torch.cat([steps, torch.ones_like(steps[..., :1])], -1)
+
+    rows = [(seen(batch.inputs)[batch.scored], batch.targets[batch.scored].double()) for batch in walk(task, "train")]
+    x, y = (torch.cat(side) for side in zip(*rows, strict=True))
+    weights = torch.linalg.lstsq(x, y).solution
+    return lambda batch: seen(batch.inputs) @ weights
 
 
 def mean_of_embeddings(task: Task) -> Result:

@@ -35,7 +35,8 @@ def prepared_task(options: argparse.Namespace) -> Task:
 
 def prepare_command(options: argparse.Namespace) -> int:
     task = prepared_task(options)
-    facts = {"floor": f"{task.headline} {task.floor:.4g}", "data": task.fingerprint[:16] or "generated", **task.about()}
+    about = {name: value for name, value in task.about().items() if name != "found"}  # which is said in a note
+    facts = {"floor": f"{task.headline} {task.floor:.4g}", "data": task.fingerprint[:16] or "generated", **about}
     say(f"{options.task} is at hand: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     return 0
 

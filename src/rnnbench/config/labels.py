@@ -9,6 +9,7 @@ from typing import Any
 from ..options import BadOption
 from ..store.record import Config
 from .identity import departures
+from .places import places
 from .schema import file_departures
 
 SUFFIXES = {"hidden_size": "-", "length": "-T"}  # options that stand at the name itself: lstm-64, adding-T30
@@ -42,18 +43,18 @@ def run_name(config: Config, setting: str) -> str:
     """`adding-T30 / lstm-64 lr=.01 / s0`: the labels of task and model by what is not as by default, and the seed.
 
     `setting` is the id of what the seeds share. Its first digits stand at the end where the name does not say all that differs,
-    so that two settings have two names.
+    so that two settings have two names: files of one name may lie in two folders.
     """
     task, model, seed = config["task"]["name"], config["model"]["name"], config["seed"]
     try:
-        options = _chosen(config)
+        options, elsewhere = _chosen(config), places(config)
     except UNKNOWN:  # settings of another version
         return f"{task} / {model} / s{seed} {setting[:8]}"
     of_task = {key.removeprefix("task."): value for key, value in options.items() if key.startswith("task.")}
     of_model = {key.removeprefix("model."): value for key, value in options.items() if not key.startswith("task.")}
     label = f"{setting_label(task, of_task)} / {setting_label(model, of_model)}"
     name = f"{label} / s{seed}"
-    if len(name) <= LONGEST and not any(map(_is_shortened, options.values())):
+    if len(name) <= LONGEST and not elsewhere and not any(map(_is_shortened, options.values())):
         return name
     end = f" / s{seed} {setting[:8]}"
     return (label if len(label + end) <= LONGEST else f"{label[: LONGEST - len(end) - 1]}…") + end

@@ -143,6 +143,9 @@ SINGLE = {
     ),
     "again": Option("again", bool, False, "run a recorded setting once more: sets repeat to the next free number"),
     "repeat": Option("repeat", Count, 0, "number of a repetition; 0 is the run that tables count"),
+    "keep_predictions": Option(
+        "keep_predictions", bool, False, "write the answers on the test split, with probabilities, to predictions.csv"
+    ),
     "test": Option("test", bool, True, "evaluate on the test split at the end; trials of `rnnbench tune` do not"),
     "test_seed": Option("test_seed", Seed, 0, "random seed of a generated task's test split; 0: the one that all runs share"),
 }

@@ -61,6 +61,7 @@ class Settings:
     accept_changes: bool = False
     again: bool = False
     repeat: int = 0
+    keep_predictions: bool = False
     test: bool = True
     test_seed: int = 0
 
@@ -93,6 +94,7 @@ class Settings:
             "accept_changes": self.accept_changes,
             "again": self.again,
             "repeat": self.repeat,
+            "keep_predictions": self.keep_predictions,
             "test": self.test,
             "test_seed": self.test_seed,
         }

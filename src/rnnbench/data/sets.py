@@ -154,6 +154,7 @@ class Place:
     revision: str | None = None
     named: Mapping[str, str] = field(default_factory=dict)  # train, validation, test: a split of the set, or a file
     reading: Reading = PLAIN
+    kinds: tuple[str, ...] = (*FILES, ".ts")  # endings of files that are data
 
     @property
     def name(self) -> str:
@@ -196,7 +197,7 @@ class Place:
             raise DataError(f"task.{split}={value}: {self.hub} has no such split{near} there are: {', '.join(there) or 'none'}")
         folder = expanded(self.hub or self.file or ".")
         within = str(folder / value) if folder.is_dir() and not expanded(value).exists() else value
-        return Files(_matching(within, f"task.{split}={value}"), self.reading)
+        return Files(_matching(within, f"task.{split}={value}", self.kinds), self.reading)
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
@@ -211,7 +212,7 @@ class Place:
             return self._folder(folder / self.config if self.config else folder)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
-        return {"train": Files(_matching(path, path), self.reading)}, []
+        return {"train": Files(_matching(path, path, self.kinds), self.reading)}, []
 
     def _folder(self, folder: Path) -> tuple[dict[str, Part], list[str]]:
         if not folder.is_dir():
@@ -222,7 +223,7 @@ class Place:
             return {name: Saved(folder, name, alone, self.reading) for name in names}, []
         every = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         shown = [name for name in every if not any(part.startswith((".", "__")) for part in Path(name).parts)]
-        tables = [name for name in shown if file_kind(name) in (*FILES, ".ts") and Path(name).stem.lower() not in NO_DATA]
+        tables = [name for name in shown if file_kind(name) in self.kinds and Path(name).stem.lower() not in NO_DATA]
         here = [name for name in tables if "/" not in name]
         flat = any("train" in splits_by_name(name) for name in here)  # then those of folders below are beside
         found, beside = sorted_files(here if flat else tables)
@@ -240,7 +241,7 @@ class Place:
             parts[split] = Files([str(folder / name) for name in names], self.reading)
         if not tables:
             raise DataError(
-                f"{folder} has no train{{{','.join(FILES)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
+                f"{folder} has no train{{{','.join(self.kinds)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
             )
         others = [name for name in shown if name not in tables and Path(name).stem.lower() not in NO_DATA]
         return parts, [*beside, *others]
@@ -295,14 +296,14 @@ def concatenated(tables: Sequence[pyarrow.Table], names: Sequence[str]) -> pyarr
     return pyarrow.concat_tables(tables, promote_options="permissive")
 
 
-def _matching(path: str, name: str) -> list[str]:
+def _matching(path: str, name: str, kinds: Sequence[str]) -> list[str]:
     """The file at `path`, or those that it is a pattern of, all of one kind."""
     if any(sign in path for sign in WILD) and not expanded(path).exists():
-        found = sorted(one for one in glob.glob(str(expanded(path)), recursive=True) if file_kind(one) in (*FILES, ".ts"))
+        found = sorted(one for one in glob.glob(str(expanded(path)), recursive=True) if file_kind(one) in kinds)
         if not found:
-            raise DataError(f"{name}: no file fits; allowed: a pattern of {', '.join(FILES)} files")
-        if len(kinds := {file_kind(one) for one in found}) > 1:
-            raise DataError(f"{name} fits files of {len(kinds)} kinds: {', '.join(sorted(kinds))}; allowed: files of one kind")
+            raise DataError(f"{name}: no file fits; allowed: a pattern of {', '.join(kinds)} files")
+        if len(there := {file_kind(one) for one in found}) > 1:
+            raise DataError(f"{name} fits files of {len(there)} kinds: {', '.join(sorted(there))}; allowed: files of one kind")
         return found
     user_file(path, name if name != path else "")
     return [path]

@@ -37,6 +37,7 @@ JSON = re.compile(r'\s*(\[\s*)?\{\s*"')  # how a file of objects begins
 HALF = re.compile("[\ud800-\udfff]")  # of a character; an escape of JSON can name one
 IN_QUOTES = re.compile(r'"(?:[^"]|"")*"')
 LONGEST_FIELD = 2**31 - 1  # bytes; Python's own limit for a field of a CSV file is 128 kB
+BETWEEN = " <sep> "  # the texts of a pair
 STREAMED = 1024  # rows of a new file that are answered at once
 TOGETHER = 100_000  # rows of a text file that are put into columns at once
 KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
@@ -162,21 +163,27 @@ def place(path: str, row: int, reading: Reading = PLAIN) -> str:
     return f"{path}: {next(islice(rows, row + reading.header, None))[0]}"
 
 
-def streamed(path: str, column: str, label: str, reading: Reading = PLAIN) -> Iterator[tuple[list[str], list[str | None]]]:
-    """(texts, labels) of a file, some rows at a time; a label is None where the file has none. What is empty stays.
+def streamed(
+    path: str, texts: Sequence[str], label: str, reading: Reading = PLAIN
+) -> Iterator[tuple[list[str], list[str | None]]]:
+    """(texts, labels) of a file, some rows at a time; a label is None where the file has none. What is empty stays. Texts of
+    several columns are joined by BETWEEN.
 
     DataError, one line, where the file cannot be read, or a text is none.
     """
     kind, there = check_kind(path), columns_of(path, reading)
-    if column not in there:
-        raise DataError(f"{path}: {_no_column(column, there)}")
-    wanted = [column, label] if label in there else [column]
+    for column in texts:
+        if column not in there:
+            raise DataError(f"{path}: {_no_column(column, there)}")
+    wanted = [*texts, label] if label in there else list(texts)
     rows = _parquet_stream(path, wanted) if kind == ".parquet" else _text_stream(path, kind, wanted, there, reading)
     while chunk := list(islice(rows, STREAMED)):
         for where, values in chunk:
-            if not isinstance(values[0], str):
-                raise DataError(f"{path}: {where} has {KINDS.get(type(values[0]), 'null')} for {column!r}; expected text")
-        yield [values[0] for _, values in chunk], [label_text(values[1]) if len(values) > 1 else None for _, values in chunk]
+            for column, value in zip(texts, values, strict=False):
+                if not isinstance(value, str):
+                    raise DataError(f"{path}: {where} has {KINDS.get(type(value), 'null')} for {column!r}; expected text")
+        labels = [label_text(values[-1]) if len(values) > len(texts) else None for _, values in chunk]
+        yield [BETWEEN.join(values[: len(texts)]) for _, values in chunk], labels
 
 
 def label_text(value: Any) -> str | None:

@@ -190,6 +190,8 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
     number = 0
     with text_file(path, newline="\n") as file:
         for number, line in enumerate(file, 1):
+            if line.isspace():
+                continue
             word, *numbers = line.rstrip().split(" ")
             if number == 1 and len(numbers) == 1 and word.isdecimal() and numbers[0].isdecimal():
                 continue

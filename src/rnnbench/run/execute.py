@@ -93,6 +93,10 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
                         from .training_run import train_run
                     return train_run(planned, make_mirror(settings.tracker.name, settings.tracker.options), folder, process)
         say(recorded_line(name, record))
+        if settings.keep_predictions and not folder.predictions.exists():
+            say(
+                f"{name}  its predictions were not kept; `rnnbench predict` gives those for a file, again=true trains once more"
+            )
         tracker = settings.tracker
         run = describe_run(folder, record["config"], record)
         if is_wanted_elsewhere(run, tracker.name, tracker.options, record["config"]["tracker"]):

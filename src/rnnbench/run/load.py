@@ -18,7 +18,7 @@ from ..networks.trainable import TrainableNetwork
 from ..store.log import LogRow
 from ..store.record import Record, Scores
 from ..store.run_folder import RunFolder
-from .plan import make_network, make_task, new_network
+from .plan import make_kept_task, make_network, make_task, new_network
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,13 @@ def load_run(run: str | Path, with_data: bool = True) -> Trained:
     if record is None or not folder.weights.exists():
         raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
     settings = _settings(record)
-    task, kept = make_task(settings), folder.kept()
+    kept = folder.kept()
+    as_kept = not with_data and kept is not None and "classes" in kept
+    task = make_kept_task(settings) if as_kept else make_task(settings)
     recorded_data = record["task"]["fingerprint"]
     data, at_hand = recorded_data, False
     try:
-        if not with_data and kept and "classes" in kept:
+        if kept and as_kept:
             task.restore(kept)
         else:
             task.prepare()

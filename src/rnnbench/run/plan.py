@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rnnbench.tasks import load
+from rnnbench.tasks import load, unlooked
 from rnnbench.tasks.task import Batch, Generated, Task, Tokens
 
 from ..config.budget import Counter, UnmetBudget, needed_tolerance, parse_count, shared_budgets, solve_width
@@ -28,6 +28,7 @@ from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
 from .plugin_checks import check_cell, check_task, named_errors
+from .predictions import check_predicts
 from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
 from .tracked_run import run_of
@@ -47,6 +48,12 @@ def make_task(settings: Settings) -> Task:
 def draws_test(task: Task) -> bool:
     """Whether the test rows are drawn, so that test_seed has others drawn."""
     return type(task).batch is Task.batch and hasattr(task, "sequences") and isinstance(task.dataset, Generated)
+
+
+def make_kept_task(settings: Settings) -> Task:
+    """The same for a run whose data, and vectors of words, may be gone."""
+    options = {name: value for name, value in settings.task.options.items() if name != "vectors"}
+    return unlooked(settings.task.reference, **options)
 
 
 def make_network(settings: Settings, task: Task) -> TrainableNetwork:
@@ -132,6 +139,14 @@ def check_classes(task: Task) -> None:
         )
 
 
+def check_kept(settings: Settings, task: Task) -> None:
+    """BadOption where predictions are to be kept, and there are none."""
+    if settings.keep_predictions:
+        check_predicts(task, f"keep_predictions=true: task={settings.task.name}")
+        if not settings.test:
+            raise BadOption("keep_predictions=true with test=false: predictions are of the test split; leave one of them out")
+
+
 @dataclass(frozen=True)
 class Plan(RunIdentity):
     """A run before it starts: its settings with the width solved, what makes it this run, and its task, prepared."""
@@ -152,6 +167,7 @@ def plan_run(settings: Settings, task: Task | None = None) -> Plan:
         task = make_task(settings)
         task.prepare()
     check_classes(task)
+    check_kept(settings, task)
     settings = within_budget(settings, task)
     check_network(settings, task)
     found = Identities().of(settings, task.fingerprint)
@@ -205,6 +221,7 @@ class Surveyor:
         prepared = self._task(settings)
         task = prepared.task
         check_classes(task)
+        check_kept(settings, task)
         task.batches("train", settings.train.batch_size)  # may say that there are too few rows
         embedding = settings.network.embedding
         task.pretrained(embedding)

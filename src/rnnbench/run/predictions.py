@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy
 import torch
 
-from rnnbench.tasks.task import Batch, NewRows, Split, Task
+from rnnbench.tasks.task import CLASSES, CLASSIFICATION, Batch, NewRows, Split, Task
 
 from ..networks.trainable import TrainableNetwork
 from ..options import BadOption
@@ -20,27 +20,27 @@ BATCH = 100  # rows that are answered at once; a number of rows changes speed on
 def check_predicts(task: Task, name: str) -> Sequence[str]:
     """The names of the classes; BadOption where the task's answers are none."""
     names = task.class_names()
-    if task.structure != "N->1" or not names:
+    if task.scoring not in (CLASSIFICATION, CLASSES) or task.structure != "N->1" or not names:
         raise BadOption(f"{name}: predictions are of tasks that answer with a class once a row")
     return names
 
 
-def probabilities(network: TrainableNetwork, batch: Batch, device: torch.device | None = None) -> numpy.ndarray:
+def probabilities(network: TrainableNetwork, batch: Batch) -> numpy.ndarray:
     """(rows, classes) float64: the chance that the network gives each class, in evaluation mode."""
     network.eval()
     with torch.inference_mode():
-        outputs, _ = network(batch.to(device) if device else batch, None)
+        outputs, _ = network(batch.to(next(network.parameters()).device), None)
         return outputs[:, -1].double().softmax(-1).cpu().numpy()
 
 
-def split_lines(network: TrainableNetwork, task: Task, split: Split, device: torch.device | None = None) -> Iterator[bytes]:
+def split_lines(network: TrainableNetwork, task: Task, split: Split) -> Iterator[bytes]:
     """CSV of a split: row, right class, answered class, probability of each class; in the order of its rows."""
     names = list(task.class_names())
     found: list[tuple[int, int, numpy.ndarray]] = []
     for index in range(task.batches(split, BATCH)):
         batch = task.batch(split, index, BATCH, 0)
         rows = task.dataset.row_numbers(split, index, BATCH)
-        chances = probabilities(network, batch, device)
+        chances = probabilities(network, batch)
         found += zip(rows.tolist(), batch.targets[:, 0].tolist(), chances, strict=True)
     found.sort(key=lambda one: one[0])
     yield csv_lines([["row", "right", "answer", *chance_names(names)]])

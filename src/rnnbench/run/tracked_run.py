@@ -13,7 +13,16 @@ from ..store.record import Config, Record
 from ..store.run_folder import RunFolder
 from ..tracking.tracker import Run
 
-PRIVATE = ("runs", "accept_changes", "again", "repeat", "id", "setting", "code")  # of config.yaml: never shown
+PRIVATE = (
+    "runs",
+    "accept_changes",
+    "again",
+    "repeat",
+    "keep_predictions",
+    "id",
+    "setting",
+    "code",
+)  # of config.yaml: never shown
 
 
 def public_config(config: Config) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from .build_record import build_record
 from .failures import RunFailed, Stopped
 from .journal import Journal, restore_checkpoint
 from .plan import Plan, mirrored_run, new_network
+from .predictions import split_lines
 from .provenance import provenance
 from .ranks import following_ranks
 from .recorded import compared_to_first, other_code, result_text
@@ -75,6 +76,8 @@ def train_run(planned: Plan, mirror: Mirror, folder: RunFolder, process: Mapping
             folder.save_weights(weights)
             if learner.profile:
                 say(f"{name}  profile: {folder.save_profile(learner.profile)}")
+            if planned.settings.keep_predictions:
+                folder.save_predictions(b"".join(split_lines(learner.network, planned.task, "test")))
             if learner.confusion:
                 classes, counts = learner.confusion
                 split: Literal["validation", "test"] = "test" if planned.settings.test else "validation"
@@ -171,6 +174,9 @@ def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     again = f"  goes on from step {learner.step}" if checkpoint else ""
     if line := other_code(planned):
         say(f"{name}  {line}")
+    if pretrained:
+        share = pretrained["found"] / pretrained["symbols"]
+        say(f"{name}  {pretrained['found']:,} of {pretrained['symbols']:,} words have a vector ({share:.0%})")
     floor = task.floor if task.fingerprint else task.floor_on_test()  # of a set of data, the two are one
     width = f"hidden_size={settings.model.options['hidden_size']}, " if settings.budget.is_set else ""
     parameters = sum(p.numel() for p in network.parameters())

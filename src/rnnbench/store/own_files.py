@@ -20,7 +20,7 @@ CHECKPOINT = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.pt")
 SET_ASIDE = re.compile(rf"{STEP}-[0-9a-f]{{64}}\.unusable")
 WRITTEN = (
     *("config.yaml", "metrics.jsonl", "timings.jsonl", "failure.json", "vocabulary.json", "model.safetensors", "record.json"),
-    *("confusion.json", "profile.txt", "manifest.json", "search.json"),
+    *("confusion.json", "predictions.csv", "profile.txt", "manifest.json", "search.json"),
 )
 RUN_FILE = re.compile("|".join(re.escape(name) for name in WRITTEN if name not in ("manifest.json", "search.json")))
 LEASE = re.compile(r"lease-\d+")

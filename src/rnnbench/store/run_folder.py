@@ -10,6 +10,7 @@
         failure.json         why the last attempt failed; gone when the next one starts
         vocabulary.json      what the task must keep to read and write where its data are not; absent where that is nothing
         model.safetensors    the weights that validation chose
+        predictions.csv      with keep_predictions=true: the answers on the test split, with probabilities
         confusion.json       of a task whose answers are classes: how often each was answered where which was right
         profile.txt          where the time went, of a run with trainer.profiler
         record.json          the result: written once, atomically, with a checksum
@@ -103,7 +104,7 @@ class RunFolder:
             remove_files(self.half_written())
         text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
         self._write("config.yaml", text.encode())
-        for name in ("failure.json", "confusion.json", "profile.txt"):
+        for name in ("failure.json", "confusion.json", "predictions.csv", "profile.txt"):
             (self.path / name).unlink(missing_ok=True)
 
     def keep(self, kept: Mapping[str, object]) -> None:
@@ -222,6 +223,15 @@ class RunFolder:
     def drop_checkpoints(self) -> None:
         """Removes its checkpoints, used or set aside; OSError where one cannot be removed, after all others."""
         remove_files(own_files(self.place, CHECKPOINT, SET_ASIDE, HALF_WRITTEN))
+
+    # answers on the test split
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.csv"
+
+    def save_predictions(self, data: bytes) -> None:
+        self._write(self.predictions.name, data)
 
     # the confusion matrix
 

@@ -1,0 +1,63 @@
+"""Files with a token a line, as CoNLL's: its columns between tabs or spaces, and an empty line after each sentence.
+
+EU      NNP  B-ORG      the token is a column, the tag another; by default the first and the last
+rejects VBZ  O
+German  JJ   B-MISC     lines of comments (# ...), of -DOCSTART-, and ranges of CoNLL-U (1-2) are left out
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..options import shortened
+from .tables import DataError
+from .user_files import text_file
+
+RANGE = re.compile(r"[0-9]+[-.][0-9]+")  # of CoNLL-U: words that are written as one, or that are not written
+Tagged = tuple[list[list[str]], list[list[str]]]  # the tokens and the tags of each sentence
+
+
+def read_columns(path: str, token: int, tag: int, encoding: str = "utf-8") -> Tagged:
+    """The tokens and tags of each sentence of a file, from its columns `token` and `tag`, from 0, or backwards from -1.
+
+    DataError, one line with the number of the line, where a column is missing.
+    """
+    tokens: list[list[str]] = [[]]
+    tags: list[list[str]] = [[]]
+    for where, fields in _lines(path, encoding):
+        if not fields:
+            if tokens[-1]:
+                tokens.append([])
+                tags.append([])
+            continue
+        try:
+            word, label = fields[token], fields[tag]
+        except IndexError:
+            raise DataError(
+                f"{where} has {len(fields)} columns: {shortened(' '.join(fields), 40)!r}; task.token_column={token} and "
+                f"task.tag_column={tag} ask for others"
+            ) from None
+        if len(fields) < 2:
+            raise DataError(f"{where} has one column, {shortened(fields[0], 40)!r}; expected a token and its tag")
+        tokens[-1].append(word)
+        tags[-1].append(label)
+    if not tokens[-1]:
+        tokens.pop()
+        tags.pop()
+    if not tokens:
+        raise DataError(f"{path} has no sentence; expected a token and its tag a line, and an empty line after each sentence")
+    return tokens, tags
+
+
+def _lines(path: str, encoding: str) -> Iterator[tuple[str, list[str]]]:
+    """(`a.conll: line 7`, the columns) of each line; no columns of an empty one."""
+    with text_file(path, newline=None, encoding=encoding) as file:
+        for number, line in enumerate(file, 1):
+            text = line.rstrip("\n")
+            fields = text.split("\t") if "\t" in text else text.split()
+            if text.startswith("# ") and "\t" not in text:
+                continue
+            if fields and (fields[0] == "-DOCSTART-" or ("\t" in text and RANGE.fullmatch(fields[0]))):
+                continue
+            yield f"{path}: line {number}", fields if text.strip() else []
