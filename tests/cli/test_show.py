@@ -196,10 +196,10 @@ def test_the_words_ask_for_the_same_settings(words):
 @pytest.mark.parametrize("text", ["a b.txt", "it's.txt", 'say "x"', "a=b", "null", "1e3", "é,ü", "$HOME", "(x)"])
 def test_a_text_in_the_words_is_read_as_it_was(text):
     from rnnbench.config.overrides import hydra_words
-    from rnnbench.config.repeat import _word
+    from rnnbench.config.repeat import word_of
 
-    assert hydra_words([_word("task.file", text)])[0].value == text
-    assert hydra_words([_word("task.files", [text, "x"])])[0].value == [text, "x"]
+    assert hydra_words([word_of("task.file", text)])[0].value == text
+    assert hydra_words([word_of("task.files", [text, "x"])])[0].value == [text, "x"]
 
 
 def test_settings_of_another_version_say_why_there_is_no_command(two, capfd):
