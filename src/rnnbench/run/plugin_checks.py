@@ -69,7 +69,7 @@ def named_errors(settings: Settings) -> Iterator[None]:
         raise BadOption(f"{place}: {type(error).__name__}{f': {said}' if said else ''}{options}") from error
 
 
-def check_task(settings: Settings, task: Task) -> None:
+def try_task(settings: Settings, task: Task) -> None:
     """BadOption, one line, where a user's own task breaks a law: shapes and types of its batches, its floor, its direction."""
     said = f"task={settings.task.reference}"
     if said not in user_files(settings):
@@ -81,7 +81,7 @@ def check_task(settings: Settings, task: Task) -> None:
         _hold(said, "check_task", functools.partial(law, task))
 
 
-def check_cell(settings: Settings, make: Callable[[int], Mechanism]) -> None:
+def try_cell(settings: Settings, make: Callable[[int], Mechanism]) -> None:
     """BadOption, one line, where a user's own cell, which `make` makes for a width of inputs, gives other shapes."""
     said = f"model={settings.model.reference}"
     if said not in user_files(settings):
