@@ -27,6 +27,8 @@ Data: files of yours; any set of the hub with columns of numbers.
 Licence: that of your data.
 
 Needs: nothing.
+
+Group: your own data.
 """
 
 from __future__ import annotations

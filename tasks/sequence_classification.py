@@ -27,6 +27,8 @@ Data: files of yours; any set of the hub with a column of lists and one of class
 Licence: that of your data.
 
 Needs: nothing.
+
+Group: your own data.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ RULES: dict[str, tuple[set[str], set[str]]] = {
     "analysis": (SETTINGS, HEAVY),
     "reproduction": ({"analysis", *SETTINGS}, HEAVY - {"hydra"}),
     "launch": ({"run", "analysis", *SETTINGS}, HEAVY - {"hydra"}),
-    "interface": ({"launch", "run", "networks", *MODELS, "data", "analysis", *SETTINGS}, HEAVY - {"torch", "hydra"}),
+    "interface": ({"launch", "run", "networks", *MODELS, "data", "analysis", "laws", *SETTINGS}, HEAVY - {"torch", "hydra"}),
     "testing": ({"laws", *MODELS, "tasks", "data"}, HEAVY - {"torch"}),
     "search": ({"launch", "run", "analysis", *SETTINGS}, HEAVY - {"hydra"}),
     "card": (

@@ -308,7 +308,7 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path, grid, reported, said)
     ("text", "said"),
     [
         ("title: t\nabout: a\ntitle: u\n", "line 3: duplicate key 'title'"),
-        ("rows: [\n", "while parsing"),
+        ("rows: [\n", "cannot be read as YAML"),
         ("? [a, b]\n: c\n", "a key is one word"),
         ("- a\n", "name: value"),
     ],

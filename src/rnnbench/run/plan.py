@@ -27,7 +27,7 @@ from ..options import BadOption, shortened
 from ..store.record import digest
 from ..tracking.tracker import Run
 from .memory import bounded_memory, check_batch
-from .plugin_checks import check_cell, check_task, named_errors
+from .plugin_checks import named_errors, try_cell, try_task
 from .predictions import check_predicts
 from .recorded import Identities, RunIdentity, all_but_seed
 from .survey import Survey
@@ -125,7 +125,7 @@ def check_network(settings: Settings, task: Task) -> None:
     with contextlib.suppress(RuntimeError), torch.device("meta"):  # what cannot be made without numbers is made when it trains
         make_network(settings, task)
     options = _departing(settings.model.options, settings.model.reference)
-    check_cell(settings, lambda size: mechanism_class(settings.model.reference)(size, **options))
+    try_cell(settings, lambda size: mechanism_class(settings.model.reference)(size, **options))
 
 
 def check_classes(task: Task) -> None:
@@ -240,7 +240,7 @@ class Surveyor:
             task.prepare()
             with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
                 self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
-                check_task(settings, task)
+                try_task(settings, task)
         return self._prepared[key]
 
     def _sized(self, settings: Settings, task: Task) -> Settings:

@@ -18,7 +18,7 @@ from rnnbench.tasks.task import Task
 from ..config.schema import plugin_facts
 from ..config.settings import Settings
 from ..laws.cells import output_shape
-from ..laws.tasks import contract, floor, solved_threshold, targets_beat_the_floor
+from ..laws.tasks import FEW, contract, floor, solved_threshold, targets_beat_the_floor
 from ..models.mechanism import Mechanism
 from ..options import BadOption, plain_text, shortened
 
@@ -69,19 +69,19 @@ def named_errors(settings: Settings) -> Iterator[None]:
         raise BadOption(f"{place}: {type(error).__name__}{f': {said}' if said else ''}{options}") from error
 
 
-def check_task(settings: Settings, task: Task) -> None:
+def try_task(settings: Settings, task: Task) -> None:
     """BadOption, one line, where a user's own task breaks a law: shapes and types of its batches, its floor, its direction."""
     said = f"task={settings.task.reference}"
     if said not in user_files(settings):
         return
     laws: list[Callable[[Task], object]] = [contract]
-    if task.batches("test", 20) <= MOST_BATCHES:
+    if task.batches("test", 20) <= MOST_BATCHES and (task.fingerprint or task.batches("test", 1) >= FEW):
         laws.append(floor)
     for law in (*laws, targets_beat_the_floor, solved_threshold):
         _hold(said, "check_task", functools.partial(law, task))
 
 
-def check_cell(settings: Settings, make: Callable[[int], Mechanism]) -> None:
+def try_cell(settings: Settings, make: Callable[[int], Mechanism]) -> None:
     """BadOption, one line, where a user's own cell, which `make` makes for a width of inputs, gives other shapes."""
     said = f"model={settings.model.reference}"
     if said not in user_files(settings):
