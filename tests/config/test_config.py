@@ -178,7 +178,7 @@ def test_completion_leaves_files_to_the_shell(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--help"], "learning_rate: 0.00"),
+        (["--help"], "train.learning_rate=0.00"),
         (["--cfg", "job", "task=adding", "model=gru", "model.hidden_size=3"], "hidden_size: 3"),
         (["task=adding", "model=gru", "--cfg", "job", "model.hidden_size=3"], "hidden_size: 3"),
         (["task=adding", "model=gru", "--info", "defaults"], "adding"),

@@ -216,7 +216,7 @@ def test_a_window_is_read_and_has_no_gradient_through_time(clean, capsys):
     [
         (["gradients", "nowhere"], "nowhere"),
         (["gradients", "runs", "--output", "x.gif"], ".png, .svg or .html"),
-        (["gradients", "runs"], "no state that is carried"),
+        (["gradients", "runs"], "no state is carried"),
         (["gradients", "runs", "--step", "8"], "allowed: 1 to 7"),
         (["probe", "nowhere"], "nowhere"),
         (["probe", "runs", "--lags", "1,x"], "steps back"),

@@ -244,6 +244,8 @@ def run_alone(settings: Settings) -> int:
         return 1
     except SystemExit as end:
         return int(end.code or 0)
+    if settings.trainer.fast_dev_run:  # which leaves no record
+        return 0
     rank = launched_environment(settings.trainer, os.environ) or {}
     if record is None and rank.get("NODE_RANK", "0") == rank.get("LOCAL_RANK", "0") == "0":  # others follow the first
         say("rnnbench: nothing was trained: another process holds the run; `rnnbench status` shows it", sys.stderr)
