@@ -161,7 +161,8 @@ class TextClassification(Task):
         facts = load_facts(folder)
         self.classes = facts["classes"]
         self.found = {**found.facts(), **facts["found"]}
-        odd = (*left_unread(found.unread), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
+        same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []
+        odd = (*left_unread(found.unread), *same, *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 

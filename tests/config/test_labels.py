@@ -14,7 +14,7 @@ NAMES = {
     "task=adding model=deep_lstm": "adding / deep_lstm / s0",  # what its file says is no departure from its name
     "task=adding model=deep_lstm model.layers=3 seed=2": "adding / deep_lstm layers=3 / s2",
     "task=adding model=gru train.learning_rate=0.0012345678": "adding / gru lr=.00123457 / s0 01234567",  # not all digits
-    "task=char_lm task.text=text.txt model=gru": "char_lm text=text.txt / gru / s0 01234567",  # or another of that name
+    "task=char_lm task.text=text.txt model=gru": "char_lm text=text.txt / gru / s0 01234567",
     "task=char_lm task.text=ptb model=gru": "char_lm text=ptb / gru / s0",
     "task=char_lm task.text=/a/b/text.txt model=gru": "char_lm text=…/text.txt / gru / s0 01234567",
 }

@@ -143,10 +143,12 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.tokenizer": ({}, "characters"),
     **{  # where data lie, and cuts of what has no splits: tests/tasks/test_sequences.py
         f"{task}.{name}": ({}, None)
-        for task in ("sequence_classification", "forecasting", "tagging")
+        for task in ("sequence_classification", "forecasting", "tagging", "text_regression")
         for name in ("hub", "file", "config", "revision", "train", "validation", "test", "separator", "header", "encoding")
     },
     **{f"tagging.{name}": ({}, None) for name in ("token_column", "tag_column", "tokens", "tags")},
+    **{f"text_regression.{name}": ({}, None) for name in ("drop_empty", "text_column", "value_column")},
+    "text_regression.tokenizer": ({}, "characters"),
     "sequence_classification.values_column": ({}, None),
     "sequence_classification.label_column": ({}, None),
     "sequence_classification.held_out": ({}, None),

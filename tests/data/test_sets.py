@@ -270,3 +270,16 @@ def test_what_the_library_kept_needs_no_network(
     assert load(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
     said = refusal(hub="org/other")
     assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")
+
+
+def test_validation_that_is_the_test_is_known(tmp_path: Path):
+    for name in ("train", "test", "other"):
+        (tmp_path / f"{name}.csv").write_text(csv_text())
+    folder, test = str(tmp_path), f"{tmp_path}/test.csv"
+    for named, same in (
+        ({"validation": "test"}, False),  # then test is cut from train: the split has one name
+        ({"validation": "test", "test": "test"}, True),
+        ({"validation": test, "test": test}, True),
+        ({"validation": "other.csv"}, False),
+    ):
+        assert load(Place(file=folder, named=named), COLUMNS).selects_on_test is same, named

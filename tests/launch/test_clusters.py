@@ -105,7 +105,10 @@ def test_a_ray_node_is_lost_and_its_jobs_are_finished_elsewhere(clean, tmp_path)
         (["hydra/launcher=slurm", "hydra.launcher.setup=[reboot]"], "no option 'hydra.launcher.setup'"),
         (["hydra/launcher=slurm", "+hydra.launcher.setup=[reboot]"], "no option 'hydra.launcher.setup'"),
         (["hydra/launcher=slurm", "hydra.launcher.partitoin=gpu"], "did you mean 'hydra.launcher.partition'"),
-        (["hydra/launcher=ray", "hydra.launcher.ray.remote.runtime_env=x"], "no option 'hydra.launcher.ray.remote.runtime_env'"),
+        (
+            ["hydra/launcher=ray", "hydra.launcher.ray.remote.runtime_env=x"],
+            "no option 'hydra.launcher.ray.remote.runtime_env'",
+        ),
         (["hydra/launcher=ray", "hydra.launcher._target_=os.system"], "code"),
         (["hydra/launcher=ray_aws"], "ray_aws"),
     ],

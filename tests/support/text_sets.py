@@ -22,6 +22,7 @@ SMALL = {  # options that make each task read the sets of `write_all`
     "pronunciation": {"data": "pypinyin"},
     "photo_caption": {"min_frequency": 1, "side": 6},
     "sequence_classification": {"hub": "local/gestures"},
+    "text_regression": {"hub": "local/ratings", "text_column": "body", "value_column": "stars", "min_frequency": 1},
     "forecasting": {"hub": "local/weather", "columns": "degrees,rain", "window": 9},
 }
 FORMS = [
@@ -136,6 +137,7 @@ def write_all(root: Path) -> None:
             ("local/nottingham", pieces(rows, seed + 10), "data", sizes),
             ("local/tang_couplets", couplets(rows, seed), "data", sizes),
             ("local/gestures", gestures(rows, seed), "data", sizes),
+            ("local/ratings", {"body": texts(rows, seed), "stars": numpy.arange(rows) % 5 / 2}, "data", sizes),
             ("local/weather", weather(20 * rows, seed), "data", sizes),
             ("jxie/flickr8k", photographs(rows, seed), "data", sizes),
             ("bentrevett/multi30k", {"de": texts(rows, seed), "en": texts(rows, seed + 30)}, "data", sizes),

@@ -215,3 +215,29 @@ def test_baselines_of_sequences_and_series(tmp_path: Path):
         values.append(round(1.8 * values[-1] - 0.99 * values[-2], 9))  # the next value needs two steps
     floor, linear = run_baselines(made("forecasting", file=series_file(tmp_path, values), window=20))
     assert linear.chosen != "1 steps" and linear.test < 0.1 * floor.test
+
+
+def test_numbers_of_texts(tmp_path: Path):
+    words = {"poor": 1.0, "fine": 4.0, "great": 5.5}
+    rows = [(f"film {n} was {word}", value + n % 2 / 4) for n in range(40) for word, value in words.items()]
+    (tmp_path / "a.csv").write_text("text,value\n" + "\n".join(f"{text},{value}" for text, value in rows))
+    task = made("text_regression", file=f"{tmp_path}/a.csv")
+    assert sorted(len(task.dataset.answers[split]) for split in SPLITS) == [12, 12, 96]
+    batch = task.batch("test", 0, 50, 0)
+    own = batch.targets[:, 0, 0].numpy() * task.dataset.deviation + task.dataset.mean
+    answered = torch.from_numpy(numpy.random.default_rng(0).normal(size=own.shape)).view(-1, 1, 1)
+    found = task.finish({name: float(value) for name, value in task.score(answered, batch).items()})
+    guess = answered[:, 0, 0].numpy() * task.dataset.deviation + task.dataset.mean
+    assert found["rmse"] == pytest.approx(numpy.sqrt(numpy.square(guess - own).mean()), rel=1e-5)
+    assert found["mae"] == pytest.approx(numpy.abs(guess - own).mean(), rel=1e-5)
+    assert found["pearson"] == pytest.approx(numpy.corrcoef(guess, own)[0, 1], rel=1e-5)
+    floor, linear = run_baselines(task)
+    assert floor.test == pytest.approx(task.floor) and linear.test < 0.1 * floor.test
+    for content, said in (
+        ("text,value\na,1\nb,x\n", r"a\.csv: line 3 has 'x'; expected numbers"),
+        ("text,value\na,1\nb,\n", r"a\.csv: line 3 has no 'value'"),
+        ("text,value\n" + "".join(f"a w{n},1\n" for n in range(30)), "every training text has the value 1"),
+    ):
+        (tmp_path / "a.csv").write_text(content)
+        with pytest.raises(ValueError, match=said):
+            made("text_regression", file=f"{tmp_path}/a.csv", min_frequency=1)

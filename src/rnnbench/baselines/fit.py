@@ -11,11 +11,12 @@ from functools import partial
 from rnnbench.tasks.task import Bits, Reals, Task, Tokens
 
 from .counting import best_order, same_key
-from .linear_models import all_keys, autoregression, linear, linear_in_all, mean_of_embeddings
+from .linear_models import all_keys, autoregression, linear, linear_in_all, mean_of_embeddings, ridge_of_words
 from .scoring import Result, choose_best
 
 ORDERS = {"bpc": 8, "perplexity": 4}  # tokens that the longest n-gram model sees, by what is counted: characters or words
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)  # C of the linear models
+RIDGES = (0.1, 1.0, 10.0, 100.0)  # of the linear model of values
 LAGS = (1, 2, 5, 10, 20)  # steps that the linear model of a series sees
 DECAYS = (1e-6, 1e-5, 1e-4, 1e-3)  # of the linear model of keys
 
@@ -24,15 +25,19 @@ def run_baselines(task: Task) -> Iterator[Result]:
     """The baselines that fit `task`, which is prepared; ValueError, at once, where none does."""
     if not task.fingerprint:
         raise ValueError("its data are generated: the floor is its baseline; tasks on real data have others")
-    series = isinstance(task.inputs, Reals) and isinstance(task.targets, Reals) and task.structure == "N->N"
-    if task.source is not None or not (series or isinstance(task.inputs, Bits) or isinstance(task.targets, Tokens)):
+    pair = type(task.inputs), type(task.targets), task.structure
+    values = pair in ((Reals, Reals, "N->N"), (Tokens, Reals, "N->1"))  # a series, and numbers for texts
+    if task.source is not None or not (values or isinstance(task.inputs, Bits) or isinstance(task.targets, Tokens)):
         raise ValueError("no baseline reads and writes what this task does; there are some for classes, tags, texts and music")
     return _run(task)
 
 
 def _run(task: Task) -> Iterator[Result]:
     yield choose_best(task, "floor: no input", [("", lambda: task.floor_guess)])
-    if isinstance(task.targets, Reals):
+    if isinstance(task.targets, Reals) and isinstance(task.inputs, Tokens):
+        fits = [(f"decay {decay:g}", partial(ridge_of_words, task, decay)) for decay in RIDGES]
+        yield choose_best(task, "bag of words, linear", fits)
+    elif isinstance(task.targets, Reals):
         yield choose_best(
             task, "the last steps, linear", [(f"{lags} steps", partial(autoregression, task, lags)) for lags in LAGS]
         )

@@ -101,6 +101,24 @@ def linear_in_all(task: Task) -> Callable[[float], Outputs]:
     return fit
 
 
+def ridge_of_words(task: Task, decay: float) -> Outputs:
+    """Least squares over how often each word stands in a text, with the squares of the weights held down, and a constant."""
+    need("sklearn", "baselines")
+    import torch
+    from scipy import sparse
+    from sklearn.linear_model import Ridge
+
+    def counted(batch: Batch) -> Any:
+        tokens, lengths = batch.inputs.numpy(), batch.lengths.numpy()
+        inside = numpy.arange(tokens.shape[1]) < lengths[:, None]
+        places = inside.nonzero()[0], tokens[inside]
+        return sparse.csr_matrix((numpy.ones(len(places[0])), places), (len(tokens), int(task.inputs.size)))
+
+    rows = [(counted(batch), batch.targets[:, 0].numpy()) for batch in walk(task, "train")]
+    model = Ridge(alpha=decay).fit(sparse.vstack([x for x, _ in rows]), numpy.concatenate([y for _, y in rows]))
+    return lambda batch: torch.from_numpy(model.predict(counted(batch)).reshape(len(batch.inputs), 1, -1))
+
+
 def autoregression(task: Task, lags: int) -> Outputs:
     """Least squares over the last `lags` steps, zeros before the first, and a constant."""
     import torch

@@ -38,7 +38,7 @@ WILD = "*?["
 class Part:
     """One split before it is read: the names of its files, its rows, and what a message calls a row that was read."""
 
-    name: str
+    name: str = ""  # of the split, where the set has names for them
     files: Sequence[str]
     text_labels = False  # whether its values are text, whatever they look like
 
@@ -259,6 +259,14 @@ class Loaded:
     def where(self, split: str, row: int) -> str:
         """What a message calls row `row`, from 0, of a split."""
         return self.parts[split].where(row)
+
+    @property
+    def selects_on_test(self) -> bool:
+        """Whether validation and test are the same rows."""
+        if not {"validation", "test"} <= self.parts.keys():
+            return False
+        one, other = ((part.name, [*part.files]) for part in (self.parts["validation"], self.parts["test"]))
+        return one == other
 
     @property
     def text_labels(self) -> list[str]:
