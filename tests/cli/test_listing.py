@@ -32,7 +32,7 @@ from rnnbench.tracking.make import TRACKERS
 ROOT = Path(rnnbench.__file__).parents[2]
 WIDTH = 80
 GROUPS = {
-    "task": ["memory probes", "text", "pictures", "music", "your own data"],
+    "task": ["memory probes", "text", "pictures", "your own data", "music"],
     "model": ["LSTM", "RNN", "GRU", "minimal, by a parallel scan", "fixed context, without recurrence"],
 }
 OURS = {group: [name for name in choice_names(group) if name in names] for group, names in (
@@ -91,7 +91,7 @@ def test_choices_stand_in_the_groups_that_their_files_name(group, capsys):
     [
         ("task", "adding_short", "adding with 30 steps; for demonstrations."),
         ("task", "caption_mnist", "Write the name of an MNIST digit. [digits, download]"),
-        ("task", "translation_zh", "English to Chinese (Tatoeba). [translation, local data]"),
+        ("task", "translation_zh", "English to Chinese. [translation, local data]"),
         ("model", "gru", "Gated recurrent unit."),
         ("model", "lstm_nfg", "Ablation NFG: no forget gate; peepholes."),
     ],

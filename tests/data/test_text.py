@@ -249,6 +249,11 @@ def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
     for split, texts in (("train", ["a", "b"]), ("test", ["c"]), ("train", ["a", "b"])):
         assert read_split("org/set", split, ["t"], config="plus", revision="r")["t"].to_pylist() == texts
     assert asked == [(("org/set", "plus"), {"revision": "r"})]
+
+    def away(*arguments: object, **named: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", away)
     monkeypatch.setattr(hub, "_reachable", lambda: False)
     assert check_columns("org/set", ["train", "test"], ["t", "label"], config="plus")
     with pytest.raises(DataError, match=r"org/set cannot be loaded \(the hub does not answer\)"):
@@ -382,7 +387,7 @@ OLD_NAMES = {
     "evaluation_rows batches_of rows_of",
 }
 MOVED = {
-    **dict.fromkeys(("FILES", "file_table"), "user_files"),
+    **dict.fromkeys(("FILES", "file_table"), "table_files"),
     **dict.fromkeys(("DataError", "digest"), "tables"),
     **dict.fromkeys(("STALE", "Column", "cache", "entry", "complete", "write_arrays", "write_stream", "read_arrays"), "cache"),
 }

@@ -206,12 +206,14 @@ def _check_rows(settings: Settings) -> None:
     """BadOption where a batch has too few rows for the devices, or for the micro batches of each."""
     rows, trainer = settings.train.batch_size, settings.trainer
     if rows < trainer.devices:
-        raise BadOption(f"train.batch_size={rows} is less than trainer.devices={trainer.devices}; every device needs a row")
+        raise BadOption(
+            f"train.batch_size={rows} is less than trainer.devices={trainer.devices}; each device needs at least one sequence"
+        )
     if rows < trainer.micro_batches * trainer.devices * trainer.nodes:
         on = f" on {trainer.devices * trainer.nodes} devices" if trainer.devices * trainer.nodes > 1 else ""
         raise BadOption(
             f"train.batch_size={rows} has too few rows for trainer.micro_batches={trainer.micro_batches}{on}; "
-            "every micro batch needs a row: choose less micro batches, or a larger batch"
+            "each micro batch needs at least one sequence; choose fewer, or a larger batch"
         )
 
 

@@ -45,7 +45,7 @@ def split_lines(network: TrainableNetwork, task: Task, split: Split) -> Iterator
     found.sort(key=lambda one: one[0])
     yield csv_lines([["row", "right", "answer", *chance_names(names)]])
     for number, right, chances in found:
-        yield csv_lines([[number + 1, names[right], names[int(chances.argmax())], *map(written, chances)]])
+        yield csv_lines([[number + 1, names[right], names[int(chances.argmax())], *map(six_digits, chances)]])
 
 
 class Count:
@@ -73,7 +73,7 @@ def new_lines(network: TrainableNetwork, task: Task, chunks: Iterable[NewRows], 
         answers = [names[number] for number in chances.argmax(1).tolist()]
         count.add(answers, chunk.labels)
         yield csv_lines(
-            [text, answer, written(row.max()), *map(written, row)]
+            [text, answer, six_digits(row.max()), *map(six_digits, row)]
             for text, answer, row in zip(chunk.shown, answers, chances, strict=True)
         )
 
@@ -83,7 +83,7 @@ def chance_names(classes: Sequence[str]) -> list[str]:
     return [f"p({name})" for name in classes]
 
 
-def written(chance: float) -> str:
+def six_digits(chance: float) -> str:
     return f"{chance:.6f}"
 
 
