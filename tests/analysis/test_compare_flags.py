@@ -135,6 +135,17 @@ def test_aggregate_is_of_normalised_scores(compare: Compare) -> None:
     assert by_name["gru-8"]["lstm-8 value"] == pytest.approx(1 - by_name["lstm-8"]["gru-8 value"])
 
 
+def test_a_run_that_a_condition_cannot_be_asked_of_costs_only_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for seed, rate in enumerate(("0.01", "[1]")):
+        path = write(tmp_path, seed=seed, record=not seed, rows=1)
+        config = (path / "config.yaml").read_text(encoding="utf-8")
+        (path / "config.yaml").write_text(config.replace("learning_rate: 0.001", f"learning_rate: {rate}"), encoding="utf-8")
+    assert main(["compare", str(tmp_path), "--where", "train.learning_rate > 0", "--format", "csv"]) == 0
+    out, err = capfd.readouterr()
+    assert [row["seeds"] for row in rows_of(out)] == ["0"] and err.count("\n") == 1 and "not supported" in err and "s1-" in err
+    assert main(["compare", str(tmp_path), "--where", "train.learning_rate > 'a'"]) == 2
+
+
 BAD = {
     ("--where", "model.hiden_size > 1"): "did you mean 'model.hidden_size'",
     ("--where", "seed > 99"): "holds of none of the 18 runs",

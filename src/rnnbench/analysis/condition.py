@@ -70,9 +70,9 @@ class Condition:
     """
 
     def __init__(self, text: str, known: Collection[str], flag: str = "--where"):
-        self._said = f"{flag} {shortened(text, 60)}"
+        self.said = f"{flag} {shortened(text, 60)}"
         if len(text) > LONGEST:
-            raise BadOption(f"{self._said}: {len(text)} characters; allowed: at most {LONGEST}")
+            raise BadOption(f"{self.said}: {len(text)} characters; allowed: at most {LONGEST}")
         self._text = text
         try:
             parsed = ast.parse(text.strip(), mode="exec").body
@@ -81,11 +81,11 @@ class Condition:
             self._check(parsed[0])
             for name in _names(parsed[0]):
                 if name not in known:
-                    raise BadOption(f"{self._said}: no option {name!r}{nearest(name, known) or f'; such as {EXAMPLE}'}")
+                    raise BadOption(f"{self.said}: no option {name!r}{nearest(name, known) or f'; such as {EXAMPLE}'}")
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             if isinstance(error, BadOption):
                 raise
-            raise BadOption(f"{self._said}: no condition; expected: options, numbers and texts, such as {EXAMPLE}") from None
+            raise BadOption(f"{self.said}: no condition; expected: options, numbers and texts, such as {EXAMPLE}") from None
         self._parsed = parsed[0]
         self._row: Mapping[str, Any] = {}
         self._evaluator = SimpleEval(operators=OPERATORS, functions={}, names={})
@@ -103,7 +103,7 @@ class Condition:
             simple = isinstance(getattr(node, "value", None), int | float | str | None) or not isinstance(node, ast.Constant)
             if not isinstance(node, PARTS) or not simple or (isinstance(node, ast.Attribute) and not _is_dotted(node)):
                 raise BadOption(
-                    f"{self._said}: {shortened(ast.unparse(node), 40)!r} is not allowed; allowed: options, numbers, texts, "
+                    f"{self.said}: {shortened(ast.unparse(node), 40)!r} is not allowed; allowed: options, numbers, texts, "
                     "lists, comparisons, and, or, not, in, + - * / **"
                 )
 
@@ -113,7 +113,7 @@ class Condition:
         try:
             return bool(self._evaluator.eval(self._text, previously_parsed=self._parsed))
         except (TypeError, ArithmeticError, ValueError, InvalidExpression, RecursionError) as error:
-            raise BadOption(f"{self._said}: {shortened(str(error))} ({row.get('path', '')})") from None
+            raise BadOption(f"{self.said}: {shortened(str(error))} ({row.get('path', '')})") from None
 
 
 def _is_dotted(node: ast.expr) -> bool:

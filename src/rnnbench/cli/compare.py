@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ..analysis.aggregate import aggregate_tables
 from ..analysis.comparison import blocks_by, refused_table, tabulate
@@ -15,7 +14,7 @@ from ..analysis.grouping import group_runs
 from ..analysis.model_matrix import model_matrix
 from ..analysis.render import export
 from ..analysis.report import write_report
-from ..analysis.run_rows import known_names, run_row, runs_view, with_names
+from ..analysis.run_rows import Row, known_names, run_row, runs_view, with_names
 from ..analysis.table import Table
 from ..analysis.table_choice import arrange, option_words
 from ..console import say, show
@@ -80,16 +79,12 @@ def _check_together(options: argparse.Namespace) -> None:
 def compared_tables(options: argparse.Namespace, runs: list[FoundRun], complaints: list[str]) -> list[Table]:
     """The tables that the flags ask for. BadOption for a name that no run has, and where no run is left."""
     columns = [word for word in (options.columns or "").split(",") if word]
-    told: list[dict[str, Any]] = []
+    told: list[Row] = []
     if options.where or options.by or options.sort or columns or options.runs:
         told = [run_row(run, "" if run.record else run_state(RunFolder(run.path)).kind) for run in runs]
     known = known_names(told)
     if options.where:
-        condition = Condition(options.where, known)
-        kept = [(run, row) for run, row in zip(runs, told, strict=True) if condition.holds(with_names(row))]
-        if runs and not kept:
-            raise BadOption(f"--where {options.where}: holds of none of the {len(runs)} runs there")
-        runs, told = [run for run, _ in kept], [row for _, row in kept]
+        runs, told = _runs_where(Condition(options.where, known), runs, told, complaints)
     if options.runs:
         return [runs_view(told, columns, options.sort, complaints)]
     asked = asked_seeds(runs)
@@ -108,6 +103,29 @@ def compared_tables(options: argparse.Namespace, runs: list[FoundRun], complaint
     extra = option_words([options.by or "", *columns, options.sort.removeprefix("-")], known)
     found = [*(tabulate(block, extra) for block in blocks), *refused_table(refusals)]
     return arrange(found, columns, options.sort, known) if columns or options.sort else found
+
+
+def _runs_where(
+    condition: Condition, runs: list[FoundRun], rows: list[Row], complaints: list[str]
+) -> tuple[list[FoundRun], list[Row]]:
+    """Those of the runs, with their rows, of which the condition holds. One that it cannot be asked of is a complaint.
+
+    BadOption where it can be asked of none, or holds of none.
+    """
+    kept: list[tuple[FoundRun, Row]] = []
+    refused: list[BadOption] = []
+    for run, row in zip(runs, rows, strict=True):
+        try:
+            if condition.holds(with_names(row)):
+                kept.append((run, row))
+        except BadOption as error:
+            refused.append(error)
+    if refused and len(refused) == len(runs):
+        raise refused[0]
+    if runs and not kept:
+        raise BadOption(f"{condition.said}: holds of none of the {len(runs)} runs there")
+    complaints += map(str, refused)
+    return [run for run, _ in kept], [row for _, row in kept]
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -166,7 +166,7 @@ def asked_seeds(runs: Iterable[FoundRun]) -> dict[Path, set[int]]:
         if folder not in listed:
             try:
                 listed[folder] = read_manifest(folder)
-            except DamagedRecord:
+            except (DamagedRecord, OSError, ValueError):  # ValueError: the name of a sweep that no folder can have
                 listed[folder] = {}
             seeds = settings[folder] = {}
             for about in listed[folder].values():
