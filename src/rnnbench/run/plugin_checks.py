@@ -24,6 +24,7 @@ from ..options import BadOption, plain_text, shortened
 
 MOST_BATCHES = 100  # of 20 sequences, in a test split whose floor is computed before training
 OWN = ("task.", "model.")  # options that a user's own class is made with
+LEAST_BATCHES = 10  # of generated sequences, whose scores say how far chance reaches
 WIDTH = 3  # of the inputs that a cell is tried with
 
 
@@ -75,7 +76,8 @@ def try_task(settings: Settings, task: Task) -> None:
     if said not in user_files(settings):
         return
     laws: list[Callable[[Task], object]] = [contract]
-    if task.batches("test", 20) <= MOST_BATCHES:
+    batches = task.batches("test", 20)
+    if batches <= MOST_BATCHES and (task.fingerprint or batches >= LEAST_BATCHES):
         laws.append(floor)
     for law in (*laws, targets_beat_the_floor, solved_threshold):
         _hold(said, "check_task", functools.partial(law, task))
