@@ -141,6 +141,15 @@ def test_what_is_right_passes(site: Site) -> None:
     assert survey.length == 8
 
 
+@pytest.mark.parametrize("sequences", [1, 7, 30, 199])
+def test_a_floor_is_not_judged_by_few_sequences(sequences: int, site: Site) -> None:
+    """Their own floor lies beside that of many; a floor that is wrong by far is what `check_task` finds."""
+    from rnnbench.run.plan import survey_runs
+
+    Path("my_task.py").write_text(TASK, encoding="utf-8")
+    assert survey_runs(compose_jobs(["task=./my_task.py:Ones", "model=gru", f"task.sequences={sequences}"], sweep=False))
+
+
 def test_an_error_while_training_names_the_line_and_is_kept(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     """It comes only in training: at the steps of a sequence of more than three."""
     path = Path("my_cell.py").absolute()
