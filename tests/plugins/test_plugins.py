@@ -179,7 +179,7 @@ def test_a_broken_plug_in_costs_one_line(site: Site, case: str, capfd: pytest.Ca
     site.add({"models": {"leaky": "sound:Leaky"}}, {"sound.py": CELL}, package="sound")
     assert main(["list", "models"]) == 0
     said = capfd.readouterr()
-    assert "\nleaky " in said.out and "\nlstm " in said.out and "\nmine " not in said.out
+    assert "\n  leaky " in said.out and "\n  lstm " in said.out and "\n  mine " not in said.out
     (line,) = said.err.splitlines()
     assert line.startswith("rnnbench: model 'mine' of package their-package cannot be used: ") and len(line) <= 400
     assert wanted in line
