@@ -17,7 +17,7 @@ from rnnbench.config.checks import resolve
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import group_options, read_signature
 from rnnbench.models import registry
-from rnnbench.options import AboveZero, BadOption, Needs, Option, Positive, Range
+from rnnbench.options import AboveZero, BadOption, Needs, Option, Positive, Range, Where
 from rnnbench.plugins.classes import read_plugin
 from rnnbench.plugins.references import Plugin, file_plugin
 from rnnbench.run.plan import plan_run
@@ -273,19 +273,20 @@ def test_nothing_is_imported_of_what_nobody_asked_for(site: Site, capfd: pytest.
 
 def test_annotations_are_written_as_they_are_read() -> None:
     """What the cache keeps of every option of ours, and of others' kinds."""
-    found = [
-        (Any, ()),
-        (list[Any], ()),
-        (int | None, ()),
-        (tuple[Literal["x", 2], ...] | None, (Needs("a", values=("b", None)),)),
+    found: list[tuple[Any, tuple[Needs, ...], Where | None]] = [
+        (Any, (), None),
+        (list[Any], (), Where()),
+        (int | None, (), Where(besides=("here",))),
+        (tuple[Literal["x", 2], ...] | None, (Needs("a", values=("b", None)),), None),
     ]
-    found += [(Annotated[float, Range(-1, open_high=True)] | None, (Needs("a", "b", least=2), Needs("c", besides=(0,))))]
+    bounded = Annotated[float, Range(-1, open_high=True)] | None
+    found.append((bounded, (Needs("a", "b", least=2), Needs("c", besides=(0,))), None))
     for group, names in (("task", tasks.task_files()), ("mechanism", registry.mechanism_files())):
         for name in names:
-            found += [(one.annotation, one.needs) for one in read_signature(group, name).options.values()]
-    assert (Positive, ()) in found and any(annotation == AboveZero for annotation, _ in found)
-    for annotation, needs in found:
-        assert parse_annotation(source_of_annotation(annotation, needs)) == (annotation, needs)
+            found += [(one.annotation, one.needs, one.where) for one in read_signature(group, name).options.values()]
+    assert (Positive, (), None) in found and any(annotation == AboveZero for annotation, *_ in found)
+    for annotation, needs, where in found:
+        assert parse_annotation(source_of_annotation(annotation, needs, where)) == (annotation, needs, where)
 
 
 # other code is another run
@@ -316,7 +317,7 @@ def test_edited_equations_are_another_run(site: Site, way: str, capfd: pytest.Ca
     records = [json.loads((run / "record.json").read_text()) for run in folder.iterdir()]
     assert len({record["scores"]["test"]["mse"] for record in records}) == len({record["setting"] for record in records}) == 2
     assert main(["compare"]) == 0
-    assert capfd.readouterr().out.count("code=") == 2
+    assert capfd.readouterr().out.count("other code") == 1
     path.write_text(CELL, encoding="utf-8")
     assert "recorded before" in train(words, capfd)
 
