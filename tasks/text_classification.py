@@ -50,8 +50,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rnnbench.data.cache import cache_entry
-from rnnbench.data.sets import Loaded
-from rnnbench.data.sets import load as load_set
+from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import BETWEEN, Reading, streamed
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened

@@ -41,8 +41,7 @@ from torch import Tensor
 
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
 from rnnbench.data.series import numbers
-from rnnbench.data.sets import Loaded
-from rnnbench.data.sets import load as load_set
+from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError, check_text
 from rnnbench.data.text import Ragged, Vocabulary, batches_of, evaluation_rows, rows_of

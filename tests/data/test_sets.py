@@ -17,7 +17,7 @@ import pytest
 from datasets.data_files import get_data_patterns, resolve_pattern
 
 from rnnbench.data import hub
-from rnnbench.data.sets import Place, load
+from rnnbench.data.sets import Place, load_set
 from rnnbench.data.split_names import chosen_splits, sorted_files
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
@@ -131,7 +131,7 @@ FORMS: dict[str, tuple[Callable[[Path], dict], dict[str, int], list[str]]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_its_rows(tmp_path: Path, form: str):
     make, rows, unread = FORMS[form]
-    found = load(Place(**make(tmp_path)), COLUMNS)
+    found = load_set(Place(**make(tmp_path)), COLUMNS)
     assert {split: len(table) for split, table in found.tables.items()} == rows and found.unread == unread
     for split, table in found.tables.items():
         assert [tuple(row.values()) for row in table.to_pylist()] == ROWS[6 - rows[split] :]
@@ -145,7 +145,7 @@ def test_packed_files_are_unpacked(tmp_path: Path, ending: str, kind: str):
     pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[ending]
     path = tmp_path / f"a.{kind}{ending}"
     path.write_bytes(pack(text.encode()))
-    assert load(Place(file=str(path)), COLUMNS).tables["train"].equals(TABLE)
+    assert load_set(Place(file=str(path)), COLUMNS).tables["train"].equals(TABLE)
     path.write_bytes(pack(text.encode())[:-20])
     assert refusal(file=str(path)).startswith(f"{path} cannot be unpacked: ")
 
@@ -172,7 +172,7 @@ READ: dict[str, tuple[dict, bytes, list[str]]] = {
 def test_options_of_reading(tmp_path: Path, case: str):
     options, content, columns = READ[case]
     (tmp_path / "a.csv").write_bytes(content)
-    found = load(Place(file=f"{tmp_path}/a.csv", reading=Reading(**options)), columns)
+    found = load_set(Place(file=f"{tmp_path}/a.csv", reading=Reading(**options)), columns)
     assert [tuple(row.values()) for row in found.tables["train"].to_pylist()] == ROWS
     assert found.dropped == (2 if case == "empty rows dropped" else 0)
     assert found.where("train", 3) == f"{tmp_path}/a.csv: line {4 if case == 'no head' else 7 if found.dropped else 5}"
@@ -180,7 +180,7 @@ def test_options_of_reading(tmp_path: Path, case: str):
 
 def test_quotes_are_signs_where_none_are_asked_for(tmp_path: Path):
     (tmp_path / "a.csv").write_text('text,label\n"not good,neg\n')
-    rows = load(Place(file=f"{tmp_path}/a.csv", reading=Reading(quote="none")), COLUMNS).tables["train"].to_pylist()
+    rows = load_set(Place(file=f"{tmp_path}/a.csv", reading=Reading(quote="none")), COLUMNS).tables["train"].to_pylist()
     assert rows == [{"text": '"not good', "label": "neg"}]
 
 
@@ -195,7 +195,7 @@ def test_rows_without_a_value_are_dropped_where_asked(tmp_path: Path, kind: str)
         path.write_text("".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows))
     else:
         datasets.Dataset(pyarrow.table(columns)).save_to_disk(str(path))
-    found = load(Place(file=str(path), reading=Reading(drop_empty=True)), COLUMNS)
+    found = load_set(Place(file=str(path), reading=Reading(drop_empty=True)), COLUMNS)
     assert found.tables["train"].to_pylist() == [{"text": "a", "label": "x"}, {"text": "c", "label": "w"}]
     assert found.dropped == 3 and any(sign in found.where("train", 1) for sign in ("row 5", "line 5"))
     assert "'text'" in refusal(file=str(path)) or "'label'" in refusal(file=str(path))
@@ -203,7 +203,7 @@ def test_rows_without_a_value_are_dropped_where_asked(tmp_path: Path, kind: str)
 
 def refusal(columns: list[str] = COLUMNS, **place: object) -> str:
     with pytest.raises(DataError) as error:
-        load(Place(**place), columns)
+        load_set(Place(**place), columns)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -215,9 +215,9 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path):
     assert "has two files for train: train.csv, train.tsv, of two kinds" in two and "task.train=" in two
     (tmp_path / "train.tsv").write_text(csv_text(between="\t"))
     named_by = Place(file=str(tmp_path / "train.csv"), named={"test": str(tmp_path / "train.tsv")})
-    assert list(load(named_by, ["text"]).tables) == ["train", "test"]
+    assert list(load_set(named_by, ["text"]).tables) == ["train", "test"]
     (tmp_path / "train.tsv").unlink()
-    assert load(Place(file=str(tmp_path)), COLUMNS).unread == ["other.txt"]
+    assert load_set(Place(file=str(tmp_path)), COLUMNS).unread == ["other.txt"]
     assert "no file fits" in refusal(file=f"{tmp_path}/none*.csv")
     assert "there is no such file" in refusal(file=str(tmp_path), named={"test": "none.csv"})
     assert "no split 'train'; there are: dev" in refusal(hub=str(only_dev(tmp_path)))
@@ -267,7 +267,7 @@ def test_what_the_library_kept_needs_no_network(
         (place / "refs/main").write_text("123")
         pyarrow.parquet.write_table(TABLE, place / "snapshots/123/data/train-00000-of-00001.parquet")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert load(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
+    assert load_set(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
     said = refusal(hub="org/other")
     assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")
 
@@ -282,4 +282,4 @@ def test_validation_that_is_the_test_is_known(tmp_path: Path):
         ({"validation": test, "test": test}, True),
         ({"validation": "other.csv"}, False),
     ):
-        assert load(Place(file=folder, named=named), COLUMNS).selects_on_test is same, named
+        assert load_set(Place(file=folder, named=named), COLUMNS).selects_on_test is same, named

@@ -279,7 +279,7 @@ class Loaded:
         return {"files": named, "dropped": self.dropped}
 
 
-def load(where: Place, columns: Sequence[str]) -> Loaded:
+def load_set(where: Place, columns: Sequence[str]) -> Loaded:
     """The `columns` of every split that is there. DataError, one line, where they cannot be had."""
     parts, unread = where.parts(fetch=True)
     rows = {split: part.read(columns) for split, part in parts.items()}
