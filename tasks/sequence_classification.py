@@ -49,7 +49,7 @@ from rnnbench.options import Needs, Range, Share, Where
 from .shared.found import found_line, left_unread, length_facts, one_place, row_facts
 from .shared.labels import numbered
 from .shared.rows import answered_once, completed
-from .shared.series import ClassifiedSequences, SplitSequences
+from .shared.series import ClassifiedSequences, LabelledSequences
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Reals, Split, Task, Tokens
 
 TOGETHER = 1000  # new sequences that are answered at once
@@ -114,7 +114,7 @@ class SequenceClassification(Task):
             {split: one.labels for split, one in series.items()},
             lambda split, row: f"{there[split].files[0]}: sequence {row + 1}",
         )
-        published = {split: SplitSequences.of(one, labels[split]) for split, one in series.items()}
+        published = {split: LabelledSequences.of(one, labels[split]) for split, one in series.items()}
         parts = completed(published, self.held_out, (self.held_out, self.held_out / (1 - self.held_out)))
         files = {split: [part.shown(name) for name in part.files] for split, part in there.items()}
         self.found = {"files": files, "dropped": 0, **self._facts(parts)}
@@ -123,7 +123,9 @@ class SequenceClassification(Task):
         if self.scale == "none":
             self.mean, self.deviation = numpy.zeros(values.shape[1]), numpy.ones(values.shape[1])
         self.deviation[self.deviation == 0] = 1
-        parts = {split: SplitSequences([self._scaled(row) for row in part.rows], part.labels) for split, part in parts.items()}
+        parts = {
+            split: LabelledSequences([self._scaled(row) for row in part.rows], part.labels) for split, part in parts.items()
+        }
         self.dataset = ClassifiedSequences(parts, len(self.classes))
         self.inputs, self.targets = Reals(widths.pop()), Tokens(len(self.classes))
         said = (found_line(self.found, "steps"), *left_unread(unread))
@@ -138,7 +140,7 @@ class SequenceClassification(Task):
         values, labels = (table.column(place).to_pylist() for place in (0, 1))
         return joined_series(listed_rows(values, labels, part.files[0]), part.files[0])
 
-    def _facts(self, parts: dict[Split, SplitSequences]) -> dict[str, object]:
+    def _facts(self, parts: dict[Split, LabelledSequences]) -> dict[str, object]:
         counts = numpy.bincount(numpy.concatenate([part.labels for part in parts.values()]), minlength=len(self.classes))
         seen = {split: int(numpy.isin(parts[split].keys, parts["train"].keys).sum()) for split in SPLITS[1:]}
         return {
@@ -167,7 +169,7 @@ class SequenceClassification(Task):
             raise DataError(f"{path} has {series.values.shape[1]} dimensions; the run was trained on {self.inputs.size}")
         rows = numpy.split(series.values, series.offsets[1:-1])
         for begin in range(0, len(rows), TOGETHER):
-            steps = SplitSequences([self._scaled(row) for row in rows[begin : begin + TOGETHER]], numpy.zeros(0)).ragged()
+            steps = LabelledSequences([self._scaled(row) for row in rows[begin : begin + TOGETHER]], numpy.zeros(0)).ragged()
             batches = []
             for index in range(-(-len(steps) // 100)):
                 places = evaluation_rows(steps, index, 100)

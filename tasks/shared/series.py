@@ -29,14 +29,14 @@ class RealRows(Ragged):
         return found, lengths
 
 
-class SplitSequences:
+class LabelledSequences:
     """The sequences of a split, each with its class; split as texts are."""
 
     def __init__(self, rows: list[numpy.ndarray], labels: numpy.ndarray):
         self.rows, self.labels = rows, labels
 
     @classmethod
-    def of(cls, series: Series, labels: numpy.ndarray) -> SplitSequences:
+    def of(cls, series: Series, labels: numpy.ndarray) -> LabelledSequences:
         return cls(numpy.split(series.values, series.offsets[1:-1]), labels)
 
     def __len__(self) -> int:
@@ -48,8 +48,8 @@ class SplitSequences:
         digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in self.rows]
         return numpy.frombuffer(b"".join(digests), numpy.uint64)
 
-    def take(self, rows: numpy.ndarray) -> SplitSequences:
-        return SplitSequences([self.rows[row] for row in rows.nonzero()[0]], self.labels[rows])
+    def take(self, rows: numpy.ndarray) -> LabelledSequences:
+        return LabelledSequences([self.rows[row] for row in rows.nonzero()[0]], self.labels[rows])
 
     def ragged(self) -> RealRows:
         offsets = numpy.concatenate([[0], numpy.cumsum([len(row) for row in self.rows])])
@@ -59,7 +59,7 @@ class SplitSequences:
 class ClassifiedSequences(Dataset):
     """Sequences with a class each; the guess is the class that is the most frequent in training."""
 
-    def __init__(self, parts: dict[Split, SplitSequences], classes: int):
+    def __init__(self, parts: dict[Split, LabelledSequences], classes: int):
         self.classes = classes
         self.steps = {split: parts[split].ragged() for split in SPLITS}
         self.labels = {split: parts[split].labels for split in SPLITS}

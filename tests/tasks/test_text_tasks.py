@@ -571,6 +571,14 @@ def test_a_byte_order_mark_is_no_word(tmp_path: Path):
     assert marked.vocabulary == plain.vocabulary and marked.fingerprint == plain.fingerprint
 
 
+def test_a_byte_order_mark_is_no_character(tmp_path: Path):
+    for name, mark in (("plain", b""), ("marked", b"\xef\xbb\xbf")):
+        (tmp_path / name).write_bytes(mark + b"abcab" * 400)
+    plain, marked = (made("char_lm", text=str(tmp_path / name), window=5) for name in ("plain", "marked"))
+    assert marked.vocabulary == plain.vocabulary and marked.fingerprint == plain.fingerprint
+    assert [len(marked.dataset.tokens[split]) for split in SPLITS] == [len(plain.dataset.tokens[split]) for split in SPLITS]
+
+
 def test_word_lm_refuses_in_one_line(tmp_path: Path):
     assert "did you mean 'wikitext2'" in refusal(made, "word_lm", text="wikitext")
     (tmp_path / "latin").write_bytes(b"d\xe9j\xe0 vu\n" * 100)
