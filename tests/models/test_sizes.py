@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rnnbench.cli import listing
+from rnnbench.cli import choices
 from rnnbench.cli.main import main
 from rnnbench.cli.sizes import widths_within
 from rnnbench.config.compose import compose_jobs
@@ -33,7 +33,7 @@ def test_details_of_every_model(capsys):
     assert found["gru"][1:3] == [f"{3 * (2 * 128 * 128 + 2 * 128):,}", "128"]
     lines = {line.split()[0]: line for line in text.splitlines()}
     assert "Le, Jaitly & Hinton 2015" in lines["irnn"]
-    assert "Two layers" in lines["deep_gru"] and "Cho et al. 2014" in lines["deep_gru"]
+    assert "GRU, two layers" in lines["deep_gru"] and "Cho et al. 2014" in lines["deep_gru"]
 
 
 @pytest.mark.parametrize("backend", ["library", "fused"])
@@ -46,7 +46,7 @@ def test_a_back_end_that_is_named_is_one_that_runs(backend):
 
 
 def test_widths_within_a_budget(monkeypatch):
-    monkeypatch.setattr(listing, "choice_names", lambda group: ["gru", "lstm", "tcn"] if group == "model" else ["adding"])
+    monkeypatch.setattr(choices, "choice_names", lambda group: ["gru", "lstm", "tcn"] if group == "model" else ["adding"])
     found = rows(widths_within("70k"))
     assert found["lstm"][1:4] == ["130", "69,811", "-0.27%"]
     assert found["tcn"][4:] == ["no", "width", "is", "within", "1", "%"]
