@@ -41,7 +41,7 @@ def test_a_full_disk_is_said_in_one_line(words, monkeypatch, capfd):
 
 def test_what_hydra_shows_is_whole(capfd):
     assert main(["train", "task=adding", "model=gru", "--cfg", "job", "--package", "budget"]) == 0
-    assert capfd.readouterr().out == "# @package budget\nparams: ''\nmatch: ''\nwidth: 0\nembeddings: true\n"
+    assert capfd.readouterr().out == "# @package budget\nparams: ''\nmatch: ''\nwidth: 0\nembeddings: true\ntolerance: 0.01\n"
 
 
 SAID = {

@@ -132,7 +132,7 @@ LIST = "expected a list of objects, or an object a line"
         ("a.json", b'[{"text": "a", "label": 1}, null]', "object 2 is null; expected an object"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n["a", 1]\n', "line 2 is a list; expected an object"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n\nrubbish\n', f"line 3 column 1: Expecting value; {LIST}"),
-        ("a.json", b'[{"text": "a",\n "label": 1},\n]', f"line 3 column 1: Expecting value; {LIST}"),
+        ("a.json", b'[{"text": "a",\n "label": 1},\n}]', f"line 3 column 1: Expecting value; {LIST}"),
         ("a.json", b'{"rows": [\n{"text": "a"}]}', LIST),
         ("a.json", b"[" * 100_000, "nested too deeply"),
         ("a.jsonl", b'{"text": "a", "label": ' + b"9" * 5000 + b"}", "line 1: a number of too many digits"),

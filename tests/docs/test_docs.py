@@ -21,7 +21,7 @@ from tests.support.documents import FAILS, PAGES, ROOT, code_blocks, commands, l
 
 TRAINS = ("train", "estimate")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OTHERS = {"cd", "cat", "python", "python3", "pip", "wandb", "source", "eval", "make", "rnnbench", "torchrun", "git"}
+OTHERS = {"cd", "cat", "python", "python3", "pip", "wandb", "source", "eval", "make", "rnnbench", "torchrun", "git", "pkill"}
 
 
 def name_of(page: Path) -> str:

@@ -274,9 +274,9 @@ def test_a_note_of_some_jobs_says_of_how_many(capfd: pytest.CaptureFixture[str])
         (["-m", "seed=0,1", "task=adding", "train.batch_size=1000000000"], "train.batch_size=1000000000: a batch takes "),
         (["task=adding", f"train.batch_size={2**62}"], f"train.batch_size={2**62}: a batch takes "),
         (["task=adding", f"task.length={2**60}"], f"task.length={2**60}: a sequence takes more than "),
-        (["task=copy_memory", f"task.delay={2**50}"], f"task.delay={2**50}: a row takes"),
-        (["task=reverse", f"task.length={2**55}"], f"task.length={2**55}: a row takes"),
-        (["task=selective_copy", f"task.length={2**50}"], f"task.length={2**50}: a row takes"),
+        (["task=copy_memory", f"task.delay={2**50}"], f"task.delay={2**50}: a sequence takes"),
+        (["task=reverse", f"task.length={2**55}"], f"task.length={2**55}: a sequence takes"),
+        (["task=selective_copy", f"task.length={2**50}"], f"task.length={2**50}: a sequence takes"),
     ],
 )
 def test_what_exceeds_all_memory_is_refused(words: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -843,7 +843,7 @@ def test_two_names_are_two_sweeps():
         (["reproduce", "all"], "all: with --hours"),
         (["table", "TABLE", "--rows", "addin"], "no row 'addin'"),
         (["table", "all"], "--write"),
-        (["sweep", "none.yaml"], "no table or folder 'none.yaml'"),
+        (["sweep", "none.yaml"], "sweep none.yaml: there is no such file"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said):

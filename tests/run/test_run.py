@@ -262,7 +262,7 @@ def test_asked_to_end_it_saves_and_goes_on(number):
     process.send_signal(number)
     _out, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number, err
-    assert "interrupted at step" in err and "the same command goes on" in err and err.count("\n") == 1
+    assert "interrupted at step" in err and "the same command continues" in err and err.count("\n") == 1
     assert only().record() is None
     done = subprocess.run(command(*LONG), check=True, capture_output=True, text=True)
     assert "goes on from step" in done.stdout

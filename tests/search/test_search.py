@@ -72,9 +72,9 @@ def test_a_search_is_recorded_whole_and_the_same_for_each_model(capfd):
 def test_the_test_split_is_never_read(monkeypatch, capfd):
     real = EvaluationBatches.__init__
 
-    def reads(self, task, split, *rest):
+    def reads(self, task, split, *rest, **more):
         assert split != "test"
-        real(self, task, split, *rest)
+        real(self, task, split, *rest, **more)
 
     monkeypatch.setattr(EvaluationBatches, "__init__", reads)
     job = ["train", "task=adding", "model=lstm", *SHORT, "train.steps=10", f"seed={TUNING}", "test=false"]
