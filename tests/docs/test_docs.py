@@ -15,6 +15,7 @@ from docs.docstrings import equations, split_blocks, to_latex, to_markdown, to_r
 from docs.gallery import page_makers
 from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.compose import compose_jobs
+from rnnbench.config.experiments import with_experiment
 from rnnbench.models.registry import mechanism_files
 from rnnbench.signatures import read_class
 from tests.support.documents import FAILS, PAGES, ROOT, code_blocks, commands, links
@@ -47,7 +48,7 @@ def test_every_command_parses(page: Path) -> None:
         elif program == "rnnbench" and rest[0] in TRAINS:
             overrides = [word for word in rest[1:] if "=" in word]
             if overrides and "--help" not in rest:
-                assert compose_jobs(overrides, sweep="-m" in rest or rest[0] == "estimate"), words
+                assert compose_jobs(with_experiment(overrides), sweep="-m" in rest or rest[0] == "estimate"), words
         elif program == "rnnbench":
             verbs_of(make_parser())[rest[0]].parse_intermixed_args(rest[1:])
 
