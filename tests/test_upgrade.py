@@ -141,10 +141,17 @@ def test_the_same_command_answers_from_the_record_and_changes_no_byte(name: str,
 
 @pytest.mark.parametrize("name", FINISHED)
 def test_a_run_made_anew_has_the_ids_and_the_numbers_of_then(name: str) -> None:
+    """But for the id of a run on a file of one's own, which was of the file's name, too, and is of its content alone now."""
     words = [word for word in RUNS[name]["words"] if not word.startswith("tracker")]
     assert rnnbench("train", *words, "tracker=none", "runs=anew") == 0
-    folder = Path("anew") / Path(FOLDERS[name]).relative_to("runs")
-    holds(folder, {**record_of(FOLDERS[name]), "rows": rows_of(FOLDERS[name])})
+    then, (path,) = record_of(FOLDERS[name]), Path("anew").glob("*/*/*/record.json")
+    if name == "char_lm":
+        now = record_of(path.parent)
+        assert now["id"] != then["id"] and {**now["departures"], "task.text": "text.txt"} == then["departures"]
+        then |= {part: now[part] for part in ("id", "setting", "departures")}
+    else:
+        assert path.parent == Path("anew") / Path(FOLDERS[name]).relative_to("runs")
+    holds(path.parent, {**then, "rows": rows_of(FOLDERS[name])})
 
 
 def test_a_diverged_run_made_anew_has_the_id_of_then_and_diverges() -> None:
