@@ -154,7 +154,7 @@ REFUSED = {
         ["task=embedded_reber", "model=lstm_1997", "network.output=logistic", *ONLINE],
         "trainer.micro_batches=2 beside train.rule=online is not allowed; allowed: 1",
     ),
-    "too few rows": ([*ADDING, "model=gru", "train.batch_size=1"], "every micro batch needs a row"),
+    "too few rows": ([*ADDING, "model=gru", "train.batch_size=1"], "each micro batch needs at least one sequence"),
     "too few rows on devices": (
         [*ADDING, "model=gru", "train.batch_size=3", "trainer.devices=2"],
         "train.batch_size=3 has too few rows for trainer.micro_batches=2 on 2 devices",

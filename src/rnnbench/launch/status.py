@@ -143,7 +143,8 @@ def _overview(folders: Iterable[Path]) -> str:
         if os.path.exists(folder / "record.json"):
             recorded += 1
             with contextlib.suppress(OSError):
-                diverged += DIVERGED in (folder / "record.json").read_bytes()
+                if (folder / "record.json").is_file():  # a pipe would be waited for
+                    diverged += DIVERGED in (folder / "record.json").read_bytes()
         elif folder.exists():
             others[run_state(RunFolder(folder)).kind] += 1
     more = "".join(f", {others[kind]} {kind}" for kind in ("failed", "interrupted", "running") if others[kind])

@@ -29,6 +29,7 @@ from ..run.cluster import alone, replaced_environment
 from ..store.record import Record, headline_score
 
 SERVERS = 3  # that may die while one process starts
+REAPED = 0.2  # seconds until a server that has died no longer counts as alive
 LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # the system has no more files, memory or processes
 PRELOADED = ["rnnbench.launch.server"]  # torch and Lightning
 
@@ -133,6 +134,7 @@ class WorkerProcess:
                 if not left:
                     raise NoProcess(f"no process can be started: the server that forks them died {SERVERS} times") from None
                 say("the server that jobs are forked from died; a new one is started", sys.stderr)
+                time.sleep(REAPED)
         os.set_blocking(self.output.fileno(), False)
         self.started, self.peak, self._rest = time.monotonic(), 0.0, b""
 
