@@ -47,7 +47,7 @@ from rnnbench.data.tables import DataError
 from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
 
 from .shared.batch import Dataset, generator
-from .shared.found import left_unread, one_place
+from .shared.found import left_unread, named_splits, one_place
 from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
 
 
@@ -84,7 +84,7 @@ class Forecasting(Task):
         ] = 0.1,  # share of the series for validation, same for test, where no such split is named
         solved_below: AtLeastZero = 0.0,  # mse that counts as solved; 0 = never
     ):
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         reading = Reading(separator, header, encoding)
         self.place = one_place("forecasting", hub, file, config, revision, named, reading)
         self.columns = [name.strip() for name in columns.split(",")]
@@ -93,8 +93,7 @@ class Forecasting(Task):
         self.window, self.held_out, self.solved_below = window, held_out, solved_below
 
     def look(self) -> None:
-        for part in self.place.parts()[0].values():
-            part.check(self.columns)
+        self.place.check(self.columns)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):

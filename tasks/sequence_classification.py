@@ -46,7 +46,7 @@ from rnnbench.data.tables import DataError
 from rnnbench.data.text import evaluation_rows
 from rnnbench.options import Needs, Range, Share, Where
 
-from .shared.found import found_line, left_unread, length_facts, one_place, row_facts
+from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
 from .shared.labels import numbered
 from .shared.rows import answered_once, completed
 from .shared.series import ClassifiedSequences, LabelledSequences
@@ -90,7 +90,7 @@ class SequenceClassification(Task):
         scale: Literal["standard", "none"] = "standard",  # standard: less the training mean, over the training deviation
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1 = never
     ):
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         self.reading = Reading(separator, header, encoding)
         self.place = one_place("sequence_classification", hub, file, config, revision, named, self.reading)
         self.values_column, self.label_column, self.held_out = values_column, label_column, held_out

@@ -59,7 +59,7 @@ from rnnbench.data.text import Ragged
 from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, one_place, row_facts
+from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
 from .shared.rows import HELD_OUT, Cut, Rows, completed, held_out, text_keys, use_rows, write_rows
 from .shared.scoring import class_counts, macro_f1
 from .shared.vectors import Vectors
@@ -107,7 +107,7 @@ class Tagging(Task):
         self.data, self.solved_above = data, solved_above
         self.cut = Cut("whitespace", min_frequency, max_vocabulary, 10**6)
         self.vectors = Vectors(vectors) if vectors else None
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         self.reading, self.lists, self.numbers = Reading(encoding=encoding), [tokens, tags], (token_column, tag_column)
         self.place = one_place("tagging", hub, file, config, revision, named, self.reading, KINDS) if data == "own" else None
 

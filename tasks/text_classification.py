@@ -58,7 +58,7 @@ from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, one_place, text_facts
+from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
 from .shared.labels import Disagreeing, as_before, disagreeing, first_place, numbered, oddities, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -122,7 +122,7 @@ class TextClassification(Task):
         ] = "kept",  # order of a text's words; shuffled: random, to measure what order is worth
         solved_above: Share = 1.0,  # accuracy that counts as solved; 1: never
     ):
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         self.place = one_place(
             "text_classification", hub, file, config, revision, named, Reading(separator, header, encoding, quote, drop_empty)
         )
@@ -136,8 +136,7 @@ class TextClassification(Task):
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
 
     def look(self) -> None:
-        for part in self.place.parts()[0].values():
-            part.check([*self.columns, *self.texts[1:]])
+        self.place.check([*self.columns, *self.texts[1:]])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):

@@ -51,9 +51,9 @@ from rnnbench.options import AtLeastZero, Needs, Positive, Range, Where
 
 from .shared.batch import Dataset
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, one_place, row_facts
+from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
 from .shared.labels import first_place, seen_rows
-from .shared.rows import Cut, Texts, completed
+from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
 from .shared.words import little_covered
 from .task import REGRESSION, SPLITS, Batch, Facts, Kept, Reals, Split, Sums, Task, Tokens, Totals
@@ -98,7 +98,7 @@ class TextRegression(Task):
         ] = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
         solved_below: AtLeastZero = 0.0,  # mse that counts as solved; 0 = never
     ):
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         reading = Reading(separator, header, encoding, drop_empty=drop_empty)
         self.place = one_place("text_regression", hub, file, config, revision, named, reading)
         if text_column == value_column:
@@ -108,8 +108,7 @@ class TextRegression(Task):
         self.vectors = Vectors(vectors) if vectors else None
 
     def look(self) -> None:
-        for part in self.place.parts()[0].values():
-            part.check(self.columns)
+        self.place.check(self.columns)
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
@@ -207,10 +206,7 @@ class ValuedTexts(Dataset):
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows of similar length; see `Task.batch`."""
         rows = rows_of(self.tokens[split], split, index, batch_size, seed)
-        tokens, lengths = self.tokens[split].padded(rows, pad=0)
-        targets = self.answers[split][rows].reshape(-1, 1, 1)
-        parts = (tokens, targets, numpy.ones((len(rows), 1), bool), lengths, numpy.ones(len(rows), bool))
-        return Batch(*map(torch.from_numpy, parts))
+        return answered_once(*self.tokens[split].padded(rows, pad=0), self.answers[split][rows].reshape(-1, 1, 1))
 
     def about(self) -> Facts:
         return {f"{split}_texts": len(texts) for split, texts in self.tokens.items()}

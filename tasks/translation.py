@@ -51,7 +51,7 @@ from rnnbench.options import AtLeastZero, Positive, Range, Where
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
-from .shared.found import left_unread
+from .shared.found import left_unread, named_splits
 from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
 from .shared.rows import completed, none_empty, text_keys
 from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
@@ -108,7 +108,7 @@ class Translation(Task):
         need("sacrebleu", "translation")
         if source_column == target_column:
             raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
-        named = {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+        named = named_splits(train, validation, test)
         alone = train is not None and hub == HUB  # a file, not a split of the set that is read by default
         self.place = Place(None if file or alone else hub, file, named=named)
         self.name = self.place.name

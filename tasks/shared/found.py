@@ -38,6 +38,11 @@ def one_place(
     return Place(hub, file, config, revision, named, reading, kinds)
 
 
+def named_splits(train: str | None, validation: str | None, test: str | None) -> dict[str, str]:
+    """The splits or files that `task.train`, `.validation` and `.test` name."""
+    return {split: name for split, name in (("train", train), ("validation", validation), ("test", test)) if name}
+
+
 def left_unread(names: Sequence[str]) -> list[str]:
     """A line for what lies beside the data and is not read."""
     said = shortened(", ".join(names), 100)

@@ -225,11 +225,11 @@ def new_texts(
         yield NewRows(texts, labels, batches)
 
 
-def answered_once(inputs: numpy.ndarray, lengths: numpy.ndarray) -> Batch:
-    """A batch of rows that are answered once, whose classes are not known."""
+def answered_once(inputs: numpy.ndarray, lengths: numpy.ndarray, targets: numpy.ndarray | None = None) -> Batch:
+    """A batch of rows that are answered once: `targets` (B, 1) or (B, 1, D), or classes that are not known."""
     rows = len(lengths)
-    parts = (inputs, numpy.zeros((rows, 1), numpy.int64), numpy.ones((rows, 1), bool), lengths, numpy.ones(rows, bool))
-    return Batch(*map(torch.from_numpy, parts))
+    wanted = numpy.zeros((rows, 1), numpy.int64) if targets is None else targets
+    return Batch(*map(torch.from_numpy, (inputs, wanted, numpy.ones((rows, 1), bool), lengths, numpy.ones(rows, bool))))
 
 
 def _shuffled(tokens: Ragged, key: int) -> Ragged:

@@ -14,6 +14,7 @@ from rnnbench.data.text import Ragged, batches_of, evaluation_rows, rows_of
 
 from .batch import SPLITS, Batch, Dataset, Split
 from .facts import Facts
+from .rows import answered_once
 
 
 class RealRows(Ragged):
@@ -84,10 +85,7 @@ class ClassifiedSequences(Dataset):
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         """Rows of similar length; see `Task.batch`."""
         rows = rows_of(self.steps[split], split, index, batch_size, seed)
-        steps, lengths = self.steps[split].padded(rows, pad=0)
-        targets = self.labels[split][rows].astype(numpy.int64)[:, None]
-        parts = (steps, targets, numpy.ones((len(rows), 1), bool), lengths, numpy.ones(len(rows), bool))
-        return Batch(*map(torch.from_numpy, parts))
+        return answered_once(*self.steps[split].padded(rows, pad=0), self.labels[split][rows].astype(numpy.int64)[:, None])
 
     def about(self) -> Facts:
         return {f"{split}_sequences": len(rows) for split, rows in self.steps.items()}

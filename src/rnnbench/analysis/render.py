@@ -321,7 +321,7 @@ def export(tables: Sequence[Table], format: str = "terminal") -> str:
     """`tables` as text in one of FORMATS, ready to print. A terminal's width and colours are those of standard output."""
     if format == "csv":
         return to_csv(tables).rstrip("\n")
-    if format in ("markdown", "md"):
+    if format == "markdown":
         return to_markdown(tables).rstrip("\n")
     if format == "json":
         return json.dumps(to_plain(tables), indent=1, ensure_ascii=True)

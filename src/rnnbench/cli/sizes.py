@@ -48,7 +48,7 @@ def widths_within(wanted: str, task: str = "adding") -> str:
         count = parameter_counter(job, known)
         width = nearest_width(count, target)
         off = count(width) / target - 1
-        missed = "" if abs(off) <= TOLERANCE else "  no width is within 1 %"
+        missed = "" if abs(off) <= TOLERANCE else f"  no width is within {100 * TOLERANCE:g} %"
         rows.append((name, f"{width:,}", f"{count(width):,}", f"{off:+.2%}{missed}"))
     return plain_table(("model", "hidden_size", "parameters", f"off {target:,}"), rows)
 

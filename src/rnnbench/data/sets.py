@@ -188,6 +188,11 @@ class Place:
         unused = [name for name, part in there.items() if id(part) not in used]
         return {split: wanted[split] for split in NAMES if split in wanted}, [*unused, *beside]
 
+    def check(self, columns: Sequence[str]) -> None:
+        """DataError where a split that is read lacks one of `columns`; of a set that is not on disk nothing is asked."""
+        for part in self.parts()[0].values():
+            part.check(columns)
+
     def _named(self, split: str, value: str, there: Mapping[str, Part]) -> Part:
         """The split called `value`, or the files that it names."""
         if value in there:
