@@ -113,7 +113,14 @@ def test_asked_to_end_its_checkpoint_is_there_within_two_seconds(number: signal.
 def test_a_signal_to_all_processes_of_a_terminal_leaves_no_job_running(number: signal.Signals) -> None:
     """The server that jobs are forked from gets it, too, and must not die of it: the launcher would lose sight of them."""
     words = [*command(*LONG, *SWEEP), "train.steps=100000", "hydra.launcher.workers=2", "trainer.save_seconds=1"]
-    sweep = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    sweep = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a launcher ignores what nohup ignores
+    )
     try:
         until(lambda: len(checkpoints()) > 1 and len(holders()) == 2, sweep)
         os.killpg(sweep.pid, number)
