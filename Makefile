@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz dashboard versions tables docs docs-test evidence lint clean
+.PHONY: demo test faults fuzz dashboard versions tables docs docs-test cards evidence lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml constraints.txt
@@ -54,6 +54,10 @@ docs: .venv/installed
 # Every command of the documentation, in a folder for each page. Takes minutes.
 docs-test: .venv/installed
 	$(BIN)/python -m pytest -m docs tests/docs
+
+# Cards of our cells, from the records in conf/card; what those lack is run, in runs/cards.
+cards: .venv/installed
+	$(BIN)/python -m tests.support.cards runs/cards
 
 # Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command goes on where it stopped.
 HOURS ?= 2.5

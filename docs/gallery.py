@@ -13,6 +13,7 @@ All of it comes from docstrings, signatures, conf/, sweeps/ and docs/benchmarks.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import inspect
 import pydoc
@@ -24,9 +25,13 @@ from typing import Any
 
 import rnnbench
 from rnnbench.analysis.comparison import compare_runs
+from rnnbench.analysis.render import to_markdown as table_markdown
 from rnnbench.analysis.table import Table
 from rnnbench.benchmarks.history import read_saved
 from rnnbench.benchmarks.models import ROWS, STEPS, WIDTH
+from rnnbench.card.committed import CELLS, committed_card
+from rnnbench.card.outcomes import verdict_summary
+from rnnbench.card.page import Card, verdict_table
 from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.schema import (
     GIVEN,
@@ -81,6 +86,7 @@ def page_makers() -> dict[str, Callable[[], str]]:
     return {
         "models/index.md": functools.partial(models_index, mechanisms),
         **{f"models/{name}.md": functools.partial(model_page, name) for name in mechanisms},
+        "models/cards.md": cards_page,
         "tasks/index.md": functools.partial(tasks_index, tasks),
         **{f"tasks/{name}.md": functools.partial(task_page, name) for name in tasks},
         **{f"tables/{path.relative_to(SWEEPS)}": functools.partial(table_page, path) for path in sorted(SWEEPS.rglob("*.md"))
@@ -124,7 +130,7 @@ def models_index(mechanisms: Sequence[str]) -> str:
             for name in models_of(mechanism)
         ]
         parts += [f"## {mechanism}", f"{about}. [Equations and options]({mechanism}.md).", markdown_table(head, rows)]
-    return page(*parts, toctree(mechanisms))
+    return page(*parts, "[What six of them are worth](cards.md), by `rnnbench card`.", toctree([*mechanisms, "cards"]))
 
 
 def model_page(mechanism: str) -> str:
@@ -184,6 +190,33 @@ def model_times() -> tuple[dict[str, float], str]:
 
 def time_of(times: Mapping[str, float], name: str) -> str:
     return f"{times[name]:.2f}×" if name in times else "–"
+
+
+def cards_page() -> str:
+    cards = [committed_card("quick", cell) for cell in CELLS]
+    suite = cards[0].suite
+    words = ("ahead", "behind", "not seen")
+    rows = [[f"[{card.cell}](#{card.cell.replace('_', '-')})", *(places(card, word) for word in words)] for card in cards]
+    parts = [
+        "# Cards",
+        f"What `rnnbench card NAME --quick` says of six cells, from the records that come with the program: the suite "
+        f"{suite.version}, {suite.seeds} seeds a model. It is a screening, no comparison for a paper: differences below about "
+        "3 standard deviations are not seen. [How to read a card, and how to make one](../tutorials/card.md).",
+        markdown_table(("cell", *words), rows),
+    ]
+    for card in cards:
+        table = dataclasses.replace(verdict_table(card), title="", caption="")
+        parts += [f"## {card.cell}", verdict_summary(card.suite, card.verdicts), table_markdown([table])]
+    return page(*parts)
+
+
+def places(card: Card, word: str) -> str:
+    """Where a card says `word`: task by task, with the opponents."""
+    found: dict[str, list[str]] = {}
+    for one in card.verdicts:
+        if one.word == word:
+            found.setdefault(one.task.replace("_", " "), []).append(one.opponent)
+    return "; ".join(f"{task} ({', '.join(opponents)})" for task, opponents in found.items()) or "–"
 
 
 # Tasks

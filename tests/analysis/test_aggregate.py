@@ -68,6 +68,13 @@ def test_probability_by_counting_pairs() -> None:
     assert probability_of_improvement(one, other).value == pytest.approx(numpy.mean(chances))
 
 
+def test_one_seed_of_each_leaves_no_interval() -> None:
+    one, other = [[0.91], [0.5]], [[0.90], [0.4]]
+    found = probability_of_improvement(one, other)
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+    assert probability_of_improvement([[0.91, 0.92], [0.5]], other).low is not None
+
+
 @pytest.mark.parametrize("bad", [[], [[]], [[1.0], []], [[float("nan")]], [[float("inf"), 1.0]]])
 def test_what_has_no_mean_is_refused(bad: list[list[float]]) -> None:
     for call in (lambda: interquartile_mean(bad), lambda: probability_of_improvement(bad, [[1.0]])):
@@ -87,7 +94,9 @@ TARGETS = {  # task: the score that counts as 1, and why
 @pytest.mark.parametrize(("task", "expected"), TARGETS.items(), ids=TARGETS)
 def test_what_counts_as_one(task: str, expected: tuple[float, str], tmp_path: Path) -> None:
     for seed, score in enumerate((1.5, 2.5) if task == "char_lm" else (0.05, 0.06)):
-        write(tmp_path, task, seed=seed, score=score, task_options={}, rows=1)
+        never = {"solved": None} if task == "char_lm" else {}  # its default: solved_below=0
+        options = {"solved_below": 0.0} if never else {}
+        write(tmp_path, task, seed=seed, score=score, task_options=options, rows=1, **never)
     (block,), _ = group_runs(*find_runs([tmp_path]))
     target = target_of(block)
     assert target and (target.value, target.source) == expected

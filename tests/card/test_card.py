@@ -11,10 +11,10 @@ import torch
 import yaml
 from torch import nn
 
-from rnnbench.card import cost, runs
+from rnnbench.card import committed, cost
 from rnnbench.card.runs import Entrants, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
-from rnnbench.card.tuning import search_points
+from rnnbench.card.tuning import rank_key, search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
@@ -27,6 +27,7 @@ from rnnbench.options import BadOption
 from rnnbench.run.plan import make_task, within_budget
 from rnnbench.search.space import Dimension
 from rnnbench.store.find import find_runs
+from rnnbench.store.record import Record
 from tests.support.documents import ROOT, code_blocks
 
 TO_THE_END = "train.stop_when_solved=false"
@@ -131,6 +132,22 @@ def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.Cap
     assert again["verdicts"] == card["verdicts"] and again["tuned"]
 
 
+def trial(solved: int | None, status: str = "finished", validation: float | None = 0.1, steps: int = 5000) -> Record:
+    about = {"headline": "mse", "direction": "min", "floor": None}
+    scores = {"validation": {"mse": validation}, "test": None}
+    return {"task": about, "status": status, "solved_step": solved, "steps": steps, "train": {"steps": 5000}, "scores": scores,
+            "config": {"train": {"steps": 5000}}, "departures": {"train.steps": 5000}}  # fmt: skip
+
+
+def test_a_setting_that_diverges_is_not_the_sooner_one() -> None:
+    """Two of three seeds solve the task; the third is never solved, or is not to be trained at all."""
+    solved = [trial(1000), trial(1000)]
+    slow, diverged = rank_key("steps_to_solve", [*solved, trial(None)]), rank_key("steps_to_solve", [
+        *solved, trial(None, "diverged", None, steps=12)])  # fmt: skip
+    assert slow[:2] == diverged[:2] == (-2 / 3, 7000 / 3) and slow < diverged
+    assert rank_key("score", [trial(None)]) < rank_key("score", [trial(None, "diverged")])
+
+
 @pytest.mark.slow
 def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -140,7 +157,7 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     (tmp_path / "card").mkdir()
     lines = [json.dumps(json.loads((run.path / "record.json").read_text())) for run in kept]
     (tmp_path / "card/card.jsonl").write_text("\n".join(lines))
-    monkeypatch.setattr(runs, "CONF", tmp_path)
+    monkeypatch.setattr(committed, "CONF", tmp_path)
     assert main([*CARD, "runs=after", "-o", "again"]) == 0
     assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
     one, other = (json.loads(Path(folder, "card.json").read_text()) for folder in ("out", "again"))

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.analysis.grouping import group_runs
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
 from rnnbench.config.places import places, with_absolute_places, without_places
 from rnnbench.launch.resume import words_for_manifest
+from rnnbench.store.find import find_runs
 from rnnbench.store.record import digest
+from rnnbench.store.run_folder import RunFolder
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/places"  # made when task.file was part of the id
 RUN = "text_classification/gru/s0-dd011bfd"
@@ -101,3 +104,13 @@ def test_names_of_splits_are_no_paths(here: Path):
     task = with_absolute_places(config(hub="org/name", test="test"))["task"]
     assert task["hub"] == "org/name" and task["test"] == "test"
     assert with_absolute_places(config(file="reviews.csv"))["task"]["file"] == f"{here}/reviews.csv"
+
+
+@pytest.mark.parametrize(("file", "blocks"), [("reviews.csv", 1), ("others.csv", 2)])
+def test_an_unfinished_run_stands_with_the_runs_of_its_data(here: Path, file: str, blocks: int):
+    shutil.copytree(FIXTURE / "store", here / "runs")
+    ((run,), _) = find_runs([here / "runs"])
+    begun = {**run.config, "task": {**run.config["task"], "file": run.config["task"]["file"].replace("reviews.csv", file)}}
+    RunFolder(here / "runs/text_classification/rnn/s0-01234567").start({**begun, "id": "0" * 32, "setting": "1" * 32})
+    found, complaints = group_runs(*find_runs([here / "runs"]))
+    assert len(found) == blocks and not complaints

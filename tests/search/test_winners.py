@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,19 @@ def test_winners_are_read_as_they_were_written_and_others_stay() -> None:
     add_winners(path, {"adding": {"lstm": RATE}, "parity": {"rnn": RATE}})
     assert read_winners(path) == {"adding": {"gru": KEPT["adding"]["gru"], "lstm": RATE}, "parity": {"rnn": RATE}}
     assert path.read_text().startswith("# ")
+
+
+def test_winners_of_searches_at_the_same_time_are_all_kept() -> None:
+    path, found = Path("winners.yaml"), {f"task{number}": {"gru": RATE} for number in range(40)}
+    with ProcessPoolExecutor(4, get_context("spawn")) as pool:
+        list(pool.map(add_winners, [path] * len(found), [{task: models} for task, models in found.items()]))
+    assert read_winners(path) == found and [one.name for one in Path().iterdir()] == ["winners.yaml"]
+
+
+def test_a_winner_that_replaces_another_is_named() -> None:
+    path = Path("winners.yaml")
+    assert add_winners(path, KEPT) == [] == add_winners(path, KEPT)
+    assert add_winners(path, {"adding": {"lstm": RATE}}) == ["adding/lstm"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbench.config.compose import compose_jobs
 from rnnbench.options import BadOption
 from rnnbench.run.execute import execute
-from rnnbench.run.plan import make_task, plan_run
+from rnnbench.run.plan import make_task, plan_run, survey_runs
 from rnnbench.tasks import load
 from rnnbench.tasks.shared.scoring import BLOCK, asked_sums, classification_sums, judged, symbol_sums
 from rnnbench.tasks.task import SPLITS, Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
@@ -218,6 +218,11 @@ def test_a_test_seed_draws_other_test_rows_and_nothing_else(name: str) -> None:
 def test_a_test_seed_is_refused_where_test_rows_are_fixed(words: list[str]) -> None:
     with pytest.raises(BadOption, match=r"test_seed=7: the test rows of .* are fixed.*allowed: test_seed=0"):
         first_rows([*words, "test_seed=7"], "test")
+
+
+def test_a_test_seed_of_one_job_of_a_sweep_is_refused_before_any_runs() -> None:
+    with pytest.raises(BadOption, match="test_seed=7: the test rows"):
+        survey_runs(compose_jobs(["task=char_lm", "model=gru", "test_seed=0,7"], sweep=True))
 
 
 def test_a_test_seed_makes_another_run() -> None:

@@ -70,8 +70,11 @@ def probability_of_improvement(one: Scores, other: Scores) -> Estimate:
         _chance(numpy.asarray([first], dtype=float), numpy.asarray([second], dtype=float))
         for first, second in zip(one, other, strict=True)
     ]
+    value = float(numpy.mean(whole))
+    if all(len(task) == 1 for task in (*one, *other)):
+        return Estimate(value, None, None, "one seed")
     low, high = numpy.quantile(chances, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(numpy.mean(whole)), float(low), float(high), "probability of improvement")
+    return Estimate(value, float(low), float(high), "probability of improvement")
 
 
 def _check(scores: Scores) -> None:
@@ -120,7 +123,9 @@ def _documented(block: TaskResults) -> Target | None:
 
 
 def _solved(block: TaskResults) -> Target | None:
-    """What counts as solved, where the headline says so."""
+    """What counts as solved, where the headline says so and a run can reach it."""
+    if all(record["solved"] is None for entry in block.entries for record in entry.records):
+        return None
     config = block.entries[0].config
     name = solved_option(config)
     value = block.options.get(name) if name else None

@@ -146,7 +146,7 @@ def group_runs(
     seeds = asked or {}
     for key, same in sorted(runs.items(), key=lambda item: item[1][0].record is None):  # recorded ones first
         config, record = same[0].config, same[0].record
-        told = canonical(without_places(config["task"]))
+        told = canonical(config["task"])
         if record:
             about = record["task"]
             options = without_places({**config["task"], **about["options"]})

@@ -15,10 +15,11 @@ from ..analysis.intervals import Estimate
 from ..analysis.render import to_markdown, to_page
 from ..analysis.table import Cell, Column, Table
 from ..laws.results import LawResult
-from ..store.record import write_atomically
+from ..store.record import Record, write_atomically
 from ..version import __version__
 from .cost import REACH, SHAPES, WIDTH, CellCost
-from .outcomes import CardVerdict, Sample, verdict_summary
+from .outcomes import CardVerdict, Sample, judge, sample_of, verdict_summary
+from .runs import CardRun, reach_after_training
 from .suite import Suite
 
 TONES = {"ahead": "good", "behind": "poor"}
@@ -58,13 +59,25 @@ class Card:
         return f"A screening, no comparison for a paper. {found}" if self.suite.screening else found
 
 
+def add_runs(card: Card, runs: Sequence[CardRun]) -> None:
+    """Puts the verdicts of runs into a card. Each run has a record."""
+    records: dict[str, dict[str, list[Record]]] = {}
+    for run in runs:
+        assert run.record
+        records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
+    card.committed = sum(run.folder is None for run in runs)
+    card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
+    card.verdicts = judge(card.suite, card.samples, card.cell)
+    card.reaches = reach_after_training(runs)
+
+
 def worded(text: str, *values: Any, tone: str = "") -> Cell:
     return Cell(text, values or (text,), tone)
 
 
 def card_tables(card: Card) -> list[Table]:
     """The tables of the page, those without a row left out."""
-    tables = [_facts(card), _verdict_table(card), _laws(card), _costs(card), _reaches(card), _tuning(card), _row(card)]
+    tables = [_facts(card), verdict_table(card), _laws(card), _costs(card), _reaches(card), _tuning(card), _row(card)]
     return [table for table in tables if table.rows]
 
 
@@ -83,7 +96,10 @@ def _facts(card: Card) -> Table:
             "of an equal search for every model" if card.tuned else "of the suite, the same for every model; nothing was tuned",
         ),
         ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent; {card.committed} committed records"),
-        ("test rows", f"of {card.cell}, drawn by its source ({card.source[:8]}) and the suite's version; read once"),
+        (
+            "test rows",
+            f"of {card.cell}, where a task draws them: by its source ({card.source[:8]}) and the suite's version; read once",
+        ),
         ("the author", "could see the suite and its tasks before the cell was written"),
         *[("left out", one) for one in card.left_out],
         ("command", card.command),
@@ -148,7 +164,7 @@ def _reach(steps: int | None, whole: int) -> str:
     return f"{whole}, the whole sequence" if steps is None else str(steps)
 
 
-def _verdict_table(card: Card) -> Table:
+def verdict_table(card: Card) -> Table:
     suite = card.suite
     columns = (
         Column("task", ("task",), left=True, words=True),

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.compose import compose_jobs
-from ..config.schema import CONF, choice_settings, mechanism_reference, plugin_facts, read_signature
+from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import Winners, winning_words
 from ..launch.prepare import survey_jobs
-from ..options import BadOption
-from ..store.find import find_runs
 from ..store.record import Record, digest
 from ..store.run_folder import RunFolder
 from ..tracking.layout import gradient_horizon
 from .suite import Suite
 
 SEEDS = 2**32 - 1  # of test rows: 1 to this
+REACH = "gradient_reach"  # in the measures of a committed record
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,6 @@ def card_lines(suite: Suite, entrants: Entrants, winners: Winners | None) -> lis
     return lines
 
 
-def committed_records(name: str) -> dict[str, Record]:
-    """The records that come with the suite of that name, by the runs' ids. BadOption where one is damaged."""
-    path = CONF / "card" / f"{name}.jsonl"
-    if not path.exists():
-        return {}
-    found, complaints = find_runs([path])
-    if complaints:
-        raise BadOption(complaints[0])
-    return {run.record["id"]: run.record for run in found if run.record}
-
-
 @dataclass(frozen=True)
 class CardRun:
     """A run of the card: its record, or None, and its folder, where a committed record has none."""
@@ -124,7 +112,15 @@ def reach_after_training(runs: Iterable[CardRun]) -> dict[str, dict[str, list[in
     """By task and model how many steps back the gradient reaches in the last row of each run's log that says so."""
     found: dict[str, dict[str, list[int]]] = {}
     for run in runs:
-        rows = run.folder.metrics() if run.folder else []
-        reached = [steps for row in rows if (steps := gradient_horizon(row)) is not None]
-        found.setdefault(run.line.task, {}).setdefault(run.line.model, []).extend(reached[-1:])
+        reached = reach_of(run)
+        found.setdefault(run.line.task, {}).setdefault(run.line.model, []).extend([] if reached is None else [reached])
     return found
+
+
+def reach_of(run: CardRun) -> int | None:
+    """How many steps back the gradient reaches in the last row of a run's log that says so, or as a committed record says."""
+    if run.folder is None:
+        kept = run.record.get("measures", {}).get(REACH) if run.record else None
+        return None if kept is None else int(kept)
+    reached = [steps for row in run.folder.metrics() if (steps := gradient_horizon(row)) is not None]
+    return reached[-1] if reached else None

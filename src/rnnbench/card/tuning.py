@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -15,6 +16,7 @@ from ..config.settings import Value
 from ..config.winners import Winners, option_word
 from ..search.space import search_dimensions
 from ..store.record import Record
+from .outcomes import outcome_of
 from .runs import CardRun, Entrants, Line
 from .suite import Measure, Suite
 
@@ -62,21 +64,25 @@ def search_trials(suite: Suite, entrants: Entrants) -> list[Trial]:
 
 
 def validation_score(record: Record) -> float:
-    """The headline on validation; of a run without one, the floor."""
+    """The headline on validation; of a run that diverged or has none, the floor, or the worst there can be without one."""
     about = record["task"]
     score = (record["scores"]["validation"] or {}).get(about["headline"])
-    return float((about["floor"] or 0.0) if score is None or record["status"] == "diverged" else score)
+    if score is None or record["status"] == "diverged" or not math.isfinite(score):
+        score = about["floor"]
+    return (math.inf if about["direction"] == "min" else -math.inf) if score is None else float(score)
 
 
 def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
-    """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds."""
+    """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds.
+
+    A run that diverged was watched for all its steps without solving the task.
+    """
     sign = 1 if records[0]["task"]["direction"] == "min" else -1
     score = sign * fmean(map(validation_score, records))
     if measure == "score":
         return (score,)
-    solved = fmean(record["solved_step"] is not None for record in records)
-    steps = fmean(record["solved_step"] or record["steps"] for record in records)
-    return (-solved, steps, score)
+    outcomes = list(map(outcome_of, records))
+    return (-fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes), score)
 
 
 def choose_winners(suite: Suite, trials: Sequence[Trial], runs: Sequence[CardRun]) -> tuple[Winners, list[dict[str, Any]]]:

@@ -7,17 +7,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..card.committed import committed_records
 from ..card.cost import measure_costs
-from ..card.outcomes import judge, sample_of
-from ..card.page import Card, write_card
+from ..card.page import Card, add_runs, write_card
 from ..card.runs import (
     CardRun,
     Entrants,
     Line,
     card_lines,
-    committed_records,
     find_card_runs,
-    reach_after_training,
     source_digest,
 )
 from ..card.suite import Suite, check_opponents, load_suite
@@ -141,15 +139,7 @@ def _compare(
     """Runs what is not recorded, judges, and writes the page; the exit code."""
     if code := _launch(_left(lines, committed, launching), card.suite, entrants, launching):
         return code
-    runs = _recorded(lines, committed, launching)
-    records: dict[str, dict[str, list[Record]]] = {}
-    for run in runs:
-        assert run.record
-        records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
-    card.committed = sum(run.folder is None for run in runs)
-    card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
-    card.verdicts = judge(card.suite, card.samples, card.cell)
-    card.reaches = reach_after_training(runs)
+    add_runs(card, _recorded(lines, committed, launching))
     say(card.says)
     for path in write_card(card, output):
         say(str(path))

@@ -100,7 +100,8 @@ def tune_command(options: argparse.Namespace) -> int:
             say(line)
         code = max(code, int(found["best"] is None))
         if found["best"] is not None:
-            add_winners(winners, {task: {model: found["trials"][found["best"]]["params"]}})
+            for replaced in add_winners(winners, {task: {model: found["trials"][found["best"]]["params"]}}):
+                say(f"{winners}: the winner of {replaced} takes the place of an earlier one")
     if not code:
         say(str(winners))
     return code

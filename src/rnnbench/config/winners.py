@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..options import BadOption, unknown
+from ..store.lease import locked
 from ..store.record import write_atomically
 from ..store.yaml_files import read_yaml
 from .schema import dump_yaml
@@ -37,13 +38,21 @@ def _is_of_models(value: object) -> bool:
     )
 
 
-def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> None:
-    """Writes winners to a file, beside those of other tasks and models there. BadOption where it holds something else."""
-    before = read_winners(path) if path.exists() else {}
-    for task, models in found.items():
-        before[task] = {**before.get(task, {}), **{model: dict(options) for model, options in models.items()}}
+def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]]]) -> list[str]:
+    """Writes winners to a file, beside those of other tasks and models there, also while other processes do.
+
+    Returns which winners took the place of others, each as `task/model`. BadOption where the file holds something else.
+    """
+    replaced = []
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (HEAD + dump_yaml(before)).encode())
+    with locked(path.parent):
+        kept = read_winners(path) if path.exists() else {}
+        for task, models in found.items():
+            there = kept.setdefault(task, {})
+            replaced += [f"{task}/{model}" for model, options in models.items() if there.get(model, options) != options]
+            there |= {model: dict(options) for model, options in models.items()}
+        write_atomically(path, (HEAD + dump_yaml(kept)).encode())
+    return replaced
 
 
 def option_word(key: str, value: Value) -> str:

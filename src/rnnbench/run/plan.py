@@ -234,7 +234,7 @@ class Surveyor:
         return sized, prepared, (*task.notes, *setting_notes(settings))
 
     def _task(self, settings: Settings) -> PreparedTask:
-        key = digest([settings.task.reference, settings.task.options])
+        key = digest([settings.task.reference, settings.task.options, settings.test_seed])
         if key not in self._prepared:
             task = make_task(settings)
             task.prepare()

@@ -209,10 +209,16 @@ def held(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits for the kernel's lock of a file and has it while the context lasts: gone with its holder, however that ends."""
-    with open(path, "a") as file:
+    """Waits for the kernel's lock of a file, or of a folder that is there, and has it while the context lasts.
+
+    It is gone with its holder, however that ends.
+    """
+    file = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
 
 
 def try_locks(folder: Path) -> None:
