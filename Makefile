@@ -6,14 +6,20 @@ BIN := .venv/bin
 .PHONY: demo test faults fuzz dashboard versions tables docs docs-test cards evidence lint clean
 .DELETE_ON_ERROR:
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/runs: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing PyTorch and what else rnnbench needs: some minutes; stopped, the same command continues."
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/installed: .venv/runs
+	@echo "Installing what the tests and the documentation need, too; stopped, the same command continues."
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 # 4 models x 2 memory probes x 3 seeds at small sizes, then a character model that writes; all data are generated or embedded.
-demo: .venv/installed
+demo: .venv/runs
 	$(BIN)/rnnbench train -m task=adding_short,copy_memory_short model=rnn,lstm,peephole_lstm,gru seed=0,1,2 \
 	    model.hidden_size=64 runs=runs/demo sweep=demo
 	$(BIN)/rnnbench train task=char_lm_short model=gru runs=runs/demo

@@ -255,6 +255,11 @@ def describe(annotation: object) -> str:
     return names.get(annotation, str(annotation))
 
 
+def amount(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def near_names(word: str, words: Iterable[str]) -> list[str]:
     """Those of `words` that `word` may stand for: the same in other capitals; else the most similar one, and those of which it
     is a part, at most three. A group that all have, such as `train.`, does not count as similar."""

@@ -209,7 +209,7 @@ def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str,
         (["./my_cell.py:MGU", "--winners", "tiny.yaml"], "no winners of a search"),
         (["./my_cell.py:MGU", "--winners", "tiny.yaml", "--full"], "one of the two"),
         (["./my_cell.py:MGU", "--quick", "--full"], "not allowed with"),
-        (["./my_cell.py:MGU", "task=adding"], "beside it may stand"),
+        (["./my_cell.py:MGU", "task=adding"], "what is run is declared"),
         (["./my_cell.py:MGU", "-o", "tiny.yaml"], "--output"),
     ],
 )

@@ -71,7 +71,7 @@ def test_what_differs_from_the_defaults_stands_first(two, capfd):
     assert settings["train.batch_size"] == {"value": 50, "default": 50, "differs": False}
     assert main(["show", str(two[0])]) == 0
     out = capfd.readouterr().out
-    assert out.index("settings that are not as by default") < out.index("settings as by default") < out.index("scores")
+    assert out.index("settings that differ") < out.index("settings at the options' own") < out.index("scores")
     assert "floor 0.167" in out and "task.solved_below=0.01" in out and str(two[0]) in out
 
 

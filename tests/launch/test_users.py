@@ -99,7 +99,28 @@ def test_a_folder_of_several_sweeps_gets_an_overview(capfd: pytest.CaptureFixtur
         write_manifest(Path("there"), name, [stand_in(1, name)])
     assert main(["status", "there"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines == ["there: 0 runs", "sweep first: 1 runs, 0 recorded", "sweep second: 1 runs, 0 recorded"]
+    assert lines == ["there: 0 runs", "sweep first: 1 run, 1 missing", "sweep second: 1 run, 1 missing"]
+
+
+def test_sweeps_in_a_folder_below_are_pointed_to(capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs/cell"), "cmp", [stand_in(1, "cmp")])
+    assert main(["status"]) == 0
+    assert "sweep cmp: `rnnbench status cmp --runs runs/cell`" in capfd.readouterr().out
+    for words in (["status", "cmp"], ["train", "--resume", "cmp"]):
+        assert main(words) == 2
+        assert "it is in runs/cell" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("most", [5000, 0])
+def test_the_overview_checks_records_where_they_are_few(
+    run: Path, most: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnbench.launch.status.CHECKED", most)
+    record = run / "record.json"
+    record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
+    assert main(["status"]) == 0
+    out = capfd.readouterr().out
+    assert ("runs of no sweep: 1, 1 damaged" in out) == bool(most) and ("counted, not checked" in out) != bool(most)
 
 
 # runs of others

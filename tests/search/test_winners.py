@@ -34,6 +34,18 @@ def test_winners_of_searches_at_the_same_time_are_all_kept() -> None:
     assert read_winners(path) == found and [one.name for one in Path().iterdir()] == ["winners.yaml"]
 
 
+@pytest.mark.parametrize("named", ["./cells/my_cell.py:MGU", "cells/my_cell.py:MGU", "{here}/cells/my_cell.py:MGU"])
+def test_a_cell_of_ones_own_has_its_winner_however_it_is_named(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, path = Path.cwd(), Path("searches/winners.yaml")
+    add_winners(path, {"adding": {str(here / "cells/my_cell.py:MGU"): RATE, "gru": RATE}})
+    assert str(here) not in path.read_text() and "../cells/my_cell.py:MGU" in path.read_text()
+    words = ["task=adding", f"model={named.format(here=here)}"]
+    assert words_of_winner(read_winners(path), words) == ["train.learning_rate=0.003"]
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert words_of_winner(read_winners(Path("../searches/winners.yaml")), ["task=adding", "model=../cells/my_cell.py:MGU"])
+
+
 def test_a_winner_that_replaces_another_is_named() -> None:
     path = Path("winners.yaml")
     assert add_winners(path, KEPT) == [] == add_winners(path, KEPT)

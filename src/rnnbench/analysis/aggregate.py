@@ -188,7 +188,7 @@ def _means_table(
     notes = (
         *scale,
         "interquartile mean: of the middle half of all normalised scores; [ ]: 95 % interval of a bootstrap that draws the "
-        "seeds of each task anew.",
+        "seeds of each task anew. It says how sure the seeds make us, not what other tasks would give.",
     )
     return Table(
         f"{len(scores)} models over {len(blocks)} tasks", "normalised test scores", {}, columns, rows, tuple(gaps), notes
@@ -212,7 +212,10 @@ def _chances_table(scores: Mapping[str, Scores]) -> Table:
         Column("better than →", ("model",), left=True, words=True),
         *(Column(other, tuple(f"{other} {name}" for name in ("value", "low", "high"))) for other in scores),
     )
-    note = "A row's probability to score higher than a column on a task, ties counting half; in bold: its interval excludes ½."
+    note = (
+        "A row's probability to score higher than a column on a task, ties counting half; in bold: its interval, over seeds, "
+        "excludes ½."
+    )
     return Table("Probability of improvement", "", {}, columns, rows, (), (note,))
 
 

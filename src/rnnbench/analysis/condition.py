@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -85,7 +86,10 @@ class Condition:
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             if isinstance(error, BadOption):
                 raise
-            raise BadOption(f"{self.said}: no condition; expected: options, numbers and texts, such as {EXAMPLE}") from None
+            equals = "; == compares" if re.search(r"(?<![=!<>])=(?!=)", text) else ""
+            raise BadOption(
+                f"{self.said}: no condition; expected: options, numbers and texts, such as {EXAMPLE}{equals}"
+            ) from None
         self._parsed = parsed[0]
         self._row: Mapping[str, Any] = {}
         self._evaluator = SimpleEval(operators=OPERATORS, functions={}, names={})

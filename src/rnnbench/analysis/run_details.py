@@ -93,7 +93,11 @@ def listed_settings(config: Config) -> dict[str, Details]:
     }
     for name in ("seed", "test"):
         value, default = config.get(name, SINGLE[name].default), SINGLE[name].default
-        named[name] = {"value": value, "default": default, "differs": name == "seed" or value != default}
+        named[name] = {
+            "value": value,
+            "default": None if name == "seed" else default,
+            "differs": name == "seed" or value != default,
+        }
     if tracker := (config.get("tracker") or {}).get("name"):
         named["tracker.name"] = {"value": tracker, "default": "auto", "differs": False}
     found = {**named, **found}
@@ -174,14 +178,15 @@ def details_lines(details: Details) -> Iterator[str]:
     settings = details["settings"]
     differing = {key: one for key, one in settings.items() if one["differs"]}
     yield from _block(
-        "settings that are not as by default",
+        "settings that differ from the options' own defaults; the files of task and model may set some",
         [
             (key, value_text(one["value"]), "" if one["default"] is None else f"default {value_text(one['default'])}")
             for key, one in differing.items()
         ],
     )
     yield from _block(
-        "settings as by default", [(key, value_text(one["value"]), "") for key, one in settings.items() if not one["differs"]]
+        "settings at the options' own defaults",
+        [(key, value_text(one["value"]), "") for key, one in settings.items() if not one["differs"]],
     )
     yield from _score_lines(details["scores"])
     if samples := details["samples"]:

@@ -122,7 +122,9 @@ def load_finished(path: Path) -> Trained:
 
 def gradients_command(options: argparse.Namespace) -> int:
     if options.output.suffix not in (".png", ".svg", ".html"):
-        raise BadOption(f"--output {options.output}: a name that ends in .png, .svg or .html")
+        raise BadOption(
+            f"--output {options.output}: allowed: .png, .svg or .html at the end; `rnnbench figure gradients` writes .pdf"
+        )
     runs, complaints = chosen_runs(options)
     print_complaints(complaints)
 

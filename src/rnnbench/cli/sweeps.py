@@ -115,7 +115,7 @@ def remove_command(options: argparse.Namespace) -> int:
         return 0
     if not options.yes:
         if not sys.stdin.isatty():
-            raise BadOption("remove: nobody to ask; --yes removes what is said above, --dry-run only says it")
+            raise BadOption("remove: no terminal to confirm in; --yes removes what is said above, --dry-run only says it")
         show("Remove this? It cannot be undone. [y/N] ")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("nothing was removed")

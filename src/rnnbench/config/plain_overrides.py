@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ..options import BadOption, near_names, shortened, unknown
@@ -183,6 +184,8 @@ def meant_options(key: str, known: Collection[str]) -> list[str]:
     name = ALIASES.get(name.casefold(), name)
     names = {one.rpartition(".")[2] for one in known}
     if name not in names and name not in known and not any(one.startswith(f"{group}.") for one in known):
+        if choice := get_close_matches(key, CHOICES, n=1, cutoff=0.75):
+            return choice
         name = next(iter(near_names(name, names)), name)
     return [one for one in known if one == name or one.partition(".")[2] == name]
 

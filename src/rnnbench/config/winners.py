@@ -2,15 +2,19 @@
 
 adding:
   lstm: {train.learning_rate: 0.003, train.clip: 1.0}
+  ../my_cell.py:MGU: {train.learning_rate: 0.01}      (a path from the folder of the file)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..options import BadOption, unknown
+from ..plugins.references import is_file
 from ..store.lease import locked
 from ..store.record import write_atomically
 from ..store.yaml_files import read_yaml
@@ -27,7 +31,20 @@ def read_winners(path: Path) -> Winners:
     if not isinstance(found, dict) or not all(map(_is_of_models, found.values())):
         expected = "`task: {model: {train.learning_rate: 0.003}}`, as `rnnbench tune` writes it"
         raise BadOption(f"{path}: no winners of a search; expected: {expected}")
-    return {str(task): models for task, models in found.items()}
+    return {str(task): _renamed(models, partial(_from_folder, path.parent)) for task, models in found.items()}
+
+
+def _renamed(models: Mapping[str, Mapping[str, Value]], name: Callable[[str], str]) -> dict[str, dict[str, Value]]:
+    return {name(model) if is_file(model) else model: dict(options) for model, options in models.items()}
+
+
+def _from_folder(folder: Path, reference: str) -> str:
+    """FILE.py:CLASS with the absolute path of a file that is named from `folder`."""
+    return os.path.abspath(folder / os.path.expanduser(reference))
+
+
+def _to_folder(folder: Path, reference: str) -> str:
+    return os.path.relpath(reference, folder)
 
 
 def _is_of_models(value: object) -> bool:
@@ -51,7 +68,8 @@ def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]
             there = kept.setdefault(task, {})
             replaced += [f"{task}/{model}" for model, options in models.items() if there.get(model, options) != options]
             there |= {model: dict(options) for model, options in models.items()}
-        write_atomically(path, (HEAD + dump_yaml(kept)).encode())
+        shown = {task: _renamed(models, partial(_to_folder, path.parent)) for task, models in kept.items()}
+        write_atomically(path, (HEAD + dump_yaml(shown)).encode())
     return replaced
 
 
@@ -61,7 +79,8 @@ def option_word(key: str, value: Value) -> str:
 
 
 def winning_words(winners: Winners, task: str, model: str) -> list[str]:
-    """The words of the winner of a task and model; BadOption where there is none."""
+    """The words of the winner of a task and model, which may be FILE.py:CLASS; BadOption where there is none."""
+    model = _from_folder(Path(), model) if is_file(model) else model
     for kind, name, there in (("task", task, winners), ("model", model, winners.get(task, {}))):
         if name not in there:
             raise BadOption(f"winners: {unknown(kind, name, sorted(there))}; `rnnbench tune {task} {model}` finds one")
@@ -76,8 +95,9 @@ def words_of_winner(winners: Winners, words: Iterable[str]) -> list[str]:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     if lacking := {"task", "model"} - set(given):
         raise BadOption(f"winners are for a task and a model; missing: {' and '.join(f'{one}=' for one in sorted(lacking))}")
-    if both := sorted(set(given) & set(winners.get(given["task"], {}).get(given["model"], {}))):
+    chosen = winning_words(winners, given["task"], given["model"])
+    if both := sorted(set(given) & {word.partition("=")[0] for word in chosen}):
         raise BadOption(
             f"{both[0]}={given[both[0]]} and the winner of {given['task']} and {given['model']}: one of them sets it"
         )
-    return winning_words(winners, given["task"], given["model"])
+    return chosen

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..options import BadOption, shortened
+from ..options import BadOption, amount, shortened
 from ..run.tracked_run import describe_run
 from ..store.lease import Held, Watch, locked
 from ..store.own_files import (
@@ -179,8 +179,12 @@ def planned_lines(planned: Removal) -> Iterator[str]:
         yield f"  {_short(run)}  {state}"
     for run, why in (planned.shared | planned.stays).items():
         yield f"  {_short(run)}  stays: {why}"
-    sweeps = f" and {len(planned.sweeps)} sweeps ({', '.join(path.name for path in planned.sweeps)})" if planned.sweeps else ""
-    yield f"{len(planned.runs)} runs{sweeps}, {planned.size / 1e6:.1f} MB; copies at W&B stay"
+    sweeps = (
+        f" and {amount(len(planned.sweeps), 'sweep')} ({', '.join(path.name for path in planned.sweeps)})"
+        if planned.sweeps
+        else ""
+    )
+    yield f"{amount(len(planned.runs), 'run')}{sweeps}, {planned.size / 1e6:.1f} MB; copies at W&B stay"
 
 
 def _short(path: Path) -> str:

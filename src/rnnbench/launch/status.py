@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ..options import shortened
+from ..options import amount, shortened
 from ..store.find import FoundRun, nearby_runs
 from ..store.lease import Held, Watch
 from ..store.own_files import CHECKPOINT, SET_ASIDE, own_files, remove_files, stale_files
@@ -25,6 +25,7 @@ CLAUSE = re.compile(r"[,;] ")  # ends of the beginning of a reason
 LONGEST = 160  # characters of what follows it
 Failed = TypeVar("Failed")
 DIVERGED = b'\n "status": "diverged",\n'  # in a record as RunFolder.finish writes it
+CHECKED = 5000  # records of a store that `status` without a name checks, for time
 
 # Status
 
@@ -73,7 +74,7 @@ def status_lines(folder: Path, is_sweep: bool) -> Iterator[str]:
     for name, run, words in member_runs(folder, is_sweep, unreadable):
         found.append((run_state(run, words), run, name, words))
     counts = count_text([state for state, *_ in found])
-    yield f"{'sweep ' if is_sweep else ''}{folder.name}: {len(found)} runs{': ' if counts else ''}{counts}"
+    yield f"{'sweep ' if is_sweep else ''}{folder.name}: {amount(len(found), 'run')}{': ' if counts else ''}{counts}"
     for kind in TROUBLE:
         of_kind = sorted((one for one in found if one[0].kind == kind), key=lambda one: one[2])
         if kind == "failed":
@@ -121,6 +122,8 @@ def overview_lines(runs: Path) -> Iterator[str]:
     """A line for each sweep of a store, the one that was touched last at the end, and one for the runs of none of them."""
     found = sorted(runs.glob("sweeps/*/manifest.json"), key=lambda path: path.lstat().st_mtime)
     listed: set[Path] = set()
+    below = list(nearby_runs(runs))
+    checked = len(below) <= CHECKED
     for path in found:
         try:
             folders = [runs / name for name in read_manifest(path.parent)]
@@ -128,15 +131,21 @@ def overview_lines(runs: Path) -> Iterator[str]:
             yield f"sweep {path.parent.name}: {error}"
             continue
         listed.update(folders)
-        yield f"sweep {path.parent.name}: {len(folders)} runs, {_overview(folders)}"
-    if others := [path for path in nearby_runs(runs) if path not in listed]:
-        yield f"runs of no sweep: {len(others)}, {_overview(others)}"
+        yield f"sweep {path.parent.name}: {amount(len(folders), 'run')}, {_overview(folders, checked)}"
+    if others := [path for path in below if path not in listed]:
+        yield f"runs of no sweep: {len(others)}, {_overview(others, checked)}"
+    if not checked:
+        yield f"more than {CHECKED:,} runs: their records are counted, not checked; `rnnbench status SWEEP` checks a sweep's"
+    for path in sorted(runs.glob("*/sweeps/*/manifest.json")):
+        yield f"sweep {path.parent.name}: `rnnbench status {path.parent.name} --runs {path.parents[2]}`"
     if not found:
         yield f"no sweeps in {runs}; `rnnbench train -m ...` makes one"
 
 
-def _overview(folders: Iterable[Path]) -> str:
-    """How many are recorded, by what stands in the folders (records are not checked, for time); and how the others stand."""
+def _overview(folders: Sequence[Path], checked: bool) -> str:
+    """How many are recorded, and how the others stand; where records are not `checked`, by what stands in the folders."""
+    if checked:
+        return count_text([run_state(RunFolder(folder)) for folder in folders])
     recorded = diverged = 0
     others: Counter[str] = Counter()
     for folder in folders:

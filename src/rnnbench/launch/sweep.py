@@ -309,7 +309,7 @@ def launching_words(words: Sequence[str]) -> list[str]:
             ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
         ):
             raise BadOption(
-                f"{word}: what is run is declared; beside it may stand trainer.*, tracker.*, runs=, accept_changes=, "
+                f"{word}: what is run is declared and stays as it is; allowed: trainer.*, tracker.*, runs=, accept_changes=, "
                 "hydra/launcher=, hydra.launcher.*"
             )
     return list(words)

@@ -21,7 +21,7 @@ def check_predicts(task: Task, name: str) -> Sequence[str]:
     """The names of the classes; BadOption where the task's answers are none."""
     names = task.class_names()
     if task.scoring not in (CLASSIFICATION, CLASSES) or task.structure != "N->1" or not names:
-        raise BadOption(f"{name}: predictions are of tasks that answer with a class once a row")
+        raise BadOption(f"{name}: predict takes tasks with one class a row only")
     return names
 
 

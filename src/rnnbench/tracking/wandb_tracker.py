@@ -77,7 +77,7 @@ class WandbTracker(Tracker):
             return
         missing = why_silent()
         if missing and self.insists:
-            raise TrackerUnavailable(f"W&B cannot be online: {missing}; or use tracker.mode=offline")
+            raise TrackerUnavailable(f"W&B cannot be online: {missing}")
         self.mode = "offline" if missing else "online"
         if missing:
             say_error(f"W&B offline: {missing}")
@@ -111,7 +111,7 @@ class WandbTracker(Tracker):
                     why = f"the server takes no run within {START:g} s"
                     tell_silence(run, why)
         if self.insists:
-            raise TrackerUnavailable(f"W&B cannot be online: {why}; or use tracker.mode=offline")
+            raise TrackerUnavailable(f"W&B cannot be online: {why}")
         say_error(f"W&B offline: {why}")
         return None
 
