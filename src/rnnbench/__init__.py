@@ -58,7 +58,10 @@ HOMES = {
 
 
 def load(run: str | Path) -> Trained:
-    """The trained network of a run folder, with its task, record and metrics. FileNotFoundError where there is none."""
+    """The trained network of a run folder, or of the one finished run below it, with its task, record and metrics.
+
+    FileNotFoundError where there is none, ValueError where there are several.
+    """
     from .run.load import load_run  # torch is imported only now
 
     return load_run(run)

@@ -69,6 +69,8 @@ CASES = {
     ),
     "half an override": ([*GOOD, "seed"], "seed"),
     "sweep without -m": ([*GOOD, "seed=1,2"], "add -m"),
+    "a choice in other letters": (["train", "task=adding", "modle=gru"], "no option 'modle'; did you mean 'model'?"),
+    "runs where no file can be": ([*GOOD, "runs=/proc/x"], "runs='/proc/x': no folder can be written there"),
     "one bad job of twelve": (["train", "-m", "task=adding,copy_memory", "model=lstm,gru,lstmm", "seed=0,1"], "'lstmm'"),
     "one bad value of three": (["train", "-m", "task=adding", "model=gru", "train.steps=10,20,-1"], "train.steps=-1"),
     "more devices than rows": ([*GOOD, "trainer.devices=64"], "each device needs at least one sequence"),

@@ -217,3 +217,14 @@ def test_the_data_benchmark_counts_padding(capfd):
     assert made_up > 0.95 and share < 0.1
     out = capfd.readouterr().out
     assert "real tokens: 100.0% with buckets (at least 95 % wanted), 100.0% without" in out
+
+
+def test_a_folder_is_loaded_where_one_finished_run_lies_below(capfd):
+    assert main(reviews()) == 0
+    assert rnnbench.load("runs/text_classification").record["id"] == rnnbench.load(only()).record["id"]
+    assert main(reviews("seed=1")) == 0
+    with pytest.raises(ValueError, match="2 finished runs there; name one, such as"):
+        rnnbench.load("runs")
+    Path("empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no finished run"):
+        rnnbench.load("empty")

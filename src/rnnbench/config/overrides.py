@@ -102,7 +102,7 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
         for override in parsed:
             _refuse_interval(override)
             if override.is_sweep_override():
-                raise BadOption(f"{override.input_line}: several values make a sweep; add -m")
+                raise BadOption(f"{override.input_line}: several values make a sweep; add -m (in Python: rnnbench.sweep)")
         yield list(overrides)
         return
     _check_sweep(parsed)

@@ -144,12 +144,13 @@ def check_locks(jobs: Sequence[Settings]) -> None:
 
     Where all jobs are recorded there, it need not: their records answer.
     """
-    for place in {Path(job.runs).absolute() for job in jobs}:
+    for folder in {job.runs for job in jobs}:
         try:
-            try_locks(writable_folder(str(place)))
+            try_locks(writable_folder(folder))
         except (BadOption, OSError) as error:
             if not all_recorded(jobs):
-                raise BadOption(str(error)) from None
+                why = error.strerror if isinstance(error, OSError) else None
+                raise BadOption(f"runs={folder!r}: no folder can be written there ({why})" if why else str(error)) from None
 
 
 def all_recorded(jobs: Sequence[Settings]) -> bool:

@@ -15,6 +15,7 @@ from ..config.checks import resolve
 from ..config.identity import code_digests, versions
 from ..config.settings import Settings
 from ..networks.trainable import TrainableNetwork
+from ..store.find import find_runs
 from ..store.log import LogRow
 from ..store.record import Record, Scores
 from ..store.run_folder import RunFolder
@@ -38,16 +39,25 @@ class Trained:
 
 
 def load_run(run: str | Path, with_data: bool = True) -> Trained:
-    """The trained network of the run folder `run`.
+    """The trained network of the run folder `run`, or of the one finished run below it.
 
     Where its data cannot be had, or if not `with_data` and the run kept enough, the task is what the run kept of it: enough to
-    encode, decode and predict, without batches. FileNotFoundError where no finished run is; ValueError where data, code or
-    weights are no longer those of its record.
+    encode, decode and predict, without batches. FileNotFoundError where no finished run is; ValueError where there are several,
+    and where data, code or weights are no longer those of the record.
     """
     folder = RunFolder(Path(run))
     record = folder.record()
-    if record is None or not folder.weights.exists():
-        raise FileNotFoundError(f"no finished run in {run}: " + ("its weights are missing" if record else "no record"))
+    if record is None:
+        below = [found.path for found in find_runs([Path(run)])[0] if found.record] if Path(run).is_dir() else []
+        if len(below) == 1:
+            return load_run(below[0], with_data)
+        if below:
+            raise ValueError(f"{run}: {len(below)} finished runs there; name one, such as {below[0]}")
+        raise FileNotFoundError(f"no finished run in {run}: no record")
+    if record["status"] == "diverged":
+        raise FileNotFoundError(f"no trained network in {run}: the run diverged at step {record['diverged_step']}")
+    if not folder.weights.exists():
+        raise FileNotFoundError(f"no finished run in {run}: its weights are missing")
     settings = _settings(record)
     kept = folder.kept()
     as_kept = not with_data and kept is not None and "classes" in kept
