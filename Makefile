@@ -55,7 +55,7 @@ docs: .venv/installed
 docs-test: .venv/installed
 	$(BIN)/python -m pytest -m docs tests/docs
 
-# Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command goes on where it stopped.
+# Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command continues where it stopped.
 HOURS ?= 2.5
 evidence: .venv/installed
 	$(BIN)/python -m tests.support.evidence $(HOURS)

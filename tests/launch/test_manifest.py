@@ -1,4 +1,4 @@
-"""A sweep's manifest: copies of others lose nobody's runs, and a sweep goes on by the command lines that it keeps."""
+"""A sweep's manifest: copies of others lose nobody's runs, and a sweep continues by the command lines that it keeps."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_manifest_that_is_not_there_is_said() -> None:
         read_manifest(FOLDER)
 
 
-# going on
+# continuing
 
 
 def test_a_sweep_goes_on_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`rnnbench status --watch`: what is read of a sweep that goes on, and how it is shown at any width."""
+"""`rnnbench status --watch`: what is read of a sweep that runs, and how it is shown at any width."""
 
 from __future__ import annotations
 

@@ -165,5 +165,5 @@ def _recorded(lines: Sequence[Line], committed: Mapping[str, Record], launching:
     """The runs of lines, each of which has a record; Failed where one has none."""
     runs = find_card_runs(lines, committed, launching)
     if left := [run.line for run in runs if run.record is None]:
-        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command goes on with them")
+        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command continues with them")
     return runs

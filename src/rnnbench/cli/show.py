@@ -66,7 +66,7 @@ def commands(run: FoundRun) -> dict[str, str]:
         words, why = [], f"{error}" if isinstance(error, BadOption) else "its settings are of another version"
     repeat = shlex.join(["rnnbench", "train", *words])
     if why:
-        return {"go on": again} if not run.record else {"no command repeats it here": why}
+        return {"continue": again} if not run.record else {"no command repeats it here": why}
     steps = int(config["train"].get("steps", 0))
     longer = [word for word in words if not word.startswith("train.steps=")]
     if run.record and stopped_when_solved(run.record):
@@ -75,7 +75,7 @@ def commands(run: FoundRun) -> dict[str, str]:
         longer.append(f"train.steps={2 * steps}")
     more = shlex.join(["rnnbench", "train", *longer])
     if not run.record:
-        return {"go on": again, "the same elsewhere": repeat}
+        return {"continue": again, "the same elsewhere": repeat}
     return {"repeat": repeat, "more steps": more}
 
 
@@ -101,5 +101,5 @@ def command_lines(details: Details) -> Iterator[str]:
         yield f"  {told['more steps']}"
         return
     for what, line in told.items():
-        yield f"to {what}" if what == "go on" else what
+        yield f"to {what}" if what == "continue" else what
         yield f"  {line}"

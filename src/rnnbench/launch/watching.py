@@ -1,4 +1,4 @@
-"""`rnnbench status --watch`: a sweep as it goes on, read from plain files again and again, on any machine that sees the folder.
+"""`rnnbench status --watch`: a sweep while it runs, read from plain files again and again, on any machine that sees the folder.
 
 What is recorded is read once. In a terminal there is one view that is drawn anew; elsewhere a line for each run that ends.
 """
