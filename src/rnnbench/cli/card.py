@@ -26,7 +26,8 @@ from ..config.checks import writable_folder
 from ..config.schema import GIVEN, choice_settings, every_choice, is_choice, mechanism_reference, read_signature, trust_choice
 from ..config.winners import add_winners, read_winners
 from ..console import say
-from ..launch.sweep import launch_sweep, launching_words, sweep_word
+from ..launch.resume import launching_words
+from ..launch.sweep import launch_sweep, sweep_word
 from ..laws.results import cell_results
 from ..models.registry import mechanism_class
 from ..options import BadOption, Failed, unknown
