@@ -226,7 +226,7 @@ def resume_sweep(words: list[str]) -> int:
         if command[0] == LISTED:
             _, file, *launching, sweep = command
             say(shlex.join(["rnnbench", LISTED, file, *launching]))
-            ended = launch_file(Path(file), sweep.removeprefix("sweep="), launching_words(launching), kept=kept)
+            ended = launch_file(Path(file), sweep.removeprefix("sweep="), launching, kept=kept)
         else:
             say(shlex.join(["rnnbench", "train", *command]))
             ended = train_runs(command, [], kept)
@@ -240,13 +240,14 @@ def resume_sweep(words: list[str]) -> int:
 
 
 def check_kept_file(command: list[str]) -> None:
-    """BadOption where a manifest's `sweep FILE` names no file that is there, by its whole path."""
+    """BadOption where a manifest's `sweep FILE` names no file that is there, by its whole path, or more than is declared."""
     file = next((word for word in command[1:2] if os.path.isabs(word)), "")
     if not os.path.isfile(file):
         raise BadOption(
             f"--resume: the file of command lines that its manifest names is not there ({shortened(file) or 'no whole path'}); "
             "put it back, or give `rnnbench sweep FILE` again"
         )
+    launching_words(command[2:-1])  # the last word is sweep=
 
 
 def check_kept_flags(command: list[str]) -> None:
