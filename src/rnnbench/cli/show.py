@@ -94,7 +94,7 @@ def command_lines(details: Details) -> Iterator[str]:
     """What to type, for a terminal."""
     told = details["commands"]
     if "repeat" in told:
-        yield "to repeat it (where it is recorded, its record answers; runs=FOLDER makes it anew)"
+        yield "to repeat it (where it is recorded, its record answers; runs=FOLDER repeats it there)"
         yield f"  {told['repeat']}"
         ended = "it ended when its task was solved; " if details["stopped_when_solved"] else ""
         yield f"for more steps ({ended}another run, from step 0; this one stays)"
