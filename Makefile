@@ -65,7 +65,7 @@ docs-test: .venv/installed
 cards: .venv/installed
 	$(BIN)/python -m tests.support.cards runs/cards
 
-# Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command goes on where it stopped.
+# Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command continues where it stopped.
 HOURS ?= 2.5
 evidence: .venv/installed
 	$(BIN)/python -m tests.support.evidence $(HOURS)

@@ -1,4 +1,4 @@
-"""The upgrade law: what version 0.1 left behind (fixtures/v0_1) is read, answered from and gone on with by the present code.
+"""The upgrade law: what version 0.1 left behind (fixtures/v0_1) is read, answered from and continued by the present code.
 
 Only the command line, `rnnbench.load` and the files themselves are used, so that it does not matter in which module what lies.
 Numbers are held to 1e-6 where libraries and processor are those that made them, and weights to the bit; elsewhere, where single
@@ -222,7 +222,7 @@ def test_an_interrupted_run_goes_on_from_its_step_to_the_same_end(
     words = ["--again", FOLDERS[name]] if again else RUNS[name]["words"]
     assert rnnbench("train", *words, ACCEPT) == 0
     out, _ = capfd.readouterr()
-    assert f"goes on from step {step}" in out and "left out" not in out
+    assert f"continues from step {step}" in out and "left out" not in out
     holds(FOLDERS[name], ENDS[name])
     until = [row for row in before if row["step"] <= step]
     assert until and rows_of(FOLDERS[name])[: len(until)] == until
@@ -241,7 +241,7 @@ def test_half_a_sweep_is_completed_by_its_command(capfd: pytest.CaptureFixture[s
     manifest = json.loads(Path("runs/sweeps/half/manifest.json").read_bytes())
     assert rnnbench("train", *SWEEP["words"], ACCEPT) == 0
     out = capfd.readouterr().out
-    assert "2 recorded before" in out and f"goes on from step {EXPECTED['checkpoints']['sweep_interrupted']}" in out
+    assert "2 recorded before" in out and f"continues from step {EXPECTED['checkpoints']['sweep_interrupted']}" in out
     assert content(FOLDERS["sweep_lstm"], FOLDERS["sweep_gru"]) == recorded
     now = json.loads(Path("runs/sweeps/half/manifest.json").read_bytes())
     assert now.pop("commands") and now == manifest  # which now keeps its command

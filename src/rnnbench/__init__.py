@@ -72,7 +72,7 @@ def train(*words: str, **options: Any) -> Trained:
 
     `words` are those of `rnnbench train`; `options` are the same with Python's values, `**{"train.steps": 500}` where a name
     has a dot. The run has a process of its own, whose lines are printed as they come. An interrupt has it save a checkpoint,
-    and the same call goes on from there.
+    and the same call continues from there.
 
     Raises ValueError (`rnnbench.options.BadOption`) where the command would refuse, RuntimeError (`rnnbench.options.Failed`)
     where the run failed or diverged, each with the line that the command says.

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from rnnbench.analysis.render import export
+from rnnbench.analysis.render import export, to_terminal
 from rnnbench.analysis.table import FORMATS, Cell, Column, Table
+from rnnbench.analysis.table_choice import arrange
 from rnnbench.cli.main import main
 from tests.analysis.test_tables import write
 
@@ -97,6 +98,31 @@ def test_columns_and_order_of_tables(compare: Compare) -> None:
     assert any(note.startswith("Sorted by value; #:") for note in worst["notes"])
 
 
+@pytest.mark.parametrize(
+    ("column", "told", "untold"),
+    [
+        ("score", set(), {"solved", "undecided", "barely", "at"}),
+        ("solved", {"solved"}, {"undecided", "barely", "at"}),
+        ("against_floor", set(), {"solved", "to solve"}),
+    ],
+)
+def test_notes_are_of_the_columns_that_are_shown(compare: Compare, column: str, told: set[str], untold: set[str]) -> None:
+    found = json.loads(compare("--columns", column, "--format", "json"))
+    words = {note.partition(":")[0] for table in found for note in table["notes"]}
+    assert told <= words and not untold & words
+
+
+def test_chosen_columns_stay_in_a_narrow_terminal(compare: Compare) -> None:
+    columns = ["score", "parameters", "steps/s"]
+    table = Table(
+        "t", "", {}, tuple(Column(name, (name,), spare=5) for name in columns), (tuple(Cell("x", ("x",)) for _ in columns),)
+    )
+    (arranged,) = arrange([table], columns[1:], "", ())
+    shown = to_terminal([arranged], width=10)
+    assert all(name in shown for name in columns) and "Left out" not in shown
+    assert "Left out" in to_terminal([table], width=10)
+
+
 def test_by_an_option_settings_stand_in_tables_of_their_own(compare: Compare) -> None:
     found = json.loads(compare("--by", "model.hidden_size", "--format", "json"))
     assert [table["title"] for table in found] == [
@@ -142,7 +168,12 @@ def test_a_run_that_a_condition_cannot_be_asked_of_costs_only_itself(tmp_path: P
         (path / "config.yaml").write_text(config.replace("learning_rate: 0.001", f"learning_rate: {rate}"), encoding="utf-8")
     assert main(["compare", str(tmp_path), "--where", "train.learning_rate > 0", "--format", "csv"]) == 0
     out, err = capfd.readouterr()
-    assert [row["seeds"] for row in rows_of(out)] == ["0"] and err.count("\n") == 1 and "not supported" in err and "s1-" in err
+    assert (
+        [row["seeds"] for row in rows_of(out)] == ["0"]
+        and err.count("\n") == 1
+        and "[1] and 0 have no order" in err
+        and "s1-" in err
+    )
     assert main(["compare", str(tmp_path), "--where", "train.learning_rate > 'a'"]) == 2
 
 

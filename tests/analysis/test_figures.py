@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rnnbench.analysis.charts import COLOURS, SHAPES
-from rnnbench.analysis.figures import DASHES, KINDS, POINT, Figure, _spec, figure_spec, make_figure, save_figure
+from rnnbench.analysis.figures import DASHES, KINDS, OPEN, POINT, Figure, _spec, figure_spec, make_figure, save_figure
 from rnnbench.analysis.grouping import group_runs
 from rnnbench.analysis.heatmaps import gradient_picture, save_picture
 from rnnbench.cli.figure import parse_width
@@ -93,10 +93,21 @@ def test_the_values_are_those_of_the_runs(runs):
     assert len(ends) == 3 and all(row["low"] <= row["value"] <= row["high"] and row["seeds"] == 2 for row in ends)
 
 
-def test_models_are_told_apart_without_colour():
+def test_lines_are_told_apart_without_colour():
     assert len(DASHES) == len(COLOURS) == len(set(map(tuple, DASHES)))
     looks = [(DASHES[k % len(DASHES)], SHAPES[k % len(SHAPES)]) for k in range(len(DASHES) * len(SHAPES))]
     assert len(set(map(str, looks))) == len(looks)
+
+
+@pytest.mark.parametrize("count", [6, 7, 2 * len(SHAPES)])
+def test_markers_are_told_apart_without_colour(count):
+    """By shape, and by being open or filled."""
+    rows = [{"label": f"m{number:02}", "x": number, "value": number} for number in range(count)]
+    for part in _spec(Figure(rows, "x", "value", "x", "y", lines=False), 200)["vconcat"]:
+        channels = next(layer["encoding"] for layer in part["layer"] if "shape" in layer["encoding"])
+        fills, shapes, strokes = (channels[name]["scale"]["range"] for name in ("fill", "shape", "stroke"))
+        assert len({(shape, fill == OPEN) for shape, fill in zip(shapes, fills, strict=True)}) == count
+        assert OPEN not in strokes and [fill for fill in fills if fill != OPEN] == strokes[: len(SHAPES)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +138,7 @@ BAD = {
     "too wide": (["learning", "-o", "x.pdf", "--width", "1e9cm"], "4cm to 50cm"),
     "two settings": (["learning", "-o", "x.pdf"], "--task 'adding-T50'"),
     "no such task": (["learning", "-o", "x.pdf", "--task", "adding-T5"], "did you mean 'adding-T50'"),
-    "one length": (["length", "-o", "x.pdf", "--task", "adding-T50"], "differ in no number"),
+    "one length": (["length", "-o", "x.pdf", "--task", "adding-T50"], "one task setting there; needed"),
     "no such folder": (["speed", "-o", "no/x.pdf", "--task", "adding-T50"], "no/x.pdf"),
     "no runs": (["learning", "nowhere", "-o", "x.pdf"], "nowhere"),
 }

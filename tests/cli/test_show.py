@@ -118,7 +118,7 @@ def test_a_run_that_is_not_recorded_says_how_to_go_on(capfd):
     RunFolder(path).fail("out of memory")
     found = shown(capfd, str(path))
     assert found["result"] == {"status": "failed", "reason": "out of memory"}
-    assert found["commands"]["go on"] == f"rnnbench train --again {path}"
+    assert found["commands"]["continue"] == f"rnnbench train --again {path}"
     assert found["scores"]["test"] is None and found["scores"]["at_step"] == 2000
 
 
@@ -167,7 +167,7 @@ def test_a_class_in_a_file_has_no_command_elsewhere(file, words, recorded, capfd
     if recorded:
         assert "is a class in a file, which no command names elsewhere" in found["no command repeats it here"]
     else:
-        assert found == {"go on": f"rnnbench train --again {run.path}"}
+        assert found == {"continue": f"rnnbench train --again {run.path}"}
 
 
 def capfd_after(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:

@@ -23,6 +23,7 @@ from rnnbench.config.overrides import split_sweep
 from rnnbench.interface import call
 from rnnbench.interface.call import command_words
 from rnnbench.options import BadOption, Failed
+from tests.support.documents import ROOT, code_blocks
 
 NOTEBOOK = Path(rnnbench.__file__).parents[2] / "docs" / "notebook.ipynb"
 QUICK = ["task.length=6", "task.sequences=20", "train.steps=3", "train.batch_size=4", "model.hidden_size=4", "tracker=none"]
@@ -174,6 +175,23 @@ def test_the_table_has_a_row_a_run_and_every_option(capfd: pytest.CaptureFixture
     assert rnnbench.runs([Path("runs/adding"), "runs/copy_memory"]).num_rows == 3
     with pytest.raises(FileNotFoundError, match="no run, folder or results file at nowhere"):
         rnnbench.runs("nowhere")
+
+
+def test_the_best_rate_of_each_model_as_the_docs_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the mean over seeds: the best single run of the LSTM is of the other rate."""
+    scores = {("gru", 0.1): [0.5, 0.5], ("gru", 0.2): [0.6, 0.7], ("lstm", 0.1): [0.1, 0.9], ("lstm", 0.2): [0.3, 0.3]}
+    rows = [
+        {"model": model, "train.learning_rate": rate, "validation.mse": score}
+        for (model, rate), found in scores.items()
+        for score in found
+    ]
+    monkeypatch.setattr(rnnbench, "runs", lambda place: pyarrow.Table.from_pylist(rows))
+    (block,) = (block.text for block in code_blocks(ROOT / "docs/runs.md") if "groupby" in block.text)
+    exec(compile(block, "docs/runs.md", "exec"), {})
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert shown == [["gru", "0.1", "0.5"], ["lstm", "0.2", "0.3"]]
 
 
 def run_notebook(path: Path, parameters: dict[str, object]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_a_preempted_job_saves_and_is_queued_again(number, clean, tmp_path):
     assert results("runs") == expected
     logs = "".join(path.read_text() for path in Path("runs/sweeps/s/.submitit").rglob("*_log.*"))
     assert f"{name}: interrupted at step" in logs and "Requeued job" in logs and f"{name}  " in logs
-    assert "goes on from step" in logs
+    assert "continues from step" in logs
     again = sweep(*words)
     out, _ = again.communicate(timeout=100)
     assert again.returncode == 0 and "4 recorded before" in out

@@ -1,4 +1,4 @@
-"""Sweeps through real processes and real signals: what is killed goes on, and every number is as if nothing had happened."""
+"""Sweeps through real processes and real signals: what is killed continues, and every number is as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_the_killed_launchers_jobs_run_on_and_are_waited_for(undisturbed):
     assert results("runs") == undisturbed
     for name in orphans:  # nobody else ran them
         assert newest(Path("runs") / name) == 1
-        assert f"{name}  goes on" not in done.stdout
+        assert f"{name}  continues" not in done.stdout
 
 
 def test_asked_to_stop_it_saves_and_the_same_command_goes_on(undisturbed):
@@ -191,7 +191,7 @@ def test_asked_to_stop_it_saves_and_the_same_command_goes_on(undisturbed):
     assert "save a checkpoint" in err and "Traceback" not in err
     assert not holders()
     done = subprocess.run(command(*LONG, *SWEEP), capture_output=True, text=True, check=True)
-    assert "goes on from step" in done.stdout
+    assert "continues from step" in done.stdout
     assert results("runs") == undisturbed
 
 

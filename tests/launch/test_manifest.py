@@ -1,4 +1,4 @@
-"""A sweep's manifest: copies of others lose nobody's runs, and a sweep goes on by the command lines that it keeps."""
+"""A sweep's manifest: copies of others lose nobody's runs, and a sweep continues by the command lines that it keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from rnnbench.cli.main import main
 from rnnbench.launch import manifest
-from rnnbench.launch.launcher import Prepared
 from rnnbench.launch.manifest import read_manifest, whole_manifest, write_manifest
 from rnnbench.launch.resume import resumed_commands, words_for_manifest
 from rnnbench.options import BadOption
@@ -129,7 +128,7 @@ def test_a_manifest_that_is_not_there_is_said() -> None:
         read_manifest(FOLDER)
 
 
-# going on
+# continuing
 
 
 def test_a_sweep_goes_on_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +156,7 @@ def test_two_commands_of_one_sweep_both_go_on() -> None:
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1", "hydra.launcher.workers=3"])
     placed = ["runs=runs", "sweep=s"]
     commands, kept = resumed_commands(["--resume", "s", "hydra.launcher.workers=4"])
-    assert kept == {stand_in(1, "x").id, stand_in(2, "x").id}
+    assert set(kept) == {stand_in(1, "x").id, stand_in(2, "x").id}
     assert commands == [
         ["-m", "task=adding", "seed=0", "hydra.launcher.workers=4", *placed],
         ["-m", "task=adding", "seed=1", "hydra.launcher.workers=4", *placed],
@@ -194,11 +193,54 @@ def test_what_cannot_go_on_is_one_line(words: list[str], said: str, capfd: pytes
         resumed_commands(words)
 
 
-def test_a_file_of_command_lines_keeps_none(capfd: pytest.CaptureFixture[str]) -> None:
-    Prepared.command = ["task=of_another_sweep"]
-    Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": ["model=lstm"]}))
-    assert main(["sweep", "two.yaml"]) == 0
-    assert whole_manifest(Path("runs/sweeps/two")).commands == []
+def file_of_runs(*runs: str) -> None:
+    Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": runs}))
+
+
+def test_a_file_of_command_lines_is_resumed(capfd: pytest.CaptureFixture[str]) -> None:
+    """From another folder, where the store was moved, and with more workers."""
+    file, folder = Path("two.yaml").absolute(), Path("moved/sweeps/two")
+    file_of_runs("model=lstm,gru seed=0,1")
+    assert main(["sweep", "two.yaml", "hydra.launcher.workers=1"]) == 0
+    assert whole_manifest(Path("runs/sweeps/two")).commands == [["sweep", str(file), "hydra.launcher.workers=1"]]
+    (gone,) = Path("runs/adding/gru").glob("s0-*")
+    shutil.rmtree(gone)
+    Path("runs").rename("moved")
+    capfd.readouterr()
+    assert main(["train", "--resume", str(folder), "hydra.launcher.workers=2"]) == 0
+    out = capfd.readouterr().out
+    assert out.startswith(f"rnnbench sweep {file} hydra.launcher.workers=2 runs=moved\n")
+    assert "4 runs, 3 recorded before" in out and "4 of 4 runs recorded" in out
+    assert len(list(Path("moved").glob("adding/*/*/record.json"))) == 4 and not Path("runs").exists()
+    assert whole_manifest(folder).commands == [["sweep", str(file), "hydra.launcher.workers=2"]]
+
+
+@pytest.mark.parametrize(
+    ("now", "code", "said"),
+    [
+        (["model=lstm seed=0,1", "model=gru"], 2, "1 of 3 runs are none that the sweep lists"),
+        (["model=lstm"], 1, "1 of 2 runs of the sweep are asked for by none of its commands any more: runs/adding/lstm/s1-"),
+        ([], 2, "two.yaml: `runs:`, a list of command lines"),
+        (None, 2, "is not there ({file}); put it back"),
+    ],
+    ids=["more", "fewer", "none", "gone"],
+)
+def test_a_file_that_was_edited_makes_no_other_sweep(
+    now: list[str] | None, code: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file_of_runs("model=lstm seed=0,1")
+    assert main(["sweep", "two.yaml", "hydra.launcher.workers=1"]) == 0
+    (gone,) = Path("runs/adding/lstm").glob("s1-*")
+    shutil.rmtree(gone)
+    before = set(read_manifest(Path("runs/sweeps/two")))
+    Path("two.yaml").unlink()
+    if now is not None:
+        file_of_runs(*now)
+    capfd.readouterr()
+    assert main(["train", "--resume", "two"]) == code
+    told = "".join(capfd.readouterr())
+    assert said.format(file=Path("two.yaml").absolute()) in told
+    assert set(read_manifest(Path("runs/sweeps/two"))) == before and not gone.exists()
 
 
 @pytest.mark.parametrize("words", [["seed=0,1"], ["seed=0,1", "again=true"]], ids=["once", "again"])
@@ -290,11 +332,18 @@ def test_a_manifest_names_no_code_that_was_never_named_here(words: list[str], ca
         ([], "no -m"),
         (["-m", "--again", "runs/adding"], "--again"),
         (["-m", "--resume", "other"], "--resume"),
+        (["sweep"], "no whole path"),
+        (["sweep", "two.yaml"], "no whole path"),
+        (["sweep", "/dev/zero"], "is not there (/dev/zero)"),
+        (["sweep", "{file}", "--estimate"], "--estimate: what is run is declared"),
+        (["sweep", "{file}"], "task=adding: what is run is declared"),
     ],
 )
 def test_flags_of_a_manifest_are_refused(flags: list[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
     Path("theirs").mkdir()
-    write_manifest(Path("runs"), "s", [stand_in(1, "x")], [*flags, *QUICK, "model=lstm"])
+    file_of_runs("model=lstm")
+    kept = [flag.format(file=Path("two.yaml").absolute()) for flag in flags]
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], [*kept, *QUICK, "model=lstm"])
     assert main(["train", "--resume", "s"]) == 2
     told = capfd.readouterr()
     assert told.err.count("\n") == 1 and said in told.err and len(told.err) <= 401 and not told.out

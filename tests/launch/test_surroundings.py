@@ -29,7 +29,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> faults.Results:
 
 @pytest.mark.slow
 def test_a_folder_turns_read_only_in_the_middle_of_a_sweep(undisturbed: faults.Results) -> None:
-    """One line a job, what was recorded stays as it is, and once it can be written again the same command goes on."""
+    """One line a job, what was recorded stays as it is, and once it can be written again the same command continues."""
     if REFUSABLE and not shutil.which("setpriv"):
         pytest.skip("root can write everywhere, and there is no setpriv to make it less")
     words = [*REFUSABLE, *command(*LONG, *SWEEP, "hydra.launcher.workers=2")]
@@ -40,7 +40,7 @@ def test_a_folder_turns_read_only_in_the_middle_of_a_sweep(undisturbed: faults.R
     for folder in folders:
         folder.chmod(0o555)
     out, err = sweep.communicate(timeout=120)
-    assert sweep.returncode == 1 and "Permission denied" in err and "the same command goes on" in err, out + err
+    assert sweep.returncode == 1 and "Permission denied" in err and "the same command continues" in err, out + err
     assert "Traceback" not in err and "started again" not in out
     for path, (text, stamp) in before.items():
         assert (path.read_bytes(), path.stat().st_mtime_ns) == (text, stamp)

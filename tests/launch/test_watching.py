@@ -1,4 +1,4 @@
-"""`rnnbench status --watch`: what is read of a sweep that goes on, and how it is shown at any width."""
+"""`rnnbench status --watch`: what is read of a sweep that runs, and how it is shown at any width."""
 
 from __future__ import annotations
 
@@ -91,6 +91,26 @@ def test_the_view_fits(runs, width):
         assert "running" in text and "40 of 100" in text and "mse 0.1" in text and "and 4 more are running" in text
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_counts_and_time_stand_in_a_line_each(width):
+    """Neither is broken, in a sweep of a usual name with runs of every kind."""
+    kinds = {"recorded": 110, "running": 12, "interrupted": 3, "failed": 4, "missing": 1000}
+    runs = [progress(kind, 40, 80) for kind, count in kinds.items() for _ in range(count)]
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    console.print(view("sweep sweep-0123abcd", runs))
+    first, second, *_ = console.file.getvalue().splitlines()
+    assert first.rstrip() == "sweep sweep-0123abcd: 114 of 1129 ended; about 2:00 left"
+    assert second.rstrip() == "110 recorded, 12 running, 3 interrupted, 4 failed, 1000 missing"
+
+
+def test_a_run_without_settings_yet_is_starting():
+    run = progress("running")
+    run.config, run.steps = None, 0
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    console.print(view("sweep s", [run]))
+    assert "starting" in console.file.getvalue() and "0 of 0" not in console.file.getvalue()
+
+
 def test_the_view_steers_no_terminal():
     run = progress("failed")
     run.state = RunState("failed", "a\x1b[2Jb\nc")
@@ -128,12 +148,12 @@ def test_without_a_terminal_lines_are_printed_until_all_have_ended(sweep, capsys
     assert main(["status", "--watch"]) == 0  # the one sweep that there is
     out = capsys.readouterr().out.splitlines()
     assert out == [
-        "sweep s: 0 of 3 ended: 3 missing; nobody runs the others",
-        "sweep s: 0 of 3 ended: 2 interrupted, 1 missing; nobody runs the others",
+        "sweep s: 0 of 3 ended; none is running now: 3 missing",
+        "sweep s: 0 of 3 ended; none is running now: 2 interrupted, 1 missing",
         f"{sweep[0].name}  recorded, validation mse 0.125",
-        "sweep s: 1 of 3 ended: 1 recorded, 1 interrupted, 1 missing; nobody runs the others",
+        "sweep s: 1 of 3 ended; none is running now: 1 recorded, 1 interrupted, 1 missing",
         f"{sweep[1].name}  failed: out of memory  {second.path}",
-        "sweep s: 2 of 3 ended: 1 recorded, 1 failed, 1 missing; nobody runs the others",
+        "sweep s: 2 of 3 ended; none is running now: 1 recorded, 1 failed, 1 missing",
         f"{sweep[2].name}  diverged at step 7, validation mse 0.1",
         "sweep s: 3 of 3 ended: 2 recorded (1 diverged), 1 failed",
     ]
@@ -145,7 +165,7 @@ def test_a_terminal_shows_the_last_view(sweep):
         job.folder.finish(filled({}))
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     watching.watch(Path("runs/sweeps/s"), True, console)
-    assert "3 of 3 ended: 3 recorded" in console.file.getvalue()
+    assert "3 of 3 ended\n3 recorded" in console.file.getvalue()
 
 
 def test_what_is_recorded_is_read_once(sweep, monkeypatch):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from rnnbench.analysis.heatmaps import LONG, TALL, heat_map, shared_scale
-from rnnbench.cli.examine import ROWS
+from rnnbench.cli.examine import ROWS, run_titles
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.models.stack import Stack
@@ -20,7 +21,9 @@ from rnnbench.networks.probes import gradient_by_lag, recall, state_gradients
 from rnnbench.run.execute import execute
 from rnnbench.run.load import initial_network, load_run
 from rnnbench.run.plan import plan_run
+from rnnbench.store.find import find_runs
 from rnnbench.tasks import load
+from tests.analysis.test_tables import write
 from tests.models.test_models import MODELS
 
 
@@ -181,6 +184,17 @@ def test_curves_of_a_picture_are_the_norms(clean, monkeypatch):
         low = chart["encoding"]["color"]["scale"]["domain"][0]
         shown = [(math.log10(norm), cell) for norm, cell in zip(logged, cells, strict=True) if cell > low]
         assert shown and all(abs(norm - cell) < 0.01 or cell < norm for norm, cell in shown)
+
+
+def test_titles_of_a_picture_say_what_differs(tmp_path):
+    for width, seed in ((8, 0), (8, 1), (16, 0)):
+        write(tmp_path, seed=seed, model_options={"hidden_size": width}, rows=1)
+    write(tmp_path, model="gru", model_options={"hidden_size": 16}, rows=1)
+    copy = shutil.copytree(next((tmp_path / "adding/gru").iterdir()), tmp_path / "copy/adding/gru/s0-0123abcd")
+    runs, _ = find_runs([tmp_path])
+    titles = ["gru-16 on adding, seed 0", "lstm-16 on adding, seed 0", "lstm-8 on adding, seed 0", "lstm-8 on adding, seed 1"]
+    assert sorted(run_titles([run for run in runs if run.path != copy]).values()) == titles
+    assert len(set(run_titles(runs).values())) == len(runs) == 5  # a copy, which counts once elsewhere, has its own title
 
 
 def test_the_report_has_a_heat_map_a_state(clean):

@@ -113,7 +113,7 @@ def test_what_is_recorded_is_collected_and_committed_and_nothing_twice(checkout)
 
 def test_when_the_time_is_over_a_run_is_interrupted_and_its_worktree_stays_at_its_commit(checkout):
     assert worked(checkout, 3 / 3600, "quick", "slow", "quick") == 0
-    assert "slow --rows a --scale paper: interrupted, goes on next time" in (checkout / ".evidence/log").read_text()
+    assert "slow --rows a --scale paper: interrupted, continues next time" in (checkout / ".evidence/log").read_text()
     assert "interrupted" in (checkout / ".evidence/logs/01-slow.log").read_text()
     before = git(checkout / ".evidence/tree", "rev-parse", "HEAD")
     prepare_tree(checkout, checkout / ".evidence")

@@ -1,4 +1,4 @@
-"""From a command to a record: training, going on after any end, and what is left behind."""
+"""From a command to a record: training, continuing after any end, and what is left behind."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_killed_at_any_step_it_goes_on_to_the_same_numbers(kind, killed_at, undi
             raise Killed
 
     monkeypatch.setattr(Learner, "on_train_batch_end", dies)
-    # a checkpoint at every step: each is a place to go on from
+    # a checkpoint at every step: each is a place to continue from
     (job,) = [settings(*KINDS[kind], "trainer.save_seconds=0.000001")]
     with pytest.raises(Killed):
         execute(job)
@@ -265,7 +265,7 @@ def test_asked_to_end_it_saves_and_goes_on(number):
     assert "interrupted at step" in err and "the same command continues" in err and err.count("\n") == 1
     assert only().record() is None
     done = subprocess.run(command(*LONG), check=True, capture_output=True, text=True)
-    assert "goes on from step" in done.stdout
+    assert "continues from step" in done.stdout
     assert only().record()["steps"] == 1200
 
 

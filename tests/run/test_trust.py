@@ -54,12 +54,12 @@ def test_a_run_ends_well_beside_files_of_others(monkeypatch, capfd):
     for name in ("notes.txt", "sub/best.pt", ".hidden"):
         (place / name).write_text("mine")
     assert main(WORDS) == 0
-    assert "goes on from step 20" in capfd.readouterr().out
+    assert "continues from step 20" in capfd.readouterr().out
     assert {path.relative_to(place).as_posix() for path in place.rglob("*")} == {"notes.txt", "sub", "sub/best.pt", ".hidden"}
 
 
 def test_a_run_whose_checkpoints_lie_behind_a_link(monkeypatch, capfd):
-    """It goes on from them; nothing there is deleted, and that is said."""
+    """It continues from them; nothing there is deleted, and that is said."""
     end_at(25, monkeypatch)
     place, mine = only().place, Path("scratch/mine").absolute()
     shutil.copytree(place, mine)
@@ -69,7 +69,7 @@ def test_a_run_whose_checkpoints_lie_behind_a_link(monkeypatch, capfd):
     before = set(os.listdir(mine))
     assert main(WORDS) == 0
     out = capfd.readouterr().out
-    assert "goes on from step 20" in out and out.count("is a link: nothing behind it is deleted") == 1
+    assert "continues from step 20" in out and out.count("is a link: nothing behind it is deleted") == 1
     assert before < set(os.listdir(mine)) and place.is_symlink()
     assert only().record()["steps"] == 60
 
@@ -243,7 +243,7 @@ def spoil(folder: RunFolder, change: Change) -> Path:
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_checkpoint_that_is_wrong_inside_is_set_aside(what, interrupted, capsys):
-    """Before anything of it is used; the one before it is gone on from."""
+    """Before anything of it is used; the run continues from the one before it."""
     shutil.copytree(interrupted, "runs")
     folder, job = only(), settings()
     path = spoil(folder, WRONG[what])

@@ -64,7 +64,7 @@ def test_a_search_is_recorded_whole_and_the_same_for_each_model(capfd):
     assert main(words) == 0  # answered from what is there
     assert "5 trials" in capfd.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in Path("searches").rglob("record.json")} == stamps
-    words[words.index("5")] = "6"  # and gone on with
+    words[words.index("5")] = "6"  # and continued
     assert main(words) == 0
     assert [len(search["trials"]) for search in searches().values()] == [6, 6]
 
@@ -131,7 +131,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(capfd):
     finally:
         worker.kill()
         worker.communicate()
-    assert (worker.returncode, said) == (130, "rnnbench: interrupted; the same command goes on with the rest\n")
+    assert (worker.returncode, said) == (130, "rnnbench: interrupted; the same command continues with the rest\n")
     assert main(words) == 0
     assert "trial 0 taken over" in capfd.readouterr().out
 

@@ -1,7 +1,7 @@
 """`python -m tests.support.evidence HOURS`: runs what sweeps/queue.yaml lists, for so many hours, on one core.
 
     .evidence/tree   a git worktree at one commit, with an environment of its own: the checkout may be edited meanwhile
-    .evidence/runs   the runs; what is interrupted goes on when the command is given again
+    .evidence/runs   the runs; what is interrupted continues when the command is given again
     .evidence/log    what was done when; the output of each entry stands in .evidence/logs
 
 Before it starts, the worktree moves to the commit of the checkout, unless an interrupted run there must be completed by the
@@ -126,7 +126,7 @@ def work_through(
         try:
             code = run_until(command, ends, place / "logs" / f"{number:02}-{entry.table}.log", place)
         finally:
-            ending = "interrupted, goes on next time" if code is None else "done" if not code else f"exit code {code}"
+            ending = "interrupted, continues next time" if code is None else "done" if not code else f"exit code {code}"
             say(f"{' '.join(entry.words)}: {ending}; {commit_results(root, entry.table, program, place / 'runs')}")
         failed |= bool(code)
     return int(failed)

@@ -18,6 +18,7 @@ from simpleeval import InvalidExpression, SimpleEval
 from ..options import BadOption, nearest, shortened
 
 LONGEST = 500  # characters of a condition
+ALONE = re.compile(r"(?<![=<>!])=(?!=)")
 EXAMPLE = "\"train.learning_rate > .001 and model.name in ('lstm', 'gru')\""
 PARTS = (
     *(ast.Expr, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.Compare, ast.Constant, ast.Load),
@@ -39,7 +40,16 @@ def _arithmetic(compute: Callable[[float, float], float]) -> Callable[[Any, Any]
 
 def _order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     """False where there is no value to compare: a run that has no such option is not chosen."""
-    return lambda one, other: one is not None and other is not None and compare(one, other)
+
+    def ordered(one: Any, other: Any) -> bool:
+        if one is None or other is None:
+            return False
+        try:
+            return compare(one, other)
+        except TypeError:
+            raise TypeError(f"{one!r:.40} and {other!r:.40} have no order; == and != compare them") from None
+
+    return ordered
 
 
 OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -86,9 +96,9 @@ class Condition:
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             if isinstance(error, BadOption):
                 raise
-            equals = "; == compares" if re.search(r"(?<![=!<>])=(?!=)", text) else ""
+            equals = "; = is no comparison, == is" if ALONE.search(text) else ""
             raise BadOption(
-                f"{self.said}: no condition; expected: options, numbers and texts, such as {EXAMPLE}{equals}"
+                f"{self.said}: no condition{equals}; expected: options, numbers and texts, such as {EXAMPLE}"
             ) from None
         self._parsed = parsed[0]
         self._row: Mapping[str, Any] = {}

@@ -35,7 +35,8 @@ POINTS = 200  # of a line at most
 ROOM = 45.0  # points beside the axes, as a first guess
 SAMPLE, LETTER, LINE_HEIGHT = 26, 4.3, 12  # points: what stands for what
 LINE: Spec = {"strokeWidth": 1.2}
-MARKER: Spec = {"type": "point", "filled": True, "size": 24, "opacity": 1}
+MARKER: Spec = {"type": "point", "size": 24, "strokeWidth": 1, "opacity": 1}
+OPEN = "#ffffff"  # within markers of every second round of shapes
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 Row = dict[str, str | float | int | None]
 
@@ -246,9 +247,8 @@ def _differing(blocks: Sequence[TaskResults]) -> str:
     if "length" in numbers or len(numbers) == 1:
         return "length" if "length" in numbers else numbers[0]
     told = f"they differ in {', '.join(numbers)}" if numbers else "they differ in no number"
-    raise BadOption(
-        f"figure length: {len(blocks)} task settings there, {told}; runs that differ in one, such as task.length=10,20"
-    )
+    there = "one task setting there" if len(blocks) == 1 else f"{len(blocks)} task settings there, {told}"
+    raise BadOption(f"figure length: {there}; needed: runs that differ in one number, such as task.length=10,20")
 
 
 # how it is drawn
@@ -277,6 +277,8 @@ def _spec(figure: Figure, inner: float) -> Spec:
         "color": [COLOURS[number % len(COLOURS)] for number in range(len(labels))],
         "strokeDash": [DASHES[number % len(DASHES)] for number in range(len(labels))],
         "shape": [SHAPES[number % len(SHAPES)] for number in range(len(labels))],
+        "fill": [OPEN if number // len(SHAPES) % 2 else COLOURS[number % len(COLOURS)] for number in range(len(labels))],
+        "stroke": [COLOURS[number % len(COLOURS)] for number in range(len(labels))],
     }
 
     def by_label(*channels: str) -> Spec:
@@ -304,7 +306,7 @@ def _spec(figure: Figure, inner: float) -> Spec:
         "type": "quantitative",
         "title": figure.y_title,
         "scale": scale | ({"domain": [0, 1]} if figure.share else {}),
-        "axis": {**SCORES, "tickCount": 5, **({"format": ".0e"} if _is_tiny(figure) else {})},
+        "axis": {**SCORES, "tickCount": 5, "grid": not figure.log_y, **({"format": ".0e"} if _is_tiny(figure) else {})},
     }
     plot = {
         "width": inner,
@@ -339,15 +341,20 @@ def _layers(figure: Figure, x: Spec, y: Spec, by_label: Callable[..., Spec]) -> 
         line = {**LINE, "type": "line", "clip": True, **({"interpolate": "step-after"} if figure.step else {})}
         layers.append({"mark": line, "encoding": {"x": x, "y": y, **by_label("color", "strokeDash")}})
     layers.append(
-        {"data": {"values": _marked(figure)}, "mark": MARKER, "encoding": {"x": x, "y": y, **by_label("color", "shape")}}
+        {
+            "data": {"values": _marked(figure)},
+            "mark": MARKER,
+            "encoding": {"x": x, "y": y, **by_label("fill", "stroke", "shape")},
+        }
     )
     if figure.floor is not None:
         rule = {"data": {"values": [{"floor": figure.floor}]}}
         place = {"y": {"field": "floor", "type": "quantitative"}}
         layers.append({**rule, "mark": {"type": "rule", "stroke": "#444444", "strokeWidth": 0.7}, "encoding": place})
-        word = {"type": "text", "align": "right", "baseline": "bottom", "dy": -2, "fontSize": 7, "fill": "#444444"}
+        word = {"type": "text", "align": "right", "baseline": "bottom", "dx": -2, "dy": -2, "fontSize": 7, "fill": "#444444"}
         text = {"text": {"value": f"floor {format_number(figure.floor)}"}, "x": {"value": "width"}}
-        layers.append({**rule, "mark": word, "encoding": {**place, **text}})
+        halo = {**word, "stroke": "#ffffff", "strokeWidth": 3}  # lines behind it stay off the letters
+        layers += [{**rule, "mark": mark, "encoding": {**place, **text}} for mark in (halo, word)]
     return layers
 
 
@@ -374,7 +381,7 @@ def _legend(labels: Sequence[str], inner: float, lines: bool, by_label: Callable
         "data": {"values": rows},
         "layer": [
             *([sample] if lines else []),
-            {"mark": MARKER, "encoding": {"x": at("middle"), **y, **by_label("color", "shape")}},
+            {"mark": MARKER, "encoding": {"x": at("middle"), **y, **by_label("fill", "stroke", "shape")}},
             {"mark": word, "encoding": {"x": at("word"), **y, "text": {"field": "label"}}},
         ],
     }

@@ -9,13 +9,14 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..console import visible
 from ..store.record import plain
+from .column_widths import column_widths, find_spare, left_out, table_width
 from .drawing import page_policy
-from .table import FORMATS, Cell, Table, Value, legend
+from .latex import to_latex
+from .table import FORMATS, Cell, Table, Value, legend, visible_table
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool = False) -> str:
@@ -30,7 +31,7 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
     from rich.text import Text
 
     file = io.StringIO()
-    spare = _spare(tables, width)
+    spare = find_spare(tables, width)
 
     def console_of(width: int) -> Console:
         return Console(file=file, width=width, force_terminal=colour, no_color=not colour, highlight=False)
@@ -42,20 +43,19 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, colour: bool 
             console.print(Text(table.caption, style="dim"))
         if table.rows:
             grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-            chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
-            for index, room in _widths(table, chosen, console.width).items():
+            chosen = table.shown(spare)
+            for index, room in column_widths(table, chosen, console.width).items():
                 column = table.columns[index]
                 justify: Any = "left" if column.left else "right"
                 grid.add_column(column.title, justify=justify, no_wrap=not column.words, width=room)
             for row in table.rows:
                 grid.add_row(*(Text(row[index].text, style=_style(row[index])) for index in chosen))
-            console_of(max(console.width, _width(table, spare))).print(grid)
+            console_of(max(console.width, table_width(table, spare))).print(grid)
         for gap in table.gaps:
             console.print(Text(gap, style="yellow"))
         console.print()
     notes = legend(tables)
-    shown = {table.columns[index] for table in tables for index in table.shown()}
-    if titles := sorted({column.title for column in shown if column.spare > spare}):
+    if titles := left_out(tables, spare):
         notes.append(f"Left out: {', '.join(titles)}; a wider terminal or --format csv shows all.")
     for note in notes:
         console.print(Text(note, style="dim"))
@@ -67,64 +67,6 @@ TONES = {"good": "green", "poor": "red", "warn": "yellow", "": ""}  # colours of
 
 def _style(cell: Cell) -> str:
     return " ".join(filter(None, ["bold" if cell.strong else "", TONES[cell.tone]]))
-
-
-FEW_WORDS, MOST_WORDS = 12, 24  # columns of a terminal that a text in several lines needs at least, and for a long word
-
-
-def _spare(tables: Sequence[Table], width: int | None) -> int:
-    """How spare a column may be and still stand in every table, so that all fit into `width`."""
-    most = max((column.spare for table in tables for column in table.columns), default=0)
-    for spare in range(most, 0, -1):
-        if width is None or all(_width(table, spare) <= width for table in tables):
-            return spare
-    return 0
-
-
-def _width(table: Table, spare: int) -> int:
-    chosen = [index for index in table.shown() if table.columns[index].spare <= spare]
-    return sum(_least(table, index) for index in chosen) + 2 * (len(chosen) - 1)
-
-
-def _widths(table: Table, chosen: Sequence[int], width: int) -> dict[int, int]:
-    """The width of each column: what it needs, and of what is left of `width` more for the texts that take most lines."""
-    widths, widest = (
-        {index: _least(table, index) for index in chosen},
-        {index: max(map(len, _texts(table, index))) for index in chosen},
-    )
-    for _ in range(width - sum(widths.values()) - 2 * (len(chosen) - 1)):
-        short = [index for index in chosen if widths[index] < widest[index]]
-        if not short:
-            break
-        widths[max(short, key=lambda index: widest[index] / widths[index])] += 1
-    return widths
-
-
-def _least(table: Table, index: int) -> int:
-    """The width that a column needs: of its widest cell; of text, of its longest word, within bounds."""
-    texts = _texts(table, index)
-    widest = max(map(len, texts))
-    if not table.columns[index].words:
-        return widest
-    longest = max(len(word) for text in texts for word in text.split() or [""])
-    return min(widest, max(FEW_WORDS, min(longest, MOST_WORDS)))
-
-
-def _texts(table: Table, index: int) -> list[str]:
-    return [table.columns[index].title, *(row[index].text for row in table.rows)]
-
-
-def visible_table(table: Table) -> Table:
-    """The table with all that a reader sees of it made `visible`; its raw values are as they were."""
-    return replace(
-        table,
-        title=visible(table.title),
-        caption=visible(table.caption),
-        columns=tuple(replace(column, title=visible(column.title)) for column in table.columns),
-        rows=tuple(tuple(replace(cell, text=visible(cell.text)) for cell in row) for row in table.rows),
-        gaps=tuple(map(visible, table.gaps)),
-        notes=tuple(map(visible, table.notes)),
-    )
 
 
 FORMULA = re.compile(r"\s*[=+@\uff1d\uff0b\uff0d\uff20-]")  # what a spreadsheet computes, in wide forms too
@@ -252,69 +194,6 @@ def to_page(tables: Sequence[Table]) -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in legend(tables))
     title = html.escape(tables[0].title if tables else "")
     return PAGE.format(policy=page_policy(), title=title, body="".join(parts) + f"<ul>{notes}</ul>")
-
-
-def to_latex(tables: Sequence[Table]) -> str:
-    """A longtable with booktabs' rules for each table, with a caption and a label (packages longtable, booktabs).
-
-    Notes are in small print.
-    """
-    lines: list[str] = []
-    tables = list(map(visible_table, tables))
-    for table in tables:
-        shown = table.shown()
-        if not table.rows:
-            lines += [rf"\paragraph{{{_latex(table.title)}}} {_latex(table.caption)}", ""]
-        if table.rows:
-            lines.append(rf"\begin{{longtable}}{{{''.join('l' if table.columns[index].left else 'r' for index in shown)}}}")
-            caption = ". ".join(filter(None, [table.title, table.caption]))
-            lines.append(rf"\caption{{{_latex(caption)}}}\label{{{_label(table, lines)}}}\\")
-            lines.append(rf"\toprule {' & '.join(_latex(table.columns[index].title) for index in shown)} \\ \midrule \endhead")
-            lines += [rf"{' & '.join(_latex_cell(row[index]) for index in shown)} \\" for row in table.rows]
-            lines += [r"\bottomrule", r"\end{longtable}", ""]
-        lines += [rf"{_latex(gap)}\par" for gap in table.gaps]
-    lines += [rf"{{\small {_latex(note)}\par}}" for note in legend(tables)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = _latex(cell.text)
-    return rf"\textbf{{{text}}}" if cell.strong and text else text
-
-
-def _label(table: Table, lines: Sequence[str]) -> str:
-    """What `\\ref` calls a table: its title in small letters, and a number where `lines` hold that label already."""
-    name = "tab:" + (re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-") or "runs")
-    there = sum(rf"\label{{{name}" in line for line in lines)
-    return f"{name}-{there + 1}" if there else name
-
-
-LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "−": "$-$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "<": "$<$",
-    ">": "$>$",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "→": r"$\rightarrow$",
-    "–": "--",
-    "²": "$^2$",
-    "≥": r"$\ge$",
-    "≤": r"$\le$",
-    "·": r"$\cdot$",
-    "∂": r"$\partial$",
-    "σ": r"$\sigma$",
-    "½": r"$\frac12$",
-}
-
-
-def _latex(words: str) -> str:
-    return "".join(LATEX.get(sign, sign) for sign in words)
 
 
 def export(tables: Sequence[Table], format: str = "terminal") -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..console import visible
 
 Value = str | int | float | None
 FORMATS: tuple[str, ...] = ("terminal", "markdown", "html", "latex", "csv", "json")  # that a table is shown in
@@ -43,11 +46,25 @@ class Table:
     gaps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def shown(self) -> list[int]:
-        """The columns in which any row has something to read."""
-        return [index for index in range(len(self.columns)) if any(row[index].text for row in self.rows)]
+    def shown(self, spare: float = math.inf) -> list[int]:
+        """The columns in which any row has something to read, without those that are more spare than that."""
+        there = [index for index, column in enumerate(self.columns) if column.spare <= spare]
+        return [index for index in there if any(row[index].text for row in self.rows)]
 
 
 def legend(tables: Iterable[Table]) -> list[str]:
     """The notes of all tables, each once."""
     return list(dict.fromkeys(note for table in tables for note in table.notes))
+
+
+def visible_table(table: Table) -> Table:
+    """The table with all that a reader sees of it made `visible`; its raw values are as they were."""
+    return replace(
+        table,
+        title=visible(table.title),
+        caption=visible(table.caption),
+        columns=tuple(replace(column, title=visible(column.title)) for column in table.columns),
+        rows=tuple(tuple(replace(cell, text=visible(cell.text)) for cell in row) for row in table.rows),
+        gaps=tuple(map(visible, table.gaps)),
+        notes=tuple(map(visible, table.notes)),
+    )

@@ -11,6 +11,11 @@ from .run_rows import sort_key
 from .table import Cell, Table, Value
 
 RANK = 1  # the place of the column of ranks
+ABOUT = {  # the column that a note is about, by its first word
+    **dict.fromkeys(("barely", "at", "undecided"), "against_floor"),
+    "solved": "solved",
+    "to solve": "seconds_to_solved",
+}
 SCORE = "score"  # names the column of the headline in every table
 
 
@@ -56,8 +61,11 @@ def _arranged(table: Table, columns: Sequence[str], sort: str) -> Table:
         table = replace(table, notes=(*notes, f"Sorted by {sort.removeprefix('-')}{f'; {ranked}' if ranked else '.'}"))
     if columns:
         kept = list(dict.fromkeys([0, *(places[word][0] for word in columns if word in places)]))
-        table = replace(table, columns=tuple(table.columns[index] for index in kept))
+        table = replace(table, columns=tuple(replace(table.columns[index], spare=0) for index in kept))
         rows = [tuple(row[index] for index in kept) for row in rows]
+        names = {name for column in table.columns for name in column.names}
+        about = ((note, ABOUT.get(note.partition(":")[0])) for note in table.notes)
+        table = replace(table, notes=tuple(note for note, name in about if name is None or name in names))
         if RANK not in kept:
             plain = tuple(f"{note.partition('; #:')[0]}." if "; #:" in note else note for note in table.notes)
             table = replace(table, notes=plain)

@@ -24,7 +24,8 @@ from ..config.checks import writable_folder
 from ..config.schema import GIVEN, choice_settings, every_choice, is_choice, mechanism_reference, read_signature, trust_choice
 from ..config.winners import add_winners, read_winners
 from ..console import say
-from ..launch.sweep import launch_sweep, launching_words, sweep_word
+from ..launch.resume import launching_words
+from ..launch.sweep import launch_sweep, sweep_word
 from ..laws.results import cell_results
 from ..models.registry import mechanism_class
 from ..options import BadOption, Failed, unknown
@@ -155,5 +156,5 @@ def _recorded(lines: Sequence[Line], committed: Mapping[str, Record], launching:
     """The runs of lines, each of which has a record; Failed where one has none."""
     runs = find_card_runs(lines, committed, launching)
     if left := [run.line for run in runs if run.record is None]:
-        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command goes on with them")
+        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command continues with them")
     return runs

@@ -6,9 +6,11 @@ Here records, networks, probes and pictures meet. Neither question looks at the 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..analysis.grouping import group_runs
 from ..analysis.heatmaps import COLOURS, MeasuredGradients, gradient_picture, logged_gradients, save_picture
 from ..console import say
 from ..networks.probes import gradient_by_lag, recall, state_gradients
@@ -37,6 +39,7 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
     if not 0 < len(finished) <= RUNS:
         raise BadOption(f"{len(finished) or 'no'} finished runs there; a picture shows 1 to {RUNS}")
     configure_process()
+    titles = run_titles(finished)
     shown: dict[str, MeasuredGradients] = {}
     left_out: list[str] = []
     for one in finished:
@@ -45,7 +48,7 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
         except BadOption as error:
             left_out.append(str(error))
             continue
-        name = f"{one.config['model']['name']} on {one.config['task']['name']}, seed {one.config['seed']}"
+        name = titles[one.path]
         batch = trained.task.batch("validation", 0, ROWS, 0)
         steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
         if step is not None and not 1 <= step <= steps:
@@ -55,7 +58,7 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
         if not all(curves.values()):
             left_out.append(f"{one.path}: {name}: no state is carried from step to step, so no gradient through it")
             continue
-        shown[name if name not in shown else f"{name}, {one.path.name[-8:]}"] = curves, logged_gradients(trained.rows)
+        shown[name] = curves, logged_gradients(trained.rows)
     if not shown:
         raise BadOption(left_out[0])
     try:
@@ -63,6 +66,16 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
     except OSError as error:
         raise output_error(f"--output {output}", error) from None
     return left_out
+
+
+def run_titles(runs: Sequence[FoundRun]) -> dict[Path, str]:
+    """`lstm lr=.01 on adding, seed 0` of each run by its folder: with the options in which they differ, or with its id."""
+    names = {run.path: f"{run.config['model']['name']} on {run.config['task']['name']}" for run in runs}
+    for block in group_runs(runs, [])[0]:
+        names |= {run.path: f"{entry.label} on {block.label}" for entry in block.entries for run in entry.finished}
+    titles = {run.path: f"{names[run.path]}, seed {run.config['seed']}" for run in runs}
+    counts = Counter(titles.values())
+    return {path: title if counts[title] == 1 else f"{title}, {path.name[-8:]}" for path, title in titles.items()}
 
 
 def probe_lines(path: Path, lags: Sequence[int] | None = None, step: int | None = None) -> Iterator[str]:

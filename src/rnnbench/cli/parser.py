@@ -189,7 +189,7 @@ def _add_sweeps(add: Add) -> None:
     status = add("inspect", "status", "list the runs of sweeps: recorded, running, interrupted, failed, missing")
     gone = add("maintain", "remove", "remove runs and sweeps: the files that rnnbench wrote, and no others")
     prune = add("maintain", "prune", "remove old checkpoints of unfinished runs; records are kept")
-    sync = add("maintain", "sync", "send local records to W&B or another tracker where it lacks them")
+    sync = add("maintain", "sync", "send local records to W&B where it lacks them, or write them into another tracker")
     for verb in (status, prune, sync):
         verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold runs")
         _add_runs(verb)

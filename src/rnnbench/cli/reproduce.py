@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..analysis.render import export, to_markdown
-from ..config.overrides import split_sweep
-from ..config.schema import TUNING, load_yaml
-from ..config.winners import read_winners, words_of_winner
+from ..config.schema import TUNING
 from ..console import say, show
-from ..launch.sweep import launch_sweep, launching_words, sweep_word
+from ..launch.resume import launching_words
+from ..launch.sweep import launch_file, launch_sweep, sweep_word
 from ..options import BadOption, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
@@ -252,17 +250,5 @@ def sweep_command(options: argparse.Namespace) -> int:
         return reproduce_command(options)
     if options.rows or options.columns or options.scale or options.published or options.again or options.hours:
         raise BadOption("--rows, --columns, --scale, --as, --again and --hours are for tables, and not for a file")
-    listed = load_yaml(Path(options.what))
-    if others := sorted(set(listed) - {"shared", "runs", "winners"}):
-        raise BadOption(f"{options.what}: {unknown('key', others[0], ('runs', 'shared', 'winners'))}")
-    if not isinstance(listed.get("runs"), list) or not listed["runs"]:
-        raise BadOption(f"{options.what}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
-    try:
-        shared = shlex.split(str(listed.get("shared", "")))
-        lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
-        if "winners" in listed:
-            winners = read_winners(Path(options.what).parent / str(listed["winners"]))
-            lines = [[*line, *words_of_winner(winners, line)] for line in lines]
-    except (BadOption, ValueError) as error:
-        raise BadOption(f"{options.what}: {error}") from None
-    return launch_sweep(lines, sweep_word(Path(options.what).stem), launching_words(options.overrides), options.estimate)
+    sweep = sweep_word(Path(options.what).stem)
+    return launch_file(Path(options.what), sweep, launching_words(options.overrides), options.estimate)

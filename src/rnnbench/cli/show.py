@@ -66,7 +66,7 @@ def commands(run: FoundRun) -> dict[str, str]:
         words, why = [], f"{error}" if isinstance(error, BadOption) else "its settings are of another version"
     repeat = shlex.join(["rnnbench", "train", *words])
     if why:
-        return {"go on": again} if not run.record else {"no command repeats it here": why}
+        return {"continue": again} if not run.record else {"no command repeats it here": why}
     steps = int(config["train"].get("steps", 0))
     longer = [word for word in words if not word.startswith("train.steps=")]
     if run.record and stopped_when_solved(run.record):
@@ -75,7 +75,7 @@ def commands(run: FoundRun) -> dict[str, str]:
         longer.append(f"train.steps={2 * steps}")
     more = shlex.join(["rnnbench", "train", *longer])
     if not run.record:
-        return {"go on": again, "the same elsewhere": repeat}
+        return {"continue": again, "the same elsewhere": repeat}
     return {"repeat": repeat, "more steps": more}
 
 
@@ -94,12 +94,12 @@ def command_lines(details: Details) -> Iterator[str]:
     """What to type, for a terminal."""
     told = details["commands"]
     if "repeat" in told:
-        yield "to repeat it (where it is recorded, its record answers; runs=FOLDER makes it anew)"
+        yield "to repeat it (where it is recorded, its record answers; runs=FOLDER repeats it there)"
         yield f"  {told['repeat']}"
         ended = "it ended when its task was solved; " if details["stopped_when_solved"] else ""
         yield f"for more steps ({ended}another run, from step 0; this one stays)"
         yield f"  {told['more steps']}"
         return
     for what, line in told.items():
-        yield f"to {what}" if what == "go on" else what
+        yield f"to {what}" if what == "continue" else what
         yield f"  {line}"

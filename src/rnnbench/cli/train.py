@@ -22,7 +22,7 @@ from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
-from ..launch.resume import resumed_commands, resumed_jobs, words_for_manifest
+from ..launch.resume import LISTED, launching_words, resumed_commands, resumed_jobs, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -33,6 +33,7 @@ from ..launch.sweep import (
     check_processes,
     check_tracker,
     check_workers,
+    launch_file,
     run_alone,
     run_by_hydra,
     sweep_name,
@@ -220,13 +221,33 @@ def resume_sweep(words: list[str]) -> int:
     code = 0
     commands, kept = resumed_commands(words)
     for command in commands:
-        check_kept_flags(command)
+        check_kept_file(command) if command[0] == LISTED else check_kept_flags(command)
     for command in commands:
-        say(shlex.join(["rnnbench", "train", *command]))
-        code = max(code, train_runs(command, [], kept))
+        if command[0] == LISTED:
+            _, file, *launching, sweep = command
+            say(shlex.join(["rnnbench", LISTED, file, *launching]))
+            ended = launch_file(Path(file), sweep.removeprefix("sweep="), launching, kept=kept)
+        else:
+            say(shlex.join(["rnnbench", "train", *command]))
+            ended = train_runs(command, [], kept)
+        code = max(code, ended)
         if code > 1:
             break
-    return code
+    left = [folder for folder in kept.values() if not os.path.lexists(folder / "record.json")]
+    if left and not code:  # of a file that was edited
+        say(f"rnnbench: {len(left)} of {len(kept)} runs of the sweep are asked for by none of its commands any more: {left[0]}")
+    return int(code or bool(left))
+
+
+def check_kept_file(command: list[str]) -> None:
+    """BadOption where a manifest's `sweep FILE` names no file that is there, by its whole path, or more than is declared."""
+    file = next((word for word in command[1:2] if os.path.isabs(word)), "")
+    if not os.path.isfile(file):
+        raise BadOption(
+            f"--resume: the file of command lines that its manifest names is not there ({shortened(file) or 'no whole path'}); "
+            "put it back, or give `rnnbench sweep FILE` again"
+        )
+    launching_words(command[2:-1])  # the last word is sweep=
 
 
 def check_kept_flags(command: list[str]) -> None:

@@ -23,7 +23,7 @@ from ..store.record import Config, digest
 
 
 def absolute_choice(kind: Kind, name: str) -> str:
-    """`name`; of a file with a class the absolute one, so that a study is the same wherever it is gone on with."""
+    """`name`; of a file with a class the absolute one, so that a study is the same wherever it is continued."""
     return file_plugin(kind, name).reference if is_file(name) else name
 
 
@@ -94,7 +94,7 @@ def tune_command(options: argparse.Namespace) -> int:
         try:
             study.run(options.trials, min(options.workers, most))
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command goes on with the rest") from None
+            raise KeyboardInterrupt("the same command continues with the rest") from None
         found = study.save()
         for line in study_lines(name, found):
             say(line)

@@ -83,7 +83,7 @@ class Pool:
                 self.heed()
                 self.progress()
         self.draw("")
-        again = "; the same command goes on with the rest" if self.asked else ""
+        again = "; the same command continues with the rest" if self.asked else ""
         self.say(f"{len(self.recorded)} of {self.total} runs recorded, in {format_clock(time.monotonic() - started)}{again}")
 
     # jobs come and go

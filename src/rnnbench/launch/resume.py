@@ -14,10 +14,10 @@ from ..console import MASK, masked, say
 from ..options import BadOption, shortened
 from ..store.record import DamagedRecord
 from .manifest import Job, named_folder, whole_manifest
-from .sweep import launching_words
 
 PLACED = ("runs", "sweep")  # options that say where a sweep lies: it may have been moved or copied
 SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)  # in the name of a launcher's option
+LISTED = "sweep"  # the first word of a command that is `rnnbench sweep FILE`; those of `rnnbench train` begin otherwise
 CONFIG_DIR = ("--config-dir", "-cd")
 CLASS_FILE = re.compile(r"(?<=[=,'\"\s])[^=,'\"\s]+\.py(?=\\?:)")  # ./my_cell.py of model=./my_cell.py:MGU,lstm
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
@@ -55,9 +55,9 @@ def _absolute_value(name: str, value: str) -> str:
     return value if path == plain else _value(path)
 
 
-def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], set[str]]:
+def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], dict[str, Path]]:
     """Of `train --resume SWEEP [LAUNCHING ...]` the command lines that the sweep was begun with, with `launching` in place of
-    what they said of the same options; and the ids of the runs that the sweep lists.
+    what they said of the same options; and by their ids the folders of the runs that the sweep lists.
 
     BadOption where there is no such sweep, or its manifest keeps no command, or one without its password.
     """
@@ -77,8 +77,8 @@ def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     commands = manifest.commands
     if not commands:
         raise BadOption(
-            f"--resume {name}: its manifest keeps no command of `rnnbench train`: an earlier version made it, or "
-            "`rnnbench sweep` or `reproduce`; give that command again: what is recorded is not run again"
+            f"--resume {name}: its manifest keeps no command: an earlier version made it, or `rnnbench reproduce` or `card`; "
+            "give that command again: what is recorded is not run again"
         )
     if hidden := next((word for command in commands for word in command if "://" in word and MASK in word), ""):
         raise BadOption(f"--resume {name}: {shortened(hidden)}: its password was not kept; give the command itself again")
@@ -87,7 +87,7 @@ def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     others = [word for word in given if _key(word) != "runs"]
     said = {_key(word) for word in others}
     resumed = [[*(word for word in command if _key(word) not in said), *others, *placed] for command in commands]
-    return resumed, {about["id"] for about in manifest.runs.values()}
+    return resumed, {about["id"]: store / run for run, about in manifest.runs.items()}
 
 
 def resumed_jobs(jobs: Sequence[Job], kept: Collection[str]) -> list[Job]:
@@ -104,6 +104,19 @@ def resumed_jobs(jobs: Sequence[Job], kept: Collection[str]) -> list[Job]:
     if others:
         say(f"{len(others)} of {len(jobs)} runs of again=true are recorded; the command itself makes one more of each")
     return [job for job in jobs if job.id in kept]
+
+
+def launching_words(words: Sequence[str]) -> list[str]:
+    """`words`, which stand beside declared runs; BadOption for one that says what is run."""
+    for word in words:
+        if not word.startswith(
+            ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
+        ):
+            raise BadOption(
+                f"{word}: what is run is declared and stays as it is; allowed: trainer.*, tracker.*, runs=, accept_changes=, "
+                "hydra/launcher=, hydra.launcher.*"
+            )
+    return list(words)
 
 
 def _key(word: str) -> str:

@@ -15,6 +15,7 @@ from ..config.checks import refuse_fast_dev_run, resolve, writable_folder
 from ..config.compose import compose_jobs
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
+from ..config.run_lists import listed_runs
 from ..config.schema import trust_classes
 from ..config.settings import Settings
 from ..console import say
@@ -32,6 +33,7 @@ from ..tracking.make import check_package, is_wanted_elsewhere, make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
+from .resume import LISTED, resumed_jobs, words_for_manifest
 from .worker import call_in_process
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
@@ -267,10 +269,26 @@ def execute_or_exit(settings: Settings) -> Record | None:
         sys.exit(error.code)
 
 
-def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence[str], estimated: bool = False) -> int:
+def launch_file(
+    path: Path, sweep: str, launching: Sequence[str], estimated: bool = False, kept: Collection[str] | None = None
+) -> int:
+    """Runs what a file lists as one sweep, as `launch_sweep` does; its manifest keeps the command, for `train --resume`."""
+    command = words_for_manifest([LISTED, str(path.absolute()), *launching])
+    return launch_sweep(listed_runs(path), sweep, launching, estimated, command, kept)
+
+
+def launch_sweep(
+    lines: Sequence[Sequence[str]],
+    sweep: str,
+    launching: Sequence[str],
+    estimated: bool = False,
+    command: Sequence[str] = (),
+    kept: Collection[str] | None = None,
+) -> int:
     """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
 
-    `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=.
+    `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=. `command` is what the sweep's
+    manifest keeps. `kept`: where the sweep is resumed, the ids of its runs; BadOption where `lines` ask for another.
     """
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
@@ -293,7 +311,11 @@ def launch_sweep(lines: Sequence[Sequence[str]], sweep: str, launching: Sequence
     prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
         return print_estimate(prepared, launching)
-    Prepared.jobs, Prepared.command = prepared, ()
+    if kept is not None:
+        prepared = resumed_jobs(prepared, kept)
+        if not prepared:
+            return 0
+    Prepared.jobs, Prepared.command = prepared, command
     kinds = [stored_choice(word) for word in lines[0] if word.startswith(("task=", "model="))]
     return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
 
@@ -302,15 +324,3 @@ def sweep_word(name: str) -> str:
     """`name` as a sweep may be called; with digits of its digest where it cannot stand as it is: two names are two sweeps."""
     word = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-")[:90]
     return word if word == name else f"{word or 'sweep'}-{digest(name)[:8]}"
-
-
-def launching_words(words: Sequence[str]) -> list[str]:
-    for word in words:
-        if not word.startswith(
-            ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
-        ):
-            raise BadOption(
-                f"{word}: what is run is declared and stays as it is; allowed: trainer.*, tracker.*, runs=, accept_changes=, "
-                "hydra/launcher=, hydra.launcher.*"
-            )
-    return list(words)

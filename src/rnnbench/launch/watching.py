@@ -1,4 +1,4 @@
-"""`rnnbench status --watch`: a sweep as it goes on, read from plain files again and again, on any machine that sees the folder.
+"""`rnnbench status --watch`: a sweep while it runs, read from plain files again and again, on any machine that sees the folder.
 
 What is recorded is read once. In a terminal there is one view that is drawn anew; elsewhere a line for each run that ends.
 """
@@ -170,13 +170,13 @@ def best_so_far(runs: Sequence[RunProgress]) -> list[BestSoFar]:
 
 
 def summary_line(title: str, runs: Sequence[RunProgress]) -> str:
-    """`sweep s: 3 of 12 ended: 2 recorded, 1 failed, 1 running, 8 missing; about 3:20 left`."""
+    """`sweep s: 3 of 12 ended; about 3:20 left`."""
     ended = sum(run.state.kind in ENDED for run in runs)
     left = seconds_left(runs)
     more = "" if left is None else f"; about {format_clock(left)} left"
     if not is_done(runs) and not any(run.state.kind == "running" for run in runs):
-        more = "; nobody runs the others"
-    return f"{title}: {ended} of {len(runs)} ended: {count_text([run.state for run in runs])}{more}"
+        more = "; none is running now"  # none was begun, or one has just ended and the next starts
+    return f"{title}: {ended} of {len(runs)} ended{more}"
 
 
 # what is seen
@@ -221,7 +221,7 @@ def watched_lines(watcher: Watcher, title: str) -> Iterator[str]:
         counts = count_text([run.state for run in runs])
         if counts != told:
             told = counts
-            yield summary_line(title, runs)
+            yield ": ".join(filter(None, [summary_line(title, runs), counts]))
 
 
 def _ended_text(run: RunProgress) -> str:
@@ -240,6 +240,7 @@ def view(title: str, runs: Sequence[RunProgress]) -> RenderableType:
     ended = sum(run.state.kind in ENDED for run in runs)
     parts: list[Any] = [
         Text(visible(summary_line(title, runs)), style="bold"),
+        Text(count_text([run.state for run in runs])),
         _grid([("", True)], [[ProgressBar(total=len(runs) or 1, completed=ended)]], bare=True),  # alone it ends no line
     ]
     for kind in ("failed", "damaged"):
@@ -283,7 +284,7 @@ def _running_table(runs: Sequence[RunProgress]) -> list[RenderableType]:
         (
             run.name,
             ProgressBar(total=run.steps or 1, completed=min(run.step, run.steps or 1), width=12),
-            f"{run.step:,} of {run.steps:,}",
+            f"{run.step:,} of {run.steps:,}" if run.steps else "starting",
             _score_text(headline_of(run.config)[0], run.score),
         )
         for run in running[:MOST]

@@ -1,6 +1,6 @@
 """One run, from settings to record: the only place where the packages meet.
 
-Starting a run is idempotent: recorded, it answers from the record; with a checkpoint, it goes on to the same numbers;
+Starting a run is idempotent: recorded, it answers from the record; with a checkpoint, it continues to the same numbers;
 held by a live process, it is left alone; else it trains.
 """
 

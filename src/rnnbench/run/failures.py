@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RunFailed(RuntimeError):
-    """A run that could not go on; the message is one line, and what was recorded before is intact."""
+    """A run that could not continue; the message is one line, and what was recorded before is intact."""
 
 
 class RunLost(RunFailed):

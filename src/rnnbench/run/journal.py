@@ -82,7 +82,7 @@ def trusted_checkpoint(
 ) -> tuple[dict[str, Any] | None, Path | None]:
     """The newest checkpoint whose checksum fits, that is this run's, whose log is there and that `check` takes; and its file.
 
-    `check` raises where training could not go on from what it is given. Those before it go to `leave_out`. What the machine
+    `check` raises where training could not continue from what it is given. Those before it go to `leave_out`. What the machine
     cannot do just now (memory, disk) is no reason to leave one out.
     """
     for path, data in folder.checkpoints():

@@ -48,7 +48,7 @@ class Begun:
     learner: Learner
     journal: Journal
     log: Log
-    checkpoint: Path | None  # the file that it goes on from
+    checkpoint: Path | None  # the file that it continues from
     pretrained: dict[str, int] | None
     floor: float  # on the test split
     changes: Sequence[ChangeRecord]
@@ -154,7 +154,7 @@ def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     """The run at its start, or where its newest checkpoint left it; says so in a line."""
     settings, task, name = planned.settings, planned.task, planned.name
     code = code_digests(settings.plain())
-    plain = with_absolute_places(settings.plain())  # it may be gone on with from another folder
+    plain = with_absolute_places(settings.plain())  # it may be continued from another folder
     folder.start({**plain, "id": planned.id, "setting": planned.setting, **({"code": code} if code else {})})
     folder.keep(task.keep())
     if folder.place.is_symlink():
@@ -171,7 +171,7 @@ def begin(planned: Plan, mirror: Mirror, folder: RunFolder) -> Begun:
     learner = Learner(network, task, journal, settings.seed, settings.train)
     if checkpoint:
         learner.resume(checkpoint["learner"])
-    again = f"  goes on from step {learner.step}" if checkpoint else ""
+    again = f"  continues from step {learner.step}" if checkpoint else ""
     if line := other_code(planned):
         say(f"{name}  {line}")
     if pretrained:

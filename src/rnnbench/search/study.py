@@ -7,7 +7,7 @@
         search.json                          the whole search: each trial, the best, the ends that it lies at
 
 Any number of workers, on any machines that share the folder, take trials of one study. A worker that dies lets go of its
-trial, and another goes on with it: same number, same settings, from the run's checkpoint. Validation alone is looked at, the
+trial, and another continues it: same number, same settings, from the run's checkpoint. Validation alone is looked at, the
 seed is none that a reported run can have, and rules, trials and seed are the same for every model.
 
 Sources: Akiba et al. 2019 (Optuna), arXiv:1907.10902; Dodge et al. 2019 (expected best of n), arXiv:1909.03004.
@@ -84,7 +84,7 @@ class Running:
     lease: Lease
     headline: str
     process: WorkerProcess | None = None
-    watch: Watch | None = None  # of a run that an orphan of a dead worker still goes on with
+    watch: Watch | None = None  # of a run that an orphan of a dead worker still trains
     pruned: bool = False
     reported: int = 0  # rows looked at
     deaths: tuple[int, int] = (0, -1)  # how often, and at which step
@@ -268,7 +268,7 @@ class Study:
                 self.end(running, TrialState.FAIL, f"its process died {running.deaths[0]} times at step {step}")
 
     def report(self, running: Running) -> None:
-        """Tells the study the validation scores that are new, and asks whether the trial is worth going on with."""
+        """Tells the study the validation scores that are new, and asks whether the trial is worth continuing."""
         rows = running.job.folder.metrics()
         for row in rows[running.reported :]:
             score, step = row.get(running.headline), row["step"]

@@ -85,7 +85,7 @@ class HardwareRecord(TypedDict):
 
 
 class ChangeRecord(TypedDict):
-    """What changed under a run that went on from a checkpoint with accept_changes=true."""
+    """What changed under a run that continued from a checkpoint with accept_changes=true."""
 
     step: int
     changed: list[str]

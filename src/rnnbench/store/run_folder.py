@@ -186,7 +186,7 @@ class RunFolder:
         check_log(self.path, offsets)
 
     def open_log(self, offsets: tuple[int, int] = (0, 0)) -> Log:
-        """The log, to go on with at the offsets that a checkpoint keeps; rows behind them are dropped."""
+        """The log, to be continued at the offsets that a checkpoint keeps; rows behind them are dropped."""
         return Log(self.path, self.check, offsets)
 
     # weights and checkpoints

@@ -83,7 +83,7 @@ def each_run(
         if done.line:
             yield done.kind != failed, f"  {name}  {done.line}"
         if done.kind == failed and (why := gone()):
-            yield False, f"{why}; the same command goes on from there"
+            yield False, f"{why}; the same command continues from there"
             break
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     yield not counts[failed], f"{sum(counts.values())} of {len(members)} runs: {told or 'none'}"

@@ -31,7 +31,7 @@ class WandbTracker(Tracker):
     """Weights & Biases: one run there for one here, also when resumed, and no step sent twice.
 
     `auto` is online if a key is configured and the server answers, else offline; the mode is chosen before the client
-    starts, because the client never falls back. Online, a resumed run goes on after the last row that the server has;
+    starts, because the client never falls back. Online, a resumed run continues after the last row that the server has;
     rows that are made again keep there the seconds and speeds of the first time. Offline knows no resume: a restart
     replaces what earlier starts wrote, so that one `wandb sync` of the run's folder gives the whole run. Raises
     TrackerUnavailable where `online` was asked for and cannot be had, BadOption for a mode that W&B has not.

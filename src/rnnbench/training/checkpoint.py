@@ -38,7 +38,7 @@ Window = list[tuple[Tensor, ...]]  # loss, and gradient norm where it is clipped
 
 
 class Checkpoint(TypedDict):
-    """All that training needs to go on to the same numbers; tensors and plain values only."""
+    """All that training needs to continue to the same numbers; tensors and plain values only."""
 
     kept: dict[str, object]  # by the names of KEPT
     network: dict[str, Tensor]

@@ -46,7 +46,7 @@ class Learner(lightning.LightningModule):
     """Trains a network on a task: one optimizer step a batch, validation in between, the best weights kept.
 
     `journal` receives a row every `log_every` steps and at each evaluation, and a checkpoint at each evaluation, every
-    `save_seconds`, and when a signal asks for an end; from a checkpoint, `resume` goes on to the same numbers.
+    `save_seconds`, and when a signal asks for an end; from a checkpoint, `resume` continues to the same numbers.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from rnnbench.tasks.task import Batch, Split, Task
 
 EVALUATED_ROWS = 100  # rows of an evaluation batch; scores are sums over rows, so it changes speed only
-HUNG = 600  # seconds in which a worker must have a batch: one that hangs ends the run, which its checkpoint then goes on from
+HUNG = 600  # seconds in which a worker must have a batch: one that hangs ends the run, which continues from its checkpoint
 GROUP = 10  # evaluation batches that Lightning hands over at once
 
 
@@ -37,7 +37,7 @@ class EvaluationBatches(IterableDataset[Batch]):
 
 
 class TrainingBatches(EvaluationBatches):
-    """The training batches from `step` to the next evaluation; iterating again goes on from there."""
+    """The training batches from `step` to the next evaluation; iterating again continues from there."""
 
     def __init__(self, task: Task, batch_size: int, share: tuple[int, int], seed: int, step: int, steps: int, eval_every: int):
         super().__init__(task, "train", batch_size, share, seed)

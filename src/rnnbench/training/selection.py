@@ -58,7 +58,7 @@ class Selection:
         return score > other if self._task.direction == "max" else score < other
 
     def _known(self) -> list[float]:
-        """Headlines before; of a run that goes on from a checkpoint of version 0.1 the best one only."""
+        """Headlines before; of a run that continues from a checkpoint of version 0.1 the best one only."""
         return [*self.past, self.best["score"]] if self.best else []
 
     def _lowers_rate(self, score: float, better: bool) -> bool:

@@ -1,0 +1,36 @@
+"""A file of command lines, which `rnnbench sweep FILE` runs as one sweep.
+
+shared: train.steps=500 seed=0,1
+runs: [task=adding model=lstm, task=copy_memory model=gru train.clip=10]
+winners: winners.yaml
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from ..options import BadOption, unknown
+from .overrides import split_sweep
+from .schema import load_yaml
+from .winners import read_winners, words_of_winner
+
+KEYS = ("runs", "shared", "winners")
+
+
+def listed_runs(path: Path) -> list[list[str]]:
+    """The words of each run that the file lists. BadOption, in one line, where it holds something else."""
+    listed = load_yaml(path)
+    if others := sorted(set(listed) - set(KEYS)):
+        raise BadOption(f"{path}: {unknown('key', others[0], KEYS)}")
+    if not isinstance(listed.get("runs"), list) or not listed["runs"]:
+        raise BadOption(f"{path}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
+    try:
+        shared = shlex.split(str(listed.get("shared", "")))
+        lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+        if "winners" in listed:
+            winners = read_winners(path.parent / str(listed["winners"]))
+            lines = [[*line, *words_of_winner(winners, line)] for line in lines]
+    except (BadOption, ValueError) as error:
+        raise BadOption(f"{path}: {error}") from None
+    return lines
