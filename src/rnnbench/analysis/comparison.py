@@ -169,6 +169,8 @@ def _row(
 
 
 def _option_cells(entry: ModelResults, options: Sequence[str]) -> Iterable[Cell]:
+    if not options:
+        return
     known = all_options(entry.config, OPTIONS) | {f"{group}.name": entry.config[group]["name"] for group in ("task", "model")}
     for name in options:
         value = known.get(name)

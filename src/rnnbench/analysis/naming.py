@@ -59,7 +59,7 @@ def all_options(config: Config, groups: Sequence[str] = GROUPS) -> dict[str, Any
     except UNKNOWN:
         return said
     known = {f"{group}.{name}": value for group in groups for name, value in liveness.values(group).items()}
-    return {key: value for key, value in {**known, **said}.items() if not liveness.is_idle(*key.split(".", 1))}
+    return {key: value for key, value in {**known, **said}.items() if key in known or not liveness.is_idle(*key.split(".", 1))}
 
 
 def usual_options(config: Config) -> dict[str, Any]:
