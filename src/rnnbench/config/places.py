@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 
+from ..data.vector_cache import vector_file
 from ..options import BadOption
 from ..store.record import Config
 from .liveness import plain_default
@@ -40,6 +41,6 @@ def absolute_path(name: str, value: str) -> str:
     """The absolute path of a file, a folder or a pattern of files that the option `name` names; any other text as it is."""
     if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
         return value
-    path = os.path.expanduser(value)
+    path = os.path.expanduser(vector_file(value) if name == "vectors" else value)
     is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))
     return os.path.abspath(path) if is_path else value
