@@ -59,7 +59,7 @@ from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file, user_file
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
-from .shared.own_texts import own_place, own_texts, text_facts, text_notes
+from .shared.own_texts import own_place, own_texts, read_facts, read_notes
 from .shared.rows import in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
@@ -178,8 +178,8 @@ class WordLM(Task):
         self.dataset = read_streams(folder, self.window, self.name, "words", self.validation_limit, self.stretch)
         if self.place:
             sizes = {split: len(part) for split, part in self.dataset.tokens.items()}
-            self.found = text_facts(self._read, self._rows, sizes, "words")
-            self.notes = text_notes(self.place, self._read, self.found, "words")
+            self.found = read_facts(self._read, self._rows, sizes, "words")
+            self.notes = read_notes(self.place, self._read, self.found, "words")
         counts = self.dataset.counts["train"]
         written = [self.own_vocabulary.note(counts)] if self.own_vocabulary else []
         self.notes = [*self.notes, *written, *little_covered(self.vocabulary, counts)]

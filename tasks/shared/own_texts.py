@@ -47,14 +47,14 @@ def own_texts(place: Place, column: str) -> tuple[Loaded, dict[Split, list[str]]
     return found, {split: found.tables[split].column(0).to_pylist() for split in SPLITS if split in found.tables}
 
 
-def text_facts(found: Loaded, rows: Mapping[Split, list[str]], sizes: Mapping[Split, int], unit: str) -> dict[str, Any]:
+def read_facts(found: Loaded, rows: Mapping[Split, list[str]], sizes: Mapping[Split, int], unit: str) -> dict[str, Any]:
     """For the record: files and rows by split, how many of `unit` each split has, and how long rows are."""
     lengths = {split: numpy.array(list(map(len, side))) for split, side in rows.items()}
     counts = {split: len(side) for split, side in rows.items()}
     return {**found.facts(), "rows": counts, unit: dict(sizes), **length_facts(lengths)}
 
 
-def text_notes(place: Place, found: Loaded, facts: Mapping[str, Any], unit: str) -> list[str]:
+def read_notes(place: Place, found: Loaded, facts: Mapping[str, Any], unit: str) -> list[str]:
     """What was found, in one line, and what was not read."""
     rows = ", ".join(split_words(split, facts["files"], count) for split, count in facts["rows"].items())
     sizes = ", ".join(f"{split} {size:,}" for split, size in facts[unit].items())

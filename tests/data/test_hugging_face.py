@@ -129,7 +129,16 @@ def test_splits_with_other_names_are_refused():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"null", b"{}", b'{"info": {"features": 3}}', b"{" * 9, b'{"info": {"features": []}}']
+    "content",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b'{"info": {"features": 3}}',
+        b"{" * 9,
+        b'{"info": {"features": []}}',
+        b'{"info": {"features": {"label": "x"}}}',
+    ],
 )
 def test_what_is_no_list_of_names_is_left(content: bytes):
     pyarrow.parquet.write_table(NUMBERED.replace_schema_metadata({b"huggingface": content}), "a.parquet")
@@ -236,6 +245,8 @@ def test_slices_of_tokens_and_of_sequences():
     Path("a.conll").write_text("".join(f"word{n} X\nend O\n\n" for n in range(50)))
     task = made("tagging", data="own", file="a.conll", train="train[:40]", test="train[40:]")
     words = {task.vocabulary.decode(row)[0] for row in task.dataset.tokens["train"].padded(numpy.arange(38), 0)[0].tolist()}
+    with pytest.raises(DataError, match=r"train\[60:\] takes no rows; there are: 50 rows of train"):
+        made("tagging", data="own", file="a.conll", train="train[:40]", test="train[60:]")
     assert len(task.dataset.tokens["test"]) == 10 and "word39" in words | {"<unk>"} and "word40" not in words
     Path("a.csv").write_text("label,0,1\n" + "".join(f"{'ab'[n % 2]},{n},{n % 2}\n" for n in range(50)))
     task = made("sequence_classification", file="a.csv", train="train[:40]", test="train[40:]", scale="none")
@@ -307,10 +318,12 @@ def test_configurations_that_cannot_be_read(change: tuple[str, ...], config: str
     assert len(str(error.value)) < 400 and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "# Films\n", "---\nlicense: mit\n---\nconfigs:\n", "configs:\n- a\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# Films\n", "---\nlicense: mit\n---\nconfigs:\n---\n", "---\nno_configs: 1\n---\n", "configs:\n- a\n"]
+)
 def test_a_readme_without_configurations_changes_nothing(text: str):
     listed()
-    Path("set/README.md").write_text(text)
+    Path("set/README.md").write_text(f"{text}caf\xe9", encoding="latin-1")
     Path("set/train.jsonl").write_text(json.dumps({"text": "a", "label": "b"}) + "\n")
     found = load_set(Place(file="set"), ["text", "label"])
     assert found.facts()["files"] == {"train": ["train.jsonl"], "test": ["test.csv"]}

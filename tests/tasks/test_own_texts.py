@@ -167,7 +167,7 @@ def test_a_run_is_the_same_from_every_form_and_can_be_sampled(name: str, capfd: 
     assert "recorded before" in capfd.readouterr().out
     (run,) = Path(f"runs/{name}/gru").iterdir()
     record = json.loads((run / "record.json").read_text())
-    assert record["data"]["found"]["rows"] == {"train": 80, "validation": 30, "test": 31}
+    assert record["task"]["about"]["found"]["rows"] == {"train": 80, "validation": 30, "test": 31}
     assert main(["sample", str(run), "--prompt", "the", "--length", "5"]) == 0
 
 

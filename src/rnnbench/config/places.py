@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 
+from ..data.split_names import NAMES, instructed
 from ..data.vector_cache import vector_file
 from ..options import BadOption
 from ..store.record import Config
@@ -42,5 +43,7 @@ def absolute_path(name: str, value: str) -> str:
     if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
         return value
     path = os.path.expanduser(vector_file(value) if name == "vectors" else value)
+    if name in NAMES and (instructed(value) or os.path.isdir(path)):  # a split: no file or pattern of files is called so
+        return value
     is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))
     return os.path.abspath(path) if is_path else value

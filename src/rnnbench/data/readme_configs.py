@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 from ..options import shortened
 from .tables import DataError
-from .user_files import text_file
 
-HEAD = re.compile(r"---\s*\n(?:.*\n)*?configs:.*\n(?:.*\n)*?---")
+HEAD = re.compile(rb"\s*---[\r\n]+([\S\s]*?)[\r\n]+---(\r\n|\n|$)")  # as huggingface_hub finds it
+LONGEST = 2**20  # bytes of a head
 KNOWN = ("name", "version", "data_dir", "data_files", "description", "sep", "delimiter")
 
 
@@ -41,9 +41,10 @@ def listed_files(folder: Path, config: str | None) -> Listed | None:
     readme = folder / "README.md"
     if not readme.is_file():
         return None
-    with text_file(readme) as file:
-        if not HEAD.match(file.read()):
-            return None
+    with open(readme, "rb") as file:
+        head = HEAD.match(file.read(LONGEST))
+    if not head or not re.search(rb"^configs\s*:", head[1], re.MULTILINE):
+        return None
     import datasets
 
     try:

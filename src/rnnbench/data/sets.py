@@ -204,7 +204,7 @@ class Sliced(Part):
         self.names = agreed({part.files[0]: part.names for part in self.bases})
         found = concatenated(tables, [self.name] * len(tables))
         if not len(found):
-            raise DataError(f"{self.name} takes no rows; there are: {self._sizes()}")
+            raise DataError(f"{self.name}: each of its {asked} rows lacks a value")
         return FileRows(found, dropped=asked - len(found))
 
     def picks(self, rows: Mapping[str, int]) -> list[tuple[str, int, int]]:
@@ -214,8 +214,11 @@ class Sliced(Part):
         try:
             picked = ReadInstruction.from_spec(self.name).to_absolute(dict(rows))
         except (ValueError, AssertionError) as error:
-            raise DataError(f"{self.name}: {shortened(str(error).splitlines()[0], 150)}; there are: {self._sizes()}") from None
-        return [(one.splitname, one.from_, max(one.from_, one.to)) for one in picked]
+            raise self._refusal(rows, f": {shortened(str(error).splitlines()[0], 150)}") from None
+        found = [(one.splitname, one.from_, one.to) for one in picked if one.from_ < one.to]
+        if not found:
+            raise self._refusal(rows, " takes no rows")
+        return found
 
     def pick(self, read: Callable[[Part], Sequence[Row]]) -> list[Row]:
         """The rows that are picked of those that `read` gives of a split."""
@@ -223,8 +226,10 @@ class Sliced(Part):
         picks = self.picks({name: len(side) for name, side in rows.items()})
         return [row for name, begin, end in picks for row in rows[name][begin:end]]
 
-    def _sizes(self) -> str:
-        return ", ".join(f"{len(rows.table) + rows.dropped:,} rows of {name}" for name, rows in self._rows.items())
+    def _refusal(self, rows: Mapping[str, int], said: str) -> DataError:
+        return DataError(
+            f"{self.name}{said}; there are: {', '.join(f'{size:,} rows of {name}' for name, size in rows.items())}"
+        )
 
     def where(self, row: int) -> str:
         for part, first, size in self._places:
@@ -319,9 +324,9 @@ class Place:
             return {}, []
         folder = expanded(path)
         if folder.is_dir():
-            if listed := listed_files(folder, self.config):
-                return self._listed(folder, listed)
-            return self._folder(folder / self.config if self.config else folder)
+            within = folder / (self.config or "")
+            listed = None if self.config and within.is_dir() else listed_files(folder, self.config)
+            return self._listed(folder, listed) if listed else self._folder(within)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
         return {"train": Files(_matching(path, path, self.kinds), self.reading)}, []

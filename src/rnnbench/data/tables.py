@@ -158,7 +158,7 @@ def class_names(schema: pyarrow.Schema, columns: Iterable[str]) -> dict[str, lis
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {column: _names(features[column]) for column in columns if column in features}
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):  # others wrote something else there
         return {}
     return {column: names for column, names in found.items() if names}
 

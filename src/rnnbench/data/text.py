@@ -20,7 +20,7 @@ from .user_files import BYTE_ORDER_MARK, text_file
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 POOL = 100  # batches sorted by length together; of phrases (SST-2, batches of 64) 97 % is then text, with 50 it was 94 %
-PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".bin")
+PICKLED = (".pt", ".pth", ".pkl", ".pickle")
 LARGEST = float(numpy.finfo(numpy.float32).max)
 
 
