@@ -64,7 +64,7 @@ from rnnbench.data.user_files import content_digest, expanded, not_utf8, user_fi
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.own_texts import own_place, own_texts, read_facts, read_notes
-from .shared.rows import in_order
+from .shared.rows import completed_in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .task import SPLITS, Facts, Split, Task, Tokens, Totals
 
@@ -168,7 +168,7 @@ class CharLM(Task):
         found, rows = own_texts(place, self.column)
         published = {split: "".join(row if row.endswith("\n") else row + "\n" for row in side) for split, side in rows.items()}
         self.sha256 = hashlib.sha256(json.dumps(list(published.items())).encode()).hexdigest()
-        texts = in_order(published, self._held(len(published["train"])))
+        texts = completed_in_order(published, self._held(len(published["train"])))
         self.found = read_facts(found, rows, {split: len(text) for split, text in texts.items()}, "characters")
         self.notes = read_notes(place, found, self.found, "characters")
         return texts

@@ -48,7 +48,7 @@ from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
 
 from .shared.batch import Dataset, generator
 from .shared.found import left_unread, named_splits, one_place
-from .shared.rows import in_order
+from .shared.rows import completed_in_order
 from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
 
 
@@ -103,7 +103,7 @@ class Forecasting(Task):
         published = {split: self._read(there[split]) for split in SPLITS if split in there}
         content = [f"{split} {values.shape} ".encode() + values.tobytes() for split, values in published.items()]
         self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()
-        parts = in_order(published, int(len(published["train"]) * self.held_out))
+        parts = completed_in_order(published, int(len(published["train"]) * self.held_out))
         for split, values in parts.items():
             if len(values) <= self.window:
                 raise DataError(

@@ -53,7 +53,7 @@ from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
-from .shared.labels import disagreeing, disagreeing_note, first_place, numbered, oddities, typed_labels, with_names
+from .shared.labels import disagreeing, disagreeing_note, first_place, named_classes, numbered, oddities, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
 from .shared.words import WrittenVocabulary
@@ -95,12 +95,8 @@ class MultilabelClassification(Task):
         label_column: Annotated[str, Where()] = "label",  # column of the labels: lists, or text with separators
         label_separator: Annotated[str, Where()] = "semicolon",  # between labels: comma, tab, semicolon, bar, space or a text
         tokenizer: Literal["basic_english", "whitespace", "characters", "jieba"] = "basic_english",  # jieba: the extra zh
-        min_frequency: Annotated[
-            Positive, Needs("vocabulary", values=(None,))
-        ] = 2,  # smallest number of occurrences of a word in the vocabulary
-        max_vocabulary: Annotated[
-            int, Range(3), Needs("vocabulary", values=(None,))
-        ] = 30000,  # largest vocabulary, <pad> and <unk> included
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
         max_length: Positive = 200,  # largest number of words; longer texts are cut
         vocabulary: Annotated[
             str | None, Where()
@@ -173,7 +169,7 @@ class MultilabelClassification(Task):
         names, numbers = numbered({split: values for split, values in every.items() if values}, where)
         nothing = numpy.zeros(0, numpy.int64)
         self._numbers = names
-        return with_names(names, found.names(self.columns[1])), {
+        return named_classes(names, found.names(self.columns[1])), {
             split: [tuple(sorted({*one.tolist()})) for one in numpy.split(numbers.get(split, nothing), ends[split][:-1])]
             for split in rows
         }

@@ -47,7 +47,7 @@ from rnnbench.data.text import evaluation_rows
 from rnnbench.options import Needs, Range, Share, Where
 
 from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
-from .shared.labels import numbered, with_names
+from .shared.labels import named_classes, numbered
 from .shared.rows import answered_once, completed
 from .shared.series import ClassifiedSequences, LabelledSequences
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Reals, Split, Task, Tokens
@@ -115,7 +115,7 @@ class SequenceClassification(Task):
             lambda split, row: f"{there[split].files[0]}: sequence {row + 1}",
         )
         names = agreed({part.files[0]: part.names for part in there.values()}).get(self.label_column, [])
-        self.numbers, self.classes = self.classes, with_names(self.classes, names)
+        self.numbers, self.classes = self.classes, named_classes(self.classes, names)
         published = {split: LabelledSequences.of(one, labels[split]) for split, one in series.items()}
         parts = completed(published, self.held_out, (self.held_out, self.held_out / (1 - self.held_out)))
         files = {split: [part.shown(name) for name in part.files] for split, part in there.items()}

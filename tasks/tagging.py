@@ -60,7 +60,7 @@ from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
-from .shared.labels import with_names
+from .shared.labels import named_classes
 from .shared.rows import HELD_OUT, Cut, Rows, completed, held_out, text_keys, use_rows, write_rows
 from .shared.scoring import class_counts, macro_f1
 from .shared.vectors import Vectors
@@ -143,14 +143,14 @@ class Tagging(Task):
         folder = cache_entry("tagging", key, make)
         self._facts = load_facts(folder)
         names = self.names if self.place else []
-        self.tags = with_names(self._facts["tags"], names)
+        self.tags = named_classes(self._facts["tags"], names)
         self.entities = self.data == "atis" or (self.data == "own" and all(map(ENTITY.fullmatch, self.tags)))
         self.vocabulary = use_rows(self, Rows(folder, len(self.tags)))
         if self.place:
             lengths = {split: rows.lengths for split, rows in self.dataset.tokens.items()}
             self.found |= {**row_facts({split: len(rows) for split, rows in lengths.items()}), **length_facts(lengths)}
             counts = self._facts["counts"]
-            self.found["classes"] = dict(zip(with_names(list(counts), names), counts.values(), strict=True))
+            self.found["classes"] = dict(zip(named_classes(list(counts), names), counts.values(), strict=True))
             said = (found_line(self.found, "tokens"), *left_unread(self.unread))
             self.notes = [*(f"{self.place.name}: {line}" for line in said), *self.notes]
 

@@ -67,10 +67,10 @@ from .shared.labels import (
     disagreeing,
     disagreeing_note,
     first_place,
+    named_classes,
     numbered,
     oddities,
     typed_labels,
-    with_names,
 )
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -99,9 +99,7 @@ class TextClassification(Task):
         file: Annotated[
             str | None, Where()
         ] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern (part*.csv), or a folder as for hub
-        config: Annotated[
-            str | None, Where(), Needs("hub")
-        ] = None,  # configuration of the hub's data set, where it has several
+        config: Annotated[str | None, Where(), Needs("hub")] = None,  # configuration of the hub's data set, of several
         revision: Annotated[
             str | None, Where(), Needs("hub")
         ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
@@ -125,12 +123,8 @@ class TextClassification(Task):
         tokenizer: Literal[  # tokenizer; jieba, bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "basic_english",
-        min_frequency: Annotated[
-            Positive, Needs("vocabulary", values=(None,))
-        ] = 2,  # smallest number of occurrences of a word in the vocabulary
-        max_vocabulary: Annotated[
-            int, Range(3), Needs("vocabulary", values=(None,))
-        ] = 30000,  # largest vocabulary, <pad> and <unk> included
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
         max_length: Positive = 200,  # largest number of words; longer texts are cut
         vocabulary: Annotated[
             str | None, Where(), Needs("tokenizer", besides=("bpe",))
@@ -222,7 +216,7 @@ class TextClassification(Task):
         """Texts with several labels; the names of their lines are of this file, the rows are of all of the same content."""
 
         def where(split: Split, row: int) -> str:
-            (label,) = with_names([str(tables[split].column(1)[row])], found.names(self.columns[1]))
+            (label,) = named_classes([str(tables[split].column(1)[row])], found.names(self.columns[1]))
             return f"{found.where(split, row)} ({shortened(label)!r})"
 
         return disagreeing_note(odd, self.place.name, where, "several labels")
@@ -230,7 +224,7 @@ class TextClassification(Task):
     def _make(self, folder: Path, found: Loaded, tables: Mapping[Split, pyarrow.Table]) -> None:
         numbers, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, found.where)
         names = found.names(self.columns[1])
-        classes = with_names(numbers, names)
+        classes = named_classes(numbers, names)
         texts = {split: rows.column(0).to_pylist() for split, rows in tables.items()}
         published = {split: Texts(texts[split], labels[split]) for split in tables}
         odd = disagreeing(published)

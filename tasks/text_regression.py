@@ -90,12 +90,8 @@ class TextRegression(Task):
         text_column: Annotated[str, Where()] = "text",  # the column with the texts
         value_column: Annotated[str, Where()] = "value",  # the column with the numbers
         tokenizer: Literal["basic_english", "whitespace", "characters", "jieba"] = "basic_english",  # jieba: the extra zh
-        min_frequency: Annotated[
-            Positive, Needs("vocabulary", values=(None,))
-        ] = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[
-            int, Range(3), Needs("vocabulary", values=(None,))
-        ] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
         vocabulary: Annotated[
             str | None, Where()

@@ -60,7 +60,7 @@ from rnnbench.data.user_files import content_digest, text_file, user_file
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.own_texts import own_place, own_texts, read_facts, read_notes
-from .shared.rows import in_order
+from .shared.rows import completed_in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
 from .shared.words import WrittenVocabulary, built_vocabulary, little_covered
@@ -110,12 +110,8 @@ class WordLM(Task):
             "whitespace", "basic_english", "characters", "jieba"
         ] = "whitespace",
         window: Positive = 35,  # words per window of truncated backpropagation
-        min_frequency: Annotated[
-            Positive, Needs("vocabulary", values=(None,))
-        ] = 1,  # smallest number of occurrences of a word in the vocabulary
-        max_vocabulary: Annotated[
-            int, Range(2), Needs("vocabulary", values=(None,))
-        ] = 50000,  # largest vocabulary, <unk> included
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 1,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(2), Needs("vocabulary", values=(None,))] = 50000,  # words, special ones included
         vocabulary: Annotated[
             str | None, Where()
         ] = None,  # vocabulary in place of the training text's: a file with a token a line, or a JSON list of them
@@ -188,7 +184,7 @@ class WordLM(Task):
         """The lines of each split of a set of the user's, or of any of the hub's."""
         self._read, self._rows = own_texts(place, self.column)
         lines = {split: [line for row in side for line in row.splitlines() or [""]] for split, side in self._rows.items()}
-        return in_order(lines, int(len(lines["train"]) * self.held_out))
+        return completed_in_order(lines, int(len(lines["train"]) * self.held_out))
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""

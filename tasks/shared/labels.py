@@ -35,7 +35,7 @@ def first_place(value: object, columns: Mapping[Split, Sequence[object]], where:
     return next(where(split, values.index(value)) for split, values in columns.items() if value in values)
 
 
-def with_names(numbers: Sequence[str], names: Sequence[str]) -> list[str]:
+def named_classes(numbers: Sequence[str], names: Sequence[str]) -> list[str]:
     """The names of classes that the data number; a number stays where it has no name."""
     return [names[int(one)] if one.isdecimal() and int(one) < len(names) else one for one in numbers]
 

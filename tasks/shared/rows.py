@@ -158,7 +158,7 @@ def completed(
     return {split: parts[split] for split in SPLITS}
 
 
-def in_order(published: Mapping[Split, Series], held: int) -> dict[Split, Series]:
+def completed_in_order(published: Mapping[Split, Series], held: int) -> dict[Split, Series]:
     """All three splits of what stands in an order: those that are missing are the last `held` of train. A validation split
     without a test split is the test.
     """
