@@ -56,8 +56,8 @@ def read_facts(found: Loaded, rows: Mapping[Split, list[str]], sizes: Mapping[Sp
 
 def read_notes(place: Place, found: Loaded, facts: Mapping[str, Any], unit: str) -> list[str]:
     """What was found, in one line, and what was not read."""
-    rows = ", ".join(split_words(split, facts["files"], count) for split, count in facts["rows"].items())
-    sizes = ", ".join(f"{split} {size:,}" for split, size in facts[unit].items())
+    rows = ", ".join(f"{split} {count:,}" for split, count in facts["rows"].items())
+    sizes = ", ".join(split_words(split, facts["files"], size) for split, size in facts[unit].items())
     line = (
         f"{sum(facts['rows'].values()):,} rows: {rows}; {unit}: {sizes}; "
         f"characters a row: median {facts['median_length']:g}, longest {facts['longest']:,}"

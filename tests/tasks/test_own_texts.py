@@ -97,7 +97,9 @@ def test_every_form_is_one_text(form: Callable, name: str, monkeypatch: pytest.M
         assert [one for one in tokens if one != end] == words and tokens.count(end) == len(rows)
     assert task.found["rows"] == {"train": 80, "validation": 30, "test": 31}
     assert task.fingerprint == made(name, **as_csv()).fingerprint
-    assert f"141 rows: train 80 ({task.found['files']['train'][0]})" in task.notes[0]
+    size = len(task.dataset.tokens["train"])
+    said = f"141 rows: train 80, validation 30, test 31; {'characters' if name == 'char_lm' else 'words'}: train {size:,} ("
+    assert said in task.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,7 @@ def test_a_split_that_is_missing_is_the_end_of_train(splits: list[str], sizes: l
     task = made("word_lm", window=5, **{split: f"set/ptb.{split}.txt" for split in splits})
     ends = [int((task.dataset.tokens[split] == task.vocabulary.numbers["<eos>"]).sum()) for split in SPLITS]
     assert ends == sizes
+    assert ("(from train)" in task.notes[0]) == (len(splits) < 3)
     held = len("".join(row + "\n" for row in ROWS["train"])) // 20
     task = made("char_lm", window=5, **{split: f"set/ptb.{split}.txt" for split in splits})
     found = ["".join(task.vocabulary.decode(task.dataset.tokens[split].tolist())) for split in SPLITS]
