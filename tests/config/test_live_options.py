@@ -143,17 +143,16 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.tokenizer": ({}, "characters"),
     **{  # where data lie, and cuts of what has no splits: tests/tasks/test_sequences.py
         f"{task}.{name}": ({}, None)
-        for task in ("sequence_classification", "forecasting", "tagging", "text_regression", "multilabel_classification")
+        for task in ("sequence_classification", "forecasting", "tagging", "text_regression", "text_labels")
         for name in ("hub", "file", "config", "revision", "train", "validation", "test", "separator", "header", "encoding")
     },
     **{f"tagging.{name}": ({}, None) for name in ("token_column", "tag_column", "tokens", "tags")},
     **{f"text_regression.{name}": ({}, None) for name in ("drop_empty", "text_column", "value_column")},
     "text_regression.tokenizer": ({}, "characters"),
-    **{  # tests/tasks/test_multilabel.py
-        f"multilabel_classification.{name}": ({}, None)
-        for name in ("quote", "drop_empty", "text_column", "label_column", "label_separator")
+    **{  # tests/tasks/test_text_labels.py
+        f"text_labels.{name}": ({}, None) for name in ("quote", "drop_empty", "text_column", "label_column", "label_separator")
     },
-    "multilabel_classification.tokenizer": ({}, "characters"),
+    "text_labels.tokenizer": ({}, "characters"),
     "sequence_classification.values_column": ({}, None),
     "sequence_classification.label_column": ({}, None),
     "sequence_classification.held_out": ({}, None),

@@ -86,7 +86,7 @@ LISTS = [[label for label in range(3) if n % 7 & 2**label] for n in range(60)]
 def test_labels_tags_and_sequences_have_their_names():
     several = pyarrow.table({"text": NUMBERED["text"], "label": LISTS})
     as_parquet(named(datasets.List(LABEL), several))
-    task = made("multilabel_classification", file="a.parquet")
+    task = made("text_labels", file="a.parquet")
     assert task.classes == NAMES and task.batch("test", 0, 1, 0).targets.shape[2] == 3
     tags = pyarrow.table(
         {"tokens": [[f"w{n}", "b", "c"] for n in range(60)], "tags": [[n % 3, (n + 1) % 3, 2] for n in range(60)]}

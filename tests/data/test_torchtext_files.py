@@ -34,7 +34,7 @@ def made(name: str, **options: object) -> Task:
 
 TASKS = {
     "text_classification": {"file": "a.csv"},
-    "multilabel_classification": {"file": "a.csv"},
+    "text_labels": {"file": "a.csv"},
     "text_regression": {"file": "a.csv", "value_column": "label"},
     "word_lm": {"file": "a.txt", "window": 3, "held_out": 0.2},
 }

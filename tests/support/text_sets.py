@@ -23,7 +23,7 @@ SMALL = {  # options that make each task read the sets of `write_all`
     "photo_caption": {"min_frequency": 1, "side": 6},
     "sequence_classification": {"hub": "local/gestures"},
     "text_regression": {"hub": "local/ratings", "text_column": "body", "value_column": "stars", "min_frequency": 1},
-    "multilabel_classification": {"hub": "local/tickets", "text_column": "body", "label_column": "parts", "min_frequency": 1},
+    "text_labels": {"hub": "local/tickets", "text_column": "body", "label_column": "parts", "min_frequency": 1},
     "forecasting": {"hub": "local/weather", "columns": "degrees,rain", "window": 9},
 }
 FORMS = [

@@ -794,7 +794,7 @@ def test_every_generated_task_is_in_the_smoke_test():
     assert generated <= {line.split()[0].removeprefix("task=") for line in LEARNT} and len(generated) >= 12
     everywhere = {line.split()[0].removeprefix("task=") for line in small_runs()}
     real = {choice_settings("task", name)["task"]["name"] for name in everywhere}
-    texts = {"text_classification", "multilabel_classification", "text_regression"}
+    texts = {"text_classification", "text_labels", "text_regression"}
     users = {*texts, "sequence_classification", "forecasting"}  # whose data are the user's
     assert real == set(task_names()) - users
 

@@ -4,7 +4,7 @@
     tokens   4 12 7 33 9 5 21 8 40
     target   0 1 0 1               (one where the text has the label; answered once, after the last word)
 
-    rnnbench train task=multilabel_classification task.file=tickets.csv model=gru
+    rnnbench train task=text_labels task.file=tickets.csv model=gru
 
 `hub`, `file`, `train`, `validation` and `test` say where the data lie, and how they are read, as for text_classification. A
 split that is missing is taken from the training texts, as there, too; equal texts stand on one side. The column of labels
@@ -60,7 +60,7 @@ from .shared.words import WrittenVocabulary
 from .task import LABELS, SPLITS, Batch, Bits, Facts, Kept, NewRows, Split, Task
 
 
-class MultilabelClassification(Task):
+class TextLabels(Task):
     version = 1
     structure = "N->1"
     causal = False
@@ -108,7 +108,7 @@ class MultilabelClassification(Task):
     ):
         named = named_splits(train, validation, test)
         reading = Reading(separator, header, encoding, quote, drop_empty, may_be_empty=label_column)
-        self.place = one_place("multilabel_classification", hub, file, config, revision, named, reading)
+        self.place = one_place("text_labels", hub, file, config, revision, named, reading)
         if text_column == label_column:
             raise DataError(f"task.text_column and task.label_column are both {text_column!r}; two columns are needed")
         if not label_separator:
@@ -140,7 +140,7 @@ class MultilabelClassification(Task):
         self.sha256 = total.hexdigest()
         key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
         key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
-        folder = cache_entry("multilabel_classification", key, lambda part: self._make(part, found, published, list(sets)))
+        folder = cache_entry("text_labels", key, lambda part: self._make(part, found, published, list(sets)))
         facts = load_facts(folder)
         self.found = {**found.facts(), **facts["found"]}
         same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []

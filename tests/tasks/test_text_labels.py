@@ -37,7 +37,7 @@ def here(clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(**options: object) -> Task:
-    task = load("multilabel_classification", **{"min_frequency": 1, **options})
+    task = load("text_labels", **{"min_frequency": 1, **options})
     task.prepare()
     return task
 
@@ -151,7 +151,7 @@ REFUSED = {
 def test_what_is_no_set_of_labels_is_refused_in_one_line(content: str, capfd: pytest.CaptureFixture):
     name = "a.jsonl" if content.startswith("{") else "a.csv"
     Path(name).write_text(content if name == "a.jsonl" else content + "".join(f"x{n},\n" for n in range(9)))
-    assert main(["train", "task=multilabel_classification", f"task.file={name}", "model=gru", "tracker=none"]) == 2
+    assert main(["train", "task=text_labels", f"task.file={name}", "model=gru", "tracker=none"]) == 2
     err = capfd.readouterr().err
     assert REFUSED[content] in err and err.count("\n") == 1 and len(err) < 400, err
 
@@ -197,11 +197,11 @@ def test_predictions_have_the_test_score(capfd: pytest.CaptureFixture):
     lines = Path("a.csv").read_text().splitlines(keepends=True)
     Path("train.csv").write_text("".join(lines[:41]))
     Path("test.csv").write_text(lines[0] + "".join(lines[41:]))
-    words = ["task=multilabel_classification", "task.train=train.csv", "task.test=test.csv", "task.min_frequency=1"]
+    words = ["task=text_labels", "task.train=train.csv", "task.test=test.csv", "task.min_frequency=1"]
     quick = ["model=gru", "model.hidden_size=4", "network.embedding=4", "train.steps=20", "train.eval_every=10"]
     quick += ["train.batch_size=10", "train.learning_rate=0.03", "tracker=none", "keep_predictions=true"]
     assert main(["train", *words, *quick, "train.log_every=10", "train.patience=0"]) == 0
-    (run,) = Path("runs/multilabel_classification/gru").iterdir()
+    (run,) = Path("runs/text_labels/gru").iterdir()
     score = json.loads((run / "record.json").read_text())["scores"]["test"]
     Path("train.csv").unlink()
     capfd.readouterr()
