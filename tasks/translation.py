@@ -130,6 +130,7 @@ class Translation(Task):
         if hasattr(self, "inputs"):
             return
         notes: list[str] = []
+        files: dict[str, list[str]]
         if self.texts:
             files = {split: [f"{split}.{column}" for column in self.columns] for split in SPLITS}
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
