@@ -10,6 +10,11 @@ text without published splits is cut in the order it stands: train, then `held_o
 test, each of at most `held_out_limit` characters. Line ends are characters too. A file is never held in memory, and is
 mapped from the cache, a byte or two a character.
 
+`hub`, `file`, `train`, `validation` and `test` name texts in place of `text`: the column `text_column` of any set of the hub
+or of your tables, as for text_classification, or .txt files (`task.train=train.txt task.test=test.txt`). Their splits are
+used. A split that is missing is cut from the end of the training text; a validation split alone is the test. A row
+that does not end with a line end gets one.
+
 Training cuts the text into one row a sequence of the batch and walks them side by side, a window at a time; the state is
 carried from batch to batch, and gradients stop at a window's edge (truncated back-propagation). Where the rows begin moves
 with the seed and the epoch; a row begins anew, without a state, after `stretch` windows at most, as evaluation does. Validation
@@ -39,6 +44,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,11 +56,15 @@ import numpy
 
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.sets import Place
+from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, count_characters, encode_characters
 from rnnbench.data.user_files import content_digest, expanded, not_utf8, user_file
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
+from .shared.own_texts import own_place, own_texts, read_facts, read_notes
+from .shared.rows import completed_in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .task import SPLITS, Facts, Split, Task, Tokens, Totals
 
@@ -104,32 +114,68 @@ class CharLM(Task):
         ),
         validation_limit: Annotated[int, Range(100)] = 500_000,  # largest number of characters read for validation
         stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
+        hub: Annotated[str | None, Where()] = None,  # texts of a set: id on the Hugging Face hub, or a folder
+        file: Annotated[str | None, Where()] = None,  # texts of a CSV, TSV, JSON, parquet or .txt file, a pattern, or a folder
+        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        train: Annotated[str | None, Where()] = None,  # split, rows of it, or file for training
+        validation: Annotated[str | None, Where()] = None,  # split, rows of it, or file for validation
+        test: Annotated[str | None, Where()] = None,  # split, rows of it, or file for the test
+        separator: Annotated[
+            str, Where(), Needs("file", "train")
+        ] = "auto",  # of a table in a text file: comma, tab, semicolon, bar, space or a character; auto: by its name
+        header: Annotated[bool, Where(), Needs("file", "train")] = True,  # the first line of such a file names the columns
+        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        text_column: Annotated[str, Where(), Needs("hub", "file", "train")] = "text",  # column of the texts
         solved_below: AtLeastZero = 0.0,  # bits per character that count as solved; 0: never
     ):
         self.text, self.window, self.held_out, self.solved_below = text, window, held_out, solved_below
         self.held_out_limit, self.validation_limit, self.stretch = held_out_limit, validation_limit, stretch
+        reading, named = Reading(separator, header, encoding), (train, validation, test)
+        given = None if text == "python_reference" else text
+        self.place = own_place("char_lm", given, hub, file, config, revision, named, reading)
+        self.column, self.name = text_column, self.place.name if self.place else f"text={text}"
         if text in PUBLISHED:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
+
+    def look(self) -> None:
+        if self.place:
+            self.place.check([self.column])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        texts = self._texts()
-        self.sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
+        texts = self._own(self.place) if self.place else self._texts()
+        if not self.place:
+            self.sha256 = hashlib.sha256("".join(texts.values()).encode()).hexdigest() if texts else _digest(self.text)
         cut = None if self.text in PUBLISHED else [self.held_out, self.held_out_limit]
         key = {"version": self.version, "data": self.sha256, "held_out": cut}
         folder = cache_entry("char_lm", key, lambda part: self._make(part, texts))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "characters", self.validation_limit, self.stretch)
+        self.dataset = read_streams(folder, self.window, self.name, "characters", self.validation_limit, self.stretch)
 
     @property
     def fingerprint(self) -> str:
         """A digest of the text; where `held_out_limit` cuts it elsewhere than the share alone would, of that cut too."""
         tokens = self.dataset.tokens
         by_share = int(sum(map(len, tokens.values())) * self.held_out)
-        limited = self.text not in PUBLISHED and 0 < self.held_out_limit < by_share
+        limited = self.text not in PUBLISHED and not self.place and 0 < self.held_out_limit < by_share
         return hashlib.sha256(f"{self.sha256} {self.held_out_limit}".encode()).hexdigest() if limited else self.sha256
+
+    def _own(self, place: Place) -> dict[Split, str]:
+        """The text of each split of a set of the user's, or of any of the hub's."""
+        found, rows = own_texts(place, self.column)
+        published = {split: "".join(row if row.endswith("\n") else row + "\n" for row in side) for split, side in rows.items()}
+        self.sha256 = hashlib.sha256(json.dumps(list(published.items())).encode()).hexdigest()
+        texts = completed_in_order(published, self._held(len(published["train"])))
+        self.found = read_facts(found, rows, {split: len(text) for split, text in texts.items()}, "characters")
+        self.notes = read_notes(place, found, self.found, "characters")
+        return texts
+
+    def _held(self, characters: int) -> int:
+        """How many characters are cut off for validation, and for the test."""
+        return min(int(characters * self.held_out), self.held_out_limit or characters)
 
     def _texts(self) -> dict[Split, str]:
         """The text of each split, where it comes from the hub or from Python; of a file, which may be large, none."""
@@ -144,7 +190,7 @@ class CharLM(Task):
 
     def _cuts(self, characters: int) -> dict[Split, tuple[int, int]]:
         """Where each split of a text begins and ends."""
-        held_out = min(int(characters * self.held_out), self.held_out_limit or characters)
+        held_out = self._held(characters)
         edges = (0, characters - 2 * held_out, characters - held_out, characters)
         return {split: (edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
 
@@ -157,7 +203,7 @@ class CharLM(Task):
             cuts = self._cuts(sum(map(len, _pieces(self.text))))
             lengths = {split: end - begin for split, (begin, end) in cuts.items()}
             pieces = {split: partial(_pieces, self.text, *cut) for split, cut in cuts.items()}
-        long_enough(lengths, self.window, f"text={self.text}", "characters")
+        long_enough(lengths, self.window, self.name, "characters")
         counts: Counter[str] = Counter()
         for piece in pieces["train"]():
             counts.update(count_characters(piece))
@@ -179,9 +225,10 @@ class CharLM(Task):
 
     def about(self) -> Facts:
         facts = {f"{split}_characters": len(tokens) for split, tokens in self.dataset.tokens.items()}
-        licence = LICENCES.get(self.text, "that of your file")
+        licence = "that of your data" if self.place else LICENCES.get(self.text, "that of your file")
         facts["validation_characters_read"] = self.dataset.read_in_validation()
-        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
+        own = {"found": self.found} if self.place else {}
+        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts, **own}
 
     def encode(self, text: str) -> list[int]:
         return self.vocabulary.encode(text, strict=True)

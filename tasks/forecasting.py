@@ -48,6 +48,7 @@ from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
 
 from .shared.batch import Dataset, generator
 from .shared.found import left_unread, named_splits, one_place
+from .shared.rows import completed_in_order
 from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
 
 
@@ -102,7 +103,7 @@ class Forecasting(Task):
         published = {split: self._read(there[split]) for split in SPLITS if split in there}
         content = [f"{split} {values.shape} ".encode() + values.tobytes() for split, values in published.items()]
         self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()
-        parts = in_time(published, self.held_out)
+        parts = completed_in_order(published, int(len(published["train"]) * self.held_out))
         for split, values in parts.items():
             if len(values) <= self.window:
                 raise DataError(
@@ -142,19 +143,6 @@ class Forecasting(Task):
 
     def about(self) -> Facts:
         return {"sha256": self.sha256, "licence": "that of your data", "found": self.found}
-
-
-def in_time(published: dict[Split, numpy.ndarray], held_out: float) -> dict[Split, numpy.ndarray]:
-    """All three splits: those that are missing are cut from the end of train, in the order of time."""
-    parts = dict(published)
-    if "test" not in parts and "validation" in parts:
-        parts["test"] = parts.pop("validation")
-    held = int(len(published["train"]) * held_out)
-    for split in SPLITS[:0:-1]:
-        if split not in parts:
-            whole = parts["train"]
-            parts[split], parts["train"] = whole[len(whole) - held :], whole[: len(whole) - held]
-    return {split: parts[split] for split in SPLITS}
 
 
 class Forecasts(Dataset):

@@ -40,14 +40,14 @@ from typing import Annotated, Literal
 import numpy
 
 from rnnbench.data.series import Series, joined_series, listed_rows, read_series
-from rnnbench.data.sets import Files, Part
+from rnnbench.data.sets import Files, Part, Sliced, agreed
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import evaluation_rows
 from rnnbench.options import Needs, Range, Share, Where
 
 from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
-from .shared.labels import numbered
+from .shared.labels import named_classes, numbered
 from .shared.rows import answered_once, completed
 from .shared.series import ClassifiedSequences, LabelledSequences
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Reals, Split, Task, Tokens
@@ -114,6 +114,8 @@ class SequenceClassification(Task):
             {split: one.labels for split, one in series.items()},
             lambda split, row: f"{there[split].files[0]}: sequence {row + 1}",
         )
+        names = agreed({part.files[0]: part.names for part in there.values()}).get(self.label_column, [])
+        self.numbers, self.classes = self.classes, named_classes(self.classes, names)
         published = {split: LabelledSequences.of(one, labels[split]) for split, one in series.items()}
         parts = completed(published, self.held_out, (self.held_out, self.held_out / (1 - self.held_out)))
         files = {split: [part.shown(name) for name in part.files] for split, part in there.items()}
@@ -132,6 +134,10 @@ class SequenceClassification(Task):
         self.notes = [f"{self.place.name}: {line}" for line in said]
 
     def _read(self, part: Part) -> Series:
+        if isinstance(part, Sliced):
+            picked = part.pick(lambda one: _rows(self._read(one)))
+            part.names = agreed({one.files[0]: one.names for one in part.bases})
+            return joined_series(((part.name, row, label) for row, label in picked), part.name)
         if isinstance(part, Files) and file_kind(part.files[0]) in WIDE:
             several = [read_series(path, self.label_column, self.reading) for path in part.files]
             rows = ((path, row, label) for path, one in zip(part.files, several, strict=True) for row, label in _rows(one))
@@ -155,10 +161,11 @@ class SequenceClassification(Task):
 
     def keep(self) -> Kept:
         numbers = {"mean": [repr(float(one)) for one in self.mean], "deviation": [repr(float(one)) for one in self.deviation]}
-        return {**numbers, "classes": list(self.classes)}
+        return {**numbers, "classes": list(self.classes), "numbers": list(self.numbers)}
 
     def restore(self, kept: Kept) -> None:
         self.classes, self.mean, self.deviation = (kept[name] for name in ("classes", "mean", "deviation"))  # type: ignore[assignment]
+        self.numbers = kept.get("numbers", self.classes)  # type: ignore[assignment] # runs of earlier versions do not keep them
         self.mean, self.deviation = (numpy.array(list(map(float, one))) for one in (self.mean, self.deviation))
         self.inputs, self.targets = Reals(len(self.mean)), Tokens(len(self.classes))
 
@@ -174,8 +181,9 @@ class SequenceClassification(Task):
             for index in range(-(-len(steps) // 100)):
                 places = evaluation_rows(steps, index, 100)
                 batches.append((places, answered_once(*steps.padded(places, pad=0))))
-            labels = series.labels[begin : begin + TOGETHER]
-            yield NewRows([f"row {begin + number + 1}" for number in range(len(steps))], list(labels), batches)
+            named = dict(zip(self.numbers, self.classes, strict=True))
+            labels: list[str | None] = [named.get(label, label) for label in series.labels[begin : begin + TOGETHER]]
+            yield NewRows([f"row {begin + number + 1}" for number in range(len(steps))], labels, batches)
 
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}

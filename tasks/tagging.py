@@ -52,7 +52,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.column_files import Tagged, read_columns
 from rnnbench.data.hub import check_columns, read_split
-from rnnbench.data.sets import Files, Part, Place
+from rnnbench.data.sets import Files, Part, Place, Sliced, agreed
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
@@ -60,6 +60,7 @@ from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
+from .shared.labels import named_classes
 from .shared.rows import HELD_OUT, Cut, Rows, completed, held_out, text_keys, use_rows, write_rows
 from .shared.scoring import class_counts, macro_f1
 from .shared.vectors import Vectors
@@ -141,13 +142,15 @@ class Tagging(Task):
         key = {"version": self.version, "data": self.sha256, "of": self.data, "cut": list(self.cut)}
         folder = cache_entry("tagging", key, make)
         self._facts = load_facts(folder)
-        self.tags = self._facts["tags"]
+        names = self.names if self.place else []
+        self.tags = named_classes(self._facts["tags"], names)
         self.entities = self.data == "atis" or (self.data == "own" and all(map(ENTITY.fullmatch, self.tags)))
         self.vocabulary = use_rows(self, Rows(folder, len(self.tags)))
         if self.place:
             lengths = {split: rows.lengths for split, rows in self.dataset.tokens.items()}
             self.found |= {**row_facts({split: len(rows) for split, rows in lengths.items()}), **length_facts(lengths)}
-            self.found["classes"] = self._facts["counts"]
+            counts = self._facts["counts"]
+            self.found["classes"] = dict(zip(named_classes(list(counts), names), counts.values(), strict=True))
             said = (found_line(self.found, "tokens"), *left_unread(self.unread))
             self.notes = [*(f"{self.place.name}: {line}" for line in said), *self.notes]
 
@@ -156,10 +159,15 @@ class Tagging(Task):
         there, self.unread = place.parts(fetch=True)
         parts = {split: self._read(there[split]) for split in SPLITS if split in there}
         self.sha256 = hashlib.sha256(json.dumps(list(parts.items()), ensure_ascii=False).encode()).hexdigest()
+        self.names = agreed({part.files[0]: part.names for part in there.values()}).get(self.lists[1], [])
         self.found = {"files": {split: [part.shown(one) for one in part.files] for split, part in there.items()}, "dropped": 0}
         return parts
 
     def _read(self, part: Part) -> Tagged:
+        if isinstance(part, Sliced):
+            rows = part.pick(lambda one: list(zip(*self._read(one), strict=True)))
+            part.names = agreed({one.files[0]: one.names for one in part.bases})
+            return [words for words, _ in rows], [labels for _, labels in rows]
         if isinstance(part, Files) and file_kind(part.files[0]) not in (".json", ".jsonl", ".parquet"):
             several = [read_columns(path, *self.numbers, encoding=self.reading.encoding) for path in part.files]
             return [row for tokens, _ in several for row in tokens], [row for _, tags in several for row in tags]

@@ -43,6 +43,7 @@ from .shared.facts import Facts, Kept, kept_size, kept_words
 from .shared.scoring import (  # noqa: F401 - tasks import from here what most of them need
     CLASSES,
     CLASSIFICATION,
+    LABELS,
     LANGUAGE,
     REGRESSION,
     WRITING,
@@ -64,6 +65,7 @@ from .shared.scoring import (  # noqa: F401 - tasks import from here what most o
     within,
 )
 from .shared.vectors import Vectors, joined
+from .shared.words import WrittenVocabulary
 
 
 class Task(ABC):
@@ -93,6 +95,7 @@ class Task(ABC):
     sha256: str = ""  # of the data; empty where they are generated
     notes: Sequence[str] = ()  # what is odd about the data, a line each; said when a run begins
     vectors: Vectors | None = None  # of the words that are fed, learnt elsewhere, to begin an embedding with
+    own_vocabulary: WrittenVocabulary | None = None  # a vocabulary of the user's, in place of one of the training text
     sequences: int  # in the validation set, and in the test set, of a task that generates its data
 
     def look(self) -> None:  # noqa: B027 - nothing to look for where data are generated
@@ -107,7 +110,7 @@ class Task(ABC):
     @property
     def fingerprint(self) -> str:
         """What the data are, in a few characters (a sha256 of them); empty where they are generated."""
-        return joined(self.sha256, self.vectors) if self.sha256 else ""
+        return joined(self.sha256, self.vectors, self.own_vocabulary) if self.sha256 else ""
 
     def about(self) -> Facts:
         """Facts of the data worth keeping in the record (sizes, licence, sha256); plain values only."""
@@ -146,6 +149,7 @@ class Task(ABC):
     # Scores.
 
     classes: Sequence[str] = ()  # what the classes of the answers are called, where they have names
+    label_separator: str = ""  # between the labels of an answer that may be several of `classes`; empty: it is one of them
 
     def class_names(self) -> Sequence[str]:
         """The classes of the answers, in order, of a task whose answers are classes of what was read; else none.

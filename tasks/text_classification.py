@@ -13,12 +13,14 @@ Name the data and its two columns, and nothing has to be written:
 `hub` is an id on the Hugging Face hub, or a folder; `file` is a CSV, TSV, JSON or parquet file, packed too (.gz, .bz2,
 .xz), several by a pattern, or a folder: one that `save_to_disk` of datasets wrote, or one of files. Their splits are those
 that datasets would find: `train.csv`, `dev.csv` or `val.csv`, `test.csv`; `train/0000.parquet`;
-`data/train-00000-of-00001.parquet`. `train`, `validation` and `test` name splits of the set, or files, in their place
-(`test=validation`). Published splits are used. Without a test split the validation split is the test; without validation, 5
-% of the training texts select; a single file is cut into 80, 10 and 10 %. These cuts are the same for every run, and equal
-texts stand on one side. Labels of CSV and TSV files are text, as it stands there; where all are whole numbers they sort as
-numbers. In a TSV file whose lines have equally many tabs each line is a row, and a quote is a character like others, unless
-a field stands in quotes as a whole.
+`data/train-00000-of-00001.parquet`; those that `configs:` in the head of a README.md lists. `train`, `validation` and `test`
+name splits of the set, rows of them (`train[:80%]`), or files, in their place (`test=validation`). Published splits are used.
+Without a test split the validation split is the test; without validation, 5 % of the training texts select; a single file is
+cut into 80, 10 and 10 %. These cuts are the same for every run, and equal texts stand on one side.
+
+Labels of CSV and TSV files are text, as it stands there; where all are whole numbers they sort as numbers. Classes that
+datasets numbers (ClassLabel) have its names. In a TSV file whose lines have equally many tabs each line is a row, and a quote
+is a character like others, unless a field stands in quotes as a whole.
 
 Where data lie, and how they are read, is no part of a run's id; what they are is. Before training, one line says what was
 found: files, rows of each split, classes, rows that were dropped, test rows that stand in train, and how long texts are.
@@ -47,7 +49,7 @@ Group: your own data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,9 +61,20 @@ from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
-from .shared.labels import Disagreeing, as_before, disagreeing, first_place, numbered, oddities, typed_labels
+from .shared.labels import (
+    Disagreeing,
+    as_before,
+    disagreeing,
+    disagreeing_note,
+    first_place,
+    named_classes,
+    numbered,
+    oddities,
+    typed_labels,
+)
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
+from .shared.words import WrittenVocabulary
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Split, Task
 
 if TYPE_CHECKING:
@@ -76,6 +89,7 @@ class TextClassification(Task):
     direction = "max"
 
     scoring = CLASSES
+    _numbers: Sequence[str] = ()  # of the classes, where their names are the library's
 
     def __init__(
         self,
@@ -85,9 +99,7 @@ class TextClassification(Task):
         file: Annotated[
             str | None, Where()
         ] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern (part*.csv), or a folder as for hub
-        config: Annotated[
-            str | None, Where(), Needs("hub")
-        ] = None,  # configuration of the hub's data set, where it has several
+        config: Annotated[str | None, Where(), Needs("hub")] = None,  # configuration of the hub's data set, of several
         revision: Annotated[
             str | None, Where(), Needs("hub")
         ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
@@ -111,9 +123,12 @@ class TextClassification(Task):
         tokenizer: Literal[  # tokenizer; jieba, bpe and torchtext_basic_english need an extra
             "basic_english", "whitespace", "characters", "bytes", "bpe", "jieba", "torchtext_basic_english"
         ] = "basic_english",
-        min_frequency: Positive = 2,  # smallest number of occurrences of a word in the vocabulary
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
         max_length: Positive = 200,  # largest number of words; longer texts are cut
+        vocabulary: Annotated[
+            str | None, Where(), Needs("tokenizer", besides=("bpe",))
+        ] = None,  # vocabulary in place of the training text's: a file with a token a line, or a JSON list of them
         vectors: Annotated[
             str | None, Where()
         ] = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
@@ -133,6 +148,7 @@ class TextClassification(Task):
             raise DataError(f"task.pair_column={pair_column!r} is one of the other two columns; a third is needed")
         self.columns, self.order, self.solved_above = [text_column, label_column], order, solved_above
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
+        self.own_vocabulary = WrittenVocabulary(vocabulary) if vocabulary else None
         self.vectors = Vectors(vectors, tokenizer.startswith("torchtext")) if vectors else None
 
     def look(self) -> None:
@@ -155,9 +171,12 @@ class TextClassification(Task):
         key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 3}
         if any(not hashed[split].equals(tables[split]) for split in tables):
             key["labels"] = table_digest(*tables.values())
+        names = found.names(self.columns[1])
+        key |= {"names": names} if names else {}
+        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
         folder = cache_entry("text_classification", key, lambda part: self._make(part, found, tables))
         facts = load_facts(folder)
-        self.classes = facts["classes"]
+        self.classes, self._numbers = facts["classes"], facts.get("numbers", ())
         self.found = {**found.facts(), **facts["found"]}
         same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []
         odd = (*left_unread(found.unread), *same, *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
@@ -195,37 +214,43 @@ class TextClassification(Task):
 
     def _disagreeing(self, odd: Disagreeing, found: Loaded, tables: Mapping[Split, pyarrow.Table]) -> list[str]:
         """Texts with several labels; the names of their lines are of this file, the rows are of all of the same content."""
-        count, pair = odd
-        rows = [
-            f"{found.where(split, row).removeprefix(f'{self.place.name}: ')} ({shortened(str(tables[split].column(1)[row]))!r})"
-            for split, row in pair
-        ]
-        return (
-            [f"{count} texts have several labels, first {' and '.join(rows)}: no model gets all of them right"] if count else []
-        )
+
+        def where(split: Split, row: int) -> str:
+            (label,) = named_classes([str(tables[split].column(1)[row])], found.names(self.columns[1]))
+            return f"{found.where(split, row)} ({shortened(label)!r})"
+
+        return disagreeing_note(odd, self.place.name, where, "several labels")
 
     def _make(self, folder: Path, found: Loaded, tables: Mapping[Split, pyarrow.Table]) -> None:
-        classes, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, found.where)
+        numbers, labels = numbered({split: rows.column(1).to_pylist() for split, rows in tables.items()}, found.where)
+        names = found.names(self.columns[1])
+        classes = named_classes(numbers, names)
         texts = {split: rows.column(0).to_pylist() for split, rows in tables.items()}
         published = {split: Texts(texts[split], labels[split]) for split in tables}
         odd = disagreeing(published)
         parts = completed(published)
-        lengths = write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, found.where))
+        lengths = write_texts(folder, self.cut, parts, lambda text: first_place(text, texts, found.where), self.own_vocabulary)
         facts = text_facts(parts, classes, lengths, self.cut.max_length)
-        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes), "disagreeing": odd, "found": facts})
+        about = {"numbers": numbers} if names else {}
+        save_facts(folder, {"classes": classes, "notes": oddities(parts, classes), "disagreeing": odd, "found": facts, **about})
 
     def keep(self) -> Kept:
-        return {**super().keep(), "classes": self.classes}
+        return {**super().keep(), "classes": self.classes, **({"numbers": self._numbers} if self._numbers else {})}
 
     def restore(self, kept: Kept) -> None:
         super().restore(kept)
         names = kept.get("classes", ())  # runs of earlier versions do not keep them
         self.classes = [] if isinstance(names, int) else list(names)
+        numbers = kept.get("numbers", ())
+        self._numbers = () if isinstance(numbers, int) else numbers
 
     def new_rows(self, path: str) -> Iterator[NewRows]:
         if self.order == "shuffled":
             raise DataError("order=shuffled: its texts were read in an order that new texts do not have")
-        return new_texts(self.cut, self.vocabulary, streamed(path, self.texts, self.columns[1], self.place.reading))
+        named = dict(zip(self._numbers, self.classes, strict=False))
+        rows = streamed(path, self.texts, self.columns[1], self.place.reading)
+        named_rows = ((texts, [None if one is None else named.get(one, one) for one in labels]) for texts, labels in rows)
+        return new_texts(self.cut, self.vocabulary, named_rows)
 
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}

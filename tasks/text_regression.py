@@ -55,7 +55,7 @@ from .shared.found import found_line, left_unread, length_facts, named_splits, o
 from .shared.labels import first_place, seen_rows
 from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
-from .shared.words import little_covered
+from .shared.words import WrittenVocabulary, little_covered
 from .task import REGRESSION, SPLITS, Batch, Facts, Kept, Reals, Split, Sums, Task, Tokens, Totals
 
 
@@ -90,9 +90,12 @@ class TextRegression(Task):
         text_column: Annotated[str, Where()] = "text",  # the column with the texts
         value_column: Annotated[str, Where()] = "value",  # the column with the numbers
         tokenizer: Literal["basic_english", "whitespace", "characters", "jieba"] = "basic_english",  # jieba: the extra zh
-        min_frequency: Positive = 2,  # times a word must stand in training text to be a word of its own
-        max_vocabulary: Annotated[int, Range(3)] = 30000,  # words in all, <pad> and <unk> included; the most frequent stay
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
         max_length: Positive = 200,  # words; the rest of a longer text is cut off
+        vocabulary: Annotated[
+            str | None, Where()
+        ] = None,  # vocabulary in place of the training text's: a file with a token a line, or a JSON list of them
         vectors: Annotated[
             str | None, Where()
         ] = None,  # file of word vectors (GloVe as text) to begin with; network.embedding is their width
@@ -105,6 +108,7 @@ class TextRegression(Task):
             raise DataError(f"task.text_column and task.value_column are both {text_column!r}; two columns are needed")
         self.columns, self.solved_below = [text_column, value_column], solved_below
         self.cut = Cut(tokenizer, min_frequency, max_vocabulary, max_length)
+        self.own_vocabulary = WrittenVocabulary(vocabulary) if vocabulary else None
         self.vectors = Vectors(vectors) if vectors else None
 
     def look(self) -> None:
@@ -121,6 +125,7 @@ class TextRegression(Task):
             total.update("\0".join(part.texts).encode())
         self.sha256 = total.hexdigest()
         key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
+        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
         folder = cache_entry("text_regression", key, lambda folder: self._make(folder, found, published))
         facts = load_facts(folder)
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
@@ -129,7 +134,11 @@ class TextRegression(Task):
         self.found = {**found.facts(), **facts["found"]}
         counts = numpy.bincount(self.dataset.tokens["train"].values, minlength=len(self.vocabulary))
         said = (found_line(self.found), *left_unread(found.unread))
-        self.notes = [*(f"{self.place.name}: {line}" for line in said), *little_covered(self.vocabulary, counts)]
+        self.notes = [
+            *(f"{self.place.name}: {line}" for line in said),
+            *([self.own_vocabulary.note(counts)] if self.own_vocabulary else []),
+            *little_covered(self.vocabulary, counts),
+        ]
 
     def _texts(self, found: Loaded, split: Split) -> Texts:
         rows = found.tables[split]
@@ -140,7 +149,9 @@ class TextRegression(Task):
         parts = completed(published)
         texts = {split: part.texts for split, part in parts.items()}
         first = {split: part.texts for split, part in published.items()}
-        vocabulary, tokens, lengths = self.cut.encoded(texts, lambda text: first_place(text, first, found.where))
+        vocabulary, tokens, lengths = self.cut.encoded(
+            texts, lambda text: first_place(text, first, found.where), self.own_vocabulary
+        )
         mean, deviation = float(parts["train"].labels.mean()), float(parts["train"].labels.std())
         if not deviation:
             raise DataError(f"{self.place.name}: every training text has the value {mean:g}; there is nothing to learn")

@@ -43,6 +43,7 @@ from torch import Tensor
 
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.sets import Part, Place
+from rnnbench.data.split_names import instructed
 from rnnbench.data.tables import DataError, check_sound, check_text, table_digest
 from rnnbench.data.text import characters, need
 from rnnbench.data.user_files import expanded, text_file
@@ -51,7 +52,7 @@ from rnnbench.options import AtLeastZero, Positive, Range, Where
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
-from .shared.found import left_unread, named_splits
+from .shared.found import found_line, left_unread, length_facts, named_splits, row_facts
 from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
 from .shared.rows import completed, none_empty, text_keys
 from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
@@ -79,6 +80,7 @@ class Translation(Task):
 
     scoring = WRITING
     dataset: Pairs
+    found: Facts = {}  # what was found of data that are named
 
     def __init__(
         self,
@@ -109,7 +111,8 @@ class Translation(Task):
         if source_column == target_column:
             raise ValueError(f"source_column and target_column are both {source_column!r}; two languages are needed")
         named = named_splits(train, validation, test)
-        alone = train is not None and hub == HUB  # a file, not a split of the set that is read by default
+        # a file, not a split of the set that is read by default
+        alone = train is not None and hub == HUB and not instructed(train) and train not in SPLITS
         self.place = Place(None if file or alone else hub, file, named=named)
         self.name = self.place.name
         self.texts = expanded(hub) if not file and hub[:1] in (".", "/", "~") else None  # of a folder with a text a line
@@ -127,12 +130,15 @@ class Translation(Task):
         if hasattr(self, "inputs"):
             return
         notes: list[str] = []
+        files: dict[str, list[str]]
         if self.texts:
+            files = {split: [f"{split}.{column}" for column in self.columns] for split in SPLITS}
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
             there, unread = self.place.parts(fetch=True)
             tables = {split: self._read(there[split], split) for split in SPLITS if split in there}
             notes = [f"{self.place.name}: {line}" for line in left_unread(unread)]
+            files = {split: [part.shown(one) for one in part.files] for split, part in there.items()}
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
@@ -148,6 +154,11 @@ class Translation(Task):
             key["published"] = list(tables)
         folder = cache_entry("translation", key, lambda part: self._make(part, all_splits(tables)))
         pairs = Pairs(folder, load_facts(folder))
+        if self.name != HUB or self.place.named:
+            lengths = {split: side.lengths for split, side in pairs.sources.items()}
+            rows = row_facts({split: len(side) for split, side in pairs.sources.items()})
+            self.found = {"files": files, "dropped": 0, **rows, **length_facts(lengths)}
+            notes = [f"{self.name}: {found_line(self.found, 'source symbols')}", *notes]
         self.notes = [*notes, *pairs.notes()]
         use_pairs(self, pairs)
 
@@ -230,7 +241,8 @@ class Translation(Task):
         baseline = {name: value for name, value in self.dataset.facts.items() if name == "word_by_word_bleu"}
         signature = f"tokenize {self.tokenizer}, {'lower case' if self.lowercase else 'cased'}"
         licence = LICENCES.get(self.name, "that of your data")
-        return {"sha256": self.sha256, "licence": licence, "bleu_of": signature, **baseline, **self.dataset.about()}
+        found = {"found": self.found} if self.found else {}
+        return {"sha256": self.sha256, "licence": licence, "bleu_of": signature, **baseline, **self.dataset.about(), **found}
 
 
 def _with_columns(read: Callable[[Sequence[str]], Found], columns: Sequence[str]) -> Found:

@@ -15,6 +15,11 @@ test are walked in 10 rows, whatever the batch size; a part of more than 500,000
 word but the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words; of a longer part the
 beginning of each row is read, evenly spaced stretches that never change. Perplexity is exp of the mean nats a word.
 
+`hub`, `file`, `train`, `validation` and `test` name texts in place of `text`: the column `text_column` of any set of the hub
+or of your tables, as for text_classification, or .txt files (`task.train=train.txt task.test=test.txt`). Their splits are
+used. A split that is missing is cut from the end of the training text; a validation split alone is the test. Each
+line of a row ends with `<eos>`.
+
 Floor: perplexity of the training part's word frequencies (one added to each count), over the test part.
 
 Best: ptb 56.5 for an LSTM (AWD-LSTM, Merity et al. 2017, arXiv:1708.02182); 115 for the small one of Zaremba et al.
@@ -34,6 +39,7 @@ Group: text.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,14 +52,18 @@ import numpy
 
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.sets import Place
+from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, text_file, user_file
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
+from .shared.own_texts import own_place, own_texts, read_facts, read_notes
+from .shared.rows import completed_in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
-from .shared.words import built_vocabulary, little_covered
+from .shared.words import WrittenVocabulary, built_vocabulary, little_covered
 from .task import LANGUAGE, SPLITS, Facts, Split, Task, Tokens
 
 END = "<eos>"
@@ -100,8 +110,11 @@ class WordLM(Task):
             "whitespace", "basic_english", "characters", "jieba"
         ] = "whitespace",
         window: Positive = 35,  # words per window of truncated backpropagation
-        min_frequency: Positive = 1,  # smallest number of occurrences of a word in the vocabulary
-        max_vocabulary: Annotated[int, Range(2)] = 50000,  # largest vocabulary, <unk> included
+        min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 1,  # smallest number of occurrences of a word
+        max_vocabulary: Annotated[int, Range(2), Needs("vocabulary", values=(None,))] = 50000,  # words, special ones included
+        vocabulary: Annotated[
+            str | None, Where()
+        ] = None,  # vocabulary in place of the training text's: a file with a token a line, or a JSON list of them
         vectors: Annotated[
             str | None, Where()
         ] = None,  # file of pretrained word vectors (GloVe, text); network.embedding is their size
@@ -110,31 +123,68 @@ class WordLM(Task):
         ] = 0.05,  # share of a file for validation, and the same for test
         validation_limit: Annotated[int, Range(100)] = 500_000,  # largest number of words read for validation
         stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
+        hub: Annotated[str | None, Where()] = None,  # texts of a set: id on the Hugging Face hub, or a folder
+        file: Annotated[str | None, Where()] = None,  # texts of a CSV, TSV, JSON, parquet or .txt file, a pattern, or a folder
+        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        train: Annotated[str | None, Where()] = None,  # split, rows of it, or file for training
+        validation: Annotated[str | None, Where()] = None,  # split, rows of it, or file for validation
+        test: Annotated[str | None, Where()] = None,  # split, rows of it, or file for the test
+        separator: Annotated[
+            str, Where(), Needs("file", "train")
+        ] = "auto",  # of a table in a text file: comma, tab, semicolon, bar, space or a character; auto: by its name
+        header: Annotated[bool, Where(), Needs("file", "train")] = True,  # the first line of such a file names the columns
+        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        text_column: Annotated[str, Where(), Needs("hub", "file", "train")] = "text",  # column of the texts
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0: never
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out
         self.min_frequency, self.max_vocabulary, self.solved_below = min_frequency, max_vocabulary, solved_below
         self.validation_limit, self.stretch = validation_limit, stretch
         self.vectors = Vectors(vectors) if vectors else None
-        if text in PUBLISHED:
+        self.own_vocabulary = WrittenVocabulary(vocabulary, (UNKNOWN, END)) if vocabulary else None
+        reading, named = Reading(separator, header, encoding), (train, validation, test)
+        self.place = own_place("word_lm", None if text == "ptb" else text, hub, file, config, revision, named, reading)
+        self.column, self.name = text_column, self.place.name if self.place else f"text={text}"
+        if text in PUBLISHED and not self.place:
             check_columns(PUBLISHED[text].hub, SPLITS, [PUBLISHED[text].column], PUBLISHED[text].config)
+
+    def look(self) -> None:
+        if self.place:
+            self.place.check([self.column])
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        published = self._published()
-        if published:
+        own = self._own(self.place) if self.place else {}
+        published = own or self._published()
+        if own:
+            self.sha256 = hashlib.sha256(json.dumps(list(own.items())).encode()).hexdigest()
+        elif published:
             texts = "\0".join("\n".join(rows) for rows in published.values())
             self.sha256 = hashlib.sha256(texts.encode()).hexdigest()
         else:
             self.sha256 = self._digest()
         key = {"version": self.version, "data": self.sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
-        key |= {"held_out": None if published else self.held_out}
+        key |= {"held_out": None if published and not own else self.held_out}
+        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
         folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
-        self.dataset = read_streams(folder, self.window, f"text={self.text}", "words", self.validation_limit, self.stretch)
-        self.notes = little_covered(self.vocabulary, self.dataset.counts["train"])
+        self.dataset = read_streams(folder, self.window, self.name, "words", self.validation_limit, self.stretch)
+        if self.place:
+            sizes = {split: len(part) for split, part in self.dataset.tokens.items()}
+            self.found = read_facts(self._read, self._rows, sizes, "words")
+            self.notes = read_notes(self.place, self._read, self.found, "words")
+        counts = self.dataset.counts["train"]
+        written = [self.own_vocabulary.note(counts)] if self.own_vocabulary else []
+        self.notes = [*self.notes, *written, *little_covered(self.vocabulary, counts)]
+
+    def _own(self, place: Place) -> dict[Split, list[str]]:
+        """The lines of each split of a set of the user's, or of any of the hub's."""
+        self._read, self._rows = own_texts(place, self.column)
+        lines = {split: [line for row in side for line in row.splitlines() or [""]] for split, side in self._rows.items()}
+        return completed_in_order(lines, int(len(lines["train"]) * self.held_out))
 
     def _published(self) -> dict[Split, list[str]]:
         """The lines of each split, from the hub; of a file, which may be large, none."""
@@ -174,7 +224,11 @@ class WordLM(Task):
                 lengths[split] += len(words)
                 if split == "train":
                     counts.update(words)
-        vocabulary = built_vocabulary(counts, self.min_frequency, self.max_vocabulary, (UNKNOWN,))
+        vocabulary = (
+            self.own_vocabulary.content
+            if self.own_vocabulary
+            else built_vocabulary(counts, self.min_frequency, self.max_vocabulary, (UNKNOWN,))
+        )
         vocabulary.save(folder / "vocabulary.json")
 
         def tokens(split: Split) -> Iterator[numpy.ndarray]:
@@ -182,7 +236,7 @@ class WordLM(Task):
             while chunk := vocabulary.encode(islice(words, CHUNK)):
                 yield numpy.array(chunk)
 
-        long_enough(lengths, self.window, f"text={self.text}", "words")
+        long_enough(lengths, self.window, self.name, "words")
         write_streams(folder, {split: (lengths[split], partial(tokens, split)) for split in SPLITS}, len(vocabulary))
 
     @property
@@ -192,8 +246,10 @@ class WordLM(Task):
     def about(self) -> Facts:
         facts = {f"{split}_words": len(tokens) for split, tokens in self.dataset.tokens.items()}
         licence = PUBLISHED[self.text].licence if self.text in PUBLISHED else "that of your file"
+        licence = "that of your data" if self.place else licence
         facts["validation_words_read"] = self.dataset.read_in_validation()
-        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts}
+        own = {"found": self.found} if self.place else {}
+        return {"sha256": self.sha256, "licence": licence, "vocabulary": len(self.vocabulary), **facts, **own}
 
     def encode(self, text: str) -> list[int]:
         return self.vocabulary.encode(tokenizer(self.tokenizer)(text), strict=True)

@@ -50,16 +50,25 @@ def left_unread(names: Sequence[str]) -> list[str]:
 
 
 def text_facts(
-    parts: Mapping[Split, Texts], classes: Sequence[str], lengths: Mapping[Split, numpy.ndarray], max_length: int
+    parts: Mapping[Split, Texts],
+    classes: Sequence[str],
+    lengths: Mapping[Split, numpy.ndarray],
+    max_length: int,
+    labels: Mapping[Split, numpy.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Of texts with a class: rows by split, rows by class, test rows that stand in train, and lengths in tokens."""
-    labels = numpy.concatenate([part.labels for part in parts.values()])
-    counts = numpy.bincount(labels, minlength=len(classes))
+    """Of texts with a class: rows by split, rows by class, test rows that stand in train, and lengths in tokens.
+
+    `labels` are the numbers of all labels of a split, where a text may have several.
+    """
+    name = "classes" if labels is None else "labels"
+    every = numpy.concatenate([part.labels for part in parts.values()] if labels is None else [*labels.values()])
+    counts = numpy.bincount(every, minlength=len(classes))
     order = numpy.argsort(-counts, kind="stable")[:MOST]
     return {
         **row_facts({split: len(part.texts) for split, part in parts.items()}),
-        "classes": {classes[number]: int(counts[number]) for number in sorted(order.tolist())},
-        "other_classes": max(0, len(classes) - MOST),
+        name: {classes[number]: int(counts[number]) for number in sorted(order.tolist())},
+        f"other_{name}": max(0, len(classes) - MOST),
+        **({} if labels is None else {"labels_a_row": round(len(every) / sum(map(len, parts.values())), 2)}),
         "seen": {split: len(seen_rows(parts, split)) for split in SPLITS[1:]},
         **length_facts(lengths, max_length),
     }
@@ -79,9 +88,12 @@ def length_facts(lengths: Mapping[Split, numpy.ndarray], max_length: int | None 
 def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
     """The facts in one line: files, rows by split, classes, what was dropped, what stands in train too, lengths."""
     files, rows = found["files"], found["rows"]
-    said = [f"{sum(rows.values()):,} rows: " + ", ".join(_split(split, files, count) for split, count in rows.items())]
-    if classes := found.get("classes"):
-        said.append(f"{len(classes) + found.get('other_classes', 0)} classes: {_classes(classes)}")
+    said = [f"{sum(rows.values()):,} rows: " + ", ".join(split_words(split, files, count) for split, count in rows.items())]
+    for name in ("classes", "labels"):
+        if classes := found.get(name):
+            said.append(f"{len(classes) + found.get(f'other_{name}', 0)} {name}: {_classes(classes)}")
+    if "labels_a_row" in found:
+        said.append(f"{found['labels_a_row']:g} labels a row")
     said.append(f"{found['dropped']:,} rows dropped")
     if "seen" in found:
         said.append(f"{found['seen']['test']:,} test rows also in train")
@@ -90,7 +102,7 @@ def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
     return "; ".join(said)
 
 
-def _split(split: str, files: Mapping[str, Sequence[str]], count: int) -> str:
+def split_words(split: str, files: Mapping[str, Sequence[str]], count: int) -> str:
     """`train 480 (reviews.csv)`, `test 60 (from train)`."""
     if "test" not in files and "validation" in files:  # as `completed` has it
         files = {"train": files["train"], "test": files["validation"]}

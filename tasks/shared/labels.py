@@ -35,6 +35,11 @@ def first_place(value: object, columns: Mapping[Split, Sequence[object]], where:
     return next(where(split, values.index(value)) for split, values in columns.items() if value in values)
 
 
+def named_classes(numbers: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names of classes that the data number; a number stays where it has no name."""
+    return [names[int(one)] if one.isdecimal() and int(one) < len(names) else one for one in numbers]
+
+
 def typed_labels(written: Mapping[Split, pyarrow.ChunkedArray]) -> dict[Split, pyarrow.ChunkedArray]:
     """The labels of CSV and TSV files, which are text as they stand there. Where all of them are whole numbers in one way of
     writing, they are sorted as numbers: int64. A -1 is a class of its own there.
@@ -112,10 +117,22 @@ def disagreeing(parts: Mapping[Split, Texts]) -> Disagreeing:
     return len(numpy.unique(keys[odd])), [place(int(first[group[odd[0]]])), place(int(odd[0]))]
 
 
-def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
-    """What is odd about texts and their labels, though they can be learnt from: a line each."""
+def disagreeing_note(odd: Disagreeing, name: str, where: Callable[[Split, int], str], what: str) -> list[str]:
+    """A line for texts of the data set `name` that stand there with different answers: `what` they have."""
+    count, pair = odd
+    places = " and ".join(where(split, row).removeprefix(f"{name}: ") for split, row in pair)
+    return [f"{count} texts have {what}, first {places}: no model gets all of them right"] if count else []
+
+
+def oddities(
+    parts: Mapping[Split, Texts], classes: Sequence[str], labels: Mapping[Split, numpy.ndarray] | None = None
+) -> list[str]:
+    """What is odd about texts and their labels, though they can be learnt from: a line each. `labels` are the numbers of all
+    labels of a split, where a text may have several; by default those of `parts`.
+    """
+    labels = labels or {split: part.labels for split, part in parts.items()}
     found = []
-    if len(classes) == 1:
+    if len(classes) == 1 and sum(map(len, labels.values())) == sum(map(len, parts.values())):
         found.append(f"every text has the label {shortened(classes[0])!r}: with one class there is nothing to learn")
     if missing := [label for label in classes if label.casefold() in MISSING]:
         found.append(f"the labels {', '.join(map(repr, missing))} are classes like others, not read as missing")
@@ -127,8 +144,7 @@ def oddities(parts: Mapping[Split, Texts], classes: Sequence[str]) -> list[str]:
     values = Counter(number for number in map(_number, classes) if number is not None)
     if like := [label for label in classes if (number := _number(label)) is not None and values[number] > 1]:
         found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
-    trained = set(parts["train"].labels.tolist())
-    if untrained := sorted({label for part in parts.values() for label in part.labels.tolist()} - trained):
+    if untrained := sorted({*numpy.concatenate([*labels.values()]).tolist()} - {*labels["train"].tolist()}):
         names = shortened(", ".join(repr(classes[number]) for number in untrained), 100)
         found.append(f"no training text has the labels {names}: nothing is trained for them")
     for split in ("validation", "test"):

@@ -22,7 +22,7 @@ from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, evaluati
 from ..task import Task
 from .batch import SPLITS, Batch, Dataset, NewRows, Split, Tokens, generator
 from .facts import Facts
-from .words import built_vocabulary, little_covered
+from .words import WrittenVocabulary, built_vocabulary, little_covered
 
 Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each token
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
@@ -58,11 +58,15 @@ class Cut(NamedTuple):
     max_length: int
 
     def encoded(
-        self, texts: Mapping[Split, Sequence[str]], where: Callable[[str], str] | None = None
+        self,
+        texts: Mapping[Split, Sequence[str]],
+        where: Callable[[str], str] | None = None,
+        written: WrittenVocabulary | None = None,
     ) -> tuple[Vocabulary, dict[Split, Ragged], dict[Split, numpy.ndarray]]:
         """(the vocabulary, the first `max_length` tokens of each text as numbers, and how many tokens each text has in all).
 
-        A tokenizer that learns, learns from the training texts. Each text is cut once, and of its tokens numbers are held. A
+        A tokenizer that learns, learns from the training texts; the vocabulary is that of the training texts, unless one is
+        `written`. Each text is cut once, and of its tokens numbers are held. A
         text without tokens becomes `<unk>`; DataError, one line, if `where` says where a text stands.
         """
         cut = tokenizer(self.tokenizer, texts["train"], self.max_vocabulary)
@@ -79,7 +83,7 @@ class Cut(NamedTuple):
             raise DataError(f"{where(empty[0])}: a text without a word, one of {len(empty)}; leave their rows out")
         seen = numpy.bincount(numpy.frombuffer(values["train"], numpy.int32), minlength=len(numbers)).tolist()
         counts = {token: count for token, count in zip(numbers, seen, strict=True) if count}
-        vocabulary = built_vocabulary(counts, self.min_frequency, self.max_vocabulary)
+        vocabulary = written.content if written else built_vocabulary(counts, self.min_frequency, self.max_vocabulary)
         final = numpy.array([vocabulary.numbers.get(token, vocabulary.unknown) for token in numbers], numpy.int32)
         whole = {split: numpy.array(lengths[split]) for split in texts}
         ends = {split: numpy.cumsum(whole[split].clip(1, self.max_length)) for split in texts}
@@ -130,6 +134,7 @@ class Splittable(Protocol):
         """The rows where `rows` (rows,) bool is true."""
 
 
+Series = TypeVar("Series", str, list[str], numpy.ndarray)  # characters, lines or steps
 SomeRows = TypeVar("SomeRows", bound=Splittable)
 
 
@@ -150,6 +155,20 @@ def completed(
             parts[split], parts["train"] = whole.take(held), whole.take(~held)
             if not len(parts["train"]):
                 raise DataError(f"{len(held)} texts are too few for {split} to be taken from them")
+    return {split: parts[split] for split in SPLITS}
+
+
+def completed_in_order(published: Mapping[Split, Series], held: int) -> dict[Split, Series]:
+    """All three splits of what stands in an order: those that are missing are the last `held` of train. A validation split
+    without a test split is the test.
+    """
+    parts = dict(published)
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+    for split in SPLITS[:0:-1]:
+        if split not in parts:
+            whole = parts["train"]
+            parts[split], parts["train"] = whole[len(whole) - held :], whole[: len(whole) - held]
     return {split: parts[split] for split in SPLITS}
 
 
@@ -194,13 +213,18 @@ def _write(
 
 
 def write_texts(
-    folder: Path, kept: Cut, parts: Mapping[Split, Texts], where: Callable[[str], str] | None = None
+    folder: Path,
+    kept: Cut,
+    parts: Mapping[Split, Texts],
+    where: Callable[[str], str] | None = None,
+    written: WrittenVocabulary | None = None,
 ) -> dict[Split, numpy.ndarray]:
-    """`write_rows` for texts with an answer each; how many tokens each text has, those that are cut off too.
+    """`write_rows` for texts with an answer each; how many tokens each text has, those that are cut off too. `written`: see
+    `Cut.encoded`.
 
     DataError for a text without a token, if `where` says where a text stands.
     """
-    vocabulary, tokens, lengths = kept.encoded({split: part.texts for split, part in parts.items()}, where)
+    vocabulary, tokens, lengths = kept.encoded({split: part.texts for split, part in parts.items()}, where, written)
     _write(folder, vocabulary, tokens, {split: part.labels for split, part in parts.items()})
     return lengths
 
@@ -313,5 +337,6 @@ def use_rows(task: Task, rows: Rows) -> Vocabulary:
     """Makes `rows` the dataset of `task`, with the streams that go with them; their vocabulary."""
     task.dataset, task.inputs, task.targets = rows, Tokens(len(rows.vocabulary)), Tokens(rows.classes)
     counts = numpy.bincount(rows.tokens["train"].values, minlength=len(rows.vocabulary))
-    task.notes = [*task.notes, *little_covered(rows.vocabulary, counts)]
+    written = [task.own_vocabulary.note(counts)] if task.own_vocabulary else []
+    task.notes = [*task.notes, *written, *little_covered(rows.vocabulary, counts)]
     return rows.vocabulary

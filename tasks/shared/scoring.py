@@ -2,6 +2,7 @@
 
     scoring = CLASSIFICATION       the class of a row, or of each step: accuracy and loss; the default
     scoring = CLASSES              the same, and the macro-averaged F1
+    scoring = LABELS               several labels of a row: micro-F1, macro-F1, exact, and loss
     scoring = LANGUAGE             the next word: perplexity, loss and accuracy
     scoring = WRITING              texts that are written: the loss; the task scores what was written
     scoring = REGRESSION           real numbers: mse
@@ -223,8 +224,31 @@ def classes_scores(sums: Totals) -> dict[str, float]:
     return accuracy(sums) | {"macro_f1": macro_f1(sums["classes"])}
 
 
+def labels_sums(outputs: Tensor, batch: Batch) -> Sums:
+    """Sums over the scored answers, whose labels are independent bits: nats, the answers whose labels are all right, how many
+    answers there are, and how often each label was answered rightly, was answered, and was right, (3, labels).
+    """
+    total, count = bits_cross_entropy(outputs.double(), batch)
+    answered, wanted, scored = outputs > 0, batch.targets > 0, batch.scored.unsqueeze(-1)
+    counts = torch.stack([(one & scored).flatten(0, 1).sum(0) for one in (answered & wanted, answered, wanted)])
+    exact = (answered == wanted).all(-1) & batch.scored
+    return {"nats": total, "exact": exact.sum().double(), "answers": count.double(), "labels": counts.double()}
+
+
+def labels_scores(sums: Totals) -> dict[str, float]:
+    """The scores of `labels_sums`. F1 is 0 where no label is right."""
+    right, answered, wanted = sums["labels"].sum(1).tolist()
+    return {
+        "micro_f1": 2 * right / (answered + wanted) if right else 0.0,
+        "macro_f1": macro_f1(sums["labels"]) if right else 0.0,
+        "exact": sums["exact"] / sums["answers"],
+        "loss": sums["nats"] / sums["answers"],
+    }
+
+
 CLASSIFICATION = Scoring(cross_entropy, classification_sums, accuracy)
 CLASSES = Scoring(cross_entropy, classes_sums, classes_scores)
+LABELS = Scoring(bits_cross_entropy, labels_sums, labels_scores)
 LANGUAGE = Scoring(cross_entropy, classification_sums, perplexity)
 WRITING = Scoring(cross_entropy, symbol_sums, symbol_loss)
 REGRESSION = Scoring(squared_error, error_sums, mean_squared_error)

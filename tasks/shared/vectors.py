@@ -20,8 +20,11 @@ import numpy
 
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
 from rnnbench.data.tables import DataError
-from rnnbench.data.text import read_vectors, torchtext_vectors
+from rnnbench.data.text import PICKLED, read_vectors, torchtext_vectors
 from rnnbench.data.user_files import content_digest, expanded, user_file
+from rnnbench.data.vector_cache import CACHE, vector_file
+
+from .words import WrittenVocabulary
 
 
 class Vectors:
@@ -29,8 +32,10 @@ class Vectors:
 
     def __init__(self, path: str, torchtext: bool = False):
         """`torchtext`: that package reads the file (extra torchtext). DataError, one line, where there is no such file."""
-        self.path, self.torchtext = path, torchtext
-        user_file(path, f"task.vectors={path}")
+        self.path, self.torchtext = vector_file(path), torchtext
+        if self.path.lower().endswith(PICKLED):
+            raise DataError(f"task.vectors={path} is pickled, which can run code: name the text file beside it")
+        user_file(self.path, f"task.vectors={path}", f"; allowed: a text file of vectors, or the name of one in {CACHE}/")
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -59,6 +64,8 @@ class Vectors:
         return values.reshape(len(symbols), width), found.astype(bool)
 
 
-def joined(data: str, vectors: Vectors | None) -> str:
-    """The fingerprint of data and of the vectors that are read with them."""
-    return hashlib.sha256(f"{data} {vectors.sha256}".encode()).hexdigest() if vectors else data
+def joined(data: str, *files: Vectors | WrittenVocabulary | None) -> str:
+    """The fingerprint of data and of the vectors and the vocabulary that are read with them."""
+    for file in files:
+        data = hashlib.sha256(f"{data} {file.sha256}".encode()).hexdigest() if file else data
+    return data

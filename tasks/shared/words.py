@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy
 
 from rnnbench.data.tables import DataError
-from rnnbench.data.text import PAD, UNKNOWN, Vocabulary
+from rnnbench.data.text import PAD, UNKNOWN, Vocabulary, read_vocabulary
+from rnnbench.data.user_files import content_digest, expanded, user_file
 from rnnbench.options import shortened
 
 ENOUGH = 0.5  # share of the training text that a vocabulary should cover
+
+
+class WrittenVocabulary:
+    """A vocabulary of the user's, in a file with a token a line or a JSON list: see `read_vocabulary`."""
+
+    def __init__(self, path: str, specials: Sequence[str] = (UNKNOWN,)):
+        """`specials` are tokens that it has in any case. DataError, one line, where there is no such file."""
+        self.path, self._specials = path, specials
+        user_file(path, f"task.vocabulary={path}")
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        return content_digest(expanded(self.path))
+
+    @functools.cached_property
+    def content(self) -> Vocabulary:
+        return read_vocabulary(self.path, self._specials)
+
+    def note(self, counts: numpy.ndarray) -> str:
+        """How much of it stands in the training text; `counts` (size,) is how often each symbol does."""
+        return f"task.vocabulary={self.path}: {len(counts):,} symbols, {(counts > 0).sum():,} of them in the training text"
 
 
 def built_vocabulary(

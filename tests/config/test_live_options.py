@@ -143,12 +143,16 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "text_classification.tokenizer": ({}, "characters"),
     **{  # where data lie, and cuts of what has no splits: tests/tasks/test_sequences.py
         f"{task}.{name}": ({}, None)
-        for task in ("sequence_classification", "forecasting", "tagging", "text_regression")
+        for task in ("sequence_classification", "forecasting", "tagging", "text_regression", "text_labels")
         for name in ("hub", "file", "config", "revision", "train", "validation", "test", "separator", "header", "encoding")
     },
     **{f"tagging.{name}": ({}, None) for name in ("token_column", "tag_column", "tokens", "tags")},
     **{f"text_regression.{name}": ({}, None) for name in ("drop_empty", "text_column", "value_column")},
     "text_regression.tokenizer": ({}, "characters"),
+    **{  # tests/tasks/test_text_labels.py
+        f"text_labels.{name}": ({}, None) for name in ("quote", "drop_empty", "text_column", "label_column", "label_separator")
+    },
+    "text_labels.tokenizer": ({}, "characters"),
     "sequence_classification.values_column": ({}, None),
     "sequence_classification.label_column": ({}, None),
     "sequence_classification.held_out": ({}, None),
@@ -165,6 +169,16 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "translation.lowercase": ({}, None),  # the small set has small letters only; tests/tasks/test_pair_tasks.py
     "word_lm.text": ({}, "wikitext2"),
     "word_lm.min_frequency": ({}, 200),
+    **{  # tests/tasks/test_own_texts.py
+        f"{task}.{name}": ({}, None)
+        for task in ("char_lm", "word_lm")
+        for name in ("hub", "file", "config", "revision", "train", "validation", "test")
+    },
+    **{
+        f"{task}.{name}": ({}, None)
+        for task in ("char_lm", "word_lm")
+        for name in ("separator", "header", "encoding", "text_column")
+    },
     "word_lm.tokenizer": ({}, "characters"),
     "word_lm.validation_limit": ({}, 100),
     "word_lm.stretch": ({}, 1),
@@ -172,7 +186,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "couplet.data": ({}, None),
 }
 SMALLER = {"max_length": 2, "max_vocabulary": 4, "min_frequency": 25}  # so that they cut the small sets
-UNTRIED = ("vectors", "order")  # word vectors are a file that enters by its digest; shuffled: tests/tasks/test_text_tasks.py
+UNTRIED = ("vectors", "vocabulary", "order")  # files enter by their digest; shuffled: tests/tasks/test_text_tasks.py
 
 
 def other(option: Option) -> Any:
@@ -385,13 +399,15 @@ def test_what_a_rule_calls_without_effect_changes_nothing(key: str, needs: Needs
 
 @pytest.mark.usefixtures("small_sets")
 @pytest.mark.parametrize("name", task_names())
-def test_what_a_task_calls_without_effect_changes_nothing(name: str) -> None:
+def test_what_a_task_calls_without_effect_changes_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("film\ngood\n")
     for option in read_signature("task", name).options.values():
         for needs in option.needs:
             if option.where or name == "pronunciation":
                 continue  # where the data lie; two packages of data
             (switch,) = needs.options
             kinds = typing.get_args(read_signature("task", name).options[switch].annotation) or needs.besides
+            kinds = [str(tmp_path / "words.txt")] if switch == "vocabulary" else kinds
             without = [kind for kind in kinds if kind not in needs and kind != "tiny_shakespeare"]
             assert without
             value = TASKS.get(f"{name}.{option.name}", ({}, None))[1] or other(option)

@@ -103,6 +103,10 @@ def test_names_of_splits_are_no_paths(here: Path):
     (here / "org/name").mkdir(parents=True)
     task = with_absolute_places(config(hub="org/name", test="test"))["task"]
     assert task["hub"] == "org/name" and task["test"] == "test"
+    for name in ("test", "train[:80%]", "train+dev", "test[5:]"):
+        (here / "train8").write_text("")  # which `train[:80%]` is a pattern of
+        task = with_absolute_places(config(file="reviews.csv", test=name))["task"]
+        assert task["test"] == name and task["file"] == f"{here}/reviews.csv"
     assert with_absolute_places(config(file="reviews.csv"))["task"]["file"] == f"{here}/reviews.csv"
 
 

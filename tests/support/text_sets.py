@@ -23,6 +23,7 @@ SMALL = {  # options that make each task read the sets of `write_all`
     "photo_caption": {"min_frequency": 1, "side": 6},
     "sequence_classification": {"hub": "local/gestures"},
     "text_regression": {"hub": "local/ratings", "text_column": "body", "value_column": "stars", "min_frequency": 1},
+    "text_labels": {"hub": "local/tickets", "text_column": "body", "label_column": "parts", "min_frequency": 1},
     "forecasting": {"hub": "local/weather", "columns": "degrees,rain", "window": 9},
 }
 FORMS = [
@@ -55,6 +56,11 @@ def labelled(rows: int, seed: int, text: str, label: str, classes: list, words: 
     """Every class is there at least once where there are rows enough."""
     picked = [*range(len(classes)), *numbers(rows, seed, len(classes))][:rows]
     return {text: texts(rows, seed, words), label: [classes[number] for number in picked]}
+
+
+def labels(rows: int, seed: int) -> list[list[str]]:
+    """None, one or two of three labels a row."""
+    return [[label for bit, label in enumerate(["a", "b", "c"]) if (row + seed) % 7 & 2**bit][:2] for row in range(rows)]
 
 
 def tagged(rows: int, seed: int) -> dict[str, list]:
@@ -138,6 +144,7 @@ def write_all(root: Path) -> None:
             ("local/tang_couplets", couplets(rows, seed), "data", sizes),
             ("local/gestures", gestures(rows, seed), "data", sizes),
             ("local/ratings", {"body": texts(rows, seed), "stars": numpy.arange(rows) % 5 / 2}, "data", sizes),
+            ("local/tickets", {"body": texts(rows, seed), "parts": labels(rows, seed)}, "data", sizes),
             ("local/weather", weather(20 * rows, seed), "data", sizes),
             ("jxie/flickr8k", photographs(rows, seed), "data", sizes),
             ("bentrevett/multi30k", {"de": texts(rows, seed), "en": texts(rows, seed + 30)}, "data", sizes),

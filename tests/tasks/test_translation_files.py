@@ -49,6 +49,13 @@ def test_named_files_are_the_splits(tmp_path: Path):
         (tmp_path / f"{split}.csv").write_text("de,en\n" + "".join(f"{a},{b}\n" for a, b in rows))
     task = made(train=f"{tmp_path}/a.csv", validation=f"{tmp_path}/b.csv", test=f"{tmp_path}/c.csv")
     assert [len(task.dataset.sources[split]) for split in SPLITS] == [50, 20, 20]
+    assert (
+        "90 rows: train 50 (a.csv), validation 20 (b.csv), test 20 (c.csv); 0 rows dropped; source symbols a row"
+        in task.notes[0]
+    )
+    (tmp_path / "whole.csv").write_text("de,en\n" + "".join(f"{a},{b}\n" for a, b in PAIRS))
+    slices = made(file=f"{tmp_path}/whole.csv", train="train[:50]", validation="train[50:70]", test="train[70:]")
+    assert slices.fingerprint == task.fingerprint and "train 50 (whole.csv: train[:50])" in slices.notes[0]
 
 
 def test_a_language_that_is_missing_is_named(tmp_path: Path):

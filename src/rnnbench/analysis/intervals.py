@@ -24,7 +24,8 @@ FEWEST_FOR_BOOTSTRAP = 10  # runs; below that a bootstrap interval of 95 % holds
 # The scale of each metric by the last part of its name; every other metric is plain. Losses in nats or bits are logarithms
 # already.
 LOGARITHMIC = ("mse", "perplexity", "phoneme_error_rate", "word_error_rate", "seconds_per_step")
-RANGES = dict.fromkeys(("accuracy", "exact", "f1", "in_scope_accuracy", "accuracy_ambiguous", "correct"), (0.0, 1.0))
+SHARES = ("accuracy", "exact", "f1", "micro_f1", "macro_f1", "in_scope_accuracy", "accuracy_ambiguous", "correct")
+RANGES = dict.fromkeys(SHARES, (0.0, 1.0))
 RANGES |= dict.fromkeys(("bleu", "sacrebleu", "word_by_word_bleu"), (0.0, 100.0))
 
 

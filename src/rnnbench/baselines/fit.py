@@ -26,7 +26,8 @@ def run_baselines(task: Task) -> Iterator[Result]:
     if not task.fingerprint:
         raise ValueError("its data are generated: the floor is its baseline; tasks on real data have others")
     pair = type(task.inputs), type(task.targets), task.structure
-    values = pair in ((Reals, Reals, "N->N"), (Tokens, Reals, "N->1"))  # a series, and numbers for texts
+    # a series, numbers for texts, and labels of texts
+    values = pair in ((Reals, Reals, "N->N"), (Tokens, Reals, "N->1"), (Tokens, Bits, "N->1"))
     if task.source is not None or not (values or isinstance(task.inputs, Bits) or isinstance(task.targets, Tokens)):
         raise ValueError("no baseline reads and writes what this task does; there are some for classes, tags, texts and music")
     return _run(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ def linear(task: Task, orders: int, weighted: bool) -> Callable[[float], Outputs
     import torch
     from scipy import sparse
     from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.svm import LinearSVC
 
     size = int(task.inputs.size)
@@ -41,7 +43,7 @@ def linear(task: Task, orders: int, weighted: bool) -> Callable[[float], Outputs
         rows, keys = numpy.concatenate(found, axis=1)
         return rows, keys
 
-    parts = [(features(batch)[1], int(batch.targets[0, 0])) for batch in walk(task, "train")]
+    parts = [(features(batch)[1], batch.targets[0, 0].numpy()) for batch in walk(task, "train")]
     known = numpy.unique(numpy.concatenate([keys for keys, _ in parts]))
 
     def matrix(rows: numpy.ndarray, keys: numpy.ndarray, count: int) -> Any:
@@ -59,12 +61,19 @@ def linear(task: Task, orders: int, weighted: bool) -> Callable[[float], Outputs
     weigh = TfidfTransformer(sublinear_tf=True).fit(counted) if weighted else None
     x, y = (weigh.transform(counted) if weigh else counted), numpy.array([label for _, label in parts])
 
+    several = y.ndim == 2  # labels, each with a model of its own
+
     def fit(penalty: float) -> Outputs:
-        model = LinearSVC(C=penalty, random_state=0).fit(x, y)
+        model = LinearSVC(C=penalty, random_state=0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Label not|Label .* is present")  # one that no text has, or each of them
+            model = (OneVsRestClassifier(model) if several else model).fit(x, y)
 
         def outputs(batch: Batch) -> Tensor:
             seen = matrix(*features(batch), len(batch.inputs))
             guess = torch.from_numpy(model.predict(weigh.transform(seen) if weigh else seen))
+            if several:
+                return (2 * guess.double() - 1).reshape(batch.targets.shape)
             return torch.nn.functional.one_hot(guess, task.targets.size).double().unsqueeze(1)
 
         return outputs

@@ -40,6 +40,6 @@ def predict_command(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise BadOption(str(error)) from None
     seconds = time.monotonic() - began
-    said = f"; accuracy {count.right / count.labelled:.4g} over {count.labelled:,} rows with a class" if count.labelled else ""
-    say(f"{output}: {count.rows:,} rows in {seconds:.1f} s, {count.rows / seconds:,.0f} rows/s{said}")
+    done = f"{output}: {count.rows:,} rows in {seconds:.1f} s, {count.rows / seconds:,.0f} rows/s"
+    say("; ".join(filter(None, (done, count.scores()))))
     return 0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 
 from ..options import BadOption
 from ..store.record import Config
 from .liveness import plain_default
 from .schema import NAMING, group_options
+
+SPLITS = ("train", "validation", "test")  # options that name a split, or a file
+ROWS = re.compile(r"\[[^\]]*:[^\]]*\]")  # the end of `train[:80%]`
 
 
 def places(config: Config) -> dict[str, object]:
@@ -31,7 +35,7 @@ def with_absolute_places(config: Config) -> Config:
     """The settings with absolute paths of the task's data, so that they hold from another folder. Names of sets and of splits
     stay."""
     found = places(config)
-    named = {key: value for key, value in found.items() if not (found.get("hub") and key in ("train", "validation", "test"))}
+    named = {key: value for key, value in found.items() if not (found.get("hub") and key in SPLITS)}
     paths = {key: absolute_path(key, value) for key, value in named.items() if isinstance(value, str)}
     return {**config, "task": {**config["task"], **paths}}
 
@@ -41,5 +45,7 @@ def absolute_path(name: str, value: str) -> str:
     if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
         return value
     path = os.path.expanduser(value)
+    if name in SPLITS and (ROWS.search(value) or os.path.isdir(path)):  # a split, or rows of it
+        return value
     is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))
     return os.path.abspath(path) if is_path else value

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..options import shortened
 from .cache import cache_folder, complete_entry
-from .tables import DataError, check_parquet, check_sound, parquet_table
+from .tables import DataError, check_parquet, check_sound, class_names, parquet_table
 from .user_files import expanded
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def read_split(
     folder = _local(name, config) or _download(name, config, revision)
     table = parquet_table(_check(folder, split, columns), columns)
     return check_sound(table, f"{folder}: split {split!r}") if sound else table
+
+
+def read_class_names(
+    name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
+) -> dict[str, list[str]]:
+    """The names of the classes of numbered columns of a split: see `tables.class_names`."""
+    import pyarrow.parquet
+
+    folder = _local(name, config) or _download(name, config, revision)
+    return class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
 
 
 def _local(name: str, config: str | None) -> Path | None:

@@ -5,6 +5,7 @@
     hub=folder/, file=folder/          train.csv and dev.csv, train/0000.parquet, ...: see split_names.py
     file=reviews.csv, file="part*.csv" one split
     test=validation, test=new.csv      a split of the set by its name, or a file, in place of the one that is called so
+    train="train[:80%]"                rows of a split, as the library takes them
 
 Nothing is read before rows are asked for; of what is on disk, file names and parquet footers are looked at.
 """
@@ -14,25 +15,28 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, read_split, splits
-from .split_names import NAMES, chosen_splits, sorted_files, splits_by_name
+from .hub import check_columns, check_parts, read_class_names, read_split, splits
+from .readme_configs import Listed, listed_files
+from .split_names import NAMES, chosen_splits, instructed, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, file_kind, is_text, place, read_rows, whole_rows
-from .tables import DataError, check_parquet
+from .tables import DataError, check_parquet, class_names
 from .user_files import expanded, user_file
 
 if TYPE_CHECKING:
-    import numpy
     import pyarrow
 
 SAVED = ("dataset_dict.json", "state.json")  # one of them stands in a folder that `save_to_disk` wrote
 NO_DATA = ("readme", "license", "licence", "citation", "changelog", "dataset_info", "dataset_infos", "config", "dummy_data")
 WILD = "*?["
+Row = TypeVar("Row")
 
 
 class Part:
@@ -41,6 +45,12 @@ class Part:
     name: str = ""  # of the split, where the set has names for them
     files: Sequence[str]
     text_labels = False  # whether its values are text, whatever they look like
+    names: Mapping[str, list[str]] = {}  # of the classes of columns that hold their numbers; known once it is read
+
+    @property
+    def bases(self) -> Sequence[Part]:
+        """The splits whose rows these are: itself, unless it takes rows of others."""
+        return [self]
 
     def shown(self, file: str) -> str:
         """What the record calls one of `files`: without folders of this machine."""
@@ -72,9 +82,20 @@ class Files(Part):
                 check_parquet(user_file(path), columns)
 
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
+        import pyarrow.parquet
+
         self._read = [read_rows(path, columns, self._reading, text) for path in self.files]
         tables, dropped = [rows.table for rows in self._read], sum(rows.dropped for rows in self._read)
-        return FileRows(concatenated(tables, self.files), dropped=dropped)
+        if file_kind(self.files[0]) == ".parquet":
+            schemas = [pyarrow.parquet.read_schema(user_file(path)) for path in self.files]
+            self.names = agreed({path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)})
+        return FileRows(concatenated(tables, self.files), self._kept() if dropped else None, dropped)
+
+    def _kept(self) -> numpy.ndarray:
+        """The numbers of the rows that were kept, among the rows of all files."""
+        sizes = [len(rows.table) + rows.dropped for rows in self._read]
+        kept = [numpy.arange(size) if rows.kept is None else rows.kept for size, rows in zip(sizes, self._read, strict=True)]
+        return numpy.concatenate([one + sum(sizes[:number]) for number, one in enumerate(kept)])
 
     def where(self, row: int) -> str:
         for path, rows in zip(self.files, self._read, strict=True):
@@ -101,6 +122,7 @@ class Published(Part):
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
         sound = not self._reading.drop_empty
         table = read_split(self._hub, self.name, columns, self._config, self._revision, sound)
+        self.names = read_class_names(self._hub, self.name, columns, self._config, self._revision)
         rows = FileRows(table) if sound else whole_rows(table, f"{self._hub}: split {self.name!r}", self._reading)
         self._kept = rows.kept
         return rows
@@ -130,6 +152,7 @@ class Saved(Part):
                         f"{where}: no column {column!r}{nearest(column, rows.column_names) or ';'} there are: "
                         f"{shortened(', '.join(rows.column_names), 150)}"
                     )
+            self.names = class_names(rows.features.arrow_schema, columns)
             table = rows.select_columns(list(columns)).with_format("arrow")[:].select(list(columns))
         except DataError:
             raise
@@ -142,6 +165,78 @@ class Saved(Part):
     def where(self, row: int) -> str:
         number = row if self._kept is None else int(self._kept[row])
         return f"{self._folder}: split {self.name!r} row {number + 1}"
+
+
+class Sliced(Part):
+    """Rows of splits that an instruction of the library picks: `train[:80%]`, `train[1000:]+dev`."""
+
+    def __init__(self, instruction: str, parts: Mapping[str, Part], read: dict[str, FileRows]):
+        """`read`: what was read of each split, shared by all that take rows of it."""
+        self.name, self._parts, self._rows = instruction, parts, read
+        self.files = [file for part in parts.values() for file in part.files]
+        self.text_labels = all(part.text_labels for part in parts.values())
+        self._places: list[tuple[Part, int, int]] = []  # (split, its first row of these, how many)
+
+    @property
+    def bases(self) -> Sequence[Part]:
+        return list(self._parts.values())
+
+    def shown(self, file: str) -> str:
+        part = next(part for part in self.bases if file in part.files)
+        return f"{part.shown(file)}: {self.name}"
+
+    def check(self, columns: Sequence[str]) -> None:
+        for part in self.bases:
+            part.check(columns)
+
+    def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
+        for name, part in self._parts.items():
+            if name not in self._rows:
+                self._rows[name] = part.read(columns, text)
+        tables, asked = [], 0
+        self._places = []
+        for name, begin, end in self.picks({name: len(rows.table) + rows.dropped for name, rows in self._rows.items()}):
+            rows = self._rows[name]
+            first, last = (begin, end) if rows.kept is None else numpy.searchsorted(rows.kept, [begin, end]).tolist()
+            tables.append(rows.table.slice(first, last - first))
+            self._places.append((self._parts[name], first, last - first))
+            asked += end - begin
+        self.names = agreed({part.files[0]: part.names for part in self.bases})
+        found = concatenated(tables, [self.name] * len(tables))
+        if not len(found):
+            raise DataError(f"{self.name}: each of its {asked} rows lacks a value")
+        return FileRows(found, dropped=asked - len(found))
+
+    def picks(self, rows: Mapping[str, int]) -> list[tuple[str, int, int]]:
+        """(split, first row, row behind the last) of what the instruction picks of splits that have so many `rows`."""
+        from datasets import ReadInstruction
+
+        try:
+            picked = ReadInstruction.from_spec(self.name).to_absolute(dict(rows))
+        except (ValueError, AssertionError) as error:
+            raise self._refusal(rows, f": {shortened(str(error).splitlines()[0], 150)}") from None
+        found = [(one.splitname, one.from_, one.to) for one in picked if one.from_ < one.to]
+        if not found:
+            raise self._refusal(rows, " takes no rows")
+        return found
+
+    def pick(self, read: Callable[[Part], Sequence[Row]]) -> list[Row]:
+        """The rows that are picked of those that `read` gives of a split."""
+        rows = {name: read(part) for name, part in self._parts.items()}
+        picks = self.picks({name: len(side) for name, side in rows.items()})
+        return [row for name, begin, end in picks for row in rows[name][begin:end]]
+
+    def _refusal(self, rows: Mapping[str, int], said: str) -> DataError:
+        return DataError(
+            f"{self.name}{said}; there are: {', '.join(f'{size:,} rows of {name}' for name, size in rows.items())}"
+        )
+
+    def where(self, row: int) -> str:
+        for part, first, size in self._places:
+            if row < size:
+                return part.where(first + row)
+            row -= size
+        raise IndexError(row)
 
 
 @dataclass(frozen=True)
@@ -175,16 +270,22 @@ class Place:
         there, beside = self._there(fetch)
         if not there and self.id and not fetch:
             return {}, []
-        wanted: dict[str, Part] = {split: self._named(split, value, there) for split, value in self.named.items()}
-        used = {id(part) for part in wanted.values()}
+        read: dict[str, FileRows] = {}
+        wanted: dict[str, Part] = {split: self._named(split, value, there, read) for split, value in self.named.items()}
+        used = {id(base) for part in wanted.values() for base in part.bases}
         for split, name in chosen_splits([name for name, part in there.items() if id(part) not in used]).items():
             wanted.setdefault(split, there[name])
+        if "train" not in wanted and "train" in there:
+            raise DataError(
+                f"{self.name}: {' and '.join(f'task.{split}' for split in self.named)} takes its split 'train'; name what is "
+                'left to train on: task.train="train[:80%]", or a file'
+            )
         if "train" not in wanted:
             raise DataError(
                 f"{self.name}: no split 'train'; there are: {shortened(', '.join(there) or ', '.join(beside), 150) or 'none'}; "
                 "task.train= names one, or a file"
             )
-        used = {id(part) for part in wanted.values()}
+        used = {id(base) for part in wanted.values() for base in part.bases}
         unused = [name for name, part in there.items() if id(part) not in used]
         return {split: wanted[split] for split in NAMES if split in wanted}, [*unused, *beside]
 
@@ -193,10 +294,19 @@ class Place:
         for part in self.parts()[0].values():
             part.check(columns)
 
-    def _named(self, split: str, value: str, there: Mapping[str, Part]) -> Part:
-        """The split called `value`, or the files that it names."""
+    def _named(self, split: str, value: str, there: Mapping[str, Part], read: dict[str, FileRows]) -> Part:
+        """The split called `value`, the rows of splits that it picks, or the files that it names."""
         if value in there:
             return there[value]
+        names = instructed(value)
+        if names and not set(names) - set(there):
+            return Sliced(value, {name: there[name] for name in names}, read)
+        if names and "[" in value and not expanded(value).exists():
+            new = next(name for name in names if name not in there)
+            known = f"no split {new!r}{nearest(new, there) or ';'} there are: {', '.join(there)}"
+            raise DataError(
+                f"task.{split}={value}: {known if there else 'rows of no split; task.file= or task.hub= names the data'}"
+            )
         if self.id:
             near = nearest(value, there) or ";"
             raise DataError(f"task.{split}={value}: {self.hub} has no such split{near} there are: {', '.join(there) or 'none'}")
@@ -214,7 +324,9 @@ class Place:
             return {}, []
         folder = expanded(path)
         if folder.is_dir():
-            return self._folder(folder / self.config if self.config else folder)
+            within = folder / (self.config or "")
+            listed = None if self.config and within.is_dir() else listed_files(folder, self.config)
+            return self._listed(folder, listed) if listed else self._folder(within)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
         return {"train": Files(_matching(path, path, self.kinds), self.reading)}, []
@@ -233,6 +345,23 @@ class Place:
         flat = any("train" in splits_by_name(name) for name in here)  # then those of folders below are beside
         found, beside = sorted_files(here if flat else tables)
         beside += [name for name in tables if flat and name not in here]
+        if not tables:
+            raise DataError(
+                f"{folder} has no train{{{','.join(self.kinds)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
+            )
+        others = [name for name in shown if name not in tables and Path(name).stem.lower() not in NO_DATA]
+        return self._in_folder(folder, found, self.reading), [*beside, *others]
+
+    def _listed(self, folder: Path, listed: Listed) -> tuple[dict[str, Part], list[str]]:
+        """The files that the folder's README.md lists, and the others of their kinds."""
+        every = {str(path.relative_to(folder)) for path in folder.rglob("*") if file_kind(path) in self.kinds}
+        said = listed.separator if self.reading.separator == "auto" else None
+        reading = replace(self.reading, separator=said) if said else self.reading
+        used = {name for names in listed.files.values() for name in names}
+        return self._in_folder(folder, listed.files, reading), sorted(every - used)
+
+    def _in_folder(self, folder: Path, found: Mapping[str, Sequence[str]], reading: Reading) -> dict[str, Part]:
+        """The splits of these files, by their paths in the folder."""
         parts: dict[str, Part] = {}
         for split, names in found.items():
             kinds = {file_kind(name) + Path(name).suffix for name in names}
@@ -243,13 +372,8 @@ class Place:
                     f"what is to be read: task.{split if split in NAMES else 'train'}="
                 )
             check_parts(folder, split, [Path(name).name for name in names])
-            parts[split] = Files([str(folder / name) for name in names], self.reading)
-        if not tables:
-            raise DataError(
-                f"{folder} has no train{{{','.join(self.kinds)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
-            )
-        others = [name for name in shown if name not in tables and Path(name).stem.lower() not in NO_DATA]
-        return parts, [*beside, *others]
+            parts[split] = Files([str(folder / name) for name in names], reading)
+        return parts
 
 
 @dataclass(frozen=True)
@@ -260,6 +384,10 @@ class Loaded:
     parts: Mapping[str, Part]
     unread: Sequence[str]
     dropped: int
+
+    def names(self, column: str) -> list[str]:
+        """The names of the classes of a column that holds their numbers; none where they have none."""
+        return agreed({part.files[0]: part.names for part in self.parts.values()}).get(column, [])
 
     def where(self, split: str, row: int) -> str:
         """What a message calls row `row`, from 0, of a split."""
@@ -290,6 +418,19 @@ def load_set(where: Place, columns: Sequence[str]) -> Loaded:
     rows = {split: part.read(columns) for split, part in parts.items()}
     tables = {split: one.table for split, one in rows.items()}
     return Loaded(tables, parts, unread, sum(one.dropped for one in rows.values()))
+
+
+def agreed(named: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    """The names of the classes of columns, where all files that have them have the same; DataError where they do not."""
+    found: dict[str, list[str]] = {}
+    for file, columns in named.items():
+        for column, names in columns.items():
+            if found.setdefault(column, names) != names:
+                raise DataError(
+                    f"{file}: the classes of {column!r} are {shortened(str(names), 80)}, where another file of the set has "
+                    f"{shortened(str(found[column]), 80)}; write all with the same ClassLabel"
+                )
+    return found
 
 
 def concatenated(tables: Sequence[pyarrow.Table], names: Sequence[str]) -> pyarrow.Table:

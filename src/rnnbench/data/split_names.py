@@ -18,6 +18,7 @@ NAMES = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 SIGNS = "[-._ 0-9]"
+ROWS_OF = re.compile(r"(\w+(?:\.\w+)*)(\[(?:-?[0-9_]+%?)?:(?:-?[0-9_]+%?)?\](?:\([^)]*\))?)?")
 SHARD = re.compile(r"data/([^/]+)-[0-9]{5}-of-[0-9]{5}[^/]*\.[^/]*")
 
 
@@ -48,6 +49,13 @@ def chosen_splits(there: Sequence[str]) -> dict[str, str]:
     """Which of the splits that are `there` is for training, validation and test, by its name: `dev` is for validation."""
     found = {split: next((name for name in names if name in there), None) for split, names in NAMES.items()}
     return {split: name for split, name in found.items() if name}
+
+
+def instructed(value: str) -> list[str]:
+    """The splits that an instruction of the library takes rows of: `train[:80%]`, `train[1000:]+dev`; none of anything else."""
+    pieces = [ROWS_OF.fullmatch(piece.strip()) for piece in value.split("+")]
+    found = [piece for piece in pieces if piece]
+    return [piece[1] for piece in found] if len(found) == len(pieces) and (len(found) > 1 or found[0][2]) else []
 
 
 def _by_shard(name: str) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -52,6 +52,7 @@ class Reading:
     encoding: str = "utf-8"
     quote: str = "auto"  # a word of QUOTES
     drop_empty: bool = False  # rows that lack a value are left out; else they are refused
+    may_be_empty: str = ""  # the column of a text file whose empty fields are values like others
 
     def __post_init__(self) -> None:
         """DataError, one line, for what cannot be."""
@@ -107,11 +108,13 @@ def file_table(path: str, text: str, others: Sequence[str] = ()) -> pyarrow.Tabl
 def read_rows(path: str, columns: Sequence[str], reading: Reading = PLAIN, text: bool = True) -> FileRows:
     """The `columns` of a CSV, TSV, JSON or parquet file; `text`: the first of them is to hold text.
 
-    All columns of a CSV or TSV file are text, as it stands there. Raises DataError, one line, for a file that cannot be read,
-    that lacks a column or a value, or that is not of its encoding.
+    All columns of a CSV or TSV file are text, as it stands there; one column of a .txt file is its lines. Raises DataError, one
+    line, for a file that cannot be read, that lacks a column or a value, or that is not of its encoding.
     """
     import pyarrow
 
+    if file_kind(path) == ".txt" and len(columns) == 1:
+        return _line_table(path, columns[0], reading)
     file, kind = user_file(path), check_kind(path)
     if kind == ".parquet":
         check_parquet(file, columns)
@@ -129,6 +132,17 @@ def read_rows(path: str, columns: Sequence[str], reading: Reading = PLAIN, text:
     return _read(pyarrow.table(whole, names=list(columns)), kept, rows, path)
 
 
+def _line_table(path: str, column: str, reading: Reading) -> FileRows:
+    """The lines of a text file."""
+    import pyarrow
+
+    with text_file(path, newline=None, encoding=reading.encoding) as file:
+        lines = [line.rstrip("\n") for line in counted(file, f"lines of {path} read")]
+    if not lines:
+        raise DataError(f"{path} has no lines")
+    return FileRows(pyarrow.table({column: pyarrow.array(lines, pyarrow.string())}))
+
+
 def _read(table: pyarrow.Table, kept: Sequence[int], rows: int, path: str) -> FileRows:
     if not len(table):
         raise DataError(f"{path}: each of its {rows} rows lacks a value")
@@ -143,9 +157,10 @@ def whole_rows(table: pyarrow.Table, path: str, reading: Reading) -> FileRows:
     if not reading.drop_empty:
         return FileRows(check_sound(table, path))
     whole = pyarrow.array(numpy.ones(len(table), bool))
-    for column in table.columns:
+    for name, column in zip(table.column_names, table.columns, strict=True):
         whole = pyarrow.compute.and_(whole, pyarrow.compute.is_valid(column).combine_chunks())
-        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+        text = pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)
+        if text and name != reading.may_be_empty:
             blank = pyarrow.compute.equal(pyarrow.compute.utf8_trim_whitespace(column), "").combine_chunks()
             whole = pyarrow.compute.and_not(whole, blank.fill_null(True))
     kept = whole.to_numpy(zero_copy_only=False).nonzero()[0]
@@ -155,19 +170,30 @@ def whole_rows(table: pyarrow.Table, path: str, reading: Reading) -> FileRows:
 def place(path: str, row: int, reading: Reading = PLAIN) -> str:
     """What a message calls row `row`, from 0, of a file: `reviews.csv: line 52`."""
     kind = file_kind(path)
-    if kind == ".parquet":
-        return f"{path}: row {row + 1}"
+    if kind in (".parquet", ".txt"):
+        return f"{path}: {'row' if kind == '.parquet' else 'line'} {row + 1}"
     if kind in (".json", ".jsonl"):
         return f"{path}: {next(islice(_json_rows(path, reading), row, None))[0]}"
     rows = csv_rows(path, reading)
     return f"{path}: {next(islice(rows, row + reading.header, None))[0]}"
 
 
+def label_text(value: Any) -> str | None:
+    """A label as the name of its class; None where it is missing."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None or value == "" else str(value)
+
+
 def streamed(
-    path: str, texts: Sequence[str], label: str, reading: Reading = PLAIN
+    path: str,
+    texts: Sequence[str],
+    label: str,
+    reading: Reading = PLAIN,
+    as_label: Callable[[Any], str | None] = label_text,
 ) -> Iterator[tuple[list[str], list[str | None]]]:
     """(texts, labels) of a file, some rows at a time; a label is None where the file has none. What is empty stays. Texts of
-    several columns are joined by BETWEEN.
+    several columns are joined by BETWEEN; `as_label` makes a label of its value.
 
     DataError, one line, where the file cannot be read, or a text is none.
     """
@@ -182,15 +208,8 @@ def streamed(
             for column, value in zip(texts, values, strict=False):
                 if not isinstance(value, str):
                     raise DataError(f"{path}: {where} has {KINDS.get(type(value), 'null')} for {column!r}; expected text")
-        labels = [label_text(values[-1]) if len(values) > len(texts) else None for _, values in chunk]
+        labels = [as_label(values[-1]) if len(values) > len(texts) else None for _, values in chunk]
         yield [BETWEEN.join(values[: len(texts)]) for _, values in chunk], labels
-
-
-def label_text(value: Any) -> str | None:
-    """A label as the name of its class; None where it is missing."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return None if value is None or value == "" else str(value)
 
 
 def _text_stream(
@@ -251,6 +270,7 @@ def _csv_chunks(path: str, columns: Sequence[str], reading: Reading) -> Iterator
         if head.count(column) > 1:
             raise DataError(f"{path}: {head.count(column)} columns are called {column!r}; rename all but one")
     wanted = [head.index(column) for column in columns]
+    needed = {*columns} - {reading.may_be_empty}
     found: list[list[str]] = [[] for _ in columns]
     kept: list[int] = []
     rows, number = rows if reading.header else chain([(begin, first)], rows), -1
@@ -261,10 +281,10 @@ def _csv_chunks(path: str, columns: Sequence[str], reading: Reading) -> Iterator
                 f"expected {_called(reading.between(path))} between fields, and quotes around a field that holds one"
             )
         values = [fields[one] for one in wanted]
-        if reading.drop_empty and not all(map(str.strip, values)):
+        if reading.drop_empty and not all(value.strip() for name, value in zip(columns, values, strict=True) if name in needed):
             continue
         for column, value, side in zip(columns, values, found, strict=True):
-            if not value.strip() and column != columns[0]:
+            if not value.strip() and column not in (columns[0], reading.may_be_empty):
                 raise DataError(f"{path}: {line} has no {column!r}; fill it in, or leave the row out (task.drop_empty=true)")
             side.append(value)
         kept.append(number)
@@ -423,7 +443,8 @@ def _json_table(path: str, columns: Sequence[str], reading: Reading, text: bool)
     for number, (where, row) in enumerate(counted(_json_rows(path, reading), f"rows of {path} read")):
         names |= row.keys()
         values = [row.get(column) for column in columns]
-        if reading.drop_empty and any(value is None or (isinstance(value, str) and not value.strip()) for value in values):
+        blank = [column for column, value in zip(columns, values, strict=True) if isinstance(value, str) and not value.strip()]
+        if reading.drop_empty and (None in values or any(column != reading.may_be_empty for column in blank)):
             continue
         kept.append(number)
         for column, value in zip(columns, values, strict=True):
@@ -448,4 +469,16 @@ def _json_table(path: str, columns: Sequence[str], reading: Reading, text: bool)
         raise DataError(f"{path}: {where} has no {column!r}; fill it in, or leave the row out (task.drop_empty=true)")
     if not kept:
         return _read(pyarrow.table({column: [] for column in columns}), kept, number + 1, path)
-    return _read(check_sound(pyarrow.table(found), path), kept, number + 1, path)
+    arrays = {column: _array(values, f"{path}: column {column!r}") for column, values in found.items()}
+    return _read(check_sound(pyarrow.table(arrays), path), kept, number + 1, path)
+
+
+def _array(values: Sequence[Any], where: str) -> pyarrow.Array:
+    """Values of JSON as a column; DataError where lists hold what does not belong together."""
+    import pyarrow
+
+    try:
+        return pyarrow.array(values)
+    except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+        reason = shortened(str(error).splitlines()[0], 120)
+        raise DataError(f"{where} has lists that are no column: {reason}; expected lists of texts, or of numbers") from None

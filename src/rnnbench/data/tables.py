@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -150,6 +151,25 @@ def table_digest(*tables: pyarrow.Table) -> str:
                 if chunk.buffers()[2] is not None:
                     total.update(memoryview(chunk.buffers()[2])[ends[first] : ends[last]])
     return total.hexdigest()
+
+
+def class_names(schema: pyarrow.Schema, columns: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the classes of each column that `datasets` numbered (ClassLabel), as it keeps them beside the table."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = {column: _names(features[column]) for column in columns if column in features}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):  # others wrote something else there
+        return {}
+    return {column: names for column, names in found.items() if names}
+
+
+def _names(feature: Any) -> list[str]:
+    """The names of a ClassLabel, or of lists of it."""
+    if isinstance(feature, list) and feature:
+        return _names(feature[0])
+    if "feature" in feature:
+        return _names(feature["feature"])
+    return list(map(str, feature["names"])) if feature.get("_type") == "ClassLabel" else []
 
 
 def check_parquet(path: Path, columns: Iterable[str]) -> None:

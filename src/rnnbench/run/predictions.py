@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy
 import torch
 
-from rnnbench.tasks.task import CLASSES, CLASSIFICATION, Batch, NewRows, Split, Task
+from rnnbench.tasks.task import CLASSES, CLASSIFICATION, LABELS, Batch, NewRows, Split, Task
 
 from ..networks.trainable import TrainableNetwork
 from ..options import BadOption
@@ -18,62 +18,94 @@ BATCH = 100  # rows that are answered at once; a number of rows changes speed on
 
 
 def check_predicts(task: Task, name: str) -> Sequence[str]:
-    """The names of the classes; BadOption where the task's answers are none."""
-    names = task.class_names()
-    if task.scoring not in (CLASSIFICATION, CLASSES) or task.structure != "N->1" or not names:
-        raise BadOption(f"{name}: predict takes tasks with one class a row only")
+    """The names of the classes or labels; BadOption where the task's answers are none."""
+    names = task.classes if task.scoring == LABELS else task.class_names()
+    if task.scoring not in (CLASSIFICATION, CLASSES, LABELS) or task.structure != "N->1" or not names:
+        raise BadOption(f"{name}: predict takes tasks with one class, or several labels, a row only")
     return names
 
 
-def probabilities(network: TrainableNetwork, batch: Batch) -> numpy.ndarray:
-    """(rows, classes) float64: the chance that the network gives each class, in evaluation mode."""
+def probabilities(network: TrainableNetwork, task: Task, batch: Batch) -> numpy.ndarray:
+    """(rows, classes) float64: the chance that the network gives each class, or each label, in evaluation mode."""
     network.eval()
     with torch.inference_mode():
         outputs, _ = network(batch.to(next(network.parameters()).device), None)
-        return outputs[:, -1].double().softmax(-1).cpu().numpy()
+        logits = outputs[:, -1].double()
+        return (logits.sigmoid() if task.label_separator else logits.softmax(-1)).cpu().numpy()
+
+
+def answers_of(task: Task, chances: numpy.ndarray) -> list[str]:
+    """The likeliest class of each row; or the labels that are likelier than not, with the separator between them."""
+    names = list(check_predicts(task, "predictions"))
+    if not task.label_separator:
+        return [names[number] for number in chances.argmax(1).tolist()]
+    return [task.label_separator.join(names[number] for number in row.nonzero()[0]) for row in chances > 0.5]
 
 
 def split_lines(network: TrainableNetwork, task: Task, split: Split) -> Iterator[bytes]:
-    """CSV of a split: row, right class, answered class, probability of each class; in the order of its rows."""
-    names = list(task.class_names())
-    found: list[tuple[int, int, numpy.ndarray]] = []
+    """CSV of a split: row, right answer, answer, probability of each class or label; in the order of its rows."""
+    names = list(check_predicts(task, "predictions"))
+    found: list[tuple[int, str, str, numpy.ndarray]] = []
     for index in range(task.batches(split, BATCH)):
         batch = task.batch(split, index, BATCH, 0)
-        rows = task.dataset.row_numbers(split, index, BATCH)
-        chances = probabilities(network, batch)
-        found += zip(rows.tolist(), batch.targets[:, 0].tolist(), chances, strict=True)
+        chances, targets = probabilities(network, task, batch), batch.targets[:, 0]
+        certain = targets if task.label_separator else torch.nn.functional.one_hot(targets, len(names))
+        sides = (answers_of(task, certain.numpy()), answers_of(task, chances), chances)
+        found += zip(task.dataset.row_numbers(split, index, BATCH).tolist(), *sides, strict=True)
     found.sort(key=lambda one: one[0])
     yield csv_lines([["row", "right", "answer", *chance_names(names)]])
-    for number, right, chances in found:
-        yield csv_lines([[number + 1, names[right], names[int(chances.argmax())], *map(six_digits, chances)]])
+    for number, right, answer, row in found:
+        yield csv_lines([[number + 1, right, answer, *map(six_digits, row)]])
 
 
 class Count:
-    """How many rows were answered, and how many of those that say their class rightly."""
+    """How many rows were answered, and how many of those that say their class, or their labels, rightly."""
 
     def __init__(self) -> None:
         self.rows = self.labelled = self.right = 0
+        self._hits = self._labels = 0  # labels that are right and answered; that are right, and that are answered, added up
+        self._several = False
 
-    def add(self, answers: Sequence[str], labels: Sequence[str | None]) -> None:
+    def add(self, answers: Sequence[str], labels: Sequence[str | None], separator: str) -> None:
+        """`separator`: see `Task.label_separator`."""
+        self._several = bool(separator)
         self.rows += len(answers)
-        self.labelled += sum(label is not None for label in labels)
-        self.right += sum(answer == label for answer, label in zip(answers, labels, strict=True))
+        for answer, label in zip(answers, labels, strict=True):
+            if label is None:
+                continue
+            answered, wanted = ({one} if not separator else _labels(one, separator) for one in (answer, label))
+            self.labelled += 1
+            self.right += answered == wanted
+            self._hits += len(answered & wanted)
+            self._labels += len(answered) + len(wanted)
+
+    def scores(self) -> str:
+        """`accuracy 0.9 over 100 rows with a class`; empty where no row says it."""
+        if not self.labelled:
+            return ""
+        share = f"{self.right / self.labelled:.4g} over {self.labelled:,} rows with"
+        micro_f1 = 2 * self._hits / self._labels if self._hits else 0.0
+        return f"micro-F1 {micro_f1:.4g}, exact {share} labels" if self._several else f"accuracy {share} a class"
+
+
+def _labels(text: str, separator: str) -> set[str]:
+    return {label.strip() for label in text.split(separator)} - {""}
 
 
 def new_lines(network: TrainableNetwork, task: Task, chunks: Iterable[NewRows], count: Count) -> Iterator[bytes]:
-    """CSV of new rows, chunk by chunk: what was read, the answered class, its probability, and that of each class; `count` is
-    added to.
+    """CSV of new rows, chunk by chunk: what was read, the answered class and its probability, or the answered labels, and the
+    probability of each; `count` is added to.
     """
-    names = list(task.class_names())
-    yield csv_lines([["input", "answer", "probability", *chance_names(names)]])
+    names, one = list(check_predicts(task, "predictions")), not task.label_separator
+    yield csv_lines([["input", "answer", *(["probability"] if one else []), *chance_names(names)]])
     for chunk in chunks:
         chances = numpy.empty((len(chunk.shown), len(names)))
         for places, batch in chunk.batches:
-            chances[places] = probabilities(network, batch)
-        answers = [names[number] for number in chances.argmax(1).tolist()]
-        count.add(answers, chunk.labels)
+            chances[places] = probabilities(network, task, batch)
+        answers = answers_of(task, chances)
+        count.add(answers, chunk.labels, task.label_separator)
         yield csv_lines(
-            [text, answer, six_digits(row.max()), *map(six_digits, row)]
+            [text, answer, *([six_digits(row.max())] if one else []), *map(six_digits, row)]
             for text, answer, row in zip(chunk.shown, answers, chances, strict=True)
         )
 
