@@ -42,6 +42,11 @@ MINUTES ?= 20
 fuzz: .venv/installed
 	$(BIN)/python -m tests.fuzz $(MINUTES)
 
+# A sweep against the tests' server: what a person sees of it at W&B and in each tracker, in build/dashboard.
+dashboard: .venv/installed
+	rm -rf build/dashboard
+	$(BIN)/python -m tests.support.dashboard build/dashboard
+
 # The tests on every Python of PYTHONS that is found: with the newest dependencies that pyproject.toml allows, and on the first with
 # the oldest. Needs a network and some GB of disk.
 PYTHONS ?= 3.11 3.12 3.13 3.14

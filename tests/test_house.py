@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_the_house_is_as_simple_as_it_was() -> None:
     assert HOUSE.circles() == []
     assert HOUSE.upwards() == []
     assert len(HOUSE.named_twice()) <= 6, HOUSE.named_twice()
+
+
+def test_every_target_of_the_makefile_does_something() -> None:
+    """A name in .PHONY without a rule is a target that says "Nothing to be done" and ends with 0."""
+    text = (ROOT / "Makefile").read_text()
+    (named,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    ruled = set(re.findall(r"^(\w[\w-]*):[^=\n]*\n(?:\t)", text, re.MULTILINE))
+    assert set(named.split()) == ruled
 
 
 def test_no_module_is_called_as_a_library() -> None:
