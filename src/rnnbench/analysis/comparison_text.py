@@ -143,6 +143,6 @@ def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimat
     if any(record["solved"] is not None for record in records):
         yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
     if any(stopped_when_solved(record) for record in records):
-        yield "Runs stop when validation says solved: beyond that, scores are not to be ranked by; time and share solved are."
+        yield "Solved runs stop early: compare them by time to solve and by the share solved, not by score."
     if 0 < sum(bool(record["solved"]) for record in records) < len(records):
         yield "to solve: the median of the seeds that solved it."

@@ -23,7 +23,7 @@ again, continues what was interrupted and does not repeat what is recorded.
 
 flags:
   -m, --multirun          train a sweep
-  --again RUN             continue or repeat a run by its folder
+  --again RUN             continue a run by its folder, or print its record
   --resume SWEEP          continue a sweep by its name
   --cfg job               print the settings and train nothing
   --config-dir DIR        also look for named settings in DIR

@@ -283,7 +283,7 @@ class RunFolder:
             with open(path, "rb") as file:
                 return verified(file.read(), path, parse)
         except DamagedRecord as error:
-            raise DamagedRecord(f"{error}; without {self.path} the same command runs it again") from None
+            raise DamagedRecord(f"{error}; remove {self.path}, and the same command runs it again") from None
 
 
 def checkpoint_step(path: Path) -> int:

@@ -39,7 +39,7 @@ class WandbTracker(Tracker):
 
     def __init__(
         self,
-        mode: Literal["auto", "online", "offline", "disabled"] = "auto",  # auto: WANDB_MODE
+        mode: Literal["auto", "online", "offline", "disabled"] = "auto",  # auto: WANDB_MODE, else online if it can be
         project: str | None = None,  # W&B project; null: WANDB_PROJECT, else rnnbench
         entity: str | None = None,  # user or team; null: WANDB_ENTITY, else that of the API key
         tags: tuple[str, ...] = (),  # tags of the run; []: WANDB_TAGS
