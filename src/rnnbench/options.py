@@ -91,12 +91,16 @@ class Where:
     It is no part of a run's id. Values `besides` name sets of ours, and are part of it:
 
         text: Annotated[str, Where(besides=("ptb",))] = "ptb"
+
+    `path`: whether the value may be a path, which is kept as an absolute one. The name of a column never is.
     """
 
     besides: tuple[Any, ...] = ()
+    path: bool = True
 
-    def __init__(self, *, besides: Iterable[Any] = ()) -> None:
+    def __init__(self, *, besides: Iterable[Any] = (), path: bool = True) -> None:
         object.__setattr__(self, "besides", tuple(besides))
+        object.__setattr__(self, "path", path)
 
     def __contains__(self, value: object) -> bool:
         """Whether `value` says where data lie."""

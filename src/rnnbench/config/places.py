@@ -6,7 +6,7 @@ import glob
 import os
 import re
 
-from ..options import BadOption
+from ..options import BadOption, Option
 from ..store.record import Config
 from .liveness import plain_default
 from .schema import NAMING, group_options
@@ -16,10 +16,14 @@ ROWS = re.compile(r"\[[^\]]*:[^\]]*\]")  # the end of `train[:80%]`
 
 
 def places(config: Config) -> dict[str, object]:
-    """The task's options that say where data lie and are not as by default."""
+    """The task's options that say where data lie, or how they are read, and are not as by default."""
+    return {key: value for key, (value, _) in _given(config).items()}
+
+
+def _given(config: Config) -> dict[str, tuple[object, Option]]:
     known = group_options("task", {key: config["task"][key] for key in NAMING["task"] if key in config["task"]})
     given = {key: value for key, value in config["task"].items() if key in known and value != plain_default(known[key])}
-    return {key: value for key, value in given.items() if known[key].says_where(value)}
+    return {key: (value, known[key]) for key, value in given.items() if known[key].says_where(value)}
 
 
 def without_places(task: Config) -> Config:
@@ -34,9 +38,10 @@ def without_places(task: Config) -> Config:
 def with_absolute_places(config: Config) -> Config:
     """The settings with absolute paths of the task's data, so that they hold from another folder. Names of sets and of splits
     stay."""
-    found = places(config)
-    named = {key: value for key, value in found.items() if not (found.get("hub") and key in SPLITS)}
-    paths = {key: absolute_path(key, value) for key, value in named.items() if isinstance(value, str)}
+    found = _given(config)
+    named = {key: value for key, (value, option) in found.items() if option.where and option.where.path}
+    splits = SPLITS if "hub" in found else ()
+    paths = {key: absolute_path(key, value) for key, value in named.items() if isinstance(value, str) and key not in splits}
     return {**config, "task": {**config["task"], **paths}}
 
 

@@ -36,7 +36,7 @@ def words_for_manifest(words: Sequence[str]) -> list[str]:
 
 def _absolute(word: str, before: str, tasks: Sequence[str]) -> str:
     options = (find_option(_key(word), {"task": task}) for task in tasks if _key(word).startswith("task."))
-    if any(option and option.where for option in options):
+    if any(option and option.where and option.where.path for option in options):
         key, _, values = word.partition("=")
         name = key.rpartition(".")[2]
         return f"{key}={','.join(_absolute_value(name, value) for value in values.split(','))}"
