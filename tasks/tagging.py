@@ -52,14 +52,15 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.column_files import Tagged, read_columns
 from rnnbench.data.hub import check_columns, read_split
-from rnnbench.data.sets import Files, Part, Place
+from rnnbench.data.sets import Files, Part, Place, Splits
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
 from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
+from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
+from .shared.labels import untrained_note
 from .shared.rows import HELD_OUT, Cut, Rows, completed, held_out, text_keys, use_rows, write_rows
 from .shared.scoring import class_counts, macro_f1
 from .shared.vectors import Vectors
@@ -88,7 +89,7 @@ class Tagging(Task):
         config: Annotated[
             str | None, Where(), Needs("hub")
         ] = None,  # configuration of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # revision of the hub's data set
+        revision: Annotated[str | None, Needs("hub")] = None,  # revision of the hub's data set
         train: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for training
         validation: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for validation
         test: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for the test
@@ -148,15 +149,16 @@ class Tagging(Task):
             lengths = {split: rows.lengths for split, rows in self.dataset.tokens.items()}
             self.found |= {**row_facts({split: len(rows) for split, rows in lengths.items()}), **length_facts(lengths)}
             self.found["classes"] = self._facts["counts"]
-            said = (found_line(self.found, "tokens"), *left_unread(self.unread))
+            odd = (*odd_splits(self.splits), *untrained_note(self._facts["untrained"], "token"))
+            said = (found_line(self.found, "tokens"), *odd)
             self.notes = [*(f"{self.place.name}: {line}" for line in said), *self.notes]
 
     def _own(self, place: Place) -> dict[Split, Tagged]:
         """The sentences of each split that is there."""
-        there, self.unread = place.parts(fetch=True)
-        parts = {split: self._read(there[split]) for split in SPLITS if split in there}
+        self.splits = Splits(*place.parts(fetch=True))
+        parts = {split: self._read(self.splits.parts[split]) for split in SPLITS if split in self.splits.parts}
         self.sha256 = hashlib.sha256(json.dumps(list(parts.items()), ensure_ascii=False).encode()).hexdigest()
-        self.found = {"files": {split: [part.shown(one) for one in part.files] for split, part in there.items()}, "dropped": 0}
+        self.found = self.splits.facts()
         return parts
 
     def _read(self, part: Part) -> Tagged:

@@ -58,7 +58,7 @@ from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
+from .shared.found import found_line, named_splits, odd_splits, one_place, text_facts
 from .shared.labels import Disagreeing, as_before, disagreeing, first_place, numbered, oddities, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -89,7 +89,7 @@ class TextClassification(Task):
             str | None, Where(), Needs("hub")
         ] = None,  # configuration of the hub's data set, where it has several
         revision: Annotated[
-            str | None, Where(), Needs("hub")
+            str | None, Needs("hub")
         ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
         train: Annotated[str | None, Where()] = None,  # split or file for training
         validation: Annotated[str | None, Where()] = None,  # split or file for validation
@@ -159,8 +159,7 @@ class TextClassification(Task):
         facts = load_facts(folder)
         self.classes = facts["classes"]
         self.found = {**found.facts(), **facts["found"]}
-        same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []
-        odd = (*left_unread(found.unread), *same, *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
+        odd = (*odd_splits(found), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 

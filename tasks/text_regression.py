@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
-from rnnbench.data.series import numbers
+from rnnbench.data.series import deviations, numbers
 from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError, check_text
@@ -51,7 +51,7 @@ from rnnbench.options import AtLeastZero, Needs, Positive, Range, Where
 
 from .shared.batch import Dataset
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
+from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
 from .shared.labels import first_place, seen_rows
 from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
@@ -75,7 +75,7 @@ class TextRegression(Task):
         hub: Annotated[str | None, Where()] = None,  # id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern, or a folder
         config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        revision: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set
         train: Annotated[str | None, Where()] = None,  # the split of the set that trains, or a file
         validation: Annotated[str | None, Where()] = None,  # the split that selects, or a file
         test: Annotated[str | None, Where()] = None,  # the split that is reported, or a file
@@ -128,7 +128,7 @@ class TextRegression(Task):
         self.inputs, self.targets = Tokens(len(self.vocabulary)), Reals(1)
         self.found = {**found.facts(), **facts["found"]}
         counts = numpy.bincount(self.dataset.tokens["train"].values, minlength=len(self.vocabulary))
-        said = (found_line(self.found), *left_unread(found.unread))
+        said = (found_line(self.found), *odd_splits(found))
         self.notes = [*(f"{self.place.name}: {line}" for line in said), *little_covered(self.vocabulary, counts)]
 
     def _texts(self, found: Loaded, split: Split) -> Texts:
@@ -141,8 +141,9 @@ class TextRegression(Task):
         texts = {split: part.texts for split, part in parts.items()}
         first = {split: part.texts for split, part in published.items()}
         vocabulary, tokens, lengths = self.cut.encoded(texts, lambda text: first_place(text, first, found.where))
-        mean, deviation = float(parts["train"].labels.mean()), float(parts["train"].labels.std())
-        if not deviation:
+        values = parts["train"].labels
+        mean, deviation = float(values.mean()), float(deviations(values))
+        if values.min() == values.max():
             raise DataError(f"{self.place.name}: every training text has the value {mean:g}; there is nothing to learn")
         vocabulary.save(folder / "vocabulary.json")
         for split in SPLITS:

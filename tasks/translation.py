@@ -42,7 +42,7 @@ import numpy
 from torch import Tensor
 
 from rnnbench.data.cache import cache_entry
-from rnnbench.data.sets import Part, Place
+from rnnbench.data.sets import Part, Place, Splits
 from rnnbench.data.tables import DataError, check_sound, check_text, table_digest
 from rnnbench.data.text import characters, need
 from rnnbench.data.user_files import expanded, text_file
@@ -51,7 +51,7 @@ from rnnbench.options import AtLeastZero, Positive, Range, Where
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
-from .shared.found import left_unread, named_splits
+from .shared.found import named_splits, odd_splits
 from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
 from .shared.rows import completed, none_empty, text_keys
 from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
@@ -130,9 +130,9 @@ class Translation(Task):
         if self.texts:
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
-            there, unread = self.place.parts(fetch=True)
-            tables = {split: self._read(there[split], split) for split in SPLITS if split in there}
-            notes = [f"{self.place.name}: {line}" for line in left_unread(unread)]
+            found = Splits(*self.place.parts(fetch=True))
+            tables = {split: self._read(found.parts[split], split) for split in SPLITS if split in found.parts}
+            notes = [f"{self.place.name}: {line}" for line in odd_splits(found)]
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,

@@ -11,17 +11,19 @@ Nothing is read before rows are asked for; of what is on disk, file names and pa
 
 from __future__ import annotations
 
+import filecmp
 import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, read_split, splits
-from .split_names import NAMES, chosen_splits, sorted_files, splits_by_name
+from .hub import check_columns, check_parts, mirror_without_revision, read_split, splits
+from .split_names import NAMES, by_number, chosen_splits, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, file_kind, is_text, place, read_rows, whole_rows
 from .tables import DataError, check_parquet
 from .user_files import expanded, user_file
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     import pyarrow
 
 SAVED = ("dataset_dict.json", "state.json")  # one of them stands in a folder that `save_to_disk` wrote
-NO_DATA = ("readme", "license", "licence", "citation", "changelog", "dataset_info", "dataset_infos", "config", "dummy_data")
+ABOUT = ("readme", "license", "licence", "citation", "changelog")  # names of files about the data
+NO_DATA = (*ABOUT, "dataset_info", "dataset_infos", "config", "dummy_data")  # names of files that are not read
+# What `datasets` takes for no data:
+LIBRARY = ("README.md", "config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "dummy_data.zip")
 WILD = "*?["
 
 
@@ -41,6 +46,11 @@ class Part:
     name: str = ""  # of the split, where the set has names for them
     files: Sequence[str]
     text_labels = False  # whether its values are text, whatever they look like
+    note: str = ""  # what is odd about where it lies
+
+    def same_rows(self, other: Part) -> bool:
+        """Whether `other` is known to have the same rows, by its name or by the content of its files."""
+        return (self.name, [*self.files]) == (other.name, [*other.files])
 
     def shown(self, file: str) -> str:
         """What the record calls one of `files`: without folders of this machine."""
@@ -65,6 +75,12 @@ class Files(Part):
         self.files, self._reading = paths, reading
         self.text_labels = is_text(paths[0])
         self._read: list[FileRows] = []
+
+    def same_rows(self, other: Part) -> bool:
+        if not isinstance(other, Files) or len(self.files) != len(other.files):
+            return False
+        pairs = zip(self.files, other.files, strict=True)
+        return all(filecmp.cmp(expanded(one), expanded(same), shallow=False) for one, same in pairs)
 
     def check(self, columns: Sequence[str]) -> None:
         for path in self.files:
@@ -95,8 +111,13 @@ class Published(Part):
     def shown(self, file: str) -> str:
         return f"{file}/{self.name}"
 
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        folder = mirror_without_revision(self._hub, self._config, self._revision)
+        return f"{folder} does not say its revision; it is read for task.revision={self._revision}" if folder else ""
+
     def check(self, columns: Sequence[str]) -> None:
-        check_columns(self._hub, [self.name], columns, self._config)
+        check_columns(self._hub, [self.name], columns, self._config, self._revision)
 
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
         sound = not self._reading.drop_empty
@@ -154,7 +175,8 @@ class Place:
     revision: str | None = None
     named: Mapping[str, str] = field(default_factory=dict)  # train, validation, test: a split of the set, or a file
     reading: Reading = PLAIN
-    kinds: tuple[str, ...] = (*FILES, ".ts")  # endings of files that are data
+    kinds: tuple[str, ...] = FILES  # endings of files that are data
+    in_time: bool = False  # whether rows are in the order of time: then several files are read in that of their numbers
 
     @property
     def name(self) -> str:
@@ -202,7 +224,10 @@ class Place:
             raise DataError(f"task.{split}={value}: {self.hub} has no such split{near} there are: {', '.join(there) or 'none'}")
         folder = expanded(self.hub or self.file or ".")
         within = str(folder / value) if folder.is_dir() and not expanded(value).exists() else value
-        return Files(_matching(within, f"task.{split}={value}", self.kinds), self.reading)
+        return self._files(_matching(within, f"task.{split}={value}", self.kinds))
+
+    def _files(self, paths: Sequence[str]) -> Files:
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, self.reading)
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
@@ -217,7 +242,11 @@ class Place:
             return self._folder(folder / self.config if self.config else folder)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
-        return {"train": Files(_matching(path, path, self.kinds), self.reading)}, []
+        return {"train": self._files(_matching(path, path, self.kinds))}, []
+
+    def _is_about_data(self, path: Path) -> bool:
+        """Whether a file that is not read says what the data are, as the library or its readers know it."""
+        return path.name in LIBRARY or (path.stem.lower() in ABOUT and file_kind(path) not in self.kinds)
 
     def _folder(self, folder: Path) -> tuple[dict[str, Part], list[str]]:
         if not folder.is_dir():
@@ -243,35 +272,31 @@ class Place:
                     f"what is to be read: task.{split if split in NAMES else 'train'}="
                 )
             check_parts(folder, split, [Path(name).name for name in names])
-            parts[split] = Files([str(folder / name) for name in names], self.reading)
+            parts[split] = self._files([str(folder / name) for name in names])
         if not tables:
             raise DataError(
                 f"{folder} has no train{{{','.join(self.kinds)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
             )
-        others = [name for name in shown if name not in tables and Path(name).stem.lower() not in NO_DATA]
+        others = [name for name in shown if name not in tables and not self._is_about_data(Path(name))]
         return parts, [*beside, *others]
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """The tables of the splits that were read, and what is said of them."""
+class Splits:
+    """The splits of a set, and what is said of them."""
 
-    tables: dict[str, pyarrow.Table]
     parts: Mapping[str, Part]
     unread: Sequence[str]
-    dropped: int
+    dropped: int = 0
 
     def where(self, split: str, row: int) -> str:
         """What a message calls row `row`, from 0, of a split."""
         return self.parts[split].where(row)
 
     @property
-    def selects_on_test(self) -> bool:
-        """Whether validation and test are the same rows."""
-        if not {"validation", "test"} <= self.parts.keys():
-            return False
-        one, other = ((part.name, [*part.files]) for part in (self.parts["validation"], self.parts["test"]))
-        return one == other
+    def same_rows(self) -> list[tuple[str, str]]:
+        """The pairs of splits that have the same rows."""
+        return [pair for pair in combinations(self.parts, 2) if self.parts[pair[0]].same_rows(self.parts[pair[1]])]
 
     @property
     def text_labels(self) -> list[str]:
@@ -284,12 +309,21 @@ class Loaded:
         return {"files": named, "dropped": self.dropped}
 
 
-def load_set(where: Place, columns: Sequence[str]) -> Loaded:
-    """The `columns` of every split that is there. DataError, one line, where they cannot be had."""
+@dataclass(frozen=True)
+class Loaded(Splits):
+    """The tables of the splits that were read."""
+
+    tables: dict[str, pyarrow.Table] = field(default_factory=dict)
+
+
+def load_set(where: Place, columns: Sequence[str], text: bool = True) -> Loaded:
+    """The `columns` of every split that is there; `text`: the first is to hold text. DataError, one line, where they cannot be
+    had.
+    """
     parts, unread = where.parts(fetch=True)
-    rows = {split: part.read(columns) for split, part in parts.items()}
+    rows = {split: part.read(columns, text) for split, part in parts.items()}
     tables = {split: one.table for split, one in rows.items()}
-    return Loaded(tables, parts, unread, sum(one.dropped for one in rows.values()))
+    return Loaded(parts, unread, sum(one.dropped for one in rows.values()), tables)
 
 
 def concatenated(tables: Sequence[pyarrow.Table], names: Sequence[str]) -> pyarrow.Table:
