@@ -11,8 +11,10 @@ from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
 from rnnbench.config.places import places, with_absolute_places, without_places
+from rnnbench.config.schema import read_signature
 from rnnbench.launch.resume import words_for_manifest
 from rnnbench.store.record import digest
+from rnnbench.tasks import task_names
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/places"  # made when task.file was part of the id
 RUN = "text_classification/gru/s0-dd011bfd"
@@ -64,6 +66,19 @@ def test_one_setting_however_the_file_is_named():
     assert digest(setting_identity(config(file="a.csv", order="shuffled"), "print")) != digest(
         setting_identity(alike[0], "print")
     )
+
+
+def test_a_named_revision_is_another_setting():
+    alike = [config(hub="org/name"), config(hub="org/other"), config(file="a.csv"), config(file="a.csv", revision="v1")]
+    others = [config(hub="org/name", revision=revision) for revision in ("v1", "v2")]
+    assert [len({digest(setting_identity(one, "print")) for one in side}) for side in (alike, others)] == [1, 2]
+    assert len({digest(setting_identity(one, "print")) for one in (*alike, *others)}) == 3
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_a_revision_is_no_place(name: str):
+    revision = read_signature("task", name).options.get("revision")
+    assert revision is None or not revision.says_where("v1")
 
 
 def test_places_are_told_apart_from_options():

@@ -179,6 +179,15 @@ def test_deviations_that_are_real_are_numpys():
     assert deviations(numpy.array([[0.0], [1e-200]])).tolist() == [1]  # its square is 0
 
 
+@pytest.mark.parametrize(
+    "name", ["forecasting", "sequence_classification", "text_classification", "text_regression", "tagging"]
+)
+def test_a_folder_has_no_revision(tmp_path: Path, name: str):
+    options = {"hub": str(tmp_path), "revision": "v1", **({"data": "own"} if name == "tagging" else {})}
+    with pytest.raises(DataError, match=f"task.revision=v1 is of a set of the hub, and task.hub={tmp_path} is a folder"):
+        load(name, **options)
+
+
 def waves(rows: int, seed: int = 0) -> list[tuple[list[float], str]]:
     random = numpy.random.default_rng(seed)
     return [(random.normal(size=random.integers(3, 6)).round(3).tolist(), "ab"[row % 2]) for row in range(rows)]
