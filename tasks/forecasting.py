@@ -6,15 +6,17 @@
     rnnbench train task=forecasting task.file=temperatures.csv task.columns=degrees model=gru
 
 `file` is a CSV, TSV, JSON or parquet file with a row a step, in the order of time, and `columns` are those that are read and
-forecast, between commas. The series is cut in the order it stands: train, then `held_out` of its steps for validation, then as
-many for test; or `train`, `validation` and `test` name a file each. Training draws windows of `window` steps. Validation and
+forecast, between commas. Several files are joined in the order of the numbers in their names: month2 before month10. The
+series is cut in the order it stands: train, then `held_out` of its steps for validation, then as many for test; or `train`,
+`validation` and `test` name files. Training draws windows of `window` steps. Validation and
 test are read in windows, too, each from the middle of the one before. Only what the one before did not reach is scored, so that
 each forecast has half a window of steps before it, but for those of the first. Every step but the first is scored once.
 
-`mse` and `mae` are in training deviations, as means over columns; `skill` is the share of the mean squared error of persistence
-that a forecast does away with.
+`mse` is in squared training deviations, `mae` in the units of the data, both as means over columns; `skill` is
+the share of the mean squared error of persistence that a forecast does away with.
 
-Refused, in one line: a value that is missing or no number, a series that is shorter than its windows.
+Refused, in one line: a value that is missing or no number, a series that is shorter than its windows. Said in one line: splits
+of the same rows, files that are not read.
 
 Floor: mse of persistence, which forecasts the value of the step before, on the test split.
 
@@ -40,14 +42,14 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.data.series import numbers
-from rnnbench.data.sets import Part
+from rnnbench.data.series import deviations, numbers
+from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
 
 from .shared.batch import Dataset, generator
-from .shared.found import left_unread, named_splits, one_place
+from .shared.found import named_splits, odd_splits, one_place, split_words
 from .shared.rows import completed_in_order
 from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
 
@@ -61,24 +63,25 @@ class Forecasting(Task):
     unit = "squared training deviations"
 
     scoring = REGRESSION
+    dataset: Forecasts
 
     def __init__(
         self,
         hub: Annotated[str | None, Where()] = None,  # id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern, or a folder
-        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        config: Annotated[str | None, Where(path=False), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set
         train: Annotated[str | None, Where()] = None,  # the split of the set that trains, or a file
         validation: Annotated[str | None, Where()] = None,  # the split that selects, or a file
         test: Annotated[str | None, Where()] = None,  # the split that is reported, or a file
         separator: Annotated[
-            str, Where(), Needs("file", "train")
+            str, Where(path=False), Needs("file", "train")
         ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
         header: Annotated[
-            bool, Where(), Needs("file", "train")
+            bool, Where(path=False), Needs("file", "train")
         ] = True,  # of a text file: whether its first line names the columns; else they are called 0, 1, ...
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # of a text file
-        columns: Annotated[str, Where()] = "value",  # the columns that are read and forecast, between commas
+        encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # of a text file
+        columns: Annotated[str, Where(path=False)] = "value",  # the columns that are read and forecast, between commas
         window: Annotated[int, Range(4)] = 100,  # steps that are fed at once; gradients reach no further
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True)
@@ -87,7 +90,7 @@ class Forecasting(Task):
     ):
         named = named_splits(train, validation, test)
         reading = Reading(separator, header, encoding)
-        self.place = one_place("forecasting", hub, file, config, revision, named, reading)
+        self.place = one_place("forecasting", hub, file, config, revision, named, reading, in_time=True)
         self.columns = [name.strip() for name in columns.split(",")]
         if not all(self.columns) or len(set(self.columns)) < len(self.columns):
             raise DataError(f"task.columns={columns}: expected names of columns between commas, each once")
@@ -99,8 +102,8 @@ class Forecasting(Task):
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        there, unread = self.place.parts(fetch=True)
-        published = {split: self._read(there[split]) for split in SPLITS if split in there}
+        found = load_set(self.place, self.columns, text=False)
+        published = {split: self._values(found, split) for split in SPLITS if split in found.parts}
         content = [f"{split} {values.shape} ".encode() + values.tobytes() for split, values in published.items()]
         self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()
         parts = completed_in_order(published, int(len(published["train"]) * self.held_out))
@@ -113,19 +116,21 @@ class Forecasting(Task):
         self.dataset = Forecasts(parts, self.window)
         self.inputs = self.targets = Reals(len(self.columns))
         rows = {split: len(values) for split, values in parts.items()}
-        files = {split: [part.shown(name) for name in part.files] for split, part in there.items()}
-        self.found = {"files": files, "rows": rows, "columns": self.columns}
-        cut = ", ".join(f"{split} {count:,}{'' if split in there else ' (cut from train)'}" for split, count in rows.items())
+        self.found = {**found.facts(), "rows": rows, "columns": self.columns}
+        cut = ", ".join(split_words(split, self.found["files"], count) for split, count in rows.items())
         said = [f"{sum(rows.values()):,} steps: {cut}; columns: {shortened(', '.join(self.columns))}"]
-        self.notes = [f"{self.place.name}: {line}" for line in (*said, *left_unread(unread))]
+        for split, names in self.found["files"].items():
+            said += [f"{split} is {len(names)} files in this order: {shortened(', '.join(names), 200)}"] if names[1:] else []
+        self.notes = [f"{self.place.name}: {line}" for line in (*said, *odd_splits(found))]
 
-    def _read(self, part: Part) -> numpy.ndarray:
+    def _values(self, found: Loaded, split: Split) -> numpy.ndarray:
         """(steps, columns) float64."""
-        table = part.read(self.columns, text=False).table
-        return numpy.stack([numbers(column.to_pylist(), part.where) for column in table.columns], 1)
+        columns = found.tables[split].columns
+        return numpy.stack([numbers(column.to_pylist(), lambda row: found.where(split, row)) for column in columns], 1)
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:
-        off = torch.where(batch.scored, (outputs.double() - batch.targets).abs().sum(-1), 0.0).sum()
+        errors = (outputs.double() - batch.targets).abs() @ torch.from_numpy(self.dataset.deviation).to(outputs.device)
+        off = torch.where(batch.scored, errors, 0.0).sum()
         still = (batch.inputs[..., : self.targets.size].double() - batch.targets).square().sum(-1)
         return super().score(outputs, batch) | {
             "absolute_error": off,
@@ -151,10 +156,11 @@ class Forecasts(Dataset):
     def __init__(self, parts: dict[Split, numpy.ndarray], window: int):
         """`parts` (steps, columns) of each split, in their own units."""
         train = parts["train"]
-        deviation = train.std(0)
-        deviation[deviation == 0] = 1
+        self.deviation = deviations(train)
         self._window = window
-        self._values = {split: ((values - train.mean(0)) / deviation).astype(numpy.float32) for split, values in parts.items()}
+        self._values = {
+            split: ((values - train.mean(0)) / self.deviation).astype(numpy.float32) for split, values in parts.items()
+        }
 
     @property
     def floor(self) -> float:

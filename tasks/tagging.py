@@ -52,15 +52,15 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.column_files import Tagged, read_columns
 from rnnbench.data.hub import check_columns, read_split
-from rnnbench.data.sets import Files, Part, Place, Sliced, agreed
+from rnnbench.data.sets import Files, Part, Place, Sliced, Splits, agreed
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
 from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
-from .shared.labels import named_classes
+from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
+from .shared.labels import named_classes, untrained_note
 from .shared.rows import HELD_OUT, Cut, Rows, completed, held_out, text_keys, use_rows, write_rows
 from .shared.scoring import class_counts, macro_f1
 from .shared.vectors import Vectors
@@ -87,17 +87,25 @@ class Tagging(Task):
         hub: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # data=own: id on the hub, or a folder
         file: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # data=own: a file, a pattern, or a folder
         config: Annotated[
-            str | None, Where(), Needs("hub")
+            str | None, Where(path=False), Needs("hub")
         ] = None,  # configuration of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # revision of the hub's data set
+        revision: Annotated[str | None, Needs("hub")] = None,  # revision of the hub's data set
         train: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for training
         validation: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for validation
         test: Annotated[str | None, Where(), Needs("data", values=("own",))] = None,  # split or file for the test
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a file with a token per line
-        token_column: Annotated[int, Where(), Needs("file", "train")] = 0,  # column of the tokens in such a file; -1: the last
-        tag_column: Annotated[int, Where(), Needs("file", "train")] = -1,  # column of the tags in such a file; -1: the last
-        tokens: Annotated[str, Where(), Needs("data", values=("own",))] = "tokens",  # column of the lists of tokens
-        tags: Annotated[str, Where(), Needs("data", values=("own",))] = "tags",  # column of the lists of tags: texts or numbers
+        encoding: Annotated[
+            str, Where(path=False), Needs("file", "train")
+        ] = "utf-8",  # encoding of a file with a token per line
+        token_column: Annotated[
+            int, Where(path=False), Needs("file", "train")
+        ] = 0,  # column of the tokens in such a file; -1: the last
+        tag_column: Annotated[
+            int, Where(path=False), Needs("file", "train")
+        ] = -1,  # column of the tags in such a file; -1: the last
+        tokens: Annotated[str, Where(path=False), Needs("data", values=("own",))] = "tokens",  # column of the lists of tokens
+        tags: Annotated[
+            str, Where(path=False), Needs("data", values=("own",))
+        ] = "tags",  # column of the lists of tags: texts or numbers
         min_frequency: Positive = 1,  # smallest number of occurrences of a token in the vocabulary
         max_vocabulary: Annotated[int, Range(3)] = 30000,  # largest vocabulary, <pad> and <unk> included
         vectors: Annotated[
@@ -151,16 +159,17 @@ class Tagging(Task):
             self.found |= {**row_facts({split: len(rows) for split, rows in lengths.items()}), **length_facts(lengths)}
             counts = self._facts["counts"]
             self.found["classes"] = dict(zip(named_classes(list(counts), names), counts.values(), strict=True))
-            said = (found_line(self.found, "tokens"), *left_unread(self.unread))
+            untrained = named_classes(list(self._facts["untrained"]), names)
+            said = (found_line(self.found, "tokens"), *odd_splits(self.splits), *untrained_note(untrained, "token"))
             self.notes = [*(f"{self.place.name}: {line}" for line in said), *self.notes]
 
     def _own(self, place: Place) -> dict[Split, Tagged]:
         """The sentences of each split that is there."""
-        there, self.unread = place.parts(fetch=True)
-        parts = {split: self._read(there[split]) for split in SPLITS if split in there}
+        self.splits = Splits(*place.parts(fetch=True))
+        parts = {split: self._read(self.splits.parts[split]) for split in SPLITS if split in self.splits.parts}
         self.sha256 = hashlib.sha256(json.dumps(list(parts.items()), ensure_ascii=False).encode()).hexdigest()
-        self.names = agreed({part.files[0]: part.names for part in there.values()}).get(self.lists[1], [])
-        self.found = {"files": {split: [part.shown(one) for one in part.files] for split, part in there.items()}, "dropped": 0}
+        self.names = self.splits.names(self.lists[1])
+        self.found = self.splits.facts()
         return parts
 
     def _read(self, part: Part) -> Tagged:

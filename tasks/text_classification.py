@@ -60,7 +60,7 @@ from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
+from .shared.found import found_line, named_splits, odd_splits, one_place, text_facts
 from .shared.labels import (
     Disagreeing,
     as_before,
@@ -99,24 +99,28 @@ class TextClassification(Task):
         file: Annotated[
             str | None, Where()
         ] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern (part*.csv), or a folder as for hub
-        config: Annotated[str | None, Where(), Needs("hub")] = None,  # configuration of the hub's data set, of several
+        config: Annotated[
+            str | None, Where(path=False), Needs("hub")
+        ] = None,  # configuration of the hub's data set, of several
         revision: Annotated[
-            str | None, Where(), Needs("hub")
+            str | None, Needs("hub")
         ] = None,  # revision of the hub's data set; refs/convert/parquet for one with a script
         train: Annotated[str | None, Where()] = None,  # split or file for training
         validation: Annotated[str | None, Where()] = None,  # split or file for validation
         test: Annotated[str | None, Where()] = None,  # split or file for the test
         separator: Annotated[
-            str, Where(), Needs("file", "train")
+            str, Where(path=False), Needs("file", "train")
         ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
         header: Annotated[
-            bool, Where(), Needs("file", "train")
+            bool, Where(path=False), Needs("file", "train")
         ] = True,  # the first line of a text file names the columns; else they are called 0, 1, ...
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # encoding of a text file
         quote: Annotated[
-            Literal["auto", "double", "single", "none"], Where(), Needs("file", "train")
+            Literal["auto", "double", "single", "none"], Where(path=False), Needs("file", "train")
         ] = "auto",  # quotation mark around a field of a text file that holds a separator
-        drop_empty: Annotated[bool, Where()] = False,  # leave out rows without a text or a label; else they are refused
+        drop_empty: Annotated[
+            bool, Where(path=False)
+        ] = False,  # leave out rows without a text or a label; else they are refused
         text_column: str = "text",  # column of the texts
         pair_column: str | None = None,  # second column of texts, read after the first and <sep>, for pairs of texts
         label_column: str = "label",  # column of the classes: whole numbers or texts
@@ -178,8 +182,7 @@ class TextClassification(Task):
         facts = load_facts(folder)
         self.classes, self._numbers = facts["classes"], facts.get("numbers", ())
         self.found = {**found.facts(), **facts["found"]}
-        same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []
-        odd = (*left_unread(found.unread), *same, *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
+        odd = (*odd_splits(found), *self._disagreeing(facts["disagreeing"], found, tables), *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in (found_line(self.found), *odd)]
         self.vocabulary = use_rows(self, Rows(folder, len(self.classes), self.order == "shuffled"))
 

@@ -52,7 +52,7 @@ from rnnbench.data.text import Ragged
 from rnnbench.options import Needs, Positive, Range, Share, Where
 
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, named_splits, one_place, text_facts
+from .shared.found import found_line, named_splits, odd_splits, one_place, text_facts
 from .shared.labels import disagreeing, disagreeing_note, first_place, named_classes, numbered, oddities, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
@@ -75,25 +75,27 @@ class TextLabels(Task):
         self,
         hub: Annotated[str | None, Where()] = None,  # id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern, or a folder
-        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        config: Annotated[str | None, Where(path=False), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set
         train: Annotated[str | None, Where()] = None,  # split or file for training
         validation: Annotated[str | None, Where()] = None,  # split or file for validation
         test: Annotated[str | None, Where()] = None,  # split or file for the test
         separator: Annotated[
-            str, Where(), Needs("file", "train")
+            str, Where(path=False), Needs("file", "train")
         ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
         header: Annotated[
-            bool, Where(), Needs("file", "train")
+            bool, Where(path=False), Needs("file", "train")
         ] = True,  # the first line of a text file names the columns; else they are called 0, 1, ...
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # encoding of a text file
         quote: Annotated[
-            Literal["auto", "double", "single", "none"], Where(), Needs("file", "train")
+            Literal["auto", "double", "single", "none"], Where(path=False), Needs("file", "train")
         ] = "auto",  # quotation mark around a field of a text file that holds a separator
-        drop_empty: Annotated[bool, Where()] = False,  # leave out rows without a text; else they are refused
-        text_column: Annotated[str, Where()] = "text",  # column of the texts
-        label_column: Annotated[str, Where()] = "label",  # column of the labels: lists, or text with separators
-        label_separator: Annotated[str, Where()] = "semicolon",  # between labels: comma, tab, semicolon, bar, space or a text
+        drop_empty: Annotated[bool, Where(path=False)] = False,  # leave out rows without a text; else they are refused
+        text_column: Annotated[str, Where(path=False)] = "text",  # column of the texts
+        label_column: Annotated[str, Where(path=False)] = "label",  # column of the labels: lists, or text with separators
+        label_separator: Annotated[
+            str, Where(path=False)
+        ] = "semicolon",  # between labels: comma, tab, semicolon, bar, space or a text
         tokenizer: Literal["basic_english", "whitespace", "characters", "jieba"] = "basic_english",  # jieba: the extra zh
         min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
         max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
@@ -143,9 +145,8 @@ class TextLabels(Task):
         folder = cache_entry("text_labels", key, lambda part: self._make(part, found, published, list(sets)))
         facts = load_facts(folder)
         self.found = {**found.facts(), **facts["found"]}
-        same = ["validation and test are the same rows: what is reported was selected on"] if found.selects_on_test else []
         differing = disagreeing_note(facts["disagreeing"], self.place.name, found.where, "different labels")
-        said = (found_line(self.found), *left_unread(found.unread), *same, *differing, *facts["notes"])
+        said = (found_line(self.found), *odd_splits(found), *differing, *facts["notes"])
         self.notes = [f"{self.place.name}: {line}" for line in said]
         self.vocabulary = use_rows(self, LabelSets(folder, facts["sets"], len(self.classes)))
         self.targets = Bits(len(self.classes))

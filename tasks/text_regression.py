@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
-from rnnbench.data.series import numbers
+from rnnbench.data.series import deviations, numbers
 from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError, check_text
@@ -51,7 +51,7 @@ from rnnbench.options import AtLeastZero, Needs, Positive, Range, Where
 
 from .shared.batch import Dataset
 from .shared.facts import load_facts, save_facts
-from .shared.found import found_line, left_unread, length_facts, named_splits, one_place, row_facts
+from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
 from .shared.labels import first_place, seen_rows
 from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
@@ -74,21 +74,21 @@ class TextRegression(Task):
         self,
         hub: Annotated[str | None, Where()] = None,  # id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # a CSV, TSV, JSON or parquet file, several by a pattern, or a folder
-        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        config: Annotated[str | None, Where(path=False), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set
         train: Annotated[str | None, Where()] = None,  # the split of the set that trains, or a file
         validation: Annotated[str | None, Where()] = None,  # the split that selects, or a file
         test: Annotated[str | None, Where()] = None,  # the split that is reported, or a file
         separator: Annotated[
-            str, Where(), Needs("file", "train")
+            str, Where(path=False), Needs("file", "train")
         ] = "auto",  # of a text file: comma, tab, semicolon, bar, space or a character; auto: a tab in .tsv, else a comma
         header: Annotated[
-            bool, Where(), Needs("file", "train")
+            bool, Where(path=False), Needs("file", "train")
         ] = True,  # of a text file: whether its first line names the columns; else they are called 0, 1, ...
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # of a text file
-        drop_empty: Annotated[bool, Where()] = False,  # rows without a text or a value are left out, else refused
-        text_column: Annotated[str, Where()] = "text",  # the column with the texts
-        value_column: Annotated[str, Where()] = "value",  # the column with the numbers
+        encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # of a text file
+        drop_empty: Annotated[bool, Where(path=False)] = False,  # rows without a text or a value are left out, else refused
+        text_column: Annotated[str, Where(path=False)] = "text",  # the column with the texts
+        value_column: Annotated[str, Where(path=False)] = "value",  # the column with the numbers
         tokenizer: Literal["basic_english", "whitespace", "characters", "jieba"] = "basic_english",  # jieba: the extra zh
         min_frequency: Annotated[Positive, Needs("vocabulary", values=(None,))] = 2,  # smallest number of occurrences of a word
         max_vocabulary: Annotated[int, Range(3), Needs("vocabulary", values=(None,))] = 30000,  # words, special ones included
@@ -133,7 +133,7 @@ class TextRegression(Task):
         self.inputs, self.targets = Tokens(len(self.vocabulary)), Reals(1)
         self.found = {**found.facts(), **facts["found"]}
         counts = numpy.bincount(self.dataset.tokens["train"].values, minlength=len(self.vocabulary))
-        said = (found_line(self.found), *left_unread(found.unread))
+        said = (found_line(self.found), *odd_splits(found))
         self.notes = [
             *(f"{self.place.name}: {line}" for line in said),
             *([self.own_vocabulary.note(counts)] if self.own_vocabulary else []),
@@ -152,8 +152,9 @@ class TextRegression(Task):
         vocabulary, tokens, lengths = self.cut.encoded(
             texts, lambda text: first_place(text, first, found.where), self.own_vocabulary
         )
-        mean, deviation = float(parts["train"].labels.mean()), float(parts["train"].labels.std())
-        if not deviation:
+        values = parts["train"].labels
+        mean, deviation = float(values.mean()), float(deviations(values))
+        if values.min() == values.max():
             raise DataError(f"{self.place.name}: every training text has the value {mean:g}; there is nothing to learn")
         vocabulary.save(folder / "vocabulary.json")
         for split in SPLITS:

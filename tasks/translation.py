@@ -42,7 +42,7 @@ import numpy
 from torch import Tensor
 
 from rnnbench.data.cache import cache_entry
-from rnnbench.data.sets import Part, Place
+from rnnbench.data.sets import Part, Place, Splits
 from rnnbench.data.split_names import instructed
 from rnnbench.data.tables import DataError, check_sound, check_text, table_digest
 from rnnbench.data.text import characters, need
@@ -52,7 +52,7 @@ from rnnbench.options import AtLeastZero, Positive, Range, Where
 from .shared.bleu import COUNTED, bleu_counts, bleu_scores
 from .shared.facts import load_facts, save_facts
 from .shared.floors import dictionary, most_bleu
-from .shared.found import found_line, left_unread, length_facts, named_splits, row_facts
+from .shared.found import found_line, length_facts, named_splits, odd_splits, row_facts
 from .shared.pairs import PairPart, Pairs, asked_rows, sums, use_pairs, write_pairs
 from .shared.rows import completed, none_empty, text_keys
 from .task import SPLITS, WRITING, Batch, Facts, Kept, Split, Sums, Task, Totals
@@ -135,10 +135,10 @@ class Translation(Task):
             files = {split: [f"{split}.{column}" for column in self.columns] for split in SPLITS}
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
-            there, unread = self.place.parts(fetch=True)
-            tables = {split: self._read(there[split], split) for split in SPLITS if split in there}
-            notes = [f"{self.place.name}: {line}" for line in left_unread(unread)]
-            files = {split: [part.shown(one) for one in part.files] for split, part in there.items()}
+            found = Splits(*self.place.parts(fetch=True))
+            tables = {split: self._read(found.parts[split], split) for split in SPLITS if split in found.parts}
+            notes = [f"{self.place.name}: {line}" for line in odd_splits(found)]
+            files = found.facts()["files"]
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,

@@ -125,17 +125,19 @@ class WordLM(Task):
         stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
         hub: Annotated[str | None, Where()] = None,  # texts of a set: id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # texts of a CSV, TSV, JSON, parquet or .txt file, a pattern, or a folder
-        config: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set, where it has several
-        revision: Annotated[str | None, Where(), Needs("hub")] = None,  # of the hub's data set
+        config: Annotated[str | None, Where(path=False), Needs("hub")] = None,  # of the hub's data set, where it has several
+        revision: Annotated[str | None, Needs("hub")] = None,  # of the hub's data set
         train: Annotated[str | None, Where()] = None,  # split, rows of it, or file for training
         validation: Annotated[str | None, Where()] = None,  # split, rows of it, or file for validation
         test: Annotated[str | None, Where()] = None,  # split, rows of it, or file for the test
         separator: Annotated[
-            str, Where(), Needs("file", "train")
+            str, Where(path=False), Needs("file", "train")
         ] = "auto",  # of a table in a text file: comma, tab, semicolon, bar, space or a character; auto: by its name
-        header: Annotated[bool, Where(), Needs("file", "train")] = True,  # the first line of such a file names the columns
-        encoding: Annotated[str, Where(), Needs("file", "train")] = "utf-8",  # encoding of a text file
-        text_column: Annotated[str, Where(), Needs("hub", "file", "train")] = "text",  # column of the texts
+        header: Annotated[
+            bool, Where(path=False), Needs("file", "train")
+        ] = True,  # the first line of such a file names the columns
+        encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # encoding of a text file
+        text_column: Annotated[str, Where(path=False), Needs("hub", "file", "train")] = "text",  # column of the texts
         solved_below: AtLeastZero = 0.0,  # perplexity that counts as solved; 0: never
     ):
         self.text, self.tokenizer, self.window, self.held_out = text, tokenizer, window, held_out

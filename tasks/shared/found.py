@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from rnnbench.data.sets import Place
+from rnnbench.data.sets import Place, Splits
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.options import shortened
@@ -18,6 +18,11 @@ from .rows import Texts
 
 MOST = 100  # classes whose counts are recorded: the most frequent
 SHOWN = 6  # classes that the line names
+SAME = {  # what is wrong with two splits of the same rows
+    ("train", "validation"): "what selects was trained on",
+    ("train", "test"): "what is reported was trained on",
+    ("validation", "test"): "what is reported was selected on",
+}
 
 
 def one_place(
@@ -29,13 +34,17 @@ def one_place(
     named: Mapping[str, str],
     reading: Reading,
     kinds: tuple[str, ...] = Place.kinds,
+    in_time: bool = False,
 ) -> Place:
     """Where the data lie; DataError, one line, where the options name nothing to train on, or two sets."""
     if hub and file:
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, and has both")
     if not hub and not file and "train" not in named:
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, or task.train=PATH")
-    return Place(hub, file, config, revision, named, reading, kinds)
+    place = Place(hub, file, config, revision, named, reading, kinds, in_time)
+    if revision and hub and not place.id:
+        raise DataError(f"task.revision={revision} is of a set of the hub, and task.hub={hub} is a folder; leave it out")
+    return place
 
 
 def named_splits(train: str | None, validation: str | None, test: str | None) -> dict[str, str]:
@@ -47,6 +56,14 @@ def left_unread(names: Sequence[str]) -> list[str]:
     """A line for what lies beside the data and is not read."""
     said = shortened(", ".join(names), 100)
     return [f"not read: {said}; task.train=, task.validation= and task.test= name what is read"] if names else []
+
+
+def odd_splits(found: Splits) -> list[str]:
+    """What is odd about the splits of a set, a line each: what is not read, splits of the same rows, where they lie."""
+    alone = "test" not in found.parts  # then validation is the test, as `completed` has it
+    pairs = [(one, "test" if alone else other) for one, other in found.same_rows]
+    same = [f"{one} and {other} are the same rows: {SAME[one, other]}" for one, other in pairs]
+    return [*left_unread(found.unread), *same, *sorted({part.note for part in found.parts.values() if part.note})]
 
 
 def text_facts(

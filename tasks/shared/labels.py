@@ -64,11 +64,11 @@ def as_before(labels: Mapping[Split, pyarrow.ChunkedArray]) -> dict[Split, pyarr
 
 
 def numbered(
-    labels: Mapping[Split, Sequence[int | str]], where: Where, strangers: bool = False
+    labels: Mapping[Split, Sequence[int | str]], where: Where, strangers: bool = False, unit: str = "text"
 ) -> tuple[list[str], dict[Split, numpy.ndarray]]:
-    """(names of the classes, in order, and the labels of each split as their numbers, (texts,) int64).
+    """(names of the classes, in order, and the labels of each split as their numbers, (rows,) int64); a row is a `unit`.
 
-    Raises DataError, one line, for a label that is missing (-1 or empty), for one that training texts lack, unless `strangers`:
+    Raises DataError, one line, for a label that is missing (-1 or empty), for one that training rows lack, unless `strangers`:
     then it is a class that nothing is trained for, and for labels that are numbers in one split and text in another.
     """
     for split, values in labels.items():
@@ -91,7 +91,7 @@ def numbered(
         if new and not strangers:
             raise DataError(
                 f"{where(split, values.index(new[0]))}: split {split!r} has the label {shortened(str(new[0]))!r}, which no "
-                "training text has; correct it, leave it out, or add training texts that have it"
+                f"training {unit} has; correct it, leave it out, or add training {unit}s that have it"
             )
     found = sorted({value for values in labels.values() for value in values})
     numbers = {label: number for number, label in enumerate(found)}
@@ -145,8 +145,7 @@ def oddities(
     if like := [label for label in classes if (number := _number(label)) is not None and values[number] > 1]:
         found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
     if untrained := sorted({*numpy.concatenate([*labels.values()]).tolist()} - {*labels["train"].tolist()}):
-        names = shortened(", ".join(repr(classes[number]) for number in untrained), 100)
-        found.append(f"no training text has the labels {names}: nothing is trained for them")
+        found += untrained_note([classes[number] for number in untrained])
     for split in ("validation", "test"):
         part = parts[split]
         if len(again := seen_rows(parts, split)):
@@ -155,6 +154,12 @@ def oddities(
                 "for one: scores there are of texts that were seen"
             )
     return found
+
+
+def untrained_note(classes: Sequence[str], unit: str = "text") -> list[str]:
+    """A line for classes that no training `unit` has."""
+    names = shortened(", ".join(map(repr, classes)), 100)
+    return [f"no training {unit} has the labels {names}: nothing is trained for them"] if classes else []
 
 
 def seen_rows(parts: Mapping[Split, Texts], split: Split) -> numpy.ndarray:

@@ -12,7 +12,7 @@ from rnnbench.data.table_files import FILES, Reading
 from rnnbench.data.tables import DataError, check_text
 
 from .batch import SPLITS, Split
-from .found import left_unread, length_facts, named_splits, one_place, split_words
+from .found import length_facts, named_splits, odd_splits, one_place, split_words
 
 KINDS = (*FILES, ".txt")  # a line of a text file is a row
 
@@ -36,7 +36,7 @@ def own_place(
         return None
     if text is not None:
         raise DataError(f"task={task} needs one of task.text={text} and task.hub=, task.file= or task.train=, and has both")
-    return one_place(task, hub, file, config, revision, named, reading, KINDS)
+    return one_place(task, hub, file, config, revision, named, reading, KINDS, in_time=True)
 
 
 def own_texts(place: Place, column: str) -> tuple[Loaded, dict[Split, list[str]]]:
@@ -62,4 +62,4 @@ def read_notes(place: Place, found: Loaded, facts: Mapping[str, Any], unit: str)
         f"{sum(facts['rows'].values()):,} rows: {rows}; {unit}: {sizes}; "
         f"characters a row: median {facts['median_length']:g}, longest {facts['longest']:,}"
     )
-    return [f"{place.name}: {one}" for one in (line, *left_unread(found.unread))]
+    return [f"{place.name}: {one}" for one in (line, *odd_splits(found))]

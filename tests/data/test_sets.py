@@ -14,10 +14,10 @@ import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
-from datasets.data_files import get_data_patterns, resolve_pattern
+from datasets.data_files import FILES_TO_IGNORE, get_data_patterns, resolve_pattern
 
 from rnnbench.data import hub
-from rnnbench.data.sets import Place, load_set
+from rnnbench.data.sets import LIBRARY, Place, load_set
 from rnnbench.data.split_names import chosen_splits, sorted_files
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
@@ -272,14 +272,77 @@ def test_what_the_library_kept_needs_no_network(
     assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")
 
 
-def test_validation_that_is_the_test_is_known(tmp_path: Path):
-    for name in ("train", "test", "other"):
-        (tmp_path / f"{name}.csv").write_text(csv_text())
-    folder, test = str(tmp_path), f"{tmp_path}/test.csv"
-    for named, same in (
-        ({"validation": "test"}, False),  # then test is cut from train: the split has one name
-        ({"validation": "test", "test": "test"}, True),
-        ({"validation": test, "test": test}, True),
-        ({"validation": "other.csv"}, False),
-    ):
-        assert load_set(Place(file=folder, named=named), COLUMNS).selects_on_test is same, named
+@pytest.mark.parametrize(
+    ("named", "same"),
+    [
+        ({"validation": "test"}, []),  # then the split has one name
+        ({"validation": "test", "test": "test"}, [("validation", "test")]),
+        ({"validation": "{folder}/test.csv", "test": "{folder}/test.csv"}, [("validation", "test")]),
+        ({"validation": "{folder}/./test.csv", "test": "test"}, [("validation", "test")]),
+        ({"validation": "copy.csv"}, [("validation", "test")]),
+        ({"validation": "link.csv"}, [("validation", "test")]),
+        ({"validation": "other.csv"}, []),
+        ({"test": "{folder}/train.csv"}, [("train", "test")]),
+        (
+            {"test": "{folder}/train.csv", "validation": "{folder}/train.csv"},
+            [("train", "validation"), ("train", "test"), ("validation", "test")],
+        ),
+    ],
+)
+def test_splits_of_the_same_rows_are_known(tmp_path: Path, named: dict[str, str], same: list[tuple[str, str]]):
+    for number, name in enumerate(("train", "test", "other")):
+        (tmp_path / f"{name}.csv").write_text(csv_text(ROWS[number:]))
+    (tmp_path / "copy.csv").write_text(csv_text(ROWS[1:]))
+    (tmp_path / "link.csv").symlink_to(tmp_path / "test.csv")
+    named = {split: value.format(folder=tmp_path) for split, value in named.items()}
+    assert load_set(Place(file=str(tmp_path), named=named), COLUMNS).same_rows == same
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ([f"month{n}.csv" for n in range(1, 13)], list(range(1, 13))),
+        (["a1.csv", "a.csv", "a02.csv"], [2, 1, 3]),
+        (["2024-9.csv", "2023-10.csv", "2024-10.csv"], [2, 1, 3]),
+        (["2024-01-02.csv", "2024-01-10.csv", "2023-12-31.csv"], [3, 1, 2]),
+    ],
+)
+def test_files_in_time_are_read_in_the_order_of_their_numbers(tmp_path: Path, names: list[str], order: list[int]):
+    for number, name in enumerate(names, 1):
+        (tmp_path / f"x{name}").write_text(f"value\n{number}\n")
+    (tmp_path / "folder").mkdir()
+    for number, name in enumerate(names, 1):
+        (tmp_path / "folder" / f"train-{name}").write_text(f"value\n{number}\n")
+    for place in ({"file": f"{tmp_path}/x*.csv"}, {"named": {"train": f"{tmp_path}/x*.csv"}}, {"file": f"{tmp_path}/folder"}):
+        found = load_set(Place(**place, in_time=True), ["value"]).tables["train"].column(0).to_pylist()
+        assert list(map(int, found)) == order
+    texts = load_set(Place(file=f"{tmp_path}/x*.csv"), ["value"]).tables["train"].column(0).to_pylist()
+    assert list(map(int, texts)) == [names.index(name) + 1 for name in sorted(names)]  # as before: the order is in fingerprints
+
+
+@pytest.mark.parametrize(
+    ("name", "unread"),
+    [
+        ("config.csv", True),
+        ("config.yaml", True),
+        ("readme.csv", True),
+        ("dataset_info.csv", True),
+        ("notes.txt", True),
+        ("old.ts", True),
+        ("README.md", False),
+        ("readme.txt", False),
+        ("LICENSE", False),
+        ("config.json", False),
+        ("dataset_infos.json", False),
+        (".gitattributes", False),
+    ],
+)
+def test_what_is_not_read_is_named(tmp_path: Path, name: str, unread: bool):
+    (tmp_path / "train.csv").write_text(csv_text())
+    (tmp_path / name).write_text("text,label\na,b\n")
+    found = load_set(Place(file=str(tmp_path)), COLUMNS)
+    assert len(found.tables["train"]) == 6 and found.unread == ([name] if unread else [])
+
+
+def test_what_the_library_takes_for_no_data_is_not_named():
+    assert set(LIBRARY) == set(FILES_TO_IGNORE)

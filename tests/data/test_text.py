@@ -20,6 +20,7 @@ import pytest
 from rnnbench.data import hub
 from rnnbench.data.cache import cache_entry, cache_folder, read_arrays, write_arrays
 from rnnbench.data.hub import check_columns, read_split
+from rnnbench.data.sets import Place, load_set
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import (
     TOKENIZERS,
@@ -255,9 +256,48 @@ def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(datasets, "load_dataset", away)
     monkeypatch.setattr(hub, "_reachable", lambda: False)
-    assert check_columns("org/set", ["train", "test"], ["t", "label"], config="plus")
+    assert check_columns("org/set", ["train", "test"], ["t", "label"], config="plus", revision="r")
     with pytest.raises(DataError, match=r"org/set cannot be loaded \(the hub does not answer\)"):
         read_split("org/set", "train", ["t"])  # another configuration
+
+
+def test_a_named_revision_has_a_place_of_its_own(folders: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def load_dataset(name: str, config: object, revision: str | None) -> datasets.DatasetDict:
+        asked.append(revision)
+        return datasets.DatasetDict({"train": datasets.Dataset.from_dict({"t": [f"of {revision}"]})})
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(hub, "_reachable", lambda: True)
+    revisions = [None, "v1", "v2", "pr/7", "../..", None, "v2", "pr/7", hub.CONVERTED]
+    found = [read_split("org/set", "train", ["t"], revision=revision)["t"].to_pylist() for revision in revisions]
+    assert found == [[f"of {None if revision == hub.CONVERTED else revision}"] for revision in revisions]
+    assert asked == [None, "v1", "v2", "pr/7", "../.."]  # each once; the hub's own conversion is of the same content
+
+
+@pytest.mark.parametrize(
+    ("there", "revision", "read", "said"),
+    [
+        (["org/set"], None, "org/set", False),
+        (["org/set"], "v1", "org/set", True),
+        (["org/set"], hub.CONVERTED, "org/set", False),
+        (["org/set", "org/set@v1"], "v1", "org/set@v1", False),
+        (["org/set", "org/set@v1"], None, "org/set", False),
+        (["org/set", "org/set@v1"], "v2", "org/set", True),
+        (["org/set@a%2Fb"], "a/b", "org/set@a%2Fb", False),
+    ],
+)
+def test_a_mirror_that_does_not_say_its_revision_is_named(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], revision: str | None, read: str, said: bool
+):
+    monkeypatch.setenv("RNNBENCH_DATA", str(folders / "mirror"))
+    for name in there:
+        write(folders / "mirror", name, train=[{"t": [name], "label": ["a"]}])
+    found = load_set(Place(hub="org/set", revision=revision), ["t", "label"])
+    assert found.tables["train"]["t"].to_pylist() == [read]
+    expected = [f"{folders}/mirror/org/set/data does not say its revision; it is read for task.revision={revision}"]
+    assert [part.note for part in found.parts.values() if part.note] == (expected if said else [])
 
 
 def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ import pytest
 
 from rnnbench.data import tables
 from rnnbench.data.hub import read_split
-from rnnbench.data.table_files import FILES, file_table, place
+from rnnbench.data.table_files import FILES, Reading, csv_rows, file_table, place
 from rnnbench.data.tables import DataError, parquet_table
 from rnnbench.data.user_files import content_digest
 
@@ -277,6 +277,30 @@ def test_rows_have_the_names_that_the_user_knows(tmp_path: Path, name: str, cont
     path = tmp_path / name
     path.write_bytes(content)
     assert [place(str(path), row) for row in range(len(places))] == [f"{path}: {where}" for where in places]
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "content", "rows"),
+    [
+        ("a.csv", Reading(), "v\n1\n\n2\n", ["v", "1", "", "2"]),
+        ("a.csv", Reading(), '\n\nv\n1\n\n\n"2"\n\n\n', ["v", "1", "", "", "2"]),
+        ("a.csv", Reading(header=False), "1\r\n\r\n2\r\n\r\n", ["1", "", "2"]),
+        ("a.csv", Reading(quote="none"), "v\n1\n\n2\n\n", ["v", "1", "", "2"]),
+        ("a.csv", Reading(separator=";"), "v\n1\n\n2", ["v", "1", "", "2"]),
+        ("a.tsv", Reading(), "v\n1\n\n2\n", ["v", "1", "", "2"]),
+        ("a.csv", Reading(), "v,w\n1,2\n\n3,4\n", ["v|w", "1|2", "3|4"]),
+        ("a.tsv", Reading(), "v\tw\n1\t2\n\n3\t4\n", ["v|w", "1|2", "3|4"]),
+        ("a.csv", Reading(), 'v\n"1\n\n2"\n3\n', ["v", "1\n\n2", "3"]),
+    ],
+)
+def test_an_empty_line_is_an_empty_field_of_the_only_column(
+    tmp_path: Path, name: str, reading: Reading, content: str, rows: list[str]
+):
+    (tmp_path / name).write_text(content, newline="")
+    found = list(csv_rows(f"{tmp_path}/{name}", reading))
+    assert ["|".join(fields) for _, fields in found] == rows
+    lines = content.splitlines()
+    assert all(lines[int(line.split()[1]) - 1].strip('"').startswith(fields[0][:1]) for line, fields in found)
 
 
 def test_a_byte_order_mark_is_not_of_the_content(tmp_path: Path):

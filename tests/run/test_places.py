@@ -12,10 +12,12 @@ from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
 from rnnbench.config.places import places, with_absolute_places, without_places
+from rnnbench.config.schema import read_signature
 from rnnbench.launch.resume import words_for_manifest
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import digest
 from rnnbench.store.run_folder import RunFolder
+from rnnbench.tasks import task_names
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/places"  # made when task.file was part of the id
 RUN = "text_classification/gru/s0-dd011bfd"
@@ -69,6 +71,19 @@ def test_one_setting_however_the_file_is_named():
     )
 
 
+def test_a_named_revision_is_another_setting():
+    alike = [config(hub="org/name"), config(hub="org/other"), config(file="a.csv"), config(file="a.csv", revision="v1")]
+    others = [config(hub="org/name", revision=revision) for revision in ("v1", "v2")]
+    assert [len({digest(setting_identity(one, "print")) for one in side}) for side in (alike, others)] == [1, 2]
+    assert len({digest(setting_identity(one, "print")) for one in (*alike, *others)}) == 3
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_a_revision_is_no_place(name: str):
+    revision = read_signature("task", name).options.get("revision")
+    assert revision is None or not revision.says_where("v1")
+
+
 def test_places_are_told_apart_from_options():
     task = config(file="a.csv", order="shuffled")["task"]
     assert places({"task": task}) == {"file": "a.csv"}
@@ -118,3 +133,14 @@ def test_an_unfinished_run_stands_with_the_runs_of_its_data(here: Path, file: st
     RunFolder(here / "runs/text_classification/rnn/s0-01234567").start({**begun, "id": "0" * 32, "setting": "1" * 32})
     found, complaints = group_runs(*find_runs([here / "runs"]))
     assert len(found) == blocks and not complaints
+
+
+@pytest.mark.parametrize("word", ["task.columns=data", "task.separator=data", "task.config=data"])
+def test_how_data_are_read_is_no_path(here: Path, word: str):
+    """A column may be called as a folder is that lies there."""
+    (here / "data").mkdir()
+    words = ["task=forecasting", "task.hub=./data", word]
+    (job,) = compose_jobs([*words, "model=gru"], sweep=False)
+    key, _, value = word.removeprefix("task.").partition("=")
+    assert with_absolute_places(job.plain())["task"][key] == value
+    assert words_for_manifest(words) == [words[0], f"task.hub={here}/data", word]

@@ -123,6 +123,47 @@ def test_sequences_are_predicted(here: Path, capfd):
     assert f"accuracy {score:.4g} over 20 rows with a class" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "ts", "jsonl", "parquet"])
+def test_new_sequences_need_no_class(here: Path, capfd, ending: str):
+    rows = [([n % 2 + 0.1 * (n % 7), n % 5, n % 3], f"{n % 2}") for n in range(60)]
+    columns = {"values": [steps for steps, _ in rows], "label": [label for _, label in rows]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), "a.parquet")
+    assert main(["train", "task=sequence_classification", "task.file=a.parquet", *QUICK]) == 0
+    (run,) = Path("runs/sequence_classification/gru").iterdir()
+    assert main(["predict", str(run), "a.parquet", "-o", "out.csv"]) == 0
+    expected, said = answers(), capfd.readouterr().out
+    between = "\t" if ending == "tsv" else ","
+    lines = [between.join(map(str, steps)) for steps, _ in rows]
+    if ending == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table(columns).select(["values"]), "new.parquet")
+    elif ending == "jsonl":
+        Path("new.jsonl").write_text("".join(json.dumps({"values": steps}) + "\n" for steps, _ in rows))
+    else:
+        head = "@classLabel false\n@data" if ending == "ts" else between.join(["t0", "t1", "t2"])
+        Path(f"new.{ending}").write_text("\n".join([head, *lines]))
+    assert main(["predict", str(run), f"new.{ending}", "-o", "out.csv"]) == 0
+    assert answers() == expected and "accuracy" in said and "accuracy" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_class_that_training_refuses_is_refused_of_new_rows(here: Path, capfd, ending: str):
+    run = trained()
+    labels = {"text": ["a", "b"], "label": [1.0, 2.0]}
+    Path("new.jsonl").write_text(
+        "".join(json.dumps(dict(zip(labels, row, strict=True))) + "\n" for row in zip(*labels.values(), strict=True))
+    )
+    pyarrow.parquet.write_table(pyarrow.table(labels), "new.parquet")
+    place = "line 1" if ending == "jsonl" else "row 1"
+    for words in (
+        ["predict", str(run), f"new.{ending}", "-o", "out.csv"],
+        ["train", "task=text_classification", f"task.file=new.{ending}"],
+    ):
+        capfd.readouterr()
+        assert main([*words, *(QUICK if words[0] == "train" else [])]) == 2
+        assert f"new.{ending}: {place} has 1.0 for 'label'; allowed: whole numbers or text" in capfd.readouterr().err
+    assert not Path("out.csv").exists()
+
+
 def test_pairs_of_texts_are_read_as_one(here: Path, capfd):
     rows = [(f"film {n % 5}", f"film {n % 3}", ["other", "same"][n % 5 == n % 3]) for n in range(90)]
     Path("pairs.csv").write_text("text,second,label\n" + "\n".join(map(",".join, rows)))

@@ -13,8 +13,9 @@ import torch
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from rnnbench.baselines.fit import run_baselines
-from rnnbench.data.series import read_series
+from rnnbench.data.series import deviations, read_series
 from rnnbench.data.table_files import Reading
+from rnnbench.data.tables import DataError
 from rnnbench.store.confusion import class_scores
 from rnnbench.tasks import load
 from rnnbench.tasks.shared.scoring import class_counts, macro_f1
@@ -94,6 +95,99 @@ def test_a_head_that_is_not_read_is_refused(tmp_path: Path, head: str, said: str
         read_series(f"{tmp_path}/a.ts", "label", Reading())
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "ts"])
+@pytest.mark.parametrize("value", [1e39, -1e39, float("inf"), float("nan"), 3.5e38])
+def test_a_value_that_float32_does_not_hold_is_refused(tmp_path: Path, ending: str, value: float):
+    path, rows = tmp_path / f"a.{ending}", [[1.0, 2.0], [value, 2.0]]
+    if ending in ("csv", "ts"):
+        lines = [f"{one},{other}{',' if ending == 'csv' else ':'}a" for one, other in rows]
+        path.write_text(("0,1,label\n" if ending == "csv" else "@data\n") + "\n".join(lines))
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps({"values": row, "label": "a"}) + "\n" for row in rows))
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({"values": rows, "label": ["a", "a"]}), path)
+    with pytest.raises(DataError, match=f"^{path}: (line 2|line 3|row 2)[ :]"):
+        made("sequence_classification", file=str(path))
+
+
+@pytest.mark.parametrize("values", ["[[1], [2, 3]]", "[]", "[[], []]", "5", '["x"]', "[[[1]]]"])
+def test_a_list_that_is_no_sequence_is_named_with_its_line(tmp_path: Path, values: str):
+    (tmp_path / "a.jsonl").write_text(f'{{"values": {values}, "label": "a"}}\n' * 2)
+    with pytest.raises(DataError, match=r"a\.jsonl: line 1 has ") as error:
+        made("sequence_classification", file=f"{tmp_path}/a.jsonl")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.csv": "label,0\na,1\nb,2\n", "b.csv": "label,0\na,3\n,4\n"}, "b.csv: line 3 has no class"),
+        ({"a.ts": "@data\n1:a\n", "b.ts": "@data\n1:a\n2:3:a\n"}, "b.ts: line 3 has 2 dimensions where {0}/b.ts: line 2 has 1"),
+        ({"a.ts": "@data\n1:a\n", "b.ts": "@data\n2:3:a\n"}, "b.ts: line 2 has 2 dimensions where {0}/a.ts: line 2 has 1"),
+        (
+            {"a.jsonl": '{"values": [1], "label": "a"}\n', "b.jsonl": '\n{"values": [], "label": "a"}\n'},
+            "b.jsonl: line 2 has no values",
+        ),
+    ],
+)
+def test_a_row_of_several_files_is_named_by_its_own(tmp_path: Path, files: dict[str, str], said: str):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as error:
+        made("sequence_classification", file=f"{tmp_path}/*.*")
+    assert str(error.value).startswith(f"{tmp_path}/{said.format(tmp_path)}")
+
+
+def test_a_class_that_training_lacks_is_refused_or_said(tmp_path: Path):
+    rows = [f"{'ab'[n % 2]},{n},{n + 1}" for n in range(60)]
+    (tmp_path / "train.csv").write_text("\n".join(["label,0,1", *rows]))
+    for number in (1, 2):
+        (tmp_path / f"part{number}.csv").write_text(f"label,0,1\na,1,2\n{'ac'[number - 1]},3,4\n")
+    with pytest.raises(DataError) as error:
+        made("sequence_classification", train=f"{tmp_path}/train.csv", test=f"{tmp_path}/part*.csv")
+    assert str(error.value).startswith(
+        f"{tmp_path}/part2.csv: line 3: split 'test' has the label 'c', which no training sequence"
+    )
+    (tmp_path / "train.csv").write_text("\n".join(["label,0,1", *rows, *(f"{n},{n},5" for n in range(20))]))
+    task = made("sequence_classification", file=f"{tmp_path}/train.csv")
+    trained = {task.classes[number] for number in task.dataset.labels["train"].tolist()}
+    lacking = ", ".join(repr(name) for name in task.classes if name not in trained)
+    said = f"{tmp_path}/train.csv: no training sequence has the labels {lacking}: nothing is trained for them"
+    assert lacking and task.notes[1:] == [said]
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7, 1e-9, 123.456, 0.0, -3.3])
+def test_a_column_that_is_constant_in_training_is_not_scaled(tmp_path: Path, value: float):
+    steps = [f"{n % 7},{value if n < 80 else value + 0.1}" for n in range(100)]
+    (tmp_path / "a.csv").write_text("value,flag\n" + "\n".join(steps))
+    task = made("forecasting", file=f"{tmp_path}/a.csv", columns="value,flag", window=8)
+    assert task.batch("test", 0, 9, 0).inputs[..., 1].max() == pytest.approx(0.1, rel=1e-5)
+    for split, flag in (("train", value), ("test", value + 0.1)):
+        columns = {"values": [[[n % 7, flag], [n, flag]] for n in range(30)], "label": ["a", "b"] * 15}
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / f"{split}.parquet")
+    task = made("sequence_classification", train=f"{tmp_path}/train.parquet", test=f"{tmp_path}/test.parquet")
+    assert task.batch("test", 0, 9, 0).inputs[..., 1].max() == pytest.approx(0.1, abs=1e-5)
+    rows = "".join(f"text {n},{value}\n" for n in range(100))
+    (tmp_path / "t.csv").write_text(f"text,value\n{rows}")
+    with pytest.raises(DataError, match="every training text has the value"):
+        made("text_regression", file=f"{tmp_path}/t.csv", min_frequency=1)
+
+
+def test_deviations_that_are_real_are_numpys():
+    values = numpy.random.default_rng(0).normal(size=(99, 3)) * [1, 1e-6, 1e6] + [0, 5, -5]
+    assert deviations(values).tolist() == values.std(0).tolist()
+    assert deviations(numpy.array([[0.0], [1e-200]])).tolist() == [1]  # its square is 0
+
+
+@pytest.mark.parametrize(
+    "name", ["forecasting", "sequence_classification", "text_classification", "text_regression", "tagging"]
+)
+def test_a_folder_has_no_revision(tmp_path: Path, name: str):
+    options = {"hub": str(tmp_path), "revision": "v1", **({"data": "own"} if name == "tagging" else {})}
+    with pytest.raises(DataError, match=f"task.revision=v1 is of a set of the hub, and task.hub={tmp_path} is a folder"):
+        load(name, **options)
+
+
 def waves(rows: int, seed: int = 0) -> list[tuple[list[float], str]]:
     random = numpy.random.default_rng(seed)
     return [(random.normal(size=random.integers(3, 6)).round(3).tolist(), "ab"[row % 2]) for row in range(rows)]
@@ -155,6 +249,66 @@ def test_forecasts_ask_for_the_next_value_once(tmp_path: Path):
     assert task.floor == pytest.approx(float(numpy.square(numpy.diff(scaled[160:])).mean()), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "gap", "line"),
+    [
+        ("a.csv", "", 6),
+        ("a.csv", '""', 6),
+        ("a.csv", "   ", 6),
+        ("a.tsv", "", 6),
+        ("a.csv", "\r", 6),
+        ("a.csv", "\n\n", 6),
+    ],
+)
+def test_a_value_that_is_missing_among_steps_is_refused(tmp_path: Path, name: str, gap: str, line: int):
+    (tmp_path / name).write_text("\n".join(["value", *"1234", gap, *"56789" * 9]))
+    with pytest.raises(DataError, match=rf"{name}: line {line} has no value; expected numbers"):
+        made("forecasting", file=f"{tmp_path}/{name}", window=4)
+    (tmp_path / name).write_text("\n".join(["", "value", *"123456789" * 9, "", "", ""]))
+    assert sum(made("forecasting", file=f"{tmp_path}/{name}", window=4).found["rows"].values()) == 81
+    (tmp_path / name).write_text(
+        "\n\n".join(
+            [
+                "value\tother".replace("\t", "\t" if name == "a.tsv" else ","),
+                *(f"{n}{chr(9) if name == 'a.tsv' else ','}1" for n in range(81)),
+            ]
+        )
+    )
+    assert sum(made("forecasting", file=f"{tmp_path}/{name}", window=4).found["rows"].values()) == 81
+
+
+def test_a_forecast_says_its_files_and_their_order(tmp_path: Path):
+    for month in range(1, 13):
+        series_file(tmp_path, [100 * month + day for day in range(20)], f"month{month}.csv")
+    task = made("forecasting", file=f"{tmp_path}/month*.csv", window=9)
+    values = numpy.concatenate([task.dataset._values[split] for split in SPLITS])
+    assert (numpy.diff(values[:, 0]) > 0).all() and len(values) == 240
+    assert "train 192 (month1.csv and 11 more), validation 24 (from train), test 24 (from train)" in task.notes[0]
+    assert task.notes[1].endswith("in this order: " + ", ".join(f"month{month}.csv" for month in range(1, 13)))
+    test = made("forecasting", train=f"{tmp_path}/month?.csv", validation=f"{tmp_path}/month1?.csv", window=9)
+    assert (
+        "validation 18 (from train), test 60 (month10.csv and 2 more)" in test.notes[0]
+    )  # a validation split alone is the test
+
+
+def test_forecasts_of_the_same_steps_are_said(tmp_path: Path):
+    one, other = series_file(tmp_path, list(range(50))), series_file(tmp_path, list(range(1, 51)), "b.csv")
+    lines = [
+        f"{one}: train and validation are the same rows: what selects was trained on",
+        f"{one}: train and test are the same rows: what is reported was trained on",
+        f"{one}: validation and test are the same rows: what is reported was selected on",
+    ]
+    for named, said in (
+        ({"validation": one, "test": one}, lines),
+        ({"validation": one}, lines[1:2]),
+        ({"test": one}, lines[1:2]),
+        ({"validation": one, "test": other}, lines[:1]),
+        ({"validation": other, "test": other}, lines[2:]),
+        ({"test": other}, []),
+    ):
+        assert made("forecasting", train=one, **named, window=4).notes[1:] == said
+
+
 def test_forecasts_are_scored_beside_persistence(tmp_path: Path):
     task = made("forecasting", file=series_file(tmp_path, [0, 1, 0, 3] * 40), window=8)
     batch = task.batch("test", 0, 5, 0)
@@ -162,7 +316,17 @@ def test_forecasts_are_scored_beside_persistence(tmp_path: Path):
     perfect = task.finish({name: float(value) for name, value in task.score(batch.targets, batch).items()})
     assert still["skill"] == pytest.approx(0) and perfect == {"mse": 0, "mae": 0, "skill": 1}
     off = (batch.inputs - batch.targets)[batch.scored]
-    assert still["mse"] == pytest.approx(float(off.square().mean())) and still["mae"] == pytest.approx(float(off.abs().mean()))
+    assert still["mse"] == pytest.approx(float(off.square().mean()))
+    assert still["mae"] == pytest.approx((8 * 1 + 7 * 3) / 15)  # in units of the data: 0 1 0 3 0 1 ...
+
+
+def test_the_mean_absolute_error_of_several_columns_is_in_their_units(tmp_path: Path):
+    steps = "\n".join(f"{n % 2},{1000 * (n % 2)}" for n in range(200))
+    (tmp_path / "a.csv").write_text(f"one,other\n{steps}")
+    task = made("forecasting", file=f"{tmp_path}/a.csv", columns="one,other", window=8)
+    batch = task.batch("test", 0, 5, 0)
+    sums = {name: float(value) for name, value in task.score(batch.inputs, batch).items()}
+    assert task.finish(sums)["mae"] == pytest.approx((1 + 1000) / 2)
 
 
 def test_series_by_split_and_their_refusals(tmp_path: Path):

@@ -44,6 +44,24 @@ def test_a_token_a_line(tmp_path: Path, content: str, columns: tuple[int, int]):
 
 
 @pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        ("We O\nwon O\n# O\n1 B-X\n", [["We", "won", "#", "1"]]),
+        ("We P O\n# P O\n# P O\n", [["We", "#", "#"]]),
+        ("We O\n\n# O\nwon O\n", [["We"], ["won"]]),  # before the first token of a sentence: a comment
+        ("# id = 7\n# text = We won\nWe O\nwon O\n", [["We", "won"]]),
+        ("We O\n# a comment of five\nwon O\n", [["We", "won"]]),
+        ("We\tO\n# next\nwon\tO\n", [["We", "won"]]),  # between tabs a token has a tab behind it
+        ("We\tO\n#\tO\nwon\tO\n", [["We", "#", "won"]]),
+        ("#\tO\n#1 O\n", [["#", "#1"]]),
+    ],
+)
+def test_a_hash_within_a_sentence_is_a_token(tmp_path: Path, content: str, tokens: list[list[str]]):
+    (tmp_path / "a.conll").write_text(content)
+    assert read_columns(f"{tmp_path}/a.conll", 0, -1)[0] == tokens
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("EU B-ORG\nrejects\n", "line 2 has one column, 'rejects'; expected a token and its tag"),
@@ -85,6 +103,23 @@ def test_forms_of_tags_give_one_task(tmp_path: Path):
     assert tasks[0].tags == ["B-L", "B-P", "I-L", "I-P", "O"] and "5 classes: B-L 30, B-P 30, I-L 30" in tasks[0].notes[0]
     for law in TASK_LAWS:
         law(tasks[0])
+
+
+def test_tags_and_splits_that_are_odd_are_named(tmp_path: Path):
+    (tmp_path / "a.conll").write_text("EU B-ORG\nrejects O\n\n" * 9)
+    (tmp_path / "b.conll").write_text("EU B-ORG\nrejects O\n\nPeter B-PER\n")
+    train, other = f"{tmp_path}/a.conll", f"{tmp_path}/b.conll"
+    untrained = f"{train}: no training token has the labels 'B-PER': nothing is trained for them"
+    assert made(train=train, validation=train, test=other).notes[1:3] == [
+        f"{train}: train and validation are the same rows: what selects was trained on",
+        untrained,
+    ]
+    assert made(train=train, validation=other, test=other).notes[1:3] == [
+        f"{train}: validation and test are the same rows: what is reported was selected on",
+        untrained,
+    ]
+    (tmp_path / "c.conll").write_text("EU B-ORG\nPeter B-PER\nrejects O\n\n" * 2)
+    assert len(made(train=f"{tmp_path}/c.conll", validation=other, test=train).notes) == 1
 
 
 def test_lists_of_two_lengths_are_refused(tmp_path: Path):

@@ -298,7 +298,11 @@ ODD = {
         {"train": [(line, "pos") for line, _ in BOTH]},
         ["every text has the label 'pos': with one class there is nothing"],
     ),
-    "dev": ({"train": BOTH, "dev": NEW, "test": NEW}, []),
+    "dev": ({"train": BOTH, "dev": NEW[::-1], "test": NEW}, []),
+    "a copy": (
+        {"train": BOTH, "dev": NEW, "test": NEW},
+        ["validation and test are the same rows: what is reported was selected on"],
+    ),
     "val": (
         {"train": BOTH, "val": NEW, "Test": NEW},
         ["not read: Test.csv; task.train=, task.validation= and task.test= name"],

@@ -2,7 +2,9 @@
 
 EU      NNP  B-ORG      the token is a column, the tag another; by default the first and the last
 rejects VBZ  O
-German  JJ   B-MISC     lines of comments (# ...), of -DOCSTART-, and ranges of CoNLL-U (1-2) are left out
+German  JJ   B-MISC     lines of -DOCSTART-, ranges of CoNLL-U (1-2), and comments (# ...) are left out
+
+A comment stands before the first token of a sentence; after one, `# O` is a token if it has as many columns as the line before.
 """
 
 from __future__ import annotations
@@ -52,12 +54,14 @@ def read_columns(path: str, token: int, tag: int, encoding: str = "utf-8") -> Ta
 
 def _lines(path: str, encoding: str) -> Iterator[tuple[str, list[str]]]:
     """(`a.conll: line 7`, the columns) of each line; no columns of an empty one."""
+    before = 0  # columns of the token before in the sentence, where these stand between spaces
     with text_file(path, newline=None, encoding=encoding) as file:
         for number, line in enumerate(file, 1):
             text = line.rstrip("\n")
             fields = text.split("\t") if "\t" in text else text.split()
-            if text.startswith("# ") and "\t" not in text:
+            if text.startswith("# ") and "\t" not in text and len(fields) != before:
                 continue
             if fields and (fields[0] == "-DOCSTART-" or ("\t" in text and RANGE.fullmatch(fields[0]))):
                 continue
+            before = len(fields) if "\t" not in text else 0
             yield f"{path}: line {number}", fields if text.strip() else []

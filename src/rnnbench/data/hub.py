@@ -3,7 +3,8 @@
 The files of `org/name` are looked for in this order:
 
 1. `RNNBENCH_DATA`: a folder that holds `<org>/<name>/<config or data>/<split>-*.parquet`, or several, as in PATH;
-2. the cache, where an earlier download was left in the same layout;
+2. the cache, where an earlier download was left in the same layout, that of a named revision in `<org>/<name>@<revision>`;
+   folders of 1. may have these, too;
 3. the hub, once, through `datasets`; where it does not answer, or is not to be asked (HF_HUB_OFFLINE, HF_DATASETS_OFFLINE),
    what `datasets` or `huggingface_hub` kept of it on this machine.
 
@@ -18,6 +19,7 @@ import os
 import re
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,15 +36,18 @@ if TYPE_CHECKING:
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 PATIENCE = 3.0  # seconds to wait for the hub's first answer
+CONVERTED = "refs/convert/parquet"  # the revision of the hub's own conversion
 PART = re.compile(r".*?-(\d+)-of-(\d+)")  # of the name of a split's file
 
 
-def check_columns(name: str, splits: Iterable[str], columns: Iterable[str], config: str | None = None) -> bool:
+def check_columns(
+    name: str, splits: Iterable[str], columns: Iterable[str], config: str | None = None, revision: str | None = None
+) -> bool:
     """Whether data set `name` is on disk. DataError where it is, but lacks one of the splits or columns.
 
     Only file names and parquet footers are read.
     """
-    folder = _local(name, config)
+    folder = _local(name, config, revision)
     if folder is None:
         return False
     for split in splits:
@@ -52,7 +57,7 @@ def check_columns(name: str, splits: Iterable[str], columns: Iterable[str], conf
 
 def splits(name: str, config: str | None = None, revision: str | None = None, fetch: bool = False) -> list[str]:
     """The splits of `name` that are on disk, or, with `fetch`, that the hub has; none where it is neither."""
-    folder = _local(name, config) or (_download(name, config, revision) if fetch else None)
+    folder = _local(name, config, revision) or (_download(name, config, revision) if fetch else None)
     return _splits(folder) if folder else []
 
 
@@ -63,7 +68,7 @@ def read_split(
 
     Raises DataError, one line: neither on disk nor reachable, or without the split, a column, or a value.
     """
-    folder = _local(name, config) or _download(name, config, revision)
+    folder = _local(name, config, revision) or _download(name, config, revision)
     table = parquet_table(_check(folder, split, columns), columns)
     return check_sound(table, f"{folder}: split {split!r}") if sound else table
 
@@ -74,12 +79,18 @@ def read_class_names(
     """The names of the classes of numbered columns of a split: see `tables.class_names`."""
     import pyarrow.parquet
 
-    folder = _local(name, config) or _download(name, config, revision)
+    folder = _local(name, config, revision) or _download(name, config, revision)
     return class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
 
 
-def _local(name: str, config: str | None) -> Path | None:
-    """The folder with the parquet files of `name`, if they are on disk."""
+def mirror_without_revision(name: str, config: str | None, revision: str | None) -> Path | None:
+    """The folder of a mirror that is read for a named `revision`, though its path does not say which it has; None of others."""
+    folder = _local(name, config, revision)
+    return folder if folder and not str(folder).endswith(f"/{_place(name, config, revision)}") else None
+
+
+def _local(name: str, config: str | None, revision: str | None) -> Path | None:
+    """The folder with the parquet files of `name`, if they are on disk. Of a mirror also one that does not say its revision."""
     if name[:1] in (".", "/", "~"):
         folder = expanded(name)
         if not folder.is_dir():
@@ -90,10 +101,17 @@ def _local(name: str, config: str | None) -> Path | None:
     for mirror in mirrors:
         if not mirror.is_dir():
             raise DataError(f"RNNBENCH_DATA={mirror} is no folder; it should hold <org>/<name>/data/<split>-*.parquet")
-    for root in [*mirrors, cache_folder() / "hub"]:
-        if (root / name / (config or "data")).is_dir():
-            return root / name / (config or "data")
-    return None
+    place = _place(name, config, revision)
+    there = [root / place for root in (*mirrors, cache_folder() / "hub")] + [
+        root / _place(name, config, None) for root in mirrors
+    ]
+    return next((folder for folder in there if folder.is_dir()), None)
+
+
+def _place(name: str, config: str | None, revision: str | None) -> Path:
+    """Where a set lies in a mirror and in the cache. The hub's own conversion of a set is no other content."""
+    named = "" if revision in (None, CONVERTED) else f"@{urllib.parse.quote(revision, safe='')}"
+    return Path(name + named, config or "data")
 
 
 def _splits(folder: Path) -> list[str]:
@@ -136,7 +154,7 @@ def _download(name: str, config: str | None, revision: str | None) -> Path:
             for split, rows in _published(name, config, revision, reason, place).items():
                 rows.to_parquet(folder / f"{split}-00000-of-00001.parquet")
 
-    return complete_entry(cache_folder() / "hub" / name / (config or "data"), write)
+    return complete_entry(cache_folder() / "hub" / _place(name, config, revision), write)
 
 
 def _published(name: str, config: str | None, revision: str | None, offline: str, place: str) -> dict[str, Any]:

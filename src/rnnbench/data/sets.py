@@ -12,20 +12,22 @@ Nothing is read before rows are asked for; of what is on disk, file names and pa
 
 from __future__ import annotations
 
+import filecmp
 import glob
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, read_class_names, read_split, splits
+from .hub import check_columns, check_parts, mirror_without_revision, read_class_names, read_split, splits
 from .readme_configs import Listed, listed_files
-from .split_names import NAMES, chosen_splits, instructed, sorted_files, splits_by_name
+from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, file_kind, is_text, place, read_rows, whole_rows
 from .tables import DataError, check_parquet, class_names
 from .user_files import expanded, user_file
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     import pyarrow
 
 SAVED = ("dataset_dict.json", "state.json")  # one of them stands in a folder that `save_to_disk` wrote
-NO_DATA = ("readme", "license", "licence", "citation", "changelog", "dataset_info", "dataset_infos", "config", "dummy_data")
+ABOUT = ("readme", "license", "licence", "citation", "changelog")  # names of files about the data
+NO_DATA = (*ABOUT, "dataset_info", "dataset_infos", "config", "dummy_data")  # names of files that are not read
+# What `datasets` takes for no data:
+LIBRARY = ("README.md", "config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "dummy_data.zip")
 WILD = "*?["
 Row = TypeVar("Row")
 
@@ -46,11 +51,16 @@ class Part:
     files: Sequence[str]
     text_labels = False  # whether its values are text, whatever they look like
     names: Mapping[str, list[str]] = {}  # of the classes of columns that hold their numbers; known once it is read
+    note: str = ""  # what is odd about where it lies
 
     @property
     def bases(self) -> Sequence[Part]:
         """The splits whose rows these are: itself, unless it takes rows of others."""
         return [self]
+
+    def same_rows(self, other: Part) -> bool:
+        """Whether `other` is known to have the same rows, by its name or by the content of its files."""
+        return (self.name, [*self.files]) == (other.name, [*other.files])
 
     def shown(self, file: str) -> str:
         """What the record calls one of `files`: without folders of this machine."""
@@ -75,6 +85,12 @@ class Files(Part):
         self.files, self._reading = paths, reading
         self.text_labels = is_text(paths[0])
         self._read: list[FileRows] = []
+
+    def same_rows(self, other: Part) -> bool:
+        if not isinstance(other, Files) or len(self.files) != len(other.files):
+            return False
+        pairs = zip(self.files, other.files, strict=True)
+        return all(filecmp.cmp(expanded(one), expanded(same), shallow=False) for one, same in pairs)
 
     def check(self, columns: Sequence[str]) -> None:
         for path in self.files:
@@ -116,8 +132,13 @@ class Published(Part):
     def shown(self, file: str) -> str:
         return f"{file}/{self.name}"
 
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        folder = mirror_without_revision(self._hub, self._config, self._revision)
+        return f"{folder} does not say its revision; it is read for task.revision={self._revision}" if folder else ""
+
     def check(self, columns: Sequence[str]) -> None:
-        check_columns(self._hub, [self.name], columns, self._config)
+        check_columns(self._hub, [self.name], columns, self._config, self._revision)
 
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
         sound = not self._reading.drop_empty
@@ -249,7 +270,8 @@ class Place:
     revision: str | None = None
     named: Mapping[str, str] = field(default_factory=dict)  # train, validation, test: a split of the set, or a file
     reading: Reading = PLAIN
-    kinds: tuple[str, ...] = (*FILES, ".ts")  # endings of files that are data
+    kinds: tuple[str, ...] = FILES  # endings of files that are data
+    in_time: bool = False  # whether rows are in the order of time: then several files are read in that of their numbers
 
     @property
     def name(self) -> str:
@@ -312,7 +334,10 @@ class Place:
             raise DataError(f"task.{split}={value}: {self.hub} has no such split{near} there are: {', '.join(there) or 'none'}")
         folder = expanded(self.hub or self.file or ".")
         within = str(folder / value) if folder.is_dir() and not expanded(value).exists() else value
-        return Files(_matching(within, f"task.{split}={value}", self.kinds), self.reading)
+        return self._files(_matching(within, f"task.{split}={value}", self.kinds))
+
+    def _files(self, paths: Sequence[str], reading: Reading | None = None) -> Files:
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading)
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
@@ -329,7 +354,11 @@ class Place:
             return self._listed(folder, listed) if listed else self._folder(within)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
-        return {"train": Files(_matching(path, path, self.kinds), self.reading)}, []
+        return {"train": self._files(_matching(path, path, self.kinds))}, []
+
+    def _is_about_data(self, path: Path) -> bool:
+        """Whether a file that is not read says what the data are, as the library or its readers know it."""
+        return path.name in LIBRARY or (path.stem.lower() in ABOUT and file_kind(path) not in self.kinds)
 
     def _folder(self, folder: Path) -> tuple[dict[str, Part], list[str]]:
         if not folder.is_dir():
@@ -349,7 +378,7 @@ class Place:
             raise DataError(
                 f"{folder} has no train{{{','.join(self.kinds)}}}; there are: {shortened(', '.join(shown), 150) or 'none'}"
             )
-        others = [name for name in shown if name not in tables and Path(name).stem.lower() not in NO_DATA]
+        others = [name for name in shown if name not in tables and not self._is_about_data(Path(name))]
         return self._in_folder(folder, found, self.reading), [*beside, *others]
 
     def _listed(self, folder: Path, listed: Listed) -> tuple[dict[str, Part], list[str]]:
@@ -372,18 +401,17 @@ class Place:
                     f"what is to be read: task.{split if split in NAMES else 'train'}="
                 )
             check_parts(folder, split, [Path(name).name for name in names])
-            parts[split] = Files([str(folder / name) for name in names], reading)
+            parts[split] = self._files([str(folder / name) for name in names], reading)
         return parts
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """The tables of the splits that were read, and what is said of them."""
+class Splits:
+    """The splits of a set, and what is said of them."""
 
-    tables: dict[str, pyarrow.Table]
     parts: Mapping[str, Part]
     unread: Sequence[str]
-    dropped: int
+    dropped: int = 0
 
     def names(self, column: str) -> list[str]:
         """The names of the classes of a column that holds their numbers; none where they have none."""
@@ -394,12 +422,9 @@ class Loaded:
         return self.parts[split].where(row)
 
     @property
-    def selects_on_test(self) -> bool:
-        """Whether validation and test are the same rows."""
-        if not {"validation", "test"} <= self.parts.keys():
-            return False
-        one, other = ((part.name, [*part.files]) for part in (self.parts["validation"], self.parts["test"]))
-        return one == other
+    def same_rows(self) -> list[tuple[str, str]]:
+        """The pairs of splits that have the same rows."""
+        return [pair for pair in combinations(self.parts, 2) if self.parts[pair[0]].same_rows(self.parts[pair[1]])]
 
     @property
     def text_labels(self) -> list[str]:
@@ -412,12 +437,21 @@ class Loaded:
         return {"files": named, "dropped": self.dropped}
 
 
-def load_set(where: Place, columns: Sequence[str]) -> Loaded:
-    """The `columns` of every split that is there. DataError, one line, where they cannot be had."""
+@dataclass(frozen=True)
+class Loaded(Splits):
+    """The tables of the splits that were read."""
+
+    tables: dict[str, pyarrow.Table] = field(default_factory=dict)
+
+
+def load_set(where: Place, columns: Sequence[str], text: bool = True) -> Loaded:
+    """The `columns` of every split that is there; `text`: the first is to hold text. DataError, one line, where they cannot be
+    had.
+    """
     parts, unread = where.parts(fetch=True)
-    rows = {split: part.read(columns) for split, part in parts.items()}
+    rows = {split: part.read(columns, text) for split, part in parts.items()}
     tables = {split: one.table for split, one in rows.items()}
-    return Loaded(tables, parts, unread, sum(one.dropped for one in rows.values()))
+    return Loaded(parts, unread, sum(one.dropped for one in rows.values()), tables)
 
 
 def agreed(named: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:

@@ -58,6 +58,12 @@ def instructed(value: str) -> list[str]:
     return [piece[1] for piece in found] if len(found) == len(pieces) and (len(found) > 1 or found[0][2]) else []
 
 
+def by_number(name: str) -> tuple[list[tuple[str, int]], str]:
+    """What files are sorted by where their rows are in the order of time: month2 before month10, else as text."""
+    pieces = re.findall("[0-9]+|[^0-9]", name, re.DOTALL)
+    return [("0", int(piece)) if piece.isdecimal() else (piece, 0) for piece in pieces], name
+
+
 def _by_shard(name: str) -> list[str]:
     found = SHARD.fullmatch(name)
     return [found[1]] if found else []

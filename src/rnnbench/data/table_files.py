@@ -208,6 +208,8 @@ def streamed(
             for column, value in zip(texts, values, strict=False):
                 if not isinstance(value, str):
                     raise DataError(f"{path}: {where} has {KINDS.get(type(value), 'null')} for {column!r}; expected text")
+            if len(values) > len(texts) and isinstance(values[-1], float):
+                raise DataError(f"{path}: {where} has {values[-1]} for {label!r}; allowed: whole numbers or text")
         labels = [as_label(values[-1]) if len(values) > len(texts) else None for _, values in chunk]
         yield [BETWEEN.join(values[: len(texts)]) for _, values in chunk], labels
 
@@ -315,7 +317,22 @@ def _other_separator(path: str, column: str, head: Sequence[str], reading: Readi
 
 
 def csv_rows(path: str, reading: Reading) -> Iterator[tuple[str, list[str]]]:
-    """(`line 52`, the fields) of each row of a CSV or TSV file, the head line first; empty lines are left out."""
+    """(`line 52`, the fields) of each row of a CSV or TSV file, the head line first.
+
+    Empty lines are left out, unless the file has one column: there one before the last row is a row with an empty field.
+    """
+    columns, empty = 0, list[str]()
+    for line, fields in _field_rows(path, reading):
+        if fields:
+            yield from ((one, [""]) for one in empty)
+            columns, empty = columns or len(fields), []
+            yield line, fields
+        elif columns == 1:
+            empty.append(line)
+
+
+def _field_rows(path: str, reading: Reading) -> Iterator[tuple[str, list[str]]]:
+    """The same with empty lines, which have no fields."""
     between = reading.between(path)
     plain = reading.quote == "auto" and between == "\t" and _a_row_a_line(path, reading)
     if reading.quote == "none" or plain:
@@ -332,8 +349,7 @@ def csv_rows(path: str, reading: Reading) -> Iterator[tuple[str, list[str]]]:
                     f"{path}: line {begin}: a quote opens a field there that ends in line {reader.line_num}, over line "
                     "breaks and tabs; if it belongs to the text, double it and put the text in quotes; else save as .csv"
                 )
-            if fields:
-                yield f"line {begin}", fields
+            yield f"line {begin}", fields
             begin = reader.line_num + 1
     except csv.Error:
         raise DataError(
@@ -355,16 +371,16 @@ def _lines(path: str, reading: Reading) -> Iterator[str]:
 
 
 def _split_lines(path: str, reading: Reading) -> Iterator[tuple[str, list[str]]]:
-    """(`line 52`, what stands between its separators) of each line that is not empty."""
+    """(`line 52`, what stands between its separators) of each line; nothing of an empty one."""
     between = reading.between(path)
     for number, line in enumerate(_lines(path, reading), 1):
-        if line := line.rstrip("\r\n"):
-            yield f"line {number}", line.split(between)
+        line = line.rstrip("\r\n")
+        yield f"line {number}", line.split(between) if line else []
 
 
 def _a_row_a_line(path: str, reading: Reading) -> bool:
     """Whether every line has as many tabs: then no field holds a line break, and a quote that stands alone is a character."""
-    return len({len(fields) for _, fields in _split_lines(path, reading)}) == 1
+    return len({len(fields) for _, fields in _split_lines(path, reading) if fields}) == 1
 
 
 def _unquoted(field: str) -> str:
