@@ -9,7 +9,9 @@ from rnnbench.card.runs import card_lines, find_card_runs
 from rnnbench.card.suite import load_suite
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell", [cell if cell in ("rnn", "gru") else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS]
+)
 def test_a_card_is_made_of_committed_records_alone(cell: str) -> None:
     card = committed_card("quick", cell)
     opponents = [name for name in card.suite.opponents if name != cell]
