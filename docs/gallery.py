@@ -203,8 +203,8 @@ def cards_page() -> str:
         f"{suite.version}, {suite.seeds} seeds a model. It is a screening, no comparison for a paper: differences below about "
         "3 standard deviations are not seen. [How to read a card, and how to make one](../tutorials/card.md).",
         markdown_table(("cell", *words), rows),
-        f"Ahead or behind: p is at most {suite.level:g}, of a permutation test of the measure (a solve rate: Fisher's test) with "
-        "Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model by itself.",
+        f"Ahead or behind: p is at most {suite.level:g}, of a permutation test of the measure (of a solve rate, Fisher's test) "
+        "with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model by itself.",
         *verdict_table(cards[0]).notes[1:],
     ]
     for card in cards:
