@@ -46,4 +46,4 @@ def test_a_run_is_counted_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     make(tmp_path, 0, "finished", "s")
     list_sweep(tmp_path, "s", {"task=adding model=lstm": (0,)})
     assert main(["status", "--runs", str(tmp_path)]) == 0
-    assert capfd.readouterr().out == "sweep s: 1 runs, 1 recorded\n"
+    assert capfd.readouterr().out == "sweep s: 1 run, 1 recorded\n"

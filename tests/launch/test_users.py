@@ -99,7 +99,7 @@ def test_a_folder_of_several_sweeps_gets_an_overview(capfd: pytest.CaptureFixtur
         write_manifest(Path("there"), name, [stand_in(1, name)])
     assert main(["status", "there"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines == ["there: 0 runs", "sweep first: 1 run, 1 missing", "sweep second: 1 run, 1 missing"]
+    assert lines == ["there: 0 runs", "sweep first: 1 run, 0 recorded", "sweep second: 1 run, 0 recorded"]
 
 
 def test_sweeps_in_a_folder_below_are_pointed_to(capfd: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +120,7 @@ def test_the_overview_checks_records_where_they_are_few(
     record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
     assert main(["status"]) == 0
     out = capfd.readouterr().out
-    assert ("runs of no sweep: 1, 1 damaged" in out) == bool(most) and ("counted, not checked" in out) != bool(most)
+    assert ("runs of no sweep: 1, 0 recorded, 1 damaged" in out) == bool(most) and ("counted, not checked" in out) != bool(most)
 
 
 # runs of others

@@ -144,20 +144,23 @@ def overview_lines(runs: Path) -> Iterator[str]:
 
 def _overview(folders: Sequence[Path], checked: bool) -> str:
     """How many are recorded, and how the others stand; where records are not `checked`, by what stands in the folders."""
-    if checked:
-        return count_text([run_state(RunFolder(folder)) for folder in folders])
     recorded = diverged = 0
     others: Counter[str] = Counter()
     for folder in folders:
-        if os.path.exists(folder / "record.json"):
+        if checked:
+            state = run_state(RunFolder(folder))
+            others[state.kind] += 1
+            diverged += state.kind == "recorded" and bool(state.about)
+        elif os.path.exists(folder / "record.json"):
             recorded += 1
             with contextlib.suppress(OSError):
                 if (folder / "record.json").is_file():  # a pipe would be waited for
                     diverged += DIVERGED in (folder / "record.json").read_bytes()
         elif folder.exists():
             others[run_state(RunFolder(folder)).kind] += 1
-    more = "".join(f", {others[kind]} {kind}" for kind in ("failed", "interrupted", "running") if others[kind])
-    return f"{recorded} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
+    kinds = ("failed", "damaged", "interrupted", "running")
+    more = "".join(f", {others[kind]} {kind}" for kind in kinds if others[kind])
+    return f"{recorded + others['recorded']} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
 
 
 SEED = re.compile(r"(?:^| )seed=(\d+)(?= |$)")  # among the words of a run
