@@ -67,7 +67,7 @@ def test_before_it_is_removed_it_is_said(capfd: pytest.CaptureFixture[str], monk
     before = everything(STORE)
     assert main(["remove", "s", "--dry-run"]) == 0
     out = capfd.readouterr().out
-    assert "runs/adding/lstm/s1-00000001  recorded" in out and "1 runs and 1 sweeps (s)" in out
+    assert "runs/adding/lstm/s1-00000001  recorded" in out and "1 run and 1 sweep (s)" in out
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(["remove", "s"]) == 2
     assert "--yes" in one_line(capfd)
