@@ -140,7 +140,7 @@ class SequenceClassification(Task):
         """The sequences of a split; those of a `new` file may lack their classes."""
         if isinstance(part, Sliced):
             picked = part.pick(lambda one: _rows(self._read(one)))
-            part.names = agreed({one.files[0]: one.names for one in part.bases})
+            part.names = agreed({one.key: one.names for one in part.bases})
             return joined_series(picked, lambda row: f"{part.name}: sequence {row + 1}", part.name)
         if isinstance(part, Files) and file_kind(part.files[0]) in WIDE:
             several = [read_series(path, self.label_column, self.reading, new) for path in part.files]

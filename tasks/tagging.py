@@ -175,7 +175,7 @@ class Tagging(Task):
     def _read(self, part: Part) -> Tagged:
         if isinstance(part, Sliced):
             rows = part.pick(lambda one: list(zip(*self._read(one), strict=True)))
-            part.names = agreed({one.files[0]: one.names for one in part.bases})
+            part.names = agreed({one.key: one.names for one in part.bases})
             return [words for words, _ in rows], [labels for _, labels in rows]
         if isinstance(part, Files) and file_kind(part.files[0]) not in (".json", ".jsonl", ".parquet"):
             several = [read_columns(path, *self.numbers, encoding=self.reading.encoding) for path in part.files]

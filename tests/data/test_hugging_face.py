@@ -327,3 +327,17 @@ def test_a_readme_without_configurations_changes_nothing(text: str):
     Path("set/train.jsonl").write_text(json.dumps({"text": "a", "label": "b"}) + "\n")
     found = load_set(Place(file="set"), ["text", "label"])
     assert found.facts()["files"] == {"train": ["train.jsonl"], "test": ["test.csv"]}
+
+
+def test_a_saved_set_whose_splits_number_the_classes_otherwise_is_refused():
+    """Its splits have one folder, so that a folder does not tell them apart."""
+    import datasets
+
+    def split(names: list[str]) -> "datasets.Dataset":
+        features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+        return datasets.Dataset.from_dict({"text": [f"text {n}" for n in range(12)], "label": [0, 1] * 6}, features=features)
+
+    datasets.DatasetDict({"train": split(["neg", "pos"]), "test": split(["pos", "neg"])}).save_to_disk("swapped")
+    found = load_set(Place(hub="./swapped"), ["text", "label"])
+    with pytest.raises(DataError, match="the classes of 'label' are"):
+        found.names("label")

@@ -79,8 +79,11 @@ def _cell(cell: Cell, wrapped: bool) -> str:
 def _label(table: Table, lines: Sequence[str]) -> str:
     """What `\\ref` calls a table: its title in small letters, and a number where `lines` hold that label already."""
     name = "tab:" + (re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-") or "runs")
-    there = sum(rf"\label{{{name}" in line for line in lines)
-    return f"{name}-{there + 1}" if there else name
+    taken, label, number = set(re.findall(r"\\label\{([^}]*)\}", "\n".join(lines))), name, 1
+    while label in taken:
+        number += 1
+        label = f"{name}-{number}"
+    return label
 
 
 SIGNS = {

@@ -62,6 +62,11 @@ class Part:
         """Whether `other` is known to have the same rows, by its name or by the content of its files."""
         return (self.name, [*self.files]) == (other.name, [*other.files])
 
+    @property
+    def key(self) -> str:
+        """What tells it from the other splits of its set: several may have the same `files`."""
+        return self.name or self.files[0]
+
     def shown(self, file: str) -> str:
         """What the record calls one of `files`: without folders of this machine."""
         return os.path.basename(file.rstrip("/"))
@@ -222,7 +227,7 @@ class Sliced(Part):
             tables.append(rows.table.slice(first, last - first))
             self._places.append((self._parts[name], first, last - first))
             asked += end - begin
-        self.names = agreed({part.files[0]: part.names for part in self.bases})
+        self.names = agreed({part.key: part.names for part in self.bases})
         found = concatenated(tables, [self.name] * len(tables))
         if not len(found):
             raise DataError(f"{self.name}: each of its {asked} rows lacks a value")
@@ -415,7 +420,7 @@ class Splits:
 
     def names(self, column: str) -> list[str]:
         """The names of the classes of a column that holds their numbers; none where they have none."""
-        return agreed({part.files[0]: part.names for part in self.parts.values()}).get(column, [])
+        return agreed({part.key: part.names for part in self.parts.values()}).get(column, [])
 
     def where(self, split: str, row: int) -> str:
         """What a message calls row `row`, from 0, of a split."""
