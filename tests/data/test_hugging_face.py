@@ -333,7 +333,7 @@ def test_a_saved_set_whose_splits_number_the_classes_otherwise_is_refused():
     """Its splits have one folder, so that a folder does not tell them apart."""
     import datasets
 
-    def split(names: list[str]) -> "datasets.Dataset":
+    def split(names: list[str]) -> datasets.Dataset:
         features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
         return datasets.Dataset.from_dict({"text": [f"text {n}" for n in range(12)], "label": [0, 1] * 6}, features=features)
 
