@@ -42,7 +42,7 @@ from typing import Annotated, Literal
 import numpy
 
 from rnnbench.data.series import Series, deviations, joined_series, listed_rows, read_series
-from rnnbench.data.sets import Files, Part, Sliced, Splits, agreed
+from rnnbench.data.sets import Files, Part, Sliced, Splits
 from rnnbench.data.table_files import FILES, Reading, columns_of, file_kind
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import evaluation_rows
@@ -140,7 +140,6 @@ class SequenceClassification(Task):
         """The sequences of a split; those of a `new` file may lack their classes."""
         if isinstance(part, Sliced):
             picked = part.pick(lambda one: _rows(self._read(one)))
-            part.names = agreed({one.key: one.names for one in part.bases})
             return joined_series(picked, lambda row: f"{part.name}: sequence {row + 1}", part.name)
         if isinstance(part, Files) and file_kind(part.files[0]) in WIDE:
             several = [read_series(path, self.label_column, self.reading, new) for path in part.files]

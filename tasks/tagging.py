@@ -52,7 +52,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.column_files import Tagged, read_columns
 from rnnbench.data.hub import check_columns, read_split
-from rnnbench.data.sets import Files, Part, Place, Sliced, Splits, agreed
+from rnnbench.data.sets import Files, Part, Place, Sliced, Splits
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
@@ -175,7 +175,6 @@ class Tagging(Task):
     def _read(self, part: Part) -> Tagged:
         if isinstance(part, Sliced):
             rows = part.pick(lambda one: list(zip(*self._read(one), strict=True)))
-            part.names = agreed({one.key: one.names for one in part.bases})
             return [words for words, _ in rows], [labels for _, labels in rows]
         if isinstance(part, Files) and file_kind(part.files[0]) not in (".json", ".jsonl", ".parquet"):
             several = [read_columns(path, *self.numbers, encoding=self.reading.encoding) for path in part.files]

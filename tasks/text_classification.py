@@ -51,11 +51,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.sets import Loaded, load_set
-from rnnbench.data.table_files import BETWEEN, Reading, streamed
+from rnnbench.data.table_files import BETWEEN, Reading, label_text, streamed
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
@@ -74,7 +74,7 @@ from .shared.labels import (
 )
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
-from .shared.words import WrittenVocabulary
+from .shared.words import WrittenVocabulary, vocabulary_key
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Split, Task
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class TextClassification(Task):
             key["labels"] = table_digest(*tables.values())
         names = found.names(self.columns[1])
         key |= {"names": names} if names else {}
-        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
+        key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("text_classification", key, lambda part: self._make(part, found, tables))
         facts = load_facts(folder)
         self.classes, self._numbers = facts["classes"], facts.get("numbers", ())
@@ -251,9 +251,12 @@ class TextClassification(Task):
         if self.order == "shuffled":
             raise DataError("order=shuffled: its texts were read in an order that new texts do not have")
         named = dict(zip(self._numbers, self.classes, strict=False))
-        rows = streamed(path, self.texts, self.columns[1], self.place.reading)
-        named_rows = ((texts, [None if one is None else named.get(one, one) for one in labels]) for texts, labels in rows)
-        return new_texts(self.cut, self.vocabulary, named_rows)
+
+        def as_label(value: Any) -> str | None:
+            label = label_text(value)
+            return None if label is None else named.get(label, label)
+
+        return new_texts(self.cut, self.vocabulary, streamed(path, self.texts, self.columns[1], self.place.reading, as_label))
 
     def about(self) -> Facts:
         facts = {"sha256": self.sha256, "licence": "that of your data", "classes": len(self.classes), **self.dataset.about()}

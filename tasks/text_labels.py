@@ -37,6 +37,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,7 +57,7 @@ from .shared.found import found_line, named_splits, odd_splits, one_place, text_
 from .shared.labels import disagreeing, disagreeing_note, first_place, named_classes, numbered, oddities, typed_labels
 from .shared.rows import Cut, Rows, Texts, completed, new_texts, use_rows, write_texts
 from .shared.vectors import Vectors
-from .shared.words import WrittenVocabulary
+from .shared.words import WrittenVocabulary, vocabulary_key
 from .task import LABELS, SPLITS, Batch, Bits, Facts, Kept, NewRows, Split, Task
 
 
@@ -141,7 +142,7 @@ class TextLabels(Task):
                 total.update(json.dumps(pair).encode())
         self.sha256 = total.hexdigest()
         key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
-        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
+        key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("text_labels", key, lambda part: self._make(part, found, published, list(sets)))
         facts = load_facts(folder)
         self.found = {**found.facts(), **facts["found"]}
@@ -224,14 +225,14 @@ class TextLabels(Task):
         self.classes, self._numbers, self.targets = list(names), numbers, Bits(len(names))
 
     def new_rows(self, path: str) -> Iterator[NewRows]:
-        rows = streamed(path, self.columns[:1], self.columns[1], self.place.reading, self._joined)
+        as_label = partial(self._joined, dict(zip(self._numbers, self.classes, strict=True)))
+        rows = streamed(path, self.columns[:1], self.columns[1], self.place.reading, as_label)
         return new_texts(self.cut, self.vocabulary, rows)
 
-    def _joined(self, value: Any) -> str | None:
-        """The labels of a new row, as an answer is written; None where they are missing."""
+    def _joined(self, named: Mapping[str, str], value: Any) -> str | None:
+        """The labels of a new row, as an answer is written; None where they are missing. `named`: names by numbers."""
         if value is None or isinstance(value, str):
             return value
-        named = dict(zip(self._numbers, self.classes, strict=True))
         labels = map(str, value if isinstance(value, list) else [value])
         return self.label_separator.join(named.get(label, label) for label in labels)
 

@@ -55,7 +55,7 @@ from .shared.found import found_line, length_facts, named_splits, odd_splits, on
 from .shared.labels import first_place, seen_rows
 from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
-from .shared.words import WrittenVocabulary, little_covered
+from .shared.words import WrittenVocabulary, vocabulary_key, vocabulary_notes
 from .task import REGRESSION, SPLITS, Batch, Facts, Kept, Reals, Split, Sums, Task, Tokens, Totals
 
 
@@ -125,7 +125,7 @@ class TextRegression(Task):
             total.update("\0".join(part.texts).encode())
         self.sha256 = total.hexdigest()
         key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
-        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
+        key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("text_regression", key, lambda folder: self._make(folder, found, published))
         facts = load_facts(folder)
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
@@ -136,8 +136,7 @@ class TextRegression(Task):
         said = (found_line(self.found), *odd_splits(found))
         self.notes = [
             *(f"{self.place.name}: {line}" for line in said),
-            *([self.own_vocabulary.note(counts)] if self.own_vocabulary else []),
-            *little_covered(self.vocabulary, counts),
+            *vocabulary_notes(self.own_vocabulary, self.vocabulary, counts),
         ]
 
     def _texts(self, found: Loaded, split: Split) -> Texts:

@@ -63,7 +63,7 @@ from .shared.own_texts import own_place, own_texts, read_facts, read_notes
 from .shared.rows import completed_in_order
 from .shared.streams import CHUNK, Streams, long_enough, read_streams, write_streams
 from .shared.vectors import Vectors
-from .shared.words import WrittenVocabulary, built_vocabulary, little_covered
+from .shared.words import WrittenVocabulary, chosen_vocabulary, vocabulary_key, vocabulary_notes
 from .task import LANGUAGE, SPLITS, Facts, Split, Task, Tokens
 
 END = "<eos>"
@@ -169,7 +169,7 @@ class WordLM(Task):
             self.sha256 = self._digest()
         key = {"version": self.version, "data": self.sha256, "cut": [self.tokenizer, self.min_frequency, self.max_vocabulary]}
         key |= {"held_out": None if published and not own else self.held_out}
-        key |= {"vocabulary": self.own_vocabulary.sha256} if self.own_vocabulary else {}
+        key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("word_lm", key, lambda part: self._make(part, published))
         self.vocabulary = Vocabulary.load(folder / "vocabulary.json")
         self.inputs = self.targets = Tokens(len(self.vocabulary))
@@ -179,8 +179,7 @@ class WordLM(Task):
             self.found = read_facts(self._read, self._rows, sizes, "words")
             self.notes = read_notes(self.place, self._read, self.found, "words")
         counts = self.dataset.counts["train"]
-        written = [self.own_vocabulary.note(counts)] if self.own_vocabulary else []
-        self.notes = [*self.notes, *written, *little_covered(self.vocabulary, counts)]
+        self.notes = [*self.notes, *vocabulary_notes(self.own_vocabulary, self.vocabulary, counts)]
 
     def _own(self, place: Place) -> dict[Split, list[str]]:
         """The lines of each split of a set of the user's, or of any of the hub's."""
@@ -226,11 +225,8 @@ class WordLM(Task):
                 lengths[split] += len(words)
                 if split == "train":
                     counts.update(words)
-        vocabulary = (
-            self.own_vocabulary.content
-            if self.own_vocabulary
-            else built_vocabulary(counts, self.min_frequency, self.max_vocabulary, (UNKNOWN,))
-        )
+        limits = self.min_frequency, self.max_vocabulary
+        vocabulary = chosen_vocabulary(self.own_vocabulary, counts, *limits, (UNKNOWN,))
         vocabulary.save(folder / "vocabulary.json")
 
         def tokens(split: Split) -> Iterator[numpy.ndarray]:

@@ -22,7 +22,7 @@ from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, evaluati
 from ..task import Task
 from .batch import SPLITS, Batch, Dataset, NewRows, Split, Tokens, generator
 from .facts import Facts
-from .words import WrittenVocabulary, built_vocabulary, little_covered
+from .words import WrittenVocabulary, built_vocabulary, chosen_vocabulary, vocabulary_notes
 
 Answers = numpy.ndarray | Ragged  # (rows,), one for each row; or one for each token
 HELD_OUT = 0.05  # share of the training texts that selects, where the published validation split is the test, or there is none
@@ -83,7 +83,7 @@ class Cut(NamedTuple):
             raise DataError(f"{where(empty[0])}: a text without a word, one of {len(empty)}; leave their rows out")
         seen = numpy.bincount(numpy.frombuffer(values["train"], numpy.int32), minlength=len(numbers)).tolist()
         counts = {token: count for token, count in zip(numbers, seen, strict=True) if count}
-        vocabulary = written.content if written else built_vocabulary(counts, self.min_frequency, self.max_vocabulary)
+        vocabulary = chosen_vocabulary(written, counts, self.min_frequency, self.max_vocabulary)
         final = numpy.array([vocabulary.numbers.get(token, vocabulary.unknown) for token in numbers], numpy.int32)
         whole = {split: numpy.array(lengths[split]) for split in texts}
         ends = {split: numpy.cumsum(whole[split].clip(1, self.max_length)) for split in texts}
@@ -337,6 +337,5 @@ def use_rows(task: Task, rows: Rows) -> Vocabulary:
     """Makes `rows` the dataset of `task`, with the streams that go with them; their vocabulary."""
     task.dataset, task.inputs, task.targets = rows, Tokens(len(rows.vocabulary)), Tokens(rows.classes)
     counts = numpy.bincount(rows.tokens["train"].values, minlength=len(rows.vocabulary))
-    written = [task.own_vocabulary.note(counts)] if task.own_vocabulary else []
-    task.notes = [*task.notes, *written, *little_covered(rows.vocabulary, counts)]
+    task.notes = [*task.notes, *vocabulary_notes(task.own_vocabulary, rows.vocabulary, counts)]
     return rows.vocabulary

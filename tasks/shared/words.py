@@ -36,6 +36,27 @@ class WrittenVocabulary:
         return f"task.vocabulary={self.path}: {len(counts):,} symbols, {(counts > 0).sum():,} of them in the training text"
 
 
+def chosen_vocabulary(
+    written: WrittenVocabulary | None,
+    counts: Mapping[str, int],
+    min_frequency: int,
+    max_size: int | None,
+    specials: Sequence[str] = (PAD, UNKNOWN),
+) -> Vocabulary:
+    """The vocabulary that is `written`, else that of the training text: see `built_vocabulary`."""
+    return written.content if written else built_vocabulary(counts, min_frequency, max_size, specials)
+
+
+def vocabulary_key(written: WrittenVocabulary | None) -> dict[str, str]:
+    """What a written vocabulary adds to the key of a cache entry."""
+    return {"vocabulary": written.sha256} if written else {}
+
+
+def vocabulary_notes(written: WrittenVocabulary | None, vocabulary: Vocabulary, counts: numpy.ndarray) -> list[str]:
+    """What is said of a vocabulary: see `WrittenVocabulary.note` and `little_covered`."""
+    return [*([written.note(counts)] if written else []), *little_covered(vocabulary, counts)]
+
+
 def built_vocabulary(
     counts: Mapping[str, int], min_frequency: int, max_size: int | None = None, specials: Sequence[str] = (PAD, UNKNOWN)
 ) -> Vocabulary:

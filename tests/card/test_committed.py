@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rnnbench.card.committed import CELLS, committed_card, committed_records, own_entrants
-from rnnbench.card.runs import card_lines, find_card_runs
-from rnnbench.card.suite import load_suite
+from rnnbench.card.committed import CELLS, committed_card, committed_lines, committed_records
+from rnnbench.card.runs import find_card_runs
 
 
 @pytest.mark.parametrize(
@@ -24,10 +23,8 @@ def test_a_card_is_made_of_committed_records_alone(cell: str) -> None:
 
 
 def test_no_committed_record_is_of_another_run() -> None:
-    suite = load_suite("quick")
-    lines = dict.fromkeys(line for cell in CELLS for line in card_lines(suite, own_entrants("quick", cell), None))
     committed = committed_records("quick")
-    assert {run.record["id"] for run in find_card_runs(list(lines), committed, ()) if run.record} == set(committed)
+    assert {run.record["id"] for run in find_card_runs(committed_lines("quick"), committed, ()) if run.record} == set(committed)
 
 
 def test_a_card_that_lacks_records_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch) -> None:

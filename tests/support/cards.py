@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rnnbench.card.committed import CELLS, committed_path, committed_records, own_entrants, write_committed
-from rnnbench.card.runs import card_lines, find_card_runs
-from rnnbench.card.suite import load_suite
+from rnnbench.card.committed import CELLS, committed_lines, committed_path, committed_records, write_committed
+from rnnbench.card.runs import find_card_runs
 from rnnbench.cli.main import main as rnnbench
 
 SUITE = "quick"
@@ -22,9 +21,7 @@ def main(runs: Path) -> int:
     for cell in CELLS:
         if code := rnnbench(["card", cell, "--quick", *own, "-o", f"build/cards/{cell}"]):
             return code
-    suite = load_suite(SUITE)
-    lines = dict.fromkeys(line for cell in CELLS for line in card_lines(suite, own_entrants(SUITE, cell), None))
-    found = find_card_runs(list(lines), committed_records(SUITE), own)
+    found = find_card_runs(committed_lines(SUITE), committed_records(SUITE), own)
     print(f"{committed_path(SUITE)}: {write_committed(SUITE, found)} records")
     return 0
 

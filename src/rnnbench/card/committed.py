@@ -11,7 +11,7 @@ from ..reproduction.collect import record_line, scrubbed_record
 from ..store.find import find_runs
 from ..store.record import Record, write_atomically
 from .page import Card, add_runs
-from .runs import REACH, CardRun, Entrants, card_lines, find_card_runs, reach_of, source_digest
+from .runs import KEPT_REACH, CardRun, Entrants, Line, card_lines, find_card_runs, reach_of, source_digest
 from .suite import load_suite
 
 CELLS = ("rnn", "lstm", "peephole_lstm", "gru", "min_gru", "min_lstm")  # whose cards come with the program
@@ -38,7 +38,7 @@ def write_committed(name: str, runs: Iterable[CardRun]) -> int:
     kept = {}
     for run in runs:
         if run.record:
-            measures = {} if (reach := reach_of(run)) is None else {REACH: float(reach)}
+            measures = {} if (reach := reach_of(run)) is None else {KEPT_REACH: float(reach)}
             kept[run.record["id"]] = scrubbed_record(run.record, measures, {})
     text = "".join(f"{line}\n" for line in sorted(map(record_line, kept.values())))
     write_atomically(committed_path(name), text.encode())
@@ -47,7 +47,13 @@ def write_committed(name: str, runs: Iterable[CardRun]) -> int:
 
 def own_entrants(name: str, cell: str) -> Entrants:
     """One of our cells and the opponents of a suite."""
-    return Entrants(cell, {model: model for model in dict.fromkeys((cell, *load_suite(name).opponents))})
+    return Entrants(cell, {model: model for model in (cell, *load_suite(name).opponents)})
+
+
+def committed_lines(name: str) -> list[Line]:
+    """Every run of the cards of `CELLS`, once."""
+    suite = load_suite(name)
+    return list(dict.fromkeys(line for cell in CELLS for line in card_lines(suite, own_entrants(name, cell), None)))
 
 
 def committed_card(name: str, cell: str) -> Card:

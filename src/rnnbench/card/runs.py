@@ -16,7 +16,7 @@ from ..tracking.layout import gradient_horizon
 from .suite import Suite
 
 SEEDS = 2**32 - 1  # of test rows: 1 to this
-REACH = "gradient_reach"  # in the measures of a committed record
+KEPT_REACH = "gradient_reach"  # in the measures of a committed record
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,16 @@ def reach_after_training(runs: Iterable[CardRun]) -> dict[str, dict[str, list[in
     """By task and model how many steps back the gradient reaches in the last row of each run's log that says so."""
     found: dict[str, dict[str, list[int]]] = {}
     for run in runs:
-        reached = reach_of(run)
-        found.setdefault(run.line.task, {}).setdefault(run.line.model, []).extend([] if reached is None else [reached])
+        of_model = found.setdefault(run.line.task, {}).setdefault(run.line.model, [])
+        if (reached := reach_of(run)) is not None:
+            of_model.append(reached)
     return found
 
 
 def reach_of(run: CardRun) -> int | None:
     """How many steps back the gradient reaches in the last row of a run's log that says so, or as a committed record says."""
     if run.folder is None:
-        kept = run.record.get("measures", {}).get(REACH) if run.record else None
+        kept = run.record.get("measures", {}).get(KEPT_REACH) if run.record else None
         return None if kept is None else int(kept)
     reached = [steps for row in run.folder.metrics() if (steps := gradient_horizon(row)) is not None]
     return reached[-1] if reached else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..options import BadOption
-from ..store.find import find_runs
+from ..store.find import finished_folders
 
 if TYPE_CHECKING:
     pass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def only_finished_run(path: Path) -> Path:
     """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
     try:
-        finished = [stored.path for stored in find_runs([path])[0] if stored.record]
+        finished = finished_folders(path)
     except FileNotFoundError as error:
         raise BadOption(str(error)) from None
     if len(finished) != 1:

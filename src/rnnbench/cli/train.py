@@ -221,7 +221,8 @@ def resume_sweep(words: list[str]) -> int:
     code = 0
     commands, kept = resumed_commands(words)
     for command in commands:
-        check_kept_file(command) if command[0] == LISTED else check_kept_flags(command)
+        check = check_kept_file if command[0] == LISTED else check_kept_flags
+        check(command)
     for command in commands:
         if command[0] == LISTED:
             _, file, *launching, sweep = command

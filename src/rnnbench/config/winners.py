@@ -43,10 +43,6 @@ def _from_folder(folder: Path, reference: str) -> str:
     return os.path.abspath(folder / os.path.expanduser(reference))
 
 
-def _to_folder(folder: Path, reference: str) -> str:
-    return os.path.relpath(reference, folder)
-
-
 def _is_of_models(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(options, dict)
@@ -68,7 +64,7 @@ def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]
             there = kept.setdefault(task, {})
             replaced += [f"{task}/{model}" for model, options in models.items() if there.get(model, options) != options]
             there |= {model: dict(options) for model, options in models.items()}
-        shown = {task: _renamed(models, partial(_to_folder, path.parent)) for task, models in kept.items()}
+        shown = {task: _renamed(models, partial(os.path.relpath, start=path.parent)) for task, models in kept.items()}
         write_atomically(path, (HEAD + dump_yaml(shown)).encode())
     return replaced
 

@@ -227,7 +227,7 @@ class Sliced(Part):
             tables.append(rows.table.slice(first, last - first))
             self._places.append((self._parts[name], first, last - first))
             asked += end - begin
-        self.names = agreed({part.key: part.names for part in self.bases})
+        self._agree()
         found = concatenated(tables, [self.name] * len(tables))
         if not len(found):
             raise DataError(f"{self.name}: each of its {asked} rows lacks a value")
@@ -249,8 +249,13 @@ class Sliced(Part):
     def pick(self, read: Callable[[Part], Sequence[Row]]) -> list[Row]:
         """The rows that are picked of those that `read` gives of a split."""
         rows = {name: read(part) for name, part in self._parts.items()}
+        self._agree()
         picks = self.picks({name: len(side) for name, side in rows.items()})
         return [row for name, begin, end in picks for row in rows[name][begin:end]]
+
+    def _agree(self) -> None:
+        """Takes over the names of the classes of the splits, once these are read."""
+        self.names = agreed({part.key: part.names for part in self.bases})
 
     def _refusal(self, rows: Mapping[str, int], said: str) -> DataError:
         return DataError(

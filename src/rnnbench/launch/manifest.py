@@ -225,11 +225,11 @@ def named_folder(sweep_or_path: str, runs: Path) -> tuple[Path, bool]:
     if Path(sweep_or_path).is_dir():
         return Path(sweep_or_path), False
     there = sorted(path.parent.name for path in runs.glob("sweeps/*/manifest.json"))
-    below = (
-        next(iter(sorted(runs.glob(f"*/sweeps/{glob.escape(sweep_or_path)}/manifest.json"))), None) if sweep_or_path else None
-    )
+    below = sorted(runs.glob(f"*/sweeps/{glob.escape(sweep_or_path)}/manifest.json")) if sweep_or_path else []
     if below:
-        raise FileNotFoundError(f"no sweep {sweep_or_path!r} in {runs}; it is in {below.parents[2]}: name that folder of runs")
+        raise FileNotFoundError(
+            f"no sweep {sweep_or_path!r} in {runs}; it is in {below[0].parents[2]}: name that folder of runs"
+        )
     raise FileNotFoundError(f"no sweep or folder {sweep_or_path!r}; sweeps in {runs}: {', '.join(there) or 'none'}")
 
 

@@ -144,23 +144,20 @@ def overview_lines(runs: Path) -> Iterator[str]:
 
 def _overview(folders: Sequence[Path], checked: bool) -> str:
     """How many are recorded, and how the others stand; where records are not `checked`, by what stands in the folders."""
-    recorded = diverged = 0
-    others: Counter[str] = Counter()
+    diverged, counts = 0, Counter[str]()
     for folder in folders:
-        if checked:
+        if checked or not os.path.exists(folder / "record.json"):
             state = run_state(RunFolder(folder))
-            others[state.kind] += 1
+            counts[state.kind] += 1
             diverged += state.kind == "recorded" and bool(state.about)
-        elif os.path.exists(folder / "record.json"):
-            recorded += 1
+        else:
+            counts["recorded"] += 1
             with contextlib.suppress(OSError):
                 if (folder / "record.json").is_file():  # a pipe would be waited for
                     diverged += DIVERGED in (folder / "record.json").read_bytes()
-        elif folder.exists():
-            others[run_state(RunFolder(folder)).kind] += 1
     kinds = ("failed", "damaged", "interrupted", "running")
-    more = "".join(f", {others[kind]} {kind}" for kind in kinds if others[kind])
-    return f"{recorded + others['recorded']} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
+    more = "".join(f", {counts[kind]} {kind}" for kind in kinds if counts[kind])
+    return f"{counts['recorded']} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
 
 
 SEED = re.compile(r"(?:^| )seed=(\d+)(?= |$)")  # among the words of a run

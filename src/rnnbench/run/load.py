@@ -15,7 +15,7 @@ from ..config.checks import resolve
 from ..config.identity import code_digests, versions
 from ..config.settings import Settings
 from ..networks.trainable import TrainableNetwork
-from ..store.find import find_runs
+from ..store.find import finished_folders
 from ..store.log import LogRow
 from ..store.record import Record, Scores
 from ..store.run_folder import RunFolder
@@ -48,7 +48,7 @@ def load_run(run: str | Path, with_data: bool = True) -> Trained:
     folder = RunFolder(Path(run))
     record = folder.record()
     if record is None:
-        below = [found.path for found in find_runs([Path(run)])[0] if found.record] if Path(run).is_dir() else []
+        below = finished_folders(Path(run)) if Path(run).is_dir() else []
         if len(below) == 1:
             return load_run(below[0], with_data)
         if below:

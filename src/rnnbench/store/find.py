@@ -57,6 +57,11 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
     return runs, complaints
 
 
+def finished_folders(path: Path) -> list[Path]:
+    """The folders of the runs at or below `path` that have a record. FileNotFoundError as for `find_runs`."""
+    return [run.path for run in find_runs([path])[0] if run.record]
+
+
 def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> None:
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
