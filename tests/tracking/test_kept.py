@@ -296,7 +296,7 @@ def test_a_server_that_takes_no_artifact_costs_no_more_than_the_end_may(
 
     monkeypatch.setattr(wandb_tracker, "keep_artifacts", keep)
     assert main(["train", *TEXT, "tracker.finish_seconds=2"]) == 0
-    assert time.monotonic() - began[0] < 1 + 2 + 2
+    assert time.monotonic() - began[0] < 1 + 2 + 6
     server.hung = 0.0
     said = capfd.readouterr().err
     assert (

@@ -42,9 +42,12 @@ def measure(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, floa
         steps, count = (40, 200) if quick else (200, 1000)
         batches = range(min(task.batches("train", rows), count))
         task.batch("train", 0, rows, 0)
-        began = time.perf_counter()
-        made = [task.batch("train", index, rows, 0) for index in batches]
-        seconds = (time.perf_counter() - began) / len(made)
+        made, waits = [], []
+        for index in batches:
+            began = time.perf_counter()
+            made.append(task.batch("train", index, rows, 0))
+            waits.append(time.perf_counter() - began)
+    seconds = statistics.median(waits)
     read = [batch.lengths if batch.source_lengths is None else batch.source_lengths for batch in made]
     lengths = torch.cat(read)
     mixed = lengths[torch.randperm(len(lengths), generator=torch.Generator().manual_seed(0))].split(rows)
@@ -62,7 +65,7 @@ def measure(quick: bool = False, words: Sequence[str] = ()) -> tuple[float, floa
         (total / counted).backward()
         optimizer.step()
         times.append(time.perf_counter() - began)
-    step = statistics.mean(times)
+    step = statistics.median(times)
     each = tokens / len(made)  # tokens of a batch
     print(f"{settings.task.name}, {settings.setting} {settings.model.options['hidden_size']}, batches of {rows}:")
     print(f"real tokens: {real:.1%} with buckets (at least 95 % wanted), {unsorted:.1%} without")
