@@ -241,6 +241,40 @@ def test_slices_of_a_file_are_one_set_by_their_rows(capfd: pytest.CaptureFixture
     assert "60 rows: train 48 (a.csv: train[:80%]), validation 6 (a.csv: train[80%:90%]), test 6 (" in capfd.readouterr().out
 
 
+TABLES = {
+    "text_classification": ("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)),
+    "text_labels": ("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)),
+    "text_regression": ("a.csv", "text,score\n" + "".join(f"{text},{label}.5\n" for text, label in ROWS)),
+    "tagging": ("a.conll", "".join(f"{text} X\nend O\n\n" for text in range(60))),
+    "sequence_classification": ("a.csv", "label,0,1\n" + "".join(f"{n % 3},{n},{n % 2}\n" for n in range(60))),
+    "translation": ("a.jsonl", "".join(json.dumps({"de": text, "en": text}) + "\n" for text, _ in ROWS)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_slices_that_overlap_are_said_and_recorded(name: str):
+    file, content = TABLES[name]
+    Path(file).write_text(content)
+    named = {"train": "train[:80%]", "validation": "train[60%:]", "test": "train[70%:]"}
+    options = {"tagging": {"data": "own"}, "text_regression": {"value_column": "score"}}.get(name, {})
+    task = made(name, file=file, **named, **options)
+    assert task.about()["found"]["shared"] == {"train and validation": 12, "train and test": 6, "validation and test": 18}
+    said = [note.removeprefix(f"{file}: ") for note in task.notes]
+    assert said[1:4] == [
+        "train and validation have 12 rows in common: what selects was trained on",
+        "train and test have 6 rows in common: what is reported was trained on",
+        "validation and test have 18 rows in common: what is reported was selected on",
+    ]
+
+
+@pytest.mark.parametrize("name", ["char_lm", "word_lm"])
+def test_slices_of_a_text_may_not_overlap_the_test(name: str):
+    Path("a.txt").write_text("".join(f"{text}\n" for text, _ in ROWS))
+    named = {"train": "train[:80%]", "validation": "train[60%:]", "test": "train[70%:]"}
+    with pytest.raises(DataError, match=r"a\.txt: 6 rows stand in train and in test"):
+        made(name, file="a.txt", window=5, **named)
+
+
 def test_slices_of_tokens_and_of_sequences():
     Path("a.conll").write_text("".join(f"word{n} X\nend O\n\n" for n in range(50)))
     task = made("tagging", data="own", file="a.conll", train="train[:40]", test="train[40:]")

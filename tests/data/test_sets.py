@@ -22,6 +22,7 @@ from rnnbench.data.split_names import chosen_splits, sorted_files
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.user_files import PACKED
+from rnnbench.tasks import load
 
 COLUMNS = ["text", "label"]
 ROWS = [(f"text {number}", f"label {number % 2}") for number in range(6)]
@@ -231,6 +232,16 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path):
             Reading(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["forecasting", "text_classification", "text_labels", "text_regression", "translation"])
+@pytest.mark.parametrize("option", ["file", "train"])
+@pytest.mark.parametrize("ending", ["txt", "ts", "conll", "txt.gz", "dat"])
+def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path, name: str, option: str, ending: str):
+    path = tmp_path / f"a.{ending}"
+    path.write_text("value\n1\n")
+    with pytest.raises(DataError, match=r"a file of an unknown kind; allowed: \.csv, \.tsv, \.json, \.jsonl, \.parquet, and"):
+        load(name, **{option: str(path)})
+
+
 def only_dev(folder: Path) -> Path:
     made = folder / "only"
     datasets.DatasetDict({"dev": datasets.Dataset(TABLE)}).save_to_disk(str(made))
@@ -276,6 +287,7 @@ def test_what_the_library_kept_needs_no_network(
     ("named", "same"),
     [
         ({"validation": "test"}, []),  # then the split has one name
+        ({"train": "[to]*.csv", "test": "test.csv"}, []),  # one of several files
         ({"validation": "test", "test": "test"}, [("validation", "test")]),
         ({"validation": "{folder}/test.csv", "test": "{folder}/test.csv"}, [("validation", "test")]),
         ({"validation": "{folder}/./test.csv", "test": "test"}, [("validation", "test")]),
@@ -295,7 +307,72 @@ def test_splits_of_the_same_rows_are_known(tmp_path: Path, named: dict[str, str]
     (tmp_path / "copy.csv").write_text(csv_text(ROWS[1:]))
     (tmp_path / "link.csv").symlink_to(tmp_path / "test.csv")
     named = {split: value.format(folder=tmp_path) for split, value in named.items()}
-    assert load_set(Place(file=str(tmp_path), named=named), COLUMNS).same_rows == same
+    found = load_set(Place(file=str(tmp_path), named=named), COLUMNS).shared
+    assert [pair for pair, both in found.items() if both.whole] == same and (found or not same)
+
+
+def of_files(folder: Path) -> dict[str, str]:
+    (folder / "set").mkdir()
+    for name, rows in (("train", ROWS), ("dev", ROWS[:3])):
+        (folder / "set" / f"{name}.csv").write_text(csv_text(rows))
+    return {"file": str(folder / "set")}
+
+
+def of_saved(folder: Path) -> dict[str, str]:
+    both = {"train": datasets.Dataset(TABLE), "validation": datasets.Dataset(TABLE).select(range(3))}
+    datasets.DatasetDict(both).save_to_disk(str(folder / "saved"))
+    return {"file": str(folder / "saved")}
+
+
+def of_a_mirror(folder: Path) -> dict[str, str]:
+    (folder / "org/films/data").mkdir(parents=True)
+    for split, rows in (("train", TABLE), ("validation", TABLE.slice(0, 3))):
+        pyarrow.parquet.write_table(rows, folder / f"org/films/data/{split}-00000-of-00001.parquet")
+    return {"hub": "org/films"}
+
+
+OVERLAPS = [  # rows of train are 0 to 5, of validation 0 to 2
+    ("train[:4]", "train[3:5]", "train[4:]", {"train and validation": 1, "validation and test": 1}),
+    ("train[:4]", "train[4:5]", "train[5:]", {}),
+    ("train[:80%]", "train[60%:]", "train[70%:]", {"train and validation": 1, "train and test": 1, "validation and test": 2}),
+    ("train[:2]+train[4:]", "train[1:3]", "train[3:5]", {"train and validation": 1, "train and test": 1}),
+    ("train[:4]+train[:4]", "validation", "train[2:]", {"train and test": 2}),
+    ("train", "validation", "train[5:]+validation[1:]", {"train and test": 1, "validation and test": 2}),
+]
+
+
+@pytest.mark.parametrize("form", [of_files, of_saved, of_a_mirror])
+@pytest.mark.parametrize(("train", "validation", "test", "shared"), OVERLAPS)
+def test_rows_of_two_splits_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Callable, train: str, validation: str, test: str, shared: dict
+):
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    named = {"train": train, "validation": validation, "test": test}
+    found = load_set(Place(**form(tmp_path), named=named), COLUMNS)
+    assert found.facts().get("shared", {}) == shared
+
+
+@pytest.mark.parametrize(
+    ("named", "rows"),
+    [
+        ({"train": "train.csv", "test": "train[4:]"}, 2),  # a file, and rows of it
+        ({"train": "copy.csv", "test": "train[4:]"}, 2),
+        ({"train": "[tc]*.csv", "test": "test.csv"}, 3),  # several files, and one of them
+        ({"train": "[tc]*.csv", "test": "train.csv"}, 6),
+    ],
+)
+def test_rows_of_a_file_are_known_by_its_content(tmp_path: Path, named: dict[str, str], rows: int):
+    for name, content in (("train", ROWS), ("copy", ROWS), ("test", ROWS[3:])):
+        (tmp_path / f"{name}.csv").write_text(csv_text(content))
+    found = load_set(Place(file=str(tmp_path), named=named), COLUMNS)
+    assert found.facts()["shared"] == {"train and test": rows} and not found.shared["train", "test"].whole
+
+
+def test_rows_that_were_dropped_are_in_no_split(tmp_path: Path):
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS[:3], ("", "label 1"), *ROWS[3:]]))
+    place = {"file": f"{tmp_path}/a.csv", "reading": Reading(drop_empty=True)}
+    found = load_set(Place(**place, named={"train": "train[:5]", "test": "train[2:]"}), COLUMNS)
+    assert found.facts()["shared"] == {"train and test": 2}
 
 
 @pytest.mark.parametrize(
