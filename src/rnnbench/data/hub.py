@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..options import shortened
 from .cache import cache_folder, complete_entry
+from .readme_configs import listed_names
 from .tables import DataError, check_parquet, check_sound, class_names, parquet_table
 from .user_files import expanded
 
@@ -76,11 +77,12 @@ def read_split(
 def read_class_names(
     name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
 ) -> dict[str, list[str]]:
-    """The names of the classes of numbered columns of a split: see `tables.class_names`."""
+    """The names of the classes of numbered columns of a split, which its files say, or the README.md above their folder."""
     import pyarrow.parquet
 
     folder = _local(name, config, revision) or _download(name, config, revision)
-    return class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
+    own = class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
+    return {**listed_names(folder.parent, config), **own}
 
 
 def mirror_without_revision(name: str, config: str | None, revision: str | None) -> Path | None:

@@ -26,7 +26,7 @@ import numpy
 
 from ..options import nearest, shortened
 from .hub import check_columns, check_parts, mirror_without_revision, read_class_names, read_split, splits
-from .readme_configs import Listed, listed_files
+from .readme_configs import README, Listed, listed_files, listed_names
 from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, check_kind, file_kind, is_text, place, read_rows, whole_rows
 from .tables import DataError, check_parquet, class_names
@@ -105,8 +105,9 @@ class Part:
 class Files(Part):
     """A split that stands in files of one kind."""
 
-    def __init__(self, paths: Sequence[str], reading: Reading):
-        self.files, self._reading = paths, reading
+    def __init__(self, paths: Sequence[str], reading: Reading, names: Mapping[str, list[str]] | None = None):
+        """`names` are those of the classes of columns, where the files themselves do not say them."""
+        self.files, self._reading, self.names = paths, reading, names or {}
         self.text_labels = is_text(paths[0])
         self._read: list[FileRows] = []
 
@@ -123,7 +124,8 @@ class Files(Part):
         self.sizes = list(map(len, tables))
         if file_kind(self.files[0]) == ".parquet":
             schemas = [pyarrow.parquet.read_schema(user_file(path)) for path in self.files]
-            self.names = agreed({path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)})
+            own = {path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)}
+            self.names = agreed({README: self.names, **own})
         return FileRows(concatenated(tables, self.files), self._kept() if dropped else None, dropped)
 
     def _kept(self) -> numpy.ndarray:
@@ -367,7 +369,9 @@ class Place:
         return self._files(self._matching(within, f"task.{split}={value}"))
 
     def _files(self, paths: Sequence[str], reading: Reading | None = None) -> Files:
-        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading)
+        folder = expanded(self.hub or self.file or ".")
+        names = listed_names(folder, self.config) if (self.hub or self.file) and folder.is_dir() else {}
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, names)
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
