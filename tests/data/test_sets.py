@@ -248,6 +248,76 @@ def only_dev(folder: Path) -> Path:
     return made
 
 
+def kept_by_datasets(cache: Path, revision: str, table: pyarrow.Table, seconds: int) -> None:
+    """What `load_dataset` leaves of a revision; `seconds` say when that was."""
+    folder = cache / "org___reviews/default/0.0.0" / revision
+    folder.mkdir(parents=True)
+    datasets.Dataset(table).save_to_disk(str(cache / "saved"))
+    (arrow,) = (cache / "saved").glob("*.arrow")
+    arrow.rename(folder / "reviews-train.arrow")
+    split = {"name": "train", "num_bytes": 1, "num_examples": len(table), "dataset_name": "reviews"}
+    info = {"features": datasets.Dataset(table).features.to_dict(), "splits": {"train": split}, "version": "0.0.0"}
+    info |= {"builder_name": "parquet", "dataset_name": "reviews", "config_name": "default"}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    os.utime(folder, (seconds, seconds))
+
+
+def kept_by_the_hub(cache: Path, revision: str, table: pyarrow.Table | None, branch: str) -> None:
+    """What `hf download` leaves of a revision, or, without a table, of its README.md alone."""
+    place = cache / "datasets--org--reviews"
+    (place / "snapshots" / revision / "data").mkdir(parents=True)
+    (place / "refs").mkdir(exist_ok=True)
+    (place / "refs" / branch).write_text(revision)
+    (place / "snapshots" / revision / "README.md").write_text("# Reviews\n")
+    if table is not None:
+        pyarrow.parquet.write_table(table, place / "snapshots" / revision / "data/train-00000-of-00001.parquet")
+
+
+KEPT = {  # (revisions that datasets kept, the newest last; of the hub; asked for; read; whether it is said)
+    "the newest": (["a", "b"], {}, None, "b", True),
+    "the newest by its time": (["b", "a"], {}, None, "a", True),
+    "the default one": (["a", "b"], {"main": ("a", False)}, None, "a", False),
+    "one that only the hub's client has": (["a", "b"], {"main": ("c", True)}, None, "c", False),
+    "one whose data are not there": (["a", "b"], {"main": ("c", False)}, None, "b", True),
+    "a named one": (["a", "b"], {}, "a", "a", False),
+    "a named branch": (["a", "b"], {"v1": ("a", False)}, "v1", "a", False),
+    "a named branch of the hub's client": (["b"], {"v1": ("a", True)}, "v1", "a", False),
+    "a named one that is not there": (["a", "b"], {}, "v1", None, False),
+    "the hub's conversion": (["a", "b"], {}, hub.CONVERTED, "b", True),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_of_several_revisions_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str):
+    entries, snapshots, revision, read, said = KEPT[case]
+    for name in hub.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def table(name: str) -> pyarrow.Table:
+        return pyarrow.table({"text": [f"of {name}"] * 3, "label": ["x", "y", "x"]})
+
+    for seconds, name in enumerate(entries, 1):
+        kept_by_datasets(tmp_path / "datasets", name, table(name), seconds)
+    for branch, (name, whole) in snapshots.items():
+        kept_by_the_hub(tmp_path / "hub", name, table(name) if whole else None, branch)
+    place = Place(hub="org/reviews", revision=revision)
+    if read is None:
+        with pytest.raises(
+            DataError, match=r"the hub does not answer; datasets keeps the revisions a, b on this machine, not v1"
+        ):
+            load_set(place, COLUMNS)
+        return
+    for _ in range(2):  # as well from our own cache
+        found = load_set(place, COLUMNS)
+        assert found.tables["train"]["text"][0].as_py() == f"of {read}"
+        line = f"revision {read} is read, the newest of 2 that datasets keeps on this machine (the hub does not answer)"
+        assert [part.note for part in found.parts.values()] == [line if said else ""]
+
+
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", None])
 @pytest.mark.parametrize("kept", ["by datasets", "by huggingface_hub"])
 def test_what_the_library_kept_needs_no_network(
@@ -261,23 +331,11 @@ def test_what_the_library_kept_needs_no_network(
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     if kept == "by datasets":
-        folder = tmp_path / "datasets/org___reviews/default/0.0.0/abc"
-        folder.mkdir(parents=True)
-        datasets.Dataset(TABLE).save_to_disk(str(tmp_path / "saved"))
-        (arrow,) = (tmp_path / "saved").glob("*.arrow")
-        arrow.rename(folder / "reviews-train.arrow")
-        split = {"name": "train", "num_bytes": 1, "num_examples": 6, "dataset_name": "reviews"}
-        info = {"features": datasets.Dataset(TABLE).features.to_dict(), "splits": {"train": split}, "version": "0.0.0"}
-        info |= {"builder_name": "parquet", "dataset_name": "reviews", "config_name": "default"}
-        (folder / "dataset_info.json").write_text(json.dumps(info))
+        kept_by_datasets(tmp_path / "datasets", "abc", TABLE, 1)
     else:
-        place = tmp_path / "hub/datasets--org--reviews"
-        (place / "snapshots/123/data").mkdir(parents=True)
-        (place / "refs").mkdir()
-        (place / "refs/main").write_text("123")
-        pyarrow.parquet.write_table(TABLE, place / "snapshots/123/data/train-00000-of-00001.parquet")
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+        kept_by_the_hub(tmp_path / "hub", "123", TABLE, "main")
     assert load_set(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
     said = refusal(hub="org/other")
     assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, mirror_without_revision, read_class_names, read_split, splits
+from .hub import check_columns, check_parts, read_class_names, read_split, splits, uncertain_revision
 from .readme_configs import README, Listed, listed_files, listed_names
 from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, check_kind, file_kind, is_text, place, read_rows, whole_rows
@@ -155,8 +155,7 @@ class Published(Part):
 
     @property
     def note(self) -> str:  # type: ignore[override]
-        folder = mirror_without_revision(self._hub, self._config, self._revision)
-        return f"{folder} does not say its revision; it is read for task.revision={self._revision}" if folder else ""
+        return uncertain_revision(self._hub, self._config, self._revision)
 
     def check(self, columns: Sequence[str]) -> None:
         check_columns(self._hub, [self.name], columns, self._config, self._revision)
