@@ -205,7 +205,7 @@ def test_other_signs_end_no_line_of_a_text(option: str, end: str, sign: str):
 def test_a_text_whose_lines_were_others_has_another_fingerprint():
     """0.1 cut a line at a form feed: what was trained then is another setting."""
     for name, between in (("a", " "), ("b", "\f"), ("c", "\u2028")):
-        Path(f"{name}.txt").write_text(f"one{between}two\n" * 200, encoding="utf-8")
+        Path(f"{name}.txt").write_text(f"one{between}two\n" * 300, encoding="utf-8")
         Path(f"{name}.dict").write_text("".join(f"w{n} A{between}B\n" for n in range(100)), encoding="utf-8")
     for name, option, ending in (("word_lm", "text", "txt"), ("pronunciation", "data", "dict")):
         tasks = [load(name, **{option: f"{one}.{ending}"}) for one in "abc"]

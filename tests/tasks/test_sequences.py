@@ -16,10 +16,11 @@ from rnnbench.baselines.fit import run_baselines
 from rnnbench.data.series import deviations, read_series
 from rnnbench.data.table_files import Reading, read_rows
 from rnnbench.data.tables import DataError
-from rnnbench.store.confusion import class_scores, matrix_counts
+from rnnbench.store.confusion import class_scores
 from rnnbench.tasks import load
 from rnnbench.tasks.shared.scoring import class_counts, macro_f1
 from rnnbench.tasks.task import SPLITS, Batch, Task
+from rnnbench.training.confusion import matrix_counts
 
 HEAD = "# waves\n@problemName Waves\n@timestamps false\n@univariate true\n@classLabel true fast slow\n@data\n"
 ROWS = [([1, 2.5, -3], "fast"), ([0.5, 4], "slow")]

@@ -6,7 +6,8 @@ import glob
 import os
 import re
 
-from ..data.vector_cache import vector_file
+from rnnbench.tasks.shared.vector_cache import vector_file
+
 from ..options import BadOption, Option
 from ..store.record import Config
 from .liveness import plain_default

@@ -30,13 +30,11 @@ class ClassScores(TypedDict):
     rows: int  # in which it was right
 
 
-def matrix_counts(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
-    """(times that it was answered rightly, was answered, was right) of each class of a confusion matrix."""
-    return [(row[one], sum(other[one] for other in matrix), sum(row)) for one, row in enumerate(matrix)]
-
-
 def class_scores(classes: Sequence[str], counts: Sequence[tuple[int, int, int]]) -> dict[str, ClassScores]:
-    """Precision, recall and F1 of each class, or of each of several labels a row, by its name; `counts` as `matrix_counts`."""
+    """Precision, recall and F1 of each class, or of each of several labels a row, by its name.
+
+    `counts` are how often it was answered rightly, was answered, and was right.
+    """
     found: dict[str, ClassScores] = {}
     for name, (right, answered, wanted) in zip(classes, counts, strict=True):
         found[name] = {

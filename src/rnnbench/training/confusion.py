@@ -55,6 +55,11 @@ class Confusion:
         return names, devices.sum(counts.to(devices.device)).tolist()
 
 
+def matrix_counts(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """(times that it was answered rightly, was answered, was right) of each class of a confusion matrix."""
+    return [(row[one], sum(other[one] for other in matrix), sum(row)) for one, row in enumerate(matrix)]
+
+
 def label_counts(labels: Sequence[str], counts: Tensor) -> ClassCounts:
     """Names and counts of labels, as `Confusion.matrix` keeps them; `counts` (3, labels) as `labels_sums` has them, of all
     devices."""

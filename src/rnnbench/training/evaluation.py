@@ -12,8 +12,7 @@ from ..models.mechanism import State
 from ..networks.decoding import examples, write_greedily
 from ..networks.instruments import PROBED, activity
 from ..networks.trainable import TrainableNetwork
-from ..store.confusion import matrix_counts
-from .confusion import ClassCounts, Confusion, label_counts
+from .confusion import ClassCounts, Confusion, label_counts, matrix_counts
 from .devices import Devices
 
 
