@@ -15,8 +15,8 @@ each forecast has half a window of steps before it, but for those of the first. 
 `mse` is in squared training deviations, `mae` in the units of the data, both as means over columns; `skill` is
 the share of the mean squared error of persistence that a forecast does away with.
 
-Refused, in one line: a value that is missing or no number, a series that is shorter than its windows. Said in one line: splits
-of the same rows, files that are not read.
+Refused, in one line: a value that is missing or no number, a series that is shorter than its windows, slices whose training
+rows stand in the test. Said in one line: rows that two splits have in common, files that are not read.
 
 Floor: mse of persistence, which forecasts the value of the step before, on the test split.
 

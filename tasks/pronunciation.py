@@ -35,6 +35,7 @@ Group: text.
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -48,7 +49,7 @@ from torch import Tensor
 
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.tables import DataError
-from rnnbench.data.user_files import BYTE_ORDER_MARK, not_utf8, user_file
+from rnnbench.data.user_files import BYTE_ORDER_MARK, cut_before, not_utf8, text_lines, user_file
 from rnnbench.options import Needs, Share, nearest, shortened
 
 from .shared.facts import load_facts, save_facts
@@ -90,6 +91,8 @@ class Pronunciation(Task):
             return
         content = self._path.read_bytes() if self.data == "pypinyin" else without_remarks(self._path.read_bytes())
         self.sha256 = hashlib.sha256(content).hexdigest()
+        if self.data != "pypinyin" and cut_before(io.BytesIO(content)):
+            self.sha256 = hashlib.sha256(f"{self.sha256} lines".encode()).hexdigest()
         key = {"version": self.version, "data": self.sha256, "phrases": self.data == "pypinyin", "stress": self.stress}
         folder = cache_entry("pronunciation", key, lambda part: self._make(part, content))
         use_pairs(self, Pairs(folder, load_facts(folder)))
@@ -179,7 +182,7 @@ def without_remarks(content: bytes) -> bytes:
 def english_words(content: bytes, stress: bool, where: str) -> Spoken:
     """The words of CMUdict: `either(2) IY1 DH ER0 # a remark` is another pronunciation of `either`."""
     try:
-        lines = content.decode("utf-8").splitlines()
+        lines = text_lines(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise not_utf8(where, content.split(b"\n")) from None
     spoken: Spoken = {}

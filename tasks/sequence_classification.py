@@ -143,6 +143,7 @@ class SequenceClassification(Task):
             return joined_series(picked, lambda row: f"{part.name}: sequence {row + 1}", part.name)
         if isinstance(part, Files) and file_kind(part.files[0]) in WIDE:
             several = [read_series(path, self.label_column, self.reading, new) for path in part.files]
+            part.sizes = [len(one.offsets) - 1 for one in several]
             places = [partial(one.where, row) for one in several for row in range(len(one.offsets) - 1)]
             rows = (row for one in several for row in _rows(one))
             return several[0] if len(several) == 1 else joined_series(rows, lambda row: places[row](), part.files[0])

@@ -118,7 +118,8 @@ class Tagging(Task):
         self.vectors = Vectors(vectors) if vectors else None
         named = named_splits(train, validation, test)
         self.reading, self.lists, self.numbers = Reading(encoding=encoding), [tokens, tags], (token_column, tag_column)
-        self.place = one_place("tagging", hub, file, config, revision, named, self.reading, KINDS) if data == "own" else None
+        where = hub, file, config, revision, named, self.reading, KINDS
+        self.place = one_place("tagging", *where, others=True) if data == "own" else None
 
     def look(self) -> None:
         if self.data == "atis":
@@ -178,6 +179,7 @@ class Tagging(Task):
             return [words for words, _ in rows], [labels for _, labels in rows]
         if isinstance(part, Files) and file_kind(part.files[0]) not in (".json", ".jsonl", ".parquet"):
             several = [read_columns(path, *self.numbers, encoding=self.reading.encoding) for path in part.files]
+            part.sizes = [len(tokens) for tokens, _ in several]
             return [row for tokens, _ in several for row in tokens], [row for _, tags in several for row in tags]
         table = part.read(self.lists, text=False).table
         tokens, tags = (table.column(place).to_pylist() for place in (0, 1))

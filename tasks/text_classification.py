@@ -30,7 +30,7 @@ Refused, each in one line before anything trains: a column that is not there, a 
 (unless `drop_empty`), a label that training texts lack, a text without a word, text that is not of its encoding, files of
 two kinds for one split, and a vocabulary without a word. Said in one line: a single class, labels that look like one, texts
 with several labels, texts that stand in train and in a later split, a vocabulary that covers less than half of the training
-text, files that are not read.
+text, rows that two splits have in common, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
 

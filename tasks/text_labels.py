@@ -13,7 +13,8 @@ Labels that datasets numbers (ClassLabel) have its names. An empty list or an em
 
 Each label has a probability of its own: the sigmoid of an output, trained with the binary cross-entropy. A label is answered
 where its probability is more than a half. `micro_f1` is the F1 of all labels of all texts together, `macro_f1` the mean over
-labels of their F1, `exact` the share of texts whose labels are all right, and `loss` is in nats a text, summed over labels.
+labels of their F1, which is 0 of a label that is neither answered nor there. `exact` is the share of texts whose labels are
+all right, and `loss` is in nats a text, summed over labels. The record has precision, recall and F1 of each label.
 
 Refused, in one line: labels of another type, an empty label among others, a label that a later split has and training lacks.
 
@@ -50,7 +51,7 @@ from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import NAMED, Reading, streamed
 from rnnbench.data.tables import DataError, check_text
 from rnnbench.data.text import Ragged
-from rnnbench.options import Needs, Positive, Range, Share, Where
+from rnnbench.options import Needs, Positive, Range, Share, Where, shortened
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, named_splits, odd_splits, one_place, text_facts
@@ -170,8 +171,13 @@ class TextLabels(Task):
 
         names, numbers = numbered({split: values for split, values in every.items() if values}, where)
         nothing = numpy.zeros(0, numpy.int64)
-        self._numbers = names
-        return named_classes(names, found.names(self.columns[1])), {
+        self._numbers, classes = names, named_classes(names, found.names(self.columns[1]))
+        if odd := next((name for name in classes if self.label_separator in name), ""):
+            raise DataError(
+                f"{self.place.name}: the label {shortened(odd)!r} holds {self.label_separator!r}, the text between labels; "
+                "task.label_separator= names another"
+            )
+        return classes, {
             split: [tuple(sorted({*one.tolist()})) for one in numpy.split(numbers.get(split, nothing), ends[split][:-1])]
             for split in rows
         }
@@ -231,8 +237,10 @@ class TextLabels(Task):
 
     def _joined(self, named: Mapping[str, str], value: Any) -> str | None:
         """The labels of a new row, as an answer is written; None where they are missing. `named`: names by numbers."""
-        if value is None or isinstance(value, str):
-            return value
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = [label.strip() for label in value.split(self.label_separator)]
         labels = map(str, value if isinstance(value, list) else [value])
         return self.label_separator.join(named.get(label, label) for label in labels)
 

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy
 from torch import Tensor
@@ -130,15 +130,15 @@ class Translation(Task):
         if hasattr(self, "inputs"):
             return
         notes: list[str] = []
-        files: dict[str, list[str]]
         if self.texts:
             files = {split: [f"{split}.{column}" for column in self.columns] for split in SPLITS}
+            facts: dict[str, Any] = {"files": files, "dropped": 0}
             tables = {split: _lines(self.texts, split, self.columns) for split in SPLITS}
         else:
             found = Splits(*self.place.parts(fetch=True))
             tables = {split: self._read(found.parts[split], split) for split in SPLITS if split in found.parts}
             notes = [f"{self.place.name}: {line}" for line in odd_splits(found)]
-            files = found.facts()["files"]
+            facts = found.facts()
         self.sha256 = table_digest(*tables.values())
         cut = [
             *self.columns,
@@ -157,7 +157,7 @@ class Translation(Task):
         if self.name != HUB or self.place.named:
             lengths = {split: side.lengths for split, side in pairs.sources.items()}
             rows = row_facts({split: len(side) for split, side in pairs.sources.items()})
-            self.found = {"files": files, "dropped": 0, **rows, **length_facts(lengths)}
+            self.found = {**facts, **rows, **length_facts(lengths)}
             notes = [f"{self.name}: {found_line(self.found, 'source symbols')}", *notes]
         self.notes = [*notes, *pairs.notes()]
         use_pairs(self, pairs)

@@ -56,7 +56,7 @@ from rnnbench.data.sets import Place
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
-from rnnbench.data.user_files import content_digest, text_file, user_file
+from rnnbench.data.user_files import content_digest, cut_before, opened, text_file, text_lines, user_file
 from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
 
 from .shared.own_texts import own_place, own_texts, read_facts, read_notes
@@ -184,7 +184,7 @@ class WordLM(Task):
     def _own(self, place: Place) -> dict[Split, list[str]]:
         """The lines of each split of a set of the user's, or of any of the hub's."""
         self._read, self._rows = own_texts(place, self.column)
-        lines = {split: [line for row in side for line in row.splitlines() or [""]] for split, side in self._rows.items()}
+        lines = {split: [line for row in side for line in text_lines(row) or [""]] for split, side in self._rows.items()}
         return completed_in_order(lines, int(len(lines["train"]) * self.held_out))
 
     def _published(self) -> dict[Split, list[str]]:
@@ -199,14 +199,16 @@ class WordLM(Task):
         allowed = f"{nearest(self.text, PUBLISHED)}; allowed: {', '.join(PUBLISHED)}, or the path of a UTF-8 file"
         path = user_file(self.text, f"text={self.text}", allowed)
         try:
-            return content_digest(path)
+            digest = content_digest(path)
+            with opened(path, self.name) as content:
+                return hashlib.sha256(f"{digest} lines".encode()).hexdigest() if cut_before(content) else digest
         except OSError as error:
             raise DataError(f"text={self.text} cannot be read: {error.strerror}") from None
 
     def _lines(self, begin: int = 0, end: int | None = None) -> Iterator[str]:
         """Lines `begin` to `end` of the file, one at a time."""
         with text_file(self.text, f"text={self.text}", newline=None) as file:
-            yield from islice((line for part in file for line in part.splitlines()), begin, end)
+            yield from islice((line.removesuffix("\n") for line in file), begin, end)
 
     def _make(self, folder: Path, published: Mapping[Split, list[str]]) -> None:
         """Goes through a file several times, line by line, and never holds it."""

@@ -18,7 +18,7 @@ from .rows import Texts
 
 MOST = 100  # classes whose counts are recorded: the most frequent
 SHOWN = 6  # classes that the line names
-SAME = {  # what is wrong with two splits of the same rows
+SAME = {  # what is wrong with two splits that have rows in common
     ("train", "validation"): "what selects was trained on",
     ("train", "test"): "what is reported was trained on",
     ("validation", "test"): "what is reported was selected on",
@@ -34,6 +34,7 @@ def one_place(
     named: Mapping[str, str],
     reading: Reading,
     kinds: tuple[str, ...] = Place.kinds,
+    others: bool = False,
     in_time: bool = False,
 ) -> Place:
     """Where the data lie; DataError, one line, where the options name nothing to train on, or two sets."""
@@ -41,7 +42,7 @@ def one_place(
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, and has both")
     if not hub and not file and "train" not in named:
         raise DataError(f"task={task} needs one of task.hub=ID and task.file=PATH, or task.train=PATH")
-    place = Place(hub, file, config, revision, named, reading, kinds, in_time)
+    place = Place(hub, file, config, revision, named, reading, kinds, others, in_time)
     if revision and hub and not place.id:
         raise DataError(f"task.revision={revision} is of a set of the hub, and task.hub={hub} is a folder; leave it out")
     return place
@@ -59,10 +60,13 @@ def left_unread(names: Sequence[str]) -> list[str]:
 
 
 def odd_splits(found: Splits) -> list[str]:
-    """What is odd about the splits of a set, a line each: what is not read, splits of the same rows, where they lie."""
+    """What is odd about the splits of a set, a line each: what is not read, rows in common, where they lie."""
     alone = "test" not in found.parts  # then validation is the test, as `completed` has it
-    pairs = [(one, "test" if alone else other) for one, other in found.same_rows]
-    same = [f"{one} and {other} are the same rows: {SAME[one, other]}" for one, other in pairs]
+    same = []
+    for (one, other), both in found.shared.items():
+        pair = (one, "test" if alone else other)
+        said = f"are the same {both.rows:,} rows" if both.whole else f"have {both.rows:,} rows in common"
+        same.append(f"{' and '.join(pair)} {said}: {SAME[pair]}")
     return [*left_unread(found.unread), *same, *sorted({part.note for part in found.parts.values() if part.note})]
 
 

@@ -124,11 +124,14 @@ def class_counts(outputs: Tensor, batch: Batch) -> Tensor:
     return torch.stack([torch.bincount(one, minlength=classes).double() for one in found])
 
 
-def macro_f1(counts: Tensor) -> float:
-    """The mean over classes of F1, from added-up `class_counts`; classes that are neither answered nor right are left out."""
+def macro_f1(counts: Tensor, every: bool = False) -> float:
+    """The mean over classes of F1, from added-up `class_counts`. Classes that are neither answered nor right are left out, or,
+    with `every`, count 0; scikit-learn does the one for classes, the other for several labels a row.
+    """
     right, answered, wanted = counts
     there = answered + wanted > 0
-    return float((2 * right[there] / (answered + wanted)[there]).mean()) if there.any() else math.nan
+    total = (2 * right[there] / (answered + wanted)[there]).sum()
+    return float(total / (len(there) if every else there.sum()))
 
 
 def perplexity(sums: Totals) -> dict[str, float]:
@@ -240,7 +243,7 @@ def labels_scores(sums: Totals) -> dict[str, float]:
     right, answered, wanted = sums["labels"].sum(1).tolist()
     return {
         "micro_f1": 2 * right / (answered + wanted) if right else 0.0,
-        "macro_f1": macro_f1(sums["labels"]) if right else 0.0,
+        "macro_f1": macro_f1(sums["labels"], every=True),
         "exact": sums["exact"] / sums["answers"],
         "loss": sums["nats"] / sums["answers"],
     }

@@ -22,8 +22,8 @@ from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import PICKLED, read_vectors, torchtext_vectors
 from rnnbench.data.user_files import content_digest, expanded, user_file
-from rnnbench.data.vector_cache import CACHE, vector_file
 
+from .vector_cache import CACHE, vector_file
 from .words import WrittenVocabulary
 
 

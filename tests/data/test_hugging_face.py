@@ -102,6 +102,130 @@ def test_labels_tags_and_sequences_have_their_names():
     assert made("sequence_classification", file="a.parquet").classes == NAMES
 
 
+INFO = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': neg
+          '1': pos
+          '2': none
+  splits:
+  - name: train
+    num_bytes: 1
+    num_examples: 60
+---
+# Films
+"""
+SEVERAL = """---
+configs:
+- config_name: small
+  data_files: other.csv
+- config_name: films
+  default: true
+  data_files:
+  - split: train
+    path: train.*
+dataset_info:
+- config_name: small
+  features:
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': wrong
+- config_name: films
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': neg
+          '1': pos
+          '2': none
+---
+"""
+
+
+def csv_rows() -> str:
+    return "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)
+
+
+@pytest.mark.parametrize("readme", [INFO, SEVERAL])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("option", ["hub", "file", "config", "test"])
+def test_names_of_classes_are_those_of_a_readme(readme: str, kind: str, option: str):
+    Path("set").mkdir()
+    Path("set/README.md").write_text(readme)
+    Path("set/other.csv").write_text(csv_rows())
+    if kind == "parquet":
+        pyarrow.parquet.write_table(NUMBERED, "set/train.parquet")
+    else:
+        lines = "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in ROWS)
+        Path(f"set/train.{kind}").write_text(csv_rows() if kind == "csv" else lines)
+    options = {
+        "config": {"hub": "./set", "config": "films" if readme == SEVERAL else None},
+        "test": {"file": "set", "test": f"set/train.{kind}"},
+    }
+    task = made("text_classification", **options.get(option, {option: "./set"}))
+    assert task.classes == NAMES and "neg 20, pos 20, none 20" in task.notes[0].replace("40", "20")
+
+
+def test_names_of_labels_tags_and_sequences_are_those_of_a_readme(monkeypatch: pytest.MonkeyPatch):
+    listed = INFO.replace("dtype:\n      class_label", "sequence:\n      class_label")
+    Path("many").mkdir()
+    Path("many/README.md").write_text(listed)
+    Path("many/train.jsonl").write_text("".join(json.dumps({"text": t, "label": [n]}) + "\n" for t, n in ROWS))
+    assert made("text_labels", file="many").classes == NAMES
+    Path("tags").mkdir()
+    Path("tags/README.md").write_text(listed.replace("label", "tags", 1))
+    rows = ({"tokens": t.split(), "tags": [n] * len(t.split())} for t, n in ROWS)
+    Path("tags/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert made("tagging", data="own", file="tags").tags == NAMES
+    Path("waves").mkdir()
+    Path("waves/README.md").write_text(INFO)
+    Path("waves/train.csv").write_text("label,0,1\n" + "".join(f"{n % 3},{n},1\n" for n in range(60)))
+    assert made("sequence_classification", file="waves").classes == NAMES
+    folder = Path("mirror/own/films")
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text(INFO)
+    pyarrow.parquet.write_table(NUMBERED, folder / "data/train-00000-of-00001.parquet")
+    monkeypatch.setenv("RNNBENCH_DATA", "mirror")
+    assert made("text_classification", hub="own/films").classes == NAMES
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("class_label:", "class_labels:"), "README.md: its dataset_info cannot be read: "),
+        (("features:", "features: ["), "README.md: its dataset_info cannot be read: "),
+        (("'1': pos", "'3': pos"), "README.md: its dataset_info cannot be read: "),
+        (("'1': pos", "'1': neg"), "README.md: its dataset_info cannot be read: "),
+    ],
+)
+def test_names_that_cannot_be_read_are_refused(change: tuple[str, str], said: str):
+    Path("set").mkdir()
+    Path("set/README.md").write_text(INFO.replace(*change))
+    Path("set/train.csv").write_text(csv_rows())
+    with pytest.raises(DataError, match=said) as error:
+        load_set(Place(file="set"), ["text", "label"])
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_files_that_name_the_classes_otherwise_than_the_readme_are_refused():
+    Path("set").mkdir()
+    Path("set/README.md").write_text(INFO)
+    named(datasets.ClassLabel(names=NAMES[::-1])).to_parquet("set/train.parquet")
+    with pytest.raises(DataError, match=r"set/train\.parquet: the classes of 'label' are"):
+        load_set(Place(file="set"), ["text", "label"])
+
+
 def test_answers_have_the_names_and_are_held_against_numbers(capfd: pytest.CaptureFixture):
     words = ["task=text_classification", "task.file=a.parquet", *QUICK, "train.learning_rate=0.02"]
     as_parquet(named())
@@ -239,6 +363,40 @@ def test_slices_of_a_file_are_one_set_by_their_rows(capfd: pytest.CaptureFixture
         assert main(["train", "task=text_classification", *words, *QUICK]) == 0
     assert len(list(Path("runs/text_classification/gru").iterdir())) == 1
     assert "60 rows: train 48 (a.csv: train[:80%]), validation 6 (a.csv: train[80%:90%]), test 6 (" in capfd.readouterr().out
+
+
+TABLES = {
+    "text_classification": ("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)),
+    "text_labels": ("a.csv", "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)),
+    "text_regression": ("a.csv", "text,score\n" + "".join(f"{text},{label}.5\n" for text, label in ROWS)),
+    "tagging": ("a.conll", "".join(f"{text} X\nend O\n\n" for text in range(60))),
+    "sequence_classification": ("a.csv", "label,0,1\n" + "".join(f"{n % 3},{n},{n % 2}\n" for n in range(60))),
+    "translation": ("a.jsonl", "".join(json.dumps({"de": text, "en": text}) + "\n" for text, _ in ROWS)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_slices_that_overlap_are_said_and_recorded(name: str):
+    file, content = TABLES[name]
+    Path(file).write_text(content)
+    named = {"train": "train[:80%]", "validation": "train[60%:]", "test": "train[70%:]"}
+    options = {"tagging": {"data": "own"}, "text_regression": {"value_column": "score"}}.get(name, {})
+    task = made(name, file=file, **named, **options)
+    assert task.about()["found"]["shared"] == {"train and validation": 12, "train and test": 6, "validation and test": 18}
+    said = [note.removeprefix(f"{file}: ") for note in task.notes]
+    assert said[1:4] == [
+        "train and validation have 12 rows in common: what selects was trained on",
+        "train and test have 6 rows in common: what is reported was trained on",
+        "validation and test have 18 rows in common: what is reported was selected on",
+    ]
+
+
+@pytest.mark.parametrize("name", ["char_lm", "word_lm"])
+def test_slices_of_a_text_may_not_overlap_the_test(name: str):
+    Path("a.txt").write_text("".join(f"{text}\n" for text, _ in ROWS))
+    named = {"train": "train[:80%]", "validation": "train[60%:]", "test": "train[70%:]"}
+    with pytest.raises(DataError, match=r"a\.txt: 6 rows stand in train and in test"):
+        made(name, file="a.txt", window=5, **named)
 
 
 def test_slices_of_tokens_and_of_sequences():

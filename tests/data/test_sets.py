@@ -22,6 +22,7 @@ from rnnbench.data.split_names import chosen_splits, sorted_files
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.user_files import PACKED
+from rnnbench.tasks import load
 
 COLUMNS = ["text", "label"]
 ROWS = [(f"text {number}", f"label {number % 2}") for number in range(6)]
@@ -231,10 +232,90 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path):
             Reading(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["forecasting", "text_classification", "text_labels", "text_regression", "translation"])
+@pytest.mark.parametrize("option", ["file", "train"])
+@pytest.mark.parametrize("ending", ["txt", "ts", "conll", "txt.gz", "dat"])
+def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path, name: str, option: str, ending: str):
+    path = tmp_path / f"a.{ending}"
+    path.write_text("value\n1\n")
+    with pytest.raises(DataError, match=r"a file of an unknown kind; allowed: \.csv, \.tsv, \.json, \.jsonl, \.parquet, and"):
+        load(name, **{option: str(path)})
+
+
 def only_dev(folder: Path) -> Path:
     made = folder / "only"
     datasets.DatasetDict({"dev": datasets.Dataset(TABLE)}).save_to_disk(str(made))
     return made
+
+
+def kept_by_datasets(cache: Path, revision: str, table: pyarrow.Table, seconds: int) -> None:
+    """What `load_dataset` leaves of a revision; `seconds` say when that was."""
+    folder = cache / "org___reviews/default/0.0.0" / revision
+    folder.mkdir(parents=True)
+    datasets.Dataset(table).save_to_disk(str(cache / "saved"))
+    (arrow,) = (cache / "saved").glob("*.arrow")
+    arrow.rename(folder / "reviews-train.arrow")
+    split = {"name": "train", "num_bytes": 1, "num_examples": len(table), "dataset_name": "reviews"}
+    info = {"features": datasets.Dataset(table).features.to_dict(), "splits": {"train": split}, "version": "0.0.0"}
+    info |= {"builder_name": "parquet", "dataset_name": "reviews", "config_name": "default"}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    os.utime(folder, (seconds, seconds))
+
+
+def kept_by_the_hub(cache: Path, revision: str, table: pyarrow.Table | None, branch: str) -> None:
+    """What `hf download` leaves of a revision, or, without a table, of its README.md alone."""
+    place = cache / "datasets--org--reviews"
+    (place / "snapshots" / revision / "data").mkdir(parents=True)
+    (place / "refs").mkdir(exist_ok=True)
+    (place / "refs" / branch).write_text(revision)
+    (place / "snapshots" / revision / "README.md").write_text("# Reviews\n")
+    if table is not None:
+        pyarrow.parquet.write_table(table, place / "snapshots" / revision / "data/train-00000-of-00001.parquet")
+
+
+KEPT = {  # (revisions that datasets kept, the newest last; of the hub; asked for; read; whether it is said)
+    "the newest": (["a", "b"], {}, None, "b", True),
+    "the newest by its time": (["b", "a"], {}, None, "a", True),
+    "the default one": (["a", "b"], {"main": ("a", False)}, None, "a", False),
+    "one that only the hub's client has": (["a", "b"], {"main": ("c", True)}, None, "c", False),
+    "one whose data are not there": (["a", "b"], {"main": ("c", False)}, None, "b", True),
+    "a named one": (["a", "b"], {}, "a", "a", False),
+    "a named branch": (["a", "b"], {"v1": ("a", False)}, "v1", "a", False),
+    "a named branch of the hub's client": (["b"], {"v1": ("a", True)}, "v1", "a", False),
+    "a named one that is not there": (["a", "b"], {}, "v1", None, False),
+    "the hub's conversion": (["a", "b"], {}, hub.CONVERTED, "b", True),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_of_several_revisions_that_were_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str):
+    entries, snapshots, revision, read, said = KEPT[case]
+    for name in hub.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RNNBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def table(name: str) -> pyarrow.Table:
+        return pyarrow.table({"text": [f"of {name}"] * 3, "label": ["x", "y", "x"]})
+
+    for seconds, name in enumerate(entries, 1):
+        kept_by_datasets(tmp_path / "datasets", name, table(name), seconds)
+    for branch, (name, whole) in snapshots.items():
+        kept_by_the_hub(tmp_path / "hub", name, table(name) if whole else None, branch)
+    place = Place(hub="org/reviews", revision=revision)
+    if read is None:
+        with pytest.raises(
+            DataError, match=r"the hub does not answer; datasets keeps the revisions a, b on this machine, not v1"
+        ):
+            load_set(place, COLUMNS)
+        return
+    for _ in range(2):  # as well from our own cache
+        found = load_set(place, COLUMNS)
+        assert found.tables["train"]["text"][0].as_py() == f"of {read}"
+        line = f"revision {read} is read, the newest of 2 that datasets keeps on this machine (the hub does not answer)"
+        assert [part.note for part in found.parts.values()] == [line if said else ""]
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", None])
@@ -250,23 +331,11 @@ def test_what_the_library_kept_needs_no_network(
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     if kept == "by datasets":
-        folder = tmp_path / "datasets/org___reviews/default/0.0.0/abc"
-        folder.mkdir(parents=True)
-        datasets.Dataset(TABLE).save_to_disk(str(tmp_path / "saved"))
-        (arrow,) = (tmp_path / "saved").glob("*.arrow")
-        arrow.rename(folder / "reviews-train.arrow")
-        split = {"name": "train", "num_bytes": 1, "num_examples": 6, "dataset_name": "reviews"}
-        info = {"features": datasets.Dataset(TABLE).features.to_dict(), "splits": {"train": split}, "version": "0.0.0"}
-        info |= {"builder_name": "parquet", "dataset_name": "reviews", "config_name": "default"}
-        (folder / "dataset_info.json").write_text(json.dumps(info))
+        kept_by_datasets(tmp_path / "datasets", "abc", TABLE, 1)
     else:
-        place = tmp_path / "hub/datasets--org--reviews"
-        (place / "snapshots/123/data").mkdir(parents=True)
-        (place / "refs").mkdir()
-        (place / "refs/main").write_text("123")
-        pyarrow.parquet.write_table(TABLE, place / "snapshots/123/data/train-00000-of-00001.parquet")
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+        kept_by_the_hub(tmp_path / "hub", "123", TABLE, "main")
     assert load_set(Place(hub="org/reviews"), COLUMNS).tables["train"].to_pylist() == TABLE.to_pylist()
     said = refusal(hub="org/other")
     assert said.startswith(f"org/other cannot be loaded ({f'{variable} is set' if variable else 'the hub does not answer'});")
@@ -276,6 +345,7 @@ def test_what_the_library_kept_needs_no_network(
     ("named", "same"),
     [
         ({"validation": "test"}, []),  # then the split has one name
+        ({"train": "[to]*.csv", "test": "test.csv"}, []),  # one of several files
         ({"validation": "test", "test": "test"}, [("validation", "test")]),
         ({"validation": "{folder}/test.csv", "test": "{folder}/test.csv"}, [("validation", "test")]),
         ({"validation": "{folder}/./test.csv", "test": "test"}, [("validation", "test")]),
@@ -295,7 +365,72 @@ def test_splits_of_the_same_rows_are_known(tmp_path: Path, named: dict[str, str]
     (tmp_path / "copy.csv").write_text(csv_text(ROWS[1:]))
     (tmp_path / "link.csv").symlink_to(tmp_path / "test.csv")
     named = {split: value.format(folder=tmp_path) for split, value in named.items()}
-    assert load_set(Place(file=str(tmp_path), named=named), COLUMNS).same_rows == same
+    found = load_set(Place(file=str(tmp_path), named=named), COLUMNS).shared
+    assert [pair for pair, both in found.items() if both.whole] == same and (found or not same)
+
+
+def of_files(folder: Path) -> dict[str, str]:
+    (folder / "set").mkdir()
+    for name, rows in (("train", ROWS), ("dev", ROWS[:3])):
+        (folder / "set" / f"{name}.csv").write_text(csv_text(rows))
+    return {"file": str(folder / "set")}
+
+
+def of_saved(folder: Path) -> dict[str, str]:
+    both = {"train": datasets.Dataset(TABLE), "validation": datasets.Dataset(TABLE).select(range(3))}
+    datasets.DatasetDict(both).save_to_disk(str(folder / "saved"))
+    return {"file": str(folder / "saved")}
+
+
+def of_a_mirror(folder: Path) -> dict[str, str]:
+    (folder / "org/films/data").mkdir(parents=True)
+    for split, rows in (("train", TABLE), ("validation", TABLE.slice(0, 3))):
+        pyarrow.parquet.write_table(rows, folder / f"org/films/data/{split}-00000-of-00001.parquet")
+    return {"hub": "org/films"}
+
+
+OVERLAPS = [  # rows of train are 0 to 5, of validation 0 to 2
+    ("train[:4]", "train[3:5]", "train[4:]", {"train and validation": 1, "validation and test": 1}),
+    ("train[:4]", "train[4:5]", "train[5:]", {}),
+    ("train[:80%]", "train[60%:]", "train[70%:]", {"train and validation": 1, "train and test": 1, "validation and test": 2}),
+    ("train[:2]+train[4:]", "train[1:3]", "train[3:5]", {"train and validation": 1, "train and test": 1}),
+    ("train[:4]+train[:4]", "validation", "train[2:]", {"train and test": 2}),
+    ("train", "validation", "train[5:]+validation[1:]", {"train and test": 1, "validation and test": 2}),
+]
+
+
+@pytest.mark.parametrize("form", [of_files, of_saved, of_a_mirror])
+@pytest.mark.parametrize(("train", "validation", "test", "shared"), OVERLAPS)
+def test_rows_of_two_splits_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Callable, train: str, validation: str, test: str, shared: dict
+):
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path))
+    named = {"train": train, "validation": validation, "test": test}
+    found = load_set(Place(**form(tmp_path), named=named), COLUMNS)
+    assert found.facts().get("shared", {}) == shared
+
+
+@pytest.mark.parametrize(
+    ("named", "rows"),
+    [
+        ({"train": "train.csv", "test": "train[4:]"}, 2),  # a file, and rows of it
+        ({"train": "copy.csv", "test": "train[4:]"}, 2),
+        ({"train": "[tc]*.csv", "test": "test.csv"}, 3),  # several files, and one of them
+        ({"train": "[tc]*.csv", "test": "train.csv"}, 6),
+    ],
+)
+def test_rows_of_a_file_are_known_by_its_content(tmp_path: Path, named: dict[str, str], rows: int):
+    for name, content in (("train", ROWS), ("copy", ROWS), ("test", ROWS[3:])):
+        (tmp_path / f"{name}.csv").write_text(csv_text(content))
+    found = load_set(Place(file=str(tmp_path), named=named), COLUMNS)
+    assert found.facts()["shared"] == {"train and test": rows} and not found.shared["train", "test"].whole
+
+
+def test_rows_that_were_dropped_are_in_no_split(tmp_path: Path):
+    (tmp_path / "a.csv").write_text(csv_text([*ROWS[:3], ("", "label 1"), *ROWS[3:]]))
+    place = {"file": f"{tmp_path}/a.csv", "reading": Reading(drop_empty=True)}
+    found = load_set(Place(**place, named={"train": "train[:5]", "test": "train[2:]"}), COLUMNS)
+    assert found.facts()["shared"] == {"train and test": 2}
 
 
 @pytest.mark.parametrize(

@@ -237,15 +237,25 @@ def test_wrong_mirrors_are_named_in_one_line(folders: Path, monkeypatch: pytest.
     assert "cannot be read as parquet" in message("train", ["t"])
 
 
+class Built(dict):
+    """What `datasets.load_dataset_builder` gives: the splits, once they are asked for."""
+
+    def download_and_prepare(self) -> None:
+        pass
+
+    def as_dataset(self) -> dict[str, datasets.Dataset]:
+        return self
+
+
 def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
     asked = []
 
-    def load_dataset(*arguments: object, **named: object) -> datasets.DatasetDict:
+    def builder(*arguments: object, **named: object) -> Built:
         asked.append((arguments, named))
         parts = {"train": {"t": ["a", "b"], "label": [0, 1]}, "test": {"t": ["c"], "label": [1]}}
-        return datasets.DatasetDict({split: datasets.Dataset.from_dict(columns) for split, columns in parts.items()})
+        return Built({split: datasets.Dataset.from_dict(columns) for split, columns in parts.items()})
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
     monkeypatch.setattr(hub, "_reachable", lambda: True)
     for split, texts in (("train", ["a", "b"]), ("test", ["c"]), ("train", ["a", "b"])):
         assert read_split("org/set", split, ["t"], config="plus", revision="r")["t"].to_pylist() == texts
@@ -254,7 +264,7 @@ def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
     def away(*arguments: object, **named: object) -> None:
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(datasets, "load_dataset", away)
+    monkeypatch.setattr(datasets, "load_dataset_builder", away)
     monkeypatch.setattr(hub, "_reachable", lambda: False)
     assert check_columns("org/set", ["train", "test"], ["t", "label"], config="plus", revision="r")
     with pytest.raises(DataError, match=r"org/set cannot be loaded \(the hub does not answer\)"):
@@ -264,11 +274,11 @@ def test_the_hub_is_asked_once(folders: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_named_revision_has_a_place_of_its_own(folders: Path, monkeypatch: pytest.MonkeyPatch):
     asked = []
 
-    def load_dataset(name: str, config: object, revision: str | None) -> datasets.DatasetDict:
+    def builder(name: str, config: object, revision: str | None) -> Built:
         asked.append(revision)
-        return datasets.DatasetDict({"train": datasets.Dataset.from_dict({"t": [f"of {revision}"]})})
+        return Built({"train": datasets.Dataset.from_dict({"t": [f"of {revision}"]})})
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
     monkeypatch.setattr(hub, "_reachable", lambda: True)
     revisions = [None, "v1", "v2", "pr/7", "../..", None, "v2", "pr/7", hub.CONVERTED]
     found = [read_split("org/set", "train", ["t"], revision=revision)["t"].to_pylist() for revision in revisions]
@@ -301,10 +311,10 @@ def test_a_mirror_that_does_not_say_its_revision_is_named(
 
 
 def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch):
-    def load_dataset(*arguments: object, **named: object) -> None:
+    def builder(*arguments: object, **named: object) -> None:
         raise datasets.exceptions.DatasetNotFoundError("no such set\nand more")
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
     monkeypatch.setattr(hub, "_reachable", lambda: True)
     with pytest.raises(DataError, match=r"\(no such set\); connect to the network once, or set RNNBENCH_DATA"):
         read_split("org/set", "train", ["t"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -228,3 +229,19 @@ def test_a_folder_is_loaded_where_one_finished_run_lies_below(capfd):
     Path("empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no finished run"):
         rnnbench.load("empty")
+
+
+def test_a_run_that_diverged_is_not_the_finished_one(capfd):
+    assert main(reviews()) == 0
+    good = only()
+    shutil.move(good, "good")
+    wild = reviews("seed=1", "train.learning_rate=1e30", "train.clip=null", "train.optimizer=sgd")
+    assert main(wild) == 0 and json.loads((only() / "record.json").read_text())["status"] == "diverged"
+    with pytest.raises(FileNotFoundError, match=f"runs: no finished runs there, 1 that diverged, such as {only()}; one is"):
+        rnnbench.load("runs")
+    capfd.readouterr()
+    for path in ("runs", str(only())):
+        assert main(["sample", path]) == 2
+        assert "1 that diverged" in capfd.readouterr().err
+    shutil.move("good", good)
+    assert rnnbench.load("runs").record["id"] == rnnbench.load(good).record["id"]

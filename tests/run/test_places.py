@@ -113,6 +113,26 @@ def test_a_sweep_goes_on_from_another_folder(here: Path, monkeypatch: pytest.Mon
         assert words_for_manifest(["task=text_classification", word])[1] == word
 
 
+@pytest.mark.parametrize("name", ["glove.6B.2d", "glove.6B.2d.txt", "fasttext.en.300d"])
+def test_vectors_of_the_cache_of_torchtext_are_found_from_another_folder(
+    here: Path, name: str, monkeypatch: pytest.MonkeyPatch, capfd
+):
+    file = here / ".vector_cache" / ("wiki.en.vec" if name.startswith("fasttext") else "glove.6B.2d.txt")
+    file.parent.mkdir()
+    file.write_text("film 1 2\nfine 3 4\n")
+    words = [*WORDS, "task.file=reviews.csv", f"task.vectors={name}"]
+    assert f"task.vectors={file}" in words_for_manifest(words)
+    assert main(["train", "-m", *words[1:], "seed=0,1", "sweep=two"]) == 0
+    run = next((here / "runs/text_classification/gru").iterdir())
+    assert f"vectors: {file}\n" in (run / "config.yaml").read_text()
+    shutil.rmtree(run)
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    capfd.readouterr()
+    assert main(["train", "--resume", str(here / "runs/sweeps/two")]) == 0
+    assert (run / "record.json").is_file(), capfd.readouterr()
+
+
 def test_names_of_splits_are_no_paths(here: Path):
     (here / "test").mkdir()
     (here / "org/name").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,10 @@ import pyarrow.parquet
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.data.column_files import read_columns
+from rnnbench.data.table_files import Reading, read_rows
+from rnnbench.data.text import read_vectors, read_vocabulary
+from rnnbench.data.user_files import OTHER_ENDS, text_lines
 from rnnbench.tasks import load
 from rnnbench.tasks.task import SPLITS, Task
 
@@ -179,3 +184,65 @@ def test_a_text_file_is_cut_as_the_option_text_cuts_it():
     task, other = made("char_lm", text="a.txt"), made("char_lm", file="a.txt")
     for split in SPLITS:
         assert task.dataset.tokens[split].tolist() == other.dataset.tokens[split].tolist()
+
+
+# Ends of lines
+
+
+@pytest.mark.parametrize("sign", OTHER_ENDS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("option", ["text", "file", "rows"])
+def test_other_signs_end_no_line_of_a_text(option: str, end: str, sign: str):
+    """`str.splitlines` also cuts at these; as white space they stand between words."""
+    content = f"one{sign}two{end}three{end}" * 100
+    file = "a.jsonl" if option == "rows" else "a.txt"
+    Path(file).write_text(json.dumps({"text": content}) if option == "rows" else content, encoding="utf-8", newline="")
+    task = made("word_lm", **{"file" if option == "rows" else option: file}, **({"held_out": 0.1} if option != "rows" else {}))
+    words = [word for split in SPLITS for word in task.vocabulary.decode(task.dataset.tokens[split].tolist())]
+    assert words == ["one", "two", "<eos>", "three", "<eos>"] * 100
+
+
+def test_a_text_whose_lines_were_others_has_another_fingerprint():
+    """0.1 cut a line at a form feed: what was trained then is another setting."""
+    for name, between in (("a", " "), ("b", "\f"), ("c", "\u2028")):
+        Path(f"{name}.txt").write_text(f"one{between}two\n" * 300, encoding="utf-8")
+        Path(f"{name}.dict").write_text("".join(f"w{n} A{between}B\n" for n in range(100)), encoding="utf-8")
+    for name, option, ending in (("word_lm", "text", "txt"), ("pronunciation", "data", "dict")):
+        tasks = [load(name, **{option: f"{one}.{ending}"}) for one in "abc"]
+        for task in tasks:
+            task.prepare()
+        found = [task.sha256 for task in tasks]
+        files = [hashlib.sha256(Path(f"{one}.{ending}").read_bytes()).hexdigest() for one in "abc"]
+        assert found[0] == files[0] and found[1] != files[1] and found[2] != files[2]
+
+
+def table(name: str, **options: object) -> list[str]:
+    return read_rows(name, ["text"], Reading(**options)).table.column(0).to_pylist()
+
+
+def tokens(name: str) -> list[str]:
+    return read_columns(name, 0, -1)[0][0]
+
+
+READERS: dict[str, tuple[str, Callable[[str], list[str]]]] = {  # content of the file, and its words
+    "a.csv": ("text,n\nWORD,1\nlast,2\n", table),
+    "a.tsv": ("text\tn\nWORD\t1\nlast\t2\n", table),
+    "b.csv": ("text,n\nWORD,1\nlast,2\n", lambda name: table(name, quote="none")),
+    "a.jsonl": ('{"text": "WORD"}\n{"text": "last"}\n', table),
+    "a.txt": ("WORD\nlast\n", table),
+    "a.conll": ("WORD\tX\nlast\tX\n", tokens),
+    "b.conll": ("WORD  X\nlast X\n", tokens),
+    "a.vocab": ("WORD\nlast\n", lambda name: list(read_vocabulary(name, ()).symbols)),
+    "a.vec": ("WORD 1 2\nlast 1 2\n", lambda name: [word for word in WORDS if read_vectors(name, [word, "last"], 2)[1].all()]),
+    "b.txt": ("WORD\nlast\n", lambda name: text_lines(Path(name).read_text(encoding="utf-8"))),
+}
+WORDS = [f"wo{sign}rd" for sign in OTHER_ENDS]
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("word", WORDS)
+def test_other_signs_end_no_line_of_a_file(name: str, word: str):
+    content, read = READERS[name]
+    Path(name).write_text(content.replace("WORD", json.dumps(word)[1:-1] if name == "a.jsonl" and word[2] < " " else word))
+    found = read(name)
+    assert found == ([word, "last"] if name != "a.vec" else [word])

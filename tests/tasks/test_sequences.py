@@ -14,12 +14,13 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from rnnbench.baselines.fit import run_baselines
 from rnnbench.data.series import deviations, read_series
-from rnnbench.data.table_files import Reading
+from rnnbench.data.table_files import Reading, read_rows
 from rnnbench.data.tables import DataError
 from rnnbench.store.confusion import class_scores
 from rnnbench.tasks import load
 from rnnbench.tasks.shared.scoring import class_counts, macro_f1
 from rnnbench.tasks.task import SPLITS, Batch, Task
+from rnnbench.training.confusion import matrix_counts
 
 HEAD = "# waves\n@problemName Waves\n@timestamps false\n@univariate true\n@classLabel true fast slow\n@data\n"
 ROWS = [([1, 2.5, -3], "fast"), ([0.5, 4], "slow")]
@@ -108,6 +109,20 @@ def test_a_value_that_float32_does_not_hold_is_refused(tmp_path: Path, ending: s
         pyarrow.parquet.write_table(pyarrow.table({"values": rows, "label": ["a", "a"]}), path)
     with pytest.raises(DataError, match=f"^{path}: (line 2|line 3|row 2)[ :]"):
         made("sequence_classification", file=str(path))
+
+
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_text_among_numbers_is_named_with_its_row(tmp_path: Path, whole: bool, drop: bool):
+    rows = [{"values": [1.5, 2], "label": n % 2} for n in range(300)]
+    rows[3]["label"] = None if drop else 1
+    rows[200]["values"] = [1, "x"]
+    file = tmp_path / f"a.json{'' if whole else 'l'}"
+    file.write_text(json.dumps(rows) if whole else "\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError) as error:
+        read_rows(str(file), ["values", "label"], Reading(drop_empty=drop), text=False)
+    place = f"{file}: {'object' if whole else 'line'} 201 has [1, 'x'] for 'values', not of one type with the values before it"
+    assert str(error.value).startswith(place)
 
 
 @pytest.mark.parametrize("values", ["[[1], [2, 3]]", "[]", "[[], []]", "5", '["x"]', "[[[1]]]"])
@@ -294,9 +309,9 @@ def test_a_forecast_says_its_files_and_their_order(tmp_path: Path):
 def test_forecasts_of_the_same_steps_are_said(tmp_path: Path):
     one, other = series_file(tmp_path, list(range(50))), series_file(tmp_path, list(range(1, 51)), "b.csv")
     lines = [
-        f"{one}: train and validation are the same rows: what selects was trained on",
-        f"{one}: train and test are the same rows: what is reported was trained on",
-        f"{one}: validation and test are the same rows: what is reported was selected on",
+        f"{one}: train and validation are the same 50 rows: what selects was trained on",
+        f"{one}: train and test are the same 50 rows: what is reported was trained on",
+        f"{one}: validation and test are the same 50 rows: what is reported was selected on",
     ]
     for named, said in (
         ({"validation": one, "test": one}, lines),
@@ -307,6 +322,33 @@ def test_forecasts_of_the_same_steps_are_said(tmp_path: Path):
         ({"test": other}, []),
     ):
         assert made("forecasting", train=one, **named, window=4).notes[1:] == said
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            {"train": "train[:80%]", "test": "train[70%:]"},
+            r"10 rows stand in train and in test \(task.train=train\[:80%\] and ",
+        ),
+        ({"train": "train[:80%]", "validation": "train[70%:]"}, "10 rows stand in train and in validation"),  # it is the test
+        ({"train": "train[:]", "test": "train[0:]"}, "100 rows stand in train and in test"),
+        ({"train": "{file}", "test": "train[90:]"}, "10 rows stand in train and in test"),
+        ({"train": "train[:80%]", "validation": "train[70%:85%]", "test": "train[85%:]"}, None),
+        ({"train": "train[:80%]", "validation": "train[80%:]", "test": "train[80%:]"}, None),
+    ],
+)
+def test_no_step_of_the_test_is_trained_on(tmp_path: Path, named: dict[str, str], said: str | None):
+    file = series_file(tmp_path, list(range(100)))
+    named = {split: name.format(file=file) for split, name in named.items()}
+    if said is None:
+        task = made("forecasting", file=file, window=9, **named)
+        ((pair, rows),) = task.found["shared"].items()
+        assert any(f": {pair} " in note and f" {rows} rows" in note for note in task.notes[1:]), task.notes
+        return
+    with pytest.raises(DataError, match=said) as error:
+        made("forecasting", file=file, window=9, **named)
+    assert "what is reported was trained on; expected rows of time that do not overlap" in str(error.value)
 
 
 def test_forecasts_are_scored_beside_persistence(tmp_path: Path):
@@ -360,7 +402,7 @@ def test_scores_of_classes_are_those_of_scikit_learn(seed: int):
     assert macro_f1(counts) == pytest.approx(f1_score(right, answered, average="macro", zero_division=0))
     matrix = numpy.zeros((5, 5), int)
     numpy.add.at(matrix, (right, answered), 1)
-    found = class_scores(list("abcde"), matrix.tolist())
+    found = class_scores(list("abcde"), matrix_counts(matrix.tolist()))
     expected = precision_recall_fscore_support(right, answered, labels=range(4), zero_division=numpy.nan)
     for number, name in enumerate("abcd"):
         for score, values in zip(("precision", "recall", "rows"), (expected[0], expected[1], expected[3]), strict=True):

@@ -111,11 +111,11 @@ def test_tags_and_splits_that_are_odd_are_named(tmp_path: Path):
     train, other = f"{tmp_path}/a.conll", f"{tmp_path}/b.conll"
     untrained = f"{train}: no training token has the labels 'B-PER': nothing is trained for them"
     assert made(train=train, validation=train, test=other).notes[1:3] == [
-        f"{train}: train and validation are the same rows: what selects was trained on",
+        f"{train}: train and validation are the same 9 rows: what selects was trained on",
         untrained,
     ]
     assert made(train=train, validation=other, test=other).notes[1:3] == [
-        f"{train}: validation and test are the same rows: what is reported was selected on",
+        f"{train}: validation and test are the same 2 rows: what is reported was selected on",
         untrained,
     ]
     (tmp_path / "c.conll").write_text("EU B-ORG\nPeter B-PER\nrejects O\n\n" * 2)

@@ -8,18 +8,22 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import numpy
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
 from rnnbench.baselines.fit import run_baselines
 from rnnbench.cli.main import main
+from rnnbench.data.tables import DataError
 from rnnbench.run.load import load_run
 from rnnbench.tasks import load
-from rnnbench.tasks.task import SPLITS, Batch, Task
+from rnnbench.tasks.task import LABELS as SCORING
+from rnnbench.tasks.task import SPLITS, Batch, Task, totals
+from rnnbench.training.confusion import label_counts
 
 LABELS = ("screen", "battery", "sound")
 WORDS = {"screen": "cracked", "battery": "drains", "sound": "buzzes"}
@@ -129,7 +133,7 @@ def test_the_floor_is_the_best_constant_answer(shares: tuple[float, ...]):
 
 
 REFUSED = {
-    '{"text": "a", "label": [1, "b"]}': "has lists that are no column",
+    '{"text": "a", "label": [1, "b"]}': "line 1 has [1, 'b'] for 'label', not of one type with",
     '{"text": "a", "label": [["b"]]}': "line 1 has ['b'] for a label; allowed: texts or whole numbers",
     '{"text": "a", "label": [0.5]}': "line 1 has 0.5 for a label",
     '{"text": "a", "label": [true]}': "line 1 has True for a label",
@@ -190,6 +194,83 @@ def test_empty_rows_can_be_dropped():
 def test_a_bag_of_words_tells_the_labels():
     floor, *others = run_baselines(made(file=as_csv(";")))
     assert floor.test < 0.8 and [one.test for one in others[:2]] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_macro_f1_counts_every_label_of_the_task(seed: int):
+    random = numpy.random.default_rng(seed)
+    wanted, answered = random.random((2, 40, 5)) < 0.3
+    wanted[:, 2:] = False  # in the test split there are two labels
+    answered[:, 3:] = False
+    true, ones = torch.ones(40, 1, dtype=torch.bool), torch.ones(40, dtype=torch.int64)
+    batch = Batch(torch.zeros(40, 1, dtype=torch.int64), torch.from_numpy(wanted).float().unsqueeze(1), true, ones, true[:, 0])
+    sums = SCORING.score(torch.from_numpy(numpy.where(answered, 1.0, -1.0)).unsqueeze(1), batch)
+    found = SCORING.finish(totals(sums))["macro_f1"]
+    assert found == pytest.approx(f1_score(wanted, answered, average="macro", zero_division=0)) and found > 0
+
+
+def test_a_label_may_not_hold_the_text_between_labels():
+    features = {"text": datasets.Value("string"), "label": datasets.Sequence(datasets.ClassLabel(names=["a;b", "c"]))}
+    rows = {"text": [text for text, _ in ROWS], "label": [[n % 2] for n in range(60)]}
+    datasets.Dataset.from_dict(rows, features=datasets.Features(features)).to_parquet("a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: the label 'a;b' holds ';', the text between labels; task\."):
+        made(file="a.parquet")
+    assert made(file="a.parquet", label_separator="bar").classes == ["a;b", "c"]
+
+
+def numbers_of(row: list[str]) -> list[int]:
+    return [LABELS.index(label) for label in row]
+
+
+@pytest.mark.parametrize("between", [";", "; "])
+def test_numbered_labels_of_a_text_file_have_the_test_score(between: str, capfd: pytest.CaptureFixture):
+    """The run knows the labels by the names of the library; the new file, by their numbers."""
+    feature = datasets.Sequence(datasets.ClassLabel(names=list(LABELS)))
+    features = datasets.Features({"text": datasets.Value("string"), "label": feature})
+    for name, rows in (("train", ROWS[:40]), ("test", ROWS[40:])):
+        table = {"text": [text for text, _ in rows], "label": [numbers_of(row) for _, row in rows]}
+        datasets.Dataset.from_dict(table, features=features).to_parquet(f"{name}.parquet")
+    lines = [(text, between.join(map(str, numbers_of(row)))) for text, row in ROWS[40:]]
+    with open("new.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *lines])
+    words = ["task=text_labels", "task.train=train.parquet", "task.test=test.parquet", "task.min_frequency=1"]
+    quick = ["model=gru", "model.hidden_size=4", "network.embedding=4", "train.steps=20", "train.eval_every=10"]
+    quick += ["train.batch_size=10", "train.learning_rate=0.03", "tracker=none"]
+    assert main(["train", *words, *quick]) == 0
+    (run,) = Path("runs/text_labels/gru").iterdir()
+    score = json.loads((run / "record.json").read_text())["scores"]["test"]
+    capfd.readouterr()
+    for file in ("new.csv", "test.parquet"):
+        assert main(["predict", str(run), file, "-o", "out.csv"]) == 0
+        out = capfd.readouterr().out
+        assert score["micro_f1"] > 0 and f"micro-F1 {score['micro_f1']:.4g}, exact {score['exact']:.4g} over 20 rows" in out
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_each_label_has_its_scores_in_the_record(test: bool):
+    as_csv(";")
+    words = ["task=text_labels", "task.file=a.csv", "task.min_frequency=1", "keep_predictions=true"]
+    words = words if test else [*words[:-1], "test=false", f"seed={2**31}"]
+    quick = ["model=gru", "model.hidden_size=4", "network.embedding=4", "train.steps=20", "train.eval_every=10"]
+    assert main(["train", *words, *quick, "train.learning_rate=0.03", "tracker=none"]) == 0
+    (run,) = Path("runs/text_labels/gru").iterdir()
+    found = json.loads((run / "record.json").read_text())["by_class"]
+    assert list(found) == sorted(LABELS)
+    if not test:
+        return
+    kept = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    sides = [[[label in row[side].split(";") for label in found] for row in kept] for side in ("right", "answer")]
+    wanted = precision_recall_fscore_support(*map(numpy.array, sides), zero_division=numpy.nan)
+    for number, scores in enumerate(found.values()):
+        for name, values in zip(("precision", "recall", "f1", "rows"), wanted, strict=True):
+            assert scores[name] == pytest.approx(values[number]) if scores[name] is not None else numpy.isnan(values[number])
+
+
+def test_the_rarest_of_many_labels_are_counted_together():
+    counts = torch.arange(3 * 60).reshape(3, 60).double()
+    names, found = label_counts([f"label {n}" for n in range(60)], counts)
+    assert names == [*(f"label {n}" for n in range(10, 60)), "10 others"]
+    assert found[0] == (10, 70, 130) and found[-1] == tuple(counts[:, :10].sum(1).tolist())
 
 
 def test_predictions_have_the_test_score(capfd: pytest.CaptureFixture):

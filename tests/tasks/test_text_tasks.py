@@ -301,7 +301,7 @@ ODD = {
     "dev": ({"train": BOTH, "dev": NEW[::-1], "test": NEW}, []),
     "a copy": (
         {"train": BOTH, "dev": NEW, "test": NEW},
-        ["validation and test are the same rows: what is reported was selected on"],
+        ["validation and test are the same 2 rows: what is reported was selected on"],
     ),
     "val": (
         {"train": BOTH, "val": NEW, "Test": NEW},

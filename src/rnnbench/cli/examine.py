@@ -19,7 +19,7 @@ from ..run.load import Trained, initial_network, load_run
 from ..run.process_settings import configure_process
 from ..store.find import FoundRun
 from .compare import chosen_runs, print_complaints
-from .sample import only_finished_run
+from .sample import named_run
 
 ROWS = 50  # validation rows whose loss is differentiated
 RUNS = 12  # in one picture
@@ -152,7 +152,7 @@ def probe_command(options: argparse.Namespace) -> int:
         raise BadOption(f"--step {options.step}: steps are counted from 1")
     if not all(word.isascii() and word.isdigit() for word in words) or len(set(words)) < len(words):
         raise BadOption(f"--lags {options.lags}: steps back, such as 1,2,5,10")
-    path = only_finished_run(options.run)
+    path = named_run(options.run)
 
     for line in probe_lines(path, sorted(map(int, words)), options.step):
         say(line)

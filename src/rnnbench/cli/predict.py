@@ -10,12 +10,12 @@ from pathlib import Path
 from ..console import say
 from ..options import BadOption, output_error
 from ..store.record import write_atomically
-from .sample import only_finished_run
+from .sample import named_run
 
 
 def predict_command(options: argparse.Namespace) -> int:
     output: Path = options.output
-    path = only_finished_run(options.run)
+    path = named_run(options.run)
     if output.is_dir() or not output.parent.is_dir():
         raise BadOption(f"--output {output}: {'a folder' if output.is_dir() else 'its folder is not there'}; expected a file")
     if output.exists() and output.samefile(options.file):

@@ -7,22 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..options import BadOption
-from ..store.find import finished_folders
+from ..store.find import only_finished_run
 
 if TYPE_CHECKING:
     pass
 
 
-def only_finished_run(path: Path) -> Path:
+def named_run(path: Path) -> Path:
     """The folder of the one finished run at or below `path`; BadOption where there is none, or more than one."""
     try:
-        finished = finished_folders(path)
-    except FileNotFoundError as error:
+        return only_finished_run(path)
+    except (FileNotFoundError, ValueError) as error:
         raise BadOption(str(error)) from None
-    if len(finished) != 1:
-        such = f"; name one, such as {finished[0]}" if finished else "; one is needed"
-        raise BadOption(f"{path}: {len(finished) or 'no'} finished runs there{such}")
-    return finished[0]
 
 
 def sample_command(options: argparse.Namespace) -> int:
@@ -36,7 +32,7 @@ def sample_command(options: argparse.Namespace) -> int:
     ):
         if not good:
             raise BadOption(f"--{name.replace('_', '-')} {getattr(options, name)}: {allowed}")
-    path = only_finished_run(options.run)
+    path = named_run(options.run)
     from .sample_output import load_run, print_answer, print_continuation  # imports torch
 
     try:

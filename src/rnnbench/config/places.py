@@ -6,6 +6,8 @@ import glob
 import os
 import re
 
+from rnnbench.tasks.shared.vector_cache import vector_file
+
 from ..options import BadOption, Option
 from ..store.record import Config
 from .liveness import plain_default
@@ -46,10 +48,11 @@ def with_absolute_places(config: Config) -> Config:
 
 
 def absolute_path(name: str, value: str) -> str:
-    """The absolute path of a file, a folder or a pattern of files that the option `name` names; any other text as it is."""
+    """The absolute path of a file, a folder or a pattern of files that the option `name` names, also of vectors by the name
+    that torchtext has for them; any other text as it is."""
     if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
         return value
-    path = os.path.expanduser(value)
+    path = os.path.expanduser(vector_file(value) if name == "vectors" else value)
     if name in SPLITS and (ROWS.search(value) or os.path.isdir(path)):  # a split, or rows of it
         return value
     is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))

@@ -58,7 +58,7 @@ def _lines(path: str, encoding: str) -> Iterator[tuple[str, list[str]]]:
     with text_file(path, newline=None, encoding=encoding) as file:
         for number, line in enumerate(file, 1):
             text = line.rstrip("\n")
-            fields = text.split("\t") if "\t" in text else text.split()
+            fields = text.split("\t") if "\t" in text else [field for field in text.split(" ") if field]
             if text.startswith("# ") and "\t" not in text and len(fields) != before:
                 continue
             if fields and (fields[0] == "-DOCSTART-" or ("\t" in text and RANGE.fullmatch(fields[0]))):

@@ -6,7 +6,7 @@ The files of `org/name` are looked for in this order:
 2. the cache, where an earlier download was left in the same layout, that of a named revision in `<org>/<name>@<revision>`;
    folders of 1. may have these, too;
 3. the hub, once, through `datasets`; where it does not answer, or is not to be asked (HF_HUB_OFFLINE, HF_DATASETS_OFFLINE),
-   what `datasets` or `huggingface_hub` kept of it on this machine.
+   what `datasets` or `huggingface_hub` kept of it on this machine. Of several revisions the newest is read, and named.
 
 A name that begins with `.`, `/` or `~` is a folder itself, with the files in it or in `<config or data>`; `local/<name>` is a
 set that the hub does not have, and is looked for on disk only. Files of other kinds: see user_files.py.
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..options import shortened
 from .cache import cache_folder, complete_entry
+from .readme_configs import listed_names
 from .tables import DataError, check_parquet, check_sound, class_names, parquet_table
 from .user_files import expanded
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 PATIENCE = 3.0  # seconds to wait for the hub's first answer
 CONVERTED = "refs/convert/parquet"  # the revision of the hub's own conversion
+UNCERTAIN = "revision.txt"  # in a folder of the cache: a line for a set whose revision is not certain
 PART = re.compile(r".*?-(\d+)-of-(\d+)")  # of the name of a split's file
 
 
@@ -76,17 +78,23 @@ def read_split(
 def read_class_names(
     name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
 ) -> dict[str, list[str]]:
-    """The names of the classes of numbered columns of a split: see `tables.class_names`."""
+    """The names of the classes of numbered columns of a split, which its files say, or the README.md above their folder."""
     import pyarrow.parquet
 
     folder = _local(name, config, revision) or _download(name, config, revision)
-    return class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
+    own = class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
+    return {**listed_names(folder.parent, config), **own}
 
 
-def mirror_without_revision(name: str, config: str | None, revision: str | None) -> Path | None:
-    """The folder of a mirror that is read for a named `revision`, though its path does not say which it has; None of others."""
+def uncertain_revision(name: str, config: str | None, revision: str | None) -> str:
+    """A line for a set on disk that may be of another revision than was asked for: of a mirror whose path does not say which it
+    has, or what `datasets` kept where the hub could not be asked. Empty for others.
+    """
     folder = _local(name, config, revision)
-    return folder if folder and not str(folder).endswith(f"/{_place(name, config, revision)}") else None
+    if folder and not str(folder).endswith(f"/{_place(name, config, revision)}"):
+        return f"{folder} does not say its revision; it is read for task.revision={revision}"
+    said = folder / UNCERTAIN if folder else None
+    return said.read_text(encoding="utf-8") if said and said.is_file() else ""
 
 
 def _local(name: str, config: str | None, revision: str | None) -> Path | None:
@@ -151,31 +159,60 @@ def _download(name: str, config: str | None, revision: str | None) -> Path:
 
     def write(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
-            for split, rows in _published(name, config, revision, reason, place).items():
+            found, said = _published(name, config, revision, reason, place)
+            for split, rows in found.items():
                 rows.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+            if said:
+                (folder / UNCERTAIN).write_text(said, encoding="utf-8")
 
     return complete_entry(cache_folder() / "hub" / _place(name, config, revision), write)
 
 
-def _published(name: str, config: str | None, revision: str | None, offline: str, place: str) -> dict[str, Any]:
-    """The splits of `name`, as `datasets` has them; where `offline` says why the hub is not asked, those kept on this machine.
+def _published(name: str, config: str | None, revision: str | None, offline: str, place: str) -> tuple[dict[str, Any], str]:
+    """(the splits of `name`, as `datasets` has them, and a line where their revision may not be the one that was asked for).
 
-    `place` is a folder for what is unpacked meanwhile. DataError, one line, where they cannot be had.
+    Where `offline` says why the hub is not asked, those kept on this machine. `place` is a folder for what is unpacked
+    meanwhile. DataError, one line, where they cannot be had.
     """
     import datasets
     import huggingface_hub
+    from datasets.packaged_modules.cache.cache import Cache
 
     datasets.logging.set_verbosity_error()
     errors = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
+    kept: dict[str, Path] = {}  # what an earlier `load_dataset` left, by its revision
     with _kept_from_the_network(bool(offline)):
         try:
-            return dict(datasets.load_dataset(name, config, revision=revision))
+            builder = datasets.load_dataset_builder(name, config, revision=revision)
+            if not isinstance(builder, Cache):
+                builder.download_and_prepare()
+                return dict(builder.as_dataset()), ""
+            kept, reason = _kept_revisions(Path(builder.cache_dir)), offline or "the hub does not answer"
         except errors as error:
             reason = offline or (str(error).splitlines() or [type(error).__name__])[0]
+        commit = revision or ""
         with contextlib.suppress(*errors):  # fetched by hf download, but never loaded
-            kept = huggingface_hub.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
-            return dict(datasets.load_dataset(kept, config, cache_dir=place))
+            snapshot = huggingface_hub.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
+            commit = Path(snapshot).name
+            if commit not in kept:
+                return dict(datasets.load_dataset(snapshot, config, cache_dir=place)), ""
+        said = ""
+        if kept and commit not in kept and revision in (None, CONVERTED):
+            commit = list(kept)[-1]
+            said = f"revision {commit} is read, the newest of {len(kept)} that datasets keeps on this machine ({reason})"
+        if commit in kept:
+            version = kept[commit].parent.name
+            names = {"dataset_name": builder.dataset_name, "repo_id": name, "config_name": builder.config.name}
+            return dict(Cache(**names, version=version, hash=commit).as_dataset()), said
+        if kept:
+            reason += f"; datasets keeps the revisions {shortened(', '.join(kept), 100)} on this machine, not {revision}"
     raise DataError(_unavailable(name, config, reason))
+
+
+def _kept_revisions(entry: Path) -> dict[str, Path]:
+    """The folders `<version>/<revision>` that `datasets` keeps of the same configuration as `entry`, the newest last."""
+    there = [folder for folder in entry.parents[1].glob("*/*") if folder.is_dir()]
+    return {folder.name: folder for folder in sorted(there, key=lambda folder: folder.stat().st_mtime)}
 
 
 @contextlib.contextmanager

@@ -16,19 +16,19 @@ import filecmp
 import glob
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, mirror_without_revision, read_class_names, read_split, splits
-from .readme_configs import Listed, listed_files
+from .hub import check_columns, check_parts, read_class_names, read_split, splits, uncertain_revision
+from .readme_configs import README, Listed, listed_files, listed_names
 from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
-from .table_files import FILES, PLAIN, FileRows, Reading, file_kind, is_text, place, read_rows, whole_rows
+from .table_files import FILES, PLAIN, FileRows, Reading, check_kind, file_kind, is_text, place, read_rows, whole_rows
 from .tables import DataError, check_parquet, class_names
 from .user_files import expanded, user_file
 
@@ -42,6 +42,23 @@ NO_DATA = (*ABOUT, "dataset_info", "dataset_infos", "config", "dummy_data")  # n
 LIBRARY = ("README.md", "config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "dummy_data.zip")
 WILD = "*?["
 Row = TypeVar("Row")
+Source = tuple[str, str]  # a file and nothing, or a set and the name of a split of it
+
+
+class Span(NamedTuple):
+    """Rows of one source that a split takes, by their numbers among those that were read."""
+
+    source: Source
+    first: int
+    size: int
+
+
+class Shared(NamedTuple):
+    """The rows that two splits have in common."""
+
+    rows: int
+    whole: bool  # whether these are all rows of both
+    sliced: bool  # whether one of the splits is rows of a split
 
 
 class Part:
@@ -52,15 +69,17 @@ class Part:
     text_labels = False  # whether its values are text, whatever they look like
     names: Mapping[str, list[str]] = {}  # of the classes of columns that hold their numbers; known once it is read
     note: str = ""  # what is odd about where it lies
+    sizes: Sequence[int] = ()  # rows of each of `files`; known once they are read
 
     @property
     def bases(self) -> Sequence[Part]:
         """The splits whose rows these are: itself, unless it takes rows of others."""
         return [self]
 
-    def same_rows(self, other: Part) -> bool:
-        """Whether `other` is known to have the same rows, by its name or by the content of its files."""
-        return (self.name, [*self.files]) == (other.name, [*other.files])
+    @property
+    def spans(self) -> list[Span]:
+        """Where its rows lie, once they are read."""
+        return [Span((file, self.name), 0, size) for file, size in zip(self.files, self.sizes, strict=True)]
 
     @property
     def key(self) -> str:
@@ -86,16 +105,11 @@ class Part:
 class Files(Part):
     """A split that stands in files of one kind."""
 
-    def __init__(self, paths: Sequence[str], reading: Reading):
-        self.files, self._reading = paths, reading
+    def __init__(self, paths: Sequence[str], reading: Reading, names: Mapping[str, list[str]] | None = None):
+        """`names` are those of the classes of columns, where the files themselves do not say them."""
+        self.files, self._reading, self.names = paths, reading, names or {}
         self.text_labels = is_text(paths[0])
         self._read: list[FileRows] = []
-
-    def same_rows(self, other: Part) -> bool:
-        if not isinstance(other, Files) or len(self.files) != len(other.files):
-            return False
-        pairs = zip(self.files, other.files, strict=True)
-        return all(filecmp.cmp(expanded(one), expanded(same), shallow=False) for one, same in pairs)
 
     def check(self, columns: Sequence[str]) -> None:
         for path in self.files:
@@ -107,9 +121,11 @@ class Files(Part):
 
         self._read = [read_rows(path, columns, self._reading, text) for path in self.files]
         tables, dropped = [rows.table for rows in self._read], sum(rows.dropped for rows in self._read)
+        self.sizes = list(map(len, tables))
         if file_kind(self.files[0]) == ".parquet":
             schemas = [pyarrow.parquet.read_schema(user_file(path)) for path in self.files]
-            self.names = agreed({path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)})
+            own = {path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)}
+            self.names = agreed({README: self.names, **own})
         return FileRows(concatenated(tables, self.files), self._kept() if dropped else None, dropped)
 
     def _kept(self) -> numpy.ndarray:
@@ -139,8 +155,7 @@ class Published(Part):
 
     @property
     def note(self) -> str:  # type: ignore[override]
-        folder = mirror_without_revision(self._hub, self._config, self._revision)
-        return f"{folder} does not say its revision; it is read for task.revision={self._revision}" if folder else ""
+        return uncertain_revision(self._hub, self._config, self._revision)
 
     def check(self, columns: Sequence[str]) -> None:
         check_columns(self._hub, [self.name], columns, self._config, self._revision)
@@ -150,7 +165,7 @@ class Published(Part):
         table = read_split(self._hub, self.name, columns, self._config, self._revision, sound)
         self.names = read_class_names(self._hub, self.name, columns, self._config, self._revision)
         rows = FileRows(table) if sound else whole_rows(table, f"{self._hub}: split {self.name!r}", self._reading)
-        self._kept = rows.kept
+        self._kept, self.sizes = rows.kept, [len(rows.table)]
         return rows
 
     def where(self, row: int) -> str:
@@ -185,7 +200,7 @@ class Saved(Part):
         except Exception as error:  # of a damaged folder, any
             raise DataError(f"{where} cannot be read: {shortened(str(error).splitlines()[0])}") from None
         found = whole_rows(table.replace_schema_metadata(None), where, self._reading)
-        self._kept = found.kept
+        self._kept, self.sizes = found.kept, [len(found.table)]
         return found
 
     def where(self, row: int) -> str:
@@ -206,6 +221,10 @@ class Sliced(Part):
     @property
     def bases(self) -> Sequence[Part]:
         return list(self._parts.values())
+
+    @property
+    def spans(self) -> list[Span]:
+        return [one for part, first, size in self._places for one in _within(part.spans, first, size)]
 
     def shown(self, file: str) -> str:
         part = next(part for part in self.bases if file in part.files)
@@ -251,6 +270,7 @@ class Sliced(Part):
         rows = {name: read(part) for name, part in self._parts.items()}
         self._agree()
         picks = self.picks({name: len(side) for name, side in rows.items()})
+        self._places = [(self._parts[name], begin, end - begin) for name, begin, end in picks]
         return [row for name, begin, end in picks for row in rows[name][begin:end]]
 
     def _agree(self) -> None:
@@ -281,6 +301,7 @@ class Place:
     named: Mapping[str, str] = field(default_factory=dict)  # train, validation, test: a split of the set, or a file
     reading: Reading = PLAIN
     kinds: tuple[str, ...] = FILES  # endings of files that are data
+    others: bool = False  # whether a file that is named outright may have any other ending
     in_time: bool = False  # whether rows are in the order of time: then several files are read in that of their numbers
 
     @property
@@ -344,10 +365,12 @@ class Place:
             raise DataError(f"task.{split}={value}: {self.hub} has no such split{near} there are: {', '.join(there) or 'none'}")
         folder = expanded(self.hub or self.file or ".")
         within = str(folder / value) if folder.is_dir() and not expanded(value).exists() else value
-        return self._files(_matching(within, f"task.{split}={value}", self.kinds))
+        return self._files(self._matching(within, f"task.{split}={value}"))
 
     def _files(self, paths: Sequence[str], reading: Reading | None = None) -> Files:
-        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading)
+        folder = expanded(self.hub or self.file or ".")
+        names = listed_names(folder, self.config) if (self.hub or self.file) and folder.is_dir() else {}
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, names)
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
@@ -364,7 +387,23 @@ class Place:
             return self._listed(folder, listed) if listed else self._folder(within)
         if self.hub:
             raise DataError(f"{self.hub}: there is no such folder")
-        return {"train": self._files(_matching(path, path, self.kinds))}, []
+        return {"train": self._files(self._matching(path, path))}, []
+
+    def _matching(self, path: str, name: str) -> list[str]:
+        """The file at `path`, or those that it is a pattern of, all of one kind."""
+        if any(sign in path for sign in WILD) and not expanded(path).exists():
+            found = sorted(one for one in glob.glob(str(expanded(path)), recursive=True) if file_kind(one) in self.kinds)
+            if not found:
+                raise DataError(f"{name}: no file fits; allowed: a pattern of {', '.join(self.kinds)} files")
+            if len(there := {file_kind(one) for one in found}) > 1:
+                raise DataError(
+                    f"{name} fits files of {len(there)} kinds: {', '.join(sorted(there))}; allowed: files of one kind"
+                )
+            return found
+        user_file(path, name if name != path else "")
+        if not self.others:
+            check_kind(path, self.kinds)
+        return [path]
 
     def _is_about_data(self, path: Path) -> bool:
         """Whether a file that is not read says what the data are, as the library or its readers know it."""
@@ -432,9 +471,19 @@ class Splits:
         return self.parts[split].where(row)
 
     @property
-    def same_rows(self) -> list[tuple[str, str]]:
-        """The pairs of splits that have the same rows."""
-        return [pair for pair in combinations(self.parts, 2) if self.parts[pair[0]].same_rows(self.parts[pair[1]])]
+    def shared(self) -> dict[tuple[str, str], Shared]:
+        """What the pairs of splits have in common that have rows of the same files or splits; known once they are read."""
+        spans = {split: part.spans for split, part in self.parts.items()}
+        names = _by_content({one.source for side in spans.values() for one in side})
+        taken = {split: _taken(side, names) for split, side in spans.items()}
+        found = {}
+        for one, other in combinations(self.parts, 2):
+            rows = sum(_both(taken[one][name], taken[other][name]) for name in taken[one].keys() & taken[other].keys())
+            whole = all(sum(map(numpy.count_nonzero, taken[split].values())) == rows for split in (one, other))
+            if rows:
+                sliced = any(isinstance(self.parts[split], Sliced) for split in (one, other))
+                found[one, other] = Shared(rows, whole, sliced)
+        return found
 
     @property
     def text_labels(self) -> list[str]:
@@ -444,7 +493,8 @@ class Splits:
     def facts(self) -> dict[str, Any]:
         """For the record: the files of each split, by their names."""
         named = {split: [part.shown(name) for name in part.files] for split, part in self.parts.items()}
-        return {"files": named, "dropped": self.dropped}
+        shared = {f"{one} and {other}": both.rows for (one, other), both in self.shared.items()}
+        return {"files": named, "dropped": self.dropped, **({"shared": shared} if shared else {})}
 
 
 @dataclass(frozen=True)
@@ -461,7 +511,60 @@ def load_set(where: Place, columns: Sequence[str], text: bool = True) -> Loaded:
     parts, unread = where.parts(fetch=True)
     rows = {split: part.read(columns, text) for split, part in parts.items()}
     tables = {split: one.table for split, one in rows.items()}
-    return Loaded(parts, unread, sum(one.dropped for one in rows.values()), tables)
+    found = Loaded(parts, unread, sum(one.dropped for one in rows.values()), tables)
+    if where.in_time:
+        _check_in_time(where, found)
+    return found
+
+
+def _check_in_time(where: Place, found: Splits) -> None:
+    """DataError where rows in the order of time stand in train and in test, unless one file or split was named for both."""
+    test = "test" if "test" in found.parts else "validation"  # then validation is the test
+    both = found.shared.get(("train", test))
+    if both and (both.sliced or not both.whole):
+        named = " and ".join(f"task.{split}={where.named[split]}" for split in ("train", test) if split in where.named)
+        raise DataError(
+            f"{where.name}: {both.rows:,} rows stand in train and in {test} ({named}): what is reported was trained on; "
+            'expected rows of time that do not overlap, such as task.train="train[:80%]" task.test="train[80%:]"'
+        )
+
+
+def _within(spans: Iterable[Span], first: int, size: int) -> Iterator[Span]:
+    """The rows `first` to `first + size` of those of `spans`, which lie end to end."""
+    for source, begin, count in spans:
+        low, high = max(first, 0), min(first + size, count)
+        if low < high:
+            yield Span(source, begin + low, high - low)
+        first -= count
+
+
+def _by_content(sources: Iterable[Source]) -> dict[Source, Source]:
+    """Each source with the first of those that have its content: a file may have a second name, or a copy."""
+    found: dict[Source, Source] = {}
+    alike: dict[object, list[Source]] = {}
+    for source in sorted(sources):
+        path, split = source
+        others = alike.setdefault(source if split else expanded(path).stat().st_size, [])
+        same = (one for one in others if split or filecmp.cmp(expanded(one[0]), expanded(path), shallow=False))
+        found[source] = next(same, source)
+        others.append(source)
+    return found
+
+
+def _taken(spans: Iterable[Span], names: Mapping[Source, Source]) -> dict[Source, numpy.ndarray]:
+    """(rows,) bool of each source: which of its rows, up to the last of them, are taken."""
+    found: dict[Source, numpy.ndarray] = {}
+    for source, first, size in spans:
+        before = found.get(names[source], numpy.zeros(0, bool))
+        found[names[source]] = rows = numpy.zeros(max(len(before), first + size), bool)
+        rows[: len(before)] = before
+        rows[first : first + size] = True
+    return found
+
+
+def _both(one: numpy.ndarray, other: numpy.ndarray) -> int:
+    size = min(len(one), len(other))
+    return int(numpy.count_nonzero(one[:size] & other[:size]))
 
 
 def agreed(named: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
@@ -492,19 +595,6 @@ def concatenated(tables: Sequence[pyarrow.Table], names: Sequence[str]) -> pyarr
                     "write both with the same types"
                 ) from None
     return pyarrow.concat_tables(tables, promote_options="permissive")
-
-
-def _matching(path: str, name: str, kinds: Sequence[str]) -> list[str]:
-    """The file at `path`, or those that it is a pattern of, all of one kind."""
-    if any(sign in path for sign in WILD) and not expanded(path).exists():
-        found = sorted(one for one in glob.glob(str(expanded(path)), recursive=True) if file_kind(one) in kinds)
-        if not found:
-            raise DataError(f"{name}: no file fits; allowed: a pattern of {', '.join(kinds)} files")
-        if len(there := {file_kind(one) for one in found}) > 1:
-            raise DataError(f"{name} fits files of {len(there)} kinds: {', '.join(sorted(there))}; allowed: files of one kind")
-        return found
-    user_file(path, name if name != path else "")
-    return [path]
 
 
 def _saved_splits(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ a.csv.gz                           the same, packed by gzip, bzip2 (.bz2) or xz 
 
 from __future__ import annotations
 
+import bisect
 import csv
 import json
 import re
@@ -92,11 +93,11 @@ def is_text(path: str | Path) -> bool:
     return file_kind(path) in (".csv", ".tsv")
 
 
-def check_kind(path: str | Path) -> str:
-    """The kind of a file; DataError where it is none that is read."""
+def check_kind(path: str | Path, kinds: Sequence[str] = FILES) -> str:
+    """The kind of a file; DataError where it is none of `kinds`."""
     kind = file_kind(path)
-    if kind not in FILES:
-        raise DataError(f"{path}: a file of an unknown kind; allowed: {', '.join(FILES)}, and the first four with .gz behind")
+    if kind not in kinds:
+        raise DataError(f"{path}: a file of an unknown kind; allowed: {', '.join(kinds)}, and text with .gz behind")
     return kind
 
 
@@ -485,16 +486,29 @@ def _json_table(path: str, columns: Sequence[str], reading: Reading, text: bool)
         raise DataError(f"{path}: {where} has no {column!r}; fill it in, or leave the row out (task.drop_empty=true)")
     if not kept:
         return _read(pyarrow.table({column: [] for column in columns}), kept, number + 1, path)
-    arrays = {column: _array(values, f"{path}: column {column!r}") for column, values in found.items()}
+    arrays = {column: _array(values, column, lambda row: place(path, kept[row], reading)) for column, values in found.items()}
     return _read(check_sound(pyarrow.table(arrays), path), kept, number + 1, path)
 
 
-def _array(values: Sequence[Any], where: str) -> pyarrow.Array:
-    """Values of JSON as a column; DataError where lists hold what does not belong together."""
+def _array(values: Sequence[Any], name: str, where: Callable[[int], str]) -> pyarrow.Array:
+    """Values of JSON as the column `name`; DataError where lists hold what does not belong together. `where(r)` is what a
+    message calls row r.
+    """
     import pyarrow
 
-    try:
-        return pyarrow.array(values)
-    except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+    def refusal(rows: int) -> Exception | None:
+        """Why the first rows are no column."""
+        try:
+            pyarrow.array(values[:rows])
+        except (pyarrow.ArrowException, OverflowError, UnicodeError) as error:
+            return error
+        return None
+
+    if error := refusal(len(values)):
+        row = bisect.bisect_left(range(len(values)), True, key=lambda row: refusal(row + 1) is not None)
         reason = shortened(str(error).splitlines()[0], 120)
-        raise DataError(f"{where} has lists that are no column: {reason}; expected lists of texts, or of numbers") from None
+        raise DataError(
+            f"{where(row)} has {shortened(str(values[row]), 60)} for {name!r}, not of one type with the values before it: "
+            f"{reason}; expected lists of texts, or of numbers"
+        )
+    return pyarrow.array(values)

@@ -13,11 +13,12 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from .file_kinds import HEAD, kind_of
 from .tables import LEAST_BOUND, MOST_GROWTH, DataError
 
+OTHER_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # that `str.splitlines` takes for ends of lines
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # what other programs send, though it may be a file
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # by the last ending
@@ -128,6 +129,22 @@ def not_utf8(name: str, lines: Iterable[bytes]) -> DataError:
         except UnicodeDecodeError as error:
             return DataError(f"{name} is not UTF-8: line {number} has the byte 0x{line[error.start]:02x}; save it as UTF-8")
     return DataError(f"{name} is not UTF-8; save it as UTF-8")
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text without their ends, as those of a file: \\n, \\r\\n and \\r end one, and nothing else does."""
+    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
+
+
+def cut_before(content: IO[bytes]) -> bool:
+    """Whether UTF-8 text has a character that ended a line in 0.1, by `str.splitlines`: then its lines are others now."""
+    signs, before = [sign.encode() for sign in OTHER_ENDS], b""
+    while piece := content.read(2**20):
+        there = before + piece
+        if any(sign in there for sign in signs):
+            return True
+        before = piece[-2:]
+    return False
 
 
 def content_digest(path: Path) -> str:

@@ -84,8 +84,8 @@ def build_record(
     }
     if code := code_digests(settings.plain()):
         record["code"] = code
-    if learner.confusion and weights:
-        record["by_class"] = dict(class_scores(*learner.confusion))
+    if learner.by_class and weights:
+        record["by_class"] = dict(class_scores(*learner.by_class))
     if settings.repeat:
         record["repeat"] = settings.repeat
     return record

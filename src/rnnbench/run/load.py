@@ -15,7 +15,7 @@ from ..config.checks import resolve
 from ..config.identity import code_digests, versions
 from ..config.settings import Settings
 from ..networks.trainable import TrainableNetwork
-from ..store.find import finished_folders
+from ..store.find import only_finished_run
 from ..store.log import LogRow
 from ..store.record import Record, Scores
 from ..store.run_folder import RunFolder
@@ -48,12 +48,10 @@ def load_run(run: str | Path, with_data: bool = True) -> Trained:
     folder = RunFolder(Path(run))
     record = folder.record()
     if record is None:
-        below = finished_folders(Path(run)) if Path(run).is_dir() else []
-        if len(below) == 1:
-            return load_run(below[0], with_data)
-        if below:
-            raise ValueError(f"{run}: {len(below)} finished runs there; name one, such as {below[0]}")
-        raise FileNotFoundError(f"no finished run in {run}: no record")
+        below = only_finished_run(Path(run))
+        if below == Path(run):  # a results.jsonl
+            raise FileNotFoundError(f"no finished run in {run}: no record")
+        return load_run(below, with_data)
     if record["status"] == "diverged":
         raise FileNotFoundError(f"no trained network in {run}: the run diverged at step {record['diverged_step']}")
     if not folder.weights.exists():

@@ -30,12 +30,13 @@ class ClassScores(TypedDict):
     rows: int  # in which it was right
 
 
-def class_scores(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> dict[str, ClassScores]:
-    """Precision, recall and F1 of each class of a confusion matrix, by its name."""
+def class_scores(classes: Sequence[str], counts: Sequence[tuple[int, int, int]]) -> dict[str, ClassScores]:
+    """Precision, recall and F1 of each class, or of each of several labels a row, by its name.
+
+    `counts` are how often it was answered rightly, was answered, and was right.
+    """
     found: dict[str, ClassScores] = {}
-    for number, name in enumerate(classes):
-        right, wanted = counts[number][number], sum(counts[number])
-        answered = sum(row[number] for row in counts)
+    for name, (right, answered, wanted) in zip(classes, counts, strict=True):
         found[name] = {
             "precision": right / answered if answered else None,
             "recall": right / wanted if wanted else None,

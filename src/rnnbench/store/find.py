@@ -57,9 +57,19 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[str]]:
     return runs, complaints
 
 
-def finished_folders(path: Path) -> list[Path]:
-    """The folders of the runs at or below `path` that have a record. FileNotFoundError as for `find_runs`."""
-    return [run.path for run in find_runs([path])[0] if run.record]
+def only_finished_run(path: Path) -> Path:
+    """The folder of the one finished run at or below `path`. A run that diverged has no weights, and is none of them.
+
+    FileNotFoundError, one line, where there is none; ValueError where there are several.
+    """
+    ended = {run.path: run.record["status"] for run in find_runs([path])[0] if run.record}
+    finished = [folder for folder, status in ended.items() if status == "finished"]
+    if len(finished) > 1:
+        raise ValueError(f"{path}: {len(finished)} finished runs there; name one, such as {finished[0]}")
+    if not finished:
+        diverged = f", {len(ended)} that diverged, such as {next(iter(ended))}" if ended else ""
+        raise FileNotFoundError(f"{path}: no finished runs there{diverged}; one is needed")
+    return finished[0]
 
 
 def _read_results(path: Path, runs: list[FoundRun], complaints: list[str]) -> None:

@@ -147,7 +147,7 @@ class RecordBody(TypedDict):
     process: dict[str, Any]
     changes: list[ChangeRecord]
     code: NotRequired[dict[str, str]]  # digests of the code of what is not ours: task, model, writer
-    by_class: NotRequired[dict[str, Any]]  # only of classes: precision, recall, F1 of each, on the confusion's split
+    by_class: NotRequired[dict[str, Any]]  # of classes and labels: precision, recall, F1 of each, on the split read last
     repeat: NotRequired[int]  # only of a run that was made again (again=true): which time
     started: str  # ISO 8601, UTC
     ended: str

@@ -1,4 +1,4 @@
-"""Counts how often each class was answered where which was right."""
+"""Counts how often each class was answered where which was right, and each of several labels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .devices import Devices
 
 MOST = 50  # classes with a row of their own: the most frequent; all others share one
 LONGEST = 40  # characters of a name
+ClassCounts = tuple[list[str], list[tuple[int, int, int]]]  # names, and how often answered rightly, answered, and right
 
 
 class Confusion:
@@ -44,16 +45,41 @@ class Confusion:
             right = torch.zeros(size, dtype=torch.int64)
             for (target, _), count in self._pairs.items():
                 right[target] += count
-            right = devices.sum(right.to(devices.device)).cpu()
-            kept = sorted(right.argsort(descending=True, stable=True)[:MOST].tolist())
+            kept = most_frequent(devices.sum(right.to(devices.device)).cpu())
             place = torch.full((size,), MOST)
             place[kept] = torch.arange(MOST)
-        others = [f"{size - MOST} others"] if size > MOST else []
-        names = distinct_names([*(self._classes[number] for number in kept), *others])
+        names = kept_names(self._classes, kept)
         counts = torch.zeros(len(names), len(names), dtype=torch.int64)
         for (target, answer), count in self._pairs.items():
             counts[place[target], place[answer]] += count
         return names, devices.sum(counts.to(devices.device)).tolist()
+
+
+def matrix_counts(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """(times that it was answered rightly, was answered, was right) of each class of a confusion matrix."""
+    return [(row[one], sum(other[one] for other in matrix), sum(row)) for one, row in enumerate(matrix)]
+
+
+def label_counts(labels: Sequence[str], counts: Tensor) -> ClassCounts:
+    """Names and counts of labels, as `Confusion.matrix` keeps them; `counts` (3, labels) as `labels_sums` has them, of all
+    devices."""
+    counts = counts.cpu().to(torch.int64)
+    kept = most_frequent(counts[2])
+    columns = counts[:, kept].T.tolist()
+    if len(kept) < len(labels):
+        columns.append((counts.sum(1) - counts[:, kept].sum(1)).tolist())
+    return kept_names(labels, kept), [(right, answered, wanted) for right, answered, wanted in columns]
+
+
+def most_frequent(right: Tensor) -> list[int]:
+    """The MOST classes that are right most often, (classes,) times, in their order."""
+    return sorted(right.argsort(descending=True, stable=True)[:MOST].tolist())
+
+
+def kept_names(classes: Sequence[str], kept: Sequence[int]) -> list[str]:
+    """The names of the classes that are kept, and of the others together."""
+    others = [f"{len(classes) - len(kept)} others"] if len(kept) < len(classes) else []
+    return distinct_names([*(classes[number] for number in kept), *others])
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

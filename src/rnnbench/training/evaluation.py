@@ -12,7 +12,7 @@ from ..models.mechanism import State
 from ..networks.decoding import examples, write_greedily
 from ..networks.instruments import PROBED, activity
 from ..networks.trainable import TrainableNetwork
-from .confusion import Confusion
+from .confusion import ClassCounts, Confusion, label_counts, matrix_counts
 from .devices import Devices
 
 
@@ -23,6 +23,7 @@ class Evaluation:
         self._network, self._task, self._options = network, task, options
         self._sums: dict[str, Tensor] = {}
         self._state: State | None = None  # carried from batch to batch
+        self._counts_classes = counts_classes
         self._confusion = Confusion(task.class_names()) if counts_classes and task.class_names() else None
 
     def add(self, batch: Batch) -> None:
@@ -51,6 +52,15 @@ class Evaluation:
     def confusion(self, devices: Devices) -> tuple[list[str], list[list[int]]] | None:
         """(names of the classes, counts[right][answered]) over the batches of all devices; None where they are not counted."""
         return self._confusion.matrix(devices) if self._confusion else None
+
+    def by_class(self, devices: Devices) -> ClassCounts | None:
+        """(names of the classes, or of several labels a row, and how often each was answered rightly, was answered, and was
+        right) over the batches of all devices; None where they are not counted.
+        """
+        if found := self.confusion(devices):
+            return found[0], matrix_counts(found[1])
+        labels = self._sums.get("labels") if self._counts_classes and self._task.label_separator else None
+        return None if labels is None else label_counts(self._task.classes, devices.sum(labels))
 
     def activity(self, device: torch.device) -> dict[str, float]:
         """Gates, states and spectral radii on the first validation rows; empty without instruments."""

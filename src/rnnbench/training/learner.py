@@ -23,6 +23,7 @@ from ..models.mechanism import State, detach, tree_map
 from ..networks.trainable import TrainableNetwork
 from .checkpoint import Checkpoint, device_part, make_checkpoint, restore_values, set_random_state, split_checkpoint
 from .clock import Clock
+from .confusion import ClassCounts
 from .devices import Devices
 from .endings import Diverged, Interrupted
 from .evaluation import Evaluation
@@ -68,6 +69,7 @@ class Learner(lightning.LightningModule):
         self.step = 0  # optimizer steps done, also before a restart
         self.scores: dict[str, float] = {}  # of the last evaluation
         self.confusion: tuple[list[str], list[list[int]]] | None = None  # of the chosen weights, on the split read last
+        self.by_class: ClassCounts | None = None  # the same of each class or label
         self.profile = ""  # what `trainer.profiler` has found
         self.asked: list[int] = []  # numbers of the signals that asked for an end
         self.trains_on = torch.device("cpu")  # Lightning moves the network back to the CPU at the end, `device` with it
@@ -223,6 +225,7 @@ class Learner(lightning.LightningModule):
     def on_test_epoch_end(self) -> None:
         self.scores = self._evaluation.scores(self.devices)
         self.confusion = self._evaluation.confusion(self.devices)
+        self.by_class = self._evaluation.by_class(self.devices)
 
     def _save(self) -> None:
         """Hands a checkpoint to the journal; none once a loss or gradient is not finite, which the next row reports."""

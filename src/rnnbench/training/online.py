@@ -213,7 +213,7 @@ class Loop:
         with torch.no_grad():
             for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1), most=self.most):
                 evaluation.add(batch)
-        learner.confusion = evaluation.confusion(self.devices)
+        learner.confusion, learner.by_class = evaluation.confusion(self.devices), evaluation.by_class(self.devices)
         return evaluation.scores(self.devices)
 
     def _save(self) -> None:

@@ -57,9 +57,9 @@ def fit(
 ) -> dict[str, dict[str, float] | None]:
     """Trains, then reads the test split once with the weights that validation chose, unless `test` is false.
 
-    Of a task whose answers are classes, `learner.confusion` then holds how often each was answered where which was right, on
-    the test split or else on validation. Returns {"validation": scores, "test": scores or None}. Raises Diverged or
-    Interrupted.
+    Of a task whose answers are classes, `learner.confusion` then holds how often each was answered where which was right, and
+    `learner.by_class`, also of labels, how often each was answered and right: on the test split, or else on validation.
+    Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     if learner.options.rule == "online":
         return train_online(learner, settings, test)
@@ -118,7 +118,7 @@ def _train_and_test(
                 batches = TrainingBatches(task, options.batch_size, share, learner.seed, *clock)
                 trainer.fit(learner, loader(batches, settings.workers), evaluated("validation"))
             learner.network.load_state_dict(selection.best["weights"])
-            if test or task.class_names():  # whose confusion matrix is then that of validation
+            if test or task.class_names() or task.label_separator:  # whose classes are then counted on validation
                 trainer.test(learner, evaluated("test" if test else "validation"), verbose=False)
         except SystemExit:
             raise KeyboardInterrupt from None  # Lightning turns a KeyboardInterrupt into one
