@@ -58,7 +58,7 @@ def add_winners(path: Path, found: Mapping[str, Mapping[str, Mapping[str, Value]
     """
     replaced = []
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.parent):
+    with locked(path.with_name(f".{path.name}.lock")):
         kept = read_winners(path) if path.exists() else {}
         for task, models in found.items():
             there = kept.setdefault(task, {})
