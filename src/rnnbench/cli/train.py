@@ -259,7 +259,9 @@ def check_kept_file(command: list[str]) -> None:
         )
     _, folder, launching, _ = parse_listed(command)
     if folder and not os.path.isabs(folder):
-        raise BadOption(f"--resume: {FROM}{shortened(folder)} of its manifest is no whole path; give `rnnbench sweep FILE` again")
+        raise BadOption(
+            f"--resume: {FROM}{shortened(folder)} of its manifest is no whole path; give `rnnbench sweep FILE` again"
+        )
     launching_words(launching)
 
 

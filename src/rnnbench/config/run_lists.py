@@ -12,16 +12,20 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..console import say
 from ..options import BadOption, shortened, unknown
 from .overrides import split_sweep
 from .schema import load_yaml
-from .winners import read_winners, words_of_winner
+from .winners import read_winners, winner_notes, words_of_winner
 
 KEYS = ("runs", "shared", "winners")
 
 
 def listed_runs(path: Path) -> list[list[str]]:
-    """The words of each run that the file lists. BadOption, in one line, where it holds something else."""
+    """The words of each run that the file lists. BadOption, in one line, where it holds something else.
+
+    Says which of its winners were found under other settings.
+    """
     listed = load_yaml(path)
     if others := sorted(set(listed) - set(KEYS)):
         raise BadOption(f"{path}: {unknown('key', others[0], KEYS)}")
@@ -34,6 +38,8 @@ def listed_runs(path: Path) -> list[list[str]]:
         if "winners" in listed:
             winners = read_winners(path.parent / str(listed["winners"]))
             lines = [[*line, *words_of_winner(winners, line)] for line in lines]
+            for note in winner_notes(winners, lines):
+                say(f"{path}: {note}")
     except (BadOption, ValueError) as error:
         raise BadOption(f"{path}: {error}") from None
     return lines
@@ -51,5 +57,5 @@ def _refuse_cut(runs: Sequence[object]) -> None:
         if rest:
             whole = json.dumps(",".join((first, *rest)), ensure_ascii=False)
             raise BadOption(
-                f"runs: {shortened(rest[0])!r} is no command line; within [ ] a comma ends a line, so put the line in quotes: {whole}"
+                f"runs: {shortened(rest[0])!r} is no command line; in [ ] a comma ends a line: put the line in quotes: {whole}"
             )

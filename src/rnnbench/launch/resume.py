@@ -67,7 +67,7 @@ def _absolute_value(name: str, value: str, folder: str) -> str:
 
 @dataclass
 class Resumed:
-    """The runs that a resumed sweep lists, their folders by their ids; and the ids of those that its commands have asked for."""
+    """The runs that a resumed sweep lists: their folders by their ids, and the ids of those that its commands ask for."""
 
     folders: dict[str, Path]
     asked: set[str] = field(default_factory=set)
