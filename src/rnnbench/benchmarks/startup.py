@@ -109,6 +109,7 @@ def _against_import(wait: Wait, rounds: int) -> tuple[float, float]:
 def _seconds(words: Sequence[str], cwd: Path) -> float:
     """CPU seconds of a process with those that it waits for. RuntimeError where it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # with it our files, unlike PyTorch's, would be compiled each time
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
