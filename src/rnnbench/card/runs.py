@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
-from ..config.winners import UNDER, Winner, Winners, differences, find_winner, option_word, options_of
+from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, option_word, options_of
 from ..launch.prepare import survey_jobs
 from ..options import BadOption
 from ..store.record import Record, digest
@@ -92,7 +92,7 @@ def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[st
     for task in suite.here:
         for model in entrants.models:
             winner = _winner(suite, task, entrants, model, winners)
-            if found := differences(winner, setting_words(suite, task, entrants, model, winners)):
+            if found := changed_settings(winner, setting_words(suite, task, entrants, model, winners)):
                 more = f" and {len(found) - 1} more" if len(found) > 1 else ""
                 how = ", as --full does" if suite.tuning else ""
                 raise BadOption(

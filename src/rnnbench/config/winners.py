@@ -85,7 +85,7 @@ def _other_settings(words: Sequence[str], options: Iterable[str]) -> dict[str, V
     return kept
 
 
-def differences(winner: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+def changed_settings(winner: Mapping[str, Any], words: Sequence[str]) -> list[str]:
     """What is another in a command line with a winner than it was in the search; nothing where that is not known."""
     if UNDER not in winner:
         return []
@@ -100,7 +100,7 @@ def winner_notes(winners: Winners, lines: Iterable[Sequence[str]]) -> list[str]:
     notes: dict[str, None] = {}
     for line in dict.fromkeys(tuple(word for word in line if not word.startswith("seed=")) for line in lines):
         given = dict(word.split("=", 1) for word in line if "=" in word)
-        if found := differences(find_winner(winners, given["task"], given["model"]), line):
+        if found := changed_settings(find_winner(winners, given["task"], given["model"]), line):
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
             notes[f"the winner of {given['task']} and {given['model']} was found under {found[0]}{more}"] = None
     return list(notes)
