@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -139,3 +140,39 @@ def test_the_interval_of_a_best_is_exact_for_normal_values() -> None:
 def test_import_is_light() -> None:
     code = "import sys, rnnbench.analysis.intervals; sys.exit('scipy' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+ALONE = """
+import json, sys
+from rnnbench.analysis import student_t
+{before}
+freedom, shares = (1, 2, 4, 4.7, 99, 1e4), (0.6, 0.975, 0.995, 1 - 1e-9)
+ours = [student_t.quantile(n, p) for n in freedom for p in shares] + [float(student_t.share_below(n, -2.5)) for n in freedom]
+loaded = "scipy.special" in sys.modules
+import scipy.special, scipy.stats
+theirs = [float(scipy.special.stdtrit(n, p)) for n in freedom for p in shares]
+assert ours == theirs + [float(scipy.special.stdtr(n, -2.5)) for n in freedom]
+assert scipy.stats.t.ppf(0.975, 4) > 2.7 and scipy.special.gamma(5) == 24  # what is imported later is whole
+print(json.dumps(loaded))
+"""
+
+
+LACKING = """
+import importlib
+real = importlib.import_module
+def import_module(name, *rest):
+    if name.endswith("_ufuncs"):
+        raise ImportError(name)
+    return real(name, *rest)
+importlib.import_module = import_module
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded"), [("", False), ("import scipy.special", True), (LACKING, True)], ids=["alone", "whole", "lacking"]
+)
+def test_students_t_is_scipys_to_the_digit(before: str, loaded: bool) -> None:
+    code = ALONE.format(before=before)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    assert json.loads(done.stdout) is loaded

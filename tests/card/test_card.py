@@ -12,14 +12,15 @@ import yaml
 from torch import nn
 
 from rnnbench.card import committed, cost
-from rnnbench.card.runs import Entrants, own_test_seed
+from rnnbench.card.page import Card
+from rnnbench.card.runs import Entrants, check_winners, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
 from rnnbench.card.tuning import rank_key, search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.schema import CONF, choice_settings
-from rnnbench.config.winners import read_winners
+from rnnbench.config.winners import UNDER, add_winners, read_winners, winner_of_search
 from rnnbench.laws.results import LawResult, cell_results
 from rnnbench.models.details import model_stack
 from rnnbench.models.registry import mechanism_class
@@ -108,6 +109,64 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
     assert main([*CARD, "-o", "out"]) == 0  # answered from the records
     assert {path: (path / "record.json").stat().st_mtime_ns for path in stamps} == stamps
     assert json.loads(Path("out/card.json").read_text())["verdicts"] == card["verdicts"]
+
+
+def test_a_setting_of_a_cell_is_named_wherever_the_card_says_what_it_is_of(tiny: None) -> None:
+    """Beside the same cell without it; its runs have an id of their own, and test rows of their own."""
+    assert main(["card", "lstm", "model.CIFG=true", "--against", "lstm", "tracker=none", "-o", "out"]) == 0
+    card = json.loads(Path("out/card.json").read_text())
+    assert card["cell"] == card["row"]["cell"] == "lstm CIFG=true" and "lstm model.CIFG=true" in card["command"]
+    assert {one["opponent"] for one in card["verdicts"]} == {"lstm"} == set(card["runs"]["adding"]) - {"lstm CIFG=true"}
+    coupled, plain = card["costs"]
+    assert (coupled["model"], plain["model"]) == ("lstm CIFG=true", "lstm") and coupled["parameters"] < plain["parameters"]
+    assert "lstm CIFG=true: card tiny/1" in Path("out/card.md").read_text()
+    found = {(run.config["model"]["CIFG"], run.config["test_seed"] > 0): run for run in find_runs([Path("runs")])[0]}
+    assert set(found) == {(True, True), (False, False)} and len({run.path for run in found.values()}) == 2
+
+
+FOUND = {"train.learning_rate": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("model", "other", "said"),
+    [
+        ("rnn", [], ""),
+        ("rnn", ["task.length=5"], "task.length=5 (here 4)"),
+        ("gru", ["train.steps=9", "task.length=5"], "task.length=5 (here 4) and 1 more"),
+        ("gru", ["budget.params=300"], "budget.params=300 (here 200)"),
+        ("rnn", ["model.layers=2"], "model.layers=2 (here the default)"),
+        ("rnn", ["version"], "task.version=7 (here 1)"),
+    ],
+)
+def test_winners_of_a_search_under_other_settings_are_refused(tiny: None, model: str, other: list[str], said: str) -> None:
+    suite, entrants = read_suite(Path("tiny.yaml")), Entrants("gru", {"gru": "gru", "rnn": "rnn"})
+    winners = {
+        task: {name: winner_of_search(suite.setting(task, name), FOUND) for name in entrants.models} for task in suite.here
+    }
+    if other == ["version"]:
+        winners["adding"][model][UNDER]["task.version"] = 7
+    elif other:
+        winners["adding"][model] = winner_of_search([*suite.setting("adding", model), *other], FOUND)
+    add_winners(Path("winners.yaml"), winners)
+    found = read_winners(Path("winners.yaml"))
+    assert found == winners
+    if not said:
+        assert check_winners(suite, entrants, found) == []
+        return
+    with pytest.raises(BadOption, match=re.escape(f"winners: that of adding and {model} was found under {said}")):
+        check_winners(suite, entrants, found)
+
+
+def test_winners_without_their_settings_are_taken_and_the_card_says_so(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add_winners(Path("winners.yaml"), {task: {"MGU": FOUND, "rnn": FOUND} for task in ("adding", "parity")})
+    monkeypatch.setattr(verb, "launch_sweep", lambda *_: 3)  # as a sweep that was stopped
+    cards: list[Card] = []
+    monkeypatch.setattr(verb, "_try_laws", lambda card, *_: cards.append(card))
+    assert main([*CARD, "--winners", "winners.yaml"]) == 3
+    names = ["adding and MGU", "adding and rnn", "parity and MGU", "parity and rnn"]
+    assert f"is not known of: {', '.join(names)}" in capfd.readouterr().out and cards[0].tuned_elsewhere == names
 
 
 @pytest.mark.slow
@@ -211,6 +270,11 @@ def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str,
         (["./my_cell.py:MGU", "--quick", "--full"], "not allowed with"),
         (["./my_cell.py:MGU", "task=adding"], "what is run is declared"),
         (["./my_cell.py:MGU", "-o", "tiny.yaml"], "--output"),
+        (["lstm", "model.CIFF=true"], "no option 'model.CIFF'; did you mean 'model.CIFG'"),
+        (["lstm", "model.CIFG=7"], "allowed: true or false"),
+        (["lstm", "model.dropout=0.3"], "model.dropout=0.3 has no effect: it needs model.layers"),
+        (["lstm", "model.hidden_size=3"], "budget of parameters sets the width"),
+        (["lstm", "model.layers=2", "--against", "./my_cell.py:MGU,my_cell.py:MGU"], "named twice"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_begun(
@@ -270,10 +334,15 @@ def test_what_is_no_suite_is_refused_in_one_line(change: dict[str, object], said
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
+def alone(model: str, *options: str) -> Entrants:
+    return Entrants(model, {model: model}, options)
+
+
 def test_test_rows_change_with_the_source_and_the_suite() -> None:
     quick, full = load_suite("quick"), load_suite("card")
-    seeds = [own_test_seed(suite, model) for suite in (quick, full) for model in ("rnn", "gru")]
-    assert len(set(seeds)) == 4 and seeds[0] == own_test_seed(quick, "rnn") and min(seeds) > 0
+    cells = [alone("rnn"), alone("gru"), alone("gru", "model.layers=2")]
+    seeds = [own_test_seed(suite, cell) for suite in (quick, full) for cell in cells]
+    assert len(set(seeds)) == 6 and seeds[0] == own_test_seed(quick, alone("rnn")) and min(seeds) > 0
 
 
 def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.config.run_lists import listed_runs
 from rnnbench.launch import manifest
 from rnnbench.launch.manifest import read_manifest, whole_manifest, write_manifest
-from rnnbench.launch.resume import resumed_commands, words_for_manifest
+from rnnbench.launch.resume import Resumed, resumed_commands, words_for_manifest
 from rnnbench.options import BadOption
 from rnnbench.store.own_files import MANIFEST_COPY, own_files
 from rnnbench.store.record import DamagedRecord
@@ -155,8 +156,8 @@ def test_two_commands_of_one_sweep_both_go_on() -> None:
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1"])
     write_manifest(Path("runs"), "s", [stand_in(2, "x")], ["-m", "task=adding", "seed=1", "hydra.launcher.workers=3"])
     placed = ["runs=runs", "sweep=s"]
-    commands, kept = resumed_commands(["--resume", "s", "hydra.launcher.workers=4"])
-    assert set(kept) == {stand_in(1, "x").id, stand_in(2, "x").id}
+    commands, resumed = resumed_commands(["--resume", "s", "hydra.launcher.workers=4"])
+    assert set(resumed.folders) == {stand_in(1, "x").id, stand_in(2, "x").id}
     assert commands == [
         ["-m", "task=adding", "seed=0", "hydra.launcher.workers=4", *placed],
         ["-m", "task=adding", "seed=1", "hydra.launcher.workers=4", *placed],
@@ -241,6 +242,77 @@ def test_a_file_that_was_edited_makes_no_other_sweep(
     told = "".join(capfd.readouterr())
     assert said.format(file=Path("two.yaml").absolute()) in told
     assert set(read_manifest(Path("runs/sweeps/two"))) == before and not gone.exists()
+
+
+def test_a_run_that_is_recorded_under_another_name_was_asked_for() -> None:
+    """Of two names of one run in merged manifests one has a record."""
+    one = stand_in(1, "x")
+    resumed = Resumed({one.id: Path("runs/adding/lstm/other-name"), "f" * 32: Path("runs/adding/lstm/s0-ffffffff")})
+    assert resumed.jobs([one]) == [one]
+    assert resumed.not_asked() == [Path("runs/adding/lstm/s0-ffffffff")]
+    Path("runs/adding/lstm/s0-ffffffff").mkdir(parents=True)
+    Path("runs/adding/lstm/s0-ffffffff/record.json").touch()
+    assert resumed.not_asked() == []
+
+
+TEXTS = "\n".join(["text,label", *(f"{word} film {n},{n % 2}" for n, word in enumerate(("good", "bad") * 20))])
+
+
+@pytest.mark.parametrize(("begun", "file"), [("", "a/data.csv"), ("a", "data.csv"), ("elsewhere", "../a/data.csv")])
+def test_paths_in_a_file_hold_from_where_it_was_first_given(
+    begun: str, file: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = Path.cwd()
+    for name in ("a", "elsewhere", "third"):
+        Path(name).mkdir()
+    Path("a/data.csv").write_text(TEXTS)
+    Path("a/two.yaml").write_text(
+        json.dumps(
+            {
+                "shared": "tracker=none model.hidden_size=2 network.embedding=2 train.steps=2 train.eval_every=2",
+                "runs": [f"task=text_classification task.file={file} model=rnn seed=0,1"],
+            }
+        )
+    )
+    monkeypatch.chdir(here / begun)
+    assert main(["sweep", str(here / "a/two.yaml"), f"runs={here}/runs"]) == 0
+    (gone,) = here.glob("runs/text_classification/rnn/s1-*")
+    kept = whole_manifest(here / "runs/sweeps/two").commands
+    assert kept == [["sweep", f"{here}/a/two.yaml", f"--from={here / begun}"]]
+    (gone / "record.json").unlink()
+    monkeypatch.chdir(here / "third")
+    Path("data.csv").write_text("another file")
+    capfd.readouterr()
+    assert main(["train", "--resume", str(here / "runs/sweeps/two")]) == 0
+    assert "2 runs, 1 recorded before" in capfd.readouterr().out
+    assert whole_manifest(here / "runs/sweeps/two").commands == kept
+
+
+@pytest.mark.parametrize("place", ["--from=a", "--from=~"])
+def test_a_manifest_whose_folder_is_none_is_refused(place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    file_of_runs("model=lstm")
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["sweep", str(Path("two.yaml").absolute()), place])
+    assert main(["train", "--resume", "s"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "its manifest" in error
+
+
+@pytest.mark.parametrize(
+    ("runs", "whole"),
+    [
+        ("[task=adding model=lstm,gru]", '"task=adding model=lstm,gru"'),
+        ("[task=adding model=lstm seed=0,1, task=parity model=rnn]", '"task=adding model=lstm seed=0,1"'),
+        ("[task=parity model=rnn, task=adding model=lstm,gru seed=0,1,2]", '"task=adding model=lstm,gru seed=0,1,2"'),
+        ("\n- task=adding model=lstm\n- gru", '"task=adding model=lstm,gru"'),
+    ],
+)
+def test_a_line_that_is_cut_at_its_comma_is_shown_in_quotes(runs: str, whole: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("two.yaml").write_text(f"runs: {runs}\n")
+    assert main(["sweep", "two.yaml"]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and f"put the line in quotes: {whole}" in error
+    Path("two.yaml").write_text(f"runs: [{whole}]\n")
+    assert all(len(line) >= 2 for line in listed_runs(Path("two.yaml")))
 
 
 @pytest.mark.parametrize("words", [["seed=0,1"], ["seed=0,1", "again=true"]], ids=["once", "again"])

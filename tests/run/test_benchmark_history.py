@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnbench.benchmarks import history, overhead
-from rnnbench.benchmarks.history import Measured, history_lines, read_saved, rises, save, summary
+from rnnbench.benchmarks import evaluation, history, kernels, overhead
+from rnnbench.benchmarks.history import Measured, history_lines, noise_of, read_saved, rises, save, summary
 from rnnbench.benchmarks.kernels import KernelRow
 from rnnbench.cli.main import main
+from rnnbench.models.stack import Stack
+from rnnbench.networks.plain import Network
+from rnnbench.tasks.shared import scoring
 
 NOISE = (0.0, 0.03, -0.02, 0.01, -0.03)  # of logarithms, over the saves of one commit
 
@@ -93,3 +100,89 @@ def test_saving_and_its_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert main(["benchmark", *words]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert main(["benchmark", "overhead", "--save", "none/b.jsonl"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("noise", "rise", "worse"),
+    [
+        (None, 1.2, 0),  # once each, and nothing is known of noise
+        (0.0, 1.2, 1),  # the rounds of each measurement agree
+        (0.03, 1.2, 1),
+        (0.03, 1.1, 0),
+        (0.1, 1.2, 0),  # they do not
+        (0.1, 1.6, 1),
+    ],
+)
+def test_the_rounds_of_a_measurement_tell_its_noise(noise: float | None, rise: float, worse: int, tmp_path: Path) -> None:
+    path = tmp_path / "b.jsonl"
+    for commit, value in (("aaaa", 1.0), ("bbbb", rise)):
+        row = {"value": value, "higher": False, **({} if noise is None else {"noise": noise})}
+        line = {"commit": commit, "processor": "x", "what": "evaluation", "rows": {"LSTM": row}}
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    *_, hint, found = list(history_lines(read_saved(path)))[: -worse or None]
+    assert found.startswith(f"{worse} rows have got worse")
+    least = float(hint.partition(": ")[2].partition(" ")[0])
+    assert hint.startswith("1 rows were measured once at each commit") and (rise > least) == bool(worse)
+
+
+def test_noise_is_that_of_a_median_of_normal_values() -> None:
+    random = numpy.random.default_rng(0)
+    medians = [numpy.median(random.normal(0, 0.1, 7)) for _ in range(4000)]
+    told = [noise_of(numpy.exp(random.normal(0, 0.1, 7)).tolist()) for _ in range(4000)]
+    assert numpy.sqrt(numpy.square(told).mean()) == pytest.approx(numpy.std(medians), rel=0.1)
+    assert noise_of([1.0]) is None
+
+
+class Operations(TorchDispatchMode):
+    """A clock that counts what PyTorch is asked to do, in place of seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def slowed(work: Callable[..., Any], share: float, when: Callable[[], bool]) -> Callable[..., Any]:
+    """`work`, which takes a share more of what it asks of PyTorch where `when` says so."""
+
+    def call(*args: Any, **named: Any) -> Any:
+        with Operations() as clock:
+            found = work(*args, **named)
+        for _ in range(round(share * clock.count) if when() else 0):
+            torch.ones(1)
+        return found
+
+    return call
+
+
+SLOWED = {
+    "stack": (Stack, "unroll", 1.0),
+    "scores": (scoring, "judged", 9.0),
+    "network": (Network, "forward", 1.0),
+}
+
+
+@pytest.mark.parametrize("what", SLOWED)
+@pytest.mark.parametrize("where", ["evaluation", "training"])
+def test_a_commit_that_slows_evaluation_is_named(
+    what: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two commits the second takes longer under torch.inference_mode, or else only where there are gradients."""
+    owner, name, more = SLOWED[what]
+    for commit, share in (("aaaa", 0.0), ("bbbb", more)):
+        with monkeypatch.context() as patch:
+            work = slowed(getattr(owner, name), share, lambda: torch.is_inference_mode_enabled() == (where == "evaluation"))
+            patch.setattr(owner, name, work)
+            with Operations() as clock:
+                patch.setattr(kernels.time, "process_time", lambda: clock.count)
+                rows = [evaluation.evaluation(4000, model, 2).measured() for model in evaluation.BARE]
+            patch.setattr("rnnbench.run.provenance.code_commit", lambda commit=commit: commit)
+            save(rows, "evaluation", quick=True, path=tmp_path / "b.jsonl")
+    found = list(history_lines(read_saved(tmp_path / "b.jsonl")))
+    worse = [line for line in found if "from aaaa to bbbb" in line]
+    assert len(worse) == (len(rows) if where == "evaluation" else 0), found
+    assert all(line.startswith("  evaluation: evaluation of 4,000 tokens") for line in worse)

@@ -11,8 +11,9 @@ from rnnbench.analysis.grouping import group_runs
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
-from rnnbench.config.places import places, with_absolute_places, without_places
+from rnnbench.config.places import ROWS, SPLITS, places, with_absolute_places, without_places
 from rnnbench.config.schema import read_signature
+from rnnbench.data.split_names import NAMES, instructed
 from rnnbench.launch.resume import words_for_manifest
 from rnnbench.store.find import find_runs
 from rnnbench.store.record import digest
@@ -143,6 +144,12 @@ def test_names_of_splits_are_no_paths(here: Path):
         task = with_absolute_places(config(file="reviews.csv", test=name))["task"]
         assert task["test"] == name and task["file"] == f"{here}/reviews.csv"
     assert with_absolute_places(config(file="reviews.csv"))["task"]["file"] == f"{here}/reviews.csv"
+
+
+@pytest.mark.parametrize("value", ["train[:80%]", "dev[5:]", "train[:10]+dev[10:]", "train[0:100%](pct1_dropremainder)"])
+def test_config_and_data_call_the_same_texts_splits(value: str) -> None:
+    assert tuple(NAMES) == SPLITS and ROWS.search(value) and instructed(value)
+    assert not any(ROWS.search(name) or instructed(name) for name in ("train", "a/train.csv", "train[12].csv", "*.csv"))
 
 
 @pytest.mark.parametrize(("file", "blocks"), [("reviews.csv", 1), ("others.csv", 2)])

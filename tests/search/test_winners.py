@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli.main import main
-from rnnbench.config.winners import add_winners, read_winners, winning_words, words_of_winner
+from rnnbench.config.run_lists import listed_runs
+from rnnbench.config.winners import (
+    UNDER,
+    add_winners,
+    options_of,
+    read_winners,
+    winner_of_search,
+    winning_words,
+    words_of_winner,
+)
 from rnnbench.options import BadOption
 from rnnbench.reproduction.declaration import load_declaration
 from rnnbench.store.find import find_runs
@@ -31,7 +40,7 @@ def test_winners_of_searches_at_the_same_time_are_all_kept() -> None:
     path, found = Path("winners.yaml"), {f"task{number}": {"gru": RATE} for number in range(40)}
     with ProcessPoolExecutor(4, get_context("spawn")) as pool:
         list(pool.map(add_winners, [path] * len(found), [{task: models} for task, models in found.items()]))
-    assert read_winners(path) == found and [one.name for one in Path().iterdir()] == ["winners.yaml"]
+    assert read_winners(path) == found and {one.name for one in Path().iterdir()} == {"winners.yaml", ".winners.yaml.lock"}
 
 
 @pytest.mark.parametrize("named", ["./cells/my_cell.py:MGU", "cells/my_cell.py:MGU", "{here}/cells/my_cell.py:MGU"])
@@ -61,6 +70,7 @@ def test_a_winner_that_replaces_another_is_named() -> None:
         "adding: {lstm: 3}",
         "adding: {lstm: {rate: 1}}",
         "adding: {lstm: {train.clip: [1]}}",
+        "adding: {lstm: {under: 3}}",
         "a: [",
         "{",
     ],
@@ -118,6 +128,30 @@ def test_a_sweep_runs_with_the_winners_that_its_file_names() -> None:
     assert found == {"gru": 0.003, "rnn": 0.004}
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("", ""),
+        ("task.length=5", "task.length=6 (here 5)"),
+        ("train.steps=3", "train.steps=2 (here 3)"),
+        ("model.hidden_size=5 train.steps=3", "model.hidden_size=4 (here 5) and 1 more"),
+        ("train.learning_rate=1", ""),  # which the winner sets
+    ],
+)
+def test_a_sweep_says_under_which_other_settings_a_winner_was_found(
+    other: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    winner = winner_of_search(["task=adding", "model=gru", *SMALL.split(), "seed=9"], RATE)
+    add_winners(Path("winners.yaml"), {"adding": {"gru": winner}})
+    Path("all.yaml").write_text(f"runs: ['task=adding model=gru seed=0,1 {SMALL} {other}']\nwinners: winners.yaml\n")
+    if "learning_rate" in other:
+        with pytest.raises(BadOption, match="one of them sets it"):
+            listed_runs(Path("all.yaml"))
+        return
+    assert len(listed_runs(Path("all.yaml"))) == 2
+    assert capfd.readouterr().out == (said and f"all.yaml: the winner of adding and gru was found under {said}\n")
+
+
 def test_a_sweep_whose_winners_are_not_there_starts_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     Path("all.yaml").write_text(f"runs: [task=adding model=gru]\nshared: {SMALL}\nwinners: winners.yaml\n")
     assert main(["sweep", "all.yaml", "tracker=none"]) == 2
@@ -155,7 +189,11 @@ def test_tune_takes_several_tasks_and_writes_their_winners(capfd: pytest.Capture
     assert main([*words, "--trials", "2", "--sampler", "random"]) == 0
     found = read_winners(Path("searches/winners.yaml"))
     assert {task: sorted(models) for task, models in found.items()} == {"adding": ["rnn"], "temporal_order": ["rnn"]}
-    assert all(set(models["rnn"]) == {"train.learning_rate", "train.clip"} for models in found.values())
+    for task, models in found.items():
+        assert set(options_of(models["rnn"])) == {"train.learning_rate", "train.clip"}
+        under = models["rnn"][UNDER]
+        assert under["task.length"] == 10 and under["model.hidden_size"] == 4 and under["train.steps"] == 2, task
+        assert {"task.version", "model.version", "network.version", "train.version"} < set(under)
     assert "searches/winners.yaml" in capfd.readouterr().out
 
 

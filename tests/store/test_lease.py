@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -16,9 +17,12 @@ from pathlib import Path
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.config.winners import add_winners
+from rnnbench.launch.manifest import write_manifest
 from rnnbench.store import lease
 from rnnbench.store.lease import Held, Lease, Lost, Watch, take
 from rnnbench.store.run_folder import RunFolder
+from tests.launch.test_jobs import stand_in
 
 RUN = Path("run")
 
@@ -210,3 +214,22 @@ def test_a_folder_whose_locks_do_not_work_is_refused(broken, monkeypatch, capfd)
     err = capfd.readouterr().err
     assert "lock" in err and "runs=" in err and err.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_nfs_locks_files_that_are_open_for_writing(monkeypatch):
+    """There an exclusive lock of a file that is open for reading alone, such as a folder, is refused, flock(2)."""
+    locks = fcntl.flock
+
+    def flock(file: int, how: int) -> None:
+        if how & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        locks(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lease.try_locks(Path())
+    held = take(RUN)
+    assert Watch(RUN).holder()
+    held.release()
+    assert Watch(RUN).holder() is None
+    add_winners(Path("winners.yaml"), {"adding": {"gru": {"train.clip": 1.0}}})
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")])

@@ -191,5 +191,5 @@ def test_each_job_on_two_devices_is_one_run_there(server: Server) -> None:
 
 def test_without_a_key_nothing_is_tried(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
     os.mkdir("runs")
-    assert main(["sync"]) == 1
+    assert main(["sync"]) == 2
     assert "no API key" in capfd.readouterr().err

@@ -146,6 +146,18 @@ def test_without_its_package_a_tracker_says_which(monkeypatch: pytest.MonkeyPatc
             make.make_tracker(name, {"mode": "offline"} if name == "wandb" else {})
 
 
+@pytest.mark.parametrize("name", ["wandb", "tensorboard", "trackio"])
+def test_sync_without_the_package_is_refused_before_anything_is_tried(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    assert main(["sync", "--to", name]) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "pip install '" in error
+
+
 def test_pictures_come_at_each_quarter_and_at_an_early_end(place: Path) -> None:
     pytest.importorskip("PIL")
 

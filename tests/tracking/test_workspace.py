@@ -95,5 +95,5 @@ def test_it_is_saved_there(server: Server, capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_without_a_key_it_is_not(clean: None, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["wandb-workspace", "p", "--task", "adding"]) == 1
+    assert main(["wandb-workspace", "p", "--task", "adding"]) == 2
     assert "no API key" in capfd.readouterr().err

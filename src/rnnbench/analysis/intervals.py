@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, median, stdev
 
+from . import student_t
+
 LEVEL = 0.95
 RESAMPLES = 9999
 FEWEST_FOR_BOOTSTRAP = 10  # runs; below that a bootstrap interval of 95 % holds the truth in 57 to 70 % of samples (n = 3)
@@ -74,9 +76,7 @@ def student(values: Sequence[float], level: float = LEVEL) -> Estimate:
     mean = fmean(values)
     if len(values) == 1:
         return Estimate(mean, None, None, "one seed")
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * stdev(values) / math.sqrt(len(values))
+    half = student_t.quantile(len(values) - 1, (1 + level) / 2) * stdev(values) / math.sqrt(len(values))
     return Estimate(mean, mean - half, mean + half, "mean")
 
 

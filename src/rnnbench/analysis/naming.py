@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..config.labels import UNKNOWN, option_text, setting_label
@@ -34,9 +35,13 @@ class Named:
     usual: Mapping[str, Any]
     word: str = ""
 
+    @cached_property
+    def _texts(self) -> Mapping[str, str]:
+        return {key: canonical(value) for key, value in self.options.items()}
+
     def told(self, key: str) -> str | None:
         """The value of an option as text; None where there is no such option."""
-        return canonical(self.options[key]) if key in self.options else None
+        return self._texts.get(key)
 
     def departs(self, key: str) -> bool:
         """Whether it has the option, and its name is known not to stand for the value."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from . import student_t
 from .intervals import LEVEL, RESAMPLES, Estimate, check_finite, is_bimodal, on_scale, scale_of, wilson
 
 
@@ -172,7 +173,6 @@ def _welch(samples: Sequence[Any], first: Any, second: Any) -> tuple[Any, Any]:
     NaN where neither has any spread: the test says nothing there. ValueError for fewer than two values, or one not finite.
     """
     import numpy
-    from scipy.special import stdtr
 
     for sample in samples:
         _samples(sample, sample, paired=False)
@@ -181,7 +181,7 @@ def _welch(samples: Sequence[Any], first: Any, second: Any) -> tuple[Any, Any]:
     difference, both = means[first] - means[second], spread[first] + spread[second]
     with numpy.errstate(invalid="ignore", divide="ignore"):
         each = spread**2 / (sizes - 1)
-        p = 2 * stdtr(both**2 / (each[first] + each[second]), -abs(difference) / numpy.sqrt(both))
+        p = 2 * student_t.share_below(both**2 / (each[first] + each[second]), -abs(difference) / numpy.sqrt(both))
     return p, difference
 
 

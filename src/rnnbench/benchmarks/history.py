@@ -5,7 +5,8 @@ that they mean something on another day; only those of one processor and one set
 
 A row has got worse where its value at a commit is above that at the commit before by more than noise: the logarithm of the
 ratio of both medians is more than BEYOND times its standard error, whose deviation is that of the values within commits, as far
-as there are several, and never below LEAST; where no commit was measured twice, it is taken to be UNKNOWN.
+as there are several, and never below LEAST. Where no commit was measured twice, it is that of the rounds of a measurement, and
+never below WITHIN, since rounds share a process; where a benchmark has no rounds it is taken to be UNKNOWN.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 from ..options import BadOption
 
 FILE = "benchmarks.jsonl"
-BEYOND, LEAST, UNKNOWN = 3.0, 0.02, 0.05
+BEYOND, LEAST, WITHIN, UNKNOWN = 3.0, 0.02, 0.03, 0.05
 SHOWN = 6  # commits
 
 
@@ -35,6 +36,7 @@ class Measured(NamedTuple):
     must: float | None = None
     aim: float | None = None
     higher: bool = False
+    noise: float | None = None  # see `noise_of`
 
     @property
     def misses(self) -> bool:
@@ -44,6 +46,13 @@ class Measured(NamedTuple):
     @property
     def mark(self) -> str:
         return "  <- misses its must" if self.misses else ""
+
+
+def noise_of(ratios: Sequence[float]) -> float | None:
+    """The standard error of the logarithm of a median, from the ratios of all rounds; None of one round."""
+    if len(ratios) < 2:
+        return None
+    return math.sqrt(math.pi / 2) * statistics.stdev(map(math.log, ratios)) / math.sqrt(len(ratios))
 
 
 def summary(rows: Sequence[Measured]) -> str:
@@ -71,7 +80,11 @@ def save(rows: Sequence[Measured], what: str, quick: bool, path: Path) -> None:
         "processor": processor_name(),
         "what": what,
         "quick": quick,
-        "rows": {row.name: {"value": row.value, "higher": row.higher} for row in rows if math.isfinite(row.value)},
+        "rows": {
+            row.name: {"value": row.value, "higher": row.higher, **({} if row.noise is None else {"noise": row.noise})}
+            for row in rows
+            if math.isfinite(row.value)
+        },
     }
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -96,7 +109,9 @@ def read_saved(path: Path) -> list[dict[str, Any]]:
             saved = json.loads(line)
             texts = [saved[key] for key in ("commit", "processor", "what")]
             values = [one["value"] for one in saved["rows"].values()]
+            noise = [one.get("noise", 0.0) for one in saved["rows"].values()]
             good = all(isinstance(text, str) for text in texts) and all(type(v) in (int, float) and v > 0 for v in values)
+            good = good and all(type(one) in (int, float) and one >= 0 for one in noise)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             good = False
         if not good:
@@ -112,12 +127,15 @@ def history_lines(saved: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """A table for each processor and benchmark: the median of each row at each commit; then what has got worse, if anything."""
     groups: dict[tuple[str, str, bool], dict[str, Series]] = {}
     higher: set[str] = set()
+    noise: dict[tuple[str, str, bool, str], list[float]] = {}
     for line in saved:
-        rows = groups.setdefault((line["processor"], line["what"], bool(line.get("quick"))), {})
+        group = (line["processor"], line["what"], bool(line.get("quick")))
+        rows = groups.setdefault(group, {})
         for name, one in line["rows"].items():
+            noise.setdefault((*group, name), []).extend([one["noise"]] if "noise" in one else [])
             rows.setdefault(name, {}).setdefault(line["commit"], []).append(one["value"])
             higher |= {name} if one.get("higher") else set()
-    worse = []
+    worse, once = [], []
     for (processor, what, quick), rows in groups.items():
         commits = list(dict.fromkeys(commit for series in rows.values() for commit in series))[-SHOWN:]
         yield f"{what}{' --quick' if quick else ''}, {processor}"
@@ -125,21 +143,38 @@ def history_lines(saved: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         for name, series in rows.items():
             medians = (f"{statistics.median(series[c]):9.3f}" if c in series else " " * 9 for c in commits)
             yield f"  {name:52.52} {' '.join(medians)}"
-            worse += [f"{what}: {name}: {rise}" for rise in rises(series, name in higher)]
+            spread = deviation(series, noise[processor, what, quick, name])
+            worse += [f"{what}: {name}: {rise}" for rise in rises(series, name in higher, spread)]
+            if all(len(values) == 1 for values in series.values()) and len(series) > 1:
+                once.append(math.exp(BEYOND * spread * math.sqrt(2)))
+    if once:
+        least = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(once), max(once))))
+        yield f"{len(once)} rows were measured once at each commit: {least} times is told from noise; save again for less"
     yield f"{len(worse)} rows have got worse beyond noise" + (":" if worse else "")
     yield from (f"  {line}" for line in worse)
 
 
-def rises(series: Series, higher: bool = False) -> list[str]:
-    """The commits at which a row got worse beyond noise, each in words; `higher`: a higher value is better."""
+def deviation(series: Series, noise: Sequence[float] = ()) -> float:
+    """Of the logarithm of a value at one commit; `noise`: of the measurements, as far as it is known."""
+    free = sum(len(values) - 1 for values in series.values())
+    if not free:
+        return max(WITHIN, math.sqrt(statistics.fmean(one * one for one in noise))) if noise else UNKNOWN
+    logs = [[math.log(value) for value in values] for values in series.values()]
+    squares = sum((value - statistics.fmean(values)) ** 2 for values in logs for value in values)
+    return max(LEAST, math.sqrt(squares / free))
+
+
+def rises(series: Series, higher: bool = False, spread: float | None = None) -> list[str]:
+    """The commits at which a row got worse beyond noise, each in words; `higher`: a higher value is better.
+
+    `spread`: the `deviation`, where more is known than the values.
+    """
     logs = {commit: [math.log(value) * (-1 if higher else 1) for value in values] for commit, values in series.items()}
-    free = sum(len(values) - 1 for values in logs.values())
-    squares = sum((value - statistics.fmean(values)) ** 2 for values in logs.values() for value in values)
-    deviation = max(LEAST, math.sqrt(squares / free)) if free else UNKNOWN
+    spread = deviation(series) if spread is None else spread
     found, commits = [], list(logs)
     for before, after in itertools.pairwise(commits):
         rise = statistics.median(logs[after]) - statistics.median(logs[before])
-        if rise > BEYOND * deviation * math.sqrt(1 / len(logs[before]) + 1 / len(logs[after])):
+        if rise > BEYOND * spread * math.sqrt(1 / len(logs[before]) + 1 / len(logs[after])):
             ends = " -> ".join(f"{statistics.median(series[commit]):.3f}" for commit in (before, after))
             found.append(f"{ends} ({math.exp(rise):.2f} times) from {short(before)} to {short(after)}")
     return found

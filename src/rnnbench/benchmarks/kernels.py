@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from ..kernels.rnn import rnn
 from ..models.registry import MODELS
 from ..models.stack import Stack
 from ..run.process_settings import configure_process
-from .history import Measured
+from .history import Measured, noise_of
 
 Shape = tuple[int, int, int]
 Closure = Callable[[], object]
@@ -55,6 +55,7 @@ class KernelRow(NamedTuple):
     bounds: Bounds
     seconds: Pair | None = None  # None where it is not time that is compared
     limit: float | None = None  # seconds of its matrix products
+    noise: float | None = None  # of the ratio, see `history.noise_of`
 
     def __str__(self) -> str:
         seconds = " ".join(" " * 9 if part is None else f"{1e3 * part:9.1f}" for part in self.seconds or (None, None))
@@ -69,7 +70,7 @@ class KernelRow(NamedTuple):
 
     def measured(self) -> Measured:
         """The row as it is judged and saved."""
-        return Measured(f"{self.name.strip()} {','.join(map(str, self.shape))}", self.ratio, *self.bounds)
+        return Measured(f"{self.name.strip()} {','.join(map(str, self.shape))}", self.ratio, *self.bounds, False, self.noise)
 
 
 def timed_row(name: str, shape: Shape, seconds: Pair, limit: float, bounds: Bounds = (None, None)) -> KernelRow:
@@ -261,15 +262,28 @@ def autocast(side: Closure) -> Closure:
 # How it is measured
 
 
-def interleaved(sides: dict[str, Closure], rounds: int) -> dict[str, float]:
+def interleaved(sides: Mapping[str, Closure], rounds: int) -> dict[str, float]:
     """Median CPU seconds of each, taken in turn after two rounds to warm up, in which memory still grows."""
+    return {name: statistics.median(taken) for name, taken in timed_rounds(sides, rounds).items()}
+
+
+def timed_rounds(sides: Mapping[str, Closure], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each side in each round but the first two."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds + 2):
         for name, side in sides.items():
             start = time.process_time()
             side()
             times[name].append(time.process_time() - start)
-    return {name: statistics.median(taken[2:]) for name, taken in times.items()}
+    return {name: taken[2:] for name, taken in times.items()}
+
+
+def compared(name: str, shape: Shape, ours: Closure, theirs: Closure, rounds: int, bounds: Bounds, times: int = 1) -> KernelRow:
+    """The ratio of medians of two sides, each of which does `times` times what the row is about."""
+    taken = timed_rounds({"ours": ours, "theirs": theirs}, rounds)
+    own, other = (statistics.median(side) / times for side in taken.values())
+    noise = noise_of([one / two for one, two in zip(*taken.values(), strict=True)])
+    return KernelRow(name, shape, own / other, bounds, (own, other), noise=noise)
 
 
 def fresh(shape: Shape, settled: bool) -> float:

@@ -25,7 +25,7 @@ from ..config.compose import compose_jobs
 from ..run.execute import execute
 from ..run.recorded import Identities, RunIdentity
 from ..store.record import Record, digest, plain, record_text
-from .history import Measured
+from .history import Measured, noise_of
 from .launcher import QUIET, TRIVIAL, command
 
 WORDS = [*TRIVIAL, *QUIET, "model=lstm"]
@@ -63,9 +63,10 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     print(f"{'':52} {'seconds':>9} {'ratio':>7}  {'must':>5} {'aim':>5}")
     with tempfile.TemporaryDirectory() as folder:
         for wait in _waits(Path(folder), many, models):
-            seconds, ratio = _against_import(wait, rounds)
+            seconds, ratios = _against_import(wait, rounds)
             bounds = (None, None) if quick and wait.of_size else (wait.must, wait.aim)
-            rows.append(Measured(f"{wait.name} / importing PyTorch", ratio, *bounds))
+            name, value = f"{wait.name} / importing PyTorch", statistics.median(ratios)
+            rows.append(Measured(name, value, must=bounds[0], aim=bounds[1], noise=noise_of(ratios)))
             _show(rows[-1], f"{seconds:9.2f}")
         large = Path(folder, "large")
         done = subprocess.run([sys.executable, "-c", PEAK], cwd=large, capture_output=True, text=True, check=True)
@@ -100,15 +101,16 @@ def _waits(place: Path, many: int, models: int) -> Iterator[Wait]:
     yield Wait(f"report of {many:,} records", lambda: command("report", "runs"), large, 3.2, 1.6)
 
 
-def _against_import(wait: Wait, rounds: int) -> tuple[float, float]:
-    """(median CPU seconds of a command, median of its ratio to an import of PyTorch), after one round to warm up."""
+def _against_import(wait: Wait, rounds: int) -> tuple[float, list[float]]:
+    """(median CPU seconds of a command, its ratio to an import of PyTorch in each round), after one round to warm up."""
     pairs = [(_seconds(wait.words(), wait.place), _seconds(IMPORTS, wait.place)) for _ in range(rounds + 1)][1:]
-    return statistics.median(ours for ours, _ in pairs), statistics.median(ours / theirs for ours, theirs in pairs)
+    return statistics.median(ours for ours, _ in pairs), [ours / theirs for ours, theirs in pairs]
 
 
 def _seconds(words: Sequence[str], cwd: Path) -> float:
     """CPU seconds of a process with those that it waits for. RuntimeError where it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # with it our files, unlike PyTorch's, would be compiled each time
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -65,6 +65,6 @@ def committed_card(name: str, cell: str) -> Card:
     runs = find_card_runs(card_lines(suite, entrants, None), committed_records(name), ())
     if missing := [run.line for run in runs if run.record is None or run.folder]:
         raise LookupError(f"{committed_path(name).name} lacks {len(missing)} runs of {cell}: `make cards` makes them")
-    card = Card(cell, suite, source_digest(cell), f"rnnbench card {cell} --quick")
+    card = Card(cell, suite, source_digest(entrants), f"rnnbench card {cell} --quick")
     add_runs(card, runs)
     return card

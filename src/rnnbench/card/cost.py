@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ..benchmarks.kernels import Closure, interleaved
 from ..benchmarks.models import training_pass
-from ..config.schema import choice_settings
 from ..models.details import mechanism_details, model_stack
 from ..models.stack import recording
 from ..networks.cost import multiply_adds
@@ -39,15 +38,14 @@ class CellCost:
 
 
 def measure_costs(
-    models: Mapping[str, str], rounds: int = ROUNDS, shapes: Sequence[tuple[int, int, int]] = SHAPES
+    models: Mapping[str, Mapping[str, Any]], rounds: int = ROUNDS, shapes: Sequence[tuple[int, int, int]] = SHAPES
 ) -> list[CellCost]:
-    """The cost of each of `models`, labels with the words after `model=`. On one thread; times are medians of CPU time."""
+    """The cost of each of `models`, labels with settings of a model. On one thread; times are medians of CPU time."""
     configure_process()
     torch.manual_seed(0)
-    settings = {label: choice_settings("model", reference) for label, reference in models.items()}
-    details = {one.name: one for one in mechanism_details(settings, WIDTH)}
+    details = {one.name: one for one in mechanism_details(models, WIDTH)}
     found = []
-    for label, given in settings.items():
+    for label, given in models.items():
         times = []
         for steps, rows, width in shapes:
             sides = {"cell": model_stack(label, given, width), "library": nn.LSTM(width, width, batch_first=True)}

@@ -43,6 +43,7 @@ class Card:
     )  # after training, by task and model, of each seed
     tuning: Sequence[Mapping[str, Any]] = ()  # what the search chose, by task and model
     tuned: bool = False
+    tuned_elsewhere: Sequence[str] = ()  # tasks and models of whose search the other settings are not known
     left_out: Sequence[str] = ()  # tasks without data here
     committed: int = 0  # records that came with the suite
 
@@ -93,7 +94,7 @@ def _facts(card: Card) -> Table:
         ),
         (
             "settings",
-            "of an equal search for every model" if card.tuned else "of the suite, the same for every model; nothing was tuned",
+            _settings(card),
         ),
         ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent; {card.committed} committed records"),
         (
@@ -109,6 +110,14 @@ def _facts(card: Card) -> Table:
     shown = facts if card.verdicts else [facts[0], *facts[-2:]]
     rows = tuple((worded(name), worded(value)) for name, value in shown if value)
     return Table(f"{card.cell}: card {suite.version}", card.says, {}, columns, rows)
+
+
+def _settings(card: Card) -> str:
+    if not card.tuned:
+        return "of the suite, the same for every model; nothing was tuned"
+    if card.tuned_elsewhere:
+        return f"of a search; under which other settings is not known of: {', '.join(card.tuned_elsewhere)}"
+    return f"of {'an equal' if card.tuning else 'a'} search for every model, under the suite's other settings"
 
 
 def _laws(card: Card) -> Table:
@@ -299,6 +308,7 @@ def card_json(card: Card) -> str:
         "says": card.says,
         "stopped": bool(card.broken),
         "tuned": card.tuned,
+        "tuned_elsewhere": list(card.tuned_elsewhere),
         "committed_records": card.committed,
         "left_out": list(card.left_out),
         "laws": [asdict(law) for law in card.laws],

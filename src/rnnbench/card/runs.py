@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
-from ..config.winners import Winners, winning_words
+from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, option_word, options_of
 from ..launch.prepare import survey_jobs
+from ..options import BadOption
 from ..store.record import Record, digest
 from ..store.run_folder import RunFolder
 from ..tracking.layout import gradient_horizon
@@ -21,14 +23,27 @@ KEPT_REACH = "gradient_reach"  # in the measures of a committed record
 
 @dataclass(frozen=True)
 class Entrants:
-    """The cell and its opponents: labels, and the words after `model=`."""
+    """The cell and its opponents: labels, and what stands after `model=`."""
 
     cell: str
     models: Mapping[str, str]  # the cell among them, first
+    options: tuple[str, ...] = ()  # of the cell: words `model.x=1`
 
     @property
     def opponents(self) -> list[str]:
         return [name for name in self.models if name != self.cell]
+
+    def named(self, label: str) -> tuple[str, ...]:
+        """What stands after `model=`, and the words of its options."""
+        return self.models[label], *(self.options if label == self.cell else ())
+
+    def settings(self, label: str) -> Mapping[str, Any]:
+        """The settings of a model; those of its options that are not given are the defaults."""
+        reference, *options = self.named(label)
+        if not options:
+            return choice_settings("model", reference)
+        (job,) = compose_jobs(["task=adding", f"model={reference}", *options], sweep=False, declared=True)
+        return dict(job.plain()["model"])
 
 
 @dataclass(frozen=True)
@@ -40,34 +55,53 @@ class Line:
     words: tuple[str, ...]
 
 
-def source_digest(reference: str) -> str:
-    """A digest that changes with the source of a model of others, and with the version of one of ours."""
-    settings = choice_settings("model", reference)
+def source_digest(entrants: Entrants) -> str:
+    """A digest that changes with the source of a cell of others, with the version of one of ours, and with its options."""
+    settings = entrants.settings(entrants.cell)
     facts = plugin_facts("mechanism", mechanism_reference(settings))
     version = read_signature("mechanism", mechanism_reference(settings)).constants["version"]
-    return facts.code if facts else digest([settings, version])
+    if not facts:
+        return digest([settings, version])
+    return digest([facts.code, settings]) if entrants.options else facts.code
 
 
-def own_test_seed(suite: Suite, reference: str) -> int:
+def own_test_seed(suite: Suite, entrants: Entrants) -> int:
     """Of the cell's test rows: by its source and the suite's version, so that they change whenever its source does."""
-    return 1 + int(digest([suite.version, source_digest(reference)])[:12], 16) % SEEDS
+    return 1 + int(digest([suite.version, source_digest(entrants)])[:12], 16) % SEEDS
 
 
 def setting_words(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners | None) -> list[str]:
     """The words of one task and model of the card, without seed: the suite's, the winner's, and the cell's own test rows."""
-    words = suite.setting(task, entrants.models[model])
+    words = suite.setting(task, *entrants.named(model))
     if winners is not None:
-        words += winning_words(
-            winners, task if task in winners else suite.tasks[task].reference, _known_as(winners, entrants, model)
-        )
+        words += [option_word(key, value) for key, value in options_of(_winner(suite, task, entrants, model, winners)).items()]
     if model == entrants.cell and suite.tasks[task].draws:
-        words.append(f"test_seed={own_test_seed(suite, entrants.models[model])}")
+        words.append(f"test_seed={own_test_seed(suite, entrants)}")
     return words
 
 
-def _known_as(winners: Winners, entrants: Entrants, model: str) -> str:
+def _winner(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners) -> Winner:
     """A search names a class in a file by its path, and a card by its label, too."""
-    return model if any(model in models for models in winners.values()) else entrants.models[model]
+    known = model if any(model in models for models in winners.values()) else entrants.models[model]
+    return find_winner(winners, task if task in winners else suite.tasks[task].reference, known)
+
+
+def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[str]:
+    """BadOption where a winner was found under settings that are not those of the suite; says of which that is not known."""
+    unknown = []
+    for task in suite.here:
+        for model in entrants.models:
+            winner = _winner(suite, task, entrants, model, winners)
+            if found := changed_settings(winner, setting_words(suite, task, entrants, model, winners)):
+                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                how = ", as --full does" if suite.tuning else ""
+                raise BadOption(
+                    f"winners: that of {task} and {model} was found under {found[0]}{more}; search under the settings of "
+                    f"{suite.version}{how}"
+                )
+            if UNDER not in winner:
+                unknown.append(f"{task} and {model}")
+    return unknown
 
 
 def card_lines(suite: Suite, entrants: Entrants, winners: Winners | None) -> list[Line]:

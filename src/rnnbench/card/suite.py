@@ -100,9 +100,9 @@ class Suite(GridPart):
         """The tasks whose data are at hand."""
         return {name: task for name, task in self.tasks.items() if task.is_here}
 
-    def setting(self, task: str, model: str) -> list[str]:
-        """The words of a task and model, without seed."""
-        return [*self.words, *self.tasks[task].words, f"model={model}"]
+    def setting(self, task: str, *model: str) -> list[str]:
+        """The words of a task and model, without seed; `model` is what stands after `model=`, and words of its options."""
+        return [*self.words, *self.tasks[task].words, f"model={model[0]}", *model[1:]]
 
 
 def load_suite(name: str) -> Suite:

@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from ..analysis.intervals import expected_best
 from ..config.schema import TUNING
 from ..config.settings import Value
-from ..config.winners import Winners, option_word
+from ..config.winners import Winners, option_word, winner_of_search
 from ..search.space import search_dimensions
 from ..store.record import Record
 from .outcomes import outcome_of
@@ -51,10 +51,10 @@ def search_trials(suite: Suite, entrants: Entrants) -> list[Trial]:
     points, seeds = search_points(suite, entrants), range(TUNING, TUNING + suite.tuning.seeds)
     found = []
     for task in suite.here:
-        for model, reference in entrants.models.items():
+        for model in entrants.models:
             for point in points:
                 words = (
-                    *suite.setting(task, reference),
+                    *suite.setting(task, *entrants.named(model)),
                     *(option_word(key, value) for key, value in point.items()),
                     "test=false",
                 )
@@ -85,7 +85,9 @@ def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
     return (-fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes), score)
 
 
-def choose_winners(suite: Suite, trials: Sequence[Trial], runs: Sequence[CardRun]) -> tuple[Winners, list[dict[str, Any]]]:
+def choose_winners(
+    suite: Suite, entrants: Entrants, trials: Sequence[Trial], runs: Sequence[CardRun]
+) -> tuple[Winners, list[dict[str, Any]]]:
     """(the best point of each task and model, and a row of each for the page: default, chosen, expected best of n)."""
     record_of = {run.line: run.record for run in runs}
     by_pair: dict[tuple[str, str], list[tuple[Trial, list[Record]]]] = {}
@@ -99,7 +101,7 @@ def choose_winners(suite: Suite, trials: Sequence[Trial], runs: Sequence[CardRun
         best, records = min(tried, key=lambda one: rank_key(measure, one[1]))
         means = [fmean(map(validation_score, found)) for _, found in tried]
         curve = expected_best(means, direction, again=False)
-        winners.setdefault(task, {})[model] = dict(best.point)
+        winners.setdefault(task, {})[model] = winner_of_search(suite.setting(task, *entrants.named(model)), best.point)
         rows.append(
             {
                 "task": task,

@@ -15,17 +15,20 @@ from ..card.runs import (
     Entrants,
     Line,
     card_lines,
+    check_winners,
     find_card_runs,
     source_digest,
 )
 from ..card.suite import Suite, check_opponents, load_suite
 from ..card.tuning import Trial, choose_winners, search_trials
 from ..config.checks import writable_folder
-from ..config.schema import GIVEN, choice_settings, every_choice, is_choice, mechanism_reference, read_signature, trust_choice
+from ..config.compose import compose_jobs
+from ..config.overrides import named_options
+from ..config.schema import GIVEN, every_choice, is_choice, mechanism_reference, read_signature, trust_choice
 from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.resume import launching_words
-from ..launch.sweep import launch_sweep, sweep_word
+from ..launch.sweep import launch_sweep, sweep_word, without_effect
 from ..laws.results import cell_results
 from ..models.registry import mechanism_class
 from ..options import BadOption, Failed, unknown
@@ -43,12 +46,16 @@ def card_command(options: argparse.Namespace) -> int:
         raise BadOption("--full searches winners, --winners FILE has them: one of the two")
     suite_name = "quick" if options.quick else "card"
     suite = load_suite(suite_name)
-    entrants = _entrants(options.cell, suite, options.against)
-    launching = launching_words(options.overrides)
+    entrants = _entrants(options, suite)
+    launching = launching_words([word for word in options.overrides if word not in entrants.options])
     writable_folder(str(options.output), "--output ")
     winners = read_winners(options.winners) if options.winners else None
-    card = Card(entrants.cell, suite, source_digest(entrants.models[entrants.cell]), _command(options))
+    card = Card(entrants.cell, suite, source_digest(entrants), _command(options, entrants))
     card.tuned = winners is not None
+    if winners is not None:
+        card.tuned_elsewhere = check_winners(suite, entrants, winners)
+        if card.tuned_elsewhere:
+            say(f"{options.winners}: under which settings it was found is not known of: {', '.join(card.tuned_elsewhere)}")
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     trials = search_trials(suite, entrants) if options.full else []
     lines = card_lines(suite, entrants, winners)
@@ -66,7 +73,7 @@ def card_command(options: argparse.Namespace) -> int:
             return code
         lines = card_lines(suite, entrants, read_winners(options.output / WINNERS))
     say(f"{suite.version}: what {', '.join(entrants.models)} cost")
-    card.costs = measure_costs(entrants.models)
+    card.costs = measure_costs({label: entrants.settings(label) for label in entrants.models})
     return _compare(card, lines, entrants, launching, options.output, committed)
 
 
@@ -75,15 +82,17 @@ def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Se
     lines = [line for trial in trials for line in trial.lines]
     if code := _launch(lines, card.suite, entrants, launching):
         return code
-    winners, card.tuning = choose_winners(card.suite, trials, _recorded(lines, {}, launching))
+    winners, card.tuning = choose_winners(card.suite, entrants, trials, _recorded(lines, {}, launching))
     card.tuned = True
     add_winners(output / WINNERS, winners)
     say(str(output / WINNERS))
     return 0
 
 
-def _entrants(cell: str, suite: Suite, against: str | None) -> Entrants:
-    """The cell and its opponents, each checked; BadOption for one that is none."""
+def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
+    """The cell with its options and its opponents, each checked; BadOption for one that is none."""
+    cell, against = asked.cell, asked.against
+    options = tuple(word for word in asked.overrides if word.startswith("model."))
     opponents = list(dict.fromkeys(against.split(","))) if against is not None else list(suite.opponents)
     models: dict[str, str] = {}
     for name in [cell, *opponents]:
@@ -92,29 +101,44 @@ def _entrants(cell: str, suite: Suite, against: str | None) -> Entrants:
         trust_choice("model", name)
         reference = absolute_choice("model", name)
         label = file_plugin("model", name).name if is_file(name) else name
-        if reference in models.values():
+        if reference in list(models.values())[bool(options) :]:
             if against is None:
                 continue  # the cell is one of the suite's opponents
             raise BadOption(f"--against {name}: the cell itself, or named twice; name other models, --against gru, say")
+        if not models and options:
+            label = " ".join((label, *(word.removeprefix("model.") for word in options)))
         models[f"{label} (2)" if label in models else label] = reference
     if len(models) < 2:
         raise BadOption(f"{cell}: no opponent is left; --against names some, --against lstm,gru, say")
     check_opponents(suite, list(models)[1:])
-    return Entrants(next(iter(models)), models)
+    entrants = Entrants(next(iter(models)), models, options)
+    _check_options(suite, entrants)
+    return entrants
 
 
-def _command(options: argparse.Namespace) -> str:
+def _check_options(suite: Suite, entrants: Entrants) -> None:
+    """BadOption for an option of the cell that there is not, or that has no effect in a task of the suite."""
+    for task in suite.here if entrants.options else ():
+        (job,) = compose_jobs(suite.setting(task, *entrants.named(entrants.cell)), sweep=False, declared=True)
+        without, named = without_effect(job), named_options(entrants.options)
+        if "model.hidden_size" in named:
+            raise BadOption("model.hidden_size: the suite's budget of parameters sets the width; leave it out")
+        if idle := sorted(named & set(without)):
+            raise BadOption(without[idle[0]])
+
+
+def _command(options: argparse.Namespace, entrants: Entrants) -> str:
     flags = [f"--{name}" for name in ("quick", "full") if getattr(options, name)]
     flags += ["--against", options.against] if options.against else []
     flags += ["--winners", str(options.winners)] if options.winners else []
     cell = Path(options.cell).name if is_file(options.cell) else options.cell
-    return shlex.join(["rnnbench", "card", cell, *flags])
+    return shlex.join(["rnnbench", "card", cell, *entrants.options, *flags])
 
 
 def _try_laws(card: Card, entrants: Entrants, output: Path) -> None:
     """Tries the laws of cells; where one is broken, writes the page with the laws alone and raises Failed."""
     configure_process()
-    settings = choice_settings("model", entrants.models[entrants.cell])
+    settings = entrants.settings(entrants.cell)
     reference = mechanism_reference(settings)
     own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
     card.laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})

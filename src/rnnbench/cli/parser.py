@@ -274,7 +274,10 @@ def _add_card(add: Add) -> None:
     card = add("compare", "card", about)
     card.add_argument("cell", metavar="CELL", help="FILE.py:CLASS, or a model by its name")
     card.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="trainer.*, tracker.*, runs=, hydra/launcher= and its own"
+        "overrides",
+        nargs="*",
+        metavar="OPTION=VALUE",
+        help="model.* of the cell; trainer.*, tracker.*, runs=, hydra/launcher= and its own",
     )
     how = card.add_mutually_exclusive_group()
     how.add_argument(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..analysis.render import export, to_markdown
 from ..config.schema import TUNING
+from ..config.winners import winner_notes
 from ..console import say, show
 from ..launch.resume import launching_words
 from ..launch.sweep import launch_file, launch_sweep, sweep_word
@@ -118,6 +119,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 more = "; --again makes it here once more" if committed and not options.again else ""
                 say(f"  what they ask for is recorded{more}")
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
+            for note in winner_notes(table.winners, lines) if table.winners and not look else ():
+                say(f"  {note}")
             ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
             if ended > 1:
                 return ended

@@ -16,17 +16,17 @@ from ..launch.manifest import is_ours, member_runs, named_folder, read_manifest,
 from ..launch.removal import plan_removal, planned_lines, remove_planned
 from ..launch.status import overview_lines, prune_lines, status_lines
 from ..launch.watching import watch
-from ..options import BadOption, unknown
+from ..options import BadOption, Failed, unknown
 from ..run.tracked_run import describe_run
 from ..store.find import find_runs
 from ..store.named_runs import one_run
 from ..store.record import DamagedRecord
 from ..store.run_folder import RunFolder
-from ..tracking.make import make_tracker, tracker_names
+from ..tracking.make import check_package, make_tracker, tracker_names
 from ..tracking.replay import replay_runs
 from ..tracking.sync import sync_runs
-from ..tracking.tracker import Tracker, TrackerUnavailable
-from ..tracking.wandb_account import check_limits, from_variable, why_silent
+from ..tracking.tracker import NotSetUp, Tracker, TrackerUnavailable
+from ..tracking.wandb_account import check_limits, from_variable, unavailable, why_silent
 from ..tracking.wandb_tracker import WandbTracker
 from ..tracking.workspace import make_workspace, save_workspace, workspace_json
 
@@ -135,13 +135,15 @@ def sync_command(options: argparse.Namespace) -> int:
     asked = {"project": options.project, "entity": options.entity}
     check_limits(asked, "--")
     found = folders_to_sync(chosen_folders(options))
+    try:
+        if options.to in (None, "wandb"):
+            WandbTracker("online")
+        else:
+            check_package(options.to)
+    except TrackerUnavailable as error:
+        raise refusal(error) from None
     if options.to not in (None, "wandb"):
         return print_outcome(replay_runs(found, describe_run, options.to, lambda: make_by_name(options.to, options.project)))
-    try:
-        WandbTracker("online")
-    except TrackerUnavailable as error:
-        say(f"rnnbench: {error}", sys.stderr)
-        return 1
     return print_outcome(sync_runs(found, describe_run, asked, named or options.all))
 
 
@@ -163,12 +165,16 @@ def wandb_workspace_command(options: argparse.Namespace) -> int:
             show(f"{workspace_json(make_workspace(options.project, entity or 'ENTITY', headlines, options.task))}\n")
             return 0
         if gone := why_silent():
-            raise TrackerUnavailable(f"the workspace cannot be saved: {gone}; --dry-run prints it")
+            raise unavailable(f"the workspace cannot be saved: {gone}; --dry-run prints it")
         say(save_workspace(options.project, entity, headlines, options.task))
     except TrackerUnavailable as error:
-        say(f"rnnbench: {error}", sys.stderr)
-        return 1
+        raise refusal(error) from None
     return 0
+
+
+def refusal(error: TrackerUnavailable) -> BadOption | Failed:
+    """Of a tracker: the user's error where a package or key is missing, else that of the server that was tried."""
+    return BadOption(str(error)) if isinstance(error, NotSetUp) else Failed(str(error))
 
 
 def print_outcome(lines: Iterable[tuple[bool, str]]) -> int:

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -22,7 +22,7 @@ from ..config.schema import CHOICES, UNNAMED
 from ..config.settings import Settings
 from ..console import say, show
 from ..launch.prepare import prepare_sweep, print_estimate
-from ..launch.resume import LISTED, launching_words, resumed_commands, resumed_jobs, words_for_manifest
+from ..launch.resume import FROM, LISTED, Resumed, launching_words, resumed_commands, words_for_manifest
 from ..launch.sweep import (
     answer,
     check_data,
@@ -57,11 +57,11 @@ def train_command(words: list[str]) -> int:
     return resume_sweep(words) if "--resume" in words else train_runs(words, [])
 
 
-def train_runs(words: list[str], folders: list[str], kept: Collection[str] | None = None) -> int:
+def train_runs(words: list[str], folders: list[str], resumed: Resumed | None = None) -> int:
     """Checks everything that is asked for; runs it, or hands a sweep over to Hydra. `folders` gets those of the runs.
 
-    `kept`: of words that stand in a sweep's manifest, the ids of its runs. Such words may name no class of a file that was
-    never named here, and ask for no other run.
+    `resumed`: of words that stand in a sweep's manifest, the runs that it lists. Such words may name no class of a file that
+    was never named here, and ask for no other run.
     """
     asked = parse_words(words)
     flags = [word for word in words if word not in asked.overrides]
@@ -79,7 +79,7 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         register_plugins()
     if asked.hydra_help:
         return shown_by_hydra(flags)
-    jobs = compose_jobs(overrides, asked.multirun, asked.config_dir, declared=kept is not None)
+    jobs = compose_jobs(overrides, asked.multirun, asked.config_dir, declared=resumed is not None)
     if asked.cfg or asked.info:
         from ..config.hydra_store import stored_choice
 
@@ -97,8 +97,8 @@ def train_runs(words: list[str], folders: list[str], kept: Collection[str] | Non
         from ..launch.launcher import Prepared
 
         launching = prepared_sweep(overrides, jobs, words_for_manifest(words))
-        if kept is not None:
-            Prepared.jobs = resumed_jobs(Prepared.jobs, kept)
+        if resumed is not None:
+            Prepared.jobs = resumed.jobs(Prepared.jobs)
             if not Prepared.jobs:
                 return 0
         folders += [str(job.folder.path) for job in Prepared.jobs]
@@ -219,25 +219,34 @@ def train_again(words: list[str]) -> int:
 def resume_sweep(words: list[str]) -> int:
     """`train --resume SWEEP`: gives again the command lines that the sweep's manifest keeps, one after another."""
     code = 0
-    commands, kept = resumed_commands(words)
+    commands, resumed = resumed_commands(words)
     for command in commands:
         check = check_kept_file if command[0] == LISTED else check_kept_flags
         check(command)
     for command in commands:
         if command[0] == LISTED:
-            _, file, *launching, sweep = command
-            say(shlex.join(["rnnbench", LISTED, file, *launching]))
-            ended = launch_file(Path(file), sweep.removeprefix("sweep="), launching, kept=kept)
+            file, folder, launching, sweep = parse_listed(command)
+            place = f"  (given in {folder})" if folder else ""
+            say(shlex.join(["rnnbench", LISTED, file, *launching]) + place)
+            ended = launch_file(Path(file), sweep, launching, resumed=resumed, folder=folder)
         else:
             say(shlex.join(["rnnbench", "train", *command]))
-            ended = train_runs(command, [], kept)
+            ended = train_runs(command, [], resumed)
         code = max(code, ended)
         if code > 1:
             break
-    left = [folder for folder in kept.values() if not os.path.lexists(folder / "record.json")]
+    left = resumed.not_asked()
     if left and not code:  # of a file that was edited
-        say(f"rnnbench: {len(left)} of {len(kept)} runs of the sweep are asked for by none of its commands any more: {left[0]}")
+        runs = f"{len(left)} of {len(resumed.folders)} runs of the sweep"
+        say(f"rnnbench: {runs} are asked for by none of its commands any more: {left[0]}")
     return int(code or bool(left))
+
+
+def parse_listed(command: Sequence[str]) -> tuple[str, str, list[str], str]:
+    """(the file, the folder that its paths hold from or "", words for all its runs, the sweep's name) of `sweep FILE`."""
+    _, file, *launching, sweep = command
+    folder = launching.pop(0).removeprefix(FROM) if launching[:1] and launching[0].startswith(FROM) else ""
+    return file, folder, launching, sweep.removeprefix("sweep=")
 
 
 def check_kept_file(command: list[str]) -> None:
@@ -248,7 +257,12 @@ def check_kept_file(command: list[str]) -> None:
             f"--resume: the file of command lines that its manifest names is not there ({shortened(file) or 'no whole path'}); "
             "put it back, or give `rnnbench sweep FILE` again"
         )
-    launching_words(command[2:-1])  # the last word is sweep=
+    _, folder, launching, _ = parse_listed(command)
+    if folder and not os.path.isabs(folder):
+        raise BadOption(
+            f"--resume: {FROM}{shortened(folder)} of its manifest is no whole path; give `rnnbench sweep FILE` again"
+        )
+    launching_words(launching)
 
 
 def check_kept_flags(command: list[str]) -> None:

@@ -10,7 +10,7 @@ from ..config.checks import refuse_fast_dev_run, writable_folder
 from ..config.compose import compose_jobs
 from ..config.experiments import with_experiment
 from ..config.schema import TUNING, choice_names, read_signature
-from ..config.winners import add_winners, read_winners
+from ..config.winners import add_winners, read_winners, winner_of_search
 from ..console import say
 from ..launch.capacity import most_workers
 from ..launch.prepare import say_notes
@@ -100,7 +100,8 @@ def tune_command(options: argparse.Namespace) -> int:
             say(line)
         code = max(code, int(found["best"] is None))
         if found["best"] is not None:
-            for replaced in add_winners(winners, {task: {model: found["trials"][found["best"]]["params"]}}):
+            winner = winner_of_search(words[task, model], found["trials"][found["best"]]["params"])
+            for replaced in add_winners(winners, {task: {model: winner}}):
                 say(f"{winners}: the winner of {replaced} takes the place of an earlier one")
     if not code:
         say(str(winners))

@@ -7,30 +7,55 @@ winners: winners.yaml
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..options import BadOption, unknown
+from ..console import say
+from ..options import BadOption, shortened, unknown
 from .overrides import split_sweep
 from .schema import load_yaml
-from .winners import read_winners, words_of_winner
+from .winners import read_winners, winner_notes, words_of_winner
 
 KEYS = ("runs", "shared", "winners")
 
 
 def listed_runs(path: Path) -> list[list[str]]:
-    """The words of each run that the file lists. BadOption, in one line, where it holds something else."""
+    """The words of each run that the file lists. BadOption, in one line, where it holds something else.
+
+    Says which of its winners were found under other settings.
+    """
     listed = load_yaml(path)
     if others := sorted(set(listed) - set(KEYS)):
         raise BadOption(f"{path}: {unknown('key', others[0], KEYS)}")
     if not isinstance(listed.get("runs"), list) or not listed["runs"]:
         raise BadOption(f"{path}: `runs:`, a list of command lines such as `task=adding model=lstm,gru`, and `shared:`")
     try:
+        _refuse_cut(listed["runs"])
         shared = shlex.split(str(listed.get("shared", "")))
         lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
         if "winners" in listed:
             winners = read_winners(path.parent / str(listed["winners"]))
             lines = [[*line, *words_of_winner(winners, line)] for line in lines]
+            for note in winner_notes(winners, lines):
+                say(f"{path}: {note}")
     except (BadOption, ValueError) as error:
         raise BadOption(f"{path}: {error}") from None
     return lines
+
+
+def _refuse_cut(runs: Sequence[object]) -> None:
+    """BadOption where a line begins with no option: the rest of a line that YAML has cut at a comma within brackets."""
+    lines: list[list[str]] = []
+    for item in map(str, runs):
+        if lines and "=" not in item.partition(" ")[0]:
+            lines[-1].append(item)
+        else:
+            lines.append([item])
+    for first, *rest in lines:
+        if rest:
+            whole = json.dumps(",".join((first, *rest)), ensure_ascii=False)
+            raise BadOption(
+                f"runs: {shortened(rest[0])!r} is no command line; in [ ] a comma ends a line: put the line in quotes: {whole}"
+            )

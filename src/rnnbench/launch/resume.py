@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config.overrides import quoted
@@ -18,6 +19,7 @@ from .manifest import Job, named_folder, whole_manifest
 PLACED = ("runs", "sweep")  # options that say where a sweep lies: it may have been moved or copied
 SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)  # in the name of a launcher's option
 LISTED = "sweep"  # the first word of a command that is `rnnbench sweep FILE`; those of `rnnbench train` begin otherwise
+FROM = "--from="  # its next word but one, where the paths in FILE depend on the folder that the command was given in
 CONFIG_DIR = ("--config-dir", "-cd")
 CLASS_FILE = re.compile(r"(?<=[=,'\"\s])[^=,'\"\s]+\.py(?=\\?:)")  # ./my_cell.py of model=./my_cell.py:MGU,lstm
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
@@ -30,34 +32,73 @@ def words_for_manifest(words: Sequence[str]) -> list[str]:
     folder.
     """
     kept = [masked(word) for word in words if _key(word) not in PLACED and not _is_secret(word)]
-    tasks = [name for word in kept if _key(word) == "task" for name in word.partition("=")[2].split(",")]
-    return [_absolute(word, before, tasks) for before, word in zip(["", *kept], kept, strict=False)]
+    return absolute_words(kept)
 
 
-def _absolute(word: str, before: str, tasks: Sequence[str]) -> str:
+def absolute_words(words: Sequence[str], folder: str = "") -> list[str]:
+    """The words of a command line that was given in `folder`, by default the current one, as they hold from any folder."""
+    tasks = [name for word in words if _key(word) == "task" for name in word.partition("=")[2].split(",")]
+    return [_absolute(word, before, tasks, folder) for before, word in zip(["", *words], words, strict=False)]
+
+
+def _absolute(word: str, before: str, tasks: Sequence[str], folder: str) -> str:
+    def absolute(path: str) -> str:
+        return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
     options = (find_option(_key(word), {"task": task}) for task in tasks if _key(word).startswith("task."))
     if any(option and option.where and option.where.path for option in options):
         key, _, values = word.partition("=")
         name = key.rpartition(".")[2]
-        return f"{key}={','.join(_absolute_value(name, value) for value in values.split(','))}"
+        return f"{key}={','.join(_absolute_value(name, value, folder) for value in values.split(','))}"
     if before in CONFIG_DIR:
-        return os.path.abspath(word)
+        return absolute(word)
     if word.startswith("--config-dir="):
-        return f"--config-dir={os.path.abspath(word.partition('=')[2])}"
+        return f"--config-dir={absolute(word.partition('=')[2])}"
     if _key(word) in ("task", "model"):
-        return CLASS_FILE.sub(lambda found: os.path.abspath(os.path.expanduser(found[0])), word)
+        return CLASS_FILE.sub(lambda found: absolute(found[0]), word)
     return word
 
 
-def _absolute_value(name: str, value: str) -> str:
+def _absolute_value(name: str, value: str, folder: str) -> str:
     plain = value.strip("'\"")
-    path = absolute_path(name, plain)
+    path = absolute_path(name, plain, folder)
     return value if path == plain else _value(path)
 
 
-def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], dict[str, Path]]:
+@dataclass
+class Resumed:
+    """The runs that a resumed sweep lists: their folders by their ids, and the ids of those that its commands ask for."""
+
+    folders: dict[str, Path]
+    asked: set[str] = field(default_factory=set)
+
+    def jobs(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of a command's jobs that the sweep lists.
+
+        A job of again=true that it does not list would be one more repeat: those that it lists are recorded. BadOption for
+        others.
+        """
+        others = [job for job in jobs if job.id not in self.folders]
+        if strange := [job for job in others if not job.settings.again]:
+            raise BadOption(
+                f"--resume: {len(strange)} of {len(jobs)} runs are none that the sweep lists ({shortened(strange[0].name)}): "
+                "files, data or versions have changed, or it was begun in another folder; give the command itself again"
+            )
+        if others:
+            say(f"{len(others)} of {len(jobs)} runs of again=true are recorded; the command itself makes one more of each")
+        listed = [job for job in jobs if job.id in self.folders]
+        self.asked |= {job.id for job in listed}
+        return listed
+
+    def not_asked(self) -> list[Path]:
+        """The folders of runs that no command has asked for and that are not recorded."""
+        others = (folder for run, folder in self.folders.items() if run not in self.asked)
+        return [folder for folder in others if not os.path.lexists(folder / "record.json")]
+
+
+def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], Resumed]:
     """Of `train --resume SWEEP [LAUNCHING ...]` the command lines that the sweep was begun with, with `launching` in place of
-    what they said of the same options; and by their ids the folders of the runs that the sweep lists.
+    what they said of the same options; and the runs that the sweep lists.
 
     BadOption where there is no such sweep, or its manifest keeps no command, or one without its password.
     """
@@ -87,23 +128,7 @@ def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], dict[str, P
     others = [word for word in given if _key(word) != "runs"]
     said = {_key(word) for word in others}
     resumed = [[*(word for word in command if _key(word) not in said), *others, *placed] for command in commands]
-    return resumed, {about["id"]: store / run for run, about in manifest.runs.items()}
-
-
-def resumed_jobs(jobs: Sequence[Job], kept: Collection[str]) -> list[Job]:
-    """Those of a resumed command's jobs that its sweep lists, whose ids are `kept`.
-
-    A job of again=true that it does not list would be one more repeat: those that it lists are recorded. BadOption for others.
-    """
-    others = [job for job in jobs if job.id not in kept]
-    if strange := [job for job in others if not job.settings.again]:
-        raise BadOption(
-            f"--resume: {len(strange)} of {len(jobs)} runs are none that the sweep lists ({shortened(strange[0].name)}): "
-            "files, data or versions have changed, or it was begun in another folder; give the command itself again"
-        )
-    if others:
-        say(f"{len(others)} of {len(jobs)} runs of again=true are recorded; the command itself makes one more of each")
-    return [job for job in jobs if job.id in kept]
+    return resumed, Resumed({about["id"]: store / run for run, about in manifest.runs.items()})
 
 
 def launching_words(words: Sequence[str]) -> list[str]:

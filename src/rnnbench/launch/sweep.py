@@ -33,7 +33,7 @@ from ..tracking.make import check_package, is_wanted_elsewhere, make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
-from .resume import LISTED, resumed_jobs, words_for_manifest
+from .resume import FROM, LISTED, Resumed, absolute_words, words_for_manifest
 from .worker import call_in_process
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
@@ -270,11 +270,22 @@ def execute_or_exit(settings: Settings) -> Record | None:
 
 
 def launch_file(
-    path: Path, sweep: str, launching: Sequence[str], estimated: bool = False, kept: Collection[str] | None = None
+    path: Path,
+    sweep: str,
+    launching: Sequence[str],
+    estimated: bool = False,
+    resumed: Resumed | None = None,
+    folder: str = "",
 ) -> int:
-    """Runs what a file lists as one sweep, as `launch_sweep` does; its manifest keeps the command, for `train --resume`."""
-    command = words_for_manifest([LISTED, str(path.absolute()), *launching])
-    return launch_sweep(listed_runs(path), sweep, launching, estimated, command, kept)
+    """Runs what a file lists as one sweep, as `launch_sweep` does; its manifest keeps the command, for `train --resume`.
+
+    Relative paths in it hold from `folder`, by default the current one, which is kept where there are any.
+    """
+    lines = listed_runs(path)
+    absolute = [absolute_words(line, folder) for line in lines]
+    place = [f"{FROM}{os.path.abspath(folder)}"] if folder or absolute != lines else []
+    command = words_for_manifest([LISTED, str(path.absolute()), *place, *launching])
+    return launch_sweep(absolute if folder else lines, sweep, launching, estimated, command, resumed)
 
 
 def launch_sweep(
@@ -283,12 +294,12 @@ def launch_sweep(
     launching: Sequence[str],
     estimated: bool = False,
     command: Sequence[str] = (),
-    kept: Collection[str] | None = None,
+    resumed: Resumed | None = None,
 ) -> int:
     """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=. `command` is what the sweep's
-    manifest keeps. `kept`: where the sweep is resumed, the ids of its runs; BadOption where `lines` ask for another.
+    manifest keeps. `resumed`: the runs that it lists, where it is resumed; BadOption where `lines` ask for another.
     """
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
@@ -311,8 +322,8 @@ def launch_sweep(
     prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
     if estimated:
         return print_estimate(prepared, launching)
-    if kept is not None:
-        prepared = resumed_jobs(prepared, kept)
+    if resumed is not None:
+        prepared = resumed.jobs(prepared)
         if not prepared:
             return 0
     Prepared.jobs, Prepared.command = prepared, command

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
-from ..config.winners import Winners, read_winners, words_of_winner
+from ..config.winners import Winners, options_of, read_winners, words_of_winner
 from ..options import BadOption, nearest, unknown
 from ..store.record import digest
 from ..store.yaml_files import read_yaml
@@ -172,7 +172,10 @@ class Declaration:
             for name in names:
                 if not part[name]:
                     del part[name]
-        return digest([RULES, self.grid.level, columns, declared, *([self.winners] if self.winners else [])])[:8]
+        winners = {
+            task: {model: options_of(one) for model, one in models.items()} for task, models in (self.winners or {}).items()
+        }
+        return digest([RULES, self.grid.level, columns, declared, *([winners] if winners else [])])[:8]
 
     def family(self, row: str) -> list[str]:
         """The rows whose contrasts are one family with those of `row`: those of its claim, else itself."""

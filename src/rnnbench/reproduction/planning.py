@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
 
+from ..analysis import student_t
 from .cell_results import CellResult, ReportedResult
 from .contrast_results import ContrastResult
 from .declaration import CellSpec, Declaration, contrast_looks, places_of, shared_scales
@@ -194,14 +195,12 @@ def _contrast_questions(results: Results, one: ContrastResult, scale: str | None
 
 def value_chance(test: ValueTest, margin: float, seeds: int, level: float) -> float:
     """The chance that the look of `seeds` seeds calls the value reproduced, better or worse, were ours what it seems."""
-    from scipy.special import stdtrit
-
     low, high = test.apart.low, test.apart.high
     assert low is not None and high is not None
-    now = (high - low) / 2 / float(stdtrit(test.count - 1, 1 - level))
+    now = (high - low) / 2 / student_t.quantile(test.count - 1, 1 - level)
     then = now * math.sqrt(test.count / seeds)
-    half = float(stdtrit(seeds - 1, 1 - level)) * then
-    printed = float(stdtrit(seeds - 1, 1 - level / 2)) * math.hypot(test.chance, then)
+    half = student_t.quantile(seeds - 1, 1 - level) * then
+    printed = student_t.quantile(seeds - 1, 1 - level / 2) * math.hypot(test.chance, then)
     return _falls(test.apart.value, now, then, within=margin - half, beyond=max(margin + half, printed))
 
 
@@ -210,15 +209,13 @@ def contrast_chance(expect: str, answer: ContrastTest, seeds: int, level: float)
 
     `level`: of its look, over the contrasts of its family.
     """
-    from scipy.special import stdtrit
-
     count = min(answer.counts)
     low, high, away = answer.effect.low, answer.effect.high, abs(answer.effect.value)
     if low is None or high is None:  # of times there is the p only
         away, now = NormalDist().inv_cdf(1 - max(answer.p, 1e-12) / 2), 1.0
     else:
         free = count - 1 if answer.effect.estimator == "paired difference" else sum(answer.counts) - 2
-        now = (high - low) / 2 / float(stdtrit(max(free, 1), (1 + answer.confidence) / 2))
+        now = (high - low) / 2 / student_t.quantile(max(free, 1), (1 + answer.confidence) / 2)
     then = now * math.sqrt(count / seeds)
     apart = NormalDist().inv_cdf(1 - level / 2) * then
     margin = answer.margin if low is not None and answer.margin is not None else 0.0

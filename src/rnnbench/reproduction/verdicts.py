@@ -22,6 +22,7 @@ from statistics import NormalDist, fmean, geometric_mean, stdev
 
 import numpy
 
+from ..analysis import student_t
 from ..analysis.intervals import LEVEL, NEAR, Estimate, against_floor, best_of, check_finite, student, wilson
 from ..analysis.significance import (
     Difference,
@@ -120,14 +121,12 @@ def _half(spread: float, count: int, theirs: int | None, sd: float | None, tail:
 
     Source: Welch 1947, Biometrika 34.
     """
-    from scipy.special import stdtrit
-
     own, other, free = spread**2 / count, 0.0, count - 1.0
     if theirs is not None:
         other = (spread if sd is None else sd) ** 2 / theirs
     if theirs is not None and theirs > 1 and sd is not None and own + other > 0:
         free = (own + other) ** 2 / (own**2 / (count - 1) + other**2 / (theirs - 1))
-    return float(stdtrit(free, 1 - tail)) * math.sqrt(own + other)
+    return student_t.quantile(free, 1 - tail) * math.sqrt(own + other)
 
 
 def _compare_share(values: Sequence[float], reported: float, seeds: int, level: float) -> ValueTest:
@@ -265,8 +264,6 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
 
     The seeds are those at which I has shrunk to the distance that is left to the margin, at the difference as it is seen.
     """
-    from scipy.special import stdtrit
-
     runs = {"single": "one run of theirs", "best": f"one best of {seeds} of theirs"}.get(
         estimator, f"{seeds or 1} runs of theirs"
     )
@@ -277,13 +274,13 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
     if test.inside and away > margin and NormalDist().inv_cdf(1 - level / 2) * test.chance >= away:
         return never, False
     assert test.apart.low is not None and test.apart.high is not None
-    error = (test.apart.high - test.apart.low) / 2 / float(stdtrit(test.count - 1, 1 - level))
+    error = (test.apart.high - test.apart.low) / 2 / student_t.quantile(test.count - 1, 1 - level)
     fixed = 0.0 if estimator != "mean" else min(test.chance, error)  # what does not shrink with our seeds
     own = math.sqrt(max(error**2 - fixed**2, 0.0) * test.count)
     if NormalDist().inv_cdf(1 - level) * fixed > left:
         return never, False
     for count in range(test.count + 1, MOST_SEEDS + 1):
-        if float(stdtrit(count - 1, 1 - level)) * math.hypot(own / math.sqrt(count), fixed) <= left:
+        if student_t.quantile(count - 1, 1 - level) * math.hypot(own / math.sqrt(count), fixed) <= left:
             return f"about {count} seeds would settle it", True
     return "the seeds that it would take are not worth asking", False
 
@@ -404,12 +401,10 @@ def takes(answer: ContrastTest, level: float) -> str:
     low, high, count = answer.effect.low, answer.effect.high, min(answer.counts)
     if low is None or high is None or not answer.effect.value:
         return ""
-    from scipy.special import stdtrit
-
     if answer.unit == "share":
         return _about(max(count + 1, seeds_needed(one, other, level=1 - level)))
     free = count - 1 if answer.effect.estimator == "paired difference" else sum(answer.counts) - 2
-    error = (high - low) / 2 / float(stdtrit(free, (1 + answer.confidence) / 2))
+    error = (high - low) / 2 / student_t.quantile(free, (1 + answer.confidence) / 2)
     z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(0.8)
     needed = math.ceil(count * (z * error / answer.effect.value) ** 2)
     return _about(max(needed, count + 1))

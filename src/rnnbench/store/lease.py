@@ -54,10 +54,10 @@ def newest(folder: Path) -> int:
     return 0
 
 
-def _locked(file: int) -> bool:
-    """Takes the lock of an open file, if it is free."""
+def _locked(file: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Takes the lock of an open file, if it is free. NFS gives an exclusive one only of a file that is open for writing."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -89,7 +89,7 @@ class Watch:
         except FileNotFoundError:
             return None
         try:
-            free, content = _locked(file), _content(file)  # closing unlocks
+            free, content = _locked(file, fcntl.LOCK_SH), _content(file)  # closing unlocks
         finally:
             os.close(file)
         host = content.get("host")
@@ -209,11 +209,11 @@ def held(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits for the kernel's lock of a file, or of a folder that is there, and has it while the context lasts.
+    """Waits for the kernel's lock of a file, which is made and stays, and has it while the context lasts.
 
     It is gone with its holder, however that ends.
     """
-    file = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

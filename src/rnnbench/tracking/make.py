@@ -15,7 +15,7 @@ from ..plugins.live import class_signature
 from ..signatures import Signature, read_class
 from .mirror import Mirror
 from .tensorboard_tracker import TensorboardTracker
-from .tracker import WANDB, NoTracker, Run, Tracker, TrackerUnavailable
+from .tracker import WANDB, NoTracker, NotSetUp, Run, Tracker, TrackerUnavailable
 from .trackio_tracker import TrackioTracker
 from .wandb_account import from_variable, has_key, say_error, wandb_settings, wanted_mode
 from .wandb_note import agents_note, read_note
@@ -79,20 +79,20 @@ def tracker_names() -> list[str]:
 
 
 def tracker_class(name: str) -> type[Tracker]:
-    """The class of a tracker; TrackerUnavailable where another package's cannot be imported."""
+    """The class of a tracker; NotSetUp where another package's cannot be imported."""
     if name in TRACKERS:
         return TRACKERS[name]
     try:
         found = plugins()[name].load()
     except (Exception, SystemExit) as error:
-        raise TrackerUnavailable(f"tracker {name} cannot be imported ({type(error).__name__}: {error})") from None
+        raise NotSetUp(f"tracker {name} cannot be imported ({type(error).__name__}: {error})") from None
     if not (isinstance(found, type) and issubclass(found, Tracker)):
-        raise TrackerUnavailable(f"tracker {name}: {plugins()[name].value} is no class derived from rnnbench's Tracker")
+        raise NotSetUp(f"tracker {name}: {plugins()[name].value} is no class derived from rnnbench's Tracker")
     return found
 
 
 def check_package(name: str) -> None:
-    """TrackerUnavailable where the package of a tracker is not there, or holds no tracker."""
+    """NotSetUp where the package of a tracker is not there, or holds no tracker."""
     found = tracker_class(name)
     if name in TRACKERS:
         found()

@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 from .layout import Presenter
-from .tracker import Histogram, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, is_table, numbers_of
+from .tracker import Histogram, MirrorRow, NotSetUp, Picture, Run, Tracker, TrackerUnavailable, is_table, numbers_of
 
 PLACE = "tensorboard"  # in a run's folder
 
@@ -18,7 +18,7 @@ class TensorboardTracker(Tracker):
 
     def __init__(self) -> None:
         if importlib.util.find_spec("tensorboard") is None:
-            raise TrackerUnavailable("tracker tensorboard needs its package: pip install 'rnnbench[tensorboard]'")
+            raise NotSetUp("tracker tensorboard needs its package: pip install 'rnnbench[tensorboard]'")
         self._writer: Any = None
         self._step = 0
 

@@ -29,6 +29,10 @@ class TrackerUnavailable(RuntimeError):
     """The mirror that was asked for cannot be had; the message is one line and says what would help."""
 
 
+class NotSetUp(TrackerUnavailable):
+    """Its package or key is not there, which is known before anything is tried."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What a mirror is told before the first row."""

@@ -8,7 +8,7 @@ import io
 from typing import Any
 
 from .layout import Presenter
-from .tracker import Histogram, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, is_table, numbers_of
+from .tracker import Histogram, MirrorRow, NotSetUp, Picture, Run, Tracker, is_table, numbers_of
 
 
 class TrackioTracker(Tracker):
@@ -19,7 +19,7 @@ class TrackioTracker(Tracker):
         project: str = "rnnbench",  # project of the dashboard
     ) -> None:
         if importlib.util.find_spec("trackio") is None:
-            raise TrackerUnavailable("tracker trackio needs its package: pip install 'rnnbench[trackio]'")
+            raise NotSetUp("tracker trackio needs its package: pip install 'rnnbench[trackio]'")
         self._project = project
         self._run: Any = None
         self._step = 0

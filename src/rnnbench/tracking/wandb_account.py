@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ..console import say
 from ..options import BadOption, has_control, shortened
+from .tracker import NotSetUp, TrackerUnavailable
 
 ANSWER = 2.0  # seconds for the server to answer at all
 VARIABLES = {
@@ -88,6 +89,11 @@ def why_silent() -> str:
     """Why the server of the settings cannot be talked to, or nothing."""
     settings = wandb_settings()
     return _silence(settings["base_url"]) if has_key(settings) else "no API key (`wandb login`, or WANDB_API_KEY)"
+
+
+def unavailable(message: str) -> TrackerUnavailable:
+    """The error with what `why_silent` says: NotSetUp where there is no key."""
+    return (TrackerUnavailable if has_key(wandb_settings()) else NotSetUp)(message)
 
 
 def has_key(settings: Mapping[str, str]) -> bool:

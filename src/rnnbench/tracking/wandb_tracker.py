@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from ..options import AboveZero
 from .layout import Presenter
-from .tracker import STOPPED, MirrorRow, Picture, Run, Tracker, TrackerUnavailable, finite
-from .wandb_account import client, error_text, say_error, stop_service, wanted_mode, why_silent
+from .tracker import STOPPED, MirrorRow, NotSetUp, Picture, Run, Tracker, TrackerUnavailable, finite
+from .wandb_account import client, error_text, say_error, stop_service, unavailable, wanted_mode, why_silent
 from .wandb_artifacts import keep_artifacts
 from .wandb_folder import link_segment, own_segments
 from .wandb_media import as_media, is_media
@@ -64,7 +64,7 @@ class WandbTracker(Tracker):
         self._rows, self._step = 0, 0  # how many there are, and the training step of the last
         package = importlib.util.find_spec("wandb")
         if mode != "disabled" and (package is None or package.origin is None):  # no origin: a folder called wandb
-            raise TrackerUnavailable("W&B needs its package: pip install 'wandb>=0.31'; or train with tracker=none")
+            raise NotSetUp("W&B needs its package: pip install 'wandb>=0.31'; or train with tracker=none")
         if mode in ("auto", "online"):
             self._choose_mode()
 
@@ -77,7 +77,7 @@ class WandbTracker(Tracker):
             return
         missing = why_silent()
         if missing and self.insists:
-            raise TrackerUnavailable(f"W&B cannot be online: {missing}")
+            raise unavailable(f"W&B cannot be online: {missing}")
         self.mode = "offline" if missing else "online"
         if missing:
             say_error(f"W&B offline: {missing}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from .columns import DETAILS
 from .pictures import KEY
-from .tracker import TrackerUnavailable
+from .tracker import NotSetUp, TrackerUnavailable
 from .wandb_account import client, error_text, stop_service
 from .wandb_media import CONFUSION_CHART, CONFUSION_COLUMNS
 from .wandb_tracker import START
@@ -21,14 +21,14 @@ def make_workspace(project: str, entity: str, headlines: Mapping[str, str], task
     """The view of `project`: results, learning, gradients, samples, and details closed; runs grouped by model.
 
     `headlines` are scores with the better direction, `min` or `max`. `task` leaves out the runs of others. A score of which
-    less is better has a logarithmic axis. TrackerUnavailable without the package.
+    less is better has a logarithmic axis. NotSetUp without the package.
     """
     try:
         import wandb_workspaces.reports.v2 as panels
         import wandb_workspaces.workspaces as workspaces
         from wandb_workspaces import expr
     except ImportError:
-        raise TrackerUnavailable(NEEDED) from None
+        raise NotSetUp(NEEDED) from None
     groups = _panels(panels, headlines)
     sections = [workspaces.Section(name=name, panels=drawn, is_open=name != "Details") for name, drawn in groups.items()]
     runs = workspaces.RunsetSettings(
