@@ -39,6 +39,8 @@ def test_every_command_parses(page: Path) -> None:
             Path(block.file).parent.mkdir(exist_ok=True)
             Path(block.file).write_text(block.text, encoding="utf-8")
     for words in commands(page):
+        if words[0] == "timeout":
+            words = words[words.index("rnnbench") :]
         program, *rest = words
         assert program in OTHERS, words
         if program == "make":
