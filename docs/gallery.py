@@ -8,6 +8,9 @@ build/docs/source becomes the source of Sphinx: the pages of docs/ that are writ
     reference/   settings, commands, Python names
 
 All of it comes from docstrings, signatures, conf/, sweeps/ and docs/benchmarks.jsonl, so that no text stands twice.
+
+A link of a page that is written by hand leads to a file of the repository, so that it holds there, too. Here it becomes a link
+to the page that is made of that file (PAGES_OF), or to the file at the project's address.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import dataclasses
 import functools
 import inspect
+import os
 import pydoc
 import re
 import shutil
@@ -52,8 +56,24 @@ from rnnbench.store.find import find_runs
 from .docstrings import Block, equations, markdown_cell, markdown_text, split_blocks, to_markdown
 
 HERE = Path(__file__).parent
-SWEEPS = HERE.parent / "sweeps"
-BUILD = HERE.parent / "build" / "docs" / "source"
+ROOT = HERE.parent
+SWEEPS = ROOT / "sweeps"
+BUILD = ROOT / "build" / "docs" / "source"
+ADDRESS = "https://github.com/rnnbench/rnnbench/blob/main"
+LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")  # the path of a link that leads to a file
+# Pages by the files of the repository that they are made of.
+PAGES_OF = (
+    (r"docs/(.+)", r"\1"),
+    (r"tasks/README\.md", "tasks/index.md"),
+    (r"tasks/(\w+)\.py", r"tasks/\1.md"),
+    (r"src/rnnbench/models/cells/(\w+)\.py", r"models/\1.md"),
+    (r"conf/model", "models/index.md"),
+    (r"conf/card", "models/cards.md"),
+    (r"sweeps/(.+\.md)", r"tables/\1"),
+    (r"src/rnnbench/groups\.py", "reference/settings.md"),
+    (r"src/rnnbench/cli/parser\.py", "reference/commands.md"),
+    (r"src/rnnbench/__init__\.py", "reference/api.md"),
+)
 NUMBER = re.compile(r"[\d,./]+[×kM]?|–")
 BETTER = ("below", "above")  # the floor, whichever of them is better
 FLOOR = "Floor: the best score without memory."
@@ -105,6 +125,32 @@ def main() -> None:
         place = BUILD / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(make(), encoding="utf-8")
+    for source in hand_written():
+        place = source.relative_to(HERE)
+        (BUILD / place).write_text(with_made_links(source, str(place)), encoding="utf-8")
+
+
+def hand_written() -> list[Path]:
+    """The pages of docs/."""
+    return sorted(HERE.rglob("*.md"))
+
+
+def made_of(path: str) -> str:
+    """The page that is made of a file of the repository; the file at the project's address where there is none."""
+    for pattern, page in PAGES_OF:
+        if found := re.fullmatch(pattern, path):
+            return found.expand(page)
+    return f"{ADDRESS}/{path}"
+
+
+def with_made_links(source: Path, place: str) -> str:
+    """The text of a page of the repository that becomes `place`, with links from there."""
+
+    def from_place(link: re.Match[str]) -> str:
+        page = made_of(os.path.relpath(source.parent / link[0], ROOT))
+        return page if page.startswith(ADDRESS) else os.path.relpath(page, Path(place).parent)
+
+    return LINK.sub(from_place, source.read_text(encoding="utf-8"))
 
 
 # Models
@@ -298,7 +344,7 @@ def best_table(tables: Iterable[Table]) -> str:
 
 def table_page(path: Path) -> str:
     """A page of sweeps/, with anchors that Sphinx leaves alone: links to places inside a page are written as HTML."""
-    text = path.read_text(encoding="utf-8").replace("](../docs/", "](../")
+    text = with_made_links(path, f"tables/{path.relative_to(SWEEPS)}")
     text = re.sub(r"\[([^\]]*)\]\((DETAILS)\.md(#\w+)\)", r'<a href="\2.html\3">\1</a>', text)
     if path == SWEEPS / "README.md":
         folders = sorted(one.parent.name for one in SWEEPS.glob("*/README.md"))

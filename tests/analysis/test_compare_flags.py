@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rnnbench.analysis.comparison_text import RANKED
 from rnnbench.analysis.render import export, to_terminal
 from rnnbench.analysis.table import FORMATS, Cell, Column, Table
 from rnnbench.analysis.table_choice import arrange
@@ -95,7 +96,7 @@ def test_columns_and_order_of_tables(compare: Compare) -> None:
     assert set(adding[0]) == {"model", "row", "setting", "estimator", "value", "low", "high", "model.hidden_size"}
     worst = json.loads(compare("--sort=-value", "--format", "json"))[0]
     assert [row["row"] for row in worst["rows"]] == ["lstm-16", "lstm-8", "gru-8"]
-    assert any(note.startswith("Sorted by value; #:") for note in worst["notes"])
+    assert {"Sorted by value.", RANKED} <= set(worst["notes"])
 
 
 @pytest.mark.parametrize(

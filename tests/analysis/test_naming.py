@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from rnnbench.analysis.comparison import tabulate
 from rnnbench.analysis.grouping import SHARES_SOLVED, TaskResults, group_runs, solved_option
-from rnnbench.analysis.naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options
+from rnnbench.analysis.naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options, with_budget
 from rnnbench.config.schema import choice_settings, default_settings, read_signature
 from rnnbench.store.find import FoundRun
 from rnnbench.tasks import find_task, task_names
@@ -70,6 +71,27 @@ def test_labels_say_what_differs(settings: tuple[str, ...], expected: tuple[list
     labels = make_labels(found)
     assert (labels, unequal_line(found, labels)) == expected
     assert [make_labels(found[::-1])[::-1], len(set(labels))] == [labels, len(labels)]
+
+
+BUDGETS: dict[tuple[str, ...], tuple[list[str], str]] = {
+    ("lstm 48 10k", "gru 56 10k"): (["lstm", "gru"], ""),
+    ("lstm 48 10k", "lstm 130 70k"): (["lstm budget.params=10k", "lstm budget.params=70k"], ""),
+    ("lstm 48 10k", "gru 150 70k"): (["lstm", "gru"], "not equal: budget.params 10k (lstm), 70k (gru)"),
+    ("lstm 48 10k", "lstm 64"): (["lstm budget.params=10k", "lstm-64"], ""),
+}
+
+
+@pytest.mark.parametrize(("settings", "expected"), BUDGETS.items(), ids=map(" | ".join, BUDGETS))
+def test_a_width_that_a_budget_gave_is_in_no_label(settings: tuple[str, ...], expected: tuple[list[str], str]) -> None:
+    """It differs from task to task, and one model is one row of a matrix; the budget stands in its place where it differs."""
+    found = []
+    for words in settings:
+        model, width, *params = words.split()
+        one = named(f"{model} model.hidden_size={width}")
+        budget = {"params": params[0], "match": "", "width": 0, "embeddings": True, "tolerance": 0.02} if params else {}
+        found.append(replace(one, options=with_budget(one.options, {"budget": budget})))
+    labels = make_labels(found)
+    assert (labels, unequal_line(found, labels)) == expected
 
 
 def test_settings_that_nothing_tells_apart_end_with_their_ids() -> None:

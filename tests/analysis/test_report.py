@@ -32,16 +32,16 @@ SENTENCES: dict[str, tuple[Mapping[str, Sequence[float | None]], str]] = {
     ),
     "nobody is best": (
         {"gru": (0.04, 0.05, 0.06), "lstm": (0.041, 0.051, 0.061)},
-        "Nobody is significantly best: gru and lstm may each be first. No run solved it.",
+        "No model is significantly best: gru and lstm may each be first. No run solved it.",
     ),
     "the best is one seed": (
         {"gru": (0.04,), "lstm": (0.1, 0.101)},
-        "gru has the best score, but of one seed, which settles nothing (test mse 0.04). No run solved it.",
+        "gru has the best score, but of a single seed: no confidence interval (test mse 0.04). No run solved it.",
     ),
     "one model": ({"gru": (0.01,)}, "gru: test mse 0.01, of one seed. Solved by every run of gru."),
     "solved by some": (
         {"gru": (0.001, 0.0011, 0.0012), "lstm": (0.001, 0.1, 0.1)},
-        "Nobody is significantly best: gru and lstm may each be first. Solved by every run of gru and some runs of lstm.",
+        "No model is significantly best: gru and lstm may each be first. Solved by every run of gru and some runs of lstm.",
     ),
     "diverged": ({"gru": (None, None)}, "Every run diverged."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from rnnbench.analysis.intervals import Estimate, best_of, expected_best, scale_of, student, summarize, wilson
+from rnnbench.analysis.intervals import BOUNDS, Estimate, best_of, expected_best, scale_of, student, summarize, wilson
 
 # Cushny & Peebles 1905 in Student 1908: additional hours of sleep, ten patients, second drug less the first.
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
@@ -93,8 +94,23 @@ def test_shares_are_cut_to_their_range() -> None:
     wide = student([0.5, 0.99, 1.0])
     assert summarize([0.5, 0.99, 1.0], "accuracy") == Estimate(wide.value, wide.low, 1.0, "mean") and wide.high > 1
     assert summarize([50.0, 99.0, 100.0], "bleu").high == 100
-    assert summarize([0.5, 0.99, 1.0], "loss") == wide
+    assert summarize([0.5, 0.99, 1.0], "horizon") == wide
     assert summarize([0.5], "accuracy") == summarize([0.5], "mse") == Estimate(0.5, None, None, "one seed")
+
+
+@pytest.mark.parametrize("metric", BOUNDS)
+def test_no_interval_leaves_the_range_of_its_metric(metric: str) -> None:
+    """Of values at either end, which would: the mean and the other end stay those of Student's interval."""
+    least, most = BOUNDS[metric]
+    for end in filter(math.isfinite, (least, most)):
+        values = [end, end, end + (0.01 if end == least else -0.01)]
+        wide, found = student(values), summarize(values, metric)
+        assert found == Estimate(wide.value, max(least, wide.low), min(most, wide.high), "mean") != wide
+
+
+def test_a_loss_below_zero_is_left_as_it_is() -> None:
+    """The loss of a user's own task may be a negative log-density."""
+    assert summarize([-0.2, 0.1, 0.3], "loss") == student([-0.2, 0.1, 0.3])
 
 
 def test_what_is_solved_in_part_has_no_mean() -> None:

@@ -223,6 +223,11 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     assert other["verdicts"] == one["verdicts"] and other["committed_records"] == len(kept) == 10
 
 
+def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["card", "peephole_lstm", "--quick", "--against", "gru", "--estimate"]) == 0
+    assert capfd.readouterr().out == "sweep card-quick-1-peephole_lstm: nothing to run, all is recorded\n"
+
+
 @pytest.mark.parametrize(("name", "said"), [("ReadsTheFuture", "reads the future"), ("WrongGradient", "wrong gradient")])
 def test_a_cell_that_breaks_a_law_stops_before_anything_is_run(
     tiny: None, name: str, said: str, capfd: pytest.CaptureFixture[str]

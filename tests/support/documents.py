@@ -22,6 +22,8 @@ PAGES = sorted(
         ROOT / "src/rnnbench/tracking/README.md",
     ]
 )
+FOLDERS = ("docs", "src", "tasks", "sweeps", "conf", "tests")
+MARKDOWN = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CAPTION = re.compile(r":caption: (\S+)\n\n")
@@ -63,9 +65,16 @@ def commands(page: Path) -> Iterator[list[str]]:
                     yield words
 
 
-def links(page: Path) -> Iterator[str]:
-    """The links of a page to other files, without what follows #."""
-    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+def links(page: Path) -> Iterator[tuple[str, str, str]]:
+    """The links of a page to files and to places in them: what stands before the #, the sign, and what stands after it."""
+    text = re.sub(r"`[^`\n]*`", "", BLOCK.sub("", page.read_text(encoding="utf-8")))
     for target in LINK.findall(text):
-        if not target.startswith(("http:", "https:", "#", "mailto:")):
-            yield target.partition("#")[0]
+        if not re.match(r"\w+:", target):
+            yield target.partition("#")
+
+
+def anchors(page: Path) -> set[str]:
+    """What links to places in a page can name: its headings, as GitHub and myst-parser spell them, and its ids."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    heads = (re.sub(r"<[^>]*>", "", head) for head in re.findall(r"^#+ (.*)", text, flags=re.MULTILINE))
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads} | set(re.findall(r'id="([^"]+)"', text))

@@ -12,10 +12,12 @@ from .table import Cell
 
 MOST_LISTED = 4  # models that a sentence names
 RANKED = (
-    "the best and worst place that differences of means significant at 5 % allow (Welch's t test on the scale of the metric, "
-    "Holm's correction over all pairs; where a setting solves its task in some runs only, the share solved by Fisher's test, "
-    "and among equal shares the runs that solved it); none for one seed, at the floor, or where a run diverged or was refused."
+    "#: rank, as the range of ranks consistent with pairwise Welch tests (Holm's correction, 5 %). Where only some seeds "
+    "solved the task, the shares solved are compared first (Fisher's test). No rank: single seed, at the floor, diverged or "
+    "refused."
 )
+INTERVALS = "[ ]: 95 % confidence interval over seeds (Student's t; of the share solved, Wilson's)."
+MEDIAN = "Where only some seeds solved the task, the score is the median of those that did."
 
 
 def comparison_caption(block: TaskResults) -> str:
@@ -55,13 +57,13 @@ def _who_is_best(block: TaskResults, estimates: Mapping[str, Estimate], ranks: M
     if len(estimates) == 1:
         return f"{order}: {score}{', of one seed' if estimates[order].estimator == 'one seed' else ''}."
     if estimates[order].estimator == "one seed":
-        return f"{order} has the best score, but of one seed, which settles nothing ({score})."
+        return f"{order} has the best score, but of a single seed: no confidence interval ({score})."
     first = [label for label, (best, _) in ranks.items() if best == 1]
     if first == [order] and len(ranks) > 1:
         others = len(ranks) - 1
         return f"{order} is best, significantly better than the {'other' if others == 1 else f'{others} others'} ({score})."
     if len(first) > 1:
-        return f"Nobody is significantly best: {_listed(first)} may each be first."
+        return f"No model is significantly best: {_listed(first)} may each be first."
     return f"{order} has the best score ({score}); no order is significant."
 
 
@@ -118,31 +120,30 @@ def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimat
     records = [record for entry in block.entries for record in entry.records]
     verdicts = {row[3].text for row in rows}
     estimators = {estimate.estimator for estimate in estimates.values()}
-    if "mean" in estimators:
-        yield "[ ] is a 95 % interval: Student's t over seeds; Wilson's for the share solved."
+    if estimators & {"mean", "geometric mean"}:
+        yield INTERVALS
     if "geometric mean" in estimators:
-        yield "Scores are geometric means; [ ] is a 95 % interval: Student's t of logarithms; Wilson's for the share solved."
+        yield f"{block.headline}: geometric mean, with the interval of the logarithms."
     if "median of solved" in estimators:
-        yield "Where only some seeds solved the task, the score is the median of those that did: read the share first."
+        yield MEDIAN
     if "one seed" in estimators:
-        yield "A score without an interval is one seed: it settles nothing."
-    by_share = any(is_bimodal(block.solved(entry)) for entry in block.entries)
-    order = "the share solved, then by score" if by_share else "score"
+        yield "Single seed: no confidence interval."
+    if len(rows) > 1:
+        by_share = any(is_bimodal(block.solved(entry)) for entry in block.entries)
+        yield f"Sorted by {'the share solved, then by ' * by_share}score."
     if any(row[1].text for row in rows):
-        yield f"Sorted by {order}; #: {RANKED}"
-    elif len(rows) > 1:
-        yield f"Sorted by {order}."
+        yield RANKED
     if any(verdict.startswith("barely") for verdict in verdicts):
         yield f"barely: the interval excludes the floor, and the score is within {100 * NEAR:.0f} % of it."
     if "at" in verdicts:
-        yield f"at: the interval holds the floor and stays within {100 * NEAR:.0f} % of it."
+        yield f"at: the interval contains the floor and stays within {100 * NEAR:.0f} % of it."
     if "undecided" in verdicts:
-        yield "undecided: the interval does not exclude the floor, or there is none."
+        yield "undecided: the 95 % interval contains the floor, or there is no interval."
     if any(entry.diverged for entry in block.entries):
-        yield "A diverged run is in no mean; it counts as not solved."
+        yield "A diverged run counts as not solved, and is in no mean."
     if any(record["solved"] is not None for record in records):
-        yield "solved: validation passed the task's bound at an evaluation; the test split has no say in it."
+        yield "solved: seeds whose validation score reached the task's threshold."
     if any(stopped_when_solved(record) for record in records):
-        yield "Solved runs stop early: compare them by time to solve and by the share solved, not by score."
+        yield "Training stops when solved: compare time to solve, not final scores."
     if 0 < sum(bool(record["solved"]) for record in records) < len(records):
-        yield "to solve: the median of the seeds that solved it."
+        yield "to solve: median over the seeds that solved it."

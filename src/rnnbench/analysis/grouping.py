@@ -22,7 +22,7 @@ from ..options import BadOption
 from ..store.find import FoundRun
 from ..store.record import Config, Record, TaskRecord, canonical, headline_score
 from .formatting import natural_key
-from .naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options
+from .naming import Named, all_options, make_labels, matching_labels, unequal_line, usual_options, with_budget
 
 
 class NoRuns(BadOption):
@@ -284,7 +284,7 @@ def name_entries(blocks: Sequence[TaskResults]) -> None:
 
 def _named_entry(entry: ModelResults, word: str = "") -> Named:
     """An entry with all its options, for a label."""
-    options = all_options(entry.config)
+    options = with_budget(all_options(entry.config), entry.config)
     if entry.record:  # the number of devices, where it is part of a setting
         options |= {key: value for key, value in entry.record["departures"].items() if key.startswith("trainer.")}
     if version := _version("model", entry):

@@ -2,9 +2,10 @@
 
 A probe's runs either solve it or do not, so their honest summary is a share with its interval (`wilson`). Scores are summed up
 on the scale of their metric (`scale_of`), which is declared here once and never chosen from the data: errors, times and
-perplexities by their geometric mean with Student's interval of the logarithms, shares by their mean with Student's interval cut
-to the range, all others by their mean with Student's interval (`summarize`). Where some runs of a cell solve their task and
-others do not, a mean says nothing: `summarize` gives the median of those that did.
+perplexities by their geometric mean with Student's interval of the logarithms, all others by their mean with Student's
+interval (`summarize`). An interval is cut to the range of its metric: a share lies between 0 and 1, and no loss is negative.
+Where some runs of a cell solve their task and others do not, a mean says nothing: `summarize` gives the median of those that
+did.
 
 All intervals hold 95 % unless told otherwise. The same values give the same interval: resampling is seeded.
 """
@@ -29,6 +30,7 @@ LOGARITHMIC = ("mse", "perplexity", "phoneme_error_rate", "word_error_rate", "se
 SHARES = ("accuracy", "exact", "f1", "micro_f1", "macro_f1", "in_scope_accuracy", "accuracy_ambiguous", "correct")
 RANGES = dict.fromkeys(SHARES, (0.0, 1.0))
 RANGES |= dict.fromkeys(("bleu", "sacrebleu", "word_by_word_bleu"), (0.0, 100.0))
+BOUNDS = RANGES | dict.fromkeys(("loss", "bpc", "nll", "mae"), (0.0, math.inf)) | {"skill": (-math.inf, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,12 @@ def summarize(values: Sequence[float], metric: str, level: float = LEVEL, solved
         low, high = (None if bound is None else math.exp(bound) for bound in (found.low, found.high))
         name = "geometric mean" if len(values) > 1 else found.estimator
         return Estimate(values[0] if len(values) == 1 else math.exp(found.value), low, high, name)
-    if scale_of(metric) == "share" and found.low is not None and found.high is not None:
-        least, most = RANGES[metric.rpartition(".")[2]]
-        return Estimate(found.value, max(least, found.low), min(most, found.high), found.estimator)
-    return found
+    if found.low is None or found.high is None:
+        return found
+    least, most = BOUNDS.get(metric.rpartition(".")[2], (-math.inf, math.inf))
+    low = max(least, found.low) if least <= min(values) else found.low  # a plug-in's loss may be a negative log-density
+    high = min(most, found.high) if max(values) <= most else found.high
+    return Estimate(found.value, low, high, found.estimator)
 
 
 def is_bimodal(solved: Sequence[bool]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .comparison import estimate_entries, find_best
-from .comparison_text import comparison_gaps
+from .comparison_text import MEDIAN, comparison_gaps
 from .formatting import format_compact, format_plus_minus, natural_key
 from .grouping import ModelResults, TaskResults, name_entries
 from .intervals import Estimate
@@ -75,11 +75,11 @@ def _parameters(counts: set[int]) -> Cell:
 
 def _notes(rows: Sequence[Sequence[Cell]]) -> list[str]:
     cells = [cell for row in rows for cell in row[2:]]
-    notes = ["±, [ ]: 95 % interval over seeds, on the scale of the metric; a score without one is of one seed."]
+    notes = ["±, [ ]: 95 % confidence interval over seeds. Single seed: no confidence interval."]
     if any(cell.strong for cell in cells):
-        notes.append("Bold: better than each other of several seeds, significant at 5 % (Welch's t test, Holm's correction).")
+        notes.append("Bold: significantly better than each other with several seeds (Welch's test, Holm's correction, 5 %).")
     if any("solved)" in cell.text for cell in cells):
-        notes.append("Where only some seeds solved the task, the score is the median of those that did.")
+        notes.append(MEDIAN)
     if any(cell.text == HOLE for cell in cells):
         notes.append(f"{HOLE}: not run, or not finished.")
     return notes

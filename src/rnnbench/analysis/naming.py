@@ -14,6 +14,7 @@ from typing import Any
 from ..config.labels import UNKNOWN, option_text, setting_label
 from ..config.liveness import Liveness, plain_default
 from ..config.schema import NAMING, file_departures, group_options
+from ..groups import BudgetSettings
 from ..store.record import Config, canonical
 
 GROUPS = ("model", "network", "train")  # of the options in which settings of one task differ
@@ -65,6 +66,16 @@ def all_options(config: Config, groups: Sequence[str] = GROUPS) -> dict[str, Any
         return said
     known = {f"{group}.{name}": value for group in groups for name, value in liveness.values(group).items()}
     return {key: value for key, value in {**known, **said}.items() if key in known or not liveness.is_idle(*key.split(".", 1))}
+
+
+def with_budget(options: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """`options` with the parameter budget of `config` in place of the width, which follows from it on each task."""
+    budget = {key: value for key, value in (config.get("budget") or {}).items() if key != "tolerance"}
+    if not (budget.get("params") or budget.get("match")):
+        return dict(options)
+    usual = vars(BudgetSettings())
+    named = {f"budget.{key}": value for key, value in budget.items() if value != usual[key]}
+    return {key: value for key, value in options.items() if key != WIDTH} | named
 
 
 def usual_options(config: Config) -> dict[str, Any]:

@@ -57,8 +57,7 @@ def _arranged(table: Table, columns: Sequence[str], sort: str) -> Table:
         there.sort(key=lambda row: sort_key(_value(row, place)), reverse=sort.startswith("-"))
         rows = there + [row for row in rows if _value(row, place) is None]
         notes = tuple(note for note in table.notes if not note.startswith("Sorted by"))
-        ranked = next((note.partition("; ")[2] for note in table.notes if note.startswith("Sorted by")), "")
-        table = replace(table, notes=(*notes, f"Sorted by {sort.removeprefix('-')}{f'; {ranked}' if ranked else '.'}"))
+        table = replace(table, notes=(*notes, f"Sorted by {sort.removeprefix('-')}."))
     if columns:
         kept = list(dict.fromkeys([0, *(places[word][0] for word in columns if word in places)]))
         table = replace(table, columns=tuple(replace(table.columns[index], spare=0) for index in kept))

@@ -64,9 +64,9 @@ def card_command(options: argparse.Namespace) -> int:
     if options.estimate:
         return _launch(whole, suite, entrants, launching, estimated=True)
     _try_laws(card, entrants, options.output)
-    if suite.minutes:
+    if whole and suite.minutes:
         say(f"{suite.version}: {len(lines)} runs, about {suite.minutes:g} minutes on 2 free cores")
-    elif code := _launch(whole, suite, entrants, launching, estimated=True):
+    elif whole and (code := _launch(whole, suite, entrants, launching, estimated=True)):
         return code
     if trials:
         if code := _tune(card, trials, entrants, launching, options.output):

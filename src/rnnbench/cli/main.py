@@ -17,7 +17,7 @@ from typing import Any
 
 from ..console import UNWRITTEN, say
 from ..options import BadOption, Failed
-from .parser import HOMES, INTERRUPTED, error_line, make_parser, refuse, verbs_of
+from .parser import HOMES, INTERRUPTED, check_runs_folder, error_line, make_parser, refuse, verbs_of
 
 
 def main(arguments: Sequence[str] | None = None, run: Callable[[list[str]], int] | None = None) -> int:
@@ -119,6 +119,7 @@ def _run(words: list[str]) -> int:
     verb = words[0] if words else ""
     if verb == "complete":
         return int(_command("completion", verb)(words[1:]))
+    check_runs_folder(verb, words[1:])
     if verb == "train" or (verb == "estimate" and not {"-h", "--help"} & set(words)):
         return int(_command(HOMES[verb], verb)(words[1:]))  # whose words are Hydra's
     top = make_parser()

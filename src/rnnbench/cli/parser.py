@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..analysis.table import FORMATS
 from ..console import masked, say, show, visible
-from ..options import nearest, shortened, unknown
+from ..options import BadOption, nearest, shortened, unknown
 from ..version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
@@ -20,9 +20,9 @@ SCALES = ("paper", "laptop", "smoke")
 VERB_GROUPS = ("run", "compare", "reproduce", "inspect", "maintain")
 TASK = "name of a task (see `rnnbench list tasks`)"
 TABLE = "name of a table in sweeps/, or the folder of one of yours"
-RUN = "run folder, or a folder that holds one finished run"
+RUN = "run folder, or a folder of runs with one finished run"
 NAMED_RUN = "run folder, or the name or the first letters of the id of a run in --runs"
-PATHS = "run folders, folders that hold runs, or results.jsonl files [runs]"
+PATHS = "run folders, folders of runs, or results.jsonl files [runs]"
 # The file of cli/ that holds `<verb>_command`.
 HOMES = {
     "train": "train",
@@ -57,6 +57,22 @@ def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]
     """The parsers of the verbs, by name."""
     (verbs,) = (action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
     return dict(verbs)
+
+
+def check_runs_folder(verb: str, words: Sequence[str]) -> None:
+    """BadOption where the folder of runs is named in the way of another verb: runs=FOLDER, --runs FOLDER or FOLDER."""
+    given = next((word for word in words if word.partition("=")[0] in ("runs", "--runs")), "")
+    parser = verbs_of(make_parser()).get(verb) if given else None
+    taken = {action.dest: action for action in parser._actions} if parser else {}
+    if "overrides" in taken:
+        form, wrong = "runs=", given.startswith("-")
+    elif "runs" in taken and taken["runs"].nargs is None:  # that of `compare` takes no folder
+        form, wrong = "--runs ", given.startswith("runs=")
+    else:
+        form, wrong = "a path: ", "paths" in taken and ("=" in given or "runs" not in taken)
+    if given and wrong:
+        folder = given.partition("=")[2] or "FOLDER"
+        raise BadOption(f"{given}: `rnnbench {verb}` takes the folder of runs as {form}{folder}")
 
 
 def refuse(message: str) -> int:
@@ -170,7 +186,7 @@ def _add_training(add: Add) -> None:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="folder of all runs [runs]")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="folder of runs [runs]")
 
 
 def _add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -191,7 +207,7 @@ def _add_sweeps(add: Add) -> None:
     prune = add("maintain", "prune", "remove old checkpoints of unfinished runs; records are kept")
     sync = add("maintain", "sync", "send local records to W&B where it lacks them, or write them into another tracker")
     for verb in (status, prune, sync):
-        verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders that hold runs")
+        verb.add_argument("what", nargs="*", metavar="SWEEP|PATH", help="sweeps by name, run folders, folders of runs")
         _add_runs(verb)
     status.add_argument("--watch", action="store_true", help="follow one sweep or folder until all of its runs have ended")
     prune.add_argument("--days", type=float, default=30, help="only checkpoints not modified for DAYS days [30]")
@@ -243,7 +259,9 @@ def _add_tables(add: Add) -> None:
 
     table = add("reproduce", "table", "print a table: what was reported, what was measured, the verdicts")
     table.add_argument("what", metavar="TABLE|all", help=TABLE)
-    table.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of runs that count beside the committed ones [runs]")
+    table.add_argument(
+        "--runs", type=Path, metavar="FOLDER", help="folder of runs, which count beside the committed ones [runs]"
+    )
     table.add_argument("--rows", help="rows of the table, comma-separated [all]")
     table.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the best that was run]")
     _add_format(table, *FORMATS)
@@ -342,7 +360,7 @@ def _add_comparisons(add: Add) -> None:
 
 def _add_examinations(add: Add) -> None:
     drawn = add("inspect", "gradients", "draw the gradient norm through time: at initialization, during and after training")
-    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders that hold runs")
+    drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of runs")
     drawn.add_argument("--task", help="only runs of this task")
     drawn.add_argument("--step", type=int, help="step whose loss is differentiated, from 1 [the loss of training]")
     drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="file: .png, .svg or .html [gradients.png]")

@@ -200,7 +200,7 @@ def _check_hydra(word: Word, job: Sequence[Word], own_files: bool) -> None:
     if not key.startswith("hydra.launcher.") and key not in HYDRA_GROUPS:
         raise BadOption(
             f"{shortened(line)}: of Hydra's own settings these can be changed: hydra/launcher, hydra.launcher.*; "
-            "the folder of all runs is runs=, the name of a sweep sweep=, and -m makes one"
+            "the folder of runs is runs=, the name of a sweep sweep=, and -m makes one"
         )
     if key == "hydra/launcher" and not own_files and str(value) not in (allowed := [*LAUNCHERS, "basic"]):
         raise unknown("launcher", str(value), allowed)

@@ -135,7 +135,7 @@ def mechanism_reference(model: Config) -> str:
 # Options that belong to no group.
 SINGLE = {
     "seed": Option("seed", Seed, 0, "random seed of weights, batches and dropout"),
-    "runs": Option("runs", str, "runs", "folder that holds the run folders"),
+    "runs": Option("runs", str, "runs", "folder of runs"),
     "sweep": Option("sweep", str | None, None, "name of the sweep that the run belongs to; it is also the group in W&B"),
     "experiment_name": Option("experiment_name", str | None, None, "name of the experiment that +experiment=NAME chose"),
     "accept_changes": Option(

@@ -304,6 +304,9 @@ def launch_sweep(
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
 
+    if not lines:
+        say(f"sweep {sweep}: nothing to run, all is recorded")
+        return 0
     register_config()
     register_plugins()
     own = [word for word in launching if not word.startswith("hydra")]

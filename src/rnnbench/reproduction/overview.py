@@ -24,12 +24,12 @@ CONTRASTS = {
     "missing": "not run",
 }
 NOTES = (
-    "values: reported ones. as stated: our setting is that of the source, and its estimator is known. our choice: the source "
-    "does not say a part of it, and validation chooses among three values of that at least, declared before; such a value is "
-    "reached or not. All others are context, and not judged.",
-    "reproduced to not reached: verdicts at the paper's scale. missing: can be judged, and was not run there.",
-    "hours: of training behind the committed records. to choose: of runs by which validation is to choose what a source does "
-    "not say. to come: of what has no run yet, as declared, on one core.",
+    "values: the values that the source reports. as stated: we run the setting of the source, whose estimator is known. our "
+    "choice: the source leaves a part of the setting open, and validation chooses among at least three values of it, declared "
+    "before; such a value is reached or not. All other values are context and get no verdict.",
+    "reproduced to not reached: verdicts at the paper's scale. missing: could get a verdict, but is not run at that scale.",
+    "hours: training behind the committed records. to choose: runs by which validation is to choose what a source leaves open. "
+    "to come: runs that are declared and missing, on one core.",
 )
 
 

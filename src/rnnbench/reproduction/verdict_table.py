@@ -34,10 +34,10 @@ CELLS = (
 )
 NOTES = (
     "[ ] is an interval over seeds, on the scale of the metric: Student's t of the logarithms of errors, perplexities and "
-    "times a step (beside their geometric mean), cut to the range for accuracies, plain for all others; Wilson's for a "
+    "times a step (beside their geometric mean), plain for all others, cut to the range of the metric; Wilson's for a "
     "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
     "and others do not, the share solved stands first, then the median of those that did.",
-    f"#: {RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
+    f"{RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
     "contrasts do not: where the two disagree, the contrast counts.",
 )
 VALUE_NOTES = (
