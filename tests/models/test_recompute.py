@@ -34,7 +34,7 @@ CASES += [("tcn", {"levels": 3, "block_dropout": 0.5, "layers": 2}), ("transform
 
 
 def passed(model: str, options: dict[str, Any], lengths: torch.Tensor | None, on: bool) -> list[torch.Tensor]:
-    """All that two passes, the state carried, give: outputs, states, gradients, recorded gradients, and the next random number."""
+    """What two passes, the state carried, give: outputs, states, gradients, recorded ones too, and the next random number."""
     torch.manual_seed(0)
     stack = model_stack(model, {**choice_settings("model", model), **options}, D).double()
     set_recompute(stack, on)
@@ -98,5 +98,5 @@ def test_a_sequence_of_ten_thousand_steps() -> None:
 
 def test_the_loop_of_1997_keeps_no_activations() -> None:
     words = ["task=embedded_reber", "model=lstm_1997", "network.output=logistic", "train.rule=online", "train.batch_size=1"]
-    with pytest.raises(BadOption, match="trainer.recompute=true beside train.rule=online is not allowed; allowed: false"):
+    with pytest.raises(BadOption, match=r"recompute=true beside train\.rule=online is not allowed; allowed: false"):
         compose_jobs([*words, "train.precision='64'", "trainer.recompute=true"], sweep=False)

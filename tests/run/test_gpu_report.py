@@ -76,7 +76,9 @@ def test_no_figure_of_a_part_is_lost() -> None:
 
 def test_a_report_of_another_form_is_refused() -> None:
     with pytest.raises(ValidationError):
-        Report.model_validate({**new_report().model_dump(), "parts": {"kernels": {"status": "passed", "seconds": 1, "ratio": 2}}})
+        Report.model_validate(
+            {**new_report().model_dump(), "parts": {"kernels": {"status": "passed", "seconds": 1, "ratio": 2}}}
+        )
 
 
 @pytest.mark.slow

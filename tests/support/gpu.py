@@ -1,13 +1,14 @@
 """`python -m tests.support.gpu FILE`: all that is to be known of one GPU, in at most eight minutes, as one JSON file.
 
-Each part runs in a process of its own, with a limit of time; FILE is written after each. Without a GPU the same code runs on the
-CPU, at toy size.
+Each part runs in a process of its own, with a limit of time; FILE is written after each. Without a GPU the same code runs on
+the CPU, at toy size.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import re
@@ -160,7 +161,9 @@ def mnist(toy: bool) -> Figures:
     """Training steps a second of the LSTM of bai2018's sequential MNIST, on synthetic pictures of its size."""
     size = ["model.hidden_size=8", "train.batch_size=4", "task.pool=4"] if toy else []
     row = yaml.safe_load((ROOT / "sweeps/bai2018/grid.yaml").read_text("utf-8"))["rows"]["smnist"]
-    given = {word.partition("=")[0]: word for word in (*row["words"], "model=lstm", *row["cells"]["lstm"], *size, "tracker=none")}
+    given = {
+        word.partition("=")[0]: word for word in (*row["words"], "model=lstm", *row["cells"]["lstm"], *size, "tracker=none")
+    }
     (settings,) = compose_jobs([*given.values()], sweep=False)
     task, rows = make_task(settings), settings.train.batch_size
     steps = 28 * 28 // settings.task.options["pool"] ** 2
@@ -278,7 +281,7 @@ def elapsed(*marks: Any) -> tuple[float, float]:
     synchronize()
     first, second = (
         (later - earlier) if isinstance(later, float) else earlier.elapsed_time(later) / 1e3
-        for earlier, later in zip(marks, marks[1:], strict=False)
+        for earlier, later in itertools.pairwise(marks)
     )
     return first, second
 

@@ -1,10 +1,9 @@
 """Activations that are computed again in the backward pass instead of being kept: `trainer.recompute`.
 
-A recurrence is read in segments of time. Of each, only the state before it is kept; what the backward pass needs of its steps is
-computed again when it gets there. The last segment keeps its own: it would be computed again at once. So the activations within
-a cell take the memory of one segment, and the steps of the others are computed twice; more and shorter segments would save
-little more of a network's memory, of which inputs and outputs are a part, and take longer. What is drawn at random comes out as
-it would without.
+A recurrence is read in segments of time. Of each, only the state before it is kept; what the backward pass needs of its steps
+is computed again when it gets there. The last segment keeps its own: it would be computed again at once. So the activations
+within a cell take the memory of one segment, and the steps of the others are computed twice. More segments would save little
+more, since inputs and outputs are kept anyway, and take longer. What is drawn at random is the same.
 
 Source: Chen, Xu, Zhang & Guestrin 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174.
 """
