@@ -40,7 +40,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     print(f"{'model':16} {'ms':>7} {'with':>7} {'ratio':>6}  {'MB':>7} {'with':>7} {'ratio':>6}")
     rows = []
     for model in RECOMPUTED[:1] if quick else RECOMPUTED:
-        without, with_it = (one_pass(model, on) for on in (False, True))
+        without, with_it = (last_output_pass(model, on) for on in (False, True))
         seconds = in_turn([without, with_it], 3 if quick or model in SLOW else 9)
         peaks = [peak_bytes(side) for side in (without, with_it)]
         time_ratio, memory_ratio = seconds[1] / seconds[0], peaks[1] / peaks[0]
@@ -53,7 +53,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     return rows
 
 
-def one_pass(model: str, on: bool, steps: int = SHAPE[0]) -> Callable[[], None]:
+def last_output_pass(model: str, on: bool, steps: int = SHAPE[0]) -> Callable[[], None]:
     """A function that does one pass of a new `model`."""
     _, rows, width = SHAPE
     stack = model_stack(model, choice_settings("model", model), width)
