@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults fuzz dashboard versions tables docs docs-test cards evidence lint clean
+.PHONY: demo test faults fuzz dashboard versions tables docs docs-test cards evidence gpu lint clean
 .DELETE_ON_ERROR:
 
 .venv/runs: pyproject.toml constraints.txt
@@ -74,6 +74,11 @@ cards: .venv/installed
 HOURS ?= 2.5
 evidence: .venv/installed
 	$(BIN)/python -m tests.support.evidence $(HOURS)
+
+# What is to be known of one GPU, in build/gpu.json: tests, kernels beside cuDNN's, bf16, jobs that share it, a row of a table. At most
+# eight minutes; where there is no GPU, at toy size on the CPU, in two.
+gpu: .venv/installed
+	$(BIN)/python -m tests.support.gpu build/gpu.json
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

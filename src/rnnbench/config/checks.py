@@ -63,6 +63,7 @@ ONLINE = {  # what the loop of train.rule=online computes
     "trainer.devices": 1,
     "trainer.nodes": 1,
     "trainer.micro_batches": 1,
+    "trainer.recompute": False,
     "trainer.profiler": "none",
     "trainer.callbacks": [],
 }

@@ -10,7 +10,9 @@ Source: Gal & Ghahramani 2016, arXiv:1512.05287; Krueger et al. 2017, arXiv:1606
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -37,10 +39,13 @@ class RecurrentDropout(Mechanism):
         return self.cell.advance(x, state)
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        return self.reader(state)(x, state, lengths)
+
+    def reader(self, state: State) -> Callable[..., tuple[Tensor, State]]:
         if not self.training:
-            return self.cell.unroll(x, state, lengths)
+            return self.cell.unroll
         mask = functional.dropout(torch.ones_like(leaves(state)[0]), self.rate, training=True)
-        return self.cell.loop(x, state, lengths, mask)
+        return functools.partial(self.cell.loop, mask=mask)
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         return self.cell.recurrent_matrices()

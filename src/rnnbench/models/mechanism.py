@@ -36,7 +36,8 @@ class Mechanism(nn.Module, ABC):
     input_size: int
     output_size: int
     backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so a model's options do not name it
-    sinks: list[GradientSink] | None = None  # see `record`
+    sinks: list[Any] | None = None  # see `record`
+    recompute: bool = False  # activations are computed again in the backward pass: see `recompute.py`; changes no number
 
     @abstractmethod
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
@@ -70,6 +71,10 @@ class Mechanism(nn.Module, ABC):
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """The time-major twin of `forward`: x (T, B, input_size) to (y (T, B, output_size), state)."""
         return self.loop(x, state, lengths)
+
+    def reader(self, state: State) -> Callable[..., tuple[Tensor, State]]:
+        """What `unroll` does to consecutive parts of one sequence that begins in `state`: what is drawn once, is drawn here."""
+        return self.unroll
 
     def loop(self, x: Tensor, state: State, lengths: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """`unroll` step by step in plain autograd. `mask` (B, H) multiplies what recurrent matrices read."""
@@ -116,8 +121,9 @@ class Mechanism(nn.Module, ABC):
         """The square matrices (H, H) through which the state acts on the next step, by gate; none where it does not."""
         return {}
 
-    def record(self, sinks: list[GradientSink] | None) -> None:
-        """From now on each forward pass appends to `sinks` what its backward pass fills; None ends that."""
+    def record(self, sinks: list[Any] | None) -> None:
+        """From now on each forward pass appends to `sinks` the GradientSink that its backward pass fills, or a list of them,
+        in the order of time, where it reads in segments; None ends that."""
         for part in self.modules():  # a wrapper may leave it to what it wraps
             if isinstance(part, Mechanism):
                 part.sinks = sinks
@@ -126,8 +132,9 @@ class Mechanism(nn.Module, ABC):
         """Where this forward pass shall leave the gradients of its states; None unless they are recorded."""
         if self.sinks is None or not torch.is_grad_enabled():
             return None
-        self.sinks.append(GradientSink())
-        return self.sinks[-1]
+        sink = GradientSink()
+        self.sinks.append(sink)
+        return sink
 
 
 def _watch(sink: GradientSink, state: list[Tensor], t: int, steps: int) -> None:

@@ -14,6 +14,7 @@ from ..kernels.recurrence import GradientSink
 from ..options import Needs, Positive, Rate
 from .dropout import RecurrentDropout, Zoneout
 from .mechanism import Mechanism, State, at_last, check_width, first_state, flip, leaves, tree_map
+from .recompute import read_in_segments
 
 
 class Stack(nn.Module):
@@ -122,7 +123,7 @@ class Stack(nn.Module):
                 parts = self._apart(self._drop(self._together(parts, lengths)), lengths)
             ends = []
             for direction, (cell, start) in enumerate(zip(self._cells(layer), begin, strict=True)):
-                y, end = cell.unroll(parts[direction], start, lengths)
+                y, end = read_in_segments(cell, parts[direction], start, lengths)
                 if observe:
                     observe(f"{depth}.{direction}", cell, parts[direction], start, y)
                 parts[direction] = y
@@ -189,7 +190,7 @@ def recording(stack: Stack) -> Iterator[dict[str, GradientSink]]:
     the other. A state that no loss reached, and a mechanism without recurrence, has None.
     """
     found: dict[str, GradientSink] = {}
-    cells: list[tuple[int, int, Mechanism, list[GradientSink]]] = [
+    cells: list[tuple[int, int, Mechanism, list[GradientSink | list[GradientSink]]]] = [
         (depth, turn, cell, []) for depth, layer in enumerate(stack.layers) for turn, cell in enumerate(layer)
     ]
     for _, _, cell, sinks in cells:
@@ -201,7 +202,8 @@ def recording(stack: Stack) -> Iterator[dict[str, GradientSink]]:
             cell.record(None)
             sharing = stack.directions // len(stack.layers[depth])  # tied directions call one cell in turn
             for direction in range(sharing):
-                h, c = ([getattr(call, name) for call in sinks[direction::sharing]] for name in ("h", "c"))
+                calls = [call if isinstance(call, list) else [call] for call in sinks[direction::sharing]]
+                h, c = ([getattr(sink, name) for call in calls for sink in call] for name in ("h", "c"))
                 found[f"{depth}.{turn + direction}"] = GradientSink(_joined(h), _joined(c))
 
 

@@ -19,6 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from rnnbench.tasks.task import SPLITS, Split
 
 from ..groups import TrainerSettings
+from ..models.recompute import set_recompute
 from .callbacks import attributed, make_callbacks
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
@@ -64,6 +65,7 @@ def fit(
     if learner.options.rule == "online":
         return train_online(learner, settings, test)
     learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
+    set_recompute(learner.network, settings.recompute)
     callbacks = make_callbacks(settings.callbacks)
     with attributed(callbacks), profiled(learner, settings.profiler) as profiler:
         trainer = make_trainer(learner, settings, [*([progress] if progress else []), *callbacks.values()], profiler)

@@ -22,6 +22,7 @@ from torch.nn import functional
 from ...options import Needs, Positive, Rate
 from ..initial import checked_size
 from ..mechanism import Mechanism, State, Step
+from ..recompute import recomputed
 from ..window import extended
 
 
@@ -59,7 +60,7 @@ class TCN(Mechanism):
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         y, ends = x.transpose(0, 1), []
         for block, windows in zip(self.blocks, state, strict=True):
-            y, end = block(y, windows, lengths)
+            y, end = recomputed(self.recompute and block is not self.blocks[-1], block, y, windows, lengths, around=self)
             ends.append(end)
         return y.transpose(0, 1), tuple(ends)
 

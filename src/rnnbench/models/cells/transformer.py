@@ -26,6 +26,7 @@ from torch.nn import functional
 from ...options import Positive, Rate
 from ..initial import checked_size
 from ..mechanism import Mechanism, State, Step
+from ..recompute import recomputed
 from ..window import extended
 
 
@@ -68,7 +69,8 @@ class Transformer(Mechanism):
         visible = ((age >= 0) & (age <= self.context)) & exists.unsqueeze(1)  # (B, T, back + T)
         y, ends = self.enter(x.transpose(0, 1)), []
         for block, window in zip(self.blocks, windows, strict=True):
-            y, end = block(y, window, count.unsqueeze(1) + ahead, visible.unsqueeze(1), lengths)
+            again = self.recompute and block is not self.blocks[-1]
+            y, end = recomputed(again, block, y, window, count.unsqueeze(1) + ahead, visible.unsqueeze(1), lengths, around=self)
             ends.append(end)
         return self.norm(y).transpose(0, 1), (*ends, count + (T if lengths is None else lengths))
 
