@@ -25,6 +25,7 @@ import numba
 import numpy
 import torch
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types as numba_types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
@@ -61,7 +62,8 @@ Array = numpy.ndarray
 F = numpy.float32
 PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
-ROWS, VECTORS = 4, 2  # of a block of a product: 8 sums fit into the 16 registers of a processor
+ROWS, VECTORS = 4, 2  # of a block of a product: its 8 sums fit into a processor's 16 registers or more
+VECTOR = 64 if get_host_cpu_features().get("avx512f") else 32  # bytes
 BY_HAND = True  # this set makes a whole chunk of steps in one call, too
 LARGEST = F(87)  # e^87 and e^-87 are normal numbers
 
@@ -146,8 +148,8 @@ def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: An
 
 
 def lanes(dtype: Any) -> int:
-    """Numbers of a type in a vector of 32 bytes, which processors since 2013 have."""
-    return 8 if dtype == numba_types.float32 else 4
+    """Numbers of a type in a vector."""
+    return VECTOR // (4 if dtype == numba_types.float32 else 8)
 
 
 def multiply(a: Array, M: Array, out: Array) -> None:
@@ -155,7 +157,7 @@ def multiply(a: Array, M: Array, out: Array) -> None:
 
     By blocks of ROWS rows and 64 bytes of columns, as a library does; what is left of rows and columns four rows of M at a time.
     """
-    (K, N), width = M.shape, VECTORS * 32 // M.itemsize
+    (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
     whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
     for column in range(0, whole_columns, width):
         for b in range(0, whole_rows, ROWS):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
-BY_HAND = SMALL_PRODUCT  # and below which machine code of ours beats either library, which has to be called at every step
+BY_HAND = 1e7  # operations of a step's product below which machine code of ours beats a call of either library at every step
 TIMED = 256  # rows and columns of the product whose time is taken
 COPY_FROM = 8  # products with a matrix from which a copy of it pays
 LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
@@ -53,7 +53,7 @@ def in_order(M: Tensor, rows: int, steps: int) -> Tensor:
 
 def by_hand(R: Tensor, rows: int, kernel: ModuleType | None) -> bool:
     """Whether the steps of a chunk are one call of machine code, products included: where it can be, and these are small."""
-    return getattr(kernel, "BY_HAND", False) and _flops(R, rows) < BY_HAND
+    return getattr(kernel, "BY_HAND", False) and _flops(R, rows) < BY_HAND and R.numel() < LARGE_MATRIX
 
 
 @functools.cache
