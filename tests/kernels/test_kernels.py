@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import itertools
 import os
 import subprocess
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnbench.benchmarks import kernels as benchmark
+from rnnbench.benchmarks import variants
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
 from rnnbench.kernels import chunks, products
 from rnnbench.kernels.gru import gru
@@ -21,6 +23,7 @@ from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.products import COPY_FROM
 from rnnbench.kernels.recurrence import GradientSink, choose_backend, compile_steps, machine_code
 from rnnbench.kernels.rnn import rnn
+from rnnbench.models.registry import MODELS
 from rnnbench.run.process_settings import configure_process
 
 T, B, D, H, P = 7, 3, 4, 5, 2  # steps, rows, inputs, units, projected units
@@ -229,6 +232,16 @@ def test_the_benchmark_measures_every_row(monkeypatch):
         "GRU / nn.GRU, default products",
         "GRU / nn.GRU, oneDNN's products",
     ]
+
+
+def test_the_benchmark_of_variants_measures_every_option():
+    rows = list(variants.variant_rows([(3, 2, 8)], rounds=1))
+    timed = [row for row in rows if "memory" not in row.name]
+    assert [row.name.partition(" / ")[0] for row in timed] == [variant.name for variant in variants.VARIANTS]
+    assert all(row.ratio > 0 for row in rows)
+    named = {name for variant in variants.VARIANTS for name in variant.options}
+    lstm = {name for name in inspect.signature(MODELS["lstm"]).parameters if name.isupper()}
+    assert lstm <= named and {"peepholes", "proj_size", "reset", "nonlinearity"} <= named
 
 
 def test_the_rows_of_two_directions():
@@ -472,7 +485,11 @@ def test_products_by_hand_equal_those_of_the_library(dtype):
 
     multiply = numba.njit(compiled.multiply)
     for rows, K, N in itertools.product((1, 3, 4, 9), (1, 3, 4, 33), (1, 8, 16, 17, 40)):
-        a, M, out = torch.randn(rows, K, dtype=dtype), torch.randn(K, N, dtype=dtype), torch.full((rows, N), torch.nan, dtype=dtype)
+        a, M, out = (
+            torch.randn(rows, K, dtype=dtype),
+            torch.randn(K, N, dtype=dtype),
+            torch.full((rows, N), torch.nan, dtype=dtype),
+        )
         multiply(a.numpy(), M.numpy(), out.numpy())
         torch.testing.assert_close(out, a @ M)
 

@@ -115,7 +115,10 @@ def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: An
     dtype = out.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args[:3], arguments, strict=False)]
+        arrays = [
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:3], arguments, strict=False)
+        ]
         (out, a, M), (row, column) = arrays, arguments[3:]
         K, N = (builder.extract_value(M.shape, axis) for axis in (0, 1))
         scalar = context.get_value_type(dtype)
@@ -155,7 +158,7 @@ def lanes(dtype: Any) -> int:
 def multiply(a: Array, M: Array, out: Array) -> None:
     """out = a M, from a (rows, K) and M (K, N): for products so small that calling a library would cost more.
 
-    By blocks of ROWS rows and 64 bytes of columns, as a library does; what is left of rows and columns four rows of M at a time.
+    By blocks of ROWS rows and VECTORS vectors of columns, as a library does; the rest with four rows of M at a time.
     """
     (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
     whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
@@ -281,7 +284,7 @@ def lstm_backward_step(
 def lstm_diagonals_of_chunk(form: Any, d: Array, cs: Array, dp: Array) -> None:
     """Adds to dp (3, H) the gradients of p over the steps of a chunk."""
     H = cs.shape[2]
-    at_i, at_f, at_g, at_o = columns(form, H)
+    at_i, at_f, _, at_o = columns(form, H)
     for t in range(len(d)):
         for b in range(d.shape[1]):
             before, c, row = cs[t, b], cs[t + 1, b], d[t, b]
@@ -296,9 +299,7 @@ def lstm_diagonals_of_chunk(form: Any, d: Array, cs: Array, dp: Array) -> None:
                     dp[2, j] += row[at_o + j] * c[j]
 
 
-def lstm_forward_steps(
-    R_t: Array, product: Array, form: Any, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array
-) -> None:
+def lstm_forward_steps(R_t: Array, product: Array, form: Any, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
     for t in range(len(a)):
         multiply(hs[t], R_t, product)
         lstm_forward_step(t, product, form, p, a, cs, tanh_cs, hs)
@@ -411,6 +412,49 @@ def rnn_backward_steps(
         multiply(d[t], R, product)
 
 
+def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, start: int) -> None:
+    H, one, half = hs.shape[2], a.dtype.type(1), a.dtype.type(0.5)
+    for t in range(len(a)):
+        for b in range(a.shape[1]):
+            z, n, before, h = a[t, b, :H], a[t, b, H:], hs[t, b], hs[t + 1, b]
+            if lengths is not None and start + t >= lengths[b]:
+                h[:] = before
+                continue
+            for j in range(H):
+                z_j, n_j = sigmoid(z[j]), n[j]
+                if positive is not None:
+                    squashed = sigmoid(n_j)
+                    n_j = n_j + half if n_j >= 0 else squashed
+                z[j], n[j] = z_j, n_j
+                h[j] = (one - z_j) * before[j] + z_j * n_j
+
+
+def min_gru_backward_steps(
+    positive: Any, gates: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, lengths: Any, start: int
+) -> None:
+    H, one, half = hs.shape[2], d.dtype.type(1), d.dtype.type(0.5)
+    for t in range(len(d) - 1, -1, -1):
+        k = min(t, len(dhs) - 1)
+        for b in range(d.shape[1]):
+            z, n, before, out = gates[t, b, :H], gates[t, b, H:], hs[t, b], gy[t, b]
+            d_z, d_n, later, total = d[t, b, :H], d[t, b, H:], dh[b], dhs[k, b]
+            if lengths is not None and start + t >= lengths[b]:
+                d[t, b, :] = 0
+                total[:] = 0
+                for j in range(H):
+                    later[j] += out[j]
+                continue
+            for j in range(H):
+                z_j, n_j, whole = z[j], n[j], later[j] + out[j]
+                slope = one
+                if positive is not None:
+                    slope = one if n_j >= half else n_j * (one - n_j)
+                d_n[j] = whole * z_j * slope
+                d_z[j] = whole * (n_j - before[j]) * z_j * (one - z_j)
+                total[j] = whole
+                later[j] = whole * (one - z_j)
+
+
 def _kept(function: Callable[..., Any]) -> Any:
     """`function` as machine code, compiled at its first call and kept for later processes where that can be."""
     try:
@@ -420,21 +464,21 @@ def _kept(function: Callable[..., Any]) -> Any:
 
 
 class Kernel:
-    """A function of numbers, arrays, None and tuples of them as machine code; it is given tensors, all contiguous, for arrays."""
+    """A function of numbers, arrays, None and tuples of them as machine code; for an array it is given a contiguous tensor."""
 
     def __init__(self, function: Callable[..., None]):
         self.function, self.compiled = function, _kept(function)
         self.at_hand: set[Any] = set()  # for which types and forms
 
     def __call__(self, *arguments: Any) -> None:
-        self.prepared(*arguments)(*map(as_array, arguments))
+        self.prepared(*arguments)(*map(unwrapped, arguments))
 
     def prepared(self, *arguments: Any) -> Any:
         """The machine code for such arguments."""
-        key = tuple(argument.dtype if isinstance(argument, Tensor) else type(argument) for argument in arguments)
-        key = (*key, *(argument for argument in arguments if isinstance(argument, tuple)))
+        kinds = [argument.dtype if isinstance(argument, Tensor) else type(argument) for argument in arguments]
+        key = (*kinds, *(argument for argument in arguments if isinstance(argument, tuple)))
         if key not in self.at_hand:
-            signature = tuple(numba.typeof(as_array(argument)) for argument in arguments)
+            signature = tuple(numba.typeof(unwrapped(argument)) for argument in arguments)
             try:
                 self.compiled.compile(signature)
             except Exception:  # what was kept is damaged, or there is no room to keep it
@@ -446,11 +490,11 @@ class Kernel:
     def of_chunk(self, *arguments: Any) -> Callable[[int, Tensor], None]:
         """For a function (t, product, *arguments) that makes step t of a chunk: a function (t, product)."""
         product = next(argument for argument in arguments if isinstance(argument, Tensor)).new_empty(1, 1)
-        compiled, arrays = self.prepared(0, product, *arguments), [as_array(argument) for argument in arguments]
+        compiled, arrays = self.prepared(0, product, *arguments), [unwrapped(argument) for argument in arguments]
         return lambda t, product: compiled(t, product.numpy(), *arrays)
 
 
-def as_array(argument: Any) -> Any:
+def unwrapped(argument: Any) -> Any:
     return argument.numpy() if isinstance(argument, Tensor) else argument
 
 
@@ -462,9 +506,10 @@ gru_forward, gru_backward = Kernel(gru_forward_step).of_chunk, Kernel(gru_backwa
 lstm_diagonals = Kernel(lstm_diagonals_of_chunk)
 lstm_forward_by_hand, lstm_backward_by_hand = Kernel(lstm_forward_steps), Kernel(lstm_backward_steps)
 rnn_forward_by_hand, rnn_backward_by_hand = Kernel(rnn_forward_steps), Kernel(rnn_backward_steps)
+min_gru_forward, min_gru_backward = Kernel(min_gru_forward_steps), Kernel(min_gru_backward_steps)
 gru_forward_by_hand, gru_backward_by_hand = Kernel(gru_forward_steps), Kernel(gru_backward_steps)
 
-for part in (
+for of_1997 in (
     lstm_1997.sigmoid,
     lstm_1997.hidden_units,
     lstm_1997.output_units,
@@ -474,7 +519,7 @@ for part in (
     lstm_1997.is_end,
     lstm_1997.begin_row,
 ):
-    register_jitable(**OPTIONS)(part)
+    register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows = _kept(lstm_1997.train_rows)
 
 
@@ -482,7 +527,12 @@ def load_compiled() -> None:
     """Makes a step of each kernel, so that all are compiled, or loaded, before a process is forked from this one."""
     B, H = 1, 1
     one, many = torch.zeros(B, H), torch.zeros(2, B, H)
-    four, three, rows, form = torch.zeros(1, B, 4 * H), torch.zeros(1, B, 3 * H), torch.zeros(3, H), (True, True, True, None, True, True)
+    four, three, rows, form = (
+        torch.zeros(1, B, 4 * H),
+        torch.zeros(1, B, 3 * H),
+        torch.zeros(3, H),
+        (True, True, True, None, True, True),
+    )
     lstm_forward(form, rows, four, many, many[:1], many.clone())(0, four[0])
     lstm_backward(form, rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone())(0, one)
     gru_forward(rows[0], three, many[:1], many)(0, three[0])
@@ -491,9 +541,25 @@ def load_compiled() -> None:
     lstm_diagonals(form, four, many, rows)
     rnn_forward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many)
     rnn_backward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many, many[:1], many[1:], many[:1].clone())
+    two = torch.zeros(1, B, 2 * H)
+    min_gru_forward(None, two, many, None, 0)
+    min_gru_backward(None, two, many, many[:1], one, many[:1].clone(), two.clone(), None, 0)
     gru_forward_by_hand(three[0].view(H, 3 * H), three[0].clone(), rows[0], three, many[:1], many)
     lstm_backward_by_hand(
-        four[0].view(4 * H, H), one.clone(), None, one, form, rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone()
+        four[0].view(4 * H, H),
+        one.clone(),
+        None,
+        one,
+        form,
+        rows,
+        four,
+        many,
+        many[:1],
+        many[:1],
+        one,
+        many[:1],
+        many[:1],
+        four.clone(),
     )
     gru_backward_by_hand(
         three[0].view(3 * H, H), one.clone(), three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1]

@@ -50,7 +50,7 @@ def kernels(x: Tensor, form: Form) -> ModuleType | None:
     return machine_code(x)
 
 
-class FormContext(Context, Protocol):
+class StepsContext(Context, Protocol):
     form: Form
 
 
@@ -62,7 +62,7 @@ class LSTMSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FormContext,
+        ctx: StepsContext,
         x: Tensor,
         h: Tensor,
         c: Tensor,
@@ -103,7 +103,7 @@ class LSTMSteps(torch.autograd.Function):
 
     @staticmethod
     @only_once
-    def backward(ctx: FormContext, gy: Tensor, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: StepsContext, gy: Tensor, gh: Tensor, gc: Tensor) -> tuple[Tensor | None, ...]:
         x, W, R, p, hs, cs, tanh_cs, gates, lengths = ctx.saved_tensors
         (T, B, H), form, sink, kernel = gy.shape, ctx.form, ctx.request.sink, ctx.request.kernel
         assert kernel is not None

@@ -66,9 +66,7 @@ def backward_step(product, gates, c_before, tanh_c, p, gy, dc, dh, all_dc, d, ce
     tl.store(dc + cell, dc_t * f + seen, inside)
 
 
-def lstm_forward(
-    flags: object, p: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor
-) -> Callable[[int, Tensor], None]:
+def lstm_forward(flags: object, p: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor) -> Callable[[int, Tensor], None]:
     """Of all four gates, whatever `flags`."""
     H, size = tanh_cs.shape[2], tanh_cs[0].numel()
 

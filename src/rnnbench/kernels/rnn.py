@@ -184,7 +184,7 @@ class RNNSteps(torch.autograd.Function):
         hs[0] = h
         for start, stop in chunks(T, B, 1, x):
             read_input(x[start:stop], W_t, b, out=hs[start + 1 : stop + 1])
-            kernel.rnn_forward_by_hand(R_t, product, *factors(activation, x), hs[start : stop + 1])
+            kernel.rnn_forward_by_hand(R_t, product, *activation_factors(activation, x), hs[start : stop + 1])
         ctx.activation = activation
         return finish_forward(ctx, request, hs, x, W, R, hs)
 
@@ -201,7 +201,7 @@ class RNNSteps(torch.autograd.Function):
         every_d, totals = gy.new_empty(pieces[0][1], B, H), gy.new_empty(1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, dhs, given = every_d[: stop - start], totals[: stop - start], gy[start:stop].contiguous()
-            kernel.rnn_backward_by_hand(R, product, *factors(ctx.activation, x), hs[start : stop + 1], given, dhs, d)
+            kernel.rnn_backward_by_hand(R, product, *activation_factors(ctx.activation, x), hs[start : stop + 1], given, dhs, d)
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
             of_input.add(d, start, stop)
@@ -211,7 +211,7 @@ class RNNSteps(torch.autograd.Function):
         return of_input.dx, g0 + product, of_input.dW, dR, of_input.db, None, None
 
 
-def factors(activation: Activation, like: Tensor) -> tuple[tuple[bool | None, ...], Tensor]:
+def activation_factors(activation: Activation, like: Tensor) -> tuple[tuple[bool | None, ...], Tensor]:
     """φ as machine code takes it: whether it squashes and rectifies, None for no; and (5) numbers.
 
     These are scale and centre in φ(a) = scale σ(gain a) + centre, and u, v, w in φ' = u + v y + w y².
