@@ -41,7 +41,7 @@ class NetworkSettings:
         "none"  # encoder_decoder: attention of Bahdanau et al. (additive) or Luong et al. 2015 (multiplicative)
     )
     writer: str = ""  # encoder_decoder: the cell of the decoder; empty: that of the encoder
-    backend: Literal["auto", "library", "fused", "doubling", "loop"] = (
+    backend: Literal["auto", "library", "fused", "compiled", "doubling", "loop"] = (
         "auto"  # implementation of the recurrence, for comparisons of speed; auto: the fastest; library: PyTorch's layer
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnbench.benchmarks import kernels as benchmark
+from rnnbench.benchmarks import variants
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
-from rnnbench.kernels import chunks
+from rnnbench.kernels import chunks, products
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.products import COPY_FROM
 from rnnbench.kernels.recurrence import GradientSink, choose_backend, compile_steps, machine_code
 from rnnbench.kernels.rnn import rnn
+from rnnbench.models.registry import MODELS
 from rnnbench.run.process_settings import configure_process
 
 T, B, D, H, P = 7, 3, 4, 5, 2  # steps, rows, inputs, units, projected units
@@ -67,19 +70,20 @@ def lstm_step(x, state, w, gates="ifgo", coupled=False, squash_input=True, squas
 
 STEPS = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-CASES = [  # mechanism, options, the extra weights by name and shape, back ends; operations: fused, without machine code
-    *(("rnn", {"activation": name}, {}, ["library", "fused"][name not in ("tanh", "relu") :]) for name in SQUASH),
-    ("gru", {"reset": "after"}, {}, ["library", "fused", "operations"]),
+OURS = ["fused", "steps", "operations"]  # as it comes, products by a library, and without machine code
+CASES = [  # mechanism, options, the extra weights by name and shape, back ends
+    *(("rnn", {"activation": name}, {}, ["library", "fused", "operations"][name not in ("tanh", "relu") :]) for name in SQUASH),
+    ("gru", {"reset": "after"}, {}, ["library", *OURS]),
     ("gru", {"reset": "before"}, {}, ["fused"]),
-    ("lstm", {}, {}, ["library", "fused", "operations"]),
-    ("lstm", {}, {"peepholes": (3, H)}, ["fused", "operations"]),
-    ("lstm", {"gates": "fgo"}, {"peepholes": (2, H)}, ["fused"]),
-    ("lstm", {"gates": "igo"}, {"peepholes": (2, H)}, ["fused"]),
-    ("lstm", {"gates": "ifg"}, {"peepholes": (2, H)}, ["fused"]),
-    ("lstm", {"gates": "g"}, {}, ["fused"]),
-    ("lstm", {"gates": "igo", "coupled": True}, {"peepholes": (2, H)}, ["fused"]),
-    ("lstm", {"squash_input": False}, {"peepholes": (3, H)}, ["fused"]),
-    ("lstm", {"squash_output": False}, {"peepholes": (3, H)}, ["fused"]),
+    ("lstm", {}, {}, ["library", *OURS]),
+    ("lstm", {}, {"peepholes": (3, H)}, OURS),
+    ("lstm", {"gates": "fgo"}, {"peepholes": (2, H)}, OURS),
+    ("lstm", {"gates": "igo"}, {"peepholes": (2, H)}, OURS),
+    ("lstm", {"gates": "ifg"}, {"peepholes": (2, H)}, OURS),
+    ("lstm", {"gates": "g"}, {}, OURS),
+    ("lstm", {"gates": "igo", "coupled": True}, {"peepholes": (2, H)}, OURS),
+    ("lstm", {"squash_input": False}, {"peepholes": (3, H)}, OURS),
+    ("lstm", {"squash_output": False}, {"peepholes": (3, H)}, OURS),
     ("lstm", {}, {"cell_to_output": (H, H)}, ["fused"]),
     ("lstm", {}, {"cell_to_output": (H, H), "peepholes": (2, H)}, ["fused"]),
     ("lstm", {}, {"projection": (P, H)}, ["library", "fused"]),
@@ -116,14 +120,17 @@ def make(mechanism, options, extra, dtype=torch.float64, steps=T, rows=B, inputs
 
 def run(mechanism, x, state, weights, backend="auto", **options):
     """y and the final state as a tuple, by the kernels."""
-    options["backend"] = "fused" if backend == "operations" else backend
+    options["backend"] = "fused" if backend in OURS else backend
+    before = products.BY_HAND
     try:
         compile_steps(backend != "operations")
+        products.BY_HAND = 0 if backend == "steps" else before
         y, final = {"rnn": rnn, "gru": gru, "lstm": lstm}[mechanism](
             x, state if mechanism == "lstm" else state[0], **weights, **options
         )
     finally:
         compile_steps(True)
+        products.BY_HAND = before
     return y, final if isinstance(final, tuple) else (final,)
 
 
@@ -194,8 +201,9 @@ class Products(TorchDispatchMode):
 @laws
 @pytest.mark.parametrize(("steps", "copied"), [(COPY_FROM, True), (COPY_FROM - 1, False)])
 def test_many_steps_multiply_by_no_transposed_view(mechanism, options, extra, backend, steps, copied):
-    if backend == "library":
-        pytest.skip("its products are PyTorch's")
+    by_hand = backend == "fused" and options.get("reset") != "before" and not {*extra} - {"peepholes"}
+    if backend == "library" or (by_hand and compile_steps(True)):
+        pytest.skip("its products are PyTorch's, or machine code")
     x, state, weights = make(mechanism, options, extra, steps=steps)
     with Products(B) as forward:
         y, final = run(mechanism, x, state, weights, backend=backend, **options)
@@ -224,6 +232,16 @@ def test_the_benchmark_measures_every_row(monkeypatch):
         "GRU / nn.GRU, default products",
         "GRU / nn.GRU, oneDNN's products",
     ]
+
+
+def test_the_benchmark_of_variants_measures_every_option():
+    rows = list(variants.variant_rows([(3, 2, 8)], rounds=1))
+    timed = [row for row in rows if "memory" not in row.name]
+    assert [row.name.partition(" / ")[0] for row in timed] == [variant.name for variant in variants.VARIANTS]
+    assert all(row.ratio > 0 for row in rows)
+    named = {name for variant in variants.VARIANTS for name in variant.options}
+    lstm = {name for name in inspect.signature(MODELS["lstm"]).parameters if name.isupper()}
+    assert lstm <= named and {"peepholes", "proj_size", "reset", "nonlinearity"} <= named
 
 
 def test_the_rows_of_two_directions():
@@ -458,23 +476,43 @@ def test_machine_code_saturates_and_shows_what_is_no_number(mechanism):
 
 
 @needs_numba
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_by_hand_equal_those_of_the_library(dtype):
+    """Of whole blocks, of what is left of rows and columns, and of less than a block."""
+    import numba
+
+    from rnnbench.kernels import compiled
+
+    multiply = numba.njit(compiled.multiply)
+    for rows, K, N in itertools.product((1, 3, 4, 9), (1, 3, 4, 33), (1, 8, 16, 17, 40)):
+        a, M, out = (
+            torch.randn(rows, K, dtype=dtype),
+            torch.randn(K, N, dtype=dtype),
+            torch.full((rows, N), torch.nan, dtype=dtype),
+        )
+        multiply(a.numpy(), M.numpy(), out.numpy())
+        torch.testing.assert_close(out, a @ M)
+
+
+@needs_numba
 @pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
+@pytest.mark.parametrize("backend", ["fused", "steps"])
 @pytest.mark.parametrize("mechanism", ["gru", "lstm"])
-def test_machine_code_is_what_runs_in_one_form_a_type(mechanism, lengths, monkeypatch):
+def test_machine_code_is_what_runs_on_contiguous_arrays(mechanism, backend, lengths, monkeypatch):
     """With gradients and without, in one chunk and several: another layout of an array would be compiled, slow, again."""
     x, state, weights = make(mechanism, {}, {"peepholes": (3, H)} if mechanism == "lstm" else {}, torch.float32)
     lengths = None if lengths is None else torch.tensor(lengths)
-    y, final = run(mechanism, x, state, weights, backend="fused", lengths=lengths)
+    y, final = run(mechanism, x, state, weights, backend=backend, lengths=lengths)
     assert "Steps" in type(y.grad_fn).__name__
     (y.sum() + final[0].sum()).backward()
     monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
     with torch.no_grad():
-        run(mechanism, x, state, weights, backend="fused", lengths=lengths)
+        run(mechanism, x, state, weights, backend=backend, lengths=lengths)
     for name in (f"{mechanism}_forward", f"{mechanism}_backward"):
-        over = getattr(machine_code(x), name)
-        forms = inspect.getclosurevars(over).nonlocals["compiled"].signatures
-        floats = [form for form in forms if "float32" in str(form)]
-        assert len(floats) == 1 and len(forms) <= 2, forms
+        kernels = machine_code(x)
+        kernel = getattr(kernels, f"{name}_by_hand") if backend == "fused" else getattr(kernels, name).__self__
+        forms = kernel.compiled.signatures
+        assert forms and all(array.layout == "C" for form in forms for array in form if hasattr(array, "layout")), forms
 
 
 CACHE = """

@@ -54,7 +54,9 @@ def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
     return build_network(task, core, other, NetworkSettings(**options)).double().eval()
 
 
-@pytest.mark.parametrize(("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("doubling", "loop"))])
+@pytest.mark.parametrize(
+    ("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("compiled", "doubling", "loop"))]
+)
 def test_a_back_end_computes_the_same_and_is_the_one_asked_for(mechanism, backends):
     task = load("adding", length=9, sequences=20)
     batch, found = task.batch("train", 0, 4, 0), {}

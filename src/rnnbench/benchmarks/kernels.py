@@ -73,7 +73,7 @@ class KernelRow(NamedTuple):
         return Measured(f"{self.name.strip()} {','.join(map(str, self.shape))}", self.ratio, *self.bounds, False, self.noise)
 
 
-def timed_row(name: str, shape: Shape, seconds: Pair, limit: float, bounds: Bounds = (None, None)) -> KernelRow:
+def timed_row(name: str, shape: Shape, seconds: Pair, limit: float | None, bounds: Bounds = (None, None)) -> KernelRow:
     ours, theirs = seconds
     return KernelRow(name, shape, ours / theirs, bounds, seconds, limit)
 
@@ -85,12 +85,16 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     """
     settings = configure_process()
     print("settings:", ", ".join(f"{name} {value}" for name, value in settings.items()))
-    times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
-    print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
+    print_heading()
     rows = list(shown(measurements(SHAPES[:2] if quick else SHAPES, 3 if quick else 9, settings["fast_matmul"])))
     for shape in SHAPES[:1] if quick else SHAPES:
         rows += shown(bidirectional(shape, 3 if quick or shape[2] > 128 else 7))
     return rows
+
+
+def print_heading() -> None:
+    times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
+    print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
 
 
 def shown(rows: Iterable[KernelRow]) -> Iterator[Measured]:

@@ -25,7 +25,9 @@ import numba
 import numpy
 import torch
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types as numba_types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
@@ -60,6 +62,9 @@ Array = numpy.ndarray
 F = numpy.float32
 PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
+ROWS, VECTORS = 4, 2  # of a block of a product: its 8 sums fit into a processor's 16 registers or more
+VECTOR = 64 if get_host_cpu_features().get("avx512f") else 32  # bytes
+BY_HAND = True  # this set makes a whole chunk of steps in one call, too
 LARGEST = F(87)  # e^87 and e^-87 are normal numbers
 
 
@@ -104,28 +109,126 @@ def _choose_sigmoid(x: Any) -> Any:
     return _sigmoid_float32 if x == numba_types.float32 else _sigmoid_float64
 
 
-def lstm_forward_step(t: int, product: Array, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
+@intrinsic
+def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: Any) -> Any:
+    """ROWS rows from `row` and a block of columns from `column` of out = a M, whose sums stay in registers."""
+    dtype = out.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:3], arguments, strict=False)
+        ]
+        (out, a, M), (row, column) = arrays, arguments[3:]
+        K, N = (builder.extract_value(M.shape, axis) for axis in (0, 1))
+        scalar = context.get_value_type(dtype)
+        vector, index = ir.VectorType(scalar, lanes(dtype)), ir.IntType(32)
+
+        def at(array: Any, row: Any, width: Any, column: Any) -> Any:
+            return builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
+
+        def vectors(array: Any, row: Any) -> list[Any]:
+            starts = [builder.add(column, column.type(lanes(dtype) * part)) for part in range(VECTORS)]
+            return [builder.bitcast(at(array, row, N, start), vector.as_pointer()) for start in starts]
+
+        rows = [builder.add(row, row.type(part)) for part in range(ROWS)]
+        sums = [[cgutils.alloca_once_value(builder, vector(None)) for _ in range(VECTORS)] for _ in rows]
+        fused, size = ("contract",), numpy.dtype(str(dtype)).itemsize
+        with cgutils.for_range(builder, K) as loop:
+            weights = [builder.load(pointer, align=size) for pointer in vectors(M, loop.index)]
+            for one, ofs in zip(rows, sums, strict=True):
+                first = builder.insert_element(vector(ir.Undefined), builder.load(at(a, one, K, loop.index)), index(0))
+                everywhere = builder.shuffle_vector(first, vector(ir.Undefined), ir.VectorType(index, lanes(dtype))(None))
+                for total, weight in zip(ofs, weights, strict=True):
+                    product = builder.fmul(everywhere, weight, flags=fused)
+                    builder.store(builder.fadd(builder.load(total), product, flags=fused), total)
+        for one, ofs in zip(rows, sums, strict=True):
+            for pointer, total in zip(vectors(out, one), ofs, strict=True):
+                builder.store(builder.load(total), pointer, align=size)
+        return context.get_dummy_value()
+
+    return numba_types.void(out, a, M, row, column), generate
+
+
+def lanes(dtype: Any) -> int:
+    """Numbers of a type in a vector."""
+    return VECTOR // (4 if dtype == numba_types.float32 else 8)
+
+
+def multiply(a: Array, M: Array, out: Array) -> None:
+    """out = a M, from a (rows, K) and M (K, N): for products so small that calling a library would cost more.
+
+    By blocks of ROWS rows and VECTORS vectors of columns, as a library does; the rest with four rows of M at a time.
+    """
+    (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
+    whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
+    for column in range(0, whole_columns, width):
+        for b in range(0, whole_rows, ROWS):
+            _multiply_block(out, a, M, b, column)  # type: ignore[call-arg]
+    for b in range(len(a)):
+        first = whole_columns if b < whole_rows else 0
+        if first == N:
+            continue
+        row = out[b, first:]
+        for j in range(len(row)):
+            row[j] = 0
+        for k in range(0, even, 4):
+            a_0, a_1, a_2, a_3 = a[b, k], a[b, k + 1], a[b, k + 2], a[b, k + 3]
+            M_0, M_1, M_2, M_3 = M[k, first:], M[k + 1, first:], M[k + 2, first:], M[k + 3, first:]
+            for j in range(len(row)):
+                row[j] += a_0 * M_0[j] + a_1 * M_1[j] + a_2 * M_2[j] + a_3 * M_3[j]
+        for k in range(even, K):
+            a_0, M_0 = a[b, k], M[k, first:]
+            for j in range(len(row)):
+                row[j] += a_0 * M_0[j]
+
+
+def columns(form: Any, H: int) -> tuple[int, int, int, int]:
+    """Where the columns of i, f, g and o begin in (..., G H); a gate that is missing has none."""
+    at_i = 0 * H
+    at_f = at_i if form[0] is None else at_i + H
+    at_g = at_f if form[1] is None else at_f + H
+    return at_i, at_f, at_g, at_g + H
+
+
+def lstm_forward_step(t: int, product: Array, form: Any, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
+    has_i, has_f, has_o, coupled, squash_input, squash_output = form
     H, one, two = cs.shape[2], a.dtype.type(1), a.dtype.type(2)
+    at_i, at_f, at_g, at_o = columns(form, H)
     p_i, p_f, p_o = p[0], p[1], p[2]
     for b in range(a.shape[1]):
-        i, f, g, o = a[t, b, :H], a[t, b, H : 2 * H], a[t, b, 2 * H : 3 * H], a[t, b, 3 * H :]
-        r_i, r_f, r_g, r_o = product[b, :H], product[b, H : 2 * H], product[b, 2 * H : 3 * H], product[b, 3 * H :]
+        i, f, g, o = a[t, b, at_i : at_i + H], a[t, b, at_f : at_f + H], a[t, b, at_g : at_g + H], a[t, b, at_o : at_o + H]
+        r_i, r_f, r_g, r_o = product[b, at_i:], product[b, at_f:], product[b, at_g:], product[b, at_o:]
         before, c, tanh_c, h = cs[t, b], cs[t + 1, b], tanh_cs[t, b], hs[t + 1, b]
         for j in range(H):
             old = before[j]
-            i[j] = sigmoid(i[j] + r_i[j] + p_i[j] * old)
-            f[j] = sigmoid(f[j] + r_f[j] + p_f[j] * old)
-            g[j] = two * sigmoid(two * (g[j] + r_g[j])) - one
-            new = f[j] * old + i[j] * g[j]
-            o[j] = sigmoid(o[j] + r_o[j] + p_o[j] * new)
+            i_j = f_j = o_j = one
+            if has_i is not None:
+                i_j = sigmoid(i[j] + r_i[j] + p_i[j] * old)
+                i[j] = i_j
+            if has_f is not None:
+                f_j = sigmoid(f[j] + r_f[j] + p_f[j] * old)
+                f[j] = f_j
+            if coupled is not None:
+                f_j = one - i_j
+            g_j = g[j] + r_g[j]
+            if squash_input is not None:
+                g_j = two * sigmoid(two * g_j) - one
+            g[j] = g_j
+            new = f_j * old + i_j * g_j
+            if has_o is not None:
+                o_j = sigmoid(o[j] + r_o[j] + p_o[j] * new)
+                o[j] = o_j
             c[j] = new
-            tanh_c[j] = two * sigmoid(two * new) - one
-            h[j] = o[j] * tanh_c[j]
+            squashed = new if squash_output is None else two * sigmoid(two * new) - one
+            tanh_c[j] = squashed
+            h[j] = o_j * squashed
 
 
 def lstm_backward_step(
     t: int,
     product: Array,
+    form: Any,
     p: Array,
     gates: Array,
     cs: Array,
@@ -136,26 +239,95 @@ def lstm_backward_step(
     dcs: Array,
     d: Array,
 ) -> None:
+    has_i, has_f, has_o, coupled, squash_input, squash_output = form
     H, one, k = cs.shape[2], d.dtype.type(1), min(t, len(dhs) - 1)
+    at_i, at_f, at_g, at_o = columns(form, H)
     p_i, p_f, p_o = p[0], p[1], p[2]
     for b in range(d.shape[1]):
-        i, f, g, o = gates[t, b, :H], gates[t, b, H : 2 * H], gates[t, b, 2 * H : 3 * H], gates[t, b, 3 * H :]
-        d_i, d_f, d_g, d_o = d[t, b, :H], d[t, b, H : 2 * H], d[t, b, 2 * H : 3 * H], d[t, b, 3 * H :]
+        row, d_row = gates[t, b], d[t, b]
+        i, f, g, o = row[at_i : at_i + H], row[at_f : at_f + H], row[at_g : at_g + H], row[at_o : at_o + H]
+        d_i, d_f, d_g, d_o = d_row[at_i : at_i + H], d_row[at_f : at_f + H], d_row[at_g : at_g + H], d_row[at_o : at_o + H]
         c, tanh_c, later, out, through = cs[t, b], tanh_cs[t, b], dc[b], gy[t, b], product[b]
         dh, all_dc = dhs[k, b], dcs[k, b]
         for j in range(H):
-            dh_t = out[j] + through[j]
-            to_o = dh_t * tanh_c[j] * o[j] * (one - o[j])
-            total = later[j] + dh_t * o[j] * (one - tanh_c[j] * tanh_c[j]) + to_o * p_o[j]
-            to_i = total * g[j] * i[j] * (one - i[j])
-            to_f = total * c[j] * f[j] * (one - f[j])
-            d_i[j] = to_i
-            d_f[j] = to_f
-            d_g[j] = total * i[j] * (one - g[j] * g[j])
-            d_o[j] = to_o
+            i_j = f_j = o_j = one
+            if has_i is not None:
+                i_j = i[j]
+            if has_f is not None:
+                f_j = f[j]
+            if coupled is not None:
+                f_j = one - i_j
+            if has_o is not None:
+                o_j = o[j]
+            g_j, before, dh_t = g[j], c[j], out[j] + through[j]
+            slope = one if squash_output is None else one - tanh_c[j] * tanh_c[j]
+            total = later[j] + dh_t * o_j * slope
+            if has_o is not None:
+                to_o = dh_t * tanh_c[j] * o_j * (one - o_j)
+                d_o[j] = to_o
+                total += to_o * p_o[j]
+            kept = total * f_j
+            if has_i is not None:
+                to_i = total * (g_j if coupled is None else g_j - before) * i_j * (one - i_j)
+                d_i[j] = to_i
+                kept += to_i * p_i[j]
+            if has_f is not None:
+                to_f = total * before * f_j * (one - f_j)
+                d_f[j] = to_f
+                kept += to_f * p_f[j]
+            d_g[j] = total * i_j * (one if squash_input is None else one - g_j * g_j)
             dh[j] = dh_t
             all_dc[j] = total
-            later[j] = total * f[j] + to_i * p_i[j] + to_f * p_f[j]
+            later[j] = kept
+
+
+def lstm_diagonals_of_chunk(form: Any, d: Array, cs: Array, dp: Array) -> None:
+    """Adds to dp (3, H) the gradients of p over the steps of a chunk."""
+    H = cs.shape[2]
+    at_i, at_f, _, at_o = columns(form, H)
+    for t in range(len(d)):
+        for b in range(d.shape[1]):
+            before, c, row = cs[t, b], cs[t + 1, b], d[t, b]
+            if form[0] is not None:
+                for j in range(H):
+                    dp[0, j] += row[at_i + j] * before[j]
+            if form[1] is not None:
+                for j in range(H):
+                    dp[1, j] += row[at_f + j] * before[j]
+            if form[2] is not None:
+                for j in range(H):
+                    dp[2, j] += row[at_o + j] * c[j]
+
+
+def lstm_forward_steps(R_t: Array, product: Array, form: Any, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
+    for t in range(len(a)):
+        multiply(hs[t], R_t, product)
+        lstm_forward_step(t, product, form, p, a, cs, tanh_cs, hs)
+
+
+def lstm_backward_steps(
+    R: Array,
+    product: Array,
+    ends: Any,
+    gc: Array,
+    form: Any,
+    p: Array,
+    gates: Array,
+    cs: Array,
+    tanh_cs: Array,
+    gy: Array,
+    dc: Array,
+    dhs: Array,
+    dcs: Array,
+    d: Array,
+) -> None:
+    for t in range(len(d) - 1, -1, -1):
+        if ends is not None:
+            for b in range(len(dc)):
+                for j in range(dc.shape[1]):
+                    dc[b, j] += gc[b, j] * ends[t, b, 0]
+        lstm_backward_step(t, product, form, p, gates, cs, tanh_cs, gy, dc, dhs, dcs, d)
+        multiply(d[t], R, product)
 
 
 def gru_forward_step(t: int, product: Array, b_n: Array, a: Array, qs: Array, hs: Array) -> None:
@@ -191,6 +363,98 @@ def gru_backward_step(
             later[j] = dh_t * z[j]
 
 
+def gru_forward_steps(R_t: Array, product: Array, b_n: Array, a: Array, qs: Array, hs: Array) -> None:
+    for t in range(len(a)):
+        multiply(hs[t], R_t, product)
+        gru_forward_step(t, product, b_n, a, qs, hs)
+
+
+def gru_backward_steps(
+    R: Array, product: Array, gates: Array, qs: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, d_n: Array
+) -> None:
+    for t in range(len(d) - 1, -1, -1):
+        gru_backward_step(t, product, gates, qs, hs, gy, dh, dhs, d, d_n)
+        multiply(d[t], R, product)
+
+
+def rnn_forward_steps(R_t: Array, product: Array, flags: Any, factors: Array, hs: Array) -> None:
+    squashed, rectified = flags
+    scale, centre, zero = factors[0], factors[1], factors.dtype.type(0)
+    for t in range(len(hs) - 1):
+        multiply(hs[t], R_t, product)
+        for b in range(hs.shape[1]):
+            h, through = hs[t + 1, b], product[b]
+            for j in range(hs.shape[2]):
+                a = h[j] + through[j]
+                if squashed is not None:
+                    a = scale * sigmoid(a) + centre
+                if rectified is not None:
+                    a = max(a, zero)
+                h[j] = a
+
+
+def rnn_backward_steps(
+    R: Array, product: Array, flags: Any, factors: Array, hs: Array, gy: Array, dhs: Array, d: Array
+) -> None:
+    rectified, zero = flags[1], factors.dtype.type(0)
+    constant, linear, square = factors[2], factors[3], factors[4]
+    for t in range(len(d) - 1, -1, -1):
+        k = min(t, len(dhs) - 1)
+        for b in range(d.shape[1]):
+            h, out, through, dh, d_row = hs[t + 1, b], gy[t, b], product[b], dhs[k, b], d[t, b]
+            for j in range(d.shape[2]):
+                slope = constant + h[j] * (linear + square * h[j])
+                if rectified is not None:
+                    slope = slope if h[j] > zero else zero
+                total = out[j] + through[j]
+                dh[j] = total
+                d_row[j] = total * slope
+        multiply(d[t], R, product)
+
+
+def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, start: int) -> None:
+    H, one, half = hs.shape[2], a.dtype.type(1), a.dtype.type(0.5)
+    for t in range(len(a)):
+        for b in range(a.shape[1]):
+            z, n, before, h = a[t, b, :H], a[t, b, H:], hs[t, b], hs[t + 1, b]
+            if lengths is not None and start + t >= lengths[b]:
+                h[:] = before
+                continue
+            for j in range(H):
+                z_j, n_j = sigmoid(z[j]), n[j]
+                if positive is not None:
+                    squashed = sigmoid(n_j)
+                    n_j = n_j + half if n_j >= 0 else squashed
+                z[j], n[j] = z_j, n_j
+                h[j] = (one - z_j) * before[j] + z_j * n_j
+
+
+def min_gru_backward_steps(
+    positive: Any, gates: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, lengths: Any, start: int
+) -> None:
+    H, one, half = hs.shape[2], d.dtype.type(1), d.dtype.type(0.5)
+    for t in range(len(d) - 1, -1, -1):
+        k = min(t, len(dhs) - 1)
+        for b in range(d.shape[1]):
+            z, n, before, out = gates[t, b, :H], gates[t, b, H:], hs[t, b], gy[t, b]
+            d_z, d_n, later, total = d[t, b, :H], d[t, b, H:], dh[b], dhs[k, b]
+            if lengths is not None and start + t >= lengths[b]:
+                d[t, b, :] = 0
+                total[:] = 0
+                for j in range(H):
+                    later[j] += out[j]
+                continue
+            for j in range(H):
+                z_j, n_j, whole = z[j], n[j], later[j] + out[j]
+                slope = one
+                if positive is not None:
+                    slope = one if n_j >= half else n_j * (one - n_j)
+                d_n[j] = whole * z_j * slope
+                d_z[j] = whole * (n_j - before[j]) * z_j * (one - z_j)
+                total[j] = whole
+                later[j] = whole * (one - z_j)
+
+
 def _kept(function: Callable[..., Any]) -> Any:
     """`function` as machine code, compiled at its first call and kept for later processes where that can be."""
     try:
@@ -199,32 +463,53 @@ def _kept(function: Callable[..., Any]) -> Any:
         return numba.njit(**OPTIONS)(function)
 
 
-def kernel(step: Callable[..., None]) -> Callable[..., Callable[[int, Tensor], None]]:
-    """`step` (t, product, *arrays) as a function of a chunk's tensors, all contiguous, that returns a function (t, product)."""
-    compiled = _kept(step)
-    types_at_hand = set()
+class Kernel:
+    """A function of numbers, arrays, None and tuples of them as machine code; for an array it is given a contiguous tensor."""
 
-    def over(*tensors: Tensor) -> Callable[[int, Tensor], None]:
-        nonlocal compiled
-        arrays = [tensor.numpy() for tensor in tensors]
-        dtype = arrays[0].dtype
-        if dtype not in types_at_hand:
-            signature = tuple(numba.typeof(one) for one in (0, numpy.empty((1, 1), dtype), *arrays))
+    def __init__(self, function: Callable[..., None]):
+        self.function, self.compiled = function, _kept(function)
+        self.at_hand: set[Any] = set()  # for which types and forms
+
+    def __call__(self, *arguments: Any) -> None:
+        self.prepared(*arguments)(*map(unwrapped, arguments))
+
+    def prepared(self, *arguments: Any) -> Any:
+        """The machine code for such arguments."""
+        kinds = [argument.dtype if isinstance(argument, Tensor) else type(argument) for argument in arguments]
+        key = (*kinds, *(argument for argument in arguments if isinstance(argument, tuple)))
+        if key not in self.at_hand:
+            signature = tuple(numba.typeof(unwrapped(argument)) for argument in arguments)
             try:
-                compiled.compile(signature)
+                self.compiled.compile(signature)
             except Exception:  # what was kept is damaged, or there is no room to keep it
-                compiled = numba.njit(**OPTIONS)(step)
-                compiled.compile(signature)
-            types_at_hand.add(dtype)
+                self.compiled = numba.njit(**OPTIONS)(self.function)
+                self.compiled.compile(signature)
+            self.at_hand.add(key)
+        return self.compiled
+
+    def of_chunk(self, *arguments: Any) -> Callable[[int, Tensor], None]:
+        """For a function (t, product, *arguments) that makes step t of a chunk: a function (t, product)."""
+        product = next(argument for argument in arguments if isinstance(argument, Tensor)).new_empty(1, 1)
+        compiled, arrays = self.prepared(0, product, *arguments), [unwrapped(argument) for argument in arguments]
         return lambda t, product: compiled(t, product.numpy(), *arrays)
 
-    return over
+
+def unwrapped(argument: Any) -> Any:
+    return argument.numpy() if isinstance(argument, Tensor) else argument
 
 
-lstm_forward, lstm_backward = kernel(lstm_forward_step), kernel(lstm_backward_step)
-gru_forward, gru_backward = kernel(gru_forward_step), kernel(gru_backward_step)
+register_jitable(inline="always")(columns)  # as a call, it would keep the loops of the steps from being vectorised
+for part in (multiply, lstm_forward_step, lstm_backward_step, gru_forward_step, gru_backward_step):
+    register_jitable(**OPTIONS)(part)
+lstm_forward, lstm_backward = Kernel(lstm_forward_step).of_chunk, Kernel(lstm_backward_step).of_chunk
+gru_forward, gru_backward = Kernel(gru_forward_step).of_chunk, Kernel(gru_backward_step).of_chunk
+lstm_diagonals = Kernel(lstm_diagonals_of_chunk)
+lstm_forward_by_hand, lstm_backward_by_hand = Kernel(lstm_forward_steps), Kernel(lstm_backward_steps)
+rnn_forward_by_hand, rnn_backward_by_hand = Kernel(rnn_forward_steps), Kernel(rnn_backward_steps)
+min_gru_forward, min_gru_backward = Kernel(min_gru_forward_steps), Kernel(min_gru_backward_steps)
+gru_forward_by_hand, gru_backward_by_hand = Kernel(gru_forward_steps), Kernel(gru_backward_steps)
 
-for part in (
+for of_1997 in (
     lstm_1997.sigmoid,
     lstm_1997.hidden_units,
     lstm_1997.output_units,
@@ -234,7 +519,7 @@ for part in (
     lstm_1997.is_end,
     lstm_1997.begin_row,
 ):
-    register_jitable(**OPTIONS)(part)
+    register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows = _kept(lstm_1997.train_rows)
 
 
@@ -242,8 +527,40 @@ def load_compiled() -> None:
     """Makes a step of each kernel, so that all are compiled, or loaded, before a process is forked from this one."""
     B, H = 1, 1
     one, many = torch.zeros(B, H), torch.zeros(2, B, H)
-    four, three, rows = torch.zeros(1, B, 4 * H), torch.zeros(1, B, 3 * H), torch.zeros(3, H)
-    lstm_forward(rows, four, many, many[:1], many.clone())(0, four[0])
-    lstm_backward(rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone())(0, one)
+    four, three, rows, form = (
+        torch.zeros(1, B, 4 * H),
+        torch.zeros(1, B, 3 * H),
+        torch.zeros(3, H),
+        (True, True, True, None, True, True),
+    )
+    lstm_forward(form, rows, four, many, many[:1], many.clone())(0, four[0])
+    lstm_backward(form, rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone())(0, one)
     gru_forward(rows[0], three, many[:1], many)(0, three[0])
     gru_backward(three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1])(0, one)
+    lstm_forward_by_hand(four[0].view(H, 4 * H), four[0].clone(), form, rows, four, many, many[:1], many.clone())
+    lstm_diagonals(form, four, many, rows)
+    rnn_forward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many)
+    rnn_backward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many, many[:1], many[1:], many[:1].clone())
+    two = torch.zeros(1, B, 2 * H)
+    min_gru_forward(None, two, many, None, 0)
+    min_gru_backward(None, two, many, many[:1], one, many[:1].clone(), two.clone(), None, 0)
+    gru_forward_by_hand(three[0].view(H, 3 * H), three[0].clone(), rows[0], three, many[:1], many)
+    lstm_backward_by_hand(
+        four[0].view(4 * H, H),
+        one.clone(),
+        None,
+        one,
+        form,
+        rows,
+        four,
+        many,
+        many[:1],
+        many[:1],
+        one,
+        many[:1],
+        many[:1],
+        four.clone(),
+    )
+    gru_backward_by_hand(
+        three[0].view(3 * H, H), one.clone(), three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1]
+    )

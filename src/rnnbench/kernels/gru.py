@@ -21,7 +21,7 @@ from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
 from .gru_steps import GRUSteps
 from .lengths import cut_to_lengths, enter, ragged
-from .products import biases
+from .products import biases, by_hand
 from .recurrence import GradientSink, Request, choose_backend, library_is_faster, machine_code
 
 
@@ -52,11 +52,12 @@ def gru(
     if choose_backend(backend, reset == "after", library_is_faster(x, R), sink) == "library":
         return library_gru(x, h, W, R, b_i, b_h, lengths)
     kernel = machine_code(x) if reset == "after" else None
+    small = by_hand(R, x.shape[1], kernel)
     if reset == "before":
         fused: type[torch.autograd.Function] = ResetBefore
     else:
         fused = ResetAfter if kernel is None else GRUSteps
-    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, Request(lengths, torch.is_grad_enabled(), sink, kernel))
+    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, Request(lengths, torch.is_grad_enabled(), sink, kernel, small))
 
 
 def library_gru(

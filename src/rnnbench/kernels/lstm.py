@@ -33,7 +33,7 @@ from torch import Tensor
 from .lengths import cut_to_lengths, enter, padding, ragged
 from .lstm_fused import Form, FusedLSTM
 from .lstm_steps import LSTMSteps, kernels
-from .products import biases
+from .products import biases, by_hand
 from .recurrence import GradientSink, Request, choose_backend
 
 SHUT = 1e4  # a gate's pre-activation whose sigmoid is exactly 0 or 1
@@ -71,15 +71,16 @@ def lstm(
     form.check(peepholes, cell_to_output, gate_recurrence)
     lengths = ragged(lengths, len(x))
     x, b = enter(x, R, lengths), biases(R, b_i, b_h)
-    own = form == Form() and cell_to_output is None and gate_recurrence is None  # diagonal peepholes aside
-    if choose_backend(backend, own and peepholes is None, projection is None or x.is_cuda, sink) == "library":
+    in_steps = cell_to_output is None and projection is None and gate_recurrence is None
+    in_library = form == Form() and cell_to_output is None and gate_recurrence is None and peepholes is None
+    if choose_backend(backend, in_library, projection is None or x.is_cuda, sink) == "library":
         return library_lstm(x, state, W, R, b, projection, lengths)
     h, c, *e = (part.to(R.dtype) for part in state)
     Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    kernel = kernels(x) if own and projection is None and not e else None
-    request = Request(lengths, torch.is_grad_enabled(), sink, kernel)
+    kernel = kernels(x, form) if in_steps else None
+    request = Request(lengths, torch.is_grad_enabled(), sink, kernel, by_hand(R, x.shape[1], kernel))
     if kernel is not None:
-        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, request)
+        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, form, request)
         return y, (h, c)
     tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
     y, h, c, e_T = FusedLSTM.apply(*tensors, form, request)

@@ -54,6 +54,12 @@ class Form:
         parts = dict(zip(self.gates, a.chunk(len(self.gates), -1), strict=True))
         return [parts.get(gate, missing) for gate in "ifgo"]
 
+    @property
+    def flags(self) -> tuple[bool | None, ...]:
+        """Of i, f and o whether there is that gate; coupled, squash_input, squash_output; None for no, as kernels take it."""
+        has = [gate in self.gates for gate in "ifo"]
+        return tuple(flag or None for flag in (*has, self.coupled, self.squash_input, self.squash_output))
+
     def peepholes(self, p: Tensor | None) -> list[Tensor | None]:
         """p_i, p_f, p_o; None for one that does not exist."""
         rows = dict(zip(self.gates.replace("g", ""), () if p is None else p, strict=False))

@@ -66,7 +66,8 @@ def backward_step(product, gates, c_before, tanh_c, p, gy, dc, dh, all_dc, d, ce
     tl.store(dc + cell, dc_t * f + seen, inside)
 
 
-def lstm_forward(p: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor) -> Callable[[int, Tensor], None]:
+def lstm_forward(flags: object, p: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor) -> Callable[[int, Tensor], None]:
+    """Of all four gates, whatever `flags`."""
     H, size = tanh_cs.shape[2], tanh_cs[0].numel()
 
     def step(t: int, product: Tensor) -> None:
@@ -77,7 +78,16 @@ def lstm_forward(p: Tensor, a: Tensor, cs: Tensor, tanh_cs: Tensor, hs: Tensor) 
 
 
 def lstm_backward(
-    p: Tensor, gates: Tensor, cs: Tensor, tanh_cs: Tensor, gy: Tensor, dc: Tensor, dhs: Tensor, dcs: Tensor, d: Tensor
+    flags: object,
+    p: Tensor,
+    gates: Tensor,
+    cs: Tensor,
+    tanh_cs: Tensor,
+    gy: Tensor,
+    dc: Tensor,
+    dhs: Tensor,
+    dcs: Tensor,
+    d: Tensor,
 ) -> Callable[[int, Tensor], None]:
     H, size = tanh_cs.shape[2], tanh_cs[0].numel()
 
@@ -87,3 +97,9 @@ def lstm_backward(
         backward_step[grid](*given, dc, dhs[k], dcs[k], d[t], size, H, BLOCK)
 
     return step
+
+
+def lstm_diagonals(flags: object, d: Tensor, cs: Tensor, dp: Tensor) -> None:
+    d_i, d_f, _, d_o = d.chunk(4, 2)
+    for dp_gate, d_gate, seen in zip(dp, (d_i, d_f, d_o), (cs[:-1], cs[:-1], cs[1:]), strict=True):
+        dp_gate.add_((d_gate * seen).sum((0, 1)))

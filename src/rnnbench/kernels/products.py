@@ -9,12 +9,14 @@ import functools
 import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
+BY_HAND = 1e7  # operations of a step's product below which machine code of ours beats a call of either library at every step
 TIMED = 256  # rows and columns of the product whose time is taken
 COPY_FROM = 8  # products with a matrix from which a copy of it pays
 LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
@@ -47,6 +49,11 @@ def in_order(M: Tensor, rows: int, steps: int) -> Tensor:
     """
     by_mkl = M.device.type == "cpu" and (not _onednn(M) or _flops(M, rows) < SMALL_PRODUCT)
     return M.contiguous() if by_mkl and steps >= COPY_FROM else M
+
+
+def by_hand(R: Tensor, rows: int, kernel: ModuleType | None) -> bool:
+    """Whether the steps of a chunk are one call of machine code, products included: where it can be, and these are small."""
+    return getattr(kernel, "BY_HAND", False) and _flops(R, rows) < BY_HAND and R.numel() < LARGE_MATRIX
 
 
 @functools.cache

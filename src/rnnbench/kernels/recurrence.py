@@ -55,6 +55,7 @@ class Request(NamedTuple):
     keep: bool  # whether a backward pass may follow
     sink: GradientSink | None = None
     kernel: ModuleType | None = None  # the set of kernels that makes the steps, where it is not tensor operations
+    by_hand: bool = False  # whether its products are machine code, too
 
 
 class Context(Protocol):

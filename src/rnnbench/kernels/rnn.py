@@ -17,8 +17,17 @@ from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier
 from .lengths import cut_to_lengths, enter, outside, ragged
-from .products import InputGradients, add_outer, adding, biases, read_input, stepping
-from .recurrence import Context, GradientSink, Request, choose_backend, finish_forward, library_is_faster, only_once
+from .products import InputGradients, add_outer, adding, biases, by_hand, read_input, stepping
+from .recurrence import (
+    Context,
+    GradientSink,
+    Request,
+    choose_backend,
+    finish_forward,
+    library_is_faster,
+    machine_code,
+    only_once,
+)
 
 
 class Sigmoid(NamedTuple):
@@ -73,8 +82,10 @@ def rnn(
     x = enter(x, R, lengths)
     if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
-    request = Request(lengths, torch.is_grad_enabled(), sink)
-    return FusedRNN.apply(x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], request)
+    kernel = machine_code(x)
+    small = by_hand(R, x.shape[1], kernel)
+    fused, request = RNNSteps if small else FusedRNN, Request(lengths, torch.is_grad_enabled(), sink, kernel, small)
+    return fused.apply(x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], request)
 
 
 def library_rnn(
@@ -147,6 +158,69 @@ class FusedRNN(torch.autograd.Function):
         if sink is not None:
             sink.h = norms
         return of_input.dx, dh, of_input.dW, dR, of_input.db, None, None
+
+
+class RNNSteps(torch.autograd.Function):
+    """As `FusedRNN`, where products are small: all steps of a chunk as one call of machine code, by the request's kernels.
+
+        rnn_forward_by_hand(R_t, product, flags, factors, hs)
+        rnn_backward_by_hand(R, product, flags, factors, hs, gy, dhs, d)
+
+    hs (steps + 1, B, H) begins with the state before the chunk; forward, its other rows hold the input's share of the
+    pre-activations and become states. Backward, product (B, H) is what the next step's pre-activations say of ∂L/∂h_t, and at
+    the end what the chunk's first ones say of the state before it; gy comes from outside; d (steps, B, H) becomes ∂L/∂a, dhs[t]
+    the whole ∂L/∂h_t (dhs[0] always, where there is no more of them).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: ActivationContext, x: Tensor, h: Tensor, W: Tensor, R: Tensor, b: Tensor, activation: Activation, request: Request
+    ) -> tuple[Tensor, Tensor]:
+        (T, B, _), H, kernel = x.shape, len(R), request.kernel
+        assert kernel is not None
+        gain = activation.gain if isinstance(activation, Sigmoid) else 1
+        W_t, R_t, b = W.t() * gain, (R.t() * gain).contiguous(), b * gain
+        hs, product = x.new_empty(T + 1, B, H), x.new_empty(B, H)
+        hs[0] = h
+        for start, stop in chunks(T, B, 1, x):
+            read_input(x[start:stop], W_t, b, out=hs[start + 1 : stop + 1])
+            kernel.rnn_forward_by_hand(R_t, product, *activation_factors(activation, x), hs[start : stop + 1])
+        ctx.activation = activation
+        return finish_forward(ctx, request, hs, x, W, R, hs)
+
+    @staticmethod
+    @only_once
+    def backward(ctx: ActivationContext, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
+        x, W, R, hs, lengths = ctx.saved_tensors
+        (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
+        assert kernel is not None
+        gy, _, g0 = outside(gy, gh, lengths)
+        product = gh.clone(memory_format=torch.contiguous_format) if lengths is None else torch.zeros_like(g0)
+        of_input, dR, R = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.contiguous()
+        norms, pieces = None if sink is None else gy.new_empty(T), chunks(T, B, 1, x)
+        every_d, totals = gy.new_empty(pieces[0][1], B, H), gy.new_empty(1 if norms is None else pieces[0][1], B, H)
+        for start, stop in reversed(pieces):
+            d, dhs, given = every_d[: stop - start], totals[: stop - start], gy[start:stop].contiguous()
+            kernel.rnn_backward_by_hand(R, product, *activation_factors(ctx.activation, x), hs[start : stop + 1], given, dhs, d)
+            if norms is not None:
+                torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
+            of_input.add(d, start, stop)
+            add_outer(dR, d, hs[start:stop])
+        if sink is not None:
+            sink.h = norms
+        return of_input.dx, g0 + product, of_input.dW, dR, of_input.db, None, None
+
+
+def activation_factors(activation: Activation, like: Tensor) -> tuple[tuple[bool | None, ...], Tensor]:
+    """φ as machine code takes it: whether it squashes and rectifies, None for no; and (5) numbers.
+
+    These are scale and centre in φ(a) = scale σ(gain a) + centre, and u, v, w in φ' = u + v y + w y².
+    """
+    if isinstance(activation, Straight):
+        return (None, activation.rectified or None), like.new_tensor([1, 0, 1, 0, 0])
+    gain, scale, centred = activation
+    u, v = (gain * scale / 4, 0) if centred else (0, gain)
+    return (True, None), like.new_tensor([scale, -scale / 2 if centred else 0, u, v, -gain / scale])
 
 
 def slope(y: Tensor, activation: Activation) -> Tensor:

@@ -21,6 +21,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from ...kernels.lengths import ragged
+from ...kernels.min_gru import MinGRUSteps
+from ...kernels.recurrence import Request, machine_code
 from ...options import Needs, Positive
 from ..initial import checked_size, make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
@@ -29,7 +32,7 @@ from ..scan import scan
 
 class MinGRU(Mechanism):
     version = 1
-    backends = ("doubling", "loop")
+    backends = ("compiled", "doubling", "loop")
 
     def __init__(
         self,
@@ -61,6 +64,13 @@ class MinGRU(Mechanism):
         return h, h, {"z": z}
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        kernel = None if torch.is_autocast_enabled("cpu") else machine_code(self.W)
+        if kernel is not None and self.backend in ("auto", "compiled"):
+            request = Request(ragged(lengths, len(x)), torch.is_grad_enabled(), self.sink(), kernel)
+            x, h = x.to(self.W.dtype).contiguous(), state.to(self.W.dtype)
+            return MinGRUSteps.apply(x, h, self.W, self.b, self.positive, request)
+        if self.backend == "compiled":
+            raise ValueError("no machine code here: Numba is missing, or it is not for this device or type")
         z, n = self.gate(x)
         return scan(1 - z, z * n, state, lengths, self.backend, self.sink())
 
