@@ -8,10 +8,11 @@ The equations are those of `gru`. A set of kernels is a module with
 
 which return a function (t, product) that makes step t of a chunk; where products are small, gru_forward_by_hand(R_t, product,
 ...) and gru_backward_by_hand(R, product, ...) make all of them, as in `lstm_steps`. Forward, a (steps, B, 3H), the input's
-share of the pre-activations, that of n doubled, becomes the gates r, z, n; product (B, 3H) is R h; qs (steps, B, H), which holds
-q = R_n h + b_n, and hs (steps + 1, B, H) are written; b_n is (H). Backward, product (B, H) is what the next step's gates say of
-∂L/∂h_t, dh (B, H) what goes past them, which becomes that of ∂L/∂h_{t-1}, and gy[t] what comes from outside; d[t] (B, 3H)
-becomes ∂L/∂(R h), d_n[t] (B, H) ∂L/∂a_n, and dhs[t] the whole ∂L/∂h_t. qs[0] and dhs[0] always, where there is no more of them.
+share of the pre-activations, that of n doubled, becomes the gates r, z, n; product (B, 3H) is R h; qs (steps, B, H), which
+holds q = R_n h + b_n, and hs (steps + 1, B, H) are written; b_n is (H). Backward, product (B, H) is what the next step's gates
+say of ∂L/∂h_t, dh (B, H) what goes past them, which becomes that of ∂L/∂h_{t-1}, and gy[t] what comes from outside; d[t] (B,
+3H) becomes ∂L/∂(R h), d_n[t] (B, H) ∂L/∂a_n, and dhs[t] the whole ∂L/∂h_t. qs[0] and dhs[0] always, where there is no more of
+them.
 """
 
 from __future__ import annotations
