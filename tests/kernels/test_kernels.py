@@ -578,6 +578,56 @@ def test_what_cannot_be_is_refused(mechanism, options, extra, message):
         run(mechanism, x, state, weights, **options)
 
 
+@laws
+@pytest.mark.parametrize("lengths", [None, (4, 7, 1)], ids=["whole", "ragged"])
+def test_gradients_may_come_in_any_layout(mechanism, options, extra, backend, lengths):
+    """Of outputs and of the final state, column by column too."""
+    x, state, weights = make(mechanism, options, extra, rows=B)
+    lengths = None if lengths is None else torch.tensor(lengths)
+
+    def found(y, final):
+        parts = [torch.cat([part.transpose(0, -1), part.transpose(0, -1)]).sin() for part in (y, *final)]
+        return torch.autograd.grad(sum(part.sum() for part in parts), [x, *state, *weights.values()])
+
+    ours = found(*run(mechanism, x, state, weights, backend=backend, lengths=lengths, **options))
+    agree(ours, found(*loop(mechanism, x, state, weights, lengths, **options)), 1e-9)
+
+
+@laws
+def test_other_shapes_are_refused(mechanism, options, extra, backend):
+    """Machine code reads what it is told to: a row too few would be memory of others."""
+    x, state, weights = make(mechanism, options, extra)
+    for name in weights:
+        for short in (weights[name][:-1], weights[name][..., :-1], torch.cat([weights[name], weights[name]])):
+            with pytest.raises((ValueError, RuntimeError), match=r"shape|peepholes has"):
+                run(mechanism, x, state, weights | {name: short}, backend=backend, **options)
+    for k, part in enumerate(state):
+        for short in (part[:-1], part[:, :-1]):
+            with pytest.raises(ValueError, match="has the shape"):
+                run(mechanism, x, (*state[:k], short, *state[k + 1 :]), weights, backend=backend, **options)
+    with pytest.raises(ValueError, match="lengths has the shape"):
+        run(mechanism, x, state, weights, backend=backend, lengths=torch.tensor([1, 3]), **options)
+
+
+@needs_numba
+def test_min_gru_reads_no_memory_of_others():
+    cell, x = MODELS["min_gru"](D, hidden_size=H).double(), torch.randn(T, B, D, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match="lengths has the shape"):
+        cell.unroll(x, cell.initial_state(B), torch.tensor([1, 3]))
+    with pytest.raises(ValueError, match="h has the shape"):
+        cell.unroll(x, cell.initial_state(B - 1), None)
+    lengths = torch.tensor([4, 7, 1])
+    y, _ = cell.unroll(x, cell.initial_state(B), lengths)
+    lengths.fill_(7)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    for steps, rows in ((0, B), (T, 0)):
+        for keep in (True, False):
+            with torch.set_grad_enabled(keep):
+                y, h = cell.unroll(torch.zeros(steps, rows, D, dtype=torch.float64), cell.initial_state(rows))
+            assert y.shape == (steps, rows, H) and h.shape == (rows, H)
+
+
 TRITON = """
 import torch
 from rnnbench.kernels import lstm_triton, recurrence

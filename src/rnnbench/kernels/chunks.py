@@ -15,7 +15,7 @@ def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, i
 
 def chunk_length(rows: int, gates: int) -> int:
     """Steps in a chunk: enough rows for a fast product, and buffers that stay near the cache."""
-    return max(1, (2**15 if gates == 1 else 2**12) // rows)
+    return max(1, (2**15 if gates == 1 else 2**12) // max(rows, 1))
 
 
 def steps(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:

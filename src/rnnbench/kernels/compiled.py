@@ -495,7 +495,11 @@ class Kernel:
 
 
 def unwrapped(argument: Any) -> Any:
-    return argument.numpy() if isinstance(argument, Tensor) else argument
+    if not isinstance(argument, Tensor):
+        return argument
+    if not argument.is_contiguous():  # blocks of a product are read and written as if it were
+        raise ValueError(f"machine code takes contiguous arrays; one has the strides {argument.stride()}")
+    return argument.numpy()
 
 
 register_jitable(inline="always")(columns)  # as a call, it would keep the loops of the steps from being vectorised

@@ -20,7 +20,7 @@ from torch import Tensor
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
 from .gru_steps import GRUSteps
-from .lengths import cut_to_lengths, enter, ragged
+from .lengths import check_shapes, cut_to_lengths, enter, ragged
 from .products import biases, by_hand
 from .recurrence import GradientSink, Request, choose_backend, library_is_faster, machine_code
 
@@ -42,11 +42,15 @@ def gru(
 
     W (3H, I), R (3H, H), b_i and b_h (3H) or None. `lengths` (B,) counts valid steps; y is zero at padding.
     `reset` is after or before the product; `backend` is auto, library or fused; `sink` receives the norms of ∂L/∂h_t from
-    the fused one. Raises ValueError for an unknown form or back end, or one that cannot do what is asked for.
+    the fused one. Raises ValueError for an unknown form or back end, one that cannot do what is asked for, and
+    other shapes.
     """
     if reset not in ("after", "before"):
         raise ValueError(f"no reset {reset!r}; there are: after, before")
-    lengths = ragged(lengths, len(x))
+    (T, B, inputs), H = x.shape, R.shape[1]
+    vectors = {"b_i": (b_i, (3 * H,)), "b_h": (b_h, (3 * H,)), "h": (h, (B, H)), "lengths": (lengths, (B,))}
+    check_shapes(W=(W, (3 * H, inputs)), R=(R, (3 * H, H)), **vectors)
+    lengths = ragged(lengths, T)
     x = enter(x, R, lengths)
     b_i, b_h = biases(R, b_i, b_h)
     if choose_backend(backend, reset == "after", library_is_faster(x, R), sink) == "library":

@@ -39,14 +39,15 @@ class GRUSteps(torch.autograd.Function):
         W_t, b, b_n = input_share(W, b_i, b_h)
         pieces = chunks(T, B, 3, x)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
-        gates, multiply = x.new_empty(T if keep else pieces[0][1], B, 3 * H), multiplying(R.t(), B, T)
-        small, R_t, product = request.by_hand, R.t().contiguous(), x.new_empty(B, 3 * H)
+        gates, product = x.new_empty(T if keep else pieces[0][1], B, 3 * H), x.new_empty(B, 3 * H)
+        multiply = None if request.by_hand else multiplying(R.t(), B, T)
+        R_t = R.t().contiguous() if request.by_hand else R.t()
         hs[0] = h
         for start, stop in pieces:
             a, q = (gates[start:stop], qs[start:stop]) if keep else (gates[: stop - start], qs)
             read_input(x[start:stop], W_t, b, out=a)
             chunk = b_n.detach(), a, q, hs[start : stop + 1]
-            if small:
+            if multiply is None:
                 kernel.gru_forward_by_hand(R_t, product, *chunk)
             else:
                 step = kernel.gru_forward(*chunk)
@@ -66,7 +67,7 @@ class GRUSteps(torch.autograd.Function):
         if lengths is None:
             product.copy_(gh)
         of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
-        multiply, pieces, small, R_rows = multiplying(R, B, T), chunks(T, B, 3, x), ctx.request.by_hand, R.contiguous()
+        multiply, pieces = None if ctx.request.by_hand else multiplying(R, B, T), chunks(T, B, 3, x)
         norms = None if sink is None else gy.new_empty(T)
         every_d, every_d_n = gy.new_empty(pieces[0][1], B, 3 * H), gy.new_empty(pieces[0][1], B, H)
         totals = gy.new_empty(1 if norms is None else pieces[0][1], B, H)
@@ -74,8 +75,8 @@ class GRUSteps(torch.autograd.Function):
             d, d_n, dhs = every_d[: stop - start], every_d_n[: stop - start], totals[: stop - start]
             saved = gates[start:stop], qs[start:stop], hs[start : stop + 1]
             chunk = *saved, gy[start:stop].contiguous(), dh, dhs, d, d_n
-            if small:
-                kernel.gru_backward_by_hand(R_rows, product, *chunk)
+            if multiply is None:
+                kernel.gru_backward_by_hand(R.contiguous(), product, *chunk)
             else:
                 step = kernel.gru_backward(*chunk)
                 with stepping(R, B):

@@ -1,9 +1,16 @@
-"""Rows of different lengths: what a recurrence reads, gives and receives at padding and at each row's last step."""
+"""Shapes, and rows of different lengths: what a recurrence reads, gives and receives at padding and each row's last step."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def check_shapes(**named: tuple[Tensor | None, tuple[int, ...]]) -> None:
+    """Raises ValueError where a tensor has not the shape beside it: machine code would read memory of others."""
+    for name, (tensor, shape) in named.items():
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"{name} has the shape {tuple(tensor.shape)}; expected {shape}")
 
 
 def ragged(lengths: Tensor | None, steps: int) -> Tensor | None:

@@ -30,7 +30,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .lengths import cut_to_lengths, enter, padding, ragged
+from .lengths import check_shapes, cut_to_lengths, enter, padding, ragged
 from .lstm_fused import Form, FusedLSTM
 from .lstm_steps import LSTMSteps, kernels
 from .products import biases, by_hand
@@ -65,11 +65,20 @@ def lstm(
     W (G H, I), R (G H, P), b_i and b_h (G H) or None, peepholes (G - 1, H) or None, less o's row with cell_to_output.
     `lengths` (B,) counts valid steps; y is zero at padding. `backend` is auto, library or fused; `sink` receives the norms
     of ∂L/∂h_t and ∂L/∂c_t from the fused one.
-    Raises ValueError for gates, peepholes or a back end that cannot be.
+    Raises ValueError for gates, peepholes, shapes or a back end that cannot be.
     """
     form = Form(gates, coupled, squash_input, squash_output)
     form.check(peepholes, cell_to_output, gate_recurrence)
-    lengths = ragged(lengths, len(x))
+    (T, B, inputs), G = x.shape, len(gates)
+    H = len(R) // G
+    P = H if projection is None else len(projection)
+    check_shapes(W=(W, (G * H, inputs)), R=(R, (G * H, P)), b_i=(b_i, (G * H,)), b_h=(b_h, (G * H,)), lengths=(lengths, (B,)))
+    rows = 0 if peepholes is None else len(peepholes)  # that there may be so many, `form.check` has seen
+    check_shapes(h=(state[0], (B, P)), c=(state[1], (B, H)), peepholes=(peepholes, (rows, H)))
+    check_shapes(cell_to_output=(cell_to_output, (H, H)), projection=(projection, (P, H)))
+    if gate_recurrence is not None:
+        check_shapes(gate_recurrence=(gate_recurrence, (3 * H, 3 * H)), gates=(state[2], (B, 3 * H)))
+    lengths = ragged(lengths, T)
     x, b = enter(x, R, lengths), biases(R, b_i, b_h)
     in_steps = cell_to_output is None and projection is None and gate_recurrence is None
     in_library = form == Form() and cell_to_output is None and gate_recurrence is None and peepholes is None

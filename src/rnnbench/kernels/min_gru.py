@@ -20,14 +20,36 @@ Source: Feng et al. 2024, arXiv:2410.01201.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .chunks import chunks
+from .lengths import check_shapes, ragged
 from .products import InputGradients, read_input
-from .recurrence import Context, Request, only_once
+from .recurrence import Context, GradientSink, Request, only_once
+
+
+def min_gru(
+    x: Tensor,
+    h: Tensor,
+    W: Tensor,
+    b: Tensor,
+    positive: bool,
+    lengths: Tensor | None,
+    sink: GradientSink | None,
+    kernel: ModuleType,
+) -> tuple[Tensor, Tensor]:
+    """(all states (T, B, H), h (B, H) after each row's last valid step) from x (T, B, I) and the initial h (B, H), by `kernel`.
+
+    W (2H, I) and b (2H) have the rows of z, then those of n. Raises ValueError for other shapes.
+    """
+    (T, B, inputs), H = x.shape, h.shape[1]
+    check_shapes(W=(W, (2 * H, inputs)), b=(b, (2 * H,)), h=(h, (B, H)), lengths=(lengths, (B,)))
+    request = Request(ragged(lengths, T), torch.is_grad_enabled(), sink, kernel)
+    return MinGRUSteps.apply(x.to(W.dtype).contiguous(), h.to(W.dtype), W, b, positive, request)
 
 
 class MinGRUContext(Context, Protocol):
@@ -47,21 +69,21 @@ class MinGRUSteps(torch.autograd.Function):
         (T, B, _), H, keep, kernel = x.shape, h.shape[1], request.keep, request.kernel
         assert kernel is not None
         hs, pieces, W_t = x.new_empty(T + 1, B, H), chunks(T, B, 2, x), W.t()
-        gates = x.new_empty(T if keep else pieces[0][1], B, 2 * H)
+        gates = x.new_empty(T if keep else longest(pieces), B, 2 * H)
         hs[0] = h
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
             read_input(x[start:stop], W_t, b, out=a)
             kernel.min_gru_forward(positive or None, a, hs[start : stop + 1], request.lengths, start)
         if keep:
-            ctx.save_for_backward(x, W, hs, gates)
+            ctx.save_for_backward(x, W, hs, gates, request.lengths)
             ctx.request, ctx.positive = request, positive
         return hs[1:], hs[-1].clone()
 
     @staticmethod
     @only_once
     def backward(ctx: MinGRUContext, gy: Tensor, gh: Tensor) -> tuple[Tensor | None, ...]:
-        x, W, hs, gates = ctx.saved_tensors
+        x, W, hs, gates, lengths = ctx.saved_tensors
         (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
         assert kernel is not None
         dh, of_input, pieces = (
@@ -69,15 +91,20 @@ class MinGRUSteps(torch.autograd.Function):
             InputGradients(x, W, ctx.needs_input_grad[0]),
             chunks(T, B, 2, x),
         )
-        every_d, norms = gy.new_empty(pieces[0][1], B, 2 * H), None if sink is None else gy.new_empty(T)
-        totals = gy.new_empty(1 if norms is None else pieces[0][1], B, H)
+        every_d, norms = gy.new_empty(longest(pieces), B, 2 * H), None if sink is None else gy.new_empty(T)
+        totals = gy.new_empty(1 if norms is None else longest(pieces), B, H)
         for start, stop in reversed(pieces):
             d, dhs = every_d[: stop - start], totals[: stop - start]
             given = gates[start:stop], hs[start : stop + 1], gy[start:stop].contiguous()
-            kernel.min_gru_backward(ctx.positive or None, *given, dh, dhs, d, ctx.request.lengths, start)
+            kernel.min_gru_backward(ctx.positive or None, *given, dh, dhs, d, lengths, start)
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
             of_input.add(d, start, stop)
         if sink is not None:
             sink.h = norms
         return of_input.dx, dh, of_input.dW, of_input.db, None, None
+
+
+def longest(pieces: list[tuple[int, int]]) -> int:
+    """Steps of the longest chunk, the first one; 0 where there is none."""
+    return pieces[0][1] if pieces else 0

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .chunks import backwards, before, chunks, earlier
-from .lengths import cut_to_lengths, enter, outside, ragged
+from .lengths import check_shapes, cut_to_lengths, enter, outside, ragged
 from .products import InputGradients, add_outer, adding, biases, by_hand, read_input, stepping
 from .recurrence import (
     Context,
@@ -74,11 +74,13 @@ def rnn(
 
     W (H, I), R (H, H), b_i and b_h (H) or None. `lengths` (B,) counts valid steps; y is zero at padding.
     `backend` is auto, library or fused; `sink` receives the norms of ∂L/∂h_t from the fused one.
-    Raises ValueError for an unknown activation or back end, or one that cannot do what is asked for.
+    Raises ValueError for an unknown activation or back end, one that cannot do what is asked for, and other shapes.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"no activation {activation!r}; there are: {', '.join(ACTIVATIONS)}")
-    lengths = ragged(lengths, len(x))
+    (T, B, inputs), H = x.shape, len(R)
+    check_shapes(W=(W, (H, inputs)), R=(R, (H, H)), b_i=(b_i, (H,)), b_h=(b_h, (H,)), h=(h, (B, H)), lengths=(lengths, (B,)))
+    lengths = ragged(lengths, T)
     x = enter(x, R, lengths)
     if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
@@ -195,7 +197,9 @@ class RNNSteps(torch.autograd.Function):
         (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
         assert kernel is not None
         gy, _, g0 = outside(gy, gh, lengths)
-        product = gh.clone(memory_format=torch.contiguous_format) if lengths is None else torch.zeros_like(g0)
+        product = torch.zeros(B, H, dtype=gh.dtype)
+        if lengths is None:
+            product.copy_(gh)
         of_input, dR, R = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.contiguous()
         norms, pieces = None if sink is None else gy.new_empty(T), chunks(T, B, 1, x)
         every_d, totals = gy.new_empty(pieces[0][1], B, H), gy.new_empty(1 if norms is None else pieces[0][1], B, H)

@@ -21,9 +21,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from ...kernels.lengths import ragged
-from ...kernels.min_gru import MinGRUSteps
-from ...kernels.recurrence import Request, machine_code
+from ...kernels.min_gru import min_gru
+from ...kernels.recurrence import machine_code
 from ...options import Needs, Positive
 from ..initial import checked_size, make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
@@ -66,11 +65,11 @@ class MinGRU(Mechanism):
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         kernel = None if torch.is_autocast_enabled("cpu") else machine_code(self.W)
         if kernel is not None and self.backend in ("auto", "compiled"):
-            request = Request(ragged(lengths, len(x)), torch.is_grad_enabled(), self.sink(), kernel)
-            x, h = x.to(self.W.dtype).contiguous(), state.to(self.W.dtype)
-            return MinGRUSteps.apply(x, h, self.W, self.b, self.positive, request)
+            return min_gru(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
         if self.backend == "compiled":
-            raise ValueError("no machine code here: Numba is missing, or it is not for this device or type")
+            raise ValueError(
+                "no machine code here: Numba is missing or switched off, or the device, type or precision is not for it"
+            )
         z, n = self.gate(x)
         return scan(1 - z, z * n, state, lengths, self.backend, self.sink())
 
