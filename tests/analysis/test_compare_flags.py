@@ -142,6 +142,7 @@ def test_matrix_has_the_best_in_bold_only_where_it_is_significant(compare: Compa
     assert text.count(r"\caption{") == text.count(r"\label{tab:") == 1
     assert text.index(r"\begin{longtable}") < text.index(r"\caption{") < text.index(r"\toprule")
     (table,) = json.loads(compare("--layout", "matrix", "--format", "json"))
+    assert "mse (lower is better; geometric mean, interval of the logarithms)" in table["caption"]
     assert [row["model"] for row in table["rows"]] == ["gru-8", "lstm-8", "lstm-16"]
     assert table["rows"][0]["adding value"] == pytest.approx(0.0404, abs=1e-4)
     assert "**" in compare("--layout", "matrix", "--format", "markdown")

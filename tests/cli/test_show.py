@@ -109,7 +109,7 @@ def test_of_two_runs_only_what_differs_is_shown(two, capfd):
     assert found["result"]["status"] == ["finished", "diverged"] and found["scores"]["test mse"] == [0.01, None]
     assert main(["show", *map(str, two)]) == 0
     out = capfd.readouterr().out
-    assert "the same: result, versions, data" in out and "A  adding" in out
+    assert "the same: state and steps, versions, data" in out and "A  adding" in out
     assert main(["show", *map(str, two), str(other)]) == 2
 
 

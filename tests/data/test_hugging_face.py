@@ -395,7 +395,7 @@ def test_slices_that_overlap_are_said_and_recorded(name: str):
 def test_slices_of_a_text_may_not_overlap_the_test(name: str):
     Path("a.txt").write_text("".join(f"{text}\n" for text, _ in ROWS))
     named = {"train": "train[:80%]", "validation": "train[60%:]", "test": "train[70%:]"}
-    with pytest.raises(DataError, match=r"a\.txt: 6 rows stand in train and in test"):
+    with pytest.raises(DataError, match=r"a\.txt: train and test have 6 rows in common"):
         made(name, file="a.txt", window=5, **named)
 
 

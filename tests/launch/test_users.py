@@ -369,7 +369,7 @@ def test_a_page_that_cannot_be_written_is_named(
 
 def test_sync_without_a_key_says_what_to_set(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    assert main(["sync"]) == 1
+    assert main(["sync"]) == 2
     assert "WANDB_API_KEY" in one_line(capfd) and time.monotonic() - began < 20
 
 

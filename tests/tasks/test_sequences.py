@@ -329,11 +329,14 @@ def test_forecasts_of_the_same_steps_are_said(tmp_path: Path):
     [
         (
             {"train": "train[:80%]", "test": "train[70%:]"},
-            r"10 rows stand in train and in test \(task.train=train\[:80%\] and ",
+            r"10 rows in common \(task.train=train\[:80%\] and ",
         ),
-        ({"train": "train[:80%]", "validation": "train[70%:]"}, "10 rows stand in train and in validation"),  # it is the test
-        ({"train": "train[:]", "test": "train[0:]"}, "100 rows stand in train and in test"),
-        ({"train": "{file}", "test": "train[90:]"}, "10 rows stand in train and in test"),
+        (
+            {"train": "train[:80%]", "validation": "train[70%:]"},
+            "train and validation have 10 rows in common",
+        ),  # it is the test
+        ({"train": "train[:]", "test": "train[0:]"}, "train and test have 100 rows in common"),
+        ({"train": "{file}", "test": "train[90:]"}, "10 rows in common"),
         ({"train": "train[:80%]", "validation": "train[70%:85%]", "test": "train[85%:]"}, None),
         ({"train": "train[:80%]", "validation": "train[80%:]", "test": "train[80%:]"}, None),
     ],

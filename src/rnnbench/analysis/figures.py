@@ -56,6 +56,7 @@ class Figure:
     log_y: bool = False
     share: bool = False  # y is between 0 and 1
     floor: float | None = None
+    floor_of: str = ""  # the split that the floor is of, where the figure shows another one
     unread: Sequence[str] = ()  # a line for each log that could not be read
 
 
@@ -72,7 +73,9 @@ def learning_figure(blocks: Sequence[TaskResults]) -> Figure:
     floor = _needed(block.floor, rows)
     logarithmic = bool(rows) and is_wide([*values, *([] if floor is None else [floor])])
     title = f"validation {block.headline}{_unit(block)}"
-    return Figure(rows, "step", "value", "training steps", title, log_y=logarithmic, floor=floor, unread=unread)
+    return Figure(
+        rows, "step", "value", "training steps", title, log_y=logarithmic, floor=floor, floor_of="test", unread=unread
+    )
 
 
 def gradients_figure(blocks: Sequence[TaskResults]) -> Figure:
@@ -352,7 +355,7 @@ def _layers(figure: Figure, x: Spec, y: Spec, by_label: Callable[..., Spec]) -> 
         place = {"y": {"field": "floor", "type": "quantitative"}}
         layers.append({**rule, "mark": {"type": "rule", "stroke": "#444444", "strokeWidth": 0.7}, "encoding": place})
         word = {"type": "text", "align": "right", "baseline": "bottom", "dx": -2, "dy": -2, "fontSize": 7, "fill": "#444444"}
-        text = {"text": {"value": f"floor {format_number(figure.floor)}"}, "x": {"value": "width"}}
+        text = {"text": {"value": f"{figure.floor_of} floor {format_number(figure.floor)}".strip()}, "x": {"value": "width"}}
         halo = {**word, "stroke": "#ffffff", "strokeWidth": 3}  # lines behind it stay off the letters
         layers += [{**rule, "mark": mark, "encoding": {**place, **text}} for mark in (halo, word)]
     return layers

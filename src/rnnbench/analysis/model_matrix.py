@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .comparison import estimate_entries, find_best
 from .comparison_text import MEDIAN, comparison_gaps
@@ -33,7 +33,10 @@ def model_matrix(blocks: Sequence[TaskResults]) -> Table:
         Column("parameters", ("parameters_least", "parameters_most")),
         *(Column(head_of(block), tuple(f"{block.label} {name}" for name in ("value", "low", "high"))) for block in blocks),
     )
-    scores = ", ".join(dict.fromkeys(f"{block.headline} ({_better(block)} is better)" for block in blocks))
+    means = [_geometric(estimates) for _, estimates in found]
+    scores = ", ".join(
+        dict.fromkeys(f"{block.headline} ({_better(block)} is better{mean})" for block, mean in zip(blocks, means, strict=True))
+    )
     gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in _gaps(block))
     caption = f"Test {scores}, mean over seeds and 95 % interval"
     title = f"{len(labels)} models on {len(blocks)} tasks" if len(blocks) > 1 else f"{len(labels)} models on {blocks[0].label}"
@@ -42,6 +45,12 @@ def model_matrix(blocks: Sequence[TaskResults]) -> Table:
 
 def _gaps(block: TaskResults) -> list[str]:
     return [*filter(None, [block.unequal]), *(gap for entry in block.entries for gap in comparison_gaps(entry))]
+
+
+def _geometric(estimates: Mapping[str, Estimate | None]) -> str:
+    """What a caption says of a task whose seeds have no plain mean."""
+    estimators = {estimate.estimator for estimate in estimates.values() if estimate is not None}
+    return "; geometric mean, interval of the logarithms" if "geometric mean" in estimators else ""
 
 
 def _better(block: TaskResults) -> str:

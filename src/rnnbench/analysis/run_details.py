@@ -313,4 +313,4 @@ def difference_lines(found: Details) -> Iterator[str]:
         yield from (f"  {key:<{wide}}  {of_one:<{left}}  {of_other}" for key, of_one, of_other in rows)
     if same := [part for part in PARTS if not found[part]]:
         yield ""
-        yield f"the same: {', '.join(same)}"
+        yield f"the same: {', '.join('state and steps' if part == 'result' else part for part in same)}"

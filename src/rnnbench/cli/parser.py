@@ -61,7 +61,7 @@ def verbs_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]
 
 def check_runs_folder(verb: str, words: Sequence[str]) -> None:
     """BadOption where the folder of runs is named in the way of another verb: runs=FOLDER, --runs FOLDER or FOLDER."""
-    given = next((word for word in words if word.partition("=")[0] in ("runs", "--runs")), "")
+    given = next((word for word in words if word == "--runs" or word.startswith(("--runs=", "runs="))), "")
     parser = verbs_of(make_parser()).get(verb) if given else None
     taken = {action.dest: action for action in parser._actions} if parser else {}
     if "overrides" in taken:

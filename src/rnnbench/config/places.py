@@ -52,7 +52,7 @@ def absolute_path(name: str, value: str, folder: str = "") -> str:
     the current one, also of vectors by the name that torchtext has for them; any other text as it is."""
     if name == "hub" and value[:1] not in (".", "~", "/"):  # an id
         return value
-    path = os.path.join(folder, os.path.expanduser(vector_file(value) if name == "vectors" else value))
+    path = os.path.join(folder, os.path.expanduser(vector_file(value, folder) if name == "vectors" else value))
     if name in SPLITS and (ROWS.search(value) or os.path.isdir(path)):  # a split, or rows of it
         return value
     is_path = os.path.exists(path) or (glob.has_magic(path) and glob.glob(path, recursive=True))

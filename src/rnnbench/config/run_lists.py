@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..console import say
@@ -21,8 +21,9 @@ from .winners import read_winners, winner_notes, words_of_winner
 KEYS = ("runs", "shared", "winners")
 
 
-def listed_runs(path: Path) -> list[list[str]]:
-    """The words of each run that the file lists. BadOption, in one line, where it holds something else.
+def listed_runs(path: Path, placed: Callable[[Sequence[str]], Sequence[str]] = list) -> list[list[str]]:
+    """The words of each run that the file lists, each line as `placed` has it. BadOption, in one line, where the file holds
+    something else.
 
     Says which of its winners were found under other settings.
     """
@@ -34,7 +35,8 @@ def listed_runs(path: Path) -> list[list[str]]:
     try:
         _refuse_cut(listed["runs"])
         shared = shlex.split(str(listed.get("shared", "")))
-        lines = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+        given = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+        lines = [list(placed(line)) for line in given]
         if "winners" in listed:
             winners = read_winners(path.parent / str(listed["winners"]))
             lines = [[*line, *words_of_winner(winners, line)] for line in lines]
@@ -49,10 +51,13 @@ def _refuse_cut(runs: Sequence[object]) -> None:
     """BadOption where a line begins with no option: the rest of a line that YAML has cut at a comma within brackets."""
     lines: list[list[str]] = []
     for item in map(str, runs):
-        if lines and "=" not in item.partition(" ")[0]:
+        word = item.split()[0] if item.strip() else ""
+        if "=" in word or word.startswith("~"):
+            lines.append([item])
+        elif lines:
             lines[-1].append(item)
         else:
-            lines.append([item])
+            raise BadOption(f"runs: {shortened(item)!r} is no command line, such as 'task=adding model=lstm,gru'")
     for first, *rest in lines:
         if rest:
             whole = json.dumps(",".join((first, *rest)), ensure_ascii=False)

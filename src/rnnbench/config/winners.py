@@ -90,7 +90,8 @@ def changed_settings(winner: Mapping[str, Any], words: Sequence[str]) -> list[st
     if UNDER not in winner:
         return []
     then, now = winner[UNDER], _other_settings(words, options_of(winner))
-    keys = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    unsaid = {key for key in now if key not in then and key.endswith((".version", ".code"))}  # in a file written by hand
+    keys = [key for key in {**then, **now} if then.get(key) != now.get(key) and key not in unsaid]
     said = [[plain_text(side[key]) if key in side else "the default" for side in (then, now)] for key in keys]
     return [f"{key}={before} (here {here})" for key, (before, here) in zip(keys, said, strict=True)]
 
@@ -98,7 +99,10 @@ def changed_settings(winner: Mapping[str, Any], words: Sequence[str]) -> list[st
 def winner_notes(winners: Winners, lines: Iterable[Sequence[str]]) -> list[str]:
     """A line for each winner that stands in one of the command lines and was found under other settings."""
     notes: dict[str, None] = {}
-    for line in dict.fromkeys(tuple(word for word in line if not word.startswith("seed=")) for line in lines):
+    settings: dict[tuple[str, ...], Sequence[str]] = {}
+    for line in lines:
+        settings.setdefault(tuple(word for word in line if not word.startswith("seed=")), line)
+    for line in settings.values():
         given = dict(word.split("=", 1) for word in line if "=" in word)
         if found := changed_settings(find_winner(winners, given["task"], given["model"]), line):
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -211,7 +211,8 @@ def _published(name: str, config: str | None, revision: str | None, offline: str
 
 def _kept_revisions(entry: Path) -> dict[str, Path]:
     """The folders `<version>/<revision>` that `datasets` keeps of the same configuration as `entry`, the newest last."""
-    there = [folder for folder in entry.parents[1].glob("*/*") if folder.is_dir()]
+    there = [path.parent for path in entry.parents[1].glob("*/*/dataset_info.json")]  # a download that was cut off has none
+    there = [folder for folder in there if not folder.name.endswith(".incomplete")]
     return {folder.name: folder for folder in sorted(there, key=lambda folder: folder.stat().st_mtime)}
 
 

@@ -518,13 +518,15 @@ def load_set(where: Place, columns: Sequence[str], text: bool = True) -> Loaded:
 
 
 def _check_in_time(where: Place, found: Splits) -> None:
-    """DataError where rows in the order of time stand in train and in test, unless one file or split was named for both."""
+    """DataError where rows in the order of time stand in train and in test, unless these are all rows of both: one file or
+    split that was named for both, or a copy of it."""
     test = "test" if "test" in found.parts else "validation"  # then validation is the test
     both = found.shared.get(("train", test))
     if both and (both.sliced or not both.whole):
         named = " and ".join(f"task.{split}={where.named[split]}" for split in ("train", test) if split in where.named)
+        common = f"{both.rows:,} row{'s' * (both.rows > 1)} in common"
         raise DataError(
-            f"{where.name}: {both.rows:,} rows stand in train and in {test} ({named}): what is reported was trained on; "
+            f"{where.name}: train and {test} have {common} ({named}): what is reported was trained on; "
             'expected rows of time that do not overlap, such as task.train="train[:80%]" task.test="train[80%:]"'
         )
 

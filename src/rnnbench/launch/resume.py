@@ -134,6 +134,8 @@ def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], Resumed]:
 def launching_words(words: Sequence[str]) -> list[str]:
     """`words`, which stand beside declared runs; BadOption for one that says what is run."""
     for word in words:
+        if "=" not in word and not word.startswith("-"):
+            raise BadOption(f"{word}: expected OPTION=VALUE")
         if not word.startswith(
             ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
         ):

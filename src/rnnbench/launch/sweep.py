@@ -281,11 +281,17 @@ def launch_file(
 
     Relative paths in it hold from `folder`, by default the current one, which is kept where there are any.
     """
-    lines = listed_runs(path)
-    absolute = [absolute_words(line, folder) for line in lines]
-    place = [f"{FROM}{os.path.abspath(folder)}"] if folder or absolute != lines else []
+    moved = [bool(folder)]
+
+    def placed(words: Sequence[str]) -> Sequence[str]:
+        absolute = absolute_words(words, folder)
+        moved.append(absolute != list(words))
+        return absolute if folder else words
+
+    lines = listed_runs(path, placed)
+    place = [f"{FROM}{os.path.abspath(folder)}"] if any(moved) else []
     command = words_for_manifest([LISTED, str(path.absolute()), *place, *launching])
-    return launch_sweep(absolute if folder else lines, sweep, launching, estimated, command, resumed)
+    return launch_sweep(lines, sweep, launching, estimated, command, resumed)
 
 
 def launch_sweep(
