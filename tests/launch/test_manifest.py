@@ -315,6 +315,22 @@ def test_a_line_that_is_cut_at_its_comma_is_shown_in_quotes(runs: str, whole: st
     assert all(len(line) >= 2 for line in listed_runs(Path("two.yaml")))
 
 
+def test_lines_of_a_file_may_begin_with_a_space_or_leave_an_option_out(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("two.yaml").write_text("runs:\n- ' task=adding model=lstm'\n- '~train.clip task=adding model=gru'\n")
+    assert listed_runs(Path("two.yaml")) == [["task=adding", "model=lstm"], ["train.clip=null", "task=adding", "model=gru"]]
+    Path("two.yaml").write_text("runs: [null, 3]\n")
+    assert main(["sweep", "two.yaml"]) == 2
+    assert capfd.readouterr().err == (
+        "rnnbench: two.yaml: runs: 'None' is no command line, such as 'task=adding model=lstm,gru'\n"
+    )
+
+
+def test_a_word_without_a_value_is_refused_beside_resume(capfd: pytest.CaptureFixture[str]) -> None:
+    write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["-m", *QUICK, "model=lstm"])
+    assert main(["train", "--resume", "s", "trainer.devices"]) == 2
+    assert capfd.readouterr().err == "rnnbench: trainer.devices: expected OPTION=VALUE\n"
+
+
 @pytest.mark.parametrize("words", [["seed=0,1"], ["seed=0,1", "again=true"]], ids=["once", "again"])
 def test_a_complete_sweep_makes_no_other_run(words: list[str]) -> None:
     asked = ["train", "-m", *QUICK, "model=lstm", *words, "sweep=s", "hydra.launcher.workers=1"]

@@ -11,7 +11,7 @@ from rnnbench.analysis.grouping import group_runs
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
-from rnnbench.config.places import ROWS, SPLITS, places, with_absolute_places, without_places
+from rnnbench.config.places import ROWS, SPLITS, absolute_path, places, with_absolute_places, without_places
 from rnnbench.config.schema import read_signature
 from rnnbench.data.split_names import NAMES, instructed
 from rnnbench.launch.resume import words_for_manifest
@@ -112,6 +112,14 @@ def test_a_sweep_goes_on_from_another_folder(here: Path, monkeypatch: pytest.Mon
     (here / "org/name").mkdir(parents=True)
     for word in ("task.file=none.csv", "task.hub=org/name"):
         assert words_for_manifest(["task=text_classification", word])[1] == word
+
+
+def test_vectors_of_the_cache_of_torchtext_are_those_of_the_folder_that_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "below" / ".vector_cache" / "my4.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("film 1 2\n")
+    assert absolute_path("vectors", "my4", str(tmp_path / "below")) == str(file)
+    assert absolute_path("vectors", "my4") == "my4"
 
 
 @pytest.mark.parametrize("name", ["glove.6B.2d", "glove.6B.2d.txt", "fasttext.en.300d"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from rnnbench.config.run_lists import listed_runs
 from rnnbench.config.winners import (
     UNDER,
     add_winners,
+    changed_settings,
     options_of,
     read_winners,
     winner_of_search,
     winning_words,
     words_of_winner,
 )
+from rnnbench.launch.resume import absolute_words
 from rnnbench.options import BadOption
 from rnnbench.reproduction.declaration import load_declaration
 from rnnbench.store.find import find_runs
@@ -150,6 +153,29 @@ def test_a_sweep_says_under_which_other_settings_a_winner_was_found(
         return
     assert len(listed_runs(Path("all.yaml"))) == 2
     assert capfd.readouterr().out == (said and f"all.yaml: the winner of adding and gru was found under {said}\n")
+
+
+def test_a_note_on_a_winner_refuses_no_line() -> None:
+    """Without its seed a line may be none: test=false is for the seeds of searches alone."""
+    winner = winner_of_search(["task=adding", "model=gru", *SMALL.split(), "seed=9"], RATE)
+    add_winners(Path("winners.yaml"), {"adding": {"gru": winner}})
+    Path("all.yaml").write_text(f"runs: ['task=adding model=gru test=false seed={2**31 + 2} {SMALL}']\nwinners: winners.yaml\n")
+    assert len(listed_runs(Path("all.yaml"))) == 1
+
+
+def test_versions_that_a_hand_written_winner_does_not_name_are_no_difference() -> None:
+    winner = {**RATE, "under": {"task.length": 10, "train.steps": 5000}}
+    (said,) = changed_settings(winner, ["task=adding", "task.length=12", "model=gru"])
+    assert said == "task.length=10 (here 12)"
+
+
+def test_winners_of_a_model_in_a_file_are_found_from_another_folder() -> None:
+    Path("mine").mkdir()
+    Path("mine/my_cell.py").write_text("from rnnbench import MODELS\n\n\nclass Mine(MODELS['gru']):\n    pass\n")
+    add_winners(Path("mine/winners.yaml"), {"adding": {str(Path("mine/my_cell.py:Mine").absolute()): RATE}})
+    Path("mine/all.yaml").write_text("runs: [task=adding model=./my_cell.py:Mine]\nwinners: winners.yaml\n")
+    ((*words, rate),) = listed_runs(Path("mine/all.yaml"), partial(absolute_words, folder=str(Path("mine").absolute())))
+    assert words[1] == f"model={Path('mine/my_cell.py:Mine').absolute()}" and rate == "train.learning_rate=0.003"
 
 
 def test_a_sweep_whose_winners_are_not_there_starts_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -193,7 +193,7 @@ def changes_since(checkpoint: Mapping[str, Any], present: Mapping[str, str], acc
     step = checkpoint["learner"]["kept"]["step"]
     if not accepted:
         raise RunFailed(
-            f"changed since its checkpoint of step {step}: {'; '.join(differing)}; accept_changes=true "
+            f"changed since its checkpoint, of step {step}: {'; '.join(differing)}; accept_changes=true "
             "continues and records the change; without its folder checkpoints/ the run starts again from step 0"
         )
     say(f"continues although changed since step {step}: {'; '.join(differing)}")
