@@ -343,6 +343,17 @@ def test_a_complete_sweep_makes_no_other_run(words: list[str]) -> None:
     assert sorted(Path("runs").glob("*/*/*/record.json")) == before
 
 
+def test_seeds_that_a_condition_leaves_out_are_not_missing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-m", *QUICK, "model=lstm", "seed=0,1,2", "sweep=s", "hydra.launcher.workers=1"]) == 0
+    (gone,) = Path("runs").glob("adding/lstm/s2-*")
+    shutil.rmtree(gone)
+    capfd.readouterr()
+    assert main(["compare", "--where", "seed == 0"]) == 0
+    assert "seed 2 missing" in capfd.readouterr().out
+    assert main(["compare", "--where", "seed < 3"]) == 0
+    assert "seed 2 missing" in capfd.readouterr().out
+
+
 def test_a_command_that_would_make_other_runs_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     write_manifest(Path("runs"), "s", [stand_in(1, "x")], ["-m", *QUICK, "model=lstm", "seed=0,1"])
     assert main(["train", "--resume", "s"]) == 2

@@ -82,12 +82,16 @@ def compared_tables(options: argparse.Namespace, runs: list[FoundRun], complaint
     told: list[Row] = []
     if options.where or options.by or options.sort or columns or options.runs:
         told = [run_row(run, "" if run.record else run_state(RunFolder(run.path)).kind) for run in runs]
-    known = known_names(told)
+    known, asked = known_names(told), asked_seeds(runs)
     if options.where:
+        every = runs
         runs, told = _runs_where(Condition(options.where, known), runs, told, complaints)
+        kept = {run.path for run in runs}
+        for run in every:
+            if run.path not in kept:  # left out, not missing; the runs of a setting share the set of its seeds
+                asked.get(run.path, set()).discard(run.config["seed"])
     if options.runs:
         return [runs_view(told, columns, options.sort, complaints)]
-    asked = asked_seeds(runs)
     if options.by:
         dotted = option_words(known, known)
         if options.by not in dotted:
