@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from ..config.hydra_store import read_files_by, register_launchers, stored_choice
 from ..config.schema import LAUNCHERS, RAY, SUBMITIT
 from ..console import say
-from ..options import BadOption, Count, Positive
+from ..options import BadOption, Count, Positive, amount
 from ..store.record import DamagedRecord
 from .capacity import usable_cores
 from .manifest import Job, write_manifest
@@ -103,7 +103,7 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
     write_manifest(Path(settings.runs), settings.sweep, jobs, Prepared.command)
     recorded, failed = recorded_and_damaged(jobs)
     todo = [job for job in jobs if job.id not in recorded | failed.keys()]
-    say(f"sweep {settings.sweep}: {len(jobs)} runs, {len(recorded)} recorded before")
+    say(f"sweep {settings.sweep}: {amount(len(jobs), 'run')}, {len(recorded)} recorded before")
     results: Sequence[JobReturn] = []
     if todo:
         forget_plugins()

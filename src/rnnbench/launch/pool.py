@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TextIO
 
 from ..console import say
+from ..options import amount
 from ..store.lease import Watch
 from ..store.record import DamagedRecord
 from .capacity import most_workers
@@ -74,7 +75,7 @@ class Pool:
             self.say(f"{most} at a time in place of {self.workers}: {why}")
             self.workers = most
         workers = f", {self.workers} at a time" if todo else ""
-        self.say(f"{self.total} runs, {before} recorded before{workers}")
+        self.say(f"{amount(self.total, 'run')}, {before} recorded before{workers}")
         with self.signals():
             while self.queue or self.waiting or self.running:
                 self.fill()
