@@ -7,8 +7,6 @@ thread: CPU time with and without in turn, and the most bytes of tensors that a 
 from __future__ import annotations
 
 import gc
-import statistics
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +21,7 @@ from ..models.details import model_stack
 from ..models.recompute import set_recompute
 from ..run.process_settings import configure_process
 from .history import Measured
+from .kernels import interleaved
 
 SHAPE = (1000, 32, 128)  # T steps, B rows, H units and inputs
 RECOMPUTED = ("lstm", "peephole_lstm", "gru", "rnn", "min_gru", "tcn", "transformer")
@@ -41,7 +40,8 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
     rows = []
     for model in RECOMPUTED[:1] if quick else RECOMPUTED:
         without, with_it = (last_output_pass(model, on) for on in (False, True))
-        seconds = in_turn([without, with_it], 3 if quick or model in SLOW else 9)
+        rounds = 3 if quick or model in SLOW else 9
+        seconds = [*interleaved({"without": without, "with": with_it}, rounds).values()]
         peaks = [peak_bytes(side) for side in (without, with_it)]
         time_ratio, memory_ratio = seconds[1] / seconds[0], peaks[1] / peaks[0]
         shown = f"{1e3 * seconds[0]:7.1f} {1e3 * seconds[1]:7.1f} {time_ratio:6.2f}"
@@ -65,17 +65,6 @@ def last_output_pass(model: str, on: bool, steps: int = SHAPE[0]) -> Callable[[]
         stack(x)[0][:, -1].backward(weights)
 
     return run
-
-
-def in_turn(sides: Sequence[Callable[[], None]], rounds: int) -> list[float]:
-    """Median CPU seconds of each."""
-    taken: list[list[float]] = [[] for _ in sides]
-    for _ in range(rounds + 1):
-        for side, seconds in zip(sides, taken, strict=True):
-            start = time.process_time()
-            side()
-            seconds.append(time.process_time() - start)
-    return [statistics.median(seconds[1:]) for seconds in taken]
 
 
 class LiveBytes(TorchDispatchMode):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
-from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, option_word, options_of
+from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, found_under, option_word, options_of
 from ..launch.prepare import survey_jobs
 from ..options import BadOption
 from ..store.record import Record, digest
@@ -93,12 +93,8 @@ def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[st
         for model in entrants.models:
             winner = _winner(suite, task, entrants, model, winners)
             if found := changed_settings(winner, setting_words(suite, task, entrants, model, winners)):
-                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                how = ", as --full does" if suite.tuning else ""
-                raise BadOption(
-                    f"winners: that of {task} and {model} was found under {found[0]}{more}; search under the settings of "
-                    f"{suite.version}{how}"
-                )
+                how = f"{suite.version}{', as --full does' if suite.tuning else ''}"
+                raise BadOption(f"winners: that of {task} and {model} {found_under(found)}; search under the settings of {how}")
             if UNDER not in winner:
                 unknown.append(f"{task} and {model}")
     return unknown

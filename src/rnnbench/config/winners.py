@@ -96,6 +96,11 @@ def changed_settings(winner: Mapping[str, Any], words: Sequence[str]) -> list[st
     return [f"{key}={before} (here {here})" for key, (before, here) in zip(keys, said, strict=True)]
 
 
+def found_under(changed: Sequence[str]) -> str:
+    """What `changed_settings` has found, as the end of a sentence about a winner."""
+    return f"was found under {changed[0]}" + (f" and {len(changed) - 1} more" if len(changed) > 1 else "")
+
+
 def winner_notes(winners: Winners, lines: Iterable[Sequence[str]]) -> list[str]:
     """A line for each winner that stands in one of the command lines and was found under other settings."""
     notes: dict[str, None] = {}
@@ -105,8 +110,7 @@ def winner_notes(winners: Winners, lines: Iterable[Sequence[str]]) -> list[str]:
     for line in settings.values():
         given = dict(word.split("=", 1) for word in line if "=" in word)
         if found := changed_settings(find_winner(winners, given["task"], given["model"]), line):
-            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            notes[f"the winner of {given['task']} and {given['model']} was found under {found[0]}{more}"] = None
+            notes[f"the winner of {given['task']} and {given['model']} {found_under(found)}"] = None
     return list(notes)
 
 

@@ -86,11 +86,8 @@ class MinGRUSteps(torch.autograd.Function):
         x, W, hs, gates, lengths = ctx.saved_tensors
         (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
         assert kernel is not None
-        dh, of_input, pieces = (
-            gh.clone(memory_format=torch.contiguous_format),
-            InputGradients(x, W, ctx.needs_input_grad[0]),
-            chunks(T, B, 2, x),
-        )
+        dh, pieces = gh.clone(memory_format=torch.contiguous_format), chunks(T, B, 2, x)
+        of_input = InputGradients(x, W, ctx.needs_input_grad[0])
         every_d, norms = gy.new_empty(longest(pieces), B, 2 * H), None if sink is None else gy.new_empty(T)
         totals = gy.new_empty(1 if norms is None else longest(pieces), B, H)
         for start, stop in reversed(pieces):

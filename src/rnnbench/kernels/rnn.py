@@ -182,11 +182,11 @@ class RNNSteps(torch.autograd.Function):
         assert kernel is not None
         gain = activation.gain if isinstance(activation, Sigmoid) else 1
         W_t, R_t, b = W.t() * gain, (R.t() * gain).contiguous(), b * gain
-        hs, product = x.new_empty(T + 1, B, H), x.new_empty(B, H)
+        hs, product, factors = x.new_empty(T + 1, B, H), x.new_empty(B, H), activation_factors(activation, x)
         hs[0] = h
         for start, stop in chunks(T, B, 1, x):
             read_input(x[start:stop], W_t, b, out=hs[start + 1 : stop + 1])
-            kernel.rnn_forward_by_hand(R_t, product, *activation_factors(activation, x), hs[start : stop + 1])
+            kernel.rnn_forward_by_hand(R_t, product, *factors, hs[start : stop + 1])
         ctx.activation = activation
         return finish_forward(ctx, request, hs, x, W, R, hs)
 
@@ -202,10 +202,11 @@ class RNNSteps(torch.autograd.Function):
             product.copy_(gh)
         of_input, dR, R = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.contiguous()
         norms, pieces = None if sink is None else gy.new_empty(T), chunks(T, B, 1, x)
+        factors = activation_factors(ctx.activation, x)
         every_d, totals = gy.new_empty(pieces[0][1], B, H), gy.new_empty(1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, dhs, given = every_d[: stop - start], totals[: stop - start], gy[start:stop].contiguous()
-            kernel.rnn_backward_by_hand(R, product, *activation_factors(ctx.activation, x), hs[start : stop + 1], given, dhs, d)
+            kernel.rnn_backward_by_hand(R, product, *factors, hs[start : stop + 1], given, dhs, d)
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
             of_input.add(d, start, stop)
