@@ -49,7 +49,7 @@ from rnnbench.data.text import evaluation_rows
 from rnnbench.options import Needs, Range, Share, Where
 
 from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
-from .shared.labels import named_classes, numbered, untrained_note
+from .shared.labels import named_classes, numbered, seen_facts, untrained_note
 from .shared.rows import answered_once, completed
 from .shared.series import ClassifiedSequences, LabelledSequences
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Reals, Split, Task, Tokens
@@ -154,11 +154,10 @@ class SequenceClassification(Task):
 
     def _facts(self, parts: dict[Split, LabelledSequences]) -> dict[str, object]:
         counts = numpy.bincount(numpy.concatenate([part.labels for part in parts.values()]), minlength=len(self.classes))
-        seen = {split: int(numpy.isin(parts[split].keys, parts["train"].keys).sum()) for split in SPLITS[1:]}
         return {
             **row_facts({split: len(part) for split, part in parts.items()}),
             "classes": {name: int(count) for name, count in zip(self.classes, counts, strict=True)},
-            "seen": seen,
+            "seen": seen_facts(parts),
             **length_facts({split: numpy.array([len(row) for row in part.rows]) for split, part in parts.items()}),
         }
 

@@ -23,13 +23,14 @@ datasets numbers (ClassLabel) have its names. In a TSV file whose lines have equ
 is a character like others, unless a field stands in quotes as a whole.
 
 Where data lie, and how they are read, is no part of a run's id; what they are is. Before training, one line says what was
-found: files, rows of each split, classes, rows that were dropped, test rows that stand in train, and how long texts are.
+found: files, rows of each split, classes, rows that were dropped, test rows that stand in train or validation, and how long
+texts are.
 The record keeps it (`found`).
 
 Refused, each in one line before anything trains: a column that is not there, a split without rows, a value that is missing
 (unless `drop_empty`), a label that training texts lack, a text without a word, text that is not of its encoding, files of
 two kinds for one split, and a vocabulary without a word. Said in one line: a single class, labels that look like one, texts
-with several labels, texts that stand in train and in a later split, a vocabulary that covers less than half of the training
+with several labels, texts that stand in a split and in a later one, a vocabulary that covers less than half of the training
 text, rows that two splits have in common, files that are not read.
 
 Floor: accuracy on the test split of always answering the class that is the most frequent in training.
@@ -172,7 +173,7 @@ class TextClassification(Task):
         before = as_before({split: rows.column(1) for split, rows in tables.items() if split in labels})
         hashed = {**tables, **{split: tables[split].set_column(1, self.columns[1], before[split]) for split in before}}
         self.sha256 = table_digest(*hashed.values())
-        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 3}
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 4}
         if any(not hashed[split].equals(tables[split]) for split in tables):
             key["labels"] = table_digest(*tables.values())
         names = found.names(self.columns[1])

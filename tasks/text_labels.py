@@ -142,7 +142,7 @@ class TextLabels(Task):
             for pair in zip(part.texts, rows[split], strict=True):
                 total.update(json.dumps(pair).encode())
         self.sha256 = total.hexdigest()
-        key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
+        key = {"version": self.version, "data": self.sha256, "cut": list(self.cut), "notes": 1}
         key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("text_labels", key, lambda part: self._make(part, found, published, list(sets)))
         facts = load_facts(folder)

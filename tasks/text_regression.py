@@ -52,7 +52,7 @@ from rnnbench.options import AtLeastZero, Needs, Positive, Range, Where
 from .shared.batch import Dataset
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
-from .shared.labels import first_place, seen_rows
+from .shared.labels import first_place, seen_facts
 from .shared.rows import Cut, Texts, answered_once, completed
 from .shared.vectors import Vectors
 from .shared.words import WrittenVocabulary, vocabulary_key, vocabulary_notes
@@ -124,7 +124,7 @@ class TextRegression(Task):
             total.update(f"{split} {len(part)} ".encode() + part.labels.astype("<f8").tobytes())
             total.update("\0".join(part.texts).encode())
         self.sha256 = total.hexdigest()
-        key = {"version": self.version, "data": self.sha256, "cut": list(self.cut)}
+        key = {"version": self.version, "data": self.sha256, "cut": list(self.cut), "notes": 1}
         key |= vocabulary_key(self.own_vocabulary)
         folder = cache_entry("text_regression", key, lambda folder: self._make(folder, found, published))
         facts = load_facts(folder)
@@ -160,9 +160,8 @@ class TextRegression(Task):
             answers = ((parts[split].labels - mean) / deviation).astype(numpy.float32)
             rows = tokens[split]
             write_arrays(folder / f"{split}.arrow", {"tokens": (rows.values, rows.offsets), "answers": answers})
-        seen = {split: len(seen_rows(parts, split)) for split in SPLITS[1:]}
         sizes = row_facts({split: len(part) for split, part in parts.items()})
-        about = {**sizes, "seen": seen, **length_facts(lengths, self.cut.max_length), "mean": mean, "deviation": deviation}
+        about = {**sizes, "seen": seen_facts(parts), **length_facts(lengths, self.cut.max_length), "mean": mean, "deviation": deviation}
         save_facts(folder, {"mean": mean, "deviation": deviation, "found": about})
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:

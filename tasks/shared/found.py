@@ -13,7 +13,7 @@ from rnnbench.data.tables import DataError
 from rnnbench.options import shortened
 
 from .batch import SPLITS, Split
-from .labels import seen_rows
+from .labels import seen_facts
 from .rows import Texts
 
 MOST = 100  # classes whose counts are recorded: the most frequent
@@ -23,6 +23,7 @@ SAME = {  # what is wrong with two splits that have rows in common
     ("train", "test"): "what is reported was trained on",
     ("validation", "test"): "what is reported was selected on",
 }
+TAKEN = "what is reported was trained or selected on"  # of train and test, where a part of train validates
 
 
 def one_place(
@@ -66,7 +67,8 @@ def odd_splits(found: Splits) -> list[str]:
     for (one, other), both in found.shared.items():
         pair = (one, "test" if alone else other)
         said = f"are the same {both.rows:,} rows" if both.whole else f"have {both.rows:,} rows in common"
-        same.append(f"{' and '.join(pair)} {said}: {SAME[pair]}")
+        taken = pair == ("train", "test") and ("validation" not in found.parts or alone)  # then validation is cut from train
+        same.append(f"{' and '.join(pair)} {said}: {TAKEN if taken else SAME[pair]}")
     return [*left_unread(found.unread), *same, *sorted({part.note for part in found.parts.values() if part.note})]
 
 
@@ -77,7 +79,8 @@ def text_facts(
     max_length: int,
     labels: Mapping[Split, numpy.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Of texts with a class: rows by split, rows by class, test rows that stand in train, and lengths in tokens.
+    """Of texts with a class: rows by split, rows by class, test rows that stand in train or validation, and lengths in
+    tokens.
 
     `labels` are the numbers of all labels of a split, where a text may have several.
     """
@@ -90,7 +93,7 @@ def text_facts(
         name: {classes[number]: int(counts[number]) for number in sorted(order.tolist())},
         f"other_{name}": max(0, len(classes) - MOST),
         **({} if labels is None else {"labels_a_row": round(len(every) / sum(map(len, parts.values())), 2)}),
-        "seen": {split: len(seen_rows(parts, split)) for split in SPLITS[1:]},
+        "seen": seen_facts(parts),
         **length_facts(lengths, max_length),
     }
 
@@ -117,7 +120,8 @@ def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
         said.append(f"{found['labels_a_row']:g} labels a row")
     said.append(f"{found['dropped']:,} rows dropped")
     if "seen" in found:
-        said.append(f"{found['seen']['test']:,} test rows also in train")
+        selected = found["seen"].get("test_in_validation", 0)  # records of earlier versions do not have it
+        said.append(f"{found['seen']['test']:,} test rows also in train" + (f", {selected:,} in validation" if selected else ""))
     cut = f", {found['cut_off']:,} cut off" if found.get("cut_off") else ""
     said.append(f"{unit} a row: median {found['median_length']:g}, longest {found['longest']:,}{cut}")
     return "; ".join(said)

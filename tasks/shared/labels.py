@@ -13,7 +13,7 @@ from rnnbench.data.tables import DataError
 from rnnbench.options import shortened
 
 from .batch import Split
-from .rows import Texts, alike
+from .rows import Splittable, Texts, alike
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
 TRUTH = {"true", "True", "TRUE", "false", "False", "FALSE"}
 MISSING = ("null", "none", "na", "n/a", "nan", "-1")  # what other programs write for a value that is missing
+SEEN: tuple[tuple[Split, Split, str], ...] = (  # (split, an earlier one, what is wrong with rows that stand in both)
+    ("validation", "train", "scores there are of texts that were seen"),
+    ("test", "train", "scores there are of texts that were seen"),
+    ("test", "validation", "scores there are of texts that selected"),
+)
 Disagreeing = tuple[int, list[tuple[Split, int]]]  # how many texts, and (split, row) of the first two that disagree
 Where = Callable[[Split, int], str]  # what a message calls row `row`, from 0, of a published split
 
@@ -146,12 +151,12 @@ def oddities(
         found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
     if untrained := sorted({*numpy.concatenate([*labels.values()]).tolist()} - {*labels["train"].tolist()}):
         found += untrained_note([classes[number] for number in untrained])
-    for split in ("validation", "test"):
-        part = parts[split]
-        if len(again := seen_rows(parts, split)):
+    for split, earlier, why in SEEN:
+        texts = parts[split].texts
+        if len(again := seen_rows(parts, split, earlier)):
             found.append(
-                f"{len(again)} of {len(part.texts)} texts of {split} stand in train too, {shortened(part.texts[again[0]])!r} "
-                "for one: scores there are of texts that were seen"
+                f"{len(again)} of {len(texts)} texts of {split} stand in {earlier} too, {shortened(texts[again[0]])!r} "
+                f"for one: {why}"
             )
     return found
 
@@ -162,9 +167,18 @@ def untrained_note(classes: Sequence[str], unit: str = "text") -> list[str]:
     return [f"no training {unit} has the labels {names}: nothing is trained for them"] if classes else []
 
 
-def seen_rows(parts: Mapping[Split, Texts], split: Split) -> numpy.ndarray:
-    """The rows of a split whose text stands in train, white space and case apart."""
-    return numpy.isin(parts[split].keys, parts["train"].keys).nonzero()[0]
+def seen_rows(parts: Mapping[Split, Splittable], split: Split, earlier: Split = "train") -> numpy.ndarray:
+    """The rows of a split that stand in an earlier one too; of texts, white space and case apart."""
+    return numpy.isin(parts[split].keys, parts[earlier].keys).nonzero()[0]
+
+
+def seen_facts(parts: Mapping[Split, Splittable]) -> dict[str, int]:
+    """For the record: how many rows of validation and test stand in train too, and how many of test in validation, which may
+    be taken from train."""
+    return {
+        split if earlier == "train" else f"{split}_in_{earlier}": len(seen_rows(parts, split, earlier))
+        for split, earlier, _ in SEEN
+    }
 
 
 def _number(label: str) -> float | None:

@@ -391,6 +391,19 @@ def test_slices_that_overlap_are_said_and_recorded(name: str):
     ]
 
 
+@pytest.mark.parametrize("name", ["text_classification", "text_labels", "text_regression", "sequence_classification"])
+def test_test_rows_in_the_validation_that_is_taken_from_train_are_counted(name: str):
+    file, content = TABLES[name]
+    Path(file).write_text(content)
+    options = {"text_regression": {"value_column": "score"}}.get(name, {})
+    task = made(name, file=file, train="train[:80%]", test="train[:80%]", **options)
+    seen, rows = task.about()["found"]["seen"], task.about()["found"]["rows"]
+    assert rows == {"train": 48 - rows["validation"], "validation": rows["validation"], "test": 48}
+    assert seen == {"validation": 0, "test": rows["train"], "test_in_validation": rows["validation"]}
+    assert f"; {rows['train']} test rows also in train, {rows['validation']} in validation; " in task.notes[0]
+    assert task.notes[1] == f"{file}: train and test are the same 48 rows: what is reported was trained or selected on"
+
+
 @pytest.mark.parametrize("name", ["char_lm", "word_lm"])
 def test_slices_of_a_text_may_not_overlap_the_test(name: str):
     Path("a.txt").write_text("".join(f"{text}\n" for text, _ in ROWS))

@@ -291,6 +291,7 @@ def test_two_files_for_a_split_are_refused(tmp_path: Path):
 
 
 NEW = [("a new film", "pos"), ("an old film", "neg")]
+OTHER = [("another film", "pos"), ("no film", "neg")]
 ODD = {
     "nothing": ({"train": BOTH, "test": NEW}, []),
     "a file": ({"train": BOTH}, []),
@@ -298,10 +299,16 @@ ODD = {
         {"train": [(line, "pos") for line, _ in BOTH]},
         ["every text has the label 'pos': with one class there is nothing"],
     ),
-    "dev": ({"train": BOTH, "dev": NEW[::-1], "test": NEW}, []),
+    "dev": (
+        {"train": BOTH, "dev": NEW[::-1], "test": NEW},
+        ["2 of 2 texts of test stand in validation too, 'a new film' for one: scores there are of texts that selected"],
+    ),
     "a copy": (
         {"train": BOTH, "dev": NEW, "test": NEW},
-        ["validation and test are the same 2 rows: what is reported was selected on"],
+        [
+            "validation and test are the same 2 rows: what is reported was selected on",
+            "2 of 2 texts of test stand in validation too, 'a new film' for one: scores there are of texts that selected",
+        ],
     ),
     "val": (
         {"train": BOTH, "val": NEW, "Test": NEW},
@@ -316,7 +323,7 @@ ODD = {
         ["the labels '-1' are classes like others"],
     ),
     "seen": (
-        {"train": BOTH, "validation": NEW, "test": [*NEW, ("GOOD  film 3", "pos")]},
+        {"train": BOTH, "validation": OTHER, "test": [*NEW, ("GOOD  film 3", "pos")]},
         ["1 of 3 texts of test stand in train too, 'GOOD  film 3' for one"],
     ),
     "seen when selecting": (
@@ -366,10 +373,11 @@ def test_splits_of_a_set_that_are_not_read_are_said(data: Path):
     found, *notes = made("text_classification", hub="org/set").notes
     rows = "train 57 (org/set/train), validation 3 (from train), test 60 (org/set/dev)"
     assert found.startswith(
-        f"org/set: 120 rows: {rows}; 2 classes: neg 60, pos 60; 0 rows dropped; 57 test rows also in train;"
+        f"org/set: 120 rows: {rows}; 2 classes: neg 60, pos 60; 0 rows dropped; 57 test rows also in train, 3 in validation;"
     )
     said = "org/set: not read: unsupervised; task.train=, task.validation= and task.test= name what is read"
     assert notes[0] == said and "57 of 60 texts of test stand in train too" in notes[1]
+    assert "3 of 60 texts of test stand in validation too" in notes[2]
 
 
 def test_labels_of_more_than_64_bits_are_refused(data: Path):
