@@ -161,7 +161,13 @@ class TextRegression(Task):
             rows = tokens[split]
             write_arrays(folder / f"{split}.arrow", {"tokens": (rows.values, rows.offsets), "answers": answers})
         sizes = row_facts({split: len(part) for split, part in parts.items()})
-        about = {**sizes, "seen": seen_facts(parts), **length_facts(lengths, self.cut.max_length), "mean": mean, "deviation": deviation}
+        about = {
+            **sizes,
+            "seen": seen_facts(parts),
+            **length_facts(lengths, self.cut.max_length),
+            "mean": mean,
+            "deviation": deviation,
+        }
         save_facts(folder, {"mean": mean, "deviation": deviation, "found": about})
 
     def score(self, outputs: Tensor, batch: Batch) -> Sums:

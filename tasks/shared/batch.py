@@ -76,11 +76,12 @@ def generator(*key: int) -> numpy.random.Generator:
 
 class NewRows(NamedTuple):
     """Some rows of a new file: what each is shown as, its class where the file has one, and batches with the numbers of their
-    rows among these."""
+    rows among these; and how many have no word, and are answered as an unknown one."""
 
     shown: list[str]
     labels: list[str | None]
     batches: list[tuple[numpy.ndarray, Batch]]
+    wordless: int = 0
 
 
 class Dataset(ABC):

@@ -121,7 +121,9 @@ def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
     said.append(f"{found['dropped']:,} rows dropped")
     if "seen" in found:
         selected = found["seen"].get("test_in_validation", 0)  # records of earlier versions do not have it
-        said.append(f"{found['seen']['test']:,} test rows also in train" + (f", {selected:,} in validation" if selected else ""))
+        said.append(
+            f"{found['seen']['test']:,} test rows also in train" + (f", {selected:,} in validation" if selected else "")
+        )
     cut = f", {found['cut_off']:,} cut off" if found.get("cut_off") else ""
     said.append(f"{unit} a row: median {found['median_length']:g}, longest {found['longest']:,}{cut}")
     return "; ".join(said)

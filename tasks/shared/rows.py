@@ -240,13 +240,12 @@ def new_texts(
         raise DataError("tokenizer=bpe learnt from training texts, which a run does not keep; new texts are not read")
     words = tokenizer(cut.tokenizer)
     for texts, labels in chunks:
-        rows = Ragged.of([vocabulary.encode(words(text)[: cut.max_length] or [UNKNOWN]) for text in texts])
-        batches = []
+        tokens = [words(text)[: cut.max_length] for text in texts]
+        rows, batches = Ragged.of([vocabulary.encode(one or [UNKNOWN]) for one in tokens]), []
         for index in range(batches_of(rows, "test", batch_size)):
             places = evaluation_rows(rows, index, batch_size)
-            tokens, lengths = rows.padded(places, pad=0)
-            batches.append((places, answered_once(tokens, lengths)))
-        yield NewRows(texts, labels, batches)
+            batches.append((places, answered_once(*rows.padded(places, pad=0))))
+        yield NewRows(texts, labels, batches, sum(not one for one in tokens))
 
 
 def answered_once(inputs: numpy.ndarray, lengths: numpy.ndarray, targets: numpy.ndarray | None = None) -> Batch:

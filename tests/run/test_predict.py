@@ -71,11 +71,27 @@ def test_every_form_of_new_rows_and_no_data_at_hand(here: Path):
     assert load_run(run, with_data=False).task.classes == ["bad", "good"]
 
 
-def test_a_row_without_a_word_is_answered(here: Path):
+def test_a_row_without_a_word_is_answered_and_said(here: Path, capfd):
     run = trained()
     Path("new.csv").write_text('text\n""\n"  "\nunheard of\n')
+    capfd.readouterr()
     assert main(["predict", str(run), "new.csv", "-o", "out.csv"]) == 0
-    assert len(answers()) == 3
+    assert capfd.readouterr().err == "new.csv: 2 rows without a word, answered as one unknown word (<unk>)\n"
+    empty, blank, _ = answers()
+    assert empty["p(bad)"] == blank["p(bad)"]
+
+
+def test_a_class_that_training_did_not_have_is_said(here: Path, capfd):
+    run = trained()
+    Path("new.csv").write_text('text,label\nfilm 1,bad\nfilm 2,ugly\nfilm 3,odd\nfilm 4,ugly\n"",\n')
+    capfd.readouterr()
+    assert main(["predict", str(run), "new.csv", "-o", "out.csv"]) == 0
+    out, err = capfd.readouterr()
+    assert "over 4 rows with a class" in out and err == (
+        "new.csv: 1 row without a word, answered as one unknown word (<unk>); 3 rows with a class that training did not have "
+        "('ugly', 'odd'), which no answer can be: counted as wrong\n"
+    )
+    assert main(["predict", str(run), "test.csv", "-o", "out.csv"]) == 0 and not capfd.readouterr().err
 
 
 def test_what_cannot_be_predicted_is_one_line(here: Path, capfd):

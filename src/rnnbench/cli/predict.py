@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -25,10 +26,10 @@ def predict_command(options: argparse.Namespace) -> int:
     from ..run.process_settings import configure_process
 
     configure_process()
-    count, began = Count(), time.monotonic()
+    began = time.monotonic()
     try:
         trained = load_run(path, with_data=False)
-        check_predicts(trained.task, f"{options.run}: task {trained.record['task']['name']}")
+        count = Count(check_predicts(trained.task, f"{options.run}: task {trained.record['task']['name']}"))
         lines = new_lines(trained.network, trained.task, trained.task.new_rows(str(options.file)), count)
         head = [next(lines), next(lines, b"")]  # what cannot be read is refused before anything is written
     except (ValueError, OSError) as error:
@@ -42,4 +43,6 @@ def predict_command(options: argparse.Namespace) -> int:
     seconds = time.monotonic() - began
     done = f"{output}: {count.rows:,} rows in {seconds:.1f} s, {count.rows / seconds:,.0f} rows/s"
     say("; ".join(filter(None, (done, count.scores()))))
+    if odd := count.oddities():
+        say(f"{options.file}: {odd}", sys.stderr)
     return 0

@@ -11,8 +11,9 @@ import torch
 
 from rnnbench.tasks.task import CLASSES, CLASSIFICATION, LABELS, Batch, NewRows, Split, Task
 
+from ..data.text import UNKNOWN
 from ..networks.trainable import TrainableNetwork
-from ..options import BadOption
+from ..options import BadOption, amount, shortened
 
 BATCH = 100  # rows that are answered at once; a number of rows changes speed only
 
@@ -59,10 +60,14 @@ def split_lines(network: TrainableNetwork, task: Task, split: Split) -> Iterator
 
 
 class Count:
-    """How many rows were answered, and how many of those that say their class, or their labels, rightly."""
+    """How many rows were answered, how many of those that say their class, or their labels, rightly, and what is odd about
+    them."""
 
-    def __init__(self) -> None:
-        self.rows = self.labelled = self.right = 0
+    def __init__(self, names: Sequence[str]) -> None:
+        """`names` of the classes or labels that the run knows."""
+        self._names = frozenset(names)
+        self.rows = self.labelled = self.right = self.wordless = 0
+        self._strangers: dict[str, int] = {}  # rows by the first of their classes or labels that the run does not know
         self._hits = self._labels = 0  # labels that are right and answered; that are right, and that are answered, added up
         self._several = False
 
@@ -75,6 +80,8 @@ class Count:
                 continue
             answered, wanted = ({one} if not separator else _labels(one, separator) for one in (answer, label))
             self.labelled += 1
+            if new := sorted(wanted - self._names):
+                self._strangers[new[0]] = self._strangers.get(new[0], 0) + 1
             self.right += answered == wanted
             self._hits += len(answered & wanted)
             self._labels += len(answered) + len(wanted)
@@ -86,6 +93,20 @@ class Count:
         share = f"{self.right / self.labelled:.4g} over {self.labelled:,} rows with"
         micro_f1 = 2 * self._hits / self._labels if self._hits else 0.0
         return f"micro-F1 {micro_f1:.4g}, exact {share} labels" if self._several else f"accuracy {share} a class"
+
+    def oddities(self) -> str:
+        """What is odd about the rows, with counts: rows without a word, classes that the run does not know. Empty for none."""
+        said = []
+        if self.wordless:
+            said.append(f"{amount(self.wordless, 'row')} without a word, answered as one unknown word ({UNKNOWN})")
+        if self._strangers:
+            kind = "label" if self._several else "class"
+            names = shortened(", ".join(map(repr, self._strangers)), 100)
+            said.append(
+                f"{amount(sum(self._strangers.values()), 'row')} with a {kind} that training did not have ({names}), which "
+                "no answer can be: counted as wrong"
+            )
+        return "; ".join(said)
 
 
 def _labels(text: str, separator: str) -> set[str]:
@@ -104,6 +125,7 @@ def new_lines(network: TrainableNetwork, task: Task, chunks: Iterable[NewRows], 
             chances[places] = probabilities(network, task, batch)
         answers = answers_of(task, chances)
         count.add(answers, chunk.labels, task.label_separator)
+        count.wordless += chunk.wordless
         yield csv_lines(
             [text, answer, *([six_digits(row.max())] if one else []), *map(six_digits, row)]
             for text, answer, row in zip(chunk.shown, answers, chances, strict=True)
