@@ -6,11 +6,12 @@
     rnnbench train task=forecasting task.file=temperatures.csv task.columns=degrees model=gru
 
 `file` is a CSV, TSV, JSON or parquet file with a row a step, in the order of time, and `columns` are those that are read and
-forecast, between commas. Several files are joined in the order of the numbers in their names: month2 before month10. The
+forecast: a list, `"task.columns=[degrees,'wind, m/s']"`, where a name that has a comma or a space stands in quotes; or one text
+with commas between the names. Several files are joined in the order of the numbers in their names: month2 before month10. The
 series is cut in the order it stands: train, then `held_out` of its steps for validation, then as many for test; or `train`,
-`validation` and `test` name files. Training draws windows of `window` steps. Validation and
-test are read in windows, too, each from the middle of the one before. Only what the one before did not reach is scored, so that
-each forecast has half a window of steps before it, but for those of the first. Every step but the first is scored once.
+`validation` and `test` name files. Training draws windows of `window` steps. Validation and test are read in windows, too, each
+from the middle of the one before. Only what the one before did not reach is scored, so that each forecast has half a window of
+steps before it, but for those of the first. Every step but the first is scored once.
 
 `mse` is in squared training deviations, `mae` in the units of the data, both as means over columns; `skill` is
 the share of the mean squared error of persistence that a forecast does away with.
@@ -81,7 +82,9 @@ class Forecasting(Task):
             bool, Where(path=False), Needs("file", "train")
         ] = True,  # of a text file: whether its first line names the columns; else they are called 0, 1, ...
         encoding: Annotated[str, Where(path=False), Needs("file", "train")] = "utf-8",  # of a text file
-        columns: Annotated[str, Where(path=False)] = "value",  # the columns that are read and forecast, between commas
+        columns: Annotated[
+            str | list[str], Where(path=False)
+        ] = "value",  # the columns that are read and forecast: [degrees,'wind, m/s'], or one text between commas
         window: Annotated[int, Range(4)] = 100,  # steps that are fed at once; gradients reach no further
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True)
@@ -91,9 +94,9 @@ class Forecasting(Task):
         named = named_splits(train, validation, test)
         reading = Reading(separator, header, encoding)
         self.place = one_place("forecasting", hub, file, config, revision, named, reading, in_time=True)
-        self.columns = [name.strip() for name in columns.split(",")]
-        if not all(self.columns) or len(set(self.columns)) < len(self.columns):
-            raise DataError(f"task.columns={columns}: expected names of columns between commas, each once")
+        self.columns = columns if isinstance(columns, list) else [name.strip() for name in columns.split(",")]
+        if not self.columns or not all(self.columns) or len(set(self.columns)) < len(self.columns):
+            raise DataError(f"task.columns={columns}: expected names of columns, each once: [degrees,'wind, m/s']")
         self.window, self.held_out, self.solved_below = window, held_out, solved_below
 
     def look(self) -> None:
@@ -118,9 +121,10 @@ class Forecasting(Task):
         rows = {split: len(values) for split, values in parts.items()}
         self.found = {**found.facts(), "rows": rows, "columns": self.columns}
         cut = ", ".join(split_words(split, self.found["files"], count) for split, count in rows.items())
-        said = [f"{sum(rows.values()):,} steps: {cut}; columns: {shortened(', '.join(self.columns))}"]
-        for split, names in self.found["files"].items():
-            said += [f"{split} is {len(names)} files in this order: {shortened(', '.join(names), 200)}"] if names[1:] else []
+        names = ", ".join(repr(name) if "," in name else name for name in self.columns)
+        said = [f"{sum(rows.values()):,} steps: {cut}; columns: {shortened(names)}"]
+        for split, files in self.found["files"].items():
+            said += [f"{split} is {len(files)} files in this order: {shortened(', '.join(files), 200)}"] if files[1:] else []
         self.notes = [f"{self.place.name}: {line}" for line in (*said, *odd_splits(found))]
 
     def _values(self, found: Loaded, split: Split) -> numpy.ndarray:
