@@ -14,6 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from rnnbench.cli.main import main
+from rnnbench.data import sets
+from rnnbench.data.readme_configs import listed_names
 from rnnbench.data.sets import Place, load_set
 from rnnbench.data.split_names import instructed
 from rnnbench.data.table_files import Reading
@@ -213,8 +215,9 @@ def test_names_that_cannot_be_read_are_refused(change: tuple[str, str], said: st
     Path("set").mkdir()
     Path("set/README.md").write_text(INFO.replace(*change))
     Path("set/train.csv").write_text(csv_rows())
+    found = load_set(Place(file="set"), ["text", "label"])  # what needs no names is read
     with pytest.raises(DataError, match=said) as error:
-        load_set(Place(file="set"), ["text", "label"])
+        found.names("label")
     assert "\n" not in str(error.value) and len(str(error.value)) < 400
 
 
@@ -222,8 +225,25 @@ def test_files_that_name_the_classes_otherwise_than_the_readme_are_refused():
     Path("set").mkdir()
     Path("set/README.md").write_text(INFO)
     named(datasets.ClassLabel(names=NAMES[::-1])).to_parquet("set/train.parquet")
+    found = load_set(Place(file="set"), ["text", "label"])
     with pytest.raises(DataError, match=r"set/train\.parquet: the classes of 'label' are"):
-        load_set(Place(file="set"), ["text", "label"])
+        found.names("label")
+
+
+def test_a_readme_is_read_once_and_where_classes_are_needed_only(monkeypatch: pytest.MonkeyPatch):
+    read = []
+    monkeypatch.setattr(sets, "listed_names", lambda folder, config: read.append(folder) or listed_names(folder, config))
+    for place, readme in (("good", INFO), ("broken", INFO.replace("'1': pos", "'3': pos"))):
+        Path(place).mkdir()
+        Path(place, "README.md").write_text(readme)
+        for split in ("train", "validation", "test"):
+            Path(place, f"{split}.csv").write_text("text,label,value\n" + "".join(f"{t} {split},{n},{n}.5\n" for t, n in ROWS))
+    for name, options in (("text_regression", {}), ("forecasting", {"columns": "value", "window": 8})):
+        assert made(name, file="broken", **options).found["rows"]["test"] == len(ROWS)
+    assert not read
+    assert made("text_classification", file="good").classes == NAMES and len(read) == 1
+    with pytest.raises(DataError, match=r"broken/README\.md: its dataset_info cannot be read"):
+        made("text_classification", file="broken")
 
 
 def test_answers_have_the_names_and_are_held_against_numbers(capfd: pytest.CaptureFixture):

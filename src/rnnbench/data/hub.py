@@ -78,12 +78,17 @@ def read_split(
 def read_class_names(
     name: str, split: str, columns: Sequence[str], config: str | None = None, revision: str | None = None
 ) -> dict[str, list[str]]:
-    """The names of the classes of numbered columns of a split, which its files say, or the README.md above their folder."""
+    """The names of the classes of numbered columns of a split, which its files say."""
     import pyarrow.parquet
 
     folder = _local(name, config, revision) or _download(name, config, revision)
-    own = class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
-    return {**listed_names(folder.parent, config), **own}
+    return class_names(pyarrow.parquet.read_schema(_check(folder, split, columns)[0]), columns)
+
+
+def readme_class_names(name: str, config: str | None = None, revision: str | None = None) -> dict[str, list[str]]:
+    """The names of classes that the README.md above the folder of `name` says; DataError, one line, where it cannot be read."""
+    folder = _local(name, config, revision) or _download(name, config, revision)
+    return listed_names(folder.parent, config)
 
 
 def uncertain_revision(name: str, config: str | None, revision: str | None) -> str:

@@ -18,6 +18,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy
 
 from ..options import nearest, shortened
-from .hub import check_columns, check_parts, read_class_names, read_split, splits, uncertain_revision
+from .hub import check_columns, check_parts, read_class_names, read_split, readme_class_names, splits, uncertain_revision
 from .readme_configs import README, Listed, listed_files, listed_names
 from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
 from .table_files import FILES, PLAIN, FileRows, Reading, check_kind, file_kind, is_text, place, read_rows, whole_rows
@@ -42,6 +43,7 @@ NO_DATA = (*ABOUT, "dataset_info", "dataset_infos", "config", "dummy_data")  # n
 LIBRARY = ("README.md", "config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "dummy_data.zip")
 WILD = "*?["
 Row = TypeVar("Row")
+ClassNames = Mapping[str, list[str]]  # of the classes of columns, by the columns' names
 Source = tuple[str, str]  # a file and nothing, or a set and the name of a split of it
 
 
@@ -67,9 +69,14 @@ class Part:
     name: str = ""  # of the split, where the set has names for them
     files: Sequence[str]
     text_labels = False  # whether its values are text, whatever they look like
-    names: Mapping[str, list[str]] = {}  # of the classes of columns that hold their numbers; known once it is read
     note: str = ""  # what is odd about where it lies
     sizes: Sequence[int] = ()  # rows of each of `files`; known once they are read
+
+    @property
+    def names(self) -> ClassNames:
+        """Of the classes of columns that hold their numbers, once it is read. A README.md is looked at when they are asked for:
+        what says no class needs none. DataError, one line, where it cannot be read, or files disagree."""
+        return {}
 
     @property
     def bases(self) -> Sequence[Part]:
@@ -105,11 +112,16 @@ class Part:
 class Files(Part):
     """A split that stands in files of one kind."""
 
-    def __init__(self, paths: Sequence[str], reading: Reading, names: Mapping[str, list[str]] | None = None):
-        """`names` are those of the classes of columns, where the files themselves do not say them."""
-        self.files, self._reading, self.names = paths, reading, names or {}
+    def __init__(self, paths: Sequence[str], reading: Reading, listed: Callable[[], ClassNames] = dict):
+        """`listed` gives the names of classes that the files themselves do not say."""
+        self.files, self._reading, self._listed = paths, reading, listed
         self.text_labels = is_text(paths[0])
         self._read: list[FileRows] = []
+        self._own: dict[str, ClassNames] = {}  # the names of classes that each of the files says
+
+    @property
+    def names(self) -> ClassNames:
+        return agreed({README: self._listed(), **self._own})
 
     def check(self, columns: Sequence[str]) -> None:
         for path in self.files:
@@ -124,8 +136,7 @@ class Files(Part):
         self.sizes = list(map(len, tables))
         if file_kind(self.files[0]) == ".parquet":
             schemas = [pyarrow.parquet.read_schema(user_file(path)) for path in self.files]
-            own = {path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)}
-            self.names = agreed({README: self.names, **own})
+            self._own = {path: class_names(one, columns) for path, one in zip(self.files, schemas, strict=True)}
         return FileRows(concatenated(tables, self.files), self._kept() if dropped else None, dropped)
 
     def _kept(self) -> numpy.ndarray:
@@ -145,13 +156,27 @@ class Files(Part):
 class Published(Part):
     """A split of a set of the hub, by its id."""
 
-    def __init__(self, hub: str, split: str, config: str | None, revision: str | None, reading: Reading):
+    def __init__(
+        self,
+        hub: str,
+        split: str,
+        config: str | None,
+        revision: str | None,
+        reading: Reading,
+        listed: Callable[[], ClassNames],
+    ):
+        """`listed`: see `Files`."""
         self.files, self.name, self._hub, self._reading = [hub], split, hub, reading
-        self._config, self._revision = config, revision
+        self._config, self._revision, self._listed = config, revision, listed
+        self._own: ClassNames = {}
         self._kept: numpy.ndarray | None = None
 
     def shown(self, file: str) -> str:
         return f"{file}/{self.name}"
+
+    @property
+    def names(self) -> ClassNames:
+        return {**self._listed(), **self._own}
 
     @property
     def note(self) -> str:  # type: ignore[override]
@@ -163,7 +188,7 @@ class Published(Part):
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
         sound = not self._reading.drop_empty
         table = read_split(self._hub, self.name, columns, self._config, self._revision, sound)
-        self.names = read_class_names(self._hub, self.name, columns, self._config, self._revision)
+        self._own = read_class_names(self._hub, self.name, columns, self._config, self._revision)
         rows = FileRows(table) if sound else whole_rows(table, f"{self._hub}: split {self.name!r}", self._reading)
         self._kept, self.sizes = rows.kept, [len(rows.table)]
         return rows
@@ -179,6 +204,11 @@ class Saved(Part):
     def __init__(self, folder: Path, split: str, alone: bool, reading: Reading):
         self.files, self.name, self._folder, self._alone, self._reading = [f"{folder}/"], split, folder, alone, reading
         self._kept: numpy.ndarray | None = None
+        self._own: ClassNames = {}
+
+    @property
+    def names(self) -> ClassNames:
+        return self._own
 
     def read(self, columns: Sequence[str], text: bool = True) -> FileRows:
         import datasets
@@ -193,7 +223,7 @@ class Saved(Part):
                         f"{where}: no column {column!r}{nearest(column, rows.column_names) or ';'} there are: "
                         f"{shortened(', '.join(rows.column_names), 150)}"
                     )
-            self.names = class_names(rows.features.arrow_schema, columns)
+            self._own = class_names(rows.features.arrow_schema, columns)
             table = rows.select_columns(list(columns)).with_format("arrow")[:].select(list(columns))
         except DataError:
             raise
@@ -217,6 +247,10 @@ class Sliced(Part):
         self.files = [file for part in parts.values() for file in part.files]
         self.text_labels = all(part.text_labels for part in parts.values())
         self._places: list[tuple[Part, int, int]] = []  # (split, its first row of these, how many)
+
+    @property
+    def names(self) -> ClassNames:
+        return agreed({part.key: part.names for part in self.bases})
 
     @property
     def bases(self) -> Sequence[Part]:
@@ -246,7 +280,6 @@ class Sliced(Part):
             tables.append(rows.table.slice(first, last - first))
             self._places.append((self._parts[name], first, last - first))
             asked += end - begin
-        self._agree()
         found = concatenated(tables, [self.name] * len(tables))
         if not len(found):
             raise DataError(f"{self.name}: each of its {asked} rows lacks a value")
@@ -268,14 +301,9 @@ class Sliced(Part):
     def pick(self, read: Callable[[Part], Sequence[Row]]) -> list[Row]:
         """The rows that are picked of those that `read` gives of a split."""
         rows = {name: read(part) for name, part in self._parts.items()}
-        self._agree()
         picks = self.picks({name: len(side) for name, side in rows.items()})
         self._places = [(self._parts[name], begin, end - begin) for name, begin, end in picks]
         return [row for name, begin, end in picks for row in rows[name][begin:end]]
-
-    def _agree(self) -> None:
-        """Takes over the names of the classes of the splits, once these are read."""
-        self.names = agreed({part.key: part.names for part in self.bases})
 
     def _refusal(self, rows: Mapping[str, int], said: str) -> DataError:
         return DataError(
@@ -368,15 +396,22 @@ class Place:
         return self._files(self._matching(within, f"task.{split}={value}"))
 
     def _files(self, paths: Sequence[str], reading: Reading | None = None) -> Files:
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, lambda: self._names)
+
+    @cached_property
+    def _names(self) -> ClassNames:
+        """The names of classes that the README.md of the set says; it is read once, for all splits."""
+        if self.id:
+            return readme_class_names(self.id, self.config, self.revision)
         folder = expanded(self.hub or self.file or ".")
-        names = listed_names(folder, self.config) if (self.hub or self.file) and folder.is_dir() else {}
-        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, names)
+        return listed_names(folder, self.config) if (self.hub or self.file) and folder.is_dir() else {}
 
     def _there(self, fetch: bool) -> tuple[dict[str, Part], list[str]]:
         """The splits by their names, and what is beside them."""
         if self.id:
             names = splits(self.id, self.config, self.revision, fetch)
-            return {name: Published(self.id, name, self.config, self.revision, self.reading) for name in names}, []
+            about = (self.config, self.revision, self.reading, lambda: self._names)
+            return {name: Published(self.id, name, *about) for name in names}, []
         path = self.hub or self.file
         if path is None:
             return {}, []
@@ -569,7 +604,7 @@ def _both(one: numpy.ndarray, other: numpy.ndarray) -> int:
     return int(numpy.count_nonzero(one[:size] & other[:size]))
 
 
-def agreed(named: Mapping[str, Mapping[str, list[str]]]) -> dict[str, list[str]]:
+def agreed(named: Mapping[str, ClassNames]) -> dict[str, list[str]]:
     """The names of the classes of columns, where all files that have them have the same; DataError where they do not."""
     found: dict[str, list[str]] = {}
     for file, columns in named.items():
