@@ -319,7 +319,9 @@ def test_of_several_revisions_that_were_kept(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", None])
-@pytest.mark.parametrize("kept", ["by datasets", "by huggingface_hub"])
+@pytest.mark.parametrize(
+    "kept", ["by datasets", "by huggingface_hub", "by datasets, and cut off", "by huggingface_hub, and cut off"]
+)
 def test_what_the_library_kept_needs_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None, kept: str
 ):
@@ -332,7 +334,9 @@ def test_what_the_library_kept_needs_no_network(
     if variable:
         monkeypatch.setenv(variable, "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    if kept == "by datasets":
+    if "cut off" in kept:  # a later `load_dataset` that was stopped
+        (tmp_path / "datasets/org___reviews/default/0.0.0/def.incomplete").mkdir(parents=True)
+    if "by datasets" in kept:
         kept_by_datasets(tmp_path / "datasets", "abc", TABLE, 1)
     else:
         kept_by_the_hub(tmp_path / "hub", "123", TABLE, "main")

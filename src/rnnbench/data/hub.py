@@ -15,6 +15,7 @@ set that the hub does not have, and is looked for on disk only. Files of other k
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import tempfile
@@ -39,6 +40,8 @@ OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 PATIENCE = 3.0  # seconds to wait for the hub's first answer
 CONVERTED = "refs/convert/parquet"  # the revision of the hub's own conversion
 UNCERTAIN = "revision.txt"  # in a folder of the cache: a line for a set whose revision is not certain
+INFO = "dataset_info.json"  # what `datasets` writes last into a folder of its cache
+UNFINISHED = ".incomplete"  # behind the name of such a folder while it is written; one that was cut off stays, without INFO
 PART = re.compile(r".*?-(\d+)-of-(\d+)")  # of the name of a split's file
 
 
@@ -192,9 +195,11 @@ def _published(name: str, config: str | None, revision: str | None, offline: str
             if not isinstance(builder, Cache):
                 builder.download_and_prepare()
                 return dict(builder.as_dataset()), ""
-            kept, reason = _kept_revisions(Path(builder.cache_dir)), offline or "the hub does not answer"
+            kept, reason = _kept_revisions(name, builder.config.name), offline or "the hub does not answer"
         except errors as error:
             reason = offline or (str(error).splitlines() or [type(error).__name__])[0]
+            if isinstance(error, FileNotFoundError) and str(error.filename).endswith(f"{UNFINISHED}/{INFO}"):
+                kept, reason = _kept_revisions(name, config), offline or "the hub does not answer"
         commit = revision or ""
         with contextlib.suppress(*errors):  # fetched by hf download, but never loaded
             snapshot = huggingface_hub.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
@@ -206,18 +211,26 @@ def _published(name: str, config: str | None, revision: str | None, offline: str
             commit = list(kept)[-1]
             said = f"revision {commit} is read, the newest of {len(kept)} that datasets keeps on this machine ({reason})"
         if commit in kept:
-            version = kept[commit].parent.name
-            names = {"dataset_name": builder.dataset_name, "repo_id": name, "config_name": builder.config.name}
+            of, version, _ = kept[commit].parts[-3:]
+            names = {"dataset_name": name.split("/")[-1], "repo_id": name, "config_name": of}
             return dict(Cache(**names, version=version, hash=commit).as_dataset()), said
         if kept:
             reason += f"; datasets keeps the revisions {shortened(', '.join(kept), 100)} on this machine, not {revision}"
     raise DataError(_unavailable(name, config, reason))
 
 
-def _kept_revisions(entry: Path) -> dict[str, Path]:
-    """The folders `<version>/<revision>` that `datasets` keeps of the same configuration as `entry`, the newest last."""
-    there = [path.parent for path in entry.parents[1].glob("*/*/dataset_info.json")]  # a download that was cut off has none
-    there = [folder for folder in there if not folder.name.endswith(".incomplete")]
+def _kept_revisions(name: str, config: str | None) -> dict[str, Path]:
+    """The folders `<configuration>/<version>/<revision>` that `datasets` keeps of a set, the newest last. None where no
+    configuration is named and there are several.
+    """
+    import datasets
+
+    *owner, last = name.split("/")
+    root = Path(datasets.config.HF_DATASETS_CACHE, "___".join([*owner, datasets.naming.camelcase_to_snakecase(last)]))
+    there = [path.parent for path in root.glob(f"{glob.escape(config) if config else '*'}/*/*/{INFO}")]
+    there = [folder for folder in there if not folder.name.endswith(UNFINISHED)]
+    if len({folder.parts[-3] for folder in there}) > 1:
+        return {}
     return {folder.name: folder for folder in sorted(there, key=lambda folder: folder.stat().st_mtime)}
 
 
