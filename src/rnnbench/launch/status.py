@@ -155,7 +155,7 @@ def _overview(folders: Sequence[Path], checked: bool) -> str:
             with contextlib.suppress(OSError):
                 if (folder / "record.json").is_file():  # a pipe would be waited for
                     diverged += DIVERGED in (folder / "record.json").read_bytes()
-    kinds = ("failed", "damaged", "interrupted", "running")
+    kinds = ("failed", "damaged", "interrupted", "running", "missing")
     more = "".join(f", {counts[kind]} {kind}" for kind in kinds if counts[kind])
     return f"{counts['recorded']} recorded{f' ({diverged} diverged)' if diverged else ''}{more}"
 
