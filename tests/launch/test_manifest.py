@@ -298,19 +298,22 @@ def test_a_manifest_whose_folder_is_none_is_refused(place: str, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("runs", "whole"),
+    ("runs", "number", "whole"),
     [
-        ("[task=adding model=lstm,gru]", '"task=adding model=lstm,gru"'),
-        ("[task=adding model=lstm seed=0,1, task=parity model=rnn]", '"task=adding model=lstm seed=0,1"'),
-        ("[task=parity model=rnn, task=adding model=lstm,gru seed=0,1,2]", '"task=adding model=lstm,gru seed=0,1,2"'),
-        ("\n- task=adding model=lstm\n- gru", '"task=adding model=lstm,gru"'),
+        ("[task=adding model=lstm,gru]", 1, '"task=adding model=lstm,gru"'),
+        ("[task=adding model=lstm seed=0,1, task=parity model=rnn]", 1, '"task=adding model=lstm seed=0,1"'),
+        ("[task=parity model=rnn, task=adding model=lstm,gru seed=0,1,2]", 2, '"task=adding model=lstm,gru seed=0,1,2"'),
+        ("\n- task=adding model=lstm\n- gru", 1, '"task=adding model=lstm,gru"'),
     ],
 )
-def test_a_line_that_is_cut_at_its_comma_is_shown_in_quotes(runs: str, whole: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_line_that_is_cut_at_its_comma_is_shown_in_quotes(
+    runs: str, number: int, whole: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     Path("two.yaml").write_text(f"runs: {runs}\n")
     assert main(["sweep", "two.yaml"]) == 2
     error = capfd.readouterr().err
-    assert error.count("\n") == 1 and f"put the line in quotes: {whole}" in error
+    assert error.count("\n") == 1 and error.startswith(f"rnnbench: two.yaml: run {number} is cut at a comma, and ")
+    assert f"put the line in quotes: {whole}" in error
     Path("two.yaml").write_text(f"runs: [{whole}]\n")
     assert all(len(line) >= 2 for line in listed_runs(Path("two.yaml")))
 
@@ -321,8 +324,14 @@ def test_lines_of_a_file_may_begin_with_a_space_or_leave_an_option_out(capfd: py
     Path("two.yaml").write_text("runs: [null, 3]\n")
     assert main(["sweep", "two.yaml"]) == 2
     assert capfd.readouterr().err == (
-        "rnnbench: two.yaml: runs: 'None' is no command line, such as 'task=adding model=lstm,gru'\n"
+        "rnnbench: two.yaml: run 1: 'None' is no command line, such as 'task=adding model=lstm,gru'\n"
     )
+    Path("two.yaml").write_text("runs:\n- task=adding model=lstm\n- task=adding model=gru 'seed=0,1\n")
+    assert main(["sweep", "two.yaml"]) == 2
+    assert capfd.readouterr().err == "rnnbench: two.yaml: run 2: No closing quotation\n"
+    Path("two.yaml").write_text("runs:\n- task=adding model=lstm\n- task=adding model=gru train.steps=interval(1,2)\n")
+    assert main(["sweep", "two.yaml"]) == 2
+    assert capfd.readouterr().err.startswith("rnnbench: two.yaml: run 2: train.steps=interval(1,2): an interval has no list")
 
 
 def test_a_word_without_a_value_is_refused_beside_resume(capfd: pytest.CaptureFixture[str]) -> None:

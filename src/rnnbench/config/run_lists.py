@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..console import say
@@ -35,7 +35,7 @@ def listed_runs(path: Path, placed: Callable[[Sequence[str]], Sequence[str]] = l
     try:
         _refuse_cut(listed["runs"])
         shared = shlex.split(str(listed.get("shared", "")))
-        given = [job for line in listed["runs"] for job in split_sweep([*shlex.split(str(line)), *shared], sweep=True)]
+        given = [job for number, line in enumerate(listed["runs"], 1) for job in _jobs(number, str(line), shared)]
         lines = [list(placed(line)) for line in given]
         if "winners" in listed:
             winners = read_winners(path.parent / str(listed["winners"]))
@@ -47,20 +47,29 @@ def listed_runs(path: Path, placed: Callable[[Sequence[str]], Sequence[str]] = l
     return lines
 
 
+def _jobs(number: int, line: str, shared: Sequence[str]) -> Iterator[list[str]]:
+    """The words of each job of a line of `runs:`; BadOption, which says its number, where it cannot be read."""
+    try:
+        yield from split_sweep([*shlex.split(line), *shared], sweep=True)
+    except (BadOption, ValueError) as error:
+        raise BadOption(f"run {number}: {error}") from None
+
+
 def _refuse_cut(runs: Sequence[object]) -> None:
     """BadOption where a line begins with no option: the rest of a line that YAML has cut at a comma within brackets."""
     lines: list[list[str]] = []
-    for item in map(str, runs):
+    for number, item in enumerate(map(str, runs), 1):
         word = item.split()[0] if item.strip() else ""
         if "=" in word or word.startswith("~"):
             lines.append([item])
         elif lines:
             lines[-1].append(item)
         else:
-            raise BadOption(f"runs: {shortened(item)!r} is no command line, such as 'task=adding model=lstm,gru'")
-    for first, *rest in lines:
+            raise BadOption(f"run {number}: {shortened(item)!r} is no command line, such as 'task=adding model=lstm,gru'")
+    for number, (first, *rest) in enumerate(lines, 1):  # those before it are whole
         if rest:
             whole = json.dumps(",".join((first, *rest)), ensure_ascii=False)
             raise BadOption(
-                f"runs: {shortened(rest[0])!r} is no command line; in [ ] a comma ends a line: put the line in quotes: {whole}"
+                f"run {number} is cut at a comma, and {shortened(rest[0])!r} is no command line; in [ ] a comma ends a line: "
+                f"put the line in quotes: {whole}"
             )
