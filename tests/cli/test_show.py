@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnnbench.analysis.run_details import listed_settings
+from rnnbench.analysis.run_details import LEGEND, listed_settings
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.repeat import repeat_words
@@ -110,6 +110,9 @@ def test_of_two_runs_only_what_differs_is_shown(two, capfd):
     assert main(["show", *map(str, two)]) == 0
     out = capfd.readouterr().out
     assert "the same: state and steps, versions, data" in out and "A  adding" in out
+    assert out.splitlines()[-1] == LEGEND  # ids and fields are explained, of one run too
+    assert main(["show", str(two[0])]) == 0
+    assert capfd.readouterr().out.splitlines().count(LEGEND) == 1
     assert main(["show", *map(str, two), str(other)]) == 2
 
 

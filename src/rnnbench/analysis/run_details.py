@@ -26,6 +26,10 @@ from .grouping import solved_option, stopped_when_solved
 GROUPS = ("task", "model", "network", "train", "budget", "trainer", "tracker")
 PARTS = ("result", "settings", "versions", "data", "scores", "speed", "environment")  # that are held against each other
 CLOCK = ("started", "ended")  # of the environment, which any two runs differ in
+LEGEND = (  # of what the names of runs and the sizes hold
+    "id: a hash of settings, versions, data and seed, whose first 8 digits end the folder's name; setting: the same without "
+    "the seed; fingerprint: of the data; state_size: numbers carried from step to step; multiply_adds: products a step"
+)
 Details = dict[str, Any]  # nested, as JSON can hold it
 
 
@@ -199,8 +203,10 @@ def details_lines(details: Details) -> Iterator[str]:
         rows = [(key, value_text(value), "") for key, value in details.get(part, {}).items() if value not in (None, "")]
         yield from _block({"data": "data", "model": "size"}.get(part, part), rows)
     told = [("folder", details["path"], ""), ("id", value_text(details["id"]), "")]
+    told += [("setting", value_text(details["setting"]), "")]
     told += [("sweep", details["sweep"], "")] if details["sweep"] else []
     yield from _block("run", told)
+    yield from ("", LEGEND)
 
 
 def result_line(details: Details) -> str:
@@ -314,3 +320,4 @@ def difference_lines(found: Details) -> Iterator[str]:
     if same := [part for part in PARTS if not found[part]]:
         yield ""
         yield f"the same: {', '.join('state and steps' if part == 'result' else part for part in same)}"
+    yield from ("", LEGEND)
