@@ -27,6 +27,7 @@ from rnnbench.analysis.drawing import drawing_script
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
 from rnnbench.analysis.grouping import NoRuns, group_runs
 from rnnbench.analysis.intervals import Estimate, against_floor, summarize
+from rnnbench.analysis.model_matrix import model_matrix
 from rnnbench.analysis.render import export, to_csv, to_html, to_markdown, to_terminal
 from rnnbench.analysis.report import _logs, report_page, write_report
 from rnnbench.analysis.table import Cell, Column, Table
@@ -794,3 +795,62 @@ def test_a_number_is_never_cut_and_words_stand_in_several_lines():
     shown = to_terminal([Table("t", "", {}, columns, rows)], width=40)
     assert "0.123456 [0.111111, 0.222222]" in shown and max(map(len, shown.split("\n"))) <= 20 + 2 + 29
     assert " ".join(shown.split()).count("goes on and") == 1
+
+
+@pytest.mark.parametrize("scores", [(0.01, 0.01, 0.01), (0.5, 0.5)])
+def test_seeds_of_the_same_value_are_said_to_have_no_spread(tmp_path: Path, scores: tuple[float, ...]):
+    for seed, score in enumerate(scores):
+        write(tmp_path, seed=seed, score=score)
+        write(tmp_path, model="gru", seed=seed, score=score + seed / 1000)
+    write(tmp_path, model="rnn", score=0.02)
+    (table,) = compare_runs(*find_runs([tmp_path]))
+    line = f"lstm: all {len(scores)} seeds gave the same value: no spread to estimate"
+    assert [gap for gap in table.gaps if "spread" in gap] == [line]
+    assert line in to_terminal([table]) and line in report_page(*find_runs([tmp_path]))
+
+
+OVERLAPS = {  # (what a record says was found, what a table says of it)
+    "none": ({"files": {"train": ["a"], "test": ["b"]}, "seen": {"validation": 3, "test": 0}}, ""),
+    "rows": (
+        {"files": {"train": ["a"], "test": ["a"]}, "shared": {"train and test": 6}, "seen": {"test": 9}},
+        "train and test have 6 rows in common",
+    ),
+    "two pairs": (
+        {
+            "files": {split: ["a"] for split in ("train", "validation", "test")},
+            "shared": {"train and validation": 2, "train and test": 1, "validation and test": 4},
+        },
+        "train and test have 1 row in common, validation and test have 4 rows in common",
+    ),
+    "validation is the test": (
+        {"files": {"train": ["a"], "validation": ["a"]}, "shared": {"train and validation": 2}},
+        "train and test have 2 rows in common",
+    ),
+    "texts": (
+        {"files": {"train": ["a"], "test": ["b"]}, "seen": {"validation": 0, "test": 1, "test_in_validation": 2}},
+        "1 test row also in train, 2 test rows also in validation",
+    ),
+    "something else": ("found", ""),
+    "of a plug-in": ({"files": 3, "shared": [1], "seen": {"test": "many"}}, ""),
+}
+
+
+@pytest.mark.parametrize("case", OVERLAPS)
+def test_test_rows_that_were_trained_on_are_said_of_each_task(tmp_path: Path, case: str):
+    found, said = OVERLAPS[case]
+    for model in ("lstm", "gru"):
+        path = write(tmp_path, model=model)
+        record = json.loads((path / "record.json").read_text())
+        record["task"]["about"] = {"found": found}
+        (path / "record.json").unlink()
+        del record["checksum"]
+        RunFolder(path).finish(record)
+    write(tmp_path, task="char_lm", task_options={"text": "tiny"})
+    runs, complaints = find_runs([tmp_path])
+    assert not complaints
+    line = f"{said}: test scores are of rows that were trained or selected on"
+    adding, other = compare_runs(runs, complaints)
+    assert [gap for gap in adding.gaps if "test scores" in gap] == ([line] if said else []) and not other.gaps
+    blocks, _ = group_runs(runs, complaints)
+    matrix = model_matrix(blocks)
+    assert [gap for gap in matrix.gaps if "test scores" in gap] == ([f"{adding.title}: {line}"] if said else [])

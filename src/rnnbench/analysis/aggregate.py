@@ -15,6 +15,7 @@ from typing import Any
 from ..config.labels import UNKNOWN
 from ..config.schema import read_signature, task_reference
 from ..options import BadOption
+from .comparison_text import block_overlap
 from .formatting import format_interval, format_number, natural_key
 from .grouping import TaskResults, name_entries, solved_option
 from .intervals import LEVEL, RANGES, RESAMPLES, Estimate, check_finite
@@ -151,7 +152,7 @@ def aggregate_tables(blocks: Sequence[TaskResults]) -> list[Table]:
             scores[label] = of_tasks
         diverged = {block.label: len(entry.diverged) for block in used for entry in block.entries if entry.label == label}
         gaps += [f"{label}: {number} diverged on {task}, not counted" for task, number in diverged.items() if number]
-    gaps += [f"{block.label}: {block.unequal}" for block in used if block.unequal]
+    gaps += [f"{block.label}: {line}" for block in used for line in (block.unequal, block_overlap(block)) if line]
     if not scores:
         raise BadOption(f"--aggregate: no model has finished runs of every task ({gaps[0] if gaps else 'no task'})")
     return [_means_table(scores, used, targets, gaps), *([_chances_table(scores)] if len(scores) > 1 else [])]

@@ -21,7 +21,7 @@ from typing import Any
 from ..config.labels import option_text
 from ..store.find import FoundRun
 from ..store.record import canonical
-from .comparison_text import comparison_caption, comparison_gaps, comparison_notes
+from .comparison_text import block_gaps, comparison_caption, comparison_notes
 from .formatting import format_compact, format_duration, format_interval, format_number, format_share, natural_key
 from .grouping import Asked, ModelResults, TaskResults, group_runs
 from .intervals import NEAR, Estimate, against_floor, is_bimodal, summarize, wilson
@@ -103,8 +103,7 @@ def tabulate(block: TaskResults, options: Sequence[str] = ()) -> Table:
         "direction": task["direction"] if task else None,
         "floor": block.floor,
     }
-    gaps = [block.unequal] if block.unequal else []
-    gaps += [gap for entry in order for gap in comparison_gaps(entry)]
+    gaps = block_gaps(block, order)
     hardware = {canonical(record["hardware"]) for entry in order for record in entry.records}
     if len(hardware) > 1:
         gaps.append(f"run on {len(hardware)} kinds of hardware: do not compare their speeds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..config.labels import option_text
+from ..options import amount
 from .formatting import format_interval, format_seeds
 from .grouping import ModelResults, TaskResults, stopped_when_solved
 from .intervals import NEAR, Estimate, against_floor, is_bimodal
@@ -17,6 +18,7 @@ RANKED = (
     "refused."
 )
 INTERVALS = "[ ]: 95 % confidence interval over seeds (Student's t; of the share solved, Wilson's)."
+TEST_ROWS_IN = {"train": "test", "validation": "test_in_validation"}  # what `seen` of a record counts
 MEDIAN = "Where only some seeds solved the task, the score is the median of those that did."
 
 
@@ -101,8 +103,44 @@ def _options(options: Mapping[str, object]) -> str:
     return " ".join(f"{key}={option_text(value)}" for key, value in options.items())
 
 
-def comparison_gaps(entry: ModelResults) -> Iterable[str]:
-    """What this entry lacks, in words."""
+def block_gaps(block: TaskResults, order: Sequence[ModelResults]) -> list[str]:
+    """What one task setting lacks, or what is wrong with it, in words; its entries in `order`."""
+    return [
+        *filter(None, [block.unequal, block_overlap(block)]),
+        *(gap for entry in order for gap in comparison_gaps(block, entry)),
+    ]
+
+
+def block_overlap(block: TaskResults) -> str:
+    """`overlap_line` of the first of its records that has one."""
+    lines = (overlap_line(record["task"]["about"]) for entry in block.entries for record in entry.records)
+    return next(filter(None, lines), "")
+
+
+def overlap_line(about: Mapping[str, object]) -> str:
+    """The rows of the test split that the record of a user's data says stand in train or validation; empty for none."""
+    found = about.get("found")
+    if not isinstance(found, Mapping):
+        return ""
+    parts = [found.get(key) for key in ("files", "shared", "seen")]
+    files, shared, texts = (part if isinstance(part, Mapping) else {} for part in parts)
+    test = "test" if "test" in files else "validation"  # of a set without a test split validation is the test
+    said = [
+        f"{pair.partition(' and ')[0]} and test have {amount(rows, 'row')} in common"
+        for pair, rows in shared.items()
+        if pair.endswith(f" and {test}") and isinstance(rows, int) and rows
+    ]
+    if not said:
+        seen = {split: rows for split, name in TEST_ROWS_IN.items() if isinstance(rows := texts.get(name), int) and rows}
+        said = [f"{amount(rows, 'test row')} also in {split}" for split, rows in seen.items()]
+    return f"{', '.join(said)}: test scores are of rows that were trained or selected on" if said else ""
+
+
+def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
+    """What this entry of the block lacks, in words."""
+    scores = block.scores(entry)
+    if len(scores) > 1 and len(set(scores)) == 1 and not is_bimodal(block.solved(entry)):
+        yield f"{entry.label}: all {len(scores)} seeds gave the same value: no spread to estimate"
     if missing := entry.missing:
         yield f"{entry.label}: {format_seeds(missing)} missing"
     for failure in sorted({run.failure or "" for run in entry.unfinished}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .comparison import estimate_entries, find_best
-from .comparison_text import MEDIAN, comparison_gaps
+from .comparison_text import MEDIAN, block_gaps
 from .formatting import format_compact, format_plus_minus, natural_key
 from .grouping import ModelResults, TaskResults, name_entries
 from .intervals import Estimate
@@ -37,14 +37,10 @@ def model_matrix(blocks: Sequence[TaskResults]) -> Table:
     scores = ", ".join(
         dict.fromkeys(f"{block.headline} ({_better(block)} is better{mean})" for block, mean in zip(blocks, means, strict=True))
     )
-    gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in _gaps(block))
+    gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in block_gaps(block, block.entries))
     caption = f"Test {scores}, mean over seeds and 95 % interval"
     title = f"{len(labels)} models on {len(blocks)} tasks" if len(blocks) > 1 else f"{len(labels)} models on {blocks[0].label}"
     return Table(title, caption, {}, columns, tuple(rows), gaps, tuple(_notes(rows)))
-
-
-def _gaps(block: TaskResults) -> list[str]:
-    return [*filter(None, [block.unequal]), *(gap for entry in block.entries for gap in comparison_gaps(entry))]
 
 
 def _geometric(estimates: Mapping[str, Estimate | None]) -> str:
