@@ -45,7 +45,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError, check_text, table_digest
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, need
 from rnnbench.data.user_files import expanded
-from rnnbench.options import AtLeastZero, Positive, Range, nearest
+from rnnbench.options import AtLeastZero, Positive, Range, amount, nearest
 
 from .shared.facts import kept_words, load_facts, save_facts
 from .shared.rows import Cut, Rows, use_rows, write_rows
@@ -112,7 +112,8 @@ class Couplet(Task):
             for number, (first, second) in enumerate(zip(*pairs, strict=True), 1):
                 if len(first) != len(second) or not first:
                     raise DataError(
-                        f"{self.data}: split {split!r} row {number} has lines of {len(first)} and {len(second)} characters; "
+                        f"{self.data}: split {split!r} row {number} has lines of {len(first)} and "
+                        f"{amount(len(second), 'character')}; "
                         "allowed: equally many, at least 1"
                     )
         counts = Counter("".join(lines["train"][1]))

@@ -47,7 +47,7 @@ from rnnbench.data.series import deviations, numbers
 from rnnbench.data.sets import Loaded, load_set
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
-from rnnbench.options import AtLeastZero, Needs, Range, Where, shortened
+from rnnbench.options import AtLeastZero, Needs, Range, Where, amount, shortened
 
 from .shared.batch import Dataset, generator
 from .shared.found import named_splits, odd_splits, one_place, split_words
@@ -113,7 +113,8 @@ class Forecasting(Task):
         for split, values in parts.items():
             if len(values) <= self.window:
                 raise DataError(
-                    f"{self.place.name}: {split} has {len(values)} steps, and task.window={self.window} needs more; take a "
+                    f"{self.place.name}: {split} has {amount(len(values), 'step')}, and task.window={self.window} needs "
+                    "more; take a "
                     "shorter window, or a longer series"
                 )
         self.dataset = Forecasts(parts, self.window)
@@ -122,9 +123,13 @@ class Forecasting(Task):
         self.found = {**found.facts(), "rows": rows, "columns": self.columns}
         cut = ", ".join(split_words(split, self.found["files"], count) for split, count in rows.items())
         names = ", ".join(repr(name) if "," in name else name for name in self.columns)
-        said = [f"{sum(rows.values()):,} steps: {cut}; columns: {shortened(names)}"]
+        said = [f"{amount(sum(rows.values()), 'step')}: {cut}; columns: {shortened(names)}"]
         for split, files in self.found["files"].items():
-            said += [f"{split} is {len(files)} files in this order: {shortened(', '.join(files), 200)}"] if files[1:] else []
+            said += (
+                [f"{split} is {amount(len(files), 'file')} in this order: {shortened(', '.join(files), 200)}"]
+                if files[1:]
+                else []
+            )
         self.notes = [f"{self.place.name}: {line}" for line in (*said, *odd_splits(found))]
 
     def _values(self, found: Loaded, split: Split) -> numpy.ndarray:

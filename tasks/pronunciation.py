@@ -50,7 +50,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry
 from rnnbench.data.tables import DataError
 from rnnbench.data.user_files import BYTE_ORDER_MARK, cut_before, not_utf8, text_lines, user_file
-from rnnbench.options import Needs, Share, nearest, shortened
+from rnnbench.options import Needs, Share, amount, nearest, shortened
 
 from .shared.facts import load_facts, save_facts
 from .shared.floors import edits, fewest_edits
@@ -102,7 +102,7 @@ class Pronunciation(Task):
             chinese_phrases(json.loads(content)) if self.data == "pypinyin" else english_words(content, self.stress, self.data)
         )
         if len(spoken) < 3:
-            raise DataError(f"{self.data} has {len(spoken)} words; at least 3 are needed")
+            raise DataError(f"{self.data} has {amount(len(spoken), 'word')}; at least 3 are needed")
         texts = numpy.array(sorted(spoken))
         test = held_out(texts.tolist(), 0.1)
         rest = texts[~test]

@@ -47,7 +47,7 @@ from torch import Tensor
 from rnnbench.data.cache import cache_entry, read_arrays, write_arrays
 from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
-from rnnbench.options import Count, Needs, Share
+from rnnbench.options import Count, Needs, Share, amount
 
 from .task import (
     SPLITS,
@@ -201,5 +201,7 @@ def mnist() -> tuple[numpy.ndarray, numpy.ndarray, tuple[int, int, int]]:
     test = parts[1].num_rows
     held_out = min(10000, len(labels) - test - 1)
     if held_out < 1:
-        raise DataError(f"{HUB}: {len(labels) - test} pictures to train on; at least 2 are needed, one of them for validation")
+        raise DataError(
+            f"{HUB}: {amount(len(labels) - test, 'picture')} to train on; at least 2 are needed, one of them for validation"
+        )
     return pixels, labels, (len(labels) - test - held_out, held_out, test)

@@ -56,7 +56,7 @@ from rnnbench.data.sets import Files, Part, Place, Sliced, Splits
 from rnnbench.data.table_files import Reading, file_kind
 from rnnbench.data.tables import DataError, table_digest
 from rnnbench.data.text import Ragged
-from rnnbench.options import Needs, Positive, Range, Share, Where
+from rnnbench.options import Needs, Positive, Range, Share, Where, amount
 
 from .shared.facts import load_facts, save_facts
 from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
@@ -312,7 +312,9 @@ def _atis(columns: Mapping[str, Mapping[str, list[str]]]) -> tuple[dict[Split, T
         parts[split] = [text.split() for text in rows["text"]], [row.split() for row in rows["slots"]]
         for number, (words, tags) in enumerate(zip(*parts[split], strict=True), 1):
             if len(words) != len(tags) or not words:
-                raise DataError(f"{ATIS}: split {split!r} row {number} has {len(words)} words and {len(tags)} slots")
+                raise DataError(
+                    f"{ATIS}: split {split!r} row {number} has {amount(len(words), 'word')} and {amount(len(tags), 'slot')}"
+                )
     train, validation = _selected(parts["train"], held_out(columns["train"]["text"], HELD_OUT).tolist())
     tags = sorted({tag for _, rows in parts.values() for row in rows for tag in row})
     return {"train": train, "validation": validation, "test": parts["test"]}, tags, set(), {}

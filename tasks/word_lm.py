@@ -57,7 +57,7 @@ from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Vocabulary, tokenizer
 from rnnbench.data.user_files import content_digest, cut_before, opened, text_file, text_lines, user_file
-from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, nearest
+from rnnbench.options import AtLeastZero, Count, Needs, Positive, Range, Where, amount, nearest
 
 from .shared.own_texts import own_place, own_texts, read_facts, read_notes
 from .shared.rows import completed_in_order
@@ -217,7 +217,7 @@ class WordLM(Task):
             total = sum(1 for _ in self._lines())
             held = int(total * self.held_out)
             if not held:
-                raise DataError(f"text={self.text} has {total} lines; held_out={self.held_out} of them are none")
+                raise DataError(f"text={self.text} has {amount(total, 'line')}; held_out={self.held_out} of them are none")
             edges = (0, total - 2 * held, total - held, total)
             lines = {split: partial(self._lines, edges[i], edges[i + 1]) for i, split in enumerate(SPLITS)}
         cut, counts, lengths = tokenizer(self.tokenizer), Counter[str](), dict.fromkeys(SPLITS, 0)

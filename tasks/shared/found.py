@@ -10,7 +10,7 @@ import numpy
 from rnnbench.data.sets import Place, Splits
 from rnnbench.data.table_files import Reading
 from rnnbench.data.tables import DataError
-from rnnbench.options import shortened
+from rnnbench.options import amount, shortened
 
 from .batch import SPLITS, Split
 from .labels import seen_facts
@@ -66,7 +66,7 @@ def odd_splits(found: Splits) -> list[str]:
     same = []
     for (one, other), both in found.shared.items():
         pair = (one, "test" if alone else other)
-        said = f"are the same {both.rows:,} rows" if both.whole else f"have {both.rows:,} rows in common"
+        said = f"are the same {amount(both.rows, 'row')}" if both.whole else f"have {amount(both.rows, 'row')} in common"
         taken = pair == ("train", "test") and ("validation" not in found.parts or alone)  # then validation is cut from train
         same.append(f"{' and '.join(pair)} {said}: {TAKEN if taken else SAME[pair]}")
     return [*left_unread(found.unread), *same, *sorted({part.note for part in found.parts.values() if part.note})]
@@ -112,17 +112,19 @@ def length_facts(lengths: Mapping[Split, numpy.ndarray], max_length: int | None 
 def found_line(found: Mapping[str, Any], unit: str = "words") -> str:
     """The facts in one line: files, rows by split, classes, what was dropped, what stands in train too, lengths."""
     files, rows = found["files"], found["rows"]
-    said = [f"{sum(rows.values()):,} rows: " + ", ".join(split_words(split, files, count) for split, count in rows.items())]
-    for name in ("classes", "labels"):
+    said = [
+        f"{amount(sum(rows.values()), 'row')}: " + ", ".join(split_words(split, files, count) for split, count in rows.items())
+    ]
+    for name, one in (("classes", "class"), ("labels", "label")):
         if classes := found.get(name):
-            said.append(f"{len(classes) + found.get(f'other_{name}', 0)} {name}: {_classes(classes)}")
+            said.append(f"{amount(len(classes) + found.get(f'other_{name}', 0), one)}: {_classes(classes)}")
     if "labels_a_row" in found:
         said.append(f"{found['labels_a_row']:g} labels a row")
-    said.append(f"{found['dropped']:,} rows dropped")
+    said.append(f"{amount(found['dropped'], 'row')} dropped")
     if "seen" in found:
         selected = found["seen"].get("test_in_validation", 0)  # records of earlier versions do not have it
         said.append(
-            f"{found['seen']['test']:,} test rows also in train" + (f", {selected:,} in validation" if selected else "")
+            f"{amount(found['seen']['test'], 'test row')} also in train" + (f", {selected:,} in validation" if selected else "")
         )
     cut = f", {found['cut_off']:,} cut off" if found.get("cut_off") else ""
     said.append(f"{unit} a row: median {found['median_length']:g}, longest {found['longest']:,}{cut}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from rnnbench.data.tables import DataError
-from rnnbench.options import shortened
+from rnnbench.options import amount, shortened
 
 from .batch import Split
 from .rows import Splittable, Texts, alike
@@ -79,13 +79,14 @@ def numbered(
     for split, values in labels.items():
         if missing := sum(value == -1 for value in values):
             raise DataError(
-                f"{where(split, values.index(-1))}: split {split!r} has no label (-1) in {missing} of {len(values)} rows; "
+                f"{where(split, values.index(-1))}: split {split!r} has no label (-1) in {missing} of "
+                f"{amount(len(values), 'row')}; "
                 "a class of yours that is called -1 must be text"
             )
         if blank := [value for value in values if isinstance(value, str) and not value.strip()]:
             raise DataError(
-                f"{where(split, values.index(blank[0]))}: split {split!r} has no label in {len(blank)} of {len(values)} rows; "
-                "fill them in, or leave the rows out"
+                f"{where(split, values.index(blank[0]))}: split {split!r} has no label in {len(blank)} of "
+                f"{amount(len(values), 'row')}; fill them in, or leave the rows out"
             )
         if isinstance(values[0], str) != isinstance(labels["train"][0], str):
             kinds = ["text" if isinstance(side[0], str) else "whole numbers" for side in (labels["train"], values)]
@@ -126,7 +127,11 @@ def disagreeing_note(odd: Disagreeing, name: str, where: Callable[[Split, int], 
     """A line for texts of the data set `name` that stand there with different answers: `what` they have."""
     count, pair = odd
     places = " and ".join(where(split, row).removeprefix(f"{name}: ") for split, row in pair)
-    return [f"{count} texts have {what}, first {places}: no model gets all of them right"] if count else []
+    return (
+        [f"{amount(count, 'text')} {'has' if count == 1 else 'have'} {what}, first {places}: no model gets all of them right"]
+        if count
+        else []
+    )
 
 
 def oddities(
@@ -155,8 +160,8 @@ def oddities(
         texts = parts[split].texts
         if len(again := seen_rows(parts, split, earlier)):
             found.append(
-                f"{len(again)} of {len(texts)} texts of {split} stand in {earlier} too, {shortened(texts[again[0]])!r} "
-                f"for one: {why}"
+                f"{len(again)} of {amount(len(texts), 'text')} of {split} stand in {earlier} too, "
+                f"{shortened(texts[again[0]])!r} for one: {why}"
             )
     return found
 

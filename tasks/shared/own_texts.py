@@ -10,6 +10,7 @@ import numpy
 from rnnbench.data.sets import Loaded, Place, load_set
 from rnnbench.data.table_files import FILES, Reading
 from rnnbench.data.tables import DataError, check_text
+from rnnbench.options import amount
 
 from .batch import SPLITS, Split
 from .found import length_facts, named_splits, odd_splits, one_place, split_words
@@ -59,7 +60,7 @@ def read_notes(place: Place, found: Loaded, facts: Mapping[str, Any], unit: str)
     rows = ", ".join(f"{split} {count:,}" for split, count in facts["rows"].items())
     sizes = ", ".join(split_words(split, facts["files"], size) for split, size in facts[unit].items())
     line = (
-        f"{sum(facts['rows'].values()):,} rows: {rows}; {unit}: {sizes}; "
+        f"{amount(sum(facts['rows'].values()), 'row')}: {rows}; {unit}: {sizes}; "
         f"characters a row: median {facts['median_length']:g}, longest {facts['longest']:,}"
     )
     return [f"{place.name}: {one}" for one in (line, *odd_splits(found))]

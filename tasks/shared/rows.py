@@ -18,6 +18,7 @@ from rnnbench.console import counted
 from rnnbench.data.cache import read_arrays, write_arrays
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import UNKNOWN, Ragged, Vocabulary, batches_of, evaluation_rows, rows_of, tokenizer
+from rnnbench.options import amount
 
 from ..task import Task
 from .batch import SPLITS, Batch, Dataset, NewRows, Split, Tokens, generator
@@ -75,7 +76,7 @@ class Cut(NamedTuple):
         lengths: dict[Split, list[int]] = {split: [] for split in texts}
         total = sum(map(len, texts.values()))
         every = ((side, text) for side, rows in texts.items() for text in rows)
-        for split, text in counted(every, f"of {total:,} texts cut"):
+        for split, text in counted(every, f"of {amount(total, 'text')} cut"):
             tokens = cut(text)
             lengths[split].append(len(tokens))
             values[split].extend([numbers.setdefault(token, len(numbers)) for token in tokens[: self.max_length] or [UNKNOWN]])
@@ -154,7 +155,8 @@ def completed(
             held = held_out_keys(whole.keys, share if not one else alone[0] if split == "test" else alone[1])
             parts[split], parts["train"] = whole.take(held), whole.take(~held)
             if not len(parts["train"]):
-                raise DataError(f"{len(held)} texts are too few for {split} to be taken from them")
+                few = f"{amount(len(held), 'text')} {'is' if len(held) == 1 else 'are'} too few"
+                raise DataError(f"{few} for {split} to be taken from them")
     return {split: parts[split] for split in SPLITS}
 
 
@@ -176,7 +178,9 @@ def none_empty(texts: Mapping[Split, Sequence[Sequence[str]]], where: str) -> No
     """DataError, one line, where a text has no token."""
     for split, rows in texts.items():
         if empty := [number for number, row in enumerate(rows, 1) if not row]:
-            raise DataError(f"{where}: split {split!r} has {len(empty)} texts without a word, the first in row {empty[0]}")
+            raise DataError(
+                f"{where}: split {split!r} has {amount(len(empty), 'text')} without a word, the first in row {empty[0]}"
+            )
 
 
 def write_rows(

@@ -10,7 +10,7 @@ import numpy
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import PAD, UNKNOWN, Vocabulary, read_vocabulary
 from rnnbench.data.user_files import content_digest, expanded, user_file
-from rnnbench.options import shortened
+from rnnbench.options import amount, shortened
 
 ENOUGH = 0.5  # share of the training text that a vocabulary should cover
 
@@ -33,7 +33,9 @@ class WrittenVocabulary:
 
     def note(self, counts: numpy.ndarray) -> str:
         """How much of it stands in the training text; `counts` (size,) is how often each symbol does."""
-        return f"task.vocabulary={self.path}: {len(counts):,} symbols, {(counts > 0).sum():,} of them in the training text"
+        return (
+            f"task.vocabulary={self.path}: {amount(len(counts), 'symbol')}, {(counts > 0).sum():,} of them in the training text"
+        )
 
 
 def chosen_vocabulary(
@@ -78,6 +80,7 @@ def little_covered(vocabulary: Vocabulary, counts: numpy.ndarray) -> list[str]:
     if unknown <= (1 - ENOUGH) * total:
         return []
     return [
-        f"a vocabulary of {len(vocabulary)} symbols covers {1 - unknown / total:.0%} of the training text, the rest is <unk>: "
+        f"a vocabulary of {amount(len(vocabulary), 'symbol')} covers {1 - unknown / total:.0%} of the training text, the "
+        "rest is <unk>: "
         "see how the task cuts text, and what it keeps (tokenizer, min_frequency, max_vocabulary)"
     ]

@@ -23,10 +23,12 @@ from rnnbench.analysis.table import Cell, Column, Table
 from rnnbench.cli.main import main
 from rnnbench.console import masked, say, visible
 from rnnbench.launch.manifest import write_manifest
+from rnnbench.options import amount
 from rnnbench.store.record import digest
 from rnnbench.store.run_folder import RunFolder
 from tests.analysis.test_tables import write
 from tests.launch.test_jobs import stand_in
+from tests.support.documents import ROOT
 
 FORGED = "x\n  recorded     adding/lstm/s9-00000000"  # a line as `status` prints them
 STEERING = {
@@ -258,3 +260,33 @@ def test_the_password_of_a_storage_is_not_echoed(scheme, password, clean, capfd,
         out, err = capfd.readouterr()
         assert out == "" and err.count("\n") == 1 and len(err) <= 400
         assert "CRET" not in err and "SE" not in err and f"{scheme}://me:***@host/x" in err
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"),
+    [
+        (0, "row", "0 rows"),
+        (1, "row", "1 row"),
+        (2, "test row", "2 test rows"),
+        (1, "class", "1 class"),
+        (2, "class", "2 classes"),
+        (1, "batch", "1 batch"),
+        (0, "batch", "0 batches"),
+        (12345, "run", "12,345 runs"),
+    ],
+)
+def test_one_of_a_kind_is_no_plural(count: int, noun: str, said: str):
+    assert amount(count, noun) == said
+
+
+BY_HAND = re.compile(r"""\{['"]s['"] (\*|if)|\{(len\([^{}]*\)|[a-z_.]+)(:,)?\} (rows|texts|classes|trials|jobs|tasks)\b""")
+
+
+def test_plurals_are_made_in_one_place():
+    """Of a number that may be 1; `at most 5 rows` and lists of three and more are not looked at."""
+    found = {}
+    for part in ("cli", "launch", "search", "store", "config", "tracking", "interface"):
+        for path in sorted((ROOT / "src/rnnbench" / part).glob("*.py")):
+            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if BY_HAND.search(line)]
+            found |= {path.name: lines} if lines else {}
+    assert found == {}

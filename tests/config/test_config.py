@@ -311,7 +311,7 @@ def test_a_folder_with_quotes_in_its_name(capfd):
     os.chdir("o'brien's")
     quick = ["task=adding", "model=gru", "task.length=6", "train.steps=1", "tracker=none"]
     assert main(["train", "-m", *quick, "hydra/launcher=basic"]) == 0
-    assert "1 of 1 runs recorded" in capfd.readouterr().out
+    assert "1 of 1 run recorded" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("given", [True, "5", 5.0, 0, 1001, 200_000_000, None])

@@ -77,7 +77,7 @@ def test_status_names_every_run_that_is_not_recorded(sweep, capfd):
     assert main(["status", "runs/adding"]) == 0  # what has a folder
     assert "5 runs: 1 recorded, 2 interrupted, 1 failed, 1 damaged" in capfd.readouterr().out
     assert main(["status"]) == 0
-    assert capfd.readouterr().out == "sweep s: 6 runs, 1 recorded, 1 failed, 1 damaged, 2 interrupted\n"
+    assert capfd.readouterr().out == "sweep s: 6 runs, 1 recorded, 1 failed, 1 damaged, 2 interrupted, 1 missing\n"
 
 
 def test_status_counts_what_diverged_and_groups_failures_by_reason(capfd):

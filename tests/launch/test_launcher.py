@@ -101,7 +101,7 @@ def test_two_ways_of_saying_one_run_are_one_run(launching, capfd):
     lines = ["model=irnn", " ".join(["model=rnn", *said])]
     Path("two.yaml").write_text(json.dumps({"shared": " ".join(QUICK), "runs": lines}))
     assert main(["sweep", "two.yaml", f"hydra/launcher={launching}"]) == 0
-    assert "1 of 1 runs recorded" in capfd.readouterr().out
+    assert "1 of 1 run recorded" in capfd.readouterr().out
     assert main(["status", "two"]) == 0
     assert capfd.readouterr().out == "sweep two: 1 run: 1 recorded\n"
     assert [name.split("/")[1] for name in results("runs")] == ["irnn"]

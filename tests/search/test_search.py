@@ -256,7 +256,7 @@ def test_it_fails_where_no_trial_came_to_its_end(capfd):
     words = [*QUICK[1:], "train.learning_rate=1e30", "train.optimizer=sgd"]
     Path("space.yaml").write_text("train.clip: [1.0e+30]\n")
     assert main(["tune", "adding", "relu_rnn", *words, "--trials", "1", "--space", "space.yaml"]) == 1
-    assert "1 trials (1 fail)\n  no trial came to its end" in capfd.readouterr().out
+    assert "1 trial (1 fail)\n  no trial came to its end" in capfd.readouterr().out
 
 
 def test_a_study_in_a_data_base(capfd):

@@ -170,7 +170,7 @@ BAD = {
     ),
     "no text": ({"train": {"text": [1, 2], "label": [0, 1]}}, "column 'text' holds int64; allowed: text"),
     "no training split": ({"test": {"text": ["a"], "label": [0]}}, "no split 'train'; there are: test"),
-    "too few": ({"train": {"text": ["a"], "label": [0]}}, "1 texts are too few"),
+    "too few": ({"train": {"text": ["a"], "label": [0]}}, "1 text is too few"),
 }
 
 

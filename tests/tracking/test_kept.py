@@ -66,7 +66,7 @@ def test_what_somebody_added_stays(sent: Run, server: Server, capfd: pytest.Capt
     assert "1 level before" in capfd.readouterr().out and sent == before
     del sent.summary["floor"], sent.config["seed"], sent.history[3]
     assert main(["sync", "--all"]) == 0
-    assert "1 rows sent" in capfd.readouterr().out and list(server.runs) == [sent.id]
+    assert "1 row sent" in capfd.readouterr().out and list(server.runs) == [sent.id]
     assert (sent.tags, sent.notes, sent.display_name, sent.group) == (["mine"], "hello", "renamed", "moved")
     assert (
         sent.summary["mine"] == 1 and sent.config["mine"] == {"value": 3} and sent.summary["floor"] == before.summary["floor"]

@@ -86,7 +86,7 @@ def test_what_was_mirrored_live_is_level_and_nothing_is_sent(server: Server, cap
     name, folder = one("sweep=mine", "tracker.project=p")
     sent = list(server.runs[name].sent)
     assert main(["sync"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1] == "1 of 1 runs: 1 level before"
+    assert capfd.readouterr().out.splitlines()[-1] == "1 of 1 run: 1 level before"
     assert server.runs[name].sent == sent and server.runs[name].group == "mine" and server.runs[name].project == "p"
     level(server.runs[name], folder)
 

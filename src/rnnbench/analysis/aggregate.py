@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config.labels import UNKNOWN
 from ..config.schema import read_signature, task_reference
-from ..options import BadOption
+from ..options import BadOption, amount
 from .comparison_text import block_overlap
 from .formatting import format_interval, format_number, natural_key
 from .grouping import TaskResults, name_entries, solved_option
@@ -63,7 +63,7 @@ def probability_of_improvement(one: Scores, other: Scores) -> Estimate:
     _check(one)
     _check(other)
     if len(one) != len(other):
-        raise ValueError(f"{len(one)} and {len(other)} tasks cannot be held against each other")
+        raise ValueError(f"{len(one)} and {amount(len(other), 'task')} cannot be held against each other")
     rng = numpy.random.default_rng(0)
     drawn = zip(_resampled(one, rng), _resampled(other, rng), strict=True)
     chances = numpy.mean([_chance(first, second) for first, second in drawn], axis=0)
@@ -192,7 +192,13 @@ def _means_table(
         "seeds of each task anew. It says how sure the seeds make us, not what other tasks would give.",
     )
     return Table(
-        f"{len(scores)} models over {len(blocks)} tasks", "normalised test scores", {}, columns, rows, tuple(gaps), notes
+        f"{amount(len(scores), 'model')} over {amount(len(blocks), 'task')}",
+        "normalised test scores",
+        {},
+        columns,
+        rows,
+        tuple(gaps),
+        notes,
     )
 
 

@@ -140,7 +140,7 @@ def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:
     """What this entry of the block lacks, in words."""
     scores = block.scores(entry)
     if len(scores) > 1 and len(set(scores)) == 1 and not is_bimodal(block.solved(entry)):
-        yield f"{entry.label}: all {len(scores)} seeds gave the same value: no spread to estimate"
+        yield f"{entry.label}: all {amount(len(scores), 'seed')} gave the same value: no spread to estimate"
     if missing := entry.missing:
         yield f"{entry.label}: {format_seeds(missing)} missing"
     for failure in sorted({run.failure or "" for run in entry.unfinished}):

@@ -15,7 +15,7 @@ from typing import Any
 
 from simpleeval import InvalidExpression, SimpleEval
 
-from ..options import BadOption, nearest, shortened
+from ..options import BadOption, amount, nearest, shortened
 
 LONGEST = 500  # characters of a condition
 ALONE = re.compile(r"(?<![=<>!])=(?!=)")
@@ -83,7 +83,7 @@ class Condition:
     def __init__(self, text: str, known: Collection[str], flag: str = "--where"):
         self.said = f"{flag} {shortened(text, 60)}"
         if len(text) > LONGEST:
-            raise BadOption(f"{self.said}: {len(text)} characters; allowed: at most {LONGEST}")
+            raise BadOption(f"{self.said}: {amount(len(text), 'character')}; allowed: at most {LONGEST}")
         self._text = text
         try:
             parsed = ast.parse(text.strip(), mode="exec").body

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..store.log import LogRow
 from ..store.record import canonical, write_atomically
 from .charts import COLOURS, SCORES, SHAPES, STEPS, is_wide
@@ -122,7 +122,9 @@ def length_figure(blocks: Sequence[TaskResults]) -> Figure:
     one other number that they differ in."""
     names = {block.name for block in blocks}
     if len(names) > 1:
-        raise BadOption(f"{len(names)} tasks there: {', '.join(sorted(names))}; one axis shows one: --task {min(names)}")
+        raise BadOption(
+            f"{amount(len(names), 'task')} there: {', '.join(sorted(names))}; one axis shows one: --task {min(names)}"
+        )
     option = _differing(blocks)
     rows: list[Row] = []
     for block in blocks:

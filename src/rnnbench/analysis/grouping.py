@@ -18,7 +18,7 @@ from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
 from ..config.places import without_places
 from ..config.schema import group_options
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..store.find import FoundRun
 from ..store.record import Config, Record, TaskRecord, canonical, headline_score
 from .formatting import natural_key
@@ -233,7 +233,9 @@ def _add(block: TaskResults, entry: ModelResults, seed: int, same: list[FoundRun
     run = same[0]
     if len(same) > 1:
         where = ", ".join(f"'{run.path}'" for run in same)
-        complaints.append(f"{block.name} {entry.model} seed {seed}: {len(same)} records disagree; none counts: {where}")
+        complaints.append(
+            f"{block.name} {entry.model} seed {seed}: {amount(len(same), 'record')} disagree; none counts: {where}"
+        )
         entry.refused.append(seed)
     elif run.record is None:
         entry.unfinished.append(run)

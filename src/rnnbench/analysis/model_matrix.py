@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..options import amount
 from .comparison import estimate_entries, find_best
 from .comparison_text import MEDIAN, block_gaps
 from .formatting import format_compact, format_plus_minus, natural_key
@@ -39,7 +40,11 @@ def model_matrix(blocks: Sequence[TaskResults]) -> Table:
     )
     gaps = tuple(f"{block.label}: {gap}" for block in blocks for gap in block_gaps(block, block.entries))
     caption = f"Test {scores}, mean over seeds and 95 % interval"
-    title = f"{len(labels)} models on {len(blocks)} tasks" if len(blocks) > 1 else f"{len(labels)} models on {blocks[0].label}"
+    title = (
+        f"{amount(len(labels), 'model')} on {amount(len(blocks), 'task')}"
+        if len(blocks) > 1
+        else f"{amount(len(labels), 'model')} on {blocks[0].label}"
+    )
     return Table(title, caption, {}, columns, tuple(rows), gaps, tuple(_notes(rows)))
 
 

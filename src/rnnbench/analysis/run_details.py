@@ -15,7 +15,7 @@ from ..config.labels import UNKNOWN, run_name
 from ..config.liveness import plain_default
 from ..config.schema import NAMING, SINGLE, group_options
 from ..console import visible
-from ..options import plain_text
+from ..options import amount, plain_text
 from ..store.find import FoundRun
 from ..store.log import LogRow
 from ..store.record import Config, DamagedRecord, Record
@@ -215,7 +215,7 @@ def result_line(details: Details) -> str:
     if "steps" not in result:
         return result["status"] + (f": {result['reason']}" if result.get("reason") else "")
     seconds = details["speed"]["seconds"]
-    end = f"{result['steps']} steps" + (f" in {format_duration(seconds)}" if seconds else "")
+    end = amount(result["steps"], "step") + (f" in {format_duration(seconds)}" if seconds else "")
     if result["status"] == "diverged":
         return f"diverged at step {result['diverged_step']}; {end}"
     headline, test = scores["headline"], scores["test"]

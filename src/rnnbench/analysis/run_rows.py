@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..options import unknown
+from ..options import amount, unknown
 from ..store.find import FoundRun
 from ..store.record import Record, canonical, headline_score
 from .formatting import format_number, natural_key
@@ -90,7 +90,7 @@ def runs_view(rows: Sequence[Row], columns: Sequence[str] = (), sort: str = "", 
     lines = [*(there[::-1] if sort.startswith("-") else there), *lacking]
     heads = tuple(Column(name, (name,), left=_is_words(lines, name), words=_is_words(lines, name)) for name in chosen)
     cells = tuple(tuple(Cell(_text(row.get(name)), (_plain(row.get(name)),)) for name in chosen) for row in lines)
-    return Table(f"{len(rows)} runs", "", {}, heads, cells, tuple(refusals))
+    return Table(f"{amount(len(rows), 'run')}", "", {}, heads, cells, tuple(refusals))
 
 
 def _usual_columns(rows: Sequence[Row]) -> list[str]:

@@ -14,7 +14,7 @@ from ..analysis.grouping import group_runs
 from ..analysis.heatmaps import COLOURS, MeasuredGradients, gradient_picture, logged_gradients, save_picture
 from ..console import say
 from ..networks.probes import gradient_by_lag, recall, state_gradients
-from ..options import BadOption, output_error
+from ..options import BadOption, amount, output_error
 from ..run.load import Trained, initial_network, load_run
 from ..run.process_settings import configure_process
 from ..store.find import FoundRun
@@ -52,7 +52,9 @@ def draw_gradients(stored: Sequence[FoundRun], output: Path, step: int | None = 
         batch = trained.task.batch("validation", 0, ROWS, 0)
         steps = 1 if trained.task.structure == "N->1" else batch.scored.shape[1]
         if step is not None and not 1 <= step <= steps:
-            raise BadOption(f"--step {step}: the loss of {name} has {steps} steps per sequence; allowed: 1 to {steps}")
+            raise BadOption(
+                f"--step {step}: the loss of {name} has {amount(steps, 'step')} per sequence; allowed: 1 to {steps}"
+            )
         moments = zip(COLOURS, (initial_network(trained), trained.network), strict=True)
         curves = {moment: state_gradients(network, trained.task, batch, step) for moment, network in moments}
         if not all(curves.values()):

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..console import say
-from ..options import BadOption, output_error
+from ..options import BadOption, amount, output_error
 from ..store.record import write_atomically
 from .sample import named_run
 
@@ -41,7 +41,7 @@ def predict_command(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise BadOption(str(error)) from None
     seconds = time.monotonic() - began
-    done = f"{output}: {count.rows:,} rows in {seconds:.1f} s, {count.rows / seconds:,.0f} rows/s"
+    done = f"{output}: {amount(count.rows, 'row')} in {seconds:.1f} s, {count.rows / seconds:,.0f} rows/s"
     say("; ".join(filter(None, (done, count.scores()))))
     if odd := count.oddities():
         say(f"{options.file}: {odd}", sys.stderr)

@@ -13,7 +13,7 @@ from ..config.winners import winner_notes
 from ..console import say, show
 from ..launch.resume import launching_words
 from ..launch.sweep import launch_file, launch_sweep, sweep_word
-from ..options import BadOption, named, unknown
+from ..options import BadOption, amount, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
@@ -112,7 +112,10 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 if seed not in here.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
-            say(f"{table.name}, priority {rank}: {len(group)} cells, {len(minutes)} runs, declared as {hours:.2g} core-hours")
+            say(
+                f"{table.name}, priority {rank}: {amount(len(group), 'cell')}, {amount(len(minutes), 'run')}, declared as "
+                f"{hours:.2g} core-hours"
+            )
             if not minutes:
                 there = [known.cells[cell.place] for cell in group]
                 committed = any(seed not in measured.folders for measured in there for seed in measured.runs)
@@ -152,7 +155,7 @@ def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[st
         raise BadOption(f"--as choices: nothing is to be chosen there; rows with choices: {there}")
     hours = sum(choice.minutes for choice in choices) / 60
     lines = [[*words, f"seed={TUNING}", "test=false"] for choice in choices for words in choice.runs]
-    say(f"{table.name}: {len(choices)} choice{'s' * (len(choices) > 1)}, {len(lines)} runs, declared as {hours:.2g} core-hours")
+    say(f"{table.name}: {amount(len(choices), 'choice')}, {amount(len(lines), 'run')}, declared as {hours:.2g} core-hours")
     code = launch_sweep(lines, sweep_word(table.name), launching, options.estimate)
     if not options.estimate and (folder := _runs_folder(launching)).is_dir():
         stored, _ = find_runs([folder])
@@ -192,7 +195,7 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
         planner.see(name, tried)
     still = planner.may_settle()
     why = "none that fits into what is left of the hours" if still else "nothing is open that more seeds may settle"
-    say(f"{still} questions may still be settled; {why}")
+    say(f"{amount(still, 'question')} may still be settled; {why}")
     if len(tables) == 1:
         (results,), ((_, rows),) = planner.results.values(), asked.values()
         print_results(results, [row for row in rows if row in results.rows], "terminal")

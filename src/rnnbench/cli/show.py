@@ -14,7 +14,7 @@ from ..config.compose import compose_jobs
 from ..config.repeat import repeat_words
 from ..console import say, show
 from ..launch.status import run_state
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..run.recorded import Identities
 from ..store.find import FoundRun, find_runs
 from ..store.named_runs import one_run
@@ -27,7 +27,7 @@ MOST = 2  # runs that are held against each other
 def show_command(options: argparse.Namespace) -> int:
     if len(options.run) > MOST:
         raise BadOption(
-            f"{len(options.run)} runs; one is shown whole, of two what differs; `rnnbench compare` takes any number"
+            f"{amount(len(options.run), 'run')}; one is shown whole, of two what differs; `rnnbench compare` takes any number"
         )
     found = [run_with_commands(one_run(word, options.runs)) for word in options.run]
     if len(found) == 1:

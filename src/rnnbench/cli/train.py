@@ -39,7 +39,7 @@ from ..launch.sweep import (
     sweep_name,
     sweep_words,
 )
-from ..options import BadOption, plain_text, shortened, unknown
+from ..options import BadOption, amount, plain_text, shortened, unknown
 from ..run.cluster import say_ignored
 from ..run.recorded import changed_code, survey_recorded
 from ..store.find import nearby_runs
@@ -237,7 +237,7 @@ def resume_sweep(words: list[str]) -> int:
             break
     left = resumed.not_asked()
     if left and not code:  # of a file that was edited
-        runs = f"{len(left)} of {len(resumed.folders)} runs of the sweep"
+        runs = f"{len(left)} of {amount(len(resumed.folders), 'run')} of the sweep"
         say(f"rnnbench: {runs} are asked for by none of its commands any more: {left[0]}")
     return int(code or bool(left))
 

@@ -16,7 +16,7 @@ from ..launch.capacity import most_workers
 from ..launch.prepare import say_notes
 from ..launch.sweep import check_effects, check_machines, check_workers, sweep_word
 from ..launch.worker import call_in_process
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..plugins.references import Kind, file_plugin, is_file
 from ..search.space import load_space, search_dimensions
 from ..store.record import Config, digest
@@ -75,7 +75,7 @@ def tune_command(options: argparse.Namespace) -> int:
     say_notes(call_in_process("look_up", jobs, "planning: data and sizes"))
     most, why = most_workers()
     if options.workers > most:
-        say(f"{most} trials at a time in place of {options.workers}: {why}", sys.stderr)
+        say(f"{amount(most, 'trial')} at a time in place of {options.workers}: {why}", sys.stderr)
     code = 0
     for (task, model), job in zip(words, jobs, strict=True):
         how = [words[task, model], rules, options.sampler, options.seed, not options.no_prune]

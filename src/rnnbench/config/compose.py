@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..console import counted
-from ..options import BadOption
+from ..options import BadOption, amount
 from .checks import check_run, refuse_fast_dev_run, resolve
 from .overrides import split_sweep
 from .plain_overrides import check_words, compose_plainly, plain_word, plain_words
@@ -32,7 +32,7 @@ def compose_jobs(
     place = str(Path(config_dir).absolute()) if config_dir else None  # what is composed is remembered by it
     composed: dict[tuple[str, ...], Settings] = {}
     found = []
-    for job in counted(jobs, f"of {len(jobs)} runs checked"):
+    for job in counted(jobs, f"of {amount(len(jobs), 'run')} checked"):
         others = tuple(line for line in job if not line.startswith("seed="))
         seeds = [word for line in job if line.startswith("seed=") and (word := plain_word(line))]
         if others in composed and len(job) - len(others) == len(seeds) == 1:

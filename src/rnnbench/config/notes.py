@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..groups import TrainSettings
+from ..options import amount
 from .settings import Settings
 
 
@@ -10,7 +11,7 @@ def setting_notes(settings: Settings) -> list[str]:
     """A line for each option that cannot act beside the others, though it is part of the run's id; names all of them."""
     train, steps = settings.train, f"train.steps={settings.train.steps}"
     evaluations = -(-train.steps // train.eval_every)
-    ends = f"{steps} with train.eval_every={train.eval_every} has {evaluations} evaluation{'s' * (evaluations > 1)}"
+    ends = f"{steps} with train.eval_every={train.eval_every} has {amount(evaluations, 'evaluation')}"
     found = []
     if train.warmup > train.steps:
         found.append(f"train.warmup={train.warmup} is longer than {steps}: train.learning_rate is never reached")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..options import shortened
+from ..options import amount, shortened
 from .tables import DataError
 from .user_files import text_file
 
@@ -37,7 +37,8 @@ def read_columns(path: str, token: int, tag: int, encoding: str = "utf-8") -> Ta
             word, label = fields[token], fields[tag]
         except IndexError:
             raise DataError(
-                f"{where} has {len(fields)} columns: {shortened(' '.join(fields), 40)!r}; task.token_column={token} and "
+                f"{where} has {amount(len(fields), 'column')}: {shortened(' '.join(fields), 40)!r}; "
+                f"task.token_column={token} and "
                 f"task.tag_column={tag} ask for others"
             ) from None
         if len(fields) < 2:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy
 
-from ..options import shortened
+from ..options import amount, shortened
 from .table_files import Reading, csv_rows, file_kind, head_names
 from .tables import DataError
 from .user_files import text_file
@@ -157,7 +157,7 @@ def _side_by_side(dimensions: Sequence[numpy.ndarray], where: str) -> numpy.ndar
     if len(set(lengths)) > 1:
         raise DataError(f"{where} has dimensions of {min(lengths)} and {max(lengths)} steps; expected the same number for all")
     if len(lengths) > MOST_DIMENSIONS:
-        raise DataError(f"{where} has {len(lengths)} dimensions; allowed: at most {MOST_DIMENSIONS}")
+        raise DataError(f"{where} has {amount(len(lengths), 'dimension')}; allowed: at most {MOST_DIMENSIONS}")
     return numpy.stack(dimensions, axis=1)
 
 
@@ -177,7 +177,7 @@ def _wide_rows(path: str, label: str, reading: Reading, new: bool) -> Iterator[t
     for line, fields in rows:
         where = f"{path}: {line}"
         if len(fields) != len(head):
-            raise DataError(f"{where} has {len(fields)} fields where the first line has {len(head)}")
+            raise DataError(f"{where} has {amount(len(fields), 'field')} where the first line has {len(head)}")
         steps = [field for number, field in enumerate(fields) if number != place]
         while steps and not steps[-1].strip():
             steps.pop()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy
 
-from ..options import nearest, shortened
+from ..options import amount, nearest, shortened
 from .hub import check_columns, check_parts, read_class_names, read_split, readme_class_names, splits, uncertain_revision
 from .readme_configs import README, Listed, listed_files, listed_names
 from .split_names import NAMES, by_number, chosen_splits, instructed, sorted_files, splits_by_name
@@ -307,7 +307,7 @@ class Sliced(Part):
 
     def _refusal(self, rows: Mapping[str, int], said: str) -> DataError:
         return DataError(
-            f"{self.name}{said}; there are: {', '.join(f'{size:,} rows of {name}' for name, size in rows.items())}"
+            f"{self.name}{said}; there are: " + ", ".join(f"{amount(size, 'row')} of {name}" for name, size in rows.items())
         )
 
     def where(self, row: int) -> str:
@@ -559,7 +559,7 @@ def _check_in_time(where: Place, found: Splits) -> None:
     both = found.shared.get(("train", test))
     if both and (both.sliced or not both.whole):
         named = " and ".join(f"task.{split}={where.named[split]}" for split in ("train", test) if split in where.named)
-        common = f"{both.rows:,} row{'s' * (both.rows > 1)} in common"
+        common = f"{amount(both.rows, 'row')} in common"
         raise DataError(
             f"{where.name}: train and {test} have {common} ({named}): what is reported was trained on; "
             'expected rows of time that do not overlap, such as task.train="train[:80%]" task.test="train[80%:]"'

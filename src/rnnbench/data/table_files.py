@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy
 
 from ..console import counted
-from ..options import fits_64_bits, nearest, shortened
+from ..options import amount, fits_64_bits, nearest, shortened
 from .tables import DataError, check_parquet, check_sound, parquet_table
 from .user_files import PACKED, check_encoding, text_file, user_file
 
@@ -224,7 +224,7 @@ def _text_stream(
     places = [there.index(name) for name in wanted]
     for line, fields in islice(csv_rows(path, reading), int(reading.header), None):
         if len(fields) != len(there):
-            raise DataError(f"{path}: {line} has {len(fields)} fields where the first line has {len(there)}")
+            raise DataError(f"{path}: {line} has {amount(len(fields), 'field')} where the first line has {len(there)}")
         yield line, [fields[place] for place in places]
 
 
@@ -280,7 +280,8 @@ def _csv_chunks(path: str, columns: Sequence[str], reading: Reading) -> Iterator
     for number, (line, fields) in enumerate(counted(rows, f"rows of {path} read")):
         if len(fields) != len(head):
             raise DataError(
-                f"{path}: {line} has {len(fields)} fields where the head line has {len(head)}: {shortened(str(fields))}; "
+                f"{path}: {line} has {amount(len(fields), 'field')} where the head line has {len(head)}: "
+                f"{shortened(str(fields))}; "
                 f"expected {_called(reading.between(path))} between fields, and quotes around a field that holds one"
             )
         values = [fields[one] for one in wanted]

@@ -74,7 +74,7 @@ class Processes(Launcher):
             sys.exit(128 + pool.asked[0])
         if pool.failed:
             again = f"`rnnbench status {settings.sweep}` names them"
-            say(f"rnnbench: {len(pool.failed)} of {pool.total} runs failed, said above; {again}", sys.stderr)
+            say(f"rnnbench: {len(pool.failed)} of {amount(pool.total, 'run')} failed, said above; {again}", sys.stderr)
             sys.exit(1)
         returns = []
         for job, words in zip(jobs, job_overrides, strict=True):
@@ -114,13 +114,13 @@ def launch_elsewhere(launcher: Launcher) -> Sequence[JobReturn]:
             )
         finally:
             recorded, failed = recorded_and_damaged(jobs)
-            say(f"sweep {settings.sweep}: {len(recorded)} of {len(jobs)} runs recorded")
+            say(f"sweep {settings.sweep}: {len(recorded)} of {amount(len(jobs), 'run')} recorded")
     for job, result in zip(todo, results, strict=False):
         if result.status is JobStatus.FAILED:
             failed[job.id] = str(result._return_value)
     left = [job for job in jobs if job.id not in recorded | failed.keys()]  # held by another process, say
     if failed:
-        say(f"rnnbench: {len(failed)} of {len(jobs)} runs failed:", sys.stderr)
+        say(f"rnnbench: {len(failed)} of {amount(len(jobs), 'run')} failed:", sys.stderr)
         for line in failed.values():
             say(f"  {line}", sys.stderr)
     if left:

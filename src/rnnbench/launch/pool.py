@@ -85,7 +85,10 @@ class Pool:
                 self.progress()
         self.draw("")
         again = "; the same command continues with the rest" if self.asked else ""
-        self.say(f"{len(self.recorded)} of {self.total} runs recorded, in {format_clock(time.monotonic() - started)}{again}")
+        self.say(
+            f"{len(self.recorded)} of {amount(self.total, 'run')} recorded, in "
+            f"{format_clock(time.monotonic() - started)}{again}"
+        )
 
     # jobs come and go
 
@@ -214,7 +217,7 @@ class Pool:
                 self.told.add(job.id)
         if held:
             more = f", and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
-            self.say(f"waits for {len(held)} runs that others hold: {', '.join(held[:SHOWN])}{more}")
+            self.say(f"waits for {amount(len(held), 'run')} that others hold: {', '.join(held[:SHOWN])}{more}")
 
     # stopping
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config.settings import Settings
 from ..console import counted, say
+from ..options import amount
 from ..run.recorded import survey_recorded
 from ..run.survey import Survey
 from ..store.record import digest
@@ -33,32 +34,39 @@ def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]],
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
         jobs.setdefault(survey.id, job).replaces.add(Path(survey.in_0_1))
     if len(jobs) < len(every):
-        say(f"{len(every)} combinations are {len(jobs)} runs: the others differ in nothing that changes a run's numbers")
+        say(
+            f"{len(every)} combinations are {amount(len(jobs), 'run')}: the others differ in nothing that changes a run's "
+            "numbers"
+        )
     return list(jobs.values())
 
 
 def say_notes(found: Sequence[Survey]) -> None:
     """Says what is odd about the data and settings of the runs, each note once."""
     for note, jobs in Counter(note for survey in found for note in survey.notes).items():
-        say(note if jobs == len(found) else f"{note}  (in {jobs} of {len(found)} jobs)")
+        say(note if jobs == len(found) else f"{note}  (in {jobs} of {amount(len(found), 'job')})")
 
 
 def survey_jobs(every: Sequence[Settings]) -> list[Survey]:
     """The survey of each job: of those that are recorded by their settings alone, of the others by a process."""
     recorded, others = [], []
-    for settings, survey in zip(every, survey_recorded(counted(every, f"of {len(every)} runs looked up")), strict=True):
+    for settings, survey in zip(
+        every, survey_recorded(counted(every, f"of {amount(len(every), 'run')} looked up")), strict=True
+    ):
         recorded.append(survey)
         if survey is None:
             others.append(settings)
             start_server()  # imports beside what follows
-    found = iter(call_in_process("look_up", others, f"planning {len(others)} runs: their data and sizes") if others else ())
+    found = iter(
+        call_in_process("look_up", others, f"planning {amount(len(others), 'run')}: their data and sizes") if others else ()
+    )
     return [survey or next(found) for survey in recorded]
 
 
 def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     """What the prepared sweep will take, from recorded runs of the same settings, else from a few steps made now."""
     todo = [job for job in jobs if not (job.folder.path / "record.json").exists()]
-    yield f"{len(jobs)} runs, {len(jobs) - len(todo)} recorded before"
+    yield f"{amount(len(jobs), 'run')}, {len(jobs) - len(todo)} recorded before"
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
     for job in todo:

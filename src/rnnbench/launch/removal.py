@@ -214,13 +214,13 @@ def remove_planned(planned: Removal, stayed: list[Path]) -> Iterator[str]:
             yield f"  {_short(run)}  what rnnbench did not write stays there: {', '.join(sorted(os.listdir(run))[:SHOWN])}"
     for sweep, runs in planned.sweeps.items():
         if left := kept.intersection(runs):
-            yield f"  sweep {sweep.name}  stays, with the {len(left)} runs of it that do"
+            yield f"  sweep {sweep.name}  stays, with the {amount(len(left), 'run')} of it that do"
             continue
         try:
             remove_sweep(sweep, planned.manifests[sweep])
         except (Changed, DamagedRecord, OSError) as error:
             yield f"  sweep {sweep.name}  stays: {error}"
-    yield f"removed {len(planned.runs.keys() - kept)} of {len(planned.runs) + len(planned.stays)} runs"
+    yield f"removed {len(planned.runs.keys() - kept)} of {amount(len(planned.runs) + len(planned.stays), 'run')}"
 
 
 def remove_run(run: Path, planned: Removal) -> None:

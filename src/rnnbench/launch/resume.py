@@ -12,7 +12,7 @@ from ..config.overrides import quoted
 from ..config.places import absolute_path
 from ..config.schema import find_option
 from ..console import MASK, masked, say
-from ..options import BadOption, shortened
+from ..options import BadOption, amount, shortened
 from ..store.record import DamagedRecord
 from .manifest import Job, named_folder, whole_manifest
 
@@ -85,7 +85,10 @@ class Resumed:
                 "files, data or versions have changed, or it was begun in another folder; give the command itself again"
             )
         if others:
-            say(f"{len(others)} of {len(jobs)} runs of again=true are recorded; the command itself makes one more of each")
+            say(
+                f"{len(others)} of {amount(len(jobs), 'run')} of again=true are recorded; the command itself makes one more "
+                "of each"
+            )
         listed = [job for job in jobs if job.id in self.folders]
         self.asked |= {job.id for job in listed}
         return listed

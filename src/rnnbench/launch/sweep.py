@@ -19,7 +19,7 @@ from ..config.run_lists import listed_runs
 from ..config.schema import trust_classes
 from ..config.settings import Settings
 from ..console import say
-from ..options import BadOption, plain_text
+from ..options import BadOption, amount, plain_text
 from ..run.cluster import launched_environment, say_ignored
 from ..run.failures import RunFailed, Stopped
 from ..run.imports import quick_imports
@@ -105,7 +105,7 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
                 raise BadOption(said)
             found.setdefault("model.hidden_size", []).append(said)
     for lines in found.values():
-        where = f", in {len(lines)} of {len(jobs)} jobs" if len(jobs) > 1 else ""
+        where = f", in {len(lines)} of {amount(len(jobs), 'job')}" if len(jobs) > 1 else ""
         say(f"{lines[0]}{where}; it is left out")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.schema import HASHED, NAMING
-from ..options import BadOption, output_error
+from ..options import BadOption, amount, output_error
 from ..store.find import find_runs
 from ..store.record import Record, digest, plain, write_atomically
 from .declaration import Declaration, metric_of, places_of
@@ -111,4 +111,8 @@ def collect_runs(table: Declaration, runs: Path, recall_lag: Callable[[Path], fl
     if records:
         write_page(path, "".join(f"{line}\n" for line in sorted(map(record_line, records))))
     complaints = [*own.complaints, *refused]
-    return f"{path}: {len(records)} records, {len(records) - before} of them new, {len(complaints)} complaints", complaints
+    return (
+        f"{path}: {amount(len(records), 'record')}, {len(records) - before} of them new, "
+        f"{amount(len(complaints), 'complaint')}",
+        complaints,
+    )

@@ -24,7 +24,7 @@ from ..config.labels import UNKNOWN
 from ..config.liveness import Liveness
 from ..config.schema import TUNING
 from ..groups import BudgetSettings
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..store.find import FoundRun
 from ..store.record import DamagedRecord, Record, canonical, digest
 from .declaration import CellSpec, Declaration, OpenChoice, cell_settings
@@ -258,7 +258,7 @@ def _take(measured: CellRuns, seed: int, runs: Sequence[FoundRun]) -> list[str]:
     kinds = {results[id(run)] for run in committed or runs}
     if len(kinds) > 1:
         where = ", ".join(sorted({str(run.path) for run in runs}))
-        return [f"{measured.cell.name} seed {seed}: {len(kinds)} records disagree; none counts: {where}"]
+        return [f"{measured.cell.name} seed {seed}: {amount(len(kinds), 'record')} disagree; none counts: {where}"]
     counts = measured.runs[seed] = [*committed, *runs][0]
     sealed_before = counts.record.get("sealed_before") if counts.record else None
     for run in (run for run in runs if run.path.is_dir()):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..analysis.formatting import format_duration, format_number, format_seeds
 from ..analysis.table import Table
+from ..options import amount
 from .cell_results import CellResult
 from .claim_table import CLAIMS_TITLE, claims_table, contrasts_table, declared_text
 from .evaluate import Results
@@ -47,7 +48,7 @@ def table_readme(results: Results, markdown: Markdown) -> str:
     if head:
         lines += [" ".join(filter(None, [values_sentence(counts), contrasts_sentence(counts), hours_sentence(counts)])), ""]
     if moved := [row for row in results.rows if results.declared_before(row)]:
-        names = f"{len(moved)} of {len(results.rows)} rows" if len(moved) > 3 else ", ".join(moved)
+        names = f"{len(moved)} of {amount(len(results.rows), 'row')}" if len(moved) > 3 else ", ".join(moved)
         lines += [f"Rules were changed after runs had been collected, of {names}: [which](DETAILS.md#rows).", ""]
     lines += [findings, ""] if findings else []
     lines += ["## What it is", "", " ".join(grid.about.split()), ""]
@@ -128,7 +129,7 @@ def _row_lines(results: Results, row: str) -> Iterator[str]:
         yield _repeat(results, cell)
     for choice in table.choices(row):
         among = ", ".join(f"`{' '.join(words)}`" for words in choice.tried)
-        cost = f"{len(choice.runs)} runs, about {format_duration(choice.minutes * 60)} on one core"
+        cost = f"{amount(len(choice.runs), 'run')}, about {format_duration(choice.minutes * 60)} on one core"
         yield f"- {choice.cell.column}, before its runs: validation is to choose among {among} ({cost})"
     if table.choices(row):
         yield f"- What is to be chosen: `rnnbench reproduce {table.called} --rows {row} --as choices`"
@@ -159,7 +160,7 @@ def _repeat(results: Results, result: CellResult) -> str:
     command = f"rnnbench reproduce {results.table.called} --rows {cell.row} --columns {cell.column} --scale {cell.scale}"
     runs = [f"s{record['seed']} {record['id'][:8]}" for record in measured.records]
     if runs:
-        took = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}, {format_duration(measured.seconds)} of training"
+        took = f"{amount(len(runs), 'seed')}, {format_duration(measured.seconds)} of training"
         took += f"; {format_seeds(missing)} not run yet" if (missing := measured.missing()) else ""
         return f"- {cell.column}: `{command} --again` ({took}); {', '.join(runs)}"
     cost = f", about {format_duration(cell.minutes * 60 * cell.seeds.first)} on one core" if cell.minutes else ""

@@ -90,7 +90,7 @@ class Count:
         """`accuracy 0.9 over 100 rows with a class`; empty where no row says it."""
         if not self.labelled:
             return ""
-        share = f"{self.right / self.labelled:.4g} over {self.labelled:,} rows with"
+        share = f"{self.right / self.labelled:.4g} over {amount(self.labelled, 'row')} with"
         micro_f1 = 2 * self._hits / self._labels if self._hits else 0.0
         return f"micro-F1 {micro_f1:.4g}, exact {share} labels" if self._several else f"accuracy {share} a class"
 

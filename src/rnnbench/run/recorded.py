@@ -19,6 +19,7 @@ from ..config.identity import code_digests, setting_identity
 from ..config.places import places, without_places
 from ..config.settings import Settings
 from ..groups import TrainerSettings
+from ..options import amount
 from ..store.record import Config, DamagedRecord, Record, canonical, digest
 from ..store.run_folder import RunFolder
 from .survey import Survey
@@ -198,5 +199,5 @@ def result_text(record: Record) -> str:
     solved = f", solved at step {record['solved_step']}" if record["solved_step"] else ""
     return (
         f"test {headline} {score:.4g} (floor {task['floor']:.4g}){solved}; "
-        f"{record['steps']} steps in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
+        f"{amount(record['steps'], 'step')} in {speed['seconds']:.0f} s, {speed['steps_per_second']:.3g} steps/s"
     )

@@ -41,7 +41,7 @@ from ..console import MASK, masked, say
 from ..launch.manifest import Job
 from ..launch.status import last_step
 from ..launch.worker import NoProcess, WorkerProcess, call_in_process
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..store.lease import Lease, Watch, take
 from ..store.own_files import remove_files, stale_files
 from ..store.record import Record, digest, write_atomically
@@ -354,7 +354,7 @@ def study_lines(name: str, found: SearchResult) -> Iterator[str]:
     """A finished search in a few lines."""
     states = [trial["state"] for trial in found["trials"]]
     kinds = ", ".join(f"{states.count(kind)} {kind}" for kind in ("complete", "pruned", "fail") if kind in states)
-    yield f"{name}: {len(states)} trials ({kinds})"
+    yield f"{name}: {amount(len(states), 'trial')} ({kinds})"
     if found["best"] is None:
         yield "  no trial came to its end"
         return

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..options import BadOption, nearest
+from ..options import BadOption, amount, nearest
 from .find import RUN, run_folders
 from .record import DamagedRecord
 from .run_folder import RunFolder
@@ -31,7 +31,7 @@ def one_run(word: str, runs: Path) -> Path:
     if found:
         names = ", ".join(str(path) for path in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise BadOption(f"{word}: {len(found)} runs: {names}{more}; name one")
+        raise BadOption(f"{word}: {amount(len(found), 'run')}: {names}{more}; name one")
     known = [path.name for path in _all_runs(runs)]
     near = nearest(word.rpartition("/")[2], known) or "; `rnnbench status runs` and `rnnbench compare` name them"
     raise BadOption(f"{word}: no run of that folder, name or id in {where}{near}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..options import shortened
+from ..options import amount, shortened
 from ..store.lease import Held
 from ..store.record import Config, DamagedRecord, Record
 from ..store.run_folder import RunFolder
@@ -86,4 +86,4 @@ def each_run(
             yield False, f"{why}; the same command continues from there"
             break
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    yield not counts[failed], f"{sum(counts.values())} of {len(members)} runs: {told or 'none'}"
+    yield not counts[failed], f"{sum(counts.values())} of {amount(len(members), 'run')}: {told or 'none'}"

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..options import amount
 from ..store.log import LogRow
 from .layout import Presenter
 from .stored import DescribeRun, Members, Outcome, Stored, each_run
@@ -140,7 +141,7 @@ def make_level(stored: Stored, asked: Mapping[str, Any]) -> str:
         local, there, differs = local_copy(stored, about, LATEST), None, "missing"
     if differs:
         missing = local.missing_rows(there) if there else local.rows
-        did += f"{len(missing)} rows sent" if missing else f"{differs} sent"
+        did += f"{amount(len(missing), 'row')} sent" if missing else f"{differs} sent"
         _send(stored, asked, recorded, local, missing, len(there.rows) if there else 0)
         about, note = placed_run(stored.run, asked, recorded)  # now with the key's own entity
     for pause in LAG if differs else ():
