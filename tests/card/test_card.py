@@ -330,6 +330,8 @@ def test_each_suite_is_as_declared_and_its_opponents_meet_its_budget(name: str) 
         ({"tasks": {"a": {"title": "A", "asks": "a", "words": "task=adding", "measure": "score"}}}, "stop_when_solved=false"),
         ({"tasks": {"a": {"title": "A", "asks": "a", "words": "task=adding", "measure": "speed"}}}, "measure: "),
         ({"tuning": {"trials": 2, "seeds": 1, "space": {"train.clip": [1]}}}, "tuning.seeds: "),
+        ({"besides": ["addin"]}, "besides: no task 'addin'; did you mean 'adding'?"),
+        ({"besides": ["adding"] * 40}, "seeds: 4 and 5 reach p"),
     ],
 )
 def test_what_is_no_suite_is_refused_in_one_line(change: dict[str, object], said: str) -> None:

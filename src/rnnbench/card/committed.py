@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..config.schema import CONF
-from ..options import BadOption
+from ..options import BadOption, amount
 from ..reproduction.collect import record_line, scrubbed_record
 from ..store.find import find_runs
 from ..store.record import Record, write_atomically
@@ -64,7 +64,7 @@ def committed_card(name: str, cell: str) -> Card:
     suite, entrants = load_suite(name), own_entrants(name, cell)
     runs = find_card_runs(card_lines(suite, entrants, None), committed_records(name), ())
     if missing := [run.line for run in runs if run.record is None or run.folder]:
-        raise LookupError(f"{committed_path(name).name} lacks {len(missing)} runs of {cell}: `make cards` makes them")
+        raise LookupError(f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: `make cards` makes them")
     card = Card(cell, suite, source_digest(entrants), f"rnnbench card {cell} --quick")
     add_runs(card, runs)
     return card

@@ -2,7 +2,7 @@
 
 The rule is declared before anything is run. Each task has one measure. A pair of samples is asked by a permutation test of it
 (steps to solve: log-rank; score: the mean on the metric's scale) or by Fisher's exact test (share solved). Holm's correction is
-over all tasks and opponents of the card.
+over all tasks and opponents of the card. What is asked besides, at equal state and at equal time a step, is another family.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..analysis.significance import (
     seeds_needed,
     time_to_solve,
 )
+from ..options import amount
 from ..store.record import Record, headline_score
 from .suite import Measure, Suite
 
@@ -89,7 +90,7 @@ def sample_of(model: str, records: Sequence[Record]) -> Sample:
 
 @dataclass(frozen=True)
 class CardVerdict:
-    """Of the cell and one opponent on one task. `p` is corrected for all questions of the card."""
+    """Of the cell and one opponent on one task. `p` is corrected for all questions of the family."""
 
     task: str
     opponent: str
@@ -140,18 +141,31 @@ def seeds_to_tell_apart(measure: Measure, one: Sample, other: Sample, level: flo
     return math.ceil(needed) if needed <= MOST_SEEDS else None
 
 
+class SamplePair(NamedTuple):
+    """The cell and an opponent on a task, of which it is asked whether the cell is ahead."""
+
+    task: str
+    own: Sample
+    other: Sample
+
+
 def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) -> list[CardVerdict]:
-    """The verdicts of a card; `samples` by task, then by model, `cell` among them."""
-    pairs = [(task, name) for task, models in samples.items() for name in models if name != cell]
-    asked = [compare(suite.tasks[task].measure, samples[task][cell], samples[task][name]) for task, name in pairs]
+    """The verdicts of a card at equal parameters; `samples` by task, then by model, `cell` among them."""
+    others = ((task, models[cell], other) for task, models in samples.items() for name, other in models.items() if name != cell)
+    return answer_family(suite, [SamplePair(*one) for one in others])
+
+
+def answer_family(suite: Suite, questions: Sequence[SamplePair]) -> list[CardVerdict]:
+    """The verdict of each question; Holm's correction is over these."""
+    asked = [compare(suite.tasks[one.task].measure, one.own, one.other) for one in questions]
     corrected = holm([p for p, _ in asked])
     found = []
-    for (task, name), (_, side), p in zip(pairs, asked, corrected, strict=True):
-        measure, own, other = suite.tasks[task].measure, samples[task][cell], samples[task][name]
+    for (task, own, other), (_, side), p in zip(questions, asked, corrected, strict=True):
+        measure = suite.tasks[task].measure
         told_apart = p <= suite.level and side != 0
         word = ("ahead" if side > 0 else "behind") if told_apart else "not seen" if suite.screening else "open"
-        seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(pairs))
-        found.append(CardVerdict(task, name, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
+        seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(questions))
+        found.append(CardVerdict(task, other.model, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
     return found
 
 
@@ -167,5 +181,5 @@ def verdict_summary(suite: Suite, verdicts: Sequence[CardVerdict]) -> str:
         parts.append(f"{word.capitalize()} {places or 'nowhere'}.")
     left = sum(one.word not in ("ahead", "behind") for one in verdicts)
     word = "not seen" if suite.screening else "open"
-    parts.append(f"{left} of {len(verdicts)} comparisons: {word}.")
+    parts.append(f"{left} of {amount(len(verdicts), 'comparison')}: {word}.")
     return " ".join(parts)

@@ -15,15 +15,26 @@ from ..analysis.intervals import Estimate
 from ..analysis.render import to_markdown, to_page
 from ..analysis.table import Cell, Column, Table
 from ..laws.results import LawResult
+from ..options import amount
 from ..store.record import Record, write_atomically
 from ..version import __version__
 from .cost import REACH, SHAPES, WIDTH, CellCost
-from .outcomes import CardVerdict, Sample, judge, sample_of, verdict_summary
-from .runs import CardRun, reach_after_training
+from .outcomes import CardVerdict, Sample, SamplePair, answer_family, judge, sample_of, verdict_summary
+from .runs import CardRun, EqualWidth, reach_after_training
 from .suite import Suite
 
 TONES = {"ahead": "good", "behind": "poor"}
+EQUAL = {"state": "state", "time": "time a step"}
 MEASURES = {"steps_to_solve": "steps to solve", "solved": "solve rate", "score": "score"}
+
+
+@dataclass(frozen=True)
+class BesidesVerdict:
+    """What came out at equal state or at equal time a step."""
+
+    width: EqualWidth
+    own: Sample
+    verdict: CardVerdict
 
 
 @dataclass
@@ -44,6 +55,8 @@ class Card:
     tuning: Sequence[Mapping[str, Any]] = ()  # what the search chose, by task and model
     tuned: bool = False
     tuned_elsewhere: Sequence[str] = ()  # tasks and models of whose search the other settings are not known
+    besides: Sequence[BesidesVerdict] = ()  # a family of their own
+    unmet: Sequence[EqualWidth] = ()  # of those, what no width meets
     left_out: Sequence[str] = ()  # tasks without data here
     committed: int = 0  # records that came with the suite
 
@@ -63,13 +76,21 @@ class Card:
 def add_runs(card: Card, runs: Sequence[CardRun]) -> None:
     """Puts the verdicts of runs into a card. Each run has a record."""
     records: dict[str, dict[str, list[Record]]] = {}
+    others: dict[EqualWidth, list[Record]] = {}
     for run in runs:
         assert run.record
-        records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
+        if run.line.equal:
+            others.setdefault(run.line.equal, []).append(run.record)
+        else:
+            records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
     card.committed = sum(run.folder is None for run in runs)
     card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
     card.verdicts = judge(card.suite, card.samples, card.cell)
-    card.reaches = reach_after_training(runs)
+    card.reaches = reach_after_training([run for run in runs if not run.line.equal])
+    samples = {width: sample_of(card.cell, found) for width, found in others.items()}
+    asked = [SamplePair(width.task, own, card.samples[width.task][width.opponent]) for width, own in samples.items()]
+    verdicts = answer_family(card.suite, asked)
+    card.besides = [BesidesVerdict(*one) for one in zip(samples, samples.values(), verdicts, strict=True)]
 
 
 def worded(text: str, *values: Any, tone: str = "") -> Cell:
@@ -78,8 +99,17 @@ def worded(text: str, *values: Any, tone: str = "") -> Cell:
 
 def card_tables(card: Card) -> list[Table]:
     """The tables of the page, those without a row left out."""
-    tables = [_facts(card), verdict_table(card), _laws(card), _costs(card), _reaches(card), _tuning(card), _row(card)]
-    return [table for table in tables if table.rows]
+    tables = [
+        _facts(card),
+        verdict_table(card),
+        besides_table(card),
+        _laws(card),
+        _costs(card),
+        _reaches(card),
+        _tuning(card),
+        _row(card),
+    ]
+    return [table for table in tables if table.rows or table.gaps]
 
 
 def _facts(card: Card) -> Table:
@@ -191,15 +221,12 @@ def verdict_table(card: Card) -> Table:
             worded(one.opponent),
             worded(one.word, tone=TONES.get(one.word, "warn")),
             worded(_measure(card, one)),
-            _estimate(one, one.own, card.samples[one.task][card.cell]),
-            _estimate(one, one.other, card.samples[one.task][one.opponent]),
-            worded(format_number(one.p), one.p),
-            worded("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
+            *_evidence(card, one, card.samples[one.task][card.cell]),
         )
         for one in card.verdicts
     )
     gaps = [
-        f"{suite.tasks[task].title}, {name}: {count} of {len(sample.outcomes)} runs diverged"
+        f"{suite.tasks[task].title}, {name}: {count} of {amount(len(sample.outcomes), 'run')} diverged"
         for task, models in card.samples.items()
         for name, sample in models.items()
         if (count := sum(one.diverged for one in sample.outcomes))
@@ -213,6 +240,68 @@ def verdict_table(card: Card) -> Table:
     )
     caption = "Each task has one measure, which the suite declares."
     return Table("Where is it better?", caption, {}, columns, rows, tuple(gaps), notes if rows else ())
+
+
+def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, Cell, Cell, Cell]:
+    """Of the cell and its opponent what was measured, p, and the seeds to tell them apart."""
+    return (
+        _estimate(one, one.own, own),
+        _estimate(one, one.other, card.samples[one.task][one.opponent]),
+        worded(format_number(one.p), one.p),
+        worded("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
+    )
+
+
+def besides_table(card: Card) -> Table:
+    """What came out at equal state and at equal time a step: apart from the verdicts at equal parameters."""
+    suite = card.suite
+    columns = (
+        Column("equal in", ("equal",), left=True),
+        Column("task", ("task",), left=True, words=True),
+        Column("against", ("opponent",), left=True),
+        Column("verdict", ("verdict",), left=True),
+        Column("width", ("width",)),
+        Column("ratio", ("ratio",)),
+        Column("parameters", ("parameters", "opponent_parameters")),
+        Column("measure", ("measure",), left=True),
+        Column(card.cell, ("own", "own_low", "own_high"), left=True),
+        Column("opponent", ("other", "other_low", "other_high"), left=True),
+        Column("p", ("p",)),
+        Column("seeds to tell", ("seeds",)),
+    )
+    rows = tuple(
+        (
+            worded(EQUAL[one.width.equal]),
+            worded(suite.tasks[one.width.task].title),
+            worded(one.width.opponent),
+            worded(one.verdict.word, tone=TONES.get(one.verdict.word, "warn")),
+            worded(str(one.width.width), one.width.width),
+            worded(f"{one.width.ratio:.3f}", one.width.ratio),
+            worded(f"{one.own.parameters:,} : {other.parameters:,}", one.own.parameters, other.parameters),
+            worded(_measure(card, one.verdict)),
+            *_evidence(card, one.verdict, one.own),
+        )
+        for one in card.besides
+        for other in [card.samples[one.width.task][one.width.opponent]]
+    )
+    gaps = [
+        f"{suite.tasks[one.task].title}, {one.opponent}: no width of {card.cell} has an equal {EQUAL[one.equal]}; the nearest, "
+        f"{one.width}, has {one.ratio:.3f} times the opponent's"
+        for one in card.unmet
+    ]
+    asked = amount(len(rows), "question")
+    caption = (
+        "Apart from the verdicts above: the opponent is the same, and the cell has the width at which it equals it. A family "
+        f"of its own: Holm's correction is over these {asked} alone; the {len(card.verdicts)} at equal parameters and the "
+        "summary do not count them."
+    )
+    notes = (
+        f"At equal state and time: width is that of {card.cell}, as model.hidden_size. Ratio: of the cell to the opponent, in "
+        "numbers of state a sequence, or in CPU time of a training step on one thread, the two timed in turn on this machine. "
+        "Settings are those at equal parameters; none was tuned for the other width.",
+    )
+    title = "At equal state and at equal time a step"
+    return Table(title, caption, {}, columns, rows, tuple(gaps), notes if rows else ())
 
 
 def _measure(card: Card, one: CardVerdict) -> str:
@@ -321,6 +410,11 @@ def card_json(card: Card) -> str:
             task: {name: sample.parameters for name, sample in models.items()} for task, models in card.samples.items()
         },
         "verdicts": [asdict(verdict) for verdict in card.verdicts],
+        "besides": [
+            {**asdict(one.width), "parameters": one.own.parameters, "verdict": asdict(one.verdict)} for one in card.besides
+        ],
+        "besides_runs": [[run._asdict() for run in one.own.outcomes] for one in card.besides],
+        "unmet": [asdict(one) for one in card.unmet],
         "reach_after_training": {
             task: {name: list(all_) for name, all_ in models.items()} for task, models in card.reaches.items()
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
@@ -47,12 +47,25 @@ class Entrants:
 
 
 @dataclass(frozen=True)
+class EqualWidth:
+    """The width of the cell at which it equals an opponent on a task: in the size of its state, or in its time a step."""
+
+    task: str
+    opponent: str
+    equal: Literal["state", "time"]
+    width: int
+    ratio: float  # of the cell to the opponent
+    met: bool  # whether it is 1 within the suite's budget.tolerance; else the cell is not compared
+
+
+@dataclass(frozen=True)
 class Line:
     """One run: the task of the suite, the model's label, and the words of the command line."""
 
     task: str
     model: str
     words: tuple[str, ...]
+    equal: EqualWidth | None = None  # of a run of the cell at another width than that of equal parameters
 
 
 def source_digest(entrants: Entrants) -> str:
@@ -108,6 +121,17 @@ def card_lines(suite: Suite, entrants: Entrants, winners: Winners | None) -> lis
             words = setting_words(suite, task, entrants, model, winners)
             seeds = suite.seeds if model == entrants.cell else suite.opponent_seeds
             lines += [Line(task, model, (*words, f"seed={seed}")) for seed in range(seeds)]
+    return lines
+
+
+def besides_lines(suite: Suite, entrants: Entrants, winners: Winners | None, widths: Iterable[EqualWidth]) -> list[Line]:
+    """Every run of the cell at equal state and at equal time: at that width, else as at equal parameters."""
+    lines = []
+    for one in widths:
+        words = setting_words(suite, one.task, entrants, entrants.cell, winners)
+        words = [*(word for word in words if not word.startswith("budget.")), f"model.hidden_size={one.width}"]
+        if one.met:
+            lines += [Line(one.task, entrants.cell, (*words, f"seed={seed}"), one) for seed in range(suite.seeds)]
     return lines
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ..config.schema import CONF, read_signature
-from ..options import BadOption
+from ..options import BadOption, amount, unknown
 from ..reproduction.declaration import DECLARABLE, read_declared
 from ..reproduction.grid import GridPart, Number, Whole, Words
 
@@ -71,6 +71,7 @@ class Suite(GridPart):
     level: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     minutes: Annotated[Number, Field(gt=0)] | None = None  # on 2 cores that are free
     tasks: dict[str, TaskSpec] = Field(min_length=1)
+    besides: tuple[str, ...] = ()  # tasks that are compared at equal state and at equal time a step, too
     tuning: Tuning | None = None
 
     @model_validator(mode="after")
@@ -80,6 +81,8 @@ class Suite(GridPart):
                 raise ValueError(f"{word}: words of a suite are {', '.join(DECLARABLE)}, without model=")
         if lacking := [name for name, task in self.tasks.items() if not task.reference]:
             raise ValueError(f"tasks.{lacking[0]}: words: task= is missing")
+        if others := [name for name in self.besides if name not in self.tasks]:
+            raise ValueError(f"besides: {unknown('task', others[0], self.tasks)}")
         if not any(word.startswith("budget.") for word in self.words):
             raise ValueError("words: a budget is missing, budget.params=20k, say: models are compared at equal parameters")
         return self
@@ -88,12 +91,17 @@ class Suite(GridPart):
     def reachable(self) -> Suite:
         """An exact test of too few seeds has no p small enough for so many questions."""
         least = 2 / math.comb(self.seeds + self.opponent_seeds, self.seeds)
-        if least * len(self.tasks) * len(self.opponents) > self.level:
+        if least * self.most_asked * len(self.opponents) > self.level:
             raise ValueError(
                 f"seeds: {self.seeds} and {self.opponent_seeds} reach p = {least:.2g} at best, too large for "
-                f"{len(self.tasks)} tasks and {len(self.opponents)} opponents"
+                f"{amount(len(self.tasks), 'task')} and {amount(len(self.opponents), 'opponent')}"
             )
         return self
+
+    @property
+    def most_asked(self) -> int:
+        """Of one opponent, the questions of the larger family: of the tasks, or of those that are compared besides, twice."""
+        return max(len(self.tasks), 2 * len(self.besides))
 
     @property
     def here(self) -> dict[str, TaskSpec]:
@@ -118,6 +126,6 @@ def read_suite(path: Path) -> Suite:
 def check_opponents(suite: Suite, opponents: Sequence[str]) -> None:
     """BadOption where so many opponents cannot be told from the cell with the seeds of the suite."""
     least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds)
-    most = math.floor(suite.level / least / len(suite.tasks))
+    most = math.floor(suite.level / least / suite.most_asked)
     if len(opponents) > most:
-        raise BadOption(f"--against names {len(opponents)} models; {suite.version} has seeds for {most} at most")
+        raise BadOption(f"--against names {amount(len(opponents), 'model')}; {suite.version} has seeds for {most} at most")

@@ -13,12 +13,15 @@ from ..card.page import Card, add_runs, write_card
 from ..card.runs import (
     CardRun,
     Entrants,
+    EqualWidth,
     Line,
+    besides_lines,
     card_lines,
     check_winners,
     find_card_runs,
     source_digest,
 )
+from ..card.sizes import equal_widths, keep_widths, kept_widths
 from ..card.suite import Suite, check_opponents, load_suite
 from ..card.tuning import Trial, choose_winners, search_trials
 from ..config.checks import writable_folder
@@ -31,7 +34,7 @@ from ..launch.resume import launching_words
 from ..launch.sweep import launch_sweep, sweep_word, without_effect
 from ..laws.results import cell_results
 from ..models.registry import mechanism_class
-from ..options import BadOption, Failed, unknown
+from ..options import BadOption, Failed, amount, unknown
 from ..plugins.references import file_plugin, is_file
 from ..run.process_settings import configure_process
 from ..store.record import Record
@@ -62,19 +65,38 @@ def card_command(options: argparse.Namespace) -> int:
     committed = committed_records(suite_name)
     whole = [*(line for trial in trials for line in trial.lines), *_left(lines, committed, launching)]
     if options.estimate:
+        widths = _widths(suite, entrants, options.output)
+        whole += besides_lines(suite, entrants, winners, widths)
         return _launch(whole, suite, entrants, launching, estimated=True)
     _try_laws(card, entrants, options.output)
+    if widths := _widths(suite, entrants, options.output):
+        keep_widths(suite, entrants, options.output, widths)
+    card.unmet = [one for one in widths if not one.met]
+    whole += besides_lines(suite, entrants, winners, widths)
     if whole and suite.minutes:
-        say(f"{suite.version}: {len(lines)} runs, about {suite.minutes:g} minutes on 2 free cores")
+        say(f"{suite.version}: {amount(len(lines), 'run')}, about {suite.minutes:g} minutes on 2 free cores")
     elif whole and (code := _launch(whole, suite, entrants, launching, estimated=True)):
         return code
     if trials:
         if code := _tune(card, trials, entrants, launching, options.output):
             return code
-        lines = card_lines(suite, entrants, read_winners(options.output / WINNERS))
+        winners = read_winners(options.output / WINNERS)
+        lines = card_lines(suite, entrants, winners)
+    lines = [*lines, *besides_lines(suite, entrants, winners, widths)]
     say(f"{suite.version}: what {', '.join(entrants.models)} cost")
     card.costs = measure_costs({label: entrants.settings(label) for label in entrants.models})
     return _compare(card, lines, entrants, launching, options.output, committed)
+
+
+def _widths(suite: Suite, entrants: Entrants, output: Path) -> list[EqualWidth]:
+    """The widths of equal state and equal time: those that are kept beside the page, else measured now."""
+    if not suite.besides:
+        return []
+    kept = kept_widths(suite, entrants, output)
+    if kept is not None:
+        return kept
+    say(f"{suite.version}: the widths at which {entrants.cell} has the state, and the time a step, of its opponents")
+    return equal_widths(suite, entrants)
 
 
 def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:
@@ -145,7 +167,7 @@ def _try_laws(card: Card, entrants: Entrants, output: Path) -> None:
     if card.broken:
         page = write_card(card, output)[0]
         raise Failed(f"{card.cell}: {card.broken[0]}; {len(card.broken)} of {len(card.laws)} laws do not hold: see {page}")
-    say(f"{card.suite.version}: {len(card.laws)} laws hold of {card.cell}")
+    say(f"{card.suite.version}: {amount(len(card.laws), 'law')} hold of {card.cell}")
 
 
 def _launch(lines: Sequence[Line], suite: Suite, entrants: Entrants, launching: Sequence[str], estimated: bool = False) -> int:
