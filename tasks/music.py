@@ -46,7 +46,7 @@ from rnnbench.data.hub import check_columns, read_split
 from rnnbench.data.tables import DataError
 from rnnbench.data.text import Ragged, batches_of, rows_of
 from rnnbench.data.user_files import expanded, user_file
-from rnnbench.options import AtLeastZero, nearest
+from rnnbench.options import AtLeastZero, amount, nearest
 
 from .shared.chorales import KEYS, LOWEST, look_for_chorales, rolls
 from .task import SPLITS, Batch, Bits, Facts, Split, Sums, Task, Totals, bits_cross_entropy
@@ -196,7 +196,9 @@ def _roll(rows: pyarrow.Table, where: str) -> Rolls:
     sounding = pyarrow.compute.list_value_length(steps).to_numpy(zero_copy_only=False)
     pitches = steps.flatten().to_numpy(zero_copy_only=False).astype(numpy.int64)
     if lengths.min() < 2:
-        raise DataError(f"{where}: piece {int(lengths.argmin()) + 1} has {lengths.min()} steps; allowed: at least 2")
+        raise DataError(
+            f"{where}: piece {int(lengths.argmin()) + 1} has {amount(int(lengths.min()), 'step')}; allowed: at least 2"
+        )
     if len(pitches) and not LOWEST <= pitches.min() <= pitches.max() < LOWEST + KEYS:
         raise DataError(f"{where}: pitches from {pitches.min()} to {pitches.max()}; allowed: {LOWEST} to {LOWEST + KEYS - 1}")
     on = numpy.zeros((len(steps), KEYS), bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,6 +243,8 @@ def test_a_readme_is_read_once_and_where_classes_are_needed_only(monkeypatch: py
         assert made(name, file="broken", **options).found["rows"]["test"] == len(ROWS)
     assert not read
     assert made("text_classification", file="good").classes == NAMES and len(read) == 1
+    sent = pickle.loads(pickle.dumps(load_set(Place(file="good"), ["text", "label"])))  # noqa: S301 - as to a process that makes batches
+    assert sent.names("label") == NAMES
     with pytest.raises(DataError, match=r"broken/README\.md: its dataset_info cannot be read"):
         made("text_classification", file="broken")
 

@@ -93,7 +93,7 @@ LIST = "expected a list of objects, or an object a line"
             b"text,label\na b,x\na,b,x\n",
             "line 3 has 3 fields where the head line has 2: ['a', 'b', 'x']; expected a comma",
         ),
-        ("a.csv", b'text,label\n"a\nb",x\n\na\n', "line 5 has 1 fields where the head line has 2"),
+        ("a.csv", b'text,label\n"a\nb",x\n\na\n', "line 5 has 1 field where the head line has 2"),
         (
             "a.csv",
             b'text,label\n"not good,neg\nfine,pos\nhe said "no",neg\n',

@@ -121,9 +121,9 @@ def test_the_rounds_of_a_measurement_tell_its_noise(noise: float | None, rise: f
         with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
     *_, hint, found = list(history_lines(read_saved(path)))[: -worse or None]
-    assert found.startswith(f"{worse} rows have got worse")
+    assert found.startswith("1 row has got worse" if worse == 1 else f"{worse} rows have got worse")
     least = float(hint.partition(": ")[2].partition(" ")[0])
-    assert hint.startswith("1 rows were measured once at each commit") and (rise > least) == bool(worse)
+    assert hint.startswith("1 row was measured once at each commit") and (rise > least) == bool(worse)
 
 
 def test_noise_is_that_of_a_median_of_normal_values() -> None:

@@ -416,7 +416,7 @@ def test_bad_data_are_refused_in_one_line(data: Path, tmp_path: Path, monkeypatc
         [
             (b"a A\nb\n", "line 2 has a word and no phoneme"),
             (b"a A\n\xff A\n", "is not UTF-8: line 2 has the byte 0xff"),
-            (b"a A\n", "has 1 words"),
+            (b"a A\n", "has 1 word;"),
         ]
     ):
         (tmp_path / f"{number}.dict").write_bytes(content)

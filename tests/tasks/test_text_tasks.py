@@ -694,7 +694,7 @@ def test_a_mat_file_is_the_same_music(data: Path, tmp_path: Path):
     ("columns", "message"),
     [
         (pieces([[20], [60]]), "pitches from 20 to 60; allowed: 21 to 108"),
-        (pieces([[60], [60]], [[60]]), "piece 2 has 1 steps; allowed: at least 2"),
+        (pieces([[60], [60]], [[60]]), "piece 2 has 1 step; allowed: at least 2"),
         ({"notes": [[60, 61]]}, "allowed: lists (steps) of lists of MIDI pitches"),
         ({"pitch": [[60, 61]]}, "no column 'notes'; there are: pitch"),
     ],
@@ -732,7 +732,7 @@ def test_atis_f1_counts_slots(data: Path):
     got = scores(task, outputs, batch)
     assert got["f1"] == pytest.approx(0.5) and got["accuracy"] == pytest.approx(4 / 5)
     write_split(data, "tuetschek/atis", "test", {"text": ["a b"], "slots": ["O"]})
-    assert "row 1 has 2 words and 1 slots" in refusal(lambda: made("tagging", data="atis"))
+    assert "row 1 has 2 words and 1 slot" in refusal(lambda: made("tagging", data="atis"))
 
 
 def test_syllables_of_phrases():
@@ -859,7 +859,7 @@ def test_vectors_are_read_by_word(tmp_path: Path):
     path.write_text("2 3\nthe 1 2 3\n")  # the head line of word2vec's form
     assert read_vectors(str(path), ["the"], 3)[0].tolist() == [[1, 2, 3]]
     assert "line 2 has a vector of 3 numbers; the embedding is 100 wide" in refusal(read_vectors, str(path), ["the"], 100)
-    assert "no vector for any of the 1 symbols" in refusal(read_vectors, str(path), ["film"], 3)
+    assert "no vector for any symbol, of 1" in refusal(read_vectors, str(path), ["film"], 3)
     assert "there is no such file" in refusal(read_vectors, str(tmp_path / "none"), ["a"], 3)
     path.write_bytes(b"\xff 1 2 3\n")
     assert "not UTF-8" in refusal(read_vectors, str(path), ["a"], 3)

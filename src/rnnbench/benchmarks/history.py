@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..options import BadOption
+from ..options import BadOption, amount
 
 FILE = "benchmarks.jsonl"
 BEYOND, LEAST, WITHIN, UNKNOWN = 3.0, 0.02, 0.03, 0.05
@@ -149,8 +149,10 @@ def history_lines(saved: Iterable[Mapping[str, Any]]) -> Iterator[str]:
                 once.append(math.exp(BEYOND * spread * math.sqrt(2)))
     if once:
         least = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(once), max(once))))
-        yield f"{len(once)} rows were measured once at each commit: {least} times is told from noise; save again for less"
-    yield f"{len(worse)} rows have got worse beyond noise" + (":" if worse else "")
+        were = "was" if len(once) == 1 else "were"
+        times = f"{least} times is told from noise; save again for less"
+        yield f"{amount(len(once), 'row')} {were} measured once at each commit: {times}"
+    yield f"{amount(len(worse), 'row')} {'has' if len(worse) == 1 else 'have'} got worse beyond noise" + (":" if worse else "")
     yield from (f"  {line}" for line in worse)
 
 

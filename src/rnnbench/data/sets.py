@@ -396,7 +396,11 @@ class Place:
         return self._files(self._matching(within, f"task.{split}={value}"))
 
     def _files(self, paths: Sequence[str], reading: Reading | None = None) -> Files:
-        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, lambda: self._names)
+        return Files(sorted(paths, key=by_number) if self.in_time else paths, reading or self.reading, self._class_names)
+
+    def _class_names(self) -> ClassNames:
+        """`_names`, as a function that a task may hold and that can be sent to another process."""
+        return self._names
 
     @cached_property
     def _names(self) -> ClassNames:
@@ -410,7 +414,7 @@ class Place:
         """The splits by their names, and what is beside them."""
         if self.id:
             names = splits(self.id, self.config, self.revision, fetch)
-            about = (self.config, self.revision, self.reading, lambda: self._names)
+            about = (self.config, self.revision, self.reading, self._class_names)
             return {name: Published(self.id, name, *about) for name in names}, []
         path = self.hub or self.file
         if path is None:

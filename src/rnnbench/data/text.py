@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy
 
-from ..options import amount, shortened
+from ..options import shortened
 from .torchtext_bridge import torchtext_tokenizer, vectors_by_name
 from .user_files import BYTE_ORDER_MARK, text_file
 
@@ -238,7 +238,7 @@ def read_vectors(path: str, symbols: Sequence[str], width: int) -> tuple[numpy.n
                 vectors[row], found[row] = numpy.array(numbers, numpy.float32), True
     if not found.any():
         one = "; it is one line: expected a line feed behind each vector" if number == 1 else ""
-        raise ValueError(f"{path} has no vector for any of the {amount(len(symbols), 'symbol')}{one}")
+        raise ValueError(f"{path} has no vector for any symbol, of {len(symbols):,}{one}")
     return vectors, found
 
 
