@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from rnnbench.card.outcomes import SamplePair, answer_family
+from rnnbench.card.page import BesidesVerdict, Card, besides_table
 from rnnbench.card.runs import Entrants, EqualWidth, besides_lines, card_lines, find_card_runs
 from rnnbench.card.sizes import WIDTHS, equal_widths, keep_widths, kept_widths, width_of_time
 from rnnbench.card.suite import load_suite, read_suite
@@ -173,6 +175,17 @@ def test_a_width_that_is_not_met_is_named_and_not_run(besides: None) -> None:
     said = "Adding, rnn: no width of gru has an equal time a step; the nearest, 7, has 1.250 times"
     assert all(said in Path("out", name).read_text() for name in ("card.md", "card.html"))
     assert not json.loads(Path("out/card.json").read_text())["besides"]
+
+
+def test_runs_that_diverged_are_named_there_too() -> None:
+    suite, width = load_suite("quick"), EqualWidth("adding", "lstm", "time", 7, 1.01, True)
+    lost = dataclasses.replace(
+        GOOD, outcomes=tuple(one._replace(diverged=number < 2) for number, one in enumerate(GOOD.outcomes))
+    )
+    other = dataclasses.replace(POOR, model="lstm")
+    card = Card("mine", suite, "", "", samples={"adding": {"mine": GOOD, "lstm": other}})
+    card.besides = [BesidesVerdict(width, lost, *answer_family(suite, [SamplePair("adding", lost, other)]))]
+    assert besides_table(card).gaps == ("Adding, 20 steps, lstm, equal time a step: 2 of 5 runs of mine diverged",)
 
 
 def test_the_family_is_corrected_by_itself() -> None:

@@ -289,6 +289,12 @@ def besides_table(card: Card) -> Table:
         f"{one.width}, has {one.ratio:.3f} times the opponent's"
         for one in card.unmet
     ]
+    gaps += [
+        f"{suite.tasks[one.width.task].title}, {one.width.opponent}, equal {EQUAL[one.width.equal]}: {count} of "
+        f"{amount(len(one.own.outcomes), 'run')} of {card.cell} diverged"
+        for one in card.besides
+        if (count := sum(run.diverged for run in one.own.outcomes))
+    ]
     asked = amount(len(rows), "question")
     caption = (
         "Apart from the verdicts above: the opponent is the same, and the cell has the width at which it equals it. A family "
