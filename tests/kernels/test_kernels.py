@@ -74,7 +74,7 @@ OURS = ["fused", "steps", "operations"]  # as it comes, products by a library, a
 CASES = [  # mechanism, options, the extra weights by name and shape, back ends
     *(("rnn", {"activation": name}, {}, ["library", "fused", "operations"][name not in ("tanh", "relu") :]) for name in SQUASH),
     ("gru", {"reset": "after"}, {}, ["library", *OURS]),
-    ("gru", {"reset": "before"}, {}, ["fused"]),
+    ("gru", {"reset": "before"}, {}, ["fused", "operations"]),
     ("lstm", {}, {}, ["library", *OURS]),
     ("lstm", {}, {"peepholes": (3, H)}, OURS),
     ("lstm", {"gates": "fgo"}, {"peepholes": (2, H)}, OURS),
@@ -84,12 +84,15 @@ CASES = [  # mechanism, options, the extra weights by name and shape, back ends
     ("lstm", {"gates": "igo", "coupled": True}, {"peepholes": (2, H)}, OURS),
     ("lstm", {"squash_input": False}, {"peepholes": (3, H)}, OURS),
     ("lstm", {"squash_output": False}, {"peepholes": (3, H)}, OURS),
-    ("lstm", {}, {"cell_to_output": (H, H)}, ["fused"]),
-    ("lstm", {}, {"cell_to_output": (H, H), "peepholes": (2, H)}, ["fused"]),
-    ("lstm", {}, {"projection": (P, H)}, ["library", "fused"]),
-    ("lstm", {}, {"projection": (P, H), "peepholes": (3, H)}, ["fused"]),
-    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H), "peepholes": (3, H)}, ["fused"]),
-    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H)}, ["fused"]),
+    ("lstm", {}, {"cell_to_output": (H, H)}, ["fused", "operations"]),
+    ("lstm", {}, {"cell_to_output": (H, H), "peepholes": (2, H)}, ["fused", "operations"]),
+    ("lstm", {}, {"projection": (P, H)}, ["library", "fused", "operations"]),
+    ("lstm", {"gates": "ifg"}, {"projection": (P, H), "peepholes": (2, H)}, ["fused"]),
+    ("lstm", {}, {"projection": (P, H), "cell_to_output": (H, H), "peepholes": (2, H)}, ["fused"]),
+    ("lstm", {}, {"projection": (P, H), "gate_recurrence": (3 * H, 3 * H)}, ["fused"]),
+    ("lstm", {}, {"projection": (P, H), "peepholes": (3, H)}, ["fused", "operations"]),
+    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H), "peepholes": (3, H)}, ["fused", "operations"]),
+    ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H)}, ["fused", "operations"]),
 ]
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 ALL = [
@@ -174,6 +177,7 @@ def agree(ours, theirs, tolerance):
 def test_values_and_gradients_equal_a_loop(mechanism, options, extra, backend, dtype, tolerance, lengths, chunked, monkeypatch):
     if chunked and backend != "library":
         monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
+        monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
     x, state, weights = make(mechanism, options, extra, dtype)
     lengths = None if lengths is None else torch.tensor(lengths)
     y, final = run(mechanism, x, state, weights, lengths=lengths, backend=backend, **options)
@@ -201,8 +205,7 @@ class Products(TorchDispatchMode):
 @laws
 @pytest.mark.parametrize(("steps", "copied"), [(COPY_FROM, True), (COPY_FROM - 1, False)])
 def test_many_steps_multiply_by_no_transposed_view(mechanism, options, extra, backend, steps, copied):
-    by_hand = backend == "fused" and options.get("reset") != "before" and not {*extra} - {"peepholes"}
-    if backend == "library" or (by_hand and compile_steps(True)):
+    if backend == "library" or (backend == "fused" and compile_steps(True)):
         pytest.skip("its products are PyTorch's, or machine code")
     x, state, weights = make(mechanism, options, extra, steps=steps)
     with Products(B) as forward:
@@ -255,6 +258,7 @@ def test_without_gradients_the_values_are_the_same(mechanism, options, extra, ba
     x, state, weights = make(mechanism, options, extra)
     y, final = run(mechanism, x, state, weights, backend=backend, **options)
     monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
+    monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
     with torch.no_grad():
         again = run(mechanism, x, state, weights, backend=backend, **options)
     agree([again[0], *again[1]], [y, *final], 1e-13)
@@ -483,15 +487,22 @@ def test_products_by_hand_equal_those_of_the_library(dtype):
 
     from rnnbench.kernels import compiled
 
-    multiply = numba.njit(compiled.multiply)
+    @numba.njit
+    def multiply(a, M, out, start):
+        compiled.multiply(a, M, out, start)
+
+    @numba.njit
+    def multiply_transposed(a, M, out, start):
+        compiled.multiply(a.T, M, out, start)
+
     for rows, K, N in itertools.product((1, 3, 4, 9), (1, 3, 4, 33), (1, 8, 16, 17, 40)):
-        a, M, out = (
-            torch.randn(rows, K, dtype=dtype),
-            torch.randn(K, N, dtype=dtype),
-            torch.full((rows, N), torch.nan, dtype=dtype),
-        )
-        multiply(a.numpy(), M.numpy(), out.numpy())
-        torch.testing.assert_close(out, a @ M)
+        a, M, bias = (torch.randn(*shape, dtype=dtype) for shape in ((rows, K), (K, N), (N,)))
+        for start in (None, bias):
+            out = torch.full((rows, N), torch.nan, dtype=dtype)
+            multiply(a.numpy(), M.numpy(), out.numpy(), None if start is None else start.numpy())
+            torch.testing.assert_close(out, a @ M if start is None else a @ M + bias)
+        multiply_transposed(a.t().contiguous().numpy(), M.numpy(), out.numpy(), out.numpy())
+        torch.testing.assert_close(out, 2 * (a @ M) + bias)
 
 
 @needs_numba
@@ -503,14 +514,15 @@ def test_machine_code_is_what_runs_on_contiguous_arrays(mechanism, backend, leng
     x, state, weights = make(mechanism, {}, {"peepholes": (3, H)} if mechanism == "lstm" else {}, torch.float32)
     lengths = None if lengths is None else torch.tensor(lengths)
     y, final = run(mechanism, x, state, weights, backend=backend, lengths=lengths)
-    assert "Steps" in type(y.grad_fn).__name__
+    assert ("Sequence" if backend == "fused" else "Steps") in type(y.grad_fn).__name__
     (y.sum() + final[0].sum()).backward()
     monkeypatch.setattr(chunks, "chunk_length", lambda rows, units: 2)
+    monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
     with torch.no_grad():
         run(mechanism, x, state, weights, backend=backend, lengths=lengths)
     for name in (f"{mechanism}_forward", f"{mechanism}_backward"):
         kernels = machine_code(x)
-        kernel = getattr(kernels, f"{name}_by_hand") if backend == "fused" else getattr(kernels, name).__self__
+        kernel = getattr(kernels, f"{name}_whole") if backend == "fused" else getattr(kernels, name).__self__
         forms = kernel.compiled.signatures
         assert forms and all(array.layout == "C" for form in forms for array in form if hasattr(array, "layout")), forms
 

@@ -62,7 +62,8 @@ assert compiled(torch.ones(1)).equal(made(torch.ones(1)))
 """
 PRODUCT = """
 import sys, numba, numpy
-from rnnbench.kernels.recurrence import load_kernels, steps_are_compiled
+from rnnbench.kernels.loading import load_kernels
+from rnnbench.kernels.recurrence import steps_are_compiled
 load_kernels()
 assert steps_are_compiled() and not {"scipy.linalg", "scipy.linalg.cython_blas"} & set(sys.modules)
 two = numpy.array([[1.0, 2.0], [3.0, 4.0]])

@@ -4,8 +4,8 @@ Every comparison runs both sides in turn in one process, on one thread, and take
 (forward and backward), which a neighbour on the same core does not enter. Both sides have the process settings. Where oneDNN's
 products are one of them, RNN and GRU are timed with these and with PyTorch's default products, on both sides each time, and
 with ours as it is set against the library's as it comes. `GEMM` is the share of our time that the matrix products take on their
-own, each at the faster of the two ways to multiply; `least` is the ratio if there were nothing else in it. `must` and `aim` are
-upper bounds on the ratio.
+own, each at the faster of PyTorch's two ways to multiply; `least` is the ratio if there were nothing else in it. Small products
+of ours are machine code, which may be faster than both. `must` and `aim` are upper bounds on the ratio.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Forward and backward passes of one layer, ours and PyTorch's in turn, as `benchmark kernels` measures them; our own kernels are
 timed, also where `network.backend=auto` would take PyTorch's. `least`, where it is known, is the ratio if there were nothing in
-it but the products with W and R.
+it but PyTorch's products with W and R.
 """
 
 from __future__ import annotations

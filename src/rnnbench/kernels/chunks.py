@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+CACHED = 2**16  # numbers of which several arrays stay in a processor's second cache
+
 
 def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, int]]:
     """(start, stop) of consecutive chunks; on a GPU, where launches are what costs, there is one."""
@@ -16,6 +18,20 @@ def chunks(steps: int, rows: int, gates: int, like: Tensor) -> list[tuple[int, i
 def chunk_length(rows: int, gates: int) -> int:
     """Steps in a chunk: enough rows for a fast product, and buffers that stay near the cache."""
     return max(1, (2**15 if gates == 1 else 2**12) // max(rows, 1))
+
+
+def longest(steps: int, rows: int, gates: int, like: Tensor) -> int:
+    """Steps of the longest chunk, the first one; 1 where there is none."""
+    return max([stop for _, stop in chunks(steps, rows, gates, like)[:1]], default=1)
+
+
+def cached(steps: int, rows: int, width: int) -> int:
+    """Steps of a chunk of (steps, rows, width) that stays in a processor's cache: at least 1, no more than `steps`."""
+    return max(1, min(steps, cached_length(rows, width)))
+
+
+def cached_length(rows: int, width: int) -> int:
+    return CACHED // max(rows * width, 1)
 
 
 def steps(*chunked: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -23,7 +23,6 @@ from typing import Any
 
 import numba
 import numpy
-import torch
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types as numba_types
@@ -110,17 +109,16 @@ def _choose_sigmoid(x: Any) -> Any:
 
 
 @intrinsic
-def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: Any) -> Any:
-    """ROWS rows from `row` and a block of columns from `column` of out = a M, whose sums stay in registers."""
-    dtype = out.dtype
+def _multiply_block(context: Any, out: Any, a: Any, M: Any, start: Any, row: Any, column: Any) -> Any:
+    """ROWS rows from `row` and a block of columns from `column` of `multiply`, whose sums stay in registers."""
+    dtype, a_transposed = out.dtype, a.layout == "F"
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        arrays = [
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[:3], arguments, strict=False)
-        ]
-        (out, a, M), (row, column) = arrays, arguments[3:]
-        K, N = (builder.extract_value(M.shape, axis) for axis in (0, 1))
+        row, column = arguments[4:]
+        kinds: tuple[Any, ...] = signature.args[:4]
+        out, a, M = (context.make_array(k)(context, builder, value) for k, value in zip(kinds[:3], arguments, strict=False))
+        start = None if kinds[3] == numba_types.none else context.make_array(kinds[3])(context, builder, arguments[3])
+        (K, N), height = (builder.extract_value(M.shape, axis) for axis in (0, 1)), builder.extract_value(a.shape, 0)
         scalar = context.get_value_type(dtype)
         vector, index = ir.VectorType(scalar, lanes(dtype)), ir.IntType(32)
 
@@ -131,13 +129,20 @@ def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: An
             starts = [builder.add(column, column.type(lanes(dtype) * part)) for part in range(VECTORS)]
             return [builder.bitcast(at(array, row, N, start), vector.as_pointer()) for start in starts]
 
+        def first_sums(row: Any) -> list[Any]:
+            if start is None:
+                return [vector(None)] * VECTORS
+            of_row = row if kinds[3].ndim == 2 else row.type(0)
+            return [builder.load(pointer, align=size) for pointer in vectors(start, of_row)]
+
         rows = [builder.add(row, row.type(part)) for part in range(ROWS)]
-        sums = [[cgutils.alloca_once_value(builder, vector(None)) for _ in range(VECTORS)] for _ in rows]
         fused, size = ("contract",), numpy.dtype(str(dtype)).itemsize
+        sums = [[cgutils.alloca_once_value(builder, first) for first in first_sums(one)] for one in rows]
         with cgutils.for_range(builder, K) as loop:
             weights = [builder.load(pointer, align=size) for pointer in vectors(M, loop.index)]
             for one, ofs in zip(rows, sums, strict=True):
-                first = builder.insert_element(vector(ir.Undefined), builder.load(at(a, one, K, loop.index)), index(0))
+                place = at(a, loop.index, height, one) if a_transposed else at(a, one, K, loop.index)
+                first = builder.insert_element(vector(ir.Undefined), builder.load(place), index(0))
                 everywhere = builder.shuffle_vector(first, vector(ir.Undefined), ir.VectorType(index, lanes(dtype))(None))
                 for total, weight in zip(ofs, weights, strict=True):
                     product = builder.fmul(everywhere, weight, flags=fused)
@@ -147,7 +152,7 @@ def _multiply_block(context: Any, out: Any, a: Any, M: Any, row: Any, column: An
                 builder.store(builder.load(total), pointer, align=size)
         return context.get_dummy_value()
 
-    return numba_types.void(out, a, M, row, column), generate
+    return numba_types.void(out, a, M, start, row, column), generate
 
 
 def lanes(dtype: Any) -> int:
@@ -155,23 +160,31 @@ def lanes(dtype: Any) -> int:
     return VECTOR // (4 if dtype == numba_types.float32 else 8)
 
 
-def multiply(a: Array, M: Array, out: Array) -> None:
-    """out = a M, from a (rows, K) and M (K, N): for products so small that calling a library would cost more.
+def multiply(a: Array, M: Array, out: Array, start: Any) -> None:
+    """out = start + a M, from a (rows, K), which may be a transposed view, and M (K, N).
 
-    By blocks of ROWS rows and VECTORS vectors of columns, as a library does; the rest with four rows of M at a time.
+    `start` is None for 0, (N) or (rows, N); it may be `out`. By blocks of ROWS rows and VECTORS vectors of columns, as a
+    library does; the rest with four rows of M at a time.
     """
     (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
     whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
     for column in range(0, whole_columns, width):
         for b in range(0, whole_rows, ROWS):
-            _multiply_block(out, a, M, b, column)  # type: ignore[call-arg]
+            _multiply_block(out, a, M, start, b, column)  # type: ignore[call-arg]
     for b in range(len(a)):
         first = whole_columns if b < whole_rows else 0
         if first == N:
             continue
         row = out[b, first:]
-        for j in range(len(row)):
-            row[j] = 0
+        if start is None:
+            for j in range(len(row)):
+                row[j] = 0
+        elif start.ndim == 1:
+            for j in range(len(row)):
+                row[j] = start[first + j]
+        else:
+            for j in range(len(row)):
+                row[j] = start[b, first + j]
         for k in range(0, even, 4):
             a_0, a_1, a_2, a_3 = a[b, k], a[b, k + 1], a[b, k + 2], a[b, k + 3]
             M_0, M_1, M_2, M_3 = M[k, first:], M[k + 1, first:], M[k + 2, first:], M[k + 3, first:]
@@ -181,6 +194,43 @@ def multiply(a: Array, M: Array, out: Array) -> None:
             a_0, M_0 = a[b, k], M[k, first:]
             for j in range(len(row)):
                 row[j] += a_0 * M_0[j]
+
+
+def as_rows(steps: Array) -> Array:
+    """(steps * B, N) of (steps, B, N)."""
+    return steps.reshape(steps.shape[0] * steps.shape[1], steps.shape[2])
+
+
+def copy_columns(a: Array, out: Array, first: int, last: int, at: int) -> None:
+    """Copies the columns from `first` to before `last` of a (rows, N) to `out`, from column `at` on."""
+    for b in range(len(a)):
+        row, copied = a[b, first:last], out[b, at:]
+        for j in range(len(row)):
+            copied[j] = row[j]
+
+
+def add_rows(d: Array, db: Array) -> None:
+    """Adds the rows of d (rows, N) to db (N)."""
+    for row in range(len(d)):
+        for j in range(len(db)):
+            db[j] += d[row, j]
+
+
+def add_input_gradients(d: Array, x: Array, W: Array, dx: Array, dW: Array, db: Array) -> None:
+    """The gradients of x Wᵀ + b over the steps of a chunk: sets dx, if it has steps, and adds to dW and db."""
+    multiply(as_rows(d).T, as_rows(x), dW, dW)
+    add_rows(as_rows(d), db)
+    if len(dx) > 0:
+        multiply(as_rows(d), W, as_rows(dx), None)
+
+
+def norm(a: Array, of_columns: Array) -> float:
+    """‖a‖ of a (B, N); of_columns (N) is overwritten."""
+    of_columns[:] = 0
+    for b in range(len(a)):
+        for j in range(len(of_columns)):
+            of_columns[j] += a[b, j] * a[b, j]
+    return math.sqrt(of_columns.sum())
 
 
 def columns(form: Any, H: int) -> tuple[int, int, int, int]:
@@ -247,7 +297,7 @@ def lstm_backward_step(
         row, d_row = gates[t, b], d[t, b]
         i, f, g, o = row[at_i : at_i + H], row[at_f : at_f + H], row[at_g : at_g + H], row[at_o : at_o + H]
         d_i, d_f, d_g, d_o = d_row[at_i : at_i + H], d_row[at_f : at_f + H], d_row[at_g : at_g + H], d_row[at_o : at_o + H]
-        c, tanh_c, later, out, through = cs[t, b], tanh_cs[t, b], dc[b], gy[t, b], product[b]
+        c, tanh_c, later, out, through = cs[t, b], tanh_cs[t, b], dc[b], gy[min(t, len(gy) - 1), b], product[b]
         dh, all_dc = dhs[k, b], dcs[k, b]
         for j in range(H):
             i_j = f_j = o_j = one
@@ -299,35 +349,205 @@ def lstm_diagonals_of_chunk(form: Any, d: Array, cs: Array, dp: Array) -> None:
                     dp[2, j] += row[at_o + j] * c[j]
 
 
-def lstm_forward_steps(R_t: Array, product: Array, form: Any, p: Array, a: Array, cs: Array, tanh_cs: Array, hs: Array) -> None:
-    for t in range(len(a)):
-        multiply(hs[t], R_t, product)
-        lstm_forward_step(t, product, form, p, a, cs, tanh_cs, hs)
-
-
-def lstm_backward_steps(
-    R: Array,
+def lstm_forward_sequence(
+    steps: int,
+    form: Any,
+    x: Array,
+    W_t: Array,
+    b: Array,
+    R_t: Array,
+    p: Array,
+    V_t: Any,
+    M_t: Any,
+    Q_t: Any,
+    gates: Array,
+    cs: Array,
+    tanh_cs: Array,
+    hs: Array,
+    ms: Array,
+    es: Array,
     product: Array,
-    ends: Any,
+    through: Array,
+    of_gates: Array,
+) -> None:
+    H, kept = cs.shape[2], len(gates) == len(x)
+    for start in range(0, len(x), steps):
+        stop = min(start + steps, len(x))
+        s = start if kept else 0
+        a, c, tanh_c, h = gates[s : s + stop - start], cs[s:], tanh_cs[s:], hs[start:]
+        m, e = h if M_t is None else ms[s:], es[s:]
+        if start > s:  # the chunk before was written to the same place
+            c[0] = c[steps]
+            if Q_t is not None:
+                e[0] = e[steps]
+        multiply(as_rows(x[start:stop]), W_t, as_rows(a), b)
+        for t in range(len(a)):
+            multiply(h[t], R_t, product, None)
+            if Q_t is not None:
+                multiply(e[t], Q_t, of_gates, None)
+                for row in range(len(product)):
+                    for j in range(2 * H):
+                        product[row, j] += of_gates[row, j]
+                    for j in range(2 * H, 3 * H):
+                        product[row, H + j] += of_gates[row, j]
+            if V_t is None:
+                lstm_forward_step(t, product, form, p, a, c, tanh_c, m)
+            else:
+                lstm_forward_step(t, product, (form[0], form[1], None, form[3], form[4], form[5]), p, a, c, tanh_c, m)
+                multiply(c[t + 1], V_t, through, None)
+                lstm_output_gate(product[:, a.shape[2] - H :], through, a[t, :, a.shape[2] - H :], tanh_c[t], m[t + 1])
+            if Q_t is not None:
+                copy_columns(a[t], e[t + 1], 0, 2 * H, 0)
+                copy_columns(a[t], e[t + 1], 3 * H, 4 * H, 2 * H)
+            if M_t is not None:
+                multiply(m[t + 1], M_t, h[t + 1], None)
+
+
+def lstm_output_gate(product: Array, through: Array, a: Array, tanh_c: Array, m: Array) -> None:
+    for b in range(len(a)):
+        for j in range(tanh_c.shape[1]):
+            o = sigmoid(a[b, j] + product[b, j] + through[b, j])
+            a[b, j] = o
+            m[b, j] = o * tanh_c[b, j]
+
+
+def lstm_backward_sequence(
+    steps: int,
+    form: Any,
+    ends: Array,
     gc: Array,
+    ge: Array,
+    gy: Array,
+    x: Array,
+    W: Array,
+    R: Array,
+    p: Array,
+    V: Any,
+    M: Any,
+    Q: Any,
+    gates: Array,
+    cs: Array,
+    tanh_cs: Array,
+    hs: Array,
+    ms: Array,
+    es: Array,
+    product: Array,
+    dc: Array,
+    de: Array,
+    nothing: Array,
+    dhs: Array,
+    dcs: Array,
+    d: Array,
+    d_os: Array,
+    d_es: Array,
+    norms: Array,
+    dx: Array,
+    dW: Array,
+    dR: Array,
+    db: Array,
+    dp: Array,
+    dV: Array,
+    dM: Array,
+    dQ: Array,
+) -> None:
+    H, of_columns = cs.shape[2], numpy.empty(max(hs.shape[2], cs.shape[2]), d.dtype)
+    for start in range((len(x) - 1) // steps * steps, -1, -steps):
+        stop = min(start + steps, len(x))
+        a, c, tanh_c, out = gates[start:stop], cs[start : stop + 1], tanh_cs[start:stop], gy[start:stop]
+        d_chunk = d[: stop - start]
+        for t in range(len(a) - 1, -1, -1):
+            k = min(t, len(dhs) - 1)
+            if len(ends) > 0:
+                for b in range(len(dc)):
+                    for j in range(H):
+                        dc[b, j] += gc[b, j] * ends[start + t, b, 0]
+                    if Q is not None:
+                        for j in range(3 * H):
+                            de[b, j] += ge[b, j] * ends[start + t, b, 0]
+            if V is None and M is None and Q is None:
+                lstm_backward_step(t, product, form, p, a, c, tanh_c, out, dc, dhs, dcs, d_chunk)
+            else:
+                lstm_backward_step_with_products(
+                    t, product, form, p, V, M, Q, a, c, tanh_c, out, dc, de, nothing, dhs[k], dcs, d_chunk, d_os, d_es
+                )
+            multiply(d_chunk[t], R, product, None)
+            if norms.shape[1] > 0:
+                norms[0, start + t] = norm(dhs[k], of_columns[: hs.shape[2]])
+                norms[1, start + t] = norm(dcs[0], of_columns[:H])
+        add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
+        multiply(as_rows(d_chunk).T, as_rows(hs[start:stop]), dR, dR)
+        if len(dp) > 0:
+            lstm_diagonals_of_chunk(form, d_chunk, c, dp)
+        if V is not None:
+            multiply(as_rows(d_os[: stop - start]).T, as_rows(c[1:]), dV, dV)
+        if M is not None:
+            multiply(as_rows(dhs[: stop - start]).T, as_rows(ms[start + 1 : stop + 1]), dM, dM)
+        if Q is not None:
+            multiply(as_rows(d_es[: stop - start]).T, as_rows(es[start:stop]), dQ, dQ)
+
+
+def lstm_backward_step_with_products(
+    t: int,
+    product: Array,
     form: Any,
     p: Array,
+    V: Any,
+    M: Any,
+    Q: Any,
     gates: Array,
     cs: Array,
     tanh_cs: Array,
     gy: Array,
     dc: Array,
-    dhs: Array,
+    de: Array,
+    nothing: Array,
+    dh: Array,
     dcs: Array,
     d: Array,
+    d_os: Array,
+    d_es: Array,
 ) -> None:
-    for t in range(len(d) - 1, -1, -1):
-        if ends is not None:
+    """`lstm_backward_step` with V, M or Q: first what comes to the output gate, at last what comes to i and f through Q."""
+    H, G, one = cs.shape[2], d.shape[2] // cs.shape[2], d.dtype.type(1)
+    through, of_others = nothing[1], nothing[2]
+    for b in range(len(dh)):
+        for j in range(dh.shape[1]):
+            dh[b, j] = gy[t, b, j] + product[b, j]
+    if M is None:
+        copy_columns(dh, through, 0, H, 0)
+    else:
+        multiply(dh, M, through, None)
+    if form[2] is not None:
+        for b in range(len(dc)):
+            o, d_o = gates[t, b, (G - 1) * H :], d[t, b, (G - 1) * H :]
+            for j in range(H):
+                to_o = through[b, j] * tanh_cs[t, b, j]
+                if Q is not None:
+                    to_o += de[b, 2 * H + j]
+                to_o *= o[j] * (one - o[j])
+                d_o[j] = to_o
+                if V is None:
+                    dc[b, j] += to_o * p[2, j]
+                through[b, j] *= o[j]
+        if V is not None:
+            copy_columns(d[t], d_os[t], (G - 1) * H, G * H, 0)
+            multiply(d_os[t], V, of_others, None)
             for b in range(len(dc)):
-                for j in range(dc.shape[1]):
-                    dc[b, j] += gc[b, j] * ends[t, b, 0]
-        lstm_backward_step(t, product, form, p, gates, cs, tanh_cs, gy, dc, dhs, dcs, d)
-        multiply(d[t], R, product)
+                for j in range(H):
+                    dc[b, j] += of_others[b, j]
+    inner = (form[0], form[1], None, form[3], form[4], form[5])
+    lstm_backward_step(t, through, inner, p, gates, cs, tanh_cs, nothing[:1], dc, nothing[2:], dcs, d)
+    if Q is not None:
+        for b in range(len(dc)):
+            for gate in range(2):
+                row, d_row, later = gates[t, b, gate * H :], d[t, b, gate * H :], de[b, gate * H :]
+                for j in range(H):
+                    more = later[j] * row[j] * (one - row[j])
+                    d_row[j] += more
+                    dc[b, j] += more * p[gate, j]
+        copy_columns(d[t], d_es[t], 0, 2 * H, 0)
+        copy_columns(d[t], d_es[t], 3 * H, 4 * H, 2 * H)
+        multiply(d_es[t], Q, de, None)
 
 
 def gru_forward_step(t: int, product: Array, b_n: Array, a: Array, qs: Array, hs: Array) -> None:
@@ -363,27 +583,157 @@ def gru_backward_step(
             later[j] = dh_t * z[j]
 
 
-def gru_forward_steps(R_t: Array, product: Array, b_n: Array, a: Array, qs: Array, hs: Array) -> None:
-    for t in range(len(a)):
-        multiply(hs[t], R_t, product)
-        gru_forward_step(t, product, b_n, a, qs, hs)
-
-
-def gru_backward_steps(
-    R: Array, product: Array, gates: Array, qs: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, d_n: Array
+def gru_forward_sequence(
+    steps: int, x: Array, W_t: Array, b: Array, b_n: Array, R_t: Array, gates: Array, qs: Array, hs: Array, product: Array
 ) -> None:
-    for t in range(len(d) - 1, -1, -1):
-        gru_backward_step(t, product, gates, qs, hs, gy, dh, dhs, d, d_n)
-        multiply(d[t], R, product)
+    for start in range(0, len(x), steps):
+        stop = min(start + steps, len(x))
+        s = start if len(gates) == len(x) else 0
+        a, q, h = gates[s : s + stop - start], qs[s:] if len(qs) == len(x) else qs, hs[start:]
+        multiply(as_rows(x[start:stop]), W_t, as_rows(a), b)
+        for t in range(len(a)):
+            multiply(h[t], R_t, product, None)
+            gru_forward_step(t, product, b_n, a, q, h)
 
 
-def rnn_forward_steps(R_t: Array, product: Array, flags: Any, factors: Array, hs: Array) -> None:
+def gru_backward_sequence(
+    steps: int,
+    gy: Array,
+    x: Array,
+    W: Array,
+    R: Array,
+    gates: Array,
+    qs: Array,
+    hs: Array,
+    product: Array,
+    dh: Array,
+    dhs: Array,
+    d: Array,
+    d_n: Array,
+    norms: Array,
+    dx: Array,
+    dW: Array,
+    dR: Array,
+    db: Array,
+    db_h: Array,
+) -> None:
+    H, of_columns = hs.shape[2], numpy.empty(hs.shape[2], d.dtype)
+    for start in range((len(x) - 1) // steps * steps, -1, -steps):
+        stop = min(start + steps, len(x))
+        a, q, h, out, d_chunk = gates[start:stop], qs[start:stop], hs[start:], gy[start:stop], d[: stop - start]
+        for t in range(len(a) - 1, -1, -1):
+            gru_backward_step(t, product, a, q, h, out, dh, dhs, d_chunk, d_n)
+            multiply(d_chunk[t], R, product, None)
+            if len(norms) > 0:
+                norms[start + t] = norm(dhs[0], of_columns)
+        multiply(as_rows(d_chunk).T, as_rows(h[: stop - start]), dR, dR)
+        add_rows(as_rows(d_chunk), db_h)
+        for t in range(stop - start):  # the input's share of n is not multiplied by r
+            copy_columns(d_n[t], d_chunk[t], 0, H, 2 * H)
+        add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
+
+
+def gru_before_forward_sequence(
+    steps: int,
+    x: Array,
+    W_t: Array,
+    b: Array,
+    R_rz_t: Array,
+    R_n_t: Array,
+    gates: Array,
+    rhs: Array,
+    hs: Array,
+    product_rz: Array,
+    product_n: Array,
+) -> None:
+    H, one, two = hs.shape[2], x.dtype.type(1), x.dtype.type(2)
+    for start in range(0, len(x), steps):
+        stop = min(start + steps, len(x))
+        s = start if len(gates) == len(x) else 0
+        chunk = gates[s : s + stop - start]
+        multiply(as_rows(x[start:stop]), W_t, as_rows(chunk), b)
+        for t in range(len(chunk)):
+            a, before, h, rh = chunk[t], hs[start + t], hs[start + t + 1], rhs[min(s + t, len(rhs) - 1)]
+            multiply(before, R_rz_t, product_rz, None)
+            for row in range(len(a)):
+                rz, of_rz, old, read = a[row], product_rz[row], before[row], rh[row]
+                for j in range(2 * H):
+                    rz[j] = sigmoid(rz[j] + of_rz[j])
+                for j in range(H):
+                    read[j] = rz[j] * old[j]
+            multiply(rh, R_n_t, product_n, None)
+            for row in range(len(a)):
+                z, n, of_n, old, new = a[row, H:], a[row, 2 * H :], product_n[row], before[row], h[row]
+                for j in range(H):
+                    n_j = two * sigmoid(n[j] + of_n[j]) - one
+                    n[j] = n_j
+                    new[j] = n_j + z[j] * (old[j] - n_j)
+
+
+def gru_before_backward_sequence(
+    steps: int,
+    gy: Array,
+    x: Array,
+    W: Array,
+    R_rz: Array,
+    R_n: Array,
+    gates: Array,
+    rhs: Array,
+    hs: Array,
+    product: Array,
+    dh: Array,
+    of_n: Array,
+    d: Array,
+    d_rzs: Array,
+    d_ns: Array,
+    norms: Array,
+    dx: Array,
+    dW: Array,
+    dR_rz: Array,
+    dR_n: Array,
+    db: Array,
+) -> None:
+    H, one, of_columns = hs.shape[2], d.dtype.type(1), numpy.empty(hs.shape[2], d.dtype)
+    for start in range((len(x) - 1) // steps * steps, -1, -steps):
+        stop = min(start + steps, len(x))
+        d_chunk, d_rz, d_n = d[: stop - start], d_rzs[: stop - start], d_ns[: stop - start]
+        for t in range(len(d_chunk) - 1, -1, -1):
+            k = start + t
+            for b in range(len(dh)):
+                z, n, old = gates[k, b, H : 2 * H], gates[k, b, 2 * H :], hs[k, b]
+                later, out, through, to_z, to_n = dh[b], gy[k, b], product[b], d_rz[t, b, H:], d_n[t, b]
+                for j in range(H):
+                    total = later[j] + out[j] + through[j]
+                    later[j] = total
+                    to_n[j] = total * (one - z[j]) * (one - n[j] * n[j])
+                    to_z[j] = total * (old[j] - n[j]) * z[j] * (one - z[j])
+            if len(norms) > 0:
+                norms[k] = norm(dh, of_columns)
+            multiply(d_n[t], R_n, of_n, None)
+            for b in range(len(dh)):
+                r, z, old, later, through, to_r = gates[k, b], gates[k, b, H:], hs[k, b], dh[b], of_n[b], d_rz[t, b]
+                for j in range(H):
+                    to_r[j] = through[j] * old[j] * r[j] * (one - r[j])
+                    later[j] = later[j] * z[j] + through[j] * r[j]
+            multiply(d_rz[t], R_rz, product, None)
+        for t in range(stop - start):
+            copy_columns(d_rz[t], d_chunk[t], 0, 2 * H, 0)
+            copy_columns(d_n[t], d_chunk[t], 0, H, 2 * H)
+        multiply(as_rows(d_rz).T, as_rows(hs[start:stop]), dR_rz, dR_rz)
+        multiply(as_rows(d_n).T, as_rows(rhs[start:stop]), dR_n, dR_n)
+        add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
+
+
+def rnn_forward_sequence(
+    flags: Any, factors: Array, x: Array, W_t: Array, b: Array, R_t: Array, hs: Array, product: Array
+) -> None:
     squashed, rectified = flags
     scale, centre, zero = factors[0], factors[1], factors.dtype.type(0)
-    for t in range(len(hs) - 1):
-        multiply(hs[t], R_t, product)
-        for b in range(hs.shape[1]):
-            h, through = hs[t + 1, b], product[b]
+    multiply(as_rows(x), W_t, as_rows(hs[1:]), b)
+    for t in range(len(x)):
+        multiply(hs[t], R_t, product, None)
+        for row in range(hs.shape[1]):
+            h, through = hs[t + 1, row], product[row]
             for j in range(hs.shape[2]):
                 a = h[j] + through[j]
                 if squashed is not None:
@@ -393,23 +743,43 @@ def rnn_forward_steps(R_t: Array, product: Array, flags: Any, factors: Array, hs
                 h[j] = a
 
 
-def rnn_backward_steps(
-    R: Array, product: Array, flags: Any, factors: Array, hs: Array, gy: Array, dhs: Array, d: Array
+def rnn_backward_sequence(
+    steps: int,
+    flags: Any,
+    factors: Array,
+    gy: Array,
+    x: Array,
+    W: Array,
+    R: Array,
+    hs: Array,
+    product: Array,
+    dh: Array,
+    d: Array,
+    norms: Array,
+    dx: Array,
+    dW: Array,
+    dR: Array,
+    db: Array,
 ) -> None:
-    rectified, zero = flags[1], factors.dtype.type(0)
+    rectified, zero, of_columns = flags[1], factors.dtype.type(0), numpy.empty(hs.shape[2], d.dtype)
     constant, linear, square = factors[2], factors[3], factors[4]
-    for t in range(len(d) - 1, -1, -1):
-        k = min(t, len(dhs) - 1)
-        for b in range(d.shape[1]):
-            h, out, through, dh, d_row = hs[t + 1, b], gy[t, b], product[b], dhs[k, b], d[t, b]
-            for j in range(d.shape[2]):
-                slope = constant + h[j] * (linear + square * h[j])
-                if rectified is not None:
-                    slope = slope if h[j] > zero else zero
-                total = out[j] + through[j]
-                dh[j] = total
-                d_row[j] = total * slope
-        multiply(d[t], R, product)
+    for start in range((len(x) - 1) // steps * steps, -1, -steps):
+        stop = min(start + steps, len(x))
+        d_chunk = d[: stop - start]
+        for t in range(len(d_chunk) - 1, -1, -1):
+            for b in range(d.shape[1]):
+                h, out, through, total, d_row = hs[start + t + 1, b], gy[start + t, b], product[b], dh[b], d_chunk[t, b]
+                for j in range(d.shape[2]):
+                    slope = constant + h[j] * (linear + square * h[j])
+                    if rectified is not None:
+                        slope = slope if h[j] > zero else zero
+                    total[j] = out[j] + through[j]
+                    d_row[j] = total[j] * slope
+            if len(norms) > 0:
+                norms[start + t] = norm(dh, of_columns)
+            multiply(d_chunk[t], R, product, None)
+        add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
+        multiply(as_rows(d_chunk).T, as_rows(hs[start:stop]), dR, dR)
 
 
 def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, start: int) -> None:
@@ -503,15 +873,30 @@ def unwrapped(argument: Any) -> Any:
 
 
 register_jitable(inline="always")(columns)  # as a call, it would keep the loops of the steps from being vectorised
-for part in (multiply, lstm_forward_step, lstm_backward_step, gru_forward_step, gru_backward_step):
+for part in (
+    multiply,
+    as_rows,
+    copy_columns,
+    add_rows,
+    add_input_gradients,
+    norm,
+    lstm_forward_step,
+    lstm_output_gate,
+    lstm_backward_step,
+    lstm_backward_step_with_products,
+    lstm_diagonals_of_chunk,
+    gru_forward_step,
+    gru_backward_step,
+):
     register_jitable(**OPTIONS)(part)
 lstm_forward, lstm_backward = Kernel(lstm_forward_step).of_chunk, Kernel(lstm_backward_step).of_chunk
 gru_forward, gru_backward = Kernel(gru_forward_step).of_chunk, Kernel(gru_backward_step).of_chunk
 lstm_diagonals = Kernel(lstm_diagonals_of_chunk)
-lstm_forward_by_hand, lstm_backward_by_hand = Kernel(lstm_forward_steps), Kernel(lstm_backward_steps)
-rnn_forward_by_hand, rnn_backward_by_hand = Kernel(rnn_forward_steps), Kernel(rnn_backward_steps)
 min_gru_forward, min_gru_backward = Kernel(min_gru_forward_steps), Kernel(min_gru_backward_steps)
-gru_forward_by_hand, gru_backward_by_hand = Kernel(gru_forward_steps), Kernel(gru_backward_steps)
+lstm_forward_whole, lstm_backward_whole = Kernel(lstm_forward_sequence), Kernel(lstm_backward_sequence)
+gru_forward_whole, gru_backward_whole = Kernel(gru_forward_sequence), Kernel(gru_backward_sequence)
+gru_before_forward_whole, gru_before_backward_whole = Kernel(gru_before_forward_sequence), Kernel(gru_before_backward_sequence)
+rnn_forward_whole, rnn_backward_whole = Kernel(rnn_forward_sequence), Kernel(rnn_backward_sequence)
 
 for of_1997 in (
     lstm_1997.sigmoid,
@@ -525,46 +910,3 @@ for of_1997 in (
 ):
     register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows = _kept(lstm_1997.train_rows)
-
-
-def load_compiled() -> None:
-    """Makes a step of each kernel, so that all are compiled, or loaded, before a process is forked from this one."""
-    B, H = 1, 1
-    one, many = torch.zeros(B, H), torch.zeros(2, B, H)
-    four, three, rows, form = (
-        torch.zeros(1, B, 4 * H),
-        torch.zeros(1, B, 3 * H),
-        torch.zeros(3, H),
-        (True, True, True, None, True, True),
-    )
-    lstm_forward(form, rows, four, many, many[:1], many.clone())(0, four[0])
-    lstm_backward(form, rows, four, many, many[:1], many[:1], one, many[:1], many[:1], four.clone())(0, one)
-    gru_forward(rows[0], three, many[:1], many)(0, three[0])
-    gru_backward(three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1])(0, one)
-    lstm_forward_by_hand(four[0].view(H, 4 * H), four[0].clone(), form, rows, four, many, many[:1], many.clone())
-    lstm_diagonals(form, four, many, rows)
-    rnn_forward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many)
-    rnn_backward_by_hand(one, one.clone(), (True, None), torch.zeros(5), many, many[:1], many[1:], many[:1].clone())
-    two = torch.zeros(1, B, 2 * H)
-    min_gru_forward(None, two, many, None, 0)
-    min_gru_backward(None, two, many, many[:1], one, many[:1].clone(), two.clone(), None, 0)
-    gru_forward_by_hand(three[0].view(H, 3 * H), three[0].clone(), rows[0], three, many[:1], many)
-    lstm_backward_by_hand(
-        four[0].view(4 * H, H),
-        one.clone(),
-        None,
-        one,
-        form,
-        rows,
-        four,
-        many,
-        many[:1],
-        many[:1],
-        one,
-        many[:1],
-        many[:1],
-        four.clone(),
-    )
-    gru_backward_by_hand(
-        three[0].view(3 * H, H), one.clone(), three, many[:1], many, many[:1], one, many[:1], three.clone(), many[:1]
-    )

@@ -19,10 +19,17 @@ from torch import Tensor
 
 from .gru_reset_after import ResetAfter
 from .gru_reset_before import ResetBefore
+from .gru_sequence import GRUBeforeSequence, GRUSequence
 from .gru_steps import GRUSteps
 from .lengths import check_shapes, cut_to_lengths, enter, ragged
 from .products import biases, by_hand
 from .recurrence import GradientSink, Request, choose_backend, library_is_faster, machine_code
+
+# By `reset`: with machine code where products are small, with it elsewhere, and without it.
+FUSED: dict[str, tuple[type[torch.autograd.Function], ...]] = {
+    "after": (GRUSequence, GRUSteps, ResetAfter),
+    "before": (GRUBeforeSequence, ResetBefore, ResetBefore),
+}
 
 
 def gru(
@@ -45,8 +52,8 @@ def gru(
     the fused one. Raises ValueError for an unknown form or back end, one that cannot do what is asked for, and
     other shapes.
     """
-    if reset not in ("after", "before"):
-        raise ValueError(f"no reset {reset!r}; there are: after, before")
+    if reset not in FUSED:
+        raise ValueError(f"no reset {reset!r}; there are: {', '.join(FUSED)}")
     (T, B, inputs), H = x.shape, R.shape[1]
     vectors = {"b_i": (b_i, (3 * H,)), "b_h": (b_h, (3 * H,)), "h": (h, (B, H)), "lengths": (lengths, (B,))}
     check_shapes(W=(W, (3 * H, inputs)), R=(R, (3 * H, H)), **vectors)
@@ -55,13 +62,13 @@ def gru(
     b_i, b_h = biases(R, b_i, b_h)
     if choose_backend(backend, reset == "after", library_is_faster(x, R), sink) == "library":
         return library_gru(x, h, W, R, b_i, b_h, lengths)
-    kernel = machine_code(x) if reset == "after" else None
-    small = by_hand(R, x.shape[1], kernel)
-    if reset == "before":
-        fused: type[torch.autograd.Function] = ResetBefore
+    kernel = machine_code(x)
+    small, in_steps, in_operations = FUSED[reset]
+    if by_hand(kernel, B, R):
+        fused, W, R = small, W.contiguous(), R.contiguous()
     else:
-        fused = ResetAfter if kernel is None else GRUSteps
-    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, Request(lengths, torch.is_grad_enabled(), sink, kernel, small))
+        fused = in_operations if kernel is None else in_steps
+    return fused.apply(x, h.to(R.dtype), W, R, b_i, b_h, Request(lengths, torch.is_grad_enabled(), sink, kernel))
 
 
 def library_gru(

@@ -6,13 +6,12 @@ The equations are those of `gru`. A set of kernels is a module with
     gru_forward(b_n, a, qs, hs)
     gru_backward(gates, qs, hs, gy, dh, dhs, d, d_n)
 
-which return a function (t, product) that makes step t of a chunk; where products are small, gru_forward_by_hand(R_t, product,
-...) and gru_backward_by_hand(R, product, ...) make all of them, as in `lstm_steps`. Forward, a (steps, B, 3H), the input's
-share of the pre-activations, that of n doubled, becomes the gates r, z, n; product (B, 3H) is R h; qs (steps, B, H), which
-holds q = R_n h + b_n, and hs (steps + 1, B, H) are written; b_n is (H). Backward, product (B, H) is what the next step's gates
-say of ∂L/∂h_t, dh (B, H) what goes past them, which becomes that of ∂L/∂h_{t-1}, and gy[t] what comes from outside; d[t] (B,
-3H) becomes ∂L/∂(R h), d_n[t] (B, H) ∂L/∂a_n, and dhs[t] the whole ∂L/∂h_t. qs[0] and dhs[0] always, where there is no more of
-them.
+which return a function (t, product) that makes step t of a chunk; where products are small, `gru_sequence` takes its place.
+Forward, a (steps, B, 3H), the input's share of the pre-activations, that of n doubled, becomes the gates r, z, n; product (B,
+3H) is R h; qs (steps, B, H), which holds q = R_n h + b_n, and hs (steps + 1, B, H) are written; b_n is (H). Backward, product
+(B, H) is what the next step's gates say of ∂L/∂h_t, dh (B, H) what goes past them, which becomes that of ∂L/∂h_{t-1}, and
+gy[t] what comes from outside; d[t] (B, 3H) becomes ∂L/∂(R h), d_n[t] (B, H) ∂L/∂a_n, and dhs[t] the whole ∂L/∂h_t. qs[0] and
+dhs[0] always, where there is no more of them.
 """
 
 from __future__ import annotations
@@ -39,21 +38,15 @@ class GRUSteps(torch.autograd.Function):
         W_t, b, b_n = input_share(W, b_i, b_h)
         pieces = chunks(T, B, 3, x)
         hs, qs = x.new_empty(T + 1, B, H), x.new_empty(T if keep else 1, B, H)
-        gates, product = x.new_empty(T if keep else pieces[0][1], B, 3 * H), x.new_empty(B, 3 * H)
-        multiply = None if request.by_hand else multiplying(R.t(), B, T)
-        R_t = R.t().contiguous() if request.by_hand else R.t()
+        gates, multiply = x.new_empty(T if keep else pieces[0][1], B, 3 * H), multiplying(R.t(), B, T)
         hs[0] = h
         for start, stop in pieces:
             a, q = (gates[start:stop], qs[start:stop]) if keep else (gates[: stop - start], qs)
             read_input(x[start:stop], W_t, b, out=a)
-            chunk = b_n.detach(), a, q, hs[start : stop + 1]
-            if multiply is None:
-                kernel.gru_forward_by_hand(R_t, product, *chunk)
-            else:
-                step = kernel.gru_forward(*chunk)
-                with stepping(R, B):
-                    for k, h_t in enumerate(hs[start:stop].unbind(0)):
-                        step(k, multiply(h_t))
+            step = kernel.gru_forward(b_n.detach(), a, q, hs[start : stop + 1])
+            with stepping(R, B):
+                for k, h_t in enumerate(hs[start:stop].unbind(0)):
+                    step(k, multiply(h_t))
         return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
 
     @staticmethod
@@ -67,22 +60,18 @@ class GRUSteps(torch.autograd.Function):
         if lengths is None:
             product.copy_(gh)
         of_input, dR, db_h = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3 * H)
-        multiply, pieces = None if ctx.request.by_hand else multiplying(R, B, T), chunks(T, B, 3, x)
+        multiply, pieces = multiplying(R, B, T), chunks(T, B, 3, x)
         norms = None if sink is None else gy.new_empty(T)
         every_d, every_d_n = gy.new_empty(pieces[0][1], B, 3 * H), gy.new_empty(pieces[0][1], B, H)
         totals = gy.new_empty(1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, d_n, dhs = every_d[: stop - start], every_d_n[: stop - start], totals[: stop - start]
             saved = gates[start:stop], qs[start:stop], hs[start : stop + 1]
-            chunk = *saved, gy[start:stop].contiguous(), dh, dhs, d, d_n
-            if multiply is None:
-                kernel.gru_backward_by_hand(R.contiguous(), product, *chunk)
-            else:
-                step = kernel.gru_backward(*chunk)
-                with stepping(R, B):
-                    for k, (d_t,) in zip(reversed(range(stop - start)), backwards(d), strict=True):
-                        step(k, product)
-                        product = multiply(d_t)
+            step = kernel.gru_backward(*saved, gy[start:stop].contiguous(), dh, dhs, d, d_n)
+            with stepping(R, B):
+                for k, (d_t,) in zip(reversed(range(stop - start)), backwards(d), strict=True):
+                    step(k, product)
+                    product = multiply(d_t)
             if norms is not None:
                 torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
             add_outer(dR, d, hs[start:stop])

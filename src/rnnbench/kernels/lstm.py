@@ -32,9 +32,10 @@ from torch import Tensor
 
 from .lengths import check_shapes, cut_to_lengths, enter, padding, ragged
 from .lstm_fused import Form, FusedLSTM
+from .lstm_sequence import LSTMSequence
 from .lstm_steps import LSTMSteps, kernels
-from .products import biases, by_hand
-from .recurrence import GradientSink, Request, choose_backend
+from .products import bias, biases, by_hand
+from .recurrence import GradientSink, Request, choose_backend, machine_code
 
 SHUT = 1e4  # a gate's pre-activation whose sigmoid is exactly 0 or 1
 
@@ -79,21 +80,27 @@ def lstm(
     if gate_recurrence is not None:
         check_shapes(gate_recurrence=(gate_recurrence, (3 * H, 3 * H)), gates=(state[2], (B, 3 * H)))
     lengths = ragged(lengths, T)
-    x, b = enter(x, R, lengths), biases(R, b_i, b_h)
-    in_steps = cell_to_output is None and projection is None and gate_recurrence is None
+    x, others = enter(x, R, lengths), (cell_to_output, projection, gate_recurrence)
     in_library = form == Form() and cell_to_output is None and gate_recurrence is None and peepholes is None
     if choose_backend(backend, in_library, projection is None or x.is_cuda, sink) == "library":
-        return library_lstm(x, state, W, R, b, projection, lengths)
-    h, c, *e = (part.to(R.dtype) for part in state)
-    Q = None if gate_recurrence is None else spread(spread(gate_recurrence).t()).t()
-    kernel = kernels(x, form) if in_steps else None
-    request = Request(lengths, torch.is_grad_enabled(), sink, kernel, by_hand(R, x.shape[1], kernel))
+        return library_lstm(x, state, W, R, biases(R, b_i, b_h), projection, lengths)
+    b = bias(R, b_i, b_h)
+    h, c, *gate = (part.to(R.dtype) for part in state)
+    e, (V, M, Q) = gate[0] if gate else None, others
+    if by_hand(machine_code(x), B, R, *others):
+        request = Request(lengths, torch.is_grad_enabled(), sink, machine_code(x))
+        matrices = (part if part is None else part.contiguous() for part in (W, R, b, peepholes, V, M, Q))
+        y, h, c, e = LSTMSequence.apply(x, h, c, e, *matrices, form, request)
+        return y, (h, c) if e is None else (h, c, e)
+    kernel = kernels(x, form) if V is M is Q is None else None
+    request = Request(lengths, torch.is_grad_enabled(), sink, kernel)
     if kernel is not None:
-        y, h, c = LSTMSteps.apply(x, h, c, W, R, b.sum(0), peepholes, form, request)
+        y, h, c = LSTMSteps.apply(x, h, c, W, R, b, peepholes, form, request)
         return y, (h, c)
-    tensors = (x, h, c, spread(e[0]) if e else None, W, R, b.sum(0), peepholes, cell_to_output, projection, Q)
-    y, h, c, e_T = FusedLSTM.apply(*tensors, form, request)
-    return y, (h, c) if e_T is None else (h, c, torch.cat([e_T[:, : 2 * c.shape[1]], e_T[:, 3 * c.shape[1] :]], 1))
+    if e is not None and Q is not None:
+        e, Q = spread(e), spread(spread(Q).t()).t()
+    y, h, c, e = FusedLSTM.apply(x, h, c, e, W, R, b, peepholes, V, M, Q, form, request)
+    return y, (h, c) if e is None else (h, c, torch.cat([e[:, : 2 * H], e[:, 3 * H :]], 1))
 
 
 def library_lstm(

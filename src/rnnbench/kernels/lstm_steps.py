@@ -16,13 +16,7 @@ gates say of ∂L/∂h_t and gy[t] what comes from outside; dc (B, H) is what la
 ∂L/∂c_{t-1}; d[t] (B, G H) becomes ∂L/∂a, and dhs[t] and dcs[t] the whole gradients of the states (dhs[0] and dcs[0] always,
 where there is no more of them).
 
-Where products are so small that calling a library costs more than they do, all steps of a chunk are one call of machine code:
-
-    lstm_forward_by_hand(R_t, product, *those of lstm_forward)
-    lstm_backward_by_hand(R, product, ends, gc, *those of lstm_backward)
-
-product is overwritten, and at the end of a chunk is that of the step before it; gc (B, H) joins dc where `ends` (steps, B, 1),
-if it is not None, is 1.
+Where products are so small that calling a library costs more than they do, `lstm_sequence` takes its place.
 """
 
 from __future__ import annotations
@@ -79,23 +73,17 @@ class LSTMSteps(torch.autograd.Function):
         keep = request.keep or lengths is not None  # where rows end early, their last states are looked up
         room = T if keep else pieces[0][1]
         hs, cs, tanh_cs = x.new_empty(T + 1, B, H), x.new_empty(room + 1, B, H), x.new_empty(room, B, H)
-        gates, W_t, small = x.new_empty(room, B, G * H), W.t(), request.by_hand
+        gates, W_t, multiply = x.new_empty(room, B, G * H), W.t(), multiplying(R.t(), B, T)
         hs[0], p_ifo = h, diagonals(form, p, h)
-        multiply, product = None if small else multiplying(R.t(), B, T), x.new_empty(B, G * H)
-        R_t = R.t().contiguous() if small else R.t()
         for start, stop in pieces:
             s, t = (start, stop) if keep else (0, stop - start)
             a = gates[s:t]
             read_input(x[start:stop], W_t, b, out=a)
             cs[s] = c
-            chunk = form.flags, p_ifo, a, cs[s : t + 1], tanh_cs[s:t], hs[start : stop + 1]
-            if multiply is None:
-                kernel.lstm_forward_by_hand(R_t, product, *chunk)
-            else:
-                step = kernel.lstm_forward(*chunk)
-                with stepping(R, B), torch.cuda.device_of(x):
-                    for k, h_t in enumerate(hs[start:stop].unbind(0)):
-                        step(k, multiply(h_t))
+            step = kernel.lstm_forward(form.flags, p_ifo, a, cs[s : t + 1], tanh_cs[s:t], hs[start : stop + 1])
+            with stepping(R, B), torch.cuda.device_of(x):
+                for k, h_t in enumerate(hs[start:stop].unbind(0)):
+                    step(k, multiply(h_t))
             c = cs[t]
         c_T = final(cs, lengths) if keep else c.clone()
         ctx.form = form
@@ -114,24 +102,20 @@ class LSTMSteps(torch.autograd.Function):
             dc.copy_(gc)
             product.copy_(gh)
         of_input, dR, dp = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.new_zeros(3, H)
-        G, small, p_ifo, gc = len(form.gates), ctx.request.by_hand, diagonals(form, p, dc), gc.contiguous()
-        pieces, multiply = chunks(T, B, G, x), None if small else multiplying(R, B, T)
+        G, p_ifo, multiply = len(form.gates), diagonals(form, p, dc), multiplying(R, B, T)
+        pieces = chunks(T, B, G, x)
         every_d, norms = gy.new_empty(pieces[0][1], B, G * H), None if sink is None else gy.new_empty(2, T)
         totals = gy.new_empty(2, 1 if norms is None else pieces[0][1], B, H)
         for start, stop in reversed(pieces):
             d, c, (dhs, dcs) = every_d[: stop - start], cs[start : stop + 1], totals[:, : stop - start]
             saved = gates[start:stop], c, tanh_cs[start:stop]
-            chunk = form.flags, p_ifo, *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d
-            if multiply is None:
-                kernel.lstm_backward_by_hand(R.contiguous(), product, None if ends is None else ends[start:stop], gc, *chunk)
-            else:
-                step = kernel.lstm_backward(*chunk)
-                with stepping(R, B), torch.cuda.device_of(x):
-                    for t, (d_t,) in zip(reversed(range(start, stop)), backwards(d), strict=True):
-                        if ends is not None:
-                            dc.addcmul_(gc, ends[t])
-                        step(t - start, product)
-                        product = multiply(d_t)
+            step = kernel.lstm_backward(form.flags, p_ifo, *saved, gy[start:stop].contiguous(), dc, dhs, dcs, d)
+            with stepping(R, B), torch.cuda.device_of(x):
+                for t, (d_t,) in zip(reversed(range(start, stop)), backwards(d), strict=True):
+                    if ends is not None:
+                        dc.addcmul_(gc, ends[t])
+                    step(t - start, product)
+                    product = multiply(d_t)
             if norms is not None:
                 torch.linalg.vector_norm(totals[:, : stop - start], dim=(2, 3), out=norms[:, start:stop])
             of_input.add(d, start, stop)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 SMALL_PRODUCT = 2.5e6  # floating-point operations below which oneDNN's set-up costs more than MKL's slower product
-BY_HAND = 1e7  # operations of a step's product below which machine code of ours beats a call of either library at every step
+BY_HAND = 1e7  # operations of a step's product with R below which machine code of ours beats a call of either library
 TIMED = 256  # rows and columns of the product whose time is taken
 COPY_FROM = 8  # products with a matrix from which a copy of it pays
 LARGE_MATRIX = 2**18  # elements from which a matrix leaves the inner caches
@@ -51,9 +51,14 @@ def in_order(M: Tensor, rows: int, steps: int) -> Tensor:
     return M.contiguous() if by_mkl and steps >= COPY_FROM else M
 
 
-def by_hand(R: Tensor, rows: int, kernel: ModuleType | None) -> bool:
-    """Whether the steps of a chunk are one call of machine code, products included: where it can be, and these are small."""
-    return getattr(kernel, "BY_HAND", False) and _flops(R, rows) < BY_HAND and R.numel() < LARGE_MATRIX
+def by_hand(kernel: ModuleType | None, rows: int, R: Tensor, *others: Tensor | None) -> bool:
+    """Whether a sequence is one call of machine code, products included: where it can be, and these are small.
+
+    `others` are matrices that a step multiplies besides R; None for one that there is not.
+    """
+    matrices = [R, *(M for M in others if M is not None)]
+    small = _flops(R, rows) < BY_HAND and max(M.numel() for M in matrices) < LARGE_MATRIX
+    return small and getattr(kernel, "BY_HAND", False)
 
 
 @functools.cache
@@ -104,12 +109,23 @@ def _flops(M: Tensor, rows: int) -> int:
     return 2 * rows * M.numel()
 
 
+def transposed(M: Tensor | None) -> Tensor | None:
+    """Mᵀ row by row; None for None."""
+    return None if M is None else M.detach().t().contiguous()
+
+
 def biases(R: Tensor, b_i: Tensor | None, b_h: Tensor | None) -> Tensor:
     """(2, G H): the bias of the input's and of the state's product, zero where there is none."""
     both = torch.stack([R.new_zeros(len(R)) if b is None else b for b in (b_i, b_h)])
     # The product gives each bias a gradient of its own: through the sum alone, both would get one tensor, and whoever scales
     # gradients in place (clipping does) would scale it twice.
     return both * 1
+
+
+def bias(R: Tensor, b_i: Tensor | None, b_h: Tensor | None) -> Tensor:
+    """(G H): the sum of the two biases; zero where there is none."""
+    given = [b for b in (b_i, b_h) if b is not None]
+    return given[0] if len(given) == 1 else biases(R, b_i, b_h).sum(0)
 
 
 def read_input(x: Tensor, W_t: Tensor, b: Tensor, out: Tensor) -> None:

@@ -55,7 +55,6 @@ class Request(NamedTuple):
     keep: bool  # whether a backward pass may follow
     sink: GradientSink | None = None
     kernel: ModuleType | None = None  # the set of kernels that makes the steps, where it is not tensor operations
-    by_hand: bool = False  # whether its products are machine code, too
 
 
 class Context(Protocol):
@@ -117,13 +116,6 @@ def compiled_or_plain(name: str, plain: Callable[Arguments, Result]) -> Callable
     """The function `name` of the module `compiled`, which does what `plain` does; `plain` where there is no machine code."""
     kernels = _by_numba() if _compiled else None
     return plain if kernels is None else getattr(kernels, name)
-
-
-def load_kernels() -> None:
-    """Loads what there is of machine code, for the processes that are forked from this one."""
-    kernels = _by_numba()
-    if kernels is not None:
-        kernels.load_compiled()
 
 
 @functools.cache

@@ -15,9 +15,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from .chunks import backwards, before, chunks, earlier
-from .lengths import check_shapes, cut_to_lengths, enter, outside, ragged
-from .products import InputGradients, add_outer, adding, biases, by_hand, read_input, stepping
+from .chunks import backwards, before, cached, chunks, earlier
+from .lengths import arriving, check_shapes, cut_to_lengths, enter, outside, ragged
+from .products import InputGradients, add_outer, adding, bias, biases, by_hand, read_input, stepping
 from .recurrence import (
     Context,
     GradientSink,
@@ -84,10 +84,9 @@ def rnn(
     x = enter(x, R, lengths)
     if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
-    kernel = machine_code(x)
-    small = by_hand(R, x.shape[1], kernel)
-    fused, request = RNNSteps if small else FusedRNN, Request(lengths, torch.is_grad_enabled(), sink, kernel, small)
-    return fused.apply(x, h.to(R.dtype), W, R, biases(R, b_i, b_h).sum(0), ACTIVATIONS[activation], request)
+    fused = RNNSequence if by_hand(machine_code(x), B, R) else FusedRNN
+    request = Request(lengths, torch.is_grad_enabled(), sink, machine_code(x))
+    return fused.apply(x, h.to(R.dtype), W.contiguous(), R.contiguous(), bias(R, b_i, b_h), ACTIVATIONS[activation], request)
 
 
 def library_rnn(
@@ -162,16 +161,15 @@ class FusedRNN(torch.autograd.Function):
         return of_input.dx, dh, of_input.dW, dR, of_input.db, None, None
 
 
-class RNNSteps(torch.autograd.Function):
-    """As `FusedRNN`, where products are small: all steps of a chunk as one call of machine code, by the request's kernels.
+class RNNSequence(torch.autograd.Function):
+    """As `FusedRNN`, where products are small: a sequence as one call of machine code, by the request's kernels.
 
-        rnn_forward_by_hand(R_t, product, flags, factors, hs)
-        rnn_backward_by_hand(R, product, flags, factors, hs, gy, dhs, d)
+        rnn_forward_whole(flags, factors, x, W_t, b, R_t, hs, product)
+        rnn_backward_whole(steps, flags, factors, gy, x, W, R, hs, product, dh, d, norms, dx, dW, dR, db)
 
-    hs (steps + 1, B, H) begins with the state before the chunk; forward, its other rows hold the input's share of the
-    pre-activations and become states. Backward, product (B, H) is what the next step's pre-activations say of ∂L/∂h_t, and at
-    the end what the chunk's first ones say of the state before it; gy comes from outside; d (steps, B, H) becomes ∂L/∂a, dhs[t]
-    the whole ∂L/∂h_t (dhs[0] always, where there is no more of them).
+    hs (T + 1, B, H) is written from its second row on; product (B, H) is room for one, and backward ∂L/∂h of the last state,
+    which becomes that of the initial one; dh (B, H) and d (steps, B, H) are room for ∂L/∂h_t and for ∂L/∂a of a chunk. norms
+    (T), if it has any, becomes ‖∂L/∂h_t‖; dx is set, if it has steps; dW, dR and db are added to.
     """
 
     @staticmethod
@@ -181,12 +179,10 @@ class RNNSteps(torch.autograd.Function):
         (T, B, _), H, kernel = x.shape, len(R), request.kernel
         assert kernel is not None
         gain = activation.gain if isinstance(activation, Sigmoid) else 1
-        W_t, R_t, b = W.t() * gain, (R.t() * gain).contiguous(), b * gain
-        hs, product, factors = x.new_empty(T + 1, B, H), x.new_empty(B, H), activation_factors(activation, x)
+        hs, factors = x.new_empty(T + 1, B, H), activation_factors(activation, x)
         hs[0] = h
-        for start, stop in chunks(T, B, 1, x):
-            read_input(x[start:stop], W_t, b, out=hs[start + 1 : stop + 1])
-            kernel.rnn_forward_by_hand(R_t, product, *factors, hs[start : stop + 1])
+        matrices = (W.t() * gain).contiguous(), b * gain, (R.t() * gain).contiguous()
+        kernel.rnn_forward_whole(*factors, x, *matrices, hs, x.new_empty(B, H))
         ctx.activation = activation
         return finish_forward(ctx, request, hs, x, W, R, hs)
 
@@ -196,24 +192,16 @@ class RNNSteps(torch.autograd.Function):
         x, W, R, hs, lengths = ctx.saved_tensors
         (T, B, H), sink, kernel = gy.shape, ctx.request.sink, ctx.request.kernel
         assert kernel is not None
-        gy, _, g0 = outside(gy, gh, lengths)
-        product = torch.zeros(B, H, dtype=gh.dtype)
-        if lengths is None:
-            product.copy_(gh)
-        of_input, dR, R = InputGradients(x, W, ctx.needs_input_grad[0]), torch.zeros_like(R), R.contiguous()
-        norms, pieces = None if sink is None else gy.new_empty(T), chunks(T, B, 1, x)
-        factors = activation_factors(ctx.activation, x)
-        every_d, totals = gy.new_empty(pieces[0][1], B, H), gy.new_empty(1 if norms is None else pieces[0][1], B, H)
-        for start, stop in reversed(pieces):
-            d, dhs, given = every_d[: stop - start], totals[: stop - start], gy[start:stop].contiguous()
-            kernel.rnn_backward_by_hand(R, product, *factors, hs[start : stop + 1], given, dhs, d)
-            if norms is not None:
-                torch.linalg.vector_norm(dhs, dim=(1, 2), out=norms[start:stop])
-            of_input.add(d, start, stop)
-            add_outer(dR, d, hs[start:stop])
+        gy, product, g0 = arriving(gy, gh, lengths)
+        steps, factors = cached(T, B, H), activation_factors(ctx.activation, x)
+        dh, d, norms = gy.new_empty(B, H), gy.new_empty(steps, B, H), gy.new_empty(0 if sink is None else T)
+        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else x[:0]
+        dW, dR, db = torch.zeros_like(W), torch.zeros_like(R), gy.new_zeros(H)
+        kernel.rnn_backward_whole(steps, *factors, gy, x, W, R, hs, product, dh, d, norms, dx, dW, dR, db)
         if sink is not None:
             sink.h = norms
-        return of_input.dx, g0 + product, of_input.dW, dR, of_input.db, None, None
+        of_state = product if g0 is None else product + g0
+        return dx if ctx.needs_input_grad[0] else None, of_state, dW, dR, db, None, None
 
 
 def activation_factors(activation: Activation, like: Tensor) -> tuple[tuple[bool | None, ...], Tensor]:

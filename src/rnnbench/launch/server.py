@@ -14,7 +14,7 @@ from ..run.imports import quick_imports
 
 interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's; it would end an import with a traceback
 with quick_imports():
-    from ..kernels.recurrence import load_kernels
+    from ..kernels.loading import load_kernels
     from ..training.light_lightning import import_lightning
 
     import_lightning()
