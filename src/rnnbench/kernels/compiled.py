@@ -196,7 +196,7 @@ def multiply(a: Array, M: Array, out: Array, start: Any) -> None:
                 row[j] += a_0 * M_0[j]
 
 
-def as_rows(steps: Array) -> Array:
+def row_by_row(steps: Array) -> Array:
     """(steps * B, N) of (steps, B, N)."""
     return steps.reshape(steps.shape[0] * steps.shape[1], steps.shape[2])
 
@@ -218,10 +218,10 @@ def add_rows(d: Array, db: Array) -> None:
 
 def add_input_gradients(d: Array, x: Array, W: Array, dx: Array, dW: Array, db: Array) -> None:
     """The gradients of x Wᵀ + b over the steps of a chunk: sets dx, if it has steps, and adds to dW and db."""
-    multiply(as_rows(d).T, as_rows(x), dW, dW)
-    add_rows(as_rows(d), db)
+    multiply(row_by_row(d).T, row_by_row(x), dW, dW)
+    add_rows(row_by_row(d), db)
     if len(dx) > 0:
-        multiply(as_rows(d), W, as_rows(dx), None)
+        multiply(row_by_row(d), W, row_by_row(dx), None)
 
 
 def norm(a: Array, of_columns: Array) -> float:
@@ -380,7 +380,7 @@ def lstm_forward_sequence(
             c[0] = c[steps]
             if Q_t is not None:
                 e[0] = e[steps]
-        multiply(as_rows(x[start:stop]), W_t, as_rows(a), b)
+        multiply(row_by_row(x[start:stop]), W_t, row_by_row(a), b)
         for t in range(len(a)):
             multiply(h[t], R_t, product, None)
             if Q_t is not None:
@@ -475,15 +475,15 @@ def lstm_backward_sequence(
                 norms[0, start + t] = norm(dhs[k], of_columns[: hs.shape[2]])
                 norms[1, start + t] = norm(dcs[0], of_columns[:H])
         add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
-        multiply(as_rows(d_chunk).T, as_rows(hs[start:stop]), dR, dR)
+        multiply(row_by_row(d_chunk).T, row_by_row(hs[start:stop]), dR, dR)
         if len(dp) > 0:
             lstm_diagonals_of_chunk(form, d_chunk, c, dp)
         if V is not None:
-            multiply(as_rows(d_os[: stop - start]).T, as_rows(c[1:]), dV, dV)
+            multiply(row_by_row(d_os[: stop - start]).T, row_by_row(c[1:]), dV, dV)
         if M is not None:
-            multiply(as_rows(dhs[: stop - start]).T, as_rows(ms[start + 1 : stop + 1]), dM, dM)
+            multiply(row_by_row(dhs[: stop - start]).T, row_by_row(ms[start + 1 : stop + 1]), dM, dM)
         if Q is not None:
-            multiply(as_rows(d_es[: stop - start]).T, as_rows(es[start:stop]), dQ, dQ)
+            multiply(row_by_row(d_es[: stop - start]).T, row_by_row(es[start:stop]), dQ, dQ)
 
 
 def lstm_backward_step_with_products(
@@ -590,7 +590,7 @@ def gru_forward_sequence(
         stop = min(start + steps, len(x))
         s = start if len(gates) == len(x) else 0
         a, q, h = gates[s : s + stop - start], qs[s:] if len(qs) == len(x) else qs, hs[start:]
-        multiply(as_rows(x[start:stop]), W_t, as_rows(a), b)
+        multiply(row_by_row(x[start:stop]), W_t, row_by_row(a), b)
         for t in range(len(a)):
             multiply(h[t], R_t, product, None)
             gru_forward_step(t, product, b_n, a, q, h)
@@ -626,8 +626,8 @@ def gru_backward_sequence(
             multiply(d_chunk[t], R, product, None)
             if len(norms) > 0:
                 norms[start + t] = norm(dhs[0], of_columns)
-        multiply(as_rows(d_chunk).T, as_rows(h[: stop - start]), dR, dR)
-        add_rows(as_rows(d_chunk), db_h)
+        multiply(row_by_row(d_chunk).T, row_by_row(h[: stop - start]), dR, dR)
+        add_rows(row_by_row(d_chunk), db_h)
         for t in range(stop - start):  # the input's share of n is not multiplied by r
             copy_columns(d_n[t], d_chunk[t], 0, H, 2 * H)
         add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
@@ -651,7 +651,7 @@ def gru_before_forward_sequence(
         stop = min(start + steps, len(x))
         s = start if len(gates) == len(x) else 0
         chunk = gates[s : s + stop - start]
-        multiply(as_rows(x[start:stop]), W_t, as_rows(chunk), b)
+        multiply(row_by_row(x[start:stop]), W_t, row_by_row(chunk), b)
         for t in range(len(chunk)):
             a, before, h, rh = chunk[t], hs[start + t], hs[start + t + 1], rhs[min(s + t, len(rhs) - 1)]
             multiply(before, R_rz_t, product_rz, None)
@@ -719,8 +719,8 @@ def gru_before_backward_sequence(
         for t in range(stop - start):
             copy_columns(d_rz[t], d_chunk[t], 0, 2 * H, 0)
             copy_columns(d_n[t], d_chunk[t], 0, H, 2 * H)
-        multiply(as_rows(d_rz).T, as_rows(hs[start:stop]), dR_rz, dR_rz)
-        multiply(as_rows(d_n).T, as_rows(rhs[start:stop]), dR_n, dR_n)
+        multiply(row_by_row(d_rz).T, row_by_row(hs[start:stop]), dR_rz, dR_rz)
+        multiply(row_by_row(d_n).T, row_by_row(rhs[start:stop]), dR_n, dR_n)
         add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
 
 
@@ -729,7 +729,7 @@ def rnn_forward_sequence(
 ) -> None:
     squashed, rectified = flags
     scale, centre, zero = factors[0], factors[1], factors.dtype.type(0)
-    multiply(as_rows(x), W_t, as_rows(hs[1:]), b)
+    multiply(row_by_row(x), W_t, row_by_row(hs[1:]), b)
     for t in range(len(x)):
         multiply(hs[t], R_t, product, None)
         for row in range(hs.shape[1]):
@@ -779,7 +779,7 @@ def rnn_backward_sequence(
                 norms[start + t] = norm(dh, of_columns)
             multiply(d_chunk[t], R, product, None)
         add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
-        multiply(as_rows(d_chunk).T, as_rows(hs[start:stop]), dR, dR)
+        multiply(row_by_row(d_chunk).T, row_by_row(hs[start:stop]), dR, dR)
 
 
 def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, start: int) -> None:
@@ -875,7 +875,7 @@ def unwrapped(argument: Any) -> Any:
 register_jitable(inline="always")(columns)  # as a call, it would keep the loops of the steps from being vectorised
 for part in (
     multiply,
-    as_rows,
+    row_by_row,
     copy_columns,
     add_rows,
     add_input_gradients,
