@@ -100,8 +100,8 @@ def judged(outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def first_greatest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """(the greatest of each row of (N, classes), the first class that has it), (N, 1) each: `logits.max(-1, keepdim=True)`.
 
-    On a CPU that takes nearly as long as the exponential of all, the greatest alone a tenth of it: where there are many classes,
-    the place is looked for only in the group of them that holds the greatest.
+    On a CPU that takes nearly as long as the exponential of all, the greatest alone a tenth of it: where there are many
+    classes, the place is looked for only in the group of them that holds the greatest.
     """
     classes = logits.shape[1]
     if classes < MANY or logits.device.type != "cpu":
