@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import types
+import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbench.benchmarks import evaluation, history, kernels, overhead
 from rnnbench.benchmarks.history import Measured, history_lines, noise_of, read_saved, rises, save, summary
 from rnnbench.benchmarks.kernels import KernelRow
+from rnnbench.cli.benchmark import UNSAVED
 from rnnbench.cli.main import main
+from rnnbench.cli.parser import BENCHMARKS
 from rnnbench.models.stack import Stack
 from rnnbench.networks.plain import Network
 from rnnbench.tasks.shared import scoring
@@ -79,6 +84,12 @@ def test_a_row_that_misses_its_must_is_marked(value: float, higher: bool, misses
     )
     assert ("misses its must" in str(KernelRow("x", (1, 2, 3), value, (0.75, None)))) == (value > 0.75)
     assert Measured("x", math.nan, must=1.0).misses
+
+
+@pytest.mark.parametrize("what", BENCHMARKS)
+def test_a_benchmark_returns_rows_or_nothing_to_save(what: str) -> None:
+    home = importlib.import_module(f"rnnbench.benchmarks.{what}")
+    assert typing.get_type_hints(home.main)["return"] == (types.NoneType if what in UNSAVED else list[Measured])
 
 
 def test_saving_and_its_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

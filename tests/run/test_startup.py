@@ -71,6 +71,21 @@ assert numpy.array_equal(numba.njit(lambda a: a @ a)(two), two @ two) and "scipy
 """
 
 
+LEFT_ALONE = """
+import atexit, gc, sys
+new = []  # objects that were never looked through, at each time that some are
+def note(phase, about):
+    if phase == "start":
+        new.append(len(gc.get_objects(generation=0)))
+def count():
+    print(max(new), gc.get_freeze_count())
+atexit.register(count)  # before all others, so that it is called after them
+gc.callbacks.append(note)
+from rnnbench.cli.main import main
+assert main(sys.argv[1:]) == 0
+"""
+
+
 def fresh(code: str, *words: str, cwd: Path) -> str:
     """What a new process prints that runs `code`."""
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, cwd=cwd)
@@ -82,6 +97,12 @@ def test_a_run_imports_nothing_that_it_never_uses(tmp_path: Path) -> None:
     loaded = set(json.loads(fresh(TRAIN, "train", *TINY.split(), cwd=tmp_path).splitlines()[-1]))
     assert "pytorch_lightning" in loaded
     assert not loaded & UNUSED
+
+
+def test_what_a_run_imports_is_never_looked_through_for_cycles(tmp_path: Path) -> None:
+    """Neither when the imports are done nor when the process ends, which took a quarter of a short run's time."""
+    most, left = map(int, fresh(LEFT_ALONE, "train", *TINY.split(), cwd=tmp_path).splitlines()[-1].split())
+    assert most < 50_000 and left > 100_000
 
 
 def test_whoever_imports_the_real_packages_after_lightning_gets_them(tmp_path: Path) -> None:

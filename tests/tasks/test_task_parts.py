@@ -16,7 +16,16 @@ from rnnbench.options import BadOption
 from rnnbench.run.execute import execute
 from rnnbench.run.plan import make_task, plan_run, survey_runs
 from rnnbench.tasks import load
-from rnnbench.tasks.shared.scoring import BLOCK, asked_sums, classification_sums, judged, symbol_sums
+from rnnbench.tasks.shared.scoring import (
+    BLOCK,
+    MANY,
+    SEARCHED,
+    asked_sums,
+    classification_sums,
+    first_greatest,
+    judged,
+    symbol_sums,
+)
 from rnnbench.tasks.task import SPLITS, Batch, Sums, Task, Tokens, Totals, add_up, correct, cross_entropy
 from rnnbench.tasks.temporal_order import TemporalOrder
 
@@ -168,6 +177,18 @@ def test_a_step_that_is_almost_certain_keeps_its_loss():
     assert right.all()  # of several that are likeliest, the first
     assert not judged(outputs, batch._replace(targets=torch.full((1, 3), 2)))[1].any()
     assert judged(torch.full((1, 3, 3), torch.nan), batch)[0].isnan().all()
+
+
+@pytest.mark.parametrize("classes", [1, MANY - 1, MANY, MANY + 1, 32 * SEARCHED, 32 * SEARCHED + SEARCHED - 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_first_greatest_logit_is_that_of_a_plain_search(classes: int, dtype: torch.dtype):
+    """Where several are the greatest, too, and where some are infinite or no numbers."""
+    random = torch.Generator().manual_seed(classes)
+    logits = torch.randint(9, (12, classes), generator=random).to(dtype)
+    logits[0, -1] = logits[1, classes // 2] = 9
+    logits[2], logits[3, classes // 3], logits[4, classes // 4 :] = -torch.inf, torch.inf, torch.nan
+    for ours, plain in zip(first_greatest(logits), logits.max(-1, keepdim=True), strict=True):
+        torch.testing.assert_close(ours, plain, rtol=0, atol=0, equal_nan=True)
 
 
 class Sizes(TorchDispatchMode):
