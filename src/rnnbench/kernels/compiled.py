@@ -202,7 +202,10 @@ def row_by_row(steps: Array) -> Array:
 
 
 def copy_columns(a: Array, out: Array, first: int, last: int, at: int) -> None:
-    """Copies the columns from `first` to before `last` of a (rows, N) to `out`, from column `at` on."""
+    """Copies the columns from `first` to before `last` of a (rows, N) to `out`, from column `at` on.
+
+    Numba's assignment of arrays would take longer, and seconds to compile for the message of its error.
+    """
     for b in range(len(a)):
         row, copied = a[b, first:last], out[b, at:]
         for j in range(len(row)):
@@ -377,9 +380,9 @@ def lstm_forward_sequence(
         a, c, tanh_c, h = gates[s : s + stop - start], cs[s:], tanh_cs[s:], hs[start:]
         m, e = h if M_t is None else ms[s:], es[s:]
         if start > s:  # the chunk before was written to the same place
-            c[0] = c[steps]
+            copy_columns(c[steps], c[0], 0, H, 0)
             if Q_t is not None:
-                e[0] = e[steps]
+                copy_columns(e[steps], e[0], 0, 3 * H, 0)
         multiply(row_by_row(x[start:stop]), W_t, row_by_row(a), b)
         for t in range(len(a)):
             multiply(h[t], R_t, product, None)
@@ -788,7 +791,8 @@ def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, star
         for b in range(a.shape[1]):
             z, n, before, h = a[t, b, :H], a[t, b, H:], hs[t, b], hs[t + 1, b]
             if lengths is not None and start + t >= lengths[b]:
-                h[:] = before
+                for j in range(H):
+                    h[j] = before[j]
                 continue
             for j in range(H):
                 z_j, n_j = sigmoid(z[j]), n[j]
