@@ -17,6 +17,7 @@ from .batch import SPLITS, Batch, Dataset, Split, generator
 
 ROWS, LONG_ROWS = 10, 100  # that the validation and test parts are walked in, and those of more than LONG tokens
 LONG = 500_000  # wide rows for these parts: a product with 100 rows runs at the processor's speed, one with 10 does not
+SHORTENED = 200_000  # tokens that validation reads of a long part, so that evaluations are a small share of a run
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer; 0: never
 CHUNK = 1 << 20  # tokens that are looked at together
 
@@ -39,9 +40,7 @@ def write_streams(folder: Path, parts: Mapping[Split, tuple[int, Chunks]], size:
         write_arrays(folder / f"{split}_counts.arrow", {"counts": counts})
 
 
-def read_streams(
-    folder: Path, window: int, name: str, unit: str, validation_limit: int = LONG, stretch: int = STRETCH
-) -> Streams:
+def read_streams(folder: Path, window: int, name: str, unit: str, validation_limit: int = 0, stretch: int = STRETCH) -> Streams:
     """What `write_streams` left in `folder`, mapped, not read; DataError, one line, where a split is shorter than a window."""
     tokens: Any = {split: read_arrays(folder / f"{split}.arrow")["tokens"] for split in SPLITS}
     counts: Any = {split: read_arrays(folder / f"{split}_counts.arrow")["counts"] for split in SPLITS}
@@ -60,8 +59,9 @@ class Streams(Dataset):
 
     Training cuts the text into as many rows as the batch has; where they begin moves with the seed and the epoch. An evaluation
     cuts a split into 10 rows of equal length, whatever the batch size, and one of more than 500,000 tokens into 100. Test reads
-    them whole, so that every token but the first is scored once. Validation reads no more than `validation_limit` tokens: of a
-    longer split the beginning of each row, which makes 10 or 100 stretches, evenly spaced and the same at every evaluation.
+    them whole, so that every token but the first is scored once. Validation reads no more than `validation_limit` tokens, where
+    0 stands for 200,000 of a split of more than 500,000: of a longer split the beginning of each row, which makes 10 or 100
+    stretches, evenly spaced and the same at every evaluation.
 
     In training a row begins anew, with no state carried, after `stretch` windows at most, and the rows take turns at it. A
     state that is carried for ever drifts to where a walk that begins from nothing never comes: a GRU of 128 units had then 2.3
@@ -74,7 +74,7 @@ class Streams(Dataset):
         counts: Mapping[Split, numpy.ndarray],
         window: int,
         name: str,
-        validation_limit: int = LONG,
+        validation_limit: int = 0,
         stretch: int = STRETCH,
     ):
         """`counts` (size,) is how often each token stands in a split."""
@@ -99,8 +99,9 @@ class Streams(Dataset):
         rows = ROWS if steps <= LONG else LONG_ROWS
         edges = steps * numpy.arange(rows + 1) // rows
         begins, ends = edges[:-1], edges[1:]
-        if split == "validation" and steps > self.validation_limit:
-            ends = numpy.minimum(ends, begins + max(1, self.validation_limit // rows))
+        limit = self.validation_limit or (SHORTENED if steps > LONG else steps)
+        if split == "validation" and steps > limit:
+            ends = numpy.minimum(ends, begins + max(1, limit // rows))
         return begins, ends
 
     def read_in_validation(self) -> int:

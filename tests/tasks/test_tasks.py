@@ -873,7 +873,7 @@ def test_a_long_text_is_tested_whole_in_100_rows(tokens: int):
     ],
 )
 def test_validation_reads_the_beginnings_of_rows(tokens: int, options: dict, rows: int):
-    data, limit = streams(tokens, **options), options.get("validation_limit", 500_000)
+    data, limit = streams(tokens, **options), options.get("validation_limit", 200_000)
     found = rows_read(data, "validation")
     assert len(found) == rows and {len(row) for row in found} == {limit // rows}
     whole = rows_read(streams(tokens, **options), "test")
@@ -881,6 +881,10 @@ def test_validation_reads_the_beginnings_of_rows(tokens: int, options: dict, row
     assert data.read_in_validation() == sum(map(len, found)) <= limit
     again = rows_read(data, "validation", batch_size=64)
     assert all(map(numpy.array_equal, found, again))
+
+
+def test_validation_reads_a_part_of_half_a_million_whole():
+    assert streams(500_001).read_in_validation() == 500_000
 
 
 def test_how_much_validation_reads_is_among_the_facts(tmp_path: Path):

@@ -1,9 +1,10 @@
 """What `trainer.recompute` saves of memory, and what it costs of time: `rnnbench benchmark recompute`.
 
 A forward and a backward pass, to the inputs, over T = 1000 steps, B = 32 rows and H = 128 units and inputs, with the last
-output read, on one thread: CPU time with and without in turn, the bytes of tensors that the forward pass leaves for the backward pass, outputs
-included, and the most bytes that a pass has at a time, gradients included. The vanilla RNN leaves nothing but what it read and
-its outputs, and of the transformer's two blocks the last is never computed again: their memory has no bound.
+output read, on one thread: CPU time with and without in turn, the bytes of tensors that the forward pass leaves for the
+backward pass, outputs included, and the most bytes that a pass has at a time, gradients included. The vanilla RNN leaves
+nothing but what it read and its outputs, and of the transformer's two blocks the last is never computed again: their memory
+has no bound.
 """
 
 from __future__ import annotations
