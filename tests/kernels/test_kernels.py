@@ -94,6 +94,7 @@ CASES = [  # mechanism, options, the extra weights by name and shape, back ends
     ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H), "peepholes": (3, H)}, ["fused", "operations"]),
     ("lstm", {}, {"gate_recurrence": (3 * H, 3 * H)}, ["fused", "operations"]),
 ]
+SMALL = [case[:3] for case in CASES if "fused" in case[3] and case[1].get("activation") in (None, "tanh", "relu")]
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 ALL = [
     pytest.param(
@@ -619,6 +620,41 @@ def test_other_shapes_are_refused(mechanism, options, extra, backend):
                 run(mechanism, x, (*state[:k], short, *state[k + 1 :]), weights, backend=backend, **options)
     with pytest.raises(ValueError, match="lengths has the shape"):
         run(mechanism, x, state, weights, backend=backend, lengths=torch.tensor([1, 3]), **options)
+
+
+@needs_numba
+@pytest.mark.parametrize("name", ["W", "R", "b_i"])
+@pytest.mark.parametrize(("mechanism", "options"), [("rnn", {}), ("gru", {}), ("gru", {"reset": "before"}), ("lstm", {})])
+def test_machine_code_refuses_numbers_of_two_types(mechanism, options, name):
+    """It would read and write numbers of another width. A state and an input become those of R."""
+    x, state, weights = make(mechanism, options, {}, torch.float32)
+    with pytest.raises(ValueError, match=r"of one type, got torch\.float32, torch\.float64"):
+        run(mechanism, x if name != "R" else x.double(), state, weights | {name: weights[name].double()}, "fused", **options)
+
+
+@needs_numba
+@pytest.mark.parametrize(("mechanism", "options", "extra"), SMALL)
+def test_a_sequence_by_blocks_equals_operations(mechanism, options, extra, monkeypatch):
+    """At a width and a number of rows that are blocks and a rest, in chunks, of rows that end early; and of no rows, no steps."""
+    monkeypatch.setattr(sys.modules[__name__], "H", 33)
+    monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
+    extra = {name: tuple(33 if size == 5 else 99 if size == 15 else size for size in shape) for name, shape in extra.items()}
+    x, state, weights = make(mechanism, options, extra, rows=5)
+    found = []
+    for backend in ("fused", "operations"):
+        sink = GradientSink()
+        lengths = torch.tensor([7, 0, 3, 7, 1])
+        y, final = run(mechanism, x, state, weights, backend, lengths=lengths, sink=sink, **options)
+        assert ("Sequence" in type(y.grad_fn).__name__) == (backend == "fused")
+        norms = [norm for norm in (*gradients(x, state, weights, y, final), sink.h, sink.c) if norm is not None]
+        found.append([y, *final, *norms])
+    agree(*found, 1e-10)
+    for steps, rows in ((0, 2), (2, 0)):
+        x, state, weights = make(mechanism, options, extra, steps=steps, rows=rows)
+        y, final = run(mechanism, x, state, weights, "fused", **options)
+        assert y.shape[:2] == (steps, rows)
+        first, *_ = torch.autograd.grad(y.sum() + sum(part.sum() for part in final), state)
+        assert first.eq(steps == 0).all() or not first.numel()
 
 
 @needs_numba

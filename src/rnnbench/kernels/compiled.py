@@ -1,9 +1,8 @@
-"""What a step of a fused recurrence does besides its product, as machine code: one pass through memory in place of ten.
+"""Steps and whole sequences of recurrences as machine code: one pass through memory in place of ten.
 
 Compiled by Numba (the extra `compiled`) at the first call, in seconds, and kept beside this file or in the user's cache for
-later processes. Imported by `recurrence` only, where Numba is. For float32 and float64 on a CPU; the equations
-are those of `lstm` and `gru`, the gradients those of `lstm_fused` and `gru_reset_after`; what each kernel reads and writes is
-said in `lstm_steps` and `gru_steps`.
+later processes. Imported by `recurrence` only, where Numba is. For float32 and float64 on a CPU. What each kernel computes,
+reads and writes is said where it is called: in `lstm_steps`, `lstm_sequence`, `gru_steps`, `gru_sequence`, `rnn` and `min_gru`.
 
 The vectorised exponential is the textbook one: x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial for e^r of degree 7
 (its error, 5e-9 of the value, is below float32's rounding), and 2^n put together from bits.
@@ -23,6 +22,7 @@ from typing import Any
 
 import numba
 import numpy
+import torch
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types as numba_types
@@ -63,7 +63,7 @@ PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
 ROWS, VECTORS = 4, 2  # of a block of a product: its 8 sums fit into a processor's 16 registers or more
 VECTOR = 64 if get_host_cpu_features().get("avx512f") else 32  # bytes
-BY_HAND = True  # this set makes a whole chunk of steps in one call, too
+BY_HAND = True  # this set makes a whole sequence in one call, too
 LARGEST = F(87)  # e^87 and e^-87 are normal numbers
 
 
@@ -112,6 +112,7 @@ def _choose_sigmoid(x: Any) -> Any:
 def _multiply_block(context: Any, out: Any, a: Any, M: Any, start: Any, row: Any, column: Any) -> Any:
     """ROWS rows from `row` and a block of columns from `column` of `multiply`, whose sums stay in registers."""
     dtype, a_transposed = out.dtype, a.layout == "F"
+    assert {part.dtype for part in (a, M)} == {dtype} and out.layout == M.layout == "C" and a.layout in "CF"
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, column = arguments[4:]
@@ -852,6 +853,9 @@ class Kernel:
         kinds = [argument.dtype if isinstance(argument, Tensor) else type(argument) for argument in arguments]
         key = (*kinds, *(argument for argument in arguments if isinstance(argument, tuple)))
         if key not in self.at_hand:
+            types = {kind for kind in kinds if isinstance(kind, torch.dtype) and kind.is_floating_point}
+            if len(types) > 1:  # it would read and write numbers of another width
+                raise ValueError(f"machine code takes numbers of one type, got {', '.join(sorted(map(str, types)))}")
             signature = tuple(numba.typeof(unwrapped(argument)) for argument in arguments)
             try:
                 self.compiled.compile(signature)

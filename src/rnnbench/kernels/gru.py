@@ -64,7 +64,7 @@ def gru(
         return library_gru(x, h, W, R, b_i, b_h, lengths)
     kernel = machine_code(x)
     small, in_steps, in_operations = FUSED[reset]
-    if by_hand(kernel, B, R):
+    if by_hand(kernel, B, R, W):
         fused, W, R = small, W.contiguous(), R.contiguous()
     else:
         fused = in_operations if kernel is None else in_steps

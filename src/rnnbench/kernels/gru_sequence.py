@@ -8,8 +8,8 @@ The equations are those of `gru`. A set of kernels that has this is a module wit
     gru_before_backward_whole(steps, gy, x, W, R_rz, R_n, gates, rhs, hs, product, dh, of_n, d, d_rzs, d_ns, norms, dx, dW,
                               dR_rz, dR_n, db)
 
-The first two reset after the product, and what they call q and d_n is what `gru_steps` does; the others before it: rhs
-(T, B, H) holds r * h_{t-1}. gates (T, B, 3H) and hs (T + 1, B, H) are written, hs from its first row on; where no backward pass
+The first two reset after the product, and what they call q and d_n is what `gru_steps` does; the others before it: rhs (T, B,
+H) holds r * h_{t-1}. gates (T, B, 3H) and hs (T + 1, B, H) are written, hs from its second row on; where no backward pass
 follows, gates have the steps of a chunk, qs and rhs one. Backward, product (B, H) is ∂L/∂h of the last state; product + dh
 becomes that of the initial one. dhs, of_n, d, d_n, d_rzs and d_ns are room; norms (T), if it has any, becomes ‖∂L/∂h_t‖; dx is
 set, if it has steps; the other gradients are added to.

@@ -77,6 +77,8 @@ def lstm(
     rows = 0 if peepholes is None else len(peepholes)  # that there may be so many, `form.check` has seen
     check_shapes(h=(state[0], (B, P)), c=(state[1], (B, H)), peepholes=(peepholes, (rows, H)))
     check_shapes(cell_to_output=(cell_to_output, (H, H)), projection=(projection, (P, H)))
+    if len(state) != (2 if gate_recurrence is None else 3):
+        raise ValueError(f"a state of {len(state)} parts; expected h, c{'' if gate_recurrence is None else ' and gates'}")
     if gate_recurrence is not None:
         check_shapes(gate_recurrence=(gate_recurrence, (3 * H, 3 * H)), gates=(state[2], (B, 3 * H)))
     lengths = ragged(lengths, T)
@@ -87,7 +89,7 @@ def lstm(
     b = bias(R, b_i, b_h)
     h, c, *gate = (part.to(R.dtype) for part in state)
     e, (V, M, Q) = gate[0] if gate else None, others
-    if by_hand(machine_code(x), B, R, *others):
+    if by_hand(machine_code(x), B, R, W, *others):
         request = Request(lengths, torch.is_grad_enabled(), sink, machine_code(x))
         matrices = (part if part is None else part.contiguous() for part in (W, R, b, peepholes, V, M, Q))
         y, h, c, e = LSTMSequence.apply(x, h, c, e, *matrices, form, request)

@@ -1,7 +1,7 @@
 """The LSTM of small matrices, with every departure: a whole sequence as one call of machine code, products included.
 
-Where a product is small, calling a library for it costs more than the product. The equations are those of `lstm`, the gradients
-those of `lstm_fused`. A set of kernels that has this is a module with
+Where a product is small, calling a library for it costs more than the product. Signals wait for the end of the call. The
+equations are those of `lstm`, the gradients those of `lstm_fused`. A set of kernels that has this is a module with
 
     lstm_forward_whole(steps, form, x, W_t, b, R_t, p, V_t, M_t, Q_t, gates, cs, tanh_cs, hs, ms, es, product, through,
                        of_gates)

@@ -9,12 +9,11 @@ one pass through memory, forward and backward; `lstm_fused` takes a dozen, and h
     lstm_diagonals(flags, d, cs, dp)
 
 The first two return a function (t, product) that makes step t of a chunk; the last adds to dp (3, H) the gradients of p over a
-chunk. `flags` are those of `Form`. Forward, a (steps, B, G H), the
-input's share of the pre-activations, becomes the gates that there are of i, f, g, o; product (B, G H) is the state's share; cs
-and hs (steps + 1, B, H) and tanh_cs (steps, B, H) are written; p is (3, H). Backward, product (B, H) is what the next step's
-gates say of ∂L/∂h_t and gy[t] what comes from outside; dc (B, H) is what later steps say of ∂L/∂c_t, and becomes that of
-∂L/∂c_{t-1}; d[t] (B, G H) becomes ∂L/∂a, and dhs[t] and dcs[t] the whole gradients of the states (dhs[0] and dcs[0] always,
-where there is no more of them).
+chunk. `flags` are those of `Form`. Forward, a (steps, B, G H), the input's share of the pre-activations, becomes the gates
+that there are of i, f, g, o; product (B, G H) is the state's share; cs and hs (steps + 1, B, H) and tanh_cs (steps, B, H) are
+written; p is (3, H). Backward, product (B, H) is what the next step's gates say of ∂L/∂h_t and gy[t] what comes from outside;
+dc (B, H) is what later steps say of ∂L/∂c_t, and becomes that of ∂L/∂c_{t-1}; d[t] (B, G H) becomes ∂L/∂a, and dhs[t] and
+dcs[t] the whole gradients of the states (dhs[0] and dcs[0] always, where there is no more of them).
 
 Where products are so small that calling a library costs more than they do, `lstm_sequence` takes its place.
 """

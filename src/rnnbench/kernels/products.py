@@ -54,7 +54,7 @@ def in_order(M: Tensor, rows: int, steps: int) -> Tensor:
 def by_hand(kernel: ModuleType | None, rows: int, R: Tensor, *others: Tensor | None) -> bool:
     """Whether a sequence is one call of machine code, products included: where it can be, and these are small.
 
-    `others` are matrices that a step multiplies besides R; None for one that there is not.
+    `others` are W, and what a step multiplies besides R; None for one that there is not.
     """
     matrices = [R, *(M for M in others if M is not None)]
     small = _flops(R, rows) < BY_HAND and max(M.numel() for M in matrices) < LARGE_MATRIX

@@ -84,7 +84,7 @@ def rnn(
     x = enter(x, R, lengths)
     if choose_backend(backend, activation in LIBRARY, library_is_faster(x, R), sink) == "library":
         return library_rnn(x, h, W, R, b_i, b_h, activation, lengths)
-    fused = RNNSequence if by_hand(machine_code(x), B, R) else FusedRNN
+    fused = RNNSequence if by_hand(machine_code(x), B, R, W) else FusedRNN
     request = Request(lengths, torch.is_grad_enabled(), sink, machine_code(x))
     return fused.apply(x, h.to(R.dtype), W.contiguous(), R.contiguous(), bias(R, b_i, b_h), ACTIVATIONS[activation], request)
 

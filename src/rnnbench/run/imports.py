@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 from ..store.collector import without_collecting
@@ -16,6 +17,8 @@ def quick_imports() -> Iterator[None]:
     Nor does a later collection look through these, which also keeps their pages shared among forked processes; nor the last
     one, at the end of the process, where taking all of it apart took half as long as importing it had.
     """
+    before = len(sys.modules)
     with without_collecting():
         yield
-        gc.freeze()  # while collecting is off: the next object would have all of them looked through
+        if len(sys.modules) > before:  # else what earlier runs of this process left would stay for ever
+            gc.freeze()  # while collecting is off: the next object would have all of them looked through

@@ -29,8 +29,8 @@ def configure_process(
         otherwise mapped, and each of their pages faulted in, again at every training step. glibc only.
     fast_matmul: fp32 products by oneDNN where MKL runs at half the processor's speed. The result stays fp32, which
         is checked here; without that, or where switched off, products are PyTorch's default.
-    compiled: what a step of the GRU and of the peephole LSTM (each in the form most used) does besides its product, as
-        machine code by Numba, where that is installed (the extra `compiled`): one pass through memory in place of ten.
+    compiled: recurrences as machine code by Numba, where that is installed (the extra `compiled`): what a step does
+        besides its product is one pass through memory in place of ten; of small matrices, a sequence is one call.
         Numba's own NUMBA_DISABLE_JIT=1 switches it off, too.
     """
     if threads:
