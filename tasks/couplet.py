@@ -113,8 +113,7 @@ class Couplet(Task):
                 if len(first) != len(second) or not first:
                     raise DataError(
                         f"{self.data}: split {split!r} row {number} has lines of {len(first)} and "
-                        f"{amount(len(second), 'character')}; "
-                        "allowed: equally many, at least 1"
+                        f"{amount(len(second), 'character')}; allowed: equally many, at least 1"
                     )
         counts = Counter("".join(lines["train"][1]))
         kept = built_vocabulary(counts, self.cut.min_frequency, self.cut.max_vocabulary, (UNKNOWN,))

@@ -114,8 +114,7 @@ class Forecasting(Task):
             if len(values) <= self.window:
                 raise DataError(
                     f"{self.place.name}: {split} has {amount(len(values), 'step')}, and task.window={self.window} needs "
-                    "more; take a "
-                    "shorter window, or a longer series"
+                    "more; take a shorter window, or a longer series"
                 )
         self.dataset = Forecasts(parts, self.window)
         self.inputs = self.targets = Reals(len(self.columns))

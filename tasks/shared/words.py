@@ -81,6 +81,5 @@ def little_covered(vocabulary: Vocabulary, counts: numpy.ndarray) -> list[str]:
         return []
     return [
         f"a vocabulary of {amount(len(vocabulary), 'symbol')} covers {1 - unknown / total:.0%} of the training text, the "
-        "rest is <unk>: "
-        "see how the task cuts text, and what it keeps (tokenizer, min_frequency, max_vocabulary)"
+        "rest is <unk>: see how the task cuts text, and what it keeps (tokenizer, min_frequency, max_vocabulary)"
     ]

@@ -181,7 +181,7 @@ def test_a_run_that_a_condition_cannot_be_asked_of_costs_only_itself(tmp_path: P
 
 BAD = {
     ("--where", "model.hiden_size > 1"): "did you mean 'model.hidden_size'",
-    ("--where", "seed > 99"): "holds of none of the 18 runs",
+    ("--where", "seed > 99"): "holds of no run of 18 there",
     ("--by", "model.hiden_size"): "did you mean 'model.hidden_size'",
     ("--by", "seed"): "no option 'seed'",
     ("--sort", "scor"): "did you mean 'score'",

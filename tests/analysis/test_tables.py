@@ -827,8 +827,12 @@ OVERLAPS = {  # (what a record says was found, what a table says of it)
         "train and test have 2 rows in common",
     ),
     "texts": (
-        {"files": {"train": ["a"], "test": ["b"]}, "seen": {"validation": 0, "test": 1, "test_in_validation": 2}},
-        "1 test row also in train, 2 test rows also in validation",
+        {
+            "files": {"train": ["a"], "test": ["b"]},
+            "rows": {"train": 9, "validation": 8, "test": 25_000},
+            "seen": {"validation": 0, "test": 1, "test_in_validation": 2},
+        },
+        "1 test row of 25,000 also in train, 2 test rows of 25,000 also in validation",
     ),
     "something else": ("found", ""),
     "of a plug-in": ({"files": 3, "shared": [1], "seen": {"test": "many"}}, ""),
@@ -848,9 +852,9 @@ def test_test_rows_that_were_trained_on_are_said_of_each_task(tmp_path: Path, ca
     write(tmp_path, task="char_lm", task_options={"text": "tiny"})
     runs, complaints = find_runs([tmp_path])
     assert not complaints
-    line = f"{said}: test scores are of rows that were trained or selected on"
+    line = f"{said}: these were trained or selected on"
     adding, other = compare_runs(runs, complaints)
-    assert [gap for gap in adding.gaps if "test scores" in gap] == ([line] if said else []) and not other.gaps
+    assert [gap for gap in adding.gaps if "selected on" in gap] == ([line] if said else []) and not other.gaps
     blocks, _ = group_runs(runs, complaints)
     matrix = model_matrix(blocks)
-    assert [gap for gap in matrix.gaps if "test scores" in gap] == ([f"{adding.title}: {line}"] if said else [])
+    assert [gap for gap in matrix.gaps if "selected on" in gap] == ([f"{adding.title}: {line}"] if said else [])

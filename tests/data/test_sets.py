@@ -314,7 +314,8 @@ def test_of_several_revisions_that_were_kept(tmp_path: Path, monkeypatch: pytest
     for _ in range(2):  # as well from our own cache
         found = load_set(place, COLUMNS)
         assert found.tables["train"]["text"][0].as_py() == f"of {read}"
-        line = f"revision {read} is read, the newest of 2 that datasets keeps on this machine (the hub does not answer)"
+        line = f"revision {read} of configuration default is read, the newest of 2 that datasets keeps on this machine"
+        line += " (the hub does not answer)"
         assert [part.note for part in found.parts.values()] == [line if said else ""]
 
 

@@ -635,7 +635,7 @@ def test_machine_code_refuses_numbers_of_two_types(mechanism, options, name):
 @needs_numba
 @pytest.mark.parametrize(("mechanism", "options", "extra"), SMALL)
 def test_a_sequence_by_blocks_equals_operations(mechanism, options, extra, monkeypatch):
-    """At a width and a number of rows that are blocks and a rest, in chunks, of rows that end early; and of no rows, no steps."""
+    """Of blocks of columns and rows and a rest, in chunks, of rows that end early; and of no rows or steps."""
     monkeypatch.setattr(sys.modules[__name__], "H", 33)
     monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
     extra = {name: tuple(33 if size == 5 else 99 if size == 15 else size for size in shape) for name, shape in extra.items()}

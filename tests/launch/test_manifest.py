@@ -220,7 +220,7 @@ def test_a_file_of_command_lines_is_resumed(capfd: pytest.CaptureFixture[str]) -
     ("now", "code", "said"),
     [
         (["model=lstm seed=0,1", "model=gru"], 2, "1 of 3 runs are none that the sweep lists"),
-        (["model=lstm"], 1, "1 of 2 runs of the sweep are asked for by none of its commands any more: runs/adding/lstm/s1-"),
+        (["model=lstm"], 1, "asked for by none of the sweep's commands any more: 1 of 2 runs, runs/adding/lstm/s1-"),
         ([], 2, "two.yaml: `runs:`, a list of command lines"),
         (None, 2, "is not there ({file}); put it back"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from rnnbench.config.compose import compose_jobs
 from rnnbench.groups import TrainSettings
 from rnnbench.options import BadOption
 from rnnbench.run import plan, recorded
+from rnnbench.run.imports import quick_imports
 from rnnbench.run.plan import plan_run, survey_runs
 from rnnbench.run.recorded import Identities, recorded_run
 from rnnbench.training.optimizer import make_optimizer
@@ -114,6 +116,14 @@ def test_whoever_has_numba_multiply_matrices_gets_scipys_product(tmp_path: Path)
     """In the process in which our own steps were made without it."""
     pytest.importorskip("numba")
     fresh(PRODUCT, cwd=tmp_path)
+
+
+def test_where_nothing_is_imported_nothing_is_frozen() -> None:
+    """What earlier runs of a process left can be collected."""
+    before = gc.get_freeze_count()
+    with quick_imports():
+        pass
+    assert gc.get_freeze_count() == before
 
 
 def test_the_stand_ins_have_what_lightning_asks_for(tmp_path: Path) -> None:

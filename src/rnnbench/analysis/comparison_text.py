@@ -131,9 +131,11 @@ def overlap_line(about: Mapping[str, object]) -> str:
         if pair.endswith(f" and {test}") and isinstance(rows, int) and rows
     ]
     if not said:
-        seen = {split: rows for split, name in TEST_ROWS_IN.items() if isinstance(rows := texts.get(name), int) and rows}
-        said = [f"{amount(rows, 'test row')} also in {split}" for split, rows in seen.items()]
-    return f"{', '.join(said)}: test scores are of rows that were trained or selected on" if said else ""
+        seen = {split: many for split, name in TEST_ROWS_IN.items() if isinstance(many := texts.get(name), int) and many}
+        whole = rows.get("test") if isinstance(rows := found.get("rows"), Mapping) else None
+        of_all = "" if whole is None else f" of {whole:,}"
+        said = [f"{amount(count, 'test row')}{of_all} also in {split}" for split, count in seen.items()]
+    return f"{', '.join(said)}: these were trained or selected on" if said else ""
 
 
 def comparison_gaps(block: TaskResults, entry: ModelResults) -> Iterable[str]:

@@ -6,7 +6,7 @@ The opponent stays as it is at equal parameters, so that its runs count here too
 - for equal time the width at which a training step takes as long: forward, backward and the optimizer's step over one batch of
   the task, on one thread; the two are timed in turn, and the median over rounds of their ratio in CPU time counts. The width
   that a search by bisection finds is timed anew, and that ratio counts: of many noisy ones the nearest to 1 would look better
-  than it is.
+  than it is. Where it is not close enough, the next width is timed so, up to six of them, until one is.
 
 A width counts where the two differ by no more than budget.tolerance. What was measured is kept beside the page, so that the
 same command finds its runs again.
@@ -33,6 +33,7 @@ from ..networks.cost import state_size
 from ..options import BadOption
 from ..run.plan import make_network, make_task, within_budget
 from ..run.process_settings import configure_process
+from ..run.provenance import processor_name
 from ..store.record import digest, write_atomically
 from ..training.optimizer import make_optimizer
 from .runs import Entrants, EqualWidth, setting_words, source_digest
@@ -145,8 +146,8 @@ def width_of_time(ratio: Ratio, start: int, tolerance: float) -> tuple[int, floa
 
 
 def _about(suite: Suite, entrants: Entrants) -> str:
-    """What the widths depend on: the suite, the cell's source and options, and the opponents."""
-    return digest([suite.version, suite.besides, source_digest(entrants), entrants.opponents])
+    """What the widths depend on: the suite, the cell's source and options, the opponents, and the processor that timed them."""
+    return digest([suite.version, suite.besides, source_digest(entrants), entrants.opponents, processor_name()])
 
 
 def kept_widths(suite: Suite, entrants: Entrants, folder: Path) -> list[EqualWidth] | None:

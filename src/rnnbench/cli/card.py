@@ -69,8 +69,7 @@ def card_command(options: argparse.Namespace) -> int:
         whole += besides_lines(suite, entrants, winners, widths)
         return _launch(whole, suite, entrants, launching, estimated=True)
     _try_laws(card, entrants, options.output)
-    if widths := _widths(suite, entrants, options.output):
-        keep_widths(suite, entrants, options.output, widths)
+    widths = _widths(suite, entrants, options.output)
     card.unmet = [one for one in widths if not one.met]
     whole += besides_lines(suite, entrants, winners, widths)
     if whole and suite.minutes:
@@ -89,14 +88,16 @@ def card_command(options: argparse.Namespace) -> int:
 
 
 def _widths(suite: Suite, entrants: Entrants, output: Path) -> list[EqualWidth]:
-    """The widths of equal state and equal time: those that are kept beside the page, else measured now."""
+    """The widths of equal state and equal time: those that are kept beside the page, else measured now, and kept there."""
     if not suite.besides:
         return []
     kept = kept_widths(suite, entrants, output)
     if kept is not None:
         return kept
     say(f"{suite.version}: the widths at which {entrants.cell} has the state, and the time a step, of its opponents")
-    return equal_widths(suite, entrants)
+    widths = equal_widths(suite, entrants)
+    keep_widths(suite, entrants, output, widths)
+    return widths
 
 
 def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:

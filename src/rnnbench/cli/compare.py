@@ -19,7 +19,7 @@ from ..analysis.table import Table
 from ..analysis.table_choice import arrange, option_words
 from ..console import say, show
 from ..launch.status import asked_seeds, run_state
-from ..options import BadOption, amount, nearest, output_error, unknown
+from ..options import BadOption, nearest, output_error, unknown
 from ..store.find import FoundRun, find_runs
 from ..store.run_folder import RunFolder
 
@@ -127,7 +127,7 @@ def _runs_where(
     if refused and len(refused) == len(runs):
         raise refused[0]
     if runs and not kept:
-        raise BadOption(f"{condition.said}: holds of none of the {amount(len(runs), 'run')} there")
+        raise BadOption(f"{condition.said}: holds of no run of {len(runs):,} there")
     complaints += map(str, refused)
     return [run for run, _ in kept], [row for _, row in kept]
 

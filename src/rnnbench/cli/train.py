@@ -237,8 +237,8 @@ def resume_sweep(words: list[str]) -> int:
             break
     left = resumed.not_asked()
     if left and not code:  # of a file that was edited
-        runs = f"{len(left)} of {amount(len(resumed.folders), 'run')} of the sweep"
-        say(f"rnnbench: {runs} are asked for by none of its commands any more: {left[0]}")
+        runs = f"{len(left)} of {amount(len(resumed.folders), 'run')}"
+        say(f"rnnbench: asked for by none of the sweep's commands any more: {runs}, {left[0]} for one")
     return int(code or bool(left))
 
 

@@ -209,7 +209,8 @@ def _published(name: str, config: str | None, revision: str | None, offline: str
         said = ""
         if kept and commit not in kept and revision in (None, CONVERTED):
             commit = list(kept)[-1]
-            said = f"revision {commit} is read, the newest of {len(kept)} that datasets keeps on this machine ({reason})"
+            of = "" if config else f" of configuration {kept[commit].parts[-3]}"
+            said = f"revision {commit}{of} is read, the newest of {len(kept)} that datasets keeps on this machine ({reason})"
         if commit in kept:
             of, version, _ = kept[commit].parts[-3:]
             names = {"dataset_name": name.split("/")[-1], "repo_id": name, "config_name": of}

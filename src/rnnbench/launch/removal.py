@@ -214,7 +214,7 @@ def remove_planned(planned: Removal, stayed: list[Path]) -> Iterator[str]:
             yield f"  {_short(run)}  what rnnbench did not write stays there: {', '.join(sorted(os.listdir(run))[:SHOWN])}"
     for sweep, runs in planned.sweeps.items():
         if left := kept.intersection(runs):
-            yield f"  sweep {sweep.name}  stays, with the {amount(len(left), 'run')} of it that do"
+            yield f"  sweep {sweep.name}  stays, with what stays of it: {amount(len(left), 'run')}"
             continue
         try:
             remove_sweep(sweep, planned.manifests[sweep])

@@ -85,10 +85,7 @@ class Resumed:
                 "files, data or versions have changed, or it was begun in another folder; give the command itself again"
             )
         if others:
-            say(
-                f"{len(others)} of {amount(len(jobs), 'run')} of again=true are recorded; the command itself makes one more "
-                "of each"
-            )
+            say(f"recorded of again=true: {len(others)} of {amount(len(jobs), 'run')}; the command itself makes one more")
         listed = [job for job in jobs if job.id in self.folders]
         self.asked |= {job.id for job in listed}
         return listed
