@@ -36,8 +36,10 @@ Group: your own data.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import numpy
 import torch
@@ -53,6 +55,8 @@ from .shared.batch import Dataset, generator
 from .shared.found import named_splits, odd_splits, one_place, split_words
 from .shared.rows import completed_in_order
 from .task import REGRESSION, SPLITS, Batch, Facts, Reals, Split, Sums, Task, Totals
+
+Result = TypeVar("Result")
 
 
 class Forecasting(Task):
@@ -99,13 +103,27 @@ class Forecasting(Task):
             raise DataError(f"task.columns={columns}: expected names of columns, each once: [degrees,'wind, m/s']")
         self.window, self.held_out, self.solved_below = window, held_out, solved_below
 
+        self.whole = columns if isinstance(columns, str) and "," in columns else None  # which may be one name
+
     def look(self) -> None:
-        self.place.check(self.columns)
+        self._with_columns(self.place.check)
+
+    def _with_columns(self, act: Callable[[list[str]], Result]) -> Result:
+        """act(columns); where they are none, and the text as it is names one column, of that one: quotes go with the shell."""
+        try:
+            return act(self.columns)
+        except DataError:
+            if self.whole:
+                with contextlib.suppress(DataError):
+                    result = act([self.whole])
+                    self.columns = [self.whole]
+                    return result
+            raise
 
     def prepare(self) -> None:
         if hasattr(self, "inputs"):
             return
-        found = load_set(self.place, self.columns, text=False)
+        found = self._with_columns(lambda columns: load_set(self.place, columns, text=False))
         published = {split: self._values(found, split) for split in SPLITS if split in found.parts}
         content = [f"{split} {values.shape} ".encode() + values.tobytes() for split, values in published.items()]
         self.sha256 = hashlib.sha256(b"".join(content)).hexdigest()

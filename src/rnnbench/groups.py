@@ -125,7 +125,9 @@ class TrainerSettings:
     devices: Positive = 1  # devices per machine; auto: all GPUs of this one, or 1 for cpu
     nodes: Positive = 1  # machines; torchrun or SLURM starts their processes
     micro_batches: Positive = 1  # slices of a device's batch, whose gradients are added: less memory, the same update
-    recompute: bool = False  # compute activations again in the backward pass: less memory, more time, the same numbers
+    recompute: bool = (
+        False  # compute activations again in the backward pass: less memory, more time; numbers change by rounding
+    )
     workers: Count = 0  # data-loading processes; 0: batches are made between steps
     save_seconds: AboveZero = 120.0  # seconds between checkpoints; each evaluation writes one, too
     callbacks: tuple[str, ...] = ()  # Lightning callbacks of installed packages, by name; they are part of the run's id

@@ -22,9 +22,9 @@ WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
 TRUTH = {"true", "True", "TRUE", "false", "False", "FALSE"}
 MISSING = ("null", "none", "na", "n/a", "nan", "-1")  # what other programs write for a value that is missing
 SEEN: tuple[tuple[Split, Split, str], ...] = (  # (split, an earlier one, what is wrong with rows that stand in both)
-    ("validation", "train", "scores there are of texts that were seen"),
-    ("test", "train", "scores there are of texts that were seen"),
-    ("test", "validation", "scores there are of texts that selected"),
+    ("validation", "train", "they were trained on"),
+    ("test", "train", "they were trained on"),
+    ("test", "validation", "the best step was selected on them"),
 )
 Disagreeing = tuple[int, list[tuple[Split, int]]]  # how many texts, and (split, row) of the first two that disagree
 Where = Callable[[Split, int], str]  # what a message calls row `row`, from 0, of a published split

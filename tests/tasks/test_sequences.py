@@ -389,6 +389,15 @@ def test_a_column_whose_name_has_a_comma_is_given_in_a_list(tmp_path: Path, monk
     assert main(["train", "--again", str(run)]) == 0 and "recorded before" in capfd.readouterr().out
 
 
+def test_the_name_of_one_column_may_have_a_comma(tmp_path: Path):
+    """Its quotes are taken by the shell, or by Hydra."""
+    (tmp_path / "a.csv").write_text('day,"wind, m/s"\n' + "".join(f"{n},{n % 3}\n" for n in range(200)))
+    task = made("forecasting", file=str(tmp_path / "a.csv"), window=8, columns="wind, m/s")
+    assert task.found["columns"] == ["wind, m/s"]
+    with pytest.raises(ValueError, match=r"no column 'wind'; did you mean 'wind, m/s'\? there are: day, 'wind, m/s'"):
+        made("forecasting", file=str(tmp_path / "a.csv"), window=8, columns="wind, rain, m/s")
+
+
 def test_series_by_split_and_their_refusals(tmp_path: Path):
     files = {split: series_file(tmp_path, list(range(30 + n)), f"{split}.csv") for n, split in enumerate(SPLITS)}
     task = made("forecasting", **files, window=9)

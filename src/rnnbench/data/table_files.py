@@ -304,7 +304,8 @@ def _called(separator: str) -> str:
 
 
 def _no_column(column: str, there: Sequence[str]) -> str:
-    return f"no column {column!r}{nearest(column, there) or ';'} there are: {shortened(', '.join(there), 150) or 'none'}"
+    names = ", ".join(repr(name) if "," in name else name for name in there)
+    return f"no column {column!r}{nearest(column, there) or ';'} there are: {shortened(names, 150) or 'none'}"
 
 
 def _other_separator(path: str, column: str, head: Sequence[str], reading: Reading) -> str:

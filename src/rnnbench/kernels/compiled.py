@@ -31,6 +31,7 @@ from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
 from . import lstm_1997
+from .compile_time import counted_as_compiling
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
     raise ImportError("NUMBA_DISABLE_JIT is set")
@@ -857,11 +858,12 @@ class Kernel:
             if len(types) > 1:  # it would read and write numbers of another width
                 raise ValueError(f"machine code takes numbers of one type, got {', '.join(sorted(map(str, types)))}")
             signature = tuple(numba.typeof(unwrapped(argument)) for argument in arguments)
-            try:
-                self.compiled.compile(signature)
-            except Exception:  # what was kept is damaged, or there is no room to keep it
-                self.compiled = numba.njit(**OPTIONS)(self.function)
-                self.compiled.compile(signature)
+            with counted_as_compiling():
+                try:
+                    self.compiled.compile(signature)
+                except Exception:  # what was kept is damaged, or there is no room to keep it
+                    self.compiled = numba.njit(**OPTIONS)(self.function)
+                    self.compiled.compile(signature)
             self.at_hand.add(key)
         return self.compiled
 

@@ -37,7 +37,7 @@ class Mechanism(nn.Module, ABC):
     output_size: int
     backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so a model's options do not name it
     sinks: list[Any] | None = None  # see `record`
-    recompute: bool = False  # activations are computed again in the backward pass: see `recompute.py`; changes no number
+    recompute: bool = False  # activations are computed again in the backward pass: see `recompute.py`; by rounding only
 
     @abstractmethod
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:

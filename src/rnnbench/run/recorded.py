@@ -176,9 +176,22 @@ def compared_to_first(run: RunIdentity, record: Record) -> str:
     with contextlib.suppress(DamagedRecord, OSError):
         if before := first.folder.record():
             same = all(before[part] == record[part] for part in ("status", "steps", "scores"))
-            how = "gave the same scores, to the last digit" if same else f"gave other scores: {result_text(before)}"
+            how = "gave the same scores, to the last digit" if same else f"gave other scores{_change(before, record)}"
             return f"is {first.folder.path.name} again, which {how}"
     return ""
+
+
+def _change(before: Record, after: Record) -> str:
+    """The largest relative change of a score, and what the first run gave, in words."""
+    pairs = [
+        (old[name], new[name])
+        for old, new in ((before["scores"][split] or {}, after["scores"][split] or {}) for split in ("validation", "test"))
+        for name in old.keys() & new.keys()
+    ]
+    numbers = [(one, other) for one, other in pairs if one is not None and other is not None and one != other]
+    changes = [abs(one - other) / max(abs(one), abs(other)) for one, other in numbers]
+    largest = f" (by up to {max(changes):.1g} of their value)" if changes and all(map(math.isfinite, changes)) else ""
+    return f"{largest}: {result_text(before)}"
 
 
 def recorded_line(name: str, record: Record) -> str:

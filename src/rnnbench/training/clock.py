@@ -1,4 +1,4 @@
-"""Seconds of training, evaluations not counted, and the work done in them."""
+"""Seconds of training, evaluations and compiling not counted, and the work done in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from rnnbench.tasks.task import Batch
 
+from ..kernels.compile_time import compile_seconds
 from .devices import Devices
 
 
@@ -20,14 +21,14 @@ class Clock:
         self.totals = [0, 0]  # sequences and tokens of all rows, over all devices
         self.work = [0, 0]  # sequences and tokens of this device since the last row
         self.row_seconds, self.row_step = 0.0, 0  # at the last row
-        self._since: float | None = None  # reading of the system's clock; None while stopped
+        self._since: float | None = None  # reading of the system's clock, less what was compiled; None while stopped
 
     def start(self) -> None:
-        self._since = time.monotonic()
+        self._since = time.monotonic() - compile_seconds()
 
     def stop(self) -> None:
         if self._since is not None:
-            self.seconds += time.monotonic() - self._since
+            self.seconds += time.monotonic() - compile_seconds() - self._since
         self._since = None
 
     def read(self) -> float:

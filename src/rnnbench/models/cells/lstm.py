@@ -78,8 +78,12 @@ class LSTM(Mechanism):
         super().__init__()
         left_out = {"i": NIG, "f": NFG or CIFG, "g": False, "o": NOG}
         self.gate_order = "".join(gate for gate in "ifgo" if not left_out[gate])
-        if (CIFG and (NIG or NFG)) or (FGR and len(self.gate_order) < 4) or (NOG and peepholes == "output_matrix"):
-            raise ValueError("CIFG excludes NIG and NFG; FGR needs all three gates; peepholes=output_matrix excludes NOG")
+        if CIFG and (NIG or NFG):
+            raise ValueError("CIFG excludes NIG and NFG")
+        if FGR and len(self.gate_order) < 4:
+            raise ValueError("FGR needs all three gates: it excludes NIG, NFG, NOG and CIFG")
+        if NOG and peepholes == "output_matrix":
+            raise ValueError("peepholes=output_matrix excludes NOG")
         self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, checked_size(hidden_size)
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
