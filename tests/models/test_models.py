@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -387,3 +389,18 @@ def test_inputs_and_states_of_another_shape_are_refused(name, around):
             with pytest.raises(ValueError, match="a state of"):
                 model(torch.randn(rows, 5, 8), state)
     assert model(torch.randn(4, 2, 8), state)[0].shape == (4, 2, y.shape[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"peepholes": "diag"}, "no peepholes 'diag'; there are: none, diagonal, output_matrix"),
+        ({"proj_size": -3}, "proj_size=-3 is not allowed; allowed: whole number, at least 0"),
+        ({"hidden_size": 0}, "hidden_size=0 is not allowed; allowed: whole number, at least 1"),
+        ({"FGR": True, "CIFG": True}, "FGR needs all three gates: it excludes NIG, NFG, NOG and CIFG"),
+        ({"NOG": True, "peepholes": "output_matrix"}, "peepholes=output_matrix excludes NOG"),
+    ],
+)
+def test_an_lstm_that_cannot_be_is_refused_in_python_too(options: dict, said: str):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        MODELS["lstm"](3, **options)

@@ -82,6 +82,10 @@ class LSTM(Mechanism):
             raise ValueError("CIFG excludes NIG and NFG")
         if FGR and len(self.gate_order) < 4:
             raise ValueError("FGR needs all three gates: it excludes NIG, NFG, NOG and CIFG")
+        if peepholes not in ("none", "diagonal", "output_matrix"):  # the command line knows; who calls this may not
+            raise ValueError(f"no peepholes {peepholes!r}; there are: none, diagonal, output_matrix")
+        if proj_size < 0:
+            raise ValueError(f"proj_size={proj_size} is not allowed; allowed: whole number, at least 0")
         if NOG and peepholes == "output_matrix":
             raise ValueError("peepholes=output_matrix excludes NOG")
         self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, checked_size(hidden_size)
