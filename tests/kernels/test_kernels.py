@@ -676,10 +676,11 @@ def test_min_gru_reads_no_memory_of_others():
             assert y.shape == (steps, rows, H) and h.shape == (rows, H)
 
 
-TRITON = """
+STEPS_BY_A_KERNEL = """
 import torch
-from rnnbench.kernels import lstm_triton, recurrence
+from rnnbench.kernels import {kernel} as kernel, recurrence
 from rnnbench.kernels.lstm import lstm
+from rnnbench.kernels.lstm_fused import Form
 from rnnbench.kernels.lstm_steps import LSTMSteps
 
 recurrence.compile_steps(False)  # the reference is made of operations
@@ -697,7 +698,7 @@ for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
     if device == "cpu":
         padded = at is not None and torch.arange(T).view(-1, 1, 1) >= at.view(1, -1, 1)
         inputs = [ours[0].masked_fill(padded, 0) if at is not None else ours[0], *ours[1:]]
-        results = LSTMSteps.apply(*inputs, recurrence.Request(at, True, sink, lstm_triton))
+        results = LSTMSteps.apply(*inputs, Form(), recurrence.Request(at, True, sink, kernel))
     else:
         x_, h_, c_, W_, R_, b_, p_ = ours
         y_, (h_, c_) = lstm(x_, (h_, c_), W_, R_, b_, peepholes=p_, lengths=at, sink=sink)
@@ -717,9 +718,19 @@ for lengths in (None, torch.tensor([5, 1, 0, 3, 5, 4])):
 def triton_agrees(device: str, **environment: str) -> None:
     if importlib.util.find_spec("triton") is None:
         pytest.skip("triton is not installed")
-    command = [sys.executable, "-c", TRITON.format(device=device)]
+    kernel_agrees("lstm_triton", device, **environment)
+
+
+def kernel_agrees(kernel: str, device: str, **environment: str) -> None:
+    command = [sys.executable, "-c", STEPS_BY_A_KERNEL.format(kernel=kernel, device=device)]
     ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     assert ran.returncode == 0, ran.stderr
+
+
+@needs_numba
+def test_steps_by_a_kernel_agree():
+    """As the two below, which need Triton or a GPU."""
+    kernel_agrees("compiled", "cpu")
 
 
 def test_the_gpu_kernel_in_the_interpreter():
