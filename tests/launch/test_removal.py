@@ -223,7 +223,7 @@ def test_a_run_that_changed_since_it_was_asked_stays(
     assert said in out and (job.folder.path / "config.yaml").exists() and job.folder.checkpoint_files()
     assert read_manifest(STORE / "sweeps/s")
     if not named:
-        assert "sweep s  stays, with the " in out
+        assert "sweep s  stays, with what stays of it: " in out
 
 
 def test_a_sweep_that_gained_a_run_keeps_its_manifest(

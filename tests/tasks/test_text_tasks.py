@@ -301,13 +301,13 @@ ODD = {
     ),
     "dev": (
         {"train": BOTH, "dev": NEW[::-1], "test": NEW},
-        ["2 of 2 texts of test stand in validation too, 'a new film' for one: scores there are of texts that selected"],
+        ["2 of 2 texts of test stand in validation too, 'a new film' for one: the best step was selected on them"],
     ),
     "a copy": (
         {"train": BOTH, "dev": NEW, "test": NEW},
         [
             "validation and test are the same 2 rows: what is reported was selected on",
-            "2 of 2 texts of test stand in validation too, 'a new film' for one: scores there are of texts that selected",
+            "2 of 2 texts of test stand in validation too, 'a new film' for one: the best step was selected on them",
         ],
     ),
     "val": (
