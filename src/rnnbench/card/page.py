@@ -209,18 +209,13 @@ def verdict_table(card: Card) -> Table:
         Column("task", ("task",), left=True, words=True),
         Column("against", ("opponent",), left=True),
         Column("verdict", ("verdict",), left=True),
-        Column("measure", ("measure",), left=True),
-        Column(card.cell, ("own", "own_low", "own_high"), left=True),
-        Column("opponent", ("other", "other_low", "other_high"), left=True),
-        Column("p", ("p",)),
-        Column("seeds to tell", ("seeds",)),
+        *_evidence_columns(card),
     )
     rows = tuple(
         (
             worded(suite.tasks[one.task].title),
             worded(one.opponent),
             worded(one.word, tone=TONES.get(one.word, "warn")),
-            worded(_measure(card, one)),
             *_evidence(card, one, card.samples[one.task][card.cell]),
         )
         for one in card.verdicts
@@ -242,9 +237,20 @@ def verdict_table(card: Card) -> Table:
     return Table("Where is it better?", caption, {}, columns, rows, tuple(gaps), notes if rows else ())
 
 
-def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, Cell, Cell, Cell]:
-    """Of the cell and its opponent what was measured, p, and the seeds to tell them apart."""
+def _evidence_columns(card: Card) -> tuple[Column, ...]:
     return (
+        Column("measure", ("measure",), left=True),
+        Column(card.cell, ("own", "own_low", "own_high"), left=True),
+        Column("opponent", ("other", "other_low", "other_high"), left=True),
+        Column("p", ("p",)),
+        Column("seeds to tell", ("seeds",)),
+    )
+
+
+def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
+    """The cells of these: what was measured, of the cell and its opponent, p, and the seeds to tell them apart."""
+    return (
+        worded(_measure(card, one)),
         _estimate(one, one.own, own),
         _estimate(one, one.other, card.samples[one.task][one.opponent]),
         worded(format_number(one.p), one.p),
@@ -263,11 +269,7 @@ def besides_table(card: Card) -> Table:
         Column("width", ("width",)),
         Column("ratio", ("ratio",)),
         Column("parameters", ("parameters", "opponent_parameters")),
-        Column("measure", ("measure",), left=True),
-        Column(card.cell, ("own", "own_low", "own_high"), left=True),
-        Column("opponent", ("other", "other_low", "other_high"), left=True),
-        Column("p", ("p",)),
-        Column("seeds to tell", ("seeds",)),
+        *_evidence_columns(card),
     )
     rows = tuple(
         (
@@ -278,7 +280,6 @@ def besides_table(card: Card) -> Table:
             worded(str(one.width.width), one.width.width),
             worded(f"{one.width.ratio:.3f}", one.width.ratio),
             worded(f"{one.own.parameters:,} : {other.parameters:,}", one.own.parameters, other.parameters),
-            worded(_measure(card, one.verdict)),
             *_evidence(card, one.verdict, one.own),
         )
         for one in card.besides

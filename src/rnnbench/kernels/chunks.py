@@ -20,9 +20,9 @@ def chunk_length(rows: int, gates: int) -> int:
     return max(1, (2**15 if gates == 1 else 2**12) // max(rows, 1))
 
 
-def longest(steps: int, rows: int, gates: int, like: Tensor) -> int:
-    """Steps of the longest chunk, the first one; 1 where there is none."""
-    return max([stop for _, stop in chunks(steps, rows, gates, like)[:1]], default=1)
+def longest(pieces: list[tuple[int, int]]) -> int:
+    """Steps of the longest of some chunks, the first one; 0 where there is none."""
+    return pieces[0][1] if pieces else 0
 
 
 def cached(steps: int, rows: int, width: int) -> int:

@@ -38,12 +38,7 @@ class GRUSequence(torch.autograd.Function):
         assert kernel is not None
         W_t, b, b_n = input_share(W, b_i, b_h)
         steps = cached(T, B, 3 * H)
-        hs, gates, qs = (
-            x.new_empty(T + 1, B, H),
-            x.new_empty(T if keep else steps, B, 3 * H),
-            x.new_empty(T if keep else 1, B, H),
-        )
-        hs[0] = h
+        hs, gates, qs = room_for_states(x, h, steps, keep)
         room = x.new_empty(B, 3 * H)
         kernel.gru_forward_whole(steps, x, W_t.contiguous(), b, b_n.detach(), transposed(R), gates, qs, hs, room)
         return finish_forward(ctx, request, hs, x, W, R, hs, gates, qs)
@@ -64,8 +59,7 @@ class GRUSequence(torch.autograd.Function):
         kernel.gru_backward_whole(steps, gy, *saved, product, dh, dhs, d, d_n, norms, *sums)
         if sink is not None:
             sink.h = norms
-        of_state = dh.add_(product) if g0 is None else dh.add_(product).add_(g0)
-        return dx if ctx.needs_input_grad[0] else None, of_state, dW, dR, db, db_h, None
+        return dx if ctx.needs_input_grad[0] else None, dh + product + g0, dW, dR, db, db_h, None
 
 
 class GRUBeforeSequence(torch.autograd.Function):
@@ -79,12 +73,7 @@ class GRUBeforeSequence(torch.autograd.Function):
         assert kernel is not None
         W_t, b, R_t = double_n(W, H).t().contiguous(), double_n(b_i + b_h, H), double_n(R, H).t()
         steps = cached(T, B, 3 * H)
-        hs, gates, rhs = (
-            x.new_empty(T + 1, B, H),
-            x.new_empty(T if keep else steps, B, 3 * H),
-            x.new_empty(T if keep else 1, B, H),
-        )
-        hs[0] = h
+        hs, gates, rhs = room_for_states(x, h, steps, keep)
         matrices = W_t, b, R_t[:, : 2 * H].contiguous(), R_t[:, 2 * H :].contiguous()
         room = x.new_empty(B, 2 * H), x.new_empty(B, H)
         kernel.gru_before_forward_whole(steps, x, *matrices, gates, rhs, hs, *room)
@@ -107,5 +96,12 @@ class GRUBeforeSequence(torch.autograd.Function):
         kernel.gru_before_backward_whole(steps, gy, *saved, product, dh, of_n, d, d_rz, d_n, norms, *sums)
         if sink is not None:
             sink.h = norms
-        of_state = dh.add_(product) if g0 is None else dh.add_(product).add_(g0)
-        return dx if ctx.needs_input_grad[0] else None, of_state, dW, dR, db, db.clone(), None
+        return dx if ctx.needs_input_grad[0] else None, dh + product + g0, dW, dR, db, db.clone(), None
+
+
+def room_for_states(x: Tensor, h: Tensor, steps: int, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """hs (T + 1, B, H), which begins with h; gates (T, B, 3H), or of a chunk; q, or r * h (T, B, H), or of one step."""
+    (T, B, _), H = x.shape, h.shape[1]
+    hs = x.new_empty(T + 1, B, H)
+    hs[0] = h
+    return hs, x.new_empty(T if keep else steps, B, 3 * H), x.new_empty(T if keep else 1, B, H)

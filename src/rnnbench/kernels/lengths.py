@@ -57,13 +57,13 @@ def cut_to_lengths(y: Tensor, h: Tensor, lengths: Tensor) -> tuple[Tensor, Tenso
     return y.masked_fill(padding(lengths, len(y)), 0), final(torch.cat([h.unsqueeze(0).to(y.dtype), y]), lengths)
 
 
-def arriving(gy: Tensor, gh: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The gradients at the states from outside: (gy (T, B, H) row by row, at the final state, at the initial state or None).
+def arriving(gy: Tensor, gh: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients at the states from outside: (gy (T, B, H) row by row, at the final state, at the initial state).
 
     As `outside`, with the final state's gradient apart from gy where no row ends early.
     """
     if lengths is None:
-        return gy.contiguous(), gh.clone(memory_format=torch.contiguous_format), None
+        return gy.contiguous(), gh.clone(memory_format=torch.contiguous_format), torch.zeros_like(gh)
     gy, _, g0 = outside(gy, gh, lengths)
     return gy.contiguous(), torch.zeros_like(gh, memory_format=torch.contiguous_format), g0
 

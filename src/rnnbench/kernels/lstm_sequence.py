@@ -111,6 +111,6 @@ class LSTMSequence(torch.autograd.Function):
         if sink is not None:
             sink.h, sink.c = norms
         there = [k for k, gate in enumerate("ifo") if gate in form.gates and (gate != "o" or V is None)]
-        of_state = product if g0 is None else product + g0, dc, None if Q is None else de
+        of_state = product + g0, dc, None if Q is None else de
         of_weights = dW, dR, db, None if p is None else dp[there], *of_products
         return dx if ctx.needs_input_grad[0] else None, *of_state, *of_weights, None, None

@@ -69,7 +69,7 @@ class MinGRUSteps(torch.autograd.Function):
         (T, B, _), H, keep, kernel = x.shape, h.shape[1], request.keep, request.kernel
         assert kernel is not None
         hs, pieces, W_t = x.new_empty(T + 1, B, H), chunks(T, B, 2, x), W.t()
-        gates = x.new_empty(T if keep else longest(T, B, 2, x), B, 2 * H)
+        gates = x.new_empty(T if keep else longest(pieces), B, 2 * H)
         hs[0] = h
         for start, stop in pieces:
             a = gates[start:stop] if keep else gates[: stop - start]
@@ -88,8 +88,8 @@ class MinGRUSteps(torch.autograd.Function):
         assert kernel is not None
         dh, pieces = gh.clone(memory_format=torch.contiguous_format), chunks(T, B, 2, x)
         of_input = InputGradients(x, W, ctx.needs_input_grad[0])
-        every_d, norms = gy.new_empty(longest(T, B, 2, x), B, 2 * H), None if sink is None else gy.new_empty(T)
-        totals = gy.new_empty(1 if norms is None else longest(T, B, 2, x), B, H)
+        every_d, norms = gy.new_empty(longest(pieces), B, 2 * H), None if sink is None else gy.new_empty(T)
+        totals = gy.new_empty(1 if norms is None else longest(pieces), B, H)
         for start, stop in reversed(pieces):
             d, dhs = every_d[: stop - start], totals[: stop - start]
             given = gates[start:stop], hs[start : stop + 1], gy[start:stop].contiguous()

@@ -200,8 +200,7 @@ class RNNSequence(torch.autograd.Function):
         kernel.rnn_backward_whole(steps, *factors, gy, x, W, R, hs, product, dh, d, norms, dx, dW, dR, db)
         if sink is not None:
             sink.h = norms
-        of_state = product if g0 is None else product + g0
-        return dx if ctx.needs_input_grad[0] else None, of_state, dW, dR, db, None, None
+        return dx if ctx.needs_input_grad[0] else None, product + g0, dW, dR, db, None, None
 
 
 def activation_factors(activation: Activation, like: Tensor) -> tuple[tuple[bool | None, ...], Tensor]:
