@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbench.benchmarks import kernels as benchmark
 from rnnbench.benchmarks import variants
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
-from rnnbench.kernels import chunks, products
+from rnnbench.kernels import chunks, min_gru, products
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.products import COPY_FROM
@@ -674,6 +674,27 @@ def test_min_gru_reads_no_memory_of_others():
             with torch.set_grad_enabled(keep):
                 y, h = cell.unroll(torch.zeros(steps, rows, D, dtype=torch.float64), cell.initial_state(rows))
             assert y.shape == (steps, rows, H) and h.shape == (rows, H)
+
+
+@needs_numba
+@pytest.mark.parametrize("options", [{}, {"positive": True}], ids=str)
+@pytest.mark.parametrize("large", [False, True], ids=["products in the cache", "the library's products"])
+def test_min_gru_in_chunks(options, large, monkeypatch):
+    """Several chunks, of steps and of what the cache holds, against the scan: states, gradients and their norms."""
+    monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
+    monkeypatch.setattr(chunks, "chunk_length", lambda rows, gates: 3)
+    monkeypatch.setattr(min_gru, "products_in_cache", lambda W: not large)
+    cell, x = MODELS["min_gru"](5, hidden_size=33, **options).double(), torch.randn(7, 5, 5, dtype=torch.float64)
+    lengths, gy = torch.tensor([7, 0, 3, 7, 1]), torch.randn(7, 5, 33, dtype=torch.float64)
+    found = []
+    for backend in ("compiled", "loop"):
+        cell.backend, cell.sinks = backend, []
+        first, inputs = torch.full((5, 33), 0.3, dtype=torch.float64, requires_grad=True), x.clone().requires_grad_()
+        y, h = cell.unroll(inputs, first, lengths)
+        valid = torch.arange(7).view(-1, 1, 1) < lengths.view(1, -1, 1)
+        of_all = torch.autograd.grad((y * gy * valid).sum() + h.square().sum(), [inputs, first, *cell.parameters()])
+        found.append([y * valid, h, *of_all, cell.sinks[0].h])
+    agree(*found, 1e-10)
 
 
 STEPS_BY_A_KERNEL = """

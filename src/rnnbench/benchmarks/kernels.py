@@ -33,6 +33,7 @@ from ..run.process_settings import configure_process
 from .history import Measured, noise_of
 
 Shape = tuple[int, int, int]
+Size = tuple[int, int]  # rows and columns of a matrix
 Closure = Callable[[], object]
 Pair = tuple[float, float]  # of ours and theirs
 Bounds = tuple[float | None, float | None]  # must, aim
@@ -319,19 +320,32 @@ def saved_bytes(side: Closure) -> int:
 
 
 def product_seconds(shape: Shape, gates: int, dtype: torch.dtype = torch.float32) -> float:
-    """Seconds that the matrix products of a forward and backward pass take on their own."""
+    """Seconds that the products with W and R (gates * H, H) take on their own, in a forward and a backward pass."""
     (T, B, H), N = shape, gates * shape[2]
-    sizes = ((B, H), (B, N), (N, H), (T * B, H), (T * B, N), (B, H), (B, N))
-    h, a, W, x, d, step_h, step_a = (torch.randn(*size).to(dtype) for size in sizes)
-    every_x, every_d, dW = torch.empty_like(x), torch.empty_like(d), torch.empty_like(W)
-    steps = [lambda: torch.mm(h, W.t(), out=step_a), lambda: torch.mm(a, W, out=step_h)]
-    once = [
-        lambda: torch.mm(x, W.t(), out=every_d),
-        lambda: torch.mm(d, W, out=every_x),
-        lambda: torch.mm(d.t(), x, out=dW),
-        lambda: torch.mm(d.t(), x, out=dW),
-    ]
-    return T * sum(fastest(product, 50) for product in steps) + sum(fastest(product, 3) for product in once)
+    return seconds_of_products(T, B, (N, H), [(N, H)], dtype)
+
+
+def seconds_of_products(T: int, B: int, of_input: Size, of_steps: Iterable[Size], dtype: torch.dtype = torch.float32) -> float:
+    """As `product_seconds`: one matrix (N, K) takes all inputs at once, the others have a product at every step."""
+    seconds = sum(both_ways(T * B, of_input, dtype, 3)) + gradient_of_matrix(T * B, of_input, dtype)
+    for size in of_steps:
+        seconds += T * sum(both_ways(B, size, dtype, 50)) + gradient_of_matrix(T * B, size, dtype)
+    return seconds
+
+
+def both_ways(rows: int, size: Size, dtype: torch.dtype, times: int) -> tuple[float, float]:
+    """Seconds of a Mᵀ, and of its gradient with respect to a."""
+    N, K = size
+    a, d, M = (torch.randn(*shape).to(dtype) for shape in ((rows, K), (rows, N), (N, K)))
+    to_a, to_d = torch.empty_like(a), torch.empty_like(d)
+    return fastest(lambda: torch.mm(a, M.t(), out=to_d), times), fastest(lambda: torch.mm(d, M, out=to_a), times)
+
+
+def gradient_of_matrix(rows: int, size: Size, dtype: torch.dtype) -> float:
+    N, K = size
+    a, d = (torch.randn(rows, width).to(dtype) for width in (K, N))
+    to_M = torch.empty(N, K, dtype=dtype)
+    return fastest(lambda: torch.mm(d.t(), a, out=to_M), 3)
 
 
 def fastest(product: Closure, times: int) -> float:

@@ -1,8 +1,8 @@
 """What every option of a recurrence costs against PyTorch's layer: `rnnbench benchmark variants`.
 
 Forward and backward passes of one layer, ours and PyTorch's in turn, as `benchmark kernels` measures them; our own kernels are
-timed, also where `network.backend=auto` would take PyTorch's. `least`, where it is known, is the ratio if there were nothing in
-it but PyTorch's products with W and R.
+timed, also where `network.backend=auto` would take PyTorch's. `least` is the ratio if there were nothing in it but its matrix
+products, made by PyTorch.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from .kernels import (
     Closure,
     KernelRow,
     Shape,
+    Size,
     interleaved,
     print_heading,
-    product_seconds,
     saved_bytes,
+    seconds_of_products,
     shown,
     timed_row,
 )
 
 SHAPES: list[Shape] = [(50, 16, 32), (1000, 1, 64), (100, 64, 128), (600, 32, 128)]  # T steps, B rows, H units and inputs
-LAYERS: dict[str, tuple[Callable[..., nn.Module], int]] = {"LSTM": (nn.LSTM, 4), "GRU": (nn.GRU, 3), "RNN": (nn.RNN, 1)}
+LAYERS: dict[str, Callable[..., nn.Module]] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
 NOTHING: Bounds = (None, None)
 SMALL: list[Bounds] = [(1.4, 1.1), NOTHING, (1.1, 1.0), NOTHING]  # of an LSTM with a gate or a squashing function less
 
 
 class Variant(NamedTuple):
-    """A model with options, PyTorch's layer to hold it against, its blocks of rows in W and R, and bounds by shape."""
+    """A model with options, PyTorch's layer to hold it against, and bounds by shape."""
 
     model: str
     options: dict[str, Any]
     against: str
-    blocks: int | None = None  # None where it has other products, too
     bounds: Sequence[Bounds] = (NOTHING,) * 4
 
     @property
@@ -50,17 +50,17 @@ class Variant(NamedTuple):
 
 
 VARIANTS = [
-    Variant("lstm", {}, "LSTM", 4),
-    Variant("lstm", {"peepholes": "diagonal"}, "LSTM", 4, [(1.25, 1.0), (1.4, 1.0), (1.6, 1.3), (1.9, 1.5)]),
-    *(Variant("lstm", {name: True}, "LSTM", 3, SMALL) for name in ("NIG", "NFG", "NOG", "CIFG")),
-    *(Variant("lstm", {name: True}, "LSTM", 4, SMALL) for name in ("NIAF", "NOAF")),
-    Variant("lstm", {"FGR": True}, "LSTM", None, [NOTHING, NOTHING, (2.1, None), NOTHING]),
-    Variant("lstm", {"peepholes": "output_matrix"}, "LSTM", None, [NOTHING, NOTHING, (1.2, None), NOTHING]),
+    Variant("lstm", {}, "LSTM"),
+    Variant("lstm", {"peepholes": "diagonal"}, "LSTM", [(1.25, 1.0), (1.4, 1.0), (1.6, 1.3), (1.9, 1.5)]),
+    *(Variant("lstm", {name: True}, "LSTM", SMALL) for name in ("NIG", "NFG", "NOG", "CIFG")),
+    *(Variant("lstm", {name: True}, "LSTM", SMALL) for name in ("NIAF", "NOAF")),
+    Variant("lstm", {"FGR": True}, "LSTM", [NOTHING, NOTHING, (2.1, None), NOTHING]),
+    Variant("lstm", {"peepholes": "output_matrix"}, "LSTM", [NOTHING, NOTHING, (1.2, None), NOTHING]),
     Variant("lstm", {"proj_size": 16}, "LSTM"),
-    Variant("gru", {}, "GRU", 3),
-    Variant("gru", {"reset": "before"}, "GRU", 3),
-    Variant("rnn", {}, "RNN", 1),
-    Variant("rnn", {"nonlinearity": "relu"}, "RNN", 1),
+    Variant("gru", {}, "GRU"),
+    Variant("gru", {"reset": "before"}, "GRU"),
+    Variant("rnn", {}, "RNN"),
+    Variant("rnn", {"nonlinearity": "relu"}, "RNN"),
     Variant("min_gru", {}, "GRU"),
     Variant("min_lstm", {}, "LSTM"),
 ]
@@ -75,27 +75,40 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
 
 
 def variant_rows(shapes: Sequence[Shape], rounds: int) -> Iterator[KernelRow]:
+    limits: dict[Any, float] = {}  # by shape and matrices: most variants have those of another
     for k, shape in enumerate(shapes):
-        limits = {blocks: product_seconds(shape, blocks) for blocks in (1, 3, 4)}
+        T, B, H = shape
         for variant in VARIANTS:
-            ours, theirs = both_passes(variant, shape)
+            cell = make_cell(variant, H)
+            matrices = shape, *products_of(cell)
+            if matrices not in limits:
+                limits[matrices] = seconds_of_products(T, B, *products_of(cell))
+            ours, theirs = both_passes(cell, variant.against, shape)
             times = interleaved({"ours": ours, "theirs": theirs}, rounds)
-            limit = limits.get(variant.blocks or 0)
             both = times["ours"], times["theirs"]
-            name = f"{variant.name} / nn.{variant.against}"
-            yield timed_row(name, shape, both, limit, variant.bounds[k])
+            yield timed_row(f"{variant.name} / nn.{variant.against}", shape, both, limits[matrices], variant.bounds[k])
             if variant.model.startswith("min_"):
                 yield KernelRow(
                     "  its memory kept for the backward pass", shape, saved_bytes(ours) / saved_bytes(theirs), NOTHING
                 )
 
 
-def both_passes(variant: Variant, shape: Shape) -> tuple[Closure, Closure]:
-    """Forward and backward passes of one layer with I = H: ours and PyTorch's."""
-    T, B, H = shape
+def make_cell(variant: Variant, H: int) -> Any:
     cell = MODELS[variant.model](H, H, **variant.options)
     cell.backend = "fused" if "fused" in cell.backends else "auto"
-    layer, state = LAYERS[variant.against][0](H, H), cell.initial_state(B)
+    return cell
+
+
+def products_of(cell: Any) -> tuple[Size, tuple[Size, ...]]:
+    """The sizes of the matrix that multiplies every input, W, and of those that multiply at every step."""
+    of_steps = (getattr(cell, name, None) for name in "RVMQ")
+    return tuple(cell.W.shape), tuple(tuple(M.shape) for M in of_steps if M is not None)
+
+
+def both_passes(cell: Any, against: str, shape: Shape) -> tuple[Closure, Closure]:
+    """Forward and backward passes of one layer with I = H: ours and PyTorch's."""
+    T, B, H = shape
+    layer, state = LAYERS[against](H, H), cell.initial_state(B)
     x = torch.randn(T, B, H, requires_grad=True)
     gy, theirs_gy = torch.randn(T, B, cell.output_size), torch.randn(T, B, H)
 

@@ -787,48 +787,76 @@ def rnn_backward_sequence(
         multiply(row_by_row(d_chunk).T, row_by_row(hs[start:stop]), dR, dR)
 
 
-def min_gru_forward_steps(positive: Any, a: Array, hs: Array, lengths: Any, start: int) -> None:
-    H, one, half = hs.shape[2], a.dtype.type(1), a.dtype.type(0.5)
-    for t in range(len(a)):
-        for b in range(a.shape[1]):
-            z, n, before, h = a[t, b, :H], a[t, b, H:], hs[t, b], hs[t + 1, b]
-            if lengths is not None and start + t >= lengths[b]:
-                for j in range(H):
-                    h[j] = before[j]
-                continue
-            for j in range(H):
-                z_j, n_j = sigmoid(z[j]), n[j]
-                if positive is not None:
-                    squashed = sigmoid(n_j)
-                    n_j = n_j + half if n_j >= 0 else squashed
-                z[j], n[j] = z_j, n_j
-                h[j] = (one - z_j) * before[j] + z_j * n_j
-
-
-def min_gru_backward_steps(
-    positive: Any, gates: Array, hs: Array, gy: Array, dh: Array, dhs: Array, d: Array, lengths: Any, start: int
+def min_gru_forward_sequence(
+    positive: Any, steps: int, x: Array, W_t: Any, b: Any, gates: Array, hs: Array, lengths: Any, before: int
 ) -> None:
-    H, one, half = hs.shape[2], d.dtype.type(1), d.dtype.type(0.5)
-    for t in range(len(d) - 1, -1, -1):
-        k = min(t, len(dhs) - 1)
-        for b in range(d.shape[1]):
-            z, n, before, out = gates[t, b, :H], gates[t, b, H:], hs[t, b], gy[t, b]
-            d_z, d_n, later, total = d[t, b, :H], d[t, b, H:], dh[b], dhs[k, b]
-            if lengths is not None and start + t >= lengths[b]:
-                d[t, b, :] = 0
-                total[:] = 0
+    T, H, one, half = len(hs) - 1, hs.shape[2], gates.dtype.type(1), gates.dtype.type(0.5)
+    for start in range(0, T, steps):
+        stop = min(start + steps, T)
+        a = gates[start:stop] if len(gates) == T else gates[: stop - start]
+        if W_t is not None:
+            multiply(row_by_row(x[start:stop]), W_t, row_by_row(a), b)
+        for t in range(len(a)):
+            for row in range(a.shape[1]):
+                z, n, old, h = a[t, row, :H], a[t, row, H:], hs[start + t, row], hs[start + t + 1, row]
+                if lengths is not None and before + start + t >= lengths[row]:
+                    for j in range(H):
+                        h[j] = old[j]
+                    continue
                 for j in range(H):
-                    later[j] += out[j]
-                continue
-            for j in range(H):
-                z_j, n_j, whole = z[j], n[j], later[j] + out[j]
-                slope = one
-                if positive is not None:
-                    slope = one if n_j >= half else n_j * (one - n_j)
-                d_n[j] = whole * z_j * slope
-                d_z[j] = whole * (n_j - before[j]) * z_j * (one - z_j)
-                total[j] = whole
-                later[j] = whole * (one - z_j)
+                    z_j, n_j = sigmoid(z[j]), n[j]
+                    if positive is not None:
+                        squashed = sigmoid(n_j)
+                        n_j = n_j + half if n_j >= 0 else squashed
+                    z[j], n[j] = z_j, n_j
+                    h[j] = (one - z_j) * old[j] + z_j * n_j
+
+
+def min_gru_backward_sequence(
+    positive: Any,
+    steps: int,
+    gates: Array,
+    hs: Array,
+    gy: Array,
+    lengths: Any,
+    before: int,
+    dh: Array,
+    total: Array,
+    norms: Array,
+    d: Array,
+    x: Array,
+    W: Any,
+    dx: Array,
+    dW: Array,
+    db: Array,
+) -> None:
+    H, one, half, of_columns = hs.shape[2], d.dtype.type(1), d.dtype.type(0.5), numpy.empty(hs.shape[2], d.dtype)
+    for start in range((len(gy) - 1) // steps * steps, -1, -steps):
+        stop = min(start + steps, len(gy))
+        d_chunk = d[: stop - start]
+        for t in range(stop - start - 1, -1, -1):
+            k = start + t
+            for row in range(d.shape[1]):
+                z, n, old, out = gates[k, row, :H], gates[k, row, H:], hs[k, row], gy[k, row]
+                d_z, d_n, later, whole = d_chunk[t, row, :H], d_chunk[t, row, H:], dh[row], total[row]
+                if lengths is not None and before + k >= lengths[row]:
+                    for j in range(H):
+                        d_z[j], d_n[j], whole[j] = 0, 0, 0
+                        later[j] += out[j]
+                    continue
+                for j in range(H):
+                    z_j, n_j, dh_j = z[j], n[j], later[j] + out[j]
+                    slope = one
+                    if positive is not None:
+                        slope = one if n_j >= half else n_j * (one - n_j)
+                    d_n[j] = dh_j * z_j * slope
+                    d_z[j] = dh_j * (n_j - old[j]) * z_j * (one - z_j)
+                    whole[j] = dh_j
+                    later[j] = dh_j * (one - z_j)
+            if len(norms) > 0:
+                norms[k] = norm(total, of_columns)
+        if W is not None:
+            add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
 
 
 def _kept(function: Callable[..., Any]) -> Any:
@@ -902,7 +930,7 @@ for part in (
 lstm_forward, lstm_backward = Kernel(lstm_forward_step).of_chunk, Kernel(lstm_backward_step).of_chunk
 gru_forward, gru_backward = Kernel(gru_forward_step).of_chunk, Kernel(gru_backward_step).of_chunk
 lstm_diagonals = Kernel(lstm_diagonals_of_chunk)
-min_gru_forward, min_gru_backward = Kernel(min_gru_forward_steps), Kernel(min_gru_backward_steps)
+min_gru_forward, min_gru_backward = Kernel(min_gru_forward_sequence), Kernel(min_gru_backward_sequence)
 lstm_forward_whole, lstm_backward_whole = Kernel(lstm_forward_sequence), Kernel(lstm_backward_sequence)
 gru_forward_whole, gru_backward_whole = Kernel(gru_forward_sequence), Kernel(gru_backward_sequence)
 gru_before_forward_whole, gru_before_backward_whole = Kernel(gru_before_forward_sequence), Kernel(gru_before_backward_sequence)
