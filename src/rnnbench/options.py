@@ -129,7 +129,7 @@ class Failed(RuntimeError):
 
 def output_error(option: str, error: OSError) -> BadOption | Failed:
     """The error for a file, named by `option`, that could not be written: the user's where another place would do."""
-    why = f"{option}: {error.strerror or error}"
+    why = f"{option}: {'there is no such folder' if error.errno == errno.ENOENT else error.strerror or error}"
     return Failed(why) if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else BadOption(why)
 
 
