@@ -20,7 +20,7 @@ carried from batch to batch, and gradients stop at a window's edge (truncated ba
 with the seed and the epoch; a row begins anew, without a state, after `stretch` windows at most, as evaluation does. Validation
 and test are walked in 10 rows, whatever the batch size, so that the score does not depend on it; a part of more than 500,000
 characters in 100 rows. Test is read whole: every character but the first is scored once. So is validation, up to
-`validation_limit` characters (200,000 where it has more than 500,000); of a longer part the beginning of each row is read,
+`validation_limit` characters (100,000 where it has more than 500,000); of a longer part the beginning of each row is read,
 evenly spaced stretches that never change.
 
 The vocabulary is made of the training part: `<unk>`, then its characters, the most frequent first.
@@ -113,7 +113,7 @@ class CharLM(Task):
         held_out_limit: Annotated[Count, Needs("text", besides=("tiny_shakespeare", "ptb"))] = (
             2_000_000  # largest number of characters for validation, and the same for test; 0: no limit
         ),
-        validation_limit: Count = 0,  # largest number of characters read for validation; 0: 200,000 of a part above 500,000
+        validation_limit: Count = 0,  # largest number of characters read for validation; 0: 100,000 of a part above 500,000
         stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
         hub: Annotated[str | None, Where()] = None,  # texts of a set: id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # texts of a CSV, TSV, JSON, parquet or .txt file, a pattern, or a folder

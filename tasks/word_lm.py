@@ -12,7 +12,7 @@ Training cuts the text into one row a sequence of the batch and walks them side 
 carried from batch to batch, and gradients stop at a window's edge. A row begins anew, without a state, after `stretch` windows
 at most, with `stretch=0` at the beginning of each epoch only, as in the code of Zaremba et al. 2014. Validation and test are
 walked in 10 rows, whatever the batch size; a part of more than 500,000 words in 100 rows. Test is read whole: every word but
-the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words (200,000 where it has more than
+the first is scored once, `<eos>` among them. So is validation, up to `validation_limit` words (100,000 where it has more than
 500,000); of a longer part the beginning of each row is read, evenly spaced stretches that never change. Perplexity is exp of
 the mean nats a word.
 
@@ -122,7 +122,7 @@ class WordLM(Task):
         held_out: Annotated[
             float, Range(0, 0.5, open_low=True, open_high=True), Needs("text", besides=("ptb", "wikitext2"))
         ] = 0.05,  # share of a file for validation, and the same for test
-        validation_limit: Count = 0,  # largest number of words read for validation; 0: 200,000 of a part above 500,000
+        validation_limit: Count = 0,  # largest number of words read for validation; 0: 100,000 of a part above 500,000
         stretch: Count = 100,  # windows between resets of the state in training; 0: once per epoch
         hub: Annotated[str | None, Where()] = None,  # texts of a set: id on the Hugging Face hub, or a folder
         file: Annotated[str | None, Where()] = None,  # texts of a CSV, TSV, JSON, parquet or .txt file, a pattern, or a folder

@@ -8,12 +8,15 @@ of its line:
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
+import functools
+import inspect
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -126,7 +129,7 @@ class Failed(RuntimeError):
 
 def output_error(option: str, error: OSError) -> BadOption | Failed:
     """The error for a file, named by `option`, that could not be written: the user's where another place would do."""
-    why = f"{option}: {error.strerror or error}"
+    why = f"{option}: {'there is no such folder' if error.errno == errno.ENOENT else error.strerror or error}"
     return Failed(why) if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) else BadOption(why)
 
 
@@ -160,6 +163,48 @@ class Option:
             elif isinstance(value, str) and has_control(value):
                 allowed += ", in one line without control characters"
             raise BadOption(f"{key}={got} is not allowed{near or ';'} allowed: {allowed}") from None
+
+
+def checking_options(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that refuses, with a BadOption, what the annotations of its parameters do not allow.
+
+    Parameters with other annotations than options have are not looked at.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checked(self: object, *arguments: Any, **named: Any) -> None:
+        with contextlib.suppress(TypeError):  # of names and numbers of arguments the constructor itself speaks
+            for name, value in signature.bind(self, *arguments, **named).arguments.items():
+                if name in (options := _options_of(init)):
+                    options[name].check(value.item() if getattr(value, "shape", None) == () else value, name)
+        init(self, *arguments, **named)
+
+    return checked
+
+
+@functools.cache
+def _options_of(init: Callable[..., None]) -> dict[str, Option]:
+    try:
+        annotations = typing.get_type_hints(init, include_extras=True)
+    except NameError:  # a name that only a type checker knows
+        return {}
+    found = {name: apart(annotation)[0] for name, annotation in annotations.items() if name != "return"}
+    return {
+        name: Option(name, annotation, inspect.Parameter.empty) for name, annotation in found.items() if _is_plain(annotation)
+    }
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether `convert` knows what such an annotation allows."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _is_plain(parts[0]) and all(isinstance(part, Range) for part in parts[1:])
+    if origin in (list, tuple):
+        return _is_plain(parts[0])
+    if origin in (typing.Union, types.UnionType):
+        return all(map(_is_plain, parts))
+    return origin is Literal or annotation in (bool, int, float, str, None, type(None))
 
 
 def fits_64_bits(value: int) -> bool:

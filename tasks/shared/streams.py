@@ -17,7 +17,7 @@ from .batch import SPLITS, Batch, Dataset, Split, generator
 
 ROWS, LONG_ROWS = 10, 100  # that the validation and test parts are walked in, and those of more than LONG tokens
 LONG = 500_000  # wide rows for these parts: a product with 100 rows runs at the processor's speed, one with 10 does not
-SHORTENED = 200_000  # tokens that validation reads of a long part, so that evaluations are a small share of a run
+SHORTENED = 100_000  # tokens that validation reads of a long part, so that evaluations are a small share of a run
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer; 0: never
 CHUNK = 1 << 20  # tokens that are looked at together
 
@@ -60,7 +60,7 @@ class Streams(Dataset):
     Training cuts the text into as many rows as the batch has; where they begin moves with the seed and the epoch. An evaluation
     cuts a split into 10 rows of equal length, whatever the batch size, and one of more than 500,000 tokens into 100. Test reads
     them whole, so that every token but the first is scored once. Validation reads no more than `validation_limit` tokens, where
-    0 stands for 200,000 of a split of more than 500,000: of a longer split the beginning of each row, which makes 10 or 100
+    0 stands for 100,000 of a split of more than 500,000: of a longer split the beginning of each row, which makes 10 or 100
     stretches, evenly spaced and the same at every evaluation.
 
     In training a row begins anew, with no state carried, after `stretch` windows at most, and the rows take turns at it. A

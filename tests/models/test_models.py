@@ -394,7 +394,6 @@ def test_inputs_and_states_of_another_shape_are_refused(name, around):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"peepholes": "diag"}, "no peepholes 'diag'; there are: none, diagonal, output_matrix"),
         ({"proj_size": -3}, "proj_size=-3 is not allowed; allowed: whole number, at least 0"),
         ({"hidden_size": 0}, "hidden_size=0 is not allowed; allowed: whole number, at least 1"),
         ({"FGR": True, "CIFG": True}, "FGR needs all three gates: it excludes NIG, NFG, NOG and CIFG"),
@@ -404,3 +403,18 @@ def test_inputs_and_states_of_another_shape_are_refused(name, around):
 def test_an_lstm_that_cannot_be_is_refused_in_python_too(options: dict, said: str):
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         MODELS["lstm"](3, **options)
+
+
+@pytest.mark.parametrize("name", sorted(registry.MODELS))
+def test_an_option_of_another_value_is_refused_in_python_too(name: str):
+    """Every option of every model: what the command line refuses, the constructor refuses in the same words."""
+    tried, options = 0, read_signature("mechanism", name).options
+    for option in (options[one] for one in options if one != "input_size"):
+        for wrong in ("nonsense", -7, None, [1], 0.5):
+            try:
+                option.check(wrong, option.name)
+            except ValueError as error:
+                with pytest.raises(ValueError, match=f"^{re.escape(str(error))}$"):
+                    MODELS[name](3, **{option.name: wrong})
+                tried += 1
+    assert tried

@@ -11,7 +11,7 @@ from rnnbench.config.notes import setting_notes
 from rnnbench.options import BadOption
 from rnnbench.reproduction.collect import wanted_metrics
 from rnnbench.reproduction.declaration import cell_settings, load_declaration, table_names, unreachable_contrasts
-from rnnbench.reproduction.grid import Seeds
+from rnnbench.reproduction.grid import Gap, Seeds
 
 GRID = {
     "title": "Trial",
@@ -123,7 +123,7 @@ def test_readings_are_every_combination_of_what_is_not_struck(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "row", "digest"),
-    [("hochreiter1997", "temporal_order_6a", "b8b14f61"), ("hochreiter1997", "adding_100", "27a55836")],
+    [("hochreiter1997", "temporal_order_6a", "19a22899"), ("hochreiter1997", "adding_100", "412a68a4")],
 )
 def test_a_declaration_without_readings_has_the_digest_that_it_had(name, row, digest):
     assert load_declaration(name).digest(row) == digest
@@ -189,6 +189,15 @@ def test_the_margin_is_a_third_of_the_gap_and_not_below_the_printed_digit(tmp_pa
     gap = {"between": list(between), "digit": digit, "says": "LSTM and TCN", "at": "table 1"}
     table = load_declaration(str(write(tmp_path / "t", edited(margin=None, gap=gap))))
     assert table.grid.rows["adding"].value_margin == pytest.approx(margin)
+
+
+def test_of_errors_near_zero_the_margin_is_a_factor_where_that_is_less():
+    """What lies five hundred times above a printed error of 5.8e-5 is not the same, however small the difference."""
+    gap = Gap(between=(0.164, 0.000058), digit=0.0001, factor=True, says="LSTM and TCN", at="table 1")
+    assert gap.margin_at(0.000058) == pytest.approx(0.000058 * ((0.164 / 0.000058) ** (1 / 3) - 1))
+    assert gap.margin_at(0.000058) < 0.001
+    assert gap.margin_at(0.164) == gap.margin == pytest.approx((0.164 - 0.000058) / 3)
+    assert gap.margin_at(1e-6) == 0.0001, "not below the printed digit"
 
 
 def test_what_was_declared_before_still_loads(tmp_path):

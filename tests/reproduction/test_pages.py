@@ -10,7 +10,7 @@ from rnnbench.analysis.formatting import format_plus_minus
 from rnnbench.analysis.intervals import Estimate
 from rnnbench.analysis.render import to_markdown, to_terminal
 from rnnbench.reproduction.claim_table import claim_answer, claims_table
-from rnnbench.reproduction.contrast_results import ClaimResult, ContrastResult
+from rnnbench.reproduction.contrast_results import DRIFT, ClaimResult, ContrastResult
 from rnnbench.reproduction.declaration import SWEEPS, load_declaration, table_names
 from rnnbench.reproduction.evaluate import evaluate_table, measure_table
 from rnnbench.reproduction.grid import Contrast, Reported
@@ -18,7 +18,7 @@ from rnnbench.reproduction.matrix import matrix_tables
 from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, judged_as, overview_tables
 from rnnbench.reproduction.readme import table_details, table_readme
 from rnnbench.reproduction.units import in_percent, printed_text
-from rnnbench.reproduction.verdicts import Verdict, claim_verdict
+from rnnbench.reproduction.verdicts import NEWLY, Verdict, claim_verdict
 from tests.reproduction.test_declared import GRID, edited, write
 from tests.reproduction.test_reproductions import TRIED, judge, lines, reports, scored, sealed
 
@@ -233,3 +233,48 @@ def test_no_number_and_no_word_of_a_claim_is_cut_in_a_terminal(width):
     shown = to_terminal([claims_table(measure_table(load_declaration("course_notes"), None))], width)
     assert max(map(len, shown.split("\n"))) <= max(width, 50)
     assert {"parameters", "initialisation"} & set(re.findall(r"\w+", shown)) and "23.1" in shown
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return measure_table(load_declaration("course_notes"), None)
+
+
+def test_times_of_sides_that_did_not_run_in_turn_settle_only_what_no_drift_explains(notes):
+    """Every contrast of times in the notes was run one side after the other."""
+    times = {(row, name): one for (row, name), one in notes.contrasts.items() if row in ("speed", "parallel", "squashing")}
+    del times["speed", "products"]
+    words = dict[bool, set[str]]()
+    for one in (*times.values(), notes.contrasts["transformer", "seconds"]):
+        assert one.answer is not None
+        a, b = one.answer.shows
+        far = one.about.expect != "same" and not 1 / DRIFT < a / b / (one.about.ratio or 1) < DRIFT
+        words.setdefault(far, set()).add(one.verdict.word)
+    assert words == {False: {"undecided"}, True: {"holds", "fails"}}
+
+
+@pytest.mark.parametrize(
+    ("table", "place", "expect", "word"),
+    [
+        ("course_notes", ("transformer", "copy"), "less", "holds"),  # a loss: 10 of 12 solve it, and 0 of 12
+        ("bai2018", ("copy_50", "tcn_remembers_more"), "more", "holds"),  # an accuracy: 4 of 5, and 0 of 5
+    ],
+)
+def test_where_some_runs_solve_their_task_the_shares_are_compared(table, place, expect, word):
+    one = measure_table(load_declaration(table), None).contrasts[place]
+    assert one.about.expect == expect
+    assert one.verdict.word == word
+    assert one.answer.shows[0] > 0.75 and one.answer.shows[1] == 0
+
+
+def test_of_runs_of_which_some_solve_it_sameness_is_not_judged(notes):
+    one = notes.contrasts["range", "slope"]
+    assert (one.verdict.word, one.answer) == ("undecided", None)
+    assert "9 of 12 and 0 of 12 runs solved it" in one.verdict.why
+
+
+def test_what_only_a_new_declaration_can_settle_says_so(notes):
+    """A contrast of which no look is left; one of the notes has its second look to come."""
+    open_ = {place: one.verdict.why for place, one in notes.contrasts.items() if one.verdict.why.startswith("about ")}
+    assert [place for place, why in open_.items() if not why.endswith(NEWLY)] == [("short_memory", "recalled")]
+    assert len(open_) > 10

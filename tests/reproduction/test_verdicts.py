@@ -63,8 +63,8 @@ def word(*asked, **more) -> str:
         (FLOOR, 0.164, "single", "both at floor"),
         (FLOOR, 0.177, "single", "both at floor"),  # theirs is beyond the floor
         (FLOOR, 0.002, "single", "worse"),
-        ([0.1] * 3, 0.105, "single", "reproduced"),  # no spread at all
-        ([0.1] * 3, 0.120, "single", "better"),
+        ([0.1] * 3, 0.105, "single", "open"),  # no spread at all: how far seeds lie apart is not known
+        ([0.1] * 3, 0.120, "single", "open"),
     ],
 )
 def test_of_a_value(values, reported, estimator, expected):
@@ -369,8 +369,8 @@ def test_a_ratio_shows_the_means_that_it_is_of():
     assert answer.shows == (10, 10) and abs(answer.effect.value) < 1e-12
 
 
-NARROW = [9000.0, 10000.0, 11000.0, 10500.0, 9500.0, 10200.0, 9800.0]
-LONG = [15000.0, 20000.0, 22000.0, 18000.0, 25000.0, 21000.0, 19000.0, 120000.0]
+NARROW = [9000.0, 10000.0, 11000.0, 10500.0, 9500.0, 10200.0, 9800.0, 10300.0, 9700.0, 10000.0]
+LONG = [15000.0, 20000.0, 22000.0, 18000.0, 25000.0, 21000.0, 19000.0, 20000.0, 21000.0, 140000.0]
 
 
 @pytest.mark.parametrize(
@@ -384,14 +384,14 @@ LONG = [15000.0, 20000.0, 22000.0, 18000.0, 25000.0, 21000.0, 19000.0, 120000.0]
         (LONG, 32000, "compatible"),  # one long run decides: means of eight go from 19,000 to 60,000
         (LONG, 5000, "worse"),
         (LONG, 400000, "better"),
-        (NARROW[:1], 10000, "open"),
+        (NARROW[:9], 10000, "open"),  # fewer than a bootstrap takes
         ([], 10000, "open"),
     ],
 )
 def test_times_against_a_printed_mean_by_a_factor(values, printed, expected):
     verdict, test = ratio_verdict(values, printed, 8, 1.5)
     assert verdict.word == expected
-    assert (test is None) == (len(values) < 2)
+    assert (test is None) == (len(values) < 10)
 
 
 def test_the_interval_of_a_ratio():
@@ -402,7 +402,7 @@ def test_the_interval_of_a_ratio():
     assert compare_ratio(NARROW, 10000, 1).least_margin > base.least_margin > compare_ratio(NARROW, 10000, 200).least_margin
     assert compare_ratio(NARROW, 20000, 8).apart.value == pytest.approx(math.log(0.5))
     with pytest.raises(ValueError, match="not positive"):
-        compare_ratio([1.0, 0.0], 10, 2)
+        compare_ratio([1.0, 0.0] * 5, 10, 2)
 
 
 def test_of_times_with_long_tails_few_of_the_same_setting_are_called_another():

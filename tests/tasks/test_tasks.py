@@ -873,7 +873,7 @@ def test_a_long_text_is_tested_whole_in_100_rows(tokens: int):
     ],
 )
 def test_validation_reads_the_beginnings_of_rows(tokens: int, options: dict, rows: int):
-    data, limit = streams(tokens, **options), options.get("validation_limit", 200_000)
+    data, limit = streams(tokens, **options), options.get("validation_limit", 100_000)
     found = rows_read(data, "validation")
     assert len(found) == rows and {len(row) for row in found} == {limit // rows}
     whole = rows_read(streams(tokens, **options), "test")

@@ -8,13 +8,6 @@ import torch
 from torch import Tensor, nn
 
 
-def checked_size(hidden_size: int) -> int:
-    """`hidden_size`; ValueError where it is less than 1."""
-    if hidden_size < 1:
-        raise ValueError(f"hidden_size={hidden_size} is not allowed; allowed: whole number, at least 1")
-    return hidden_size
-
-
 @torch.no_grad()
 def fill(weight: Tensor, how: str, gain: float = 1.0, gates: int = 1, inputs: int = 0) -> None:
     """Fills `weight` (gates * H, columns) gate by gate.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..kernels.recurrence import Context, GradientSink
+from ..options import checking_options
 
 State = Any  # a tensor, or a tuple of states; every tensor's first axis is the batch
 Step = tuple[Tensor, State, dict[str, Tensor]]  # y (B, D), the state after the step, its gates (B, H) by name
@@ -38,6 +39,11 @@ class Mechanism(nn.Module, ABC):
     backend: str = "auto"  # of `backends`, or auto; changes no number beyond rounding, so a model's options do not name it
     sinks: list[Any] | None = None  # see `record`
     recompute: bool = False  # activations are computed again in the backward pass: see `recompute.py`; by rounding only
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "__init__" in vars(cls):
+            cls.__init__ = checking_options(cls.__init__)  # type: ignore[method-assign]
 
     @abstractmethod
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:

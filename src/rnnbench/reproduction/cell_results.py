@@ -15,6 +15,7 @@ from .verdicts import (
     Judged,
     ValueTest,
     Verdict,
+    after_last_look,
     first_settled,
     ratio_verdict,
     span_verdict,
@@ -62,7 +63,7 @@ class RungResult:
 
     cell: CellResult
     count: int  # values of the metric
-    change: Difference | None  # against the rung before; None for the first, and where either has fewer than two values
+    change: Difference | None  # against the rung before; None for the first, and where either has no mean that says anything
     best: float | None  # of all seeds
 
 
@@ -89,13 +90,14 @@ def ladder_results(table_runs: TableRuns, row: str) -> Iterator[tuple[RungResult
     for rungs in table_runs.table.rungs(row):
         if any(cell.place not in table_runs.cells for cell in rungs):
             continue
-        found, before = [], list[float]()
+        found, before, mixed = [], list[float](), False
         for runs in (table_runs.cells[cell.place] for cell in rungs):
             values = runs.values(metric)
-            change = difference(values, before) if len(values) > 1 and len(before) > 1 else None
+            able = len(values) > 1 and len(before) > 1 and not (mixed or is_bimodal(runs.solved(metric)))
+            change = difference(values, before) if able else None
             best = (min if _lower_is_better(table_runs, runs) else max)(values) if values else None
             found.append(RungResult(cell_result(table_runs, runs), len(values), change, best))
-            before = values
+            before, mixed = values, is_bimodal(runs.solved(metric))
         yield tuple(found)
 
 
@@ -162,6 +164,8 @@ def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported
         lambda seeds, level: _judge_value(table_runs, cell, runs.of(seeds), reported, level),
     )
     verdict, test = found or (Verdict("open", "the first look is not complete", "warn", more_seeds=True), None)
+    if there >= planned[-1][0]:
+        verdict = after_last_look(verdict)
     if test and verdict.word != "reproduced":
         verdict = _with_readings(table_runs, runs, reported, verdict)
     return ReportedResult(reported, under_our_choice(verdict, differs.says) if differs else verdict, test)
@@ -194,12 +198,11 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
         return Verdict("open", f"{sum(solved)} of {len(solved)} runs solved it: a mean over them says nothing", "warn"), None
     if row.ratio:
         return ratio_verdict(runs.values(row.metric), reported.value, reported.seeds, row.ratio, level)
-    assert row.value_margin is not None  # declaration._check
     return value_verdict(
         runs.values(row.metric),
         reported.value,
         reported.estimator,
-        row.value_margin,
+        row.margin_at(reported.value),
         _lower_is_better(table_runs, runs),
         cell.floor,
         reported.seeds,

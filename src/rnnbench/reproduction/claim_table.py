@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from ..analysis.formatting import format_brief, format_interval, format_number
 from ..analysis.table import Cell, Column, Table
-from .contrast_results import ClaimResult, ContrastResult
+from .contrast_results import DRIFT, ClaimResult, ContrastResult
 from .declaration import NUMBER, metric_of, unreachable_contrasts
 from .evaluate import Results
-from .grid import Contrast
-from .verdicts import ContrastTest
+from .grid import RATES, Contrast
+from .verdicts import NEWLY, ContrastTest
 
 CONTRASTS = (
     Column("row", ("row",), left=True),
@@ -51,9 +51,13 @@ def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Tabl
         f"taken at an equal share of {results.table.grid.level:g}, one that was added later at half of what those before it "
         "left, and a verdict that is reached stays. Means and times (log-rank) by permutation, shares by Fisher's test, "
         "sameness by two one-sided t tests; intervals are Welch's and Newcombe's, at the level of the look (of sameness at "
-        "twice that, as its tests have it). What is seen to differ by less than its margin does not hold.",
+        "twice that, as its tests have it). What is seen to differ by less than its margin does not hold. Where some runs "
+        "of a side solved their task and others did not, the shares that did are compared (solved). Times a step of sides that "
+        f"did not run in turn settle nothing below a factor of {DRIFT}.",
+        f"{NEWLY}: all declared looks are taken; only new seeds under a new declaration can settle it.",
         "declared: digest of settings, margins, looks, level and of the rules themselves; was: as it stood when runs were "
-        "collected. The rules of families, looks and margins were changed after that, so that every digest is another now.",
+        "collected. The rules of families and looks, of bimodal scores and of times were changed after that, so that every "
+        "digest is another now.",
     )
     gaps = tuple(
         f"{name}: {why}"
@@ -79,7 +83,7 @@ def _contrast_line(results: Results, one: ContrastResult) -> tuple[Cell, ...]:
         Cell(f"{about.says} ({_expected(about)})", (one.name, about.says)),
         *sides,
         Cell(metric, (metric,)),
-        Cell(_effect_text(answer) if answer else "", raw),
+        Cell(_effect_text(answer, metric) if answer else "", raw),
         Cell(f"{one.p:.2g}" if answer else "", (one.p, answer.p if answer else None)),
         Cell(word, (one.verdict.word, one.verdict.why), one.verdict.tone),
         Cell(f"{counts[0]}, {counts[1]}" if answer else "", counts),
@@ -87,11 +91,12 @@ def _contrast_line(results: Results, one: ContrastResult) -> tuple[Cell, ...]:
     )
 
 
-def _effect_text(answer: ContrastTest) -> str:
+def _effect_text(answer: ContrastTest, metric: str) -> str:
     if answer.unit == "time":
         return {1: "slower", -1: "faster", 0: "–"}[answer.sign]
     exact = answer.effect.low == answer.effect.high  # the same for every seed
-    return (format_number(answer.effect.value) if exact else format_interval(answer.effect)) + " (log)" * (answer.unit == "log")
+    unit = {"log": " (log)", "share": " (solved)" if metric not in RATES else ""}.get(answer.unit, "")
+    return (format_number(answer.effect.value) if exact else format_interval(answer.effect)) + unit
 
 
 def declared_text(results: Results, row: str) -> str:

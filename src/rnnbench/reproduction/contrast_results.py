@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..analysis.grouping import stopped_when_solved
+from ..analysis.intervals import RANGES, is_bimodal
 from ..analysis.significance import holm
 from ..store.record import canonical
 from .cell_results import NOT_RUN
@@ -13,7 +16,18 @@ from .declaration import contrast_looks, metric_of, places_of
 from .grid import RATES, TIMES, Contrast
 from .matching import CellRuns
 from .table_runs import TableRuns
-from .verdicts import ContrastTest, Verdict, claim_verdict, compare_means, compare_shares, compare_times, contrast_verdict
+from .verdicts import (
+    ContrastTest,
+    Verdict,
+    after_last_look,
+    claim_verdict,
+    compare_means,
+    compare_shares,
+    compare_times,
+    contrast_verdict,
+)
+
+DRIFT = 2  # by what factor a step's time may change between blocks of runs; up to 1.6 was seen between blocks minutes apart
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,7 @@ class _Asked:
     scale: str
     sides: list[CellRuns]
     looks: list[tuple[int, float]]
+    last: bool  # whether no look of the plan is to come
 
     def at(self, seeds: int) -> list[CellRuns]:
         """Its sides at the look of so many seeds."""
@@ -100,7 +115,11 @@ def _take_look(
     for (place, answer), p in zip(answers.items(), holm([*raw, *[1.0] * (count - len(raw))]), strict=False):
         asked = open_[place]
         seeds, level = asked.looks[index]
-        verdict = contrast_verdict(asked.about.expect, answer, p, count, level)
+        verdict = contrast_verdict(_expected_of(asked, answer), answer, p, count, level)
+        if verdict.word != "undecided" and (note := _drift_note(asked, seeds, answer)):
+            verdict = Verdict("undecided", note, "warn")
+        if asked.last and index == len(asked.looks) - 1:
+            verdict = after_last_look(verdict)
         if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
             verdict = replace(verdict, why=f"{verdict.why}; {note}")
         taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict)
@@ -143,9 +162,10 @@ def _ask(runs: TableRuns, row: str, one: Contrast) -> _Asked | Verdict:
             continue
         sides = [runs.cells[runs.table.cell(*place, scale).place] for place in asked]
         there = min(side.first_seeds() for side in sides)
-        looks = [(seeds, level) for seeds, level in contrast_looks(runs.table, row, one, scale) if seeds <= there]
+        planned = contrast_looks(runs.table, row, one, scale)
+        looks = [(seeds, level) for seeds, level in planned if seeds <= there]
         if looks:
-            return _Asked(one, metric_of(runs.table, row, one), scale, sides, looks)
+            return _Asked(one, metric_of(runs.table, row, one), scale, sides, looks, looks == planned)
         if any(side.runs for side in sides):
             why = Verdict("undecided", "the first look is not complete", "warn")
     return why
@@ -155,7 +175,8 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
     """At the look of so many seeds; ValueError says why its runs do not answer.
 
     The interval is at the level of the verdict, which for sameness is of two one-sided tests. Pairs are made only where
-    flipping their signs can reach `level` among `count` contrasts at all.
+    flipping their signs can reach `level` among `count` contrasts at all. Where some runs of a side solved their task and
+    others did not, the shares that solved it are compared in place of means.
     """
     one, metric, sides = asked.about, asked.metric, asked.at(seeds)
     confidence = 1 - (2 * level if one.expect == "same" else level)
@@ -168,6 +189,12 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
         kinds = {canonical(record["hardware"]) for side in sides for record in side.records}
         if len(kinds) > 1:
             raise ValueError(f"run on {len(kinds)} kinds of hardware")
+    solved = [side.solved(metric) for side in sides] if metric not in RATES else []
+    if any(map(is_bimodal, solved)):
+        if one.expect == "same" or not all(solved) or len(solved) < 2:
+            shares = " and ".join(f"{sum(side)} of {len(side)}" for side in solved if side)
+            raise ValueError(f"{shares} runs solved it: means over them say nothing")
+        return compare_shares([float(one) for one in solved[0]], [float(one) for one in solved[1]], None, confidence)
     a = sides[0].values(metric)
     if len(sides) == 1:
         return compare_means(a, float(one.b), one.margin, one.ratio, confidence=confidence)
@@ -175,3 +202,24 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
     if metric in RATES:
         return compare_shares(a, b, one.margin, confidence)
     return compare_means(a, b, one.margin, one.ratio, 2 / 2 ** len(a) < level / count, confidence)
+
+
+def _expected_of(asked: _Asked, answer: ContrastTest) -> str:
+    """What is expected of the answer: where shares solved stand for a loss, more of what was expected to be less."""
+    by_shares = answer.unit == "share" and asked.metric not in RATES
+    name = asked.sides[0].headline(asked.metric).rpartition(".")[2]
+    return {"more": "less", "less": "more"}[asked.about.expect] if by_shares and name not in RANGES else asked.about.expect
+
+
+def _drift_note(asked: _Asked, seeds: int, answer: ContrastTest) -> str:
+    """Why times a step settle nothing, where the machine may have become faster or slower between the runs of the two sides."""
+    if asked.metric != "seconds_per_step" or len(asked.sides) < 2:
+        return ""
+    ends = sorted((record["ended"], side) for side, runs in enumerate(asked.at(seeds)) for record in runs.records)
+    turns = sum(one[1] != other[1] for one, other in itertools.pairwise(ends))
+    if turns >= min(answer.counts):  # half as often as they could
+        return ""
+    one, other = answer.shows
+    if asked.about.expect != "same" and abs(math.log(one / other / (asked.about.ratio or 1))) > math.log(DRIFT):
+        return ""
+    return f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"

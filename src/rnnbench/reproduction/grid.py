@@ -198,11 +198,19 @@ class Gap(GridPart):
     digit: float = Field(gt=0)
     says: str  # of what the two values are
     at: str  # where the source calls them different
+    factor: bool = False  # whether the gap is a factor, too: of errors near zero a difference says nothing
 
     @property
     def margin(self) -> float:
         """A third of the gap, and not below the printed digit."""
         return max(abs(self.between[0] - self.between[1]) / 3, self.digit)
+
+    def margin_at(self, value: float) -> float:
+        """The margin of a reported value: of a `factor` its cube root, as a difference from the value, where that is less."""
+        if not self.factor:
+            return self.margin
+        low, high = sorted(self.between)
+        return max(min(self.margin, value * ((high / low) ** (1 / 3) - 1)), self.digit)
 
 
 class RowSpec(GridPart):
@@ -253,8 +261,12 @@ class RowSpec(GridPart):
 
     @property
     def value_margin(self) -> float | None:
-        """The margin of the values that are reported for the row."""
+        """The margin of the values that are reported for the row; `margin_at` is less for some."""
         return self.gap.margin if self.gap else self.margin
+
+    def margin_at(self, value: float) -> float:
+        """The margin of a value that is reported for the row; 0 for a row without one, of which `ratio` is used."""
+        return self.gap.margin_at(value) if self.gap else self.margin or 0.0
 
 
 class ReportSource(GridPart):

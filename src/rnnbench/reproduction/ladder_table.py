@@ -20,7 +20,10 @@ LADDER = (
     Column("best seed", ("best",)),
     Column("seeds", ("seeds",)),
 )
-NOTE = "change: against the rung above, with its 95 % interval. best seed: of all seeds, which is no estimate."
+NOTE = (
+    "change: against the rung above, with its 95 % interval; none where some runs solved the task and others did not. best "
+    "seed: of all seeds, which is no estimate."
+)
 
 
 def ladder_tables(results: Results, rows: Sequence[str] | None = None) -> Iterator[Table]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 
 from ..analysis.formatting import format_brief, format_plus_minus
 from ..analysis.table import Cell, Column, Table
@@ -110,18 +112,20 @@ def _theirs(results: Results, cell: CellResult, value: ReportedResult) -> str:
 
 
 def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -> str:
-    """Our value; of times to solve the median, or the mean where a reported mean was held against it."""
+    """Our value; of times to solve the median of those that solved, or the mean where a reported mean was held against it."""
     found = cell.estimate
     if not cell.runs.runs:
         return "·"
     if found is None or cell.metric in RATES:
         return cell_text(cell)
     if cell.metric in TIMES:
-        solved = f"{cell.solved_in_time}/{len(cell.runs.records)} solved"
+        times = [time for time, there in zip(*cell.runs.times(cell.metric), strict=True) if there]
+        solved = f"{len(times)}/{len(cell.runs.records)} solved"
         for value in reported:
             if value.test and value.about.estimator == "mean":
                 return f"{solved}, mean {format_brief(value.test.ours)}"
-        return solved if format_brief(found.value) == "never" else f"{solved}, median {format_brief(found.value)}"
+        whose = "" if len(times) == len(cell.runs.records) else "their "
+        return f"{solved}, {whose}median {format_brief(median(times))}" if times else solved
     if found.estimator == "median of solved":
         return f"{cell.solved}/{cell.solved_of} solved"
     floor = " at floor" if cell.against_floor == "at" else ""
@@ -132,7 +136,8 @@ def _legend(lines: Sequence[Sequence[Cell]]) -> Iterator[str]:
     """How to read the marks that occur."""
     text = " ".join(cell.text for line in lines for cell in line[1:])
     if "/\u00a0" in text:
-        used = dict.fromkeys(f"{sign} {says}" for sign, says in MARKS.values() if sign in text)
+        reached = ", or after ° reached under our choice" if re.search(r"°\s✓", text) else ""
+        used = dict.fromkeys(f"{sign} {says}{reached * (sign == '✓')}" for sign, says in MARKS.values() if sign in text)
         yield f"Ours / reported{': ' if used else ''}{', '.join(used)}."
     if "±" in text or "[" in text:
         yield "±, [ ]: interval over seeds at 95 %, or at the level of the row's look."

@@ -106,7 +106,11 @@ def values_sentence(counts: TableCounts) -> str:
 
 def contrasts_sentence(counts: TableCounts) -> str:
     """What came of the contrasts."""
-    words = [f"{counts.contrasts[word]} {says}" for word, says in CONTRASTS.items() if counts.contrasts[word]]
+    words = [
+        f"{number} {word if number == 1 and word in ('holds', 'fails') else says}"
+        for word, says in CONTRASTS.items()
+        if (number := counts.contrasts[word])
+    ]
     total = sum(counts.contrasts.values())
     return f"{'Its one contrast' if total == 1 else f'Of its {total} contrasts'}: {', '.join(words)}." if words else ""
 

@@ -165,8 +165,7 @@ def _value_question(results: Results, cell: CellResult, value: ReportedResult, n
     if look is None or value.about.estimator == "unknown":
         return
     about = table.grid.rows[row]
-    margin = math.log(about.ratio) if about.ratio else about.value_margin
-    assert margin is not None  # declaration._check
+    margin = math.log(about.ratio) if about.ratio else about.margin_at(value.about.value)
     chance = value_chance(value.test, margin, *look) if at_paper and value.test else UNSEEN
     name = f"{row}/{column}" + (f" ({value.about.source})" if number else "")
     yield Question(name, _importance(results, row), chance, _missing(results, [spec], look[0]))

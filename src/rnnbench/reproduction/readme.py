@@ -151,7 +151,8 @@ def _margin_text(results: Results, row: str) -> str:
     margin, gap = format_number(about.value_margin), about.gap
     if gap:
         values = " and ".join(f"{value:g}" for value in gap.between)
-        return f"Margin {margin}: a third of the gap of {gap.says} ({values}), which the source calls a difference: {gap.at}."
+        text = f"Margin {margin}: a third of the gap of {gap.says} ({values}), which the source calls a difference: {gap.at}."
+        return f"{text} Where its cube root as a factor is less, that." if gap.factor else text
     return f"Margin {margin}: as declared; {about.margin_note or 'the source calls no two values of the row different'}."
 
 

@@ -17,13 +17,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist, fmean, geometric_mean, stdev
 
 import numpy
 
 from ..analysis import student_t
-from ..analysis.intervals import LEVEL, NEAR, Estimate, against_floor, best_of, check_finite, student, wilson
+from ..analysis.intervals import (
+    FEWEST_FOR_BOOTSTRAP,
+    LEVEL,
+    NEAR,
+    Estimate,
+    against_floor,
+    best_of,
+    check_finite,
+    student,
+    wilson,
+)
 from ..analysis.significance import (
     Difference,
     against_margin,
@@ -34,7 +44,9 @@ from ..analysis.significance import (
     seeds_needed,
     time_to_solve,
 )
+from ..options import amount
 
+NEWLY = "newly declared"  # of seeds, where a plan has no look left
 POWER = 0.8  # of a setting that is the source's own, to be reproduced
 MOST_SEEDS = 1000  # beyond which a question is not worth asking
 
@@ -95,7 +107,8 @@ def compare_value(
     """Ours less a printed value: a `single` run, the `mean` or the `best` of `seeds`, whose deviation is `sd`.
 
     A mean of nobody knows how many is taken as of one; a deviation that is not given as ours. `shares`: the values are zeros
-    and ones. ValueError for fewer than two values, for fewer than a best takes (`best_of`), and for what is not finite.
+    and ones. ValueError for fewer than two values, for values that are all the same, whose spread nobody knows, for fewer than
+    a best takes (`best_of`), and for what is not finite.
     """
     if len(values) < 2:
         raise ValueError("one seed" if values else "no run finished")
@@ -103,6 +116,8 @@ def compare_value(
     if shares:
         return _compare_share(values, reported, seeds or 1, level)
     count, spread = len(values), stdev(values)
+    if not spread:
+        raise ValueError(f"all {count} runs have the same value: how far seeds lie apart is not known")
     if estimator == "best":
         ours = best_of(values, seeds or count, lower_is_better, 1 - 2 * level)
         assert ours.low is not None and ours.high is not None
@@ -189,13 +204,13 @@ RESAMPLES = 10_000
 def compare_ratio(values: Sequence[float], reported: float, seeds: int, level: float = 1 - LEVEL) -> ValueTest:
     """Our mean over a printed mean of `seeds` runs, for times, of which a few are very long: by the bootstrap.
 
-    Ours varies as means of as many resampled runs as we have, theirs as means of `seeds` of them. ValueError for fewer than two
-    values, and for what is not finite or not positive.
+    Ours varies as means of as many resampled runs as we have, theirs as means of `seeds` of them. ValueError for fewer values
+    than a bootstrap takes, and for what is not finite or not positive.
 
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    if len(values) < 2:
-        raise ValueError("one seed" if values else "no run finished")
+    if len(values) < FEWEST_FOR_BOOTSTRAP:
+        raise ValueError(f"{amount(len(values), 'run')}: a bootstrap takes {FEWEST_FOR_BOOTSTRAP}")
     check_finite([*values, reported])
     if min(*values, reported) <= 0:
         raise ValueError("a time that is not positive")
@@ -283,6 +298,12 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
         if student_t.quantile(count - 1, 1 - level) * math.hypot(own / math.sqrt(count), fixed) <= left:
             return f"about {count} seeds would settle it", True
     return "the seeds that it would take are not worth asking", False
+
+
+def after_last_look(verdict: Verdict) -> Verdict:
+    """What is not settled when all declared looks are taken: only new seeds, under a new declaration, could settle it."""
+    why = f"{verdict.why}, {NEWLY}" if verdict.why.startswith("about ") else verdict.why
+    return replace(verdict, why=why, more_seeds=False)
 
 
 def under_our_choice(verdict: Verdict, what: str) -> Verdict:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ...kernels.gru import gru
 from ...options import Count, Needs, Positive
-from ..initial import checked_size, make_biases, make_weight, remembering
+from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
 
@@ -48,7 +48,7 @@ class GRU(Mechanism):
         biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.GRU)
     ):
         super().__init__()
-        self.input_size, self.output_size, self.reset = input_size, checked_size(hidden_size), reset
+        self.input_size, self.output_size, self.reset = input_size, hidden_size, reset
         self.W = make_weight(3, hidden_size, input_size)
         self.R = make_weight(3, hidden_size, hidden_size, recurrent_init)
         self.b_i, self.b_h = make_biases(3 * hidden_size, biases, hidden_size**-0.5)

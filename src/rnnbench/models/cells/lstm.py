@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from ...kernels.lstm import lstm
 from ...options import AboveZero, Count, Needs, Positive
-from ..initial import checked_size, make_biases, make_weight, remembering
+from ..initial import make_biases, make_weight, remembering
 from ..mechanism import Mechanism, State, Step
 
 
@@ -82,13 +82,9 @@ class LSTM(Mechanism):
             raise ValueError("CIFG excludes NIG and NFG")
         if FGR and len(self.gate_order) < 4:
             raise ValueError("FGR needs all three gates: it excludes NIG, NFG, NOG and CIFG")
-        if peepholes not in ("none", "diagonal", "output_matrix"):  # the command line knows; who calls this may not
-            raise ValueError(f"no peepholes {peepholes!r}; there are: none, diagonal, output_matrix")
-        if proj_size < 0:
-            raise ValueError(f"proj_size={proj_size} is not allowed; allowed: whole number, at least 0")
         if NOG and peepholes == "output_matrix":
             raise ValueError("peepholes=output_matrix excludes NOG")
-        self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, checked_size(hidden_size)
+        self.input_size, self.output_size, self.cells = input_size, proj_size or hidden_size, hidden_size
         self.coupled, self.squash_input, self.squash_output = CIFG, not NIAF, not NOAF
         H, G, bound = hidden_size, len(self.gate_order), hidden_size**-0.5
         inputs = input_size + self.output_size  # of one layer of Haiku's, which has W and R side by side

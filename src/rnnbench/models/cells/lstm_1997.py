@@ -26,7 +26,6 @@ from torch import Tensor, nn
 
 from ...kernels.lstm_1997 import NetworkForm
 from ...options import AboveZero, Needs, Positive
-from ..initial import checked_size
 from ..mechanism import Mechanism, State, Step
 
 RANGES = {  # of a squashing function: (span, low), the function span * σ + low
@@ -69,7 +68,7 @@ class LSTM1997(Mechanism):
         super().__init__()
         if hidden_size % block_size:
             raise ValueError(f"model.hidden_size={hidden_size} is not a multiple of model.block_size={block_size}")
-        self.input_size, self.output_size, self.truncated = input_size, checked_size(hidden_size), truncated
+        self.input_size, self.output_size, self.truncated = input_size, hidden_size, truncated
         self.blocks, self.output_gate = hidden_size // block_size, output_gate
         self.form = NetworkForm(block_size, output_gate, RANGES[g], RANGES[h], 0.5 if begin == "half" else 0.0)
         gates = self.blocks * (1 + output_gate)

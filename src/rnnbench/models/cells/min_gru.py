@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ...kernels.min_gru import min_gru
 from ...kernels.recurrence import machine_code
 from ...options import Needs, Positive
-from ..initial import checked_size, make_biases, make_weight
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
 
@@ -43,7 +43,7 @@ class MinGRU(Mechanism):
         ] = 0.0,  # subtracted from the initial bias of the gate z; larger: longer memory
     ):
         super().__init__()
-        self.input_size, self.output_size, self.positive = input_size, checked_size(hidden_size), positive
+        self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
         self.W = make_weight(2, hidden_size, input_size)
         self.b, _ = make_biases(2 * hidden_size, 1, hidden_size**-0.5)
         with torch.no_grad():

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from ...options import Needs, Positive
-from ..initial import checked_size, make_biases, make_weight
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 from ..scan import scan
 from .min_gru import positive
@@ -44,7 +44,7 @@ class MinLSTM(Mechanism):
         ] = 0.0,  # added to the initial bias of the forget gate
     ):
         super().__init__()
-        self.input_size, self.output_size, self.positive = input_size, checked_size(hidden_size), positive
+        self.input_size, self.output_size, self.positive = input_size, hidden_size, positive
         self.W = make_weight(3, hidden_size, input_size)
         self.b, _ = make_biases(3 * hidden_size, 1, hidden_size**-0.5)
         with torch.no_grad():

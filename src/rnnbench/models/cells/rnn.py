@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...kernels.rnn import rnn
 from ...options import AboveZero, Needs, Positive
-from ..initial import checked_size, make_biases, make_weight
+from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
 
 SQUASH = {
@@ -56,7 +56,7 @@ class RNN(Mechanism):
         biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.RNN)
     ):
         super().__init__()
-        self.input_size, self.output_size, self.nonlinearity = input_size, checked_size(hidden_size), nonlinearity
+        self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.W = make_weight(1, hidden_size, input_size, input_init)
         self.R = make_weight(1, hidden_size, hidden_size, recurrent_init, gain)
         self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...options import Needs, Positive, Rate
-from ..initial import checked_size
 from ..mechanism import Mechanism, State, Step
 from ..recompute import recomputed
 from ..window import extended
@@ -43,7 +42,7 @@ class TCN(Mechanism):
         ] = "normal",  # initialization: N(0, 0.01) as in the paper, or uniform as in effect in its code
     ):
         super().__init__()
-        self.input_size, self.output_size = input_size, checked_size(hidden_size)
+        self.input_size, self.output_size = input_size, hidden_size
         widths = [input_size, *[hidden_size] * levels]
         blocks = [
             TCNBlock(widths[level], hidden_size, kernel, 2**level, block_dropout, init == "normal") for level in range(levels)

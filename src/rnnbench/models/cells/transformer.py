@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...options import Positive, Rate
-from ..initial import checked_size
 from ..mechanism import Mechanism, State, Step
 from ..recompute import recomputed
 from ..window import extended
@@ -45,7 +44,7 @@ class Transformer(Mechanism):
         block_dropout: Rate = 0.0,  # dropout probability on what each half of a block adds
     ):
         super().__init__()
-        self.input_size, self.output_size, self.context = input_size, checked_size(hidden_size), context
+        self.input_size, self.output_size, self.context = input_size, hidden_size, context
         self.enter = nn.Linear(input_size, hidden_size)
         self.blocks = nn.ModuleList(TransformerBlock(hidden_size, heads, block_dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(hidden_size)
