@@ -270,7 +270,7 @@ def test_where_some_runs_solve_their_task_the_shares_are_compared(table, place, 
 def test_of_runs_of_which_some_solve_it_sameness_is_not_judged(notes):
     one = notes.contrasts["range", "slope"]
     assert (one.verdict.word, one.answer) == ("undecided", None)
-    assert "9 of 12 and 0 of 12 runs solved it" in one.verdict.why
+    assert "9/12 solved and 0/12 solved: means" in one.verdict.why
 
 
 def test_what_only_a_new_declaration_can_settle_says_so(notes):

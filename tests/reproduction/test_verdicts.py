@@ -8,7 +8,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from rnnbench.analysis.intervals import Estimate
+from rnnbench.analysis.intervals import Estimate, off_floor
 from rnnbench.analysis.significance import against_margin, difference_of_shares, holm, log_rank, seeds_needed
 from rnnbench.reproduction.verdicts import (
     ContrastTest,
@@ -426,3 +426,18 @@ def test_of_times_with_long_tails_few_of_the_same_setting_are_called_another():
 def test_the_span_of_a_text_is_never_a_reproduction(printed, means, planned, expected, part):
     verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, planned)
     assert verdict.word == expected and part in verdict.why and "reproduced" not in verdict.word
+
+
+@pytest.mark.parametrize(
+    ("values", "floor", "best", "expected"),
+    [
+        ([0.1742, 0.1738, 0.0064, 0.0014], 0.176, 0.0, [False, False, True, True]),
+        ([0.103, 0.271, 0.103], 0.1135, 1.0, [False, True, False]),
+        ([0.1742, 0.166, 0.0014], 0.176, 0.0, []),  # one has begun to learn: no two groups
+        ([0.001, 0.002], 0.176, 0.0, [True, True]),
+        ([0.5], 1.0, 1.0, []),
+        ([], 0.176, 0.0, []),
+    ],
+)
+def test_which_runs_left_the_floor(values, floor, best, expected):
+    assert off_floor(values, floor, best) == expected

@@ -128,6 +128,16 @@ def is_bimodal(solved: Sequence[bool]) -> bool:
     return any(solved) and not all(solved)
 
 
+AT_FLOOR, OFF_FLOOR = 0.02, 0.1  # of the way from the floor to the best score there is
+
+
+def off_floor(values: Sequence[float], floor: float, best: float) -> list[bool]:
+    """Of each value, whether its run left the floor; none where a value lies between, so that runs fall into no two groups."""
+    gains = [(value - floor) / (best - floor) for value in values] if best != floor else []
+    apart = all(gain <= AT_FLOOR or gain >= OFF_FLOOR for gain in gains)
+    return [gain >= OFF_FLOOR for gain in gains] if apart else []
+
+
 def best_of(values: Sequence[float], count: int, lower_is_better: bool, level: float = LEVEL) -> Estimate:
     """The expected best of `count` runs with its interval.
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from ..analysis.intervals import Estimate, against_floor, is_bimodal, summarize, wilson
+from ..analysis.intervals import Estimate, against_floor, summarize, wilson
 from ..analysis.significance import Difference, can_be_ranked, difference, rank_ranges, time_to_solve
 from .grid import LOWER, RATES, TIMES, Reported
-from .matching import CellRuns
+from .matching import CellRuns, Learned
 from .table_runs import TableRuns
 from .verdicts import (
     Judged,
@@ -53,6 +53,7 @@ class CellResult:
     solved: int  # runs that solved their task
     solved_of: int  # runs whose task can be solved
     solved_in_time: int  # runs with a time to solve
+    learned: Learned  # which runs solved the task, or left the floor
     rank: tuple[int, int] | None = None  # best and worst rank; None where the cell has none
     reported: tuple[ReportedResult, ...] = ()
 
@@ -93,11 +94,11 @@ def ladder_results(table_runs: TableRuns, row: str) -> Iterator[tuple[RungResult
         found, before, mixed = [], list[float](), False
         for runs in (table_runs.cells[cell.place] for cell in rungs):
             values = runs.values(metric)
-            able = len(values) > 1 and len(before) > 1 and not (mixed or is_bimodal(runs.solved(metric)))
+            able = len(values) > 1 and len(before) > 1 and not (mixed or runs.learned(metric).in_part)
             change = difference(values, before) if able else None
             best = (min if _lower_is_better(table_runs, runs) else max)(values) if values else None
             found.append(RungResult(cell_result(table_runs, runs), len(values), change, best))
-            before, mixed = values, is_bimodal(runs.solved(metric))
+            before, mixed = values, runs.learned(metric).in_part
         yield tuple(found)
 
 
@@ -118,6 +119,7 @@ def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
         sum(solved),
         len(solved),
         sum(record["solved_step"] is not None for record in runs.records),
+        runs.learned(metric),
     )
 
 
@@ -137,7 +139,7 @@ def _cell_estimate(metric: str, runs: CellRuns, confidence: float) -> Estimate |
         return None
     if metric in RATES:
         return wilson(round(sum(values)), len(values), confidence)
-    return summarize(values, runs.headline(metric), confidence, runs.solved(metric))
+    return summarize(values, runs.headline(metric), confidence, runs.learned(metric).runs)
 
 
 def _lower_is_better(table_runs: TableRuns, runs: CellRuns) -> bool:
@@ -194,8 +196,9 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
     if lost := runs.lost(row.metric):
         what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
         return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
-    if row.metric not in RATES and is_bimodal(solved := runs.solved(row.metric)):
-        return Verdict("open", f"{sum(solved)} of {len(solved)} runs solved it: a mean over them says nothing", "warn"), None
+    learned = runs.learned(row.metric)
+    if row.metric not in RATES and learned.in_part:
+        return Verdict("open", f"{learned}: a mean over them says nothing", "warn"), None
     if row.ratio:
         return ratio_verdict(runs.values(row.metric), reported.value, reported.seeds, row.ratio, level)
     return value_verdict(

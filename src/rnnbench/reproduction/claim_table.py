@@ -107,7 +107,7 @@ def declared_text(results: Results, row: str) -> str:
 
 def _expected(one: Contrast) -> str:
     times = f" × {one.ratio:g}" if one.ratio else ""
-    margin = "" if one.margin is None else f" ± {f'{one.margin:.0%}' if one.ratio else f'{one.margin:g}'}"
+    margin = "" if one.margin is None else f" ± {f'{100 * one.margin:g}%' if one.ratio else f'{one.margin:g}'}"
     return {"more": f"a > b{times}", "less": f"a < b{times}", "same": f"a = b{times}{margin}"}[one.expect]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..analysis.grouping import stopped_when_solved
-from ..analysis.intervals import RANGES, is_bimodal
+from ..analysis.intervals import RANGES
 from ..analysis.significance import holm
 from ..store.record import canonical
 from .cell_results import NOT_RUN
@@ -189,12 +189,13 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
         kinds = {canonical(record["hardware"]) for side in sides for record in side.records}
         if len(kinds) > 1:
             raise ValueError(f"run on {len(kinds)} kinds of hardware")
-    solved = [side.solved(metric) for side in sides] if metric not in RATES else []
-    if any(map(is_bimodal, solved)):
-        if one.expect == "same" or not all(solved) or len(solved) < 2:
-            shares = " and ".join(f"{sum(side)} of {len(side)}" for side in solved if side)
-            raise ValueError(f"{shares} runs solved it: means over them say nothing")
-        return compare_shares([float(one) for one in solved[0]], [float(one) for one in solved[1]], None, confidence)
+    learned = [side.learned(metric) for side in sides] if metric not in RATES else []
+    if any(side.in_part for side in learned):
+        alike = {side.how for side in learned} == {"solved"} and all(side.runs for side in learned)
+        if one.expect == "same" or len(learned) < 2 or not alike:
+            raise ValueError(f"{' and '.join(str(side) for side in learned if side.runs)}: means over them say nothing")
+        shares = [[float(run) for run in side.runs] for side in learned]
+        return compare_shares(shares[0], shares[1], None, confidence)
     a = sides[0].values(metric)
     if len(sides) == 1:
         return compare_means(a, float(one.b), one.margin, one.ratio, confidence=confidence)

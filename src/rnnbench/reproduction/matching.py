@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ..analysis.formatting import format_interval, format_seeds
 from ..analysis.grouping import result_key, trained_with
-from ..analysis.intervals import LEVEL, Estimate
+from ..analysis.intervals import LEVEL, RANGES, Estimate, is_bimodal, off_floor
 from ..analysis.significance import against_margin, difference
 from ..config.budget import parse_count
 from ..config.identity import departures, setting_identity
@@ -32,6 +32,22 @@ from .metrics import metric_value, nearly_equal, time_per_step
 
 SHARED_OUT = ("trainer.devices", "trainer.micro_batches")  # departures that make no other run of a cell
 EQUIVALENT_AT = 1 - LEVEL  # the level at which runs that were made again are shown to be the same
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Of each run, whether it learned: what that means here, in words that follow a number of runs."""
+
+    runs: list[bool]
+    how: str = "solved"
+
+    @property
+    def in_part(self) -> bool:
+        """Whether some runs did and others did not, so that a mean over them describes neither."""
+        return is_bimodal(self.runs)
+
+    def __str__(self) -> str:
+        return f"{sum(self.runs)}/{len(self.runs)} {self.how}"
 
 
 @dataclass
@@ -129,6 +145,15 @@ class CellRuns:
         if any(record is None or record["solved"] is None for record in records.values()):
             return []
         return [bool(record and record["solved"]) for record in records.values()]
+
+    def learned(self, metric: str) -> Learned:
+        """Which of the runs that have the metric solved their task; where none did, which left the floor, if some did not."""
+        solved, task = self.solved(metric), self.records[0]["task"] if self.records else None
+        if is_bimodal(solved) or metric != "score" or task is None or task["floor"] is None or any(solved):
+            return Learned(solved)
+        low, high = RANGES.get(task["headline"], (0.0, math.inf))
+        off = off_floor(self.values(metric), task["floor"], low if task["direction"] == "min" else high)
+        return Learned(off, "off the floor") if is_bimodal(off) else Learned(solved)
 
     def lost(self, metric: str) -> int:
         """Runs without the metric: a mean over the others says nothing of the cell."""

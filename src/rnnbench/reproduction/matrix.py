@@ -127,7 +127,7 @@ def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -
         whose = "" if len(times) == len(cell.runs.records) else "their "
         return f"{solved}, {whose}median {format_brief(median(times))}" if times else solved
     if found.estimator == "median of solved":
-        return f"{cell.solved}/{cell.solved_of} solved"
+        return str(cell.learned)
     floor = " at floor" if cell.against_floor == "at" else ""
     return f"{format_plus_minus(to_unit(found, percent))}{floor}"
 

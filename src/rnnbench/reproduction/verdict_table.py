@@ -83,8 +83,8 @@ def cell_text(cell: CellResult, percent: bool = False) -> str:
     if cell.metric in RATES:
         return f"{format_share(found.value)} [{format_share(found.low or 0)}, {format_share(found.high or 0)}]"
     if found.estimator == "median of solved":
-        rate = wilson(cell.solved, cell.solved_of, 1 - cell.level)
-        share = f"{cell.solved}/{cell.solved_of} solved [{format_share(rate.low or 0)}, {format_share(rate.high or 0)}]"
+        rate = wilson(sum(cell.learned.runs), len(cell.learned.runs), 1 - cell.level)
+        share = f"{cell.learned} [{format_share(rate.low or 0)}, {format_share(rate.high or 0)}]"
         return f"{share}, their median {format_number(to_unit(found, percent).value)}"
     return format_interval(to_unit(found, percent))
 
