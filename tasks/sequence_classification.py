@@ -49,7 +49,7 @@ from rnnbench.data.text import evaluation_rows
 from rnnbench.options import Needs, Range, Share, Where
 
 from .shared.found import found_line, length_facts, named_splits, odd_splits, one_place, row_facts
-from .shared.labels import named_classes, numbered, seen_facts, untrained_note
+from .shared.labels import lone_class_notes, named_classes, numbered, seen_facts, untrained_note
 from .shared.rows import answered_once, completed
 from .shared.series import ClassifiedSequences, LabelledSequences
 from .task import CLASSES, SPLITS, Facts, Kept, NewRows, Reals, Split, Task, Tokens
@@ -132,7 +132,9 @@ class SequenceClassification(Task):
         self.inputs, self.targets = Reals(widths.pop()), Tokens(len(self.classes))
         every = numpy.concatenate([part.labels for part in parts.values()])
         lacking = numpy.setdiff1d(every, parts["train"].labels).tolist()
-        odd = (*odd_splits(found), *untrained_note([self.classes[number] for number in lacking], "sequence"))
+        untrained = untrained_note([self.classes[number] for number in lacking], "sequence")
+        lone = lone_class_notes({split: part.labels for split, part in parts.items()}, self.classes, "sequence")
+        odd = (*odd_splits(found), *untrained, *lone)
         said = (found_line(self.found, "steps"), *odd)
         self.notes = [f"{self.place.name}: {line}" for line in said]
 

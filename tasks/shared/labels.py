@@ -156,6 +156,7 @@ def oddities(
         found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
     if untrained := sorted({*numpy.concatenate([*labels.values()]).tolist()} - {*labels["train"].tolist()}):
         found += untrained_note([classes[number] for number in untrained])
+    found += lone_class_notes({split: part.labels for split, part in parts.items()}, classes)
     for split, earlier, why in SEEN:
         texts = parts[split].texts
         if len(again := seen_rows(parts, split, earlier)):
@@ -170,6 +171,18 @@ def untrained_note(classes: Sequence[str], unit: str = "text") -> list[str]:
     """A line for classes that no training `unit` has."""
     names = shortened(", ".join(map(repr, classes)), 100)
     return [f"no training {unit} has the labels {names}: nothing is trained for them"] if classes else []
+
+
+def lone_class_notes(labels: Mapping[Split, numpy.ndarray], classes: Sequence[str], unit: str = "text") -> list[str]:
+    """A line for each split that is scored and of which every `unit` has one class, where training has several."""
+    if len(numpy.unique(labels["train"])) < 2:
+        return []
+    there = {split: numpy.unique(labels[split]) for split in ("validation", "test") if split in labels}
+    return [
+        f"every {unit} of {split} has the label {shortened(classes[found[0]])!r}: scores there say nothing of other labels"
+        for split, found in there.items()
+        if len(found) == 1
+    ]
 
 
 def seen_rows(parts: Mapping[Split, Splittable], split: Split, earlier: Split = "train") -> numpy.ndarray:

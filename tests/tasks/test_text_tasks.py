@@ -327,7 +327,7 @@ ODD = {
         ["1 of 3 texts of test stand in train too, 'GOOD  film 3' for one"],
     ),
     "seen when selecting": (
-        {"train": BOTH, "validation": BOTH[:2], "test": NEW},
+        {"train": BOTH, "validation": [BOTH[0], BOTH[-1]], "test": NEW},
         ["2 of 2 texts of validation stand in train too, 'good film 0' for one"],
     ),
     "several labels": (
@@ -338,6 +338,14 @@ ODD = {
     "space": (
         {"train": [(line, f"{label} " if n % 2 else label) for n, (line, label) in enumerate(BOTH)]},
         ["the labels 'neg', 'neg ', 'pos', 'pos ' differ in white space or case only"],
+    ),
+    "one class of test": (
+        {
+            "train": BOTH,
+            "validation": [(f"other {n}", label) for n, (_, label) in enumerate(BOTH)],
+            "test": [("new film", "pos")],
+        },
+        ["every text of test has the label 'pos': scores there say nothing"],
     ),
     "untrained": (
         {"train": [*BOTH, *[(f"so so {n}", f"class {n}") for n in range(20)]]},
