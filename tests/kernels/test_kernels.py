@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbench.benchmarks import kernels as benchmark
 from rnnbench.benchmarks import variants
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
-from rnnbench.kernels import chunks, min_gru, products
+from rnnbench.kernels import chunks, loading, min_gru, products
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.products import COPY_FROM
@@ -655,6 +655,15 @@ def test_a_sequence_by_blocks_equals_operations(mechanism, options, extra, monke
         assert y.shape[:2] == (steps, rows)
         first, *_ = torch.autograd.grad(y.sum() + sum(part.sum() for part in final), state)
         assert first.eq(steps == 0).all() or not first.numel()
+
+
+@needs_numba
+@pytest.mark.parametrize("each", [0.1, 5.0])
+def test_who_waits_for_kernels_to_be_compiled_is_told_so_once(each, monkeypatch, capsys):
+    seconds = itertools.count(0.0, each)
+    monkeypatch.setattr(loading, "compile_seconds", lambda: next(seconds))
+    loading.load_kernels()
+    assert capsys.readouterr().err.count("compiling the kernels for this machine, once") == (each > 1)
 
 
 @needs_numba

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..console import say
+from .compile_time import compile_seconds
 from .gru_sequence import GRUSequence
 from .gru_steps import GRUSteps
 from .lstm_fused import Form
@@ -15,6 +18,8 @@ from .lstm_steps import LSTMSteps
 from .min_gru import MinGRUSteps
 from .recurrence import Request, machine_code
 from .rnn import ACTIVATIONS, RNNSequence
+
+LONG = 2.0  # seconds that kernels of earlier processes never take to read
 
 
 class Passes:
@@ -28,7 +33,7 @@ class Passes:
 
 @torch.no_grad()
 def load_kernels() -> None:
-    """Makes one step, forward and backward, of the recurrences that have machine code."""
+    """Makes one step, forward and backward, of the recurrences that have machine code. Says so where they must be compiled."""
     x, h = torch.zeros(1, 1, 1), torch.zeros(1, 1)
     kernel = machine_code(x)
     if kernel is None:
@@ -43,7 +48,11 @@ def load_kernels() -> None:
         (RNNSequence, x, h, *one, ACTIVATIONS["tanh"], request),
         (MinGRUSteps, x, h, two[0], two[2], False, request),
     ]
+    began, said = compile_seconds(), False
     for function, *given in arguments:
+        if not said and compile_seconds() - began > LONG:
+            say("compiling the kernels for this machine, once; it takes some 20 seconds", sys.stderr)
+            said = True
         context = Passes()
         outputs = function.forward(context, *given)
         function.backward(context, *(None if part is None else torch.zeros_like(part) for part in outputs))
