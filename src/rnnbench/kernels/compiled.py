@@ -165,8 +165,8 @@ def lanes(dtype: Any) -> int:
 def multiply(a: Array, M: Array, out: Array, start: Any) -> None:
     """out = start + a M, from a (rows, K), which may be a transposed view, and M (K, N).
 
-    `start` is None for 0, (N) or (rows, N); where a is transposed, it may be `out`. By blocks of ROWS rows and VECTORS vectors of columns, as a
-    library does; the rest with four rows of M at a time, or where a is transposed, four of its columns.
+    `start` is None for 0, (N) or (rows, N); where a is transposed, it may be `out`. By blocks of ROWS rows and VECTORS vectors
+    of columns, as a library does; the rest with four rows of M at a time, or where a is transposed, four of its columns.
     """
     (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
     whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
