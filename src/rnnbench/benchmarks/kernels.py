@@ -94,9 +94,7 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
 
 
 def print_heading() -> None:
-    print(
-        "ratio: ours over PyTorch's layer. must, aim: upper bounds on it. GEMM: PyTorch's time for the matrix products alone, as a"
-    )
+    print("ratio: ours over PyTorch's layer. must, aim: upper bounds on it. GEMM: PyTorch's time for the products alone, as a")
     print(
         "share of ours, above 100 % where our products are faster. least: the ratio if there were nothing but these products."
     )

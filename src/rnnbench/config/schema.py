@@ -163,9 +163,7 @@ def group_options(group: str, settings: Config) -> dict[str, Option]:
     if group == "model":
         stack, own = read_signature("stack", "").options, read_signature("mechanism", mechanism_reference(settings))
         if taken := sorted(({*stack, *NAMING["model"]} - {*GIVEN}) & {*own.options}):
-            raise BadOption(
-                f"{own.class_name}: {', '.join(taken)} name settings of every model; call the options of the cell otherwise"
-            )
+            raise BadOption(f"{own.class_name}: {', '.join(taken)}: settings of every model have such names; choose others")
         merged = {**stack, **own.options}
         return {name: option for name, option in merged.items() if name not in GIVEN}
     named = task_reference(settings) if group == "task" else settings.get("name", "")
