@@ -173,7 +173,7 @@ class TextClassification(Task):
         before = as_before({split: rows.column(1) for split, rows in tables.items() if split in labels})
         hashed = {**tables, **{split: tables[split].set_column(1, self.columns[1], before[split]) for split in before}}
         self.sha256 = table_digest(*hashed.values())
-        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 4}
+        key = {"version": self.version, "data": self.sha256, "published": list(tables), "cut": list(self.cut), "notes": 5}
         if any(not hashed[split].equals(tables[split]) for split in tables):
             key["labels"] = table_digest(*tables.values())
         names = found.names(self.columns[1])

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import enum
 import errno
 import functools
 import inspect
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -150,7 +152,7 @@ class Option:
 
     def check(self, value: object, key: str) -> Any:
         """`value`, as the annotated type; raises BadOption naming `key`, what was got and what is allowed."""
-        if value == MISSING and self.default == MISSING:
+        if isinstance(value, str) and value == MISSING and self.default == MISSING:
             raise BadOption(f"missing value: {key} ({describe(self.annotation)})")
         try:
             return convert(value, self.annotation)
@@ -168,16 +170,21 @@ class Option:
 def checking_options(init: Callable[..., None]) -> Callable[..., None]:
     """A constructor that refuses, with a BadOption, what the annotations of its parameters do not allow.
 
-    Parameters with other annotations than options have are not looked at.
+    A default is always allowed. Parameters with other annotations than options have are not looked at, nor are those that
+    take any number of values.
     """
     signature = inspect.signature(init)
 
     @functools.wraps(init)
     def checked(self: object, *arguments: Any, **named: Any) -> None:
-        with contextlib.suppress(TypeError):  # of names and numbers of arguments the constructor itself speaks
-            for name, value in signature.bind(self, *arguments, **named).arguments.items():
-                if name in (options := _options_of(init)):
-                    options[name].check(value.item() if getattr(value, "shape", None) == () else value, name)
+        try:
+            given = signature.bind(self, *arguments, **named).arguments
+        except TypeError:  # of names and numbers of arguments the constructor itself speaks
+            given = {}
+        for name, value in given.items():
+            option = _options_of(init).get(name)
+            if option and value is not option.default:
+                option.check(_plain_value(value), name)
         init(self, *arguments, **named)
 
     return checked
@@ -185,14 +192,18 @@ def checking_options(init: Callable[..., None]) -> Callable[..., None]:
 
 @functools.cache
 def _options_of(init: Callable[..., None]) -> dict[str, Option]:
-    try:
-        annotations = typing.get_type_hints(init, include_extras=True)
-    except NameError:  # a name that only a type checker knows
-        return {}
-    found = {name: apart(annotation)[0] for name, annotation in annotations.items() if name != "return"}
-    return {
-        name: Option(name, annotation, inspect.Parameter.empty) for name, annotation in found.items() if _is_plain(annotation)
-    }
+    found = {}
+    for name, parameter in inspect.signature(init).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.annotation is parameter.empty:
+            continue
+        holder = types.SimpleNamespace(__annotations__={name: parameter.annotation})
+        try:
+            annotation = typing.get_type_hints(holder, vars(sys.modules[init.__module__]), include_extras=True)[name]
+        except Exception:  # a name that only a type checker knows, or words that are no type
+            continue
+        if _is_plain(annotation := apart(annotation)[0]):
+            found[name] = Option(name, annotation, parameter.default)
+    return found
 
 
 def _is_plain(annotation: Any) -> bool:
@@ -200,11 +211,23 @@ def _is_plain(annotation: Any) -> bool:
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _is_plain(parts[0]) and all(isinstance(part, Range) for part in parts[1:])
-    if origin in (list, tuple):
+    if origin is list or (origin is tuple and parts[1:] == (...,)):
         return _is_plain(parts[0])
     if origin in (typing.Union, types.UnionType):
         return all(map(_is_plain, parts))
     return origin is Literal or annotation in (bool, int, float, str, None, type(None))
+
+
+def _plain_value(value: object) -> object:
+    """A number of NumPy or PyTorch as one of Python, and a member of an enumeration as what it stands for."""
+    if isinstance(value, list | tuple):
+        return [_plain_value(part) for part in value]
+    if getattr(value, "shape", None) == () and getattr(value, "device", None) != "meta":
+        with contextlib.suppress(Exception):
+            return value.item()  # type: ignore[attr-defined]
+    if isinstance(value, enum.Enum):
+        return value.value
+    return value
 
 
 def fits_64_bits(value: int) -> bool:

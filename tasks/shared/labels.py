@@ -140,8 +140,8 @@ def oddities(
     """What is odd about texts and their labels, though they can be learnt from: a line each. `labels` are the numbers of all
     labels of a split, where a text may have several; by default those of `parts`.
     """
+    single, found = labels is None, list[str]()
     labels = labels or {split: part.labels for split, part in parts.items()}
-    found = []
     if len(classes) == 1 and sum(map(len, labels.values())) == sum(map(len, parts.values())):
         found.append(f"every text has the label {shortened(classes[0])!r}: with one class there is nothing to learn")
     if missing := [label for label in classes if label.casefold() in MISSING]:
@@ -156,7 +156,7 @@ def oddities(
         found.append(f"the labels {shortened(', '.join(map(repr, like)), 100)} are the same numbers, and are classes each")
     if untrained := sorted({*numpy.concatenate([*labels.values()]).tolist()} - {*labels["train"].tolist()}):
         found += untrained_note([classes[number] for number in untrained])
-    found += lone_class_notes({split: part.labels for split, part in parts.items()}, classes)
+    found += lone_class_notes(labels, classes) if single else []
     for split, earlier, why in SEEN:
         texts = parts[split].texts
         if len(again := seen_rows(parts, split, earlier)):

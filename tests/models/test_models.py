@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Literal
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -409,12 +414,52 @@ def test_an_lstm_that_cannot_be_is_refused_in_python_too(options: dict, said: st
 def test_an_option_of_another_value_is_refused_in_python_too(name: str):
     """Every option of every model: what the command line refuses, the constructor refuses in the same words."""
     tried, options = 0, read_signature("mechanism", name).options
-    for option in (options[one] for one in options if one != "input_size"):
+    for option in options.values():
         for wrong in ("nonsense", -7, None, [1], 0.5):
             try:
                 option.check(wrong, option.name)
             except ValueError as error:
                 with pytest.raises(ValueError, match=f"^{re.escape(str(error))}$"):
-                    MODELS[name](3, **{option.name: wrong})
+                    MODELS[name](**{"input_size": 3, option.name: wrong})
                 tried += 1
     assert tried
+
+
+class Widths(Enum):
+    SMALL = 4
+
+
+def test_constructors_of_others_are_read_parameter_by_parameter():
+    """What is no option, what nobody can resolve, defaults and numbers of other libraries are let through."""
+
+    class Mine(RNN):
+        def __init__(
+            self,
+            input_size: int,
+            *sizes: int,
+            hidden: Literal[4, 8] = 4,
+            unknown: Nowhere = 1,  # noqa: F821
+            words: "in units" = 1,  # noqa: F722
+            pair: tuple[int, str] = (1, "a"),
+            bare: list = [],  # noqa: B006
+            rates: list[float] = [],  # noqa: B006
+            clip: float = math.inf,
+            width: int = None,  # noqa: RUF013
+            hook: Callable[[int], int] | None = None,
+            **more: bool,
+        ):
+            super().__init__(input_size, hidden_size=hidden)
+
+    Mine(3, 1, 2, unknown="x", words=[1], pair=(1, "a"), bare=[1], clip=math.inf, width=None, hook=abs, other=True, third=False)
+    Mine(numpy.int64(3), hidden=torch.tensor(8), rates=[numpy.float32(0.5), 1], width=Widths.SMALL, hook=3)
+    for wrong, said in (
+        ({"hidden": 5}, "hidden=5 is not allowed; allowed: 4, 8"),
+        ({"rates": numpy.ones(2)}, "rates=array"),
+        ({"rates": ["x"]}, "rates="),
+        ({"width": torch.ones((), device="meta")}, "width="),
+        ({"clip": "no"}, "clip='no'"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            Mine(3, **wrong)
+    with pytest.raises(TypeError, match="required positional argument"):
+        Mine()

@@ -96,6 +96,14 @@ CELLS = {
         [],
         "{name}: y is (2, 3, 1); expected (B, T, output_size), here (2, 3, 8)",
     ),
+    "a step of two values": (
+        "return h, h, {}",
+        "return h, h",
+        [],
+        "{name}: step returns the output, the state after it and its gates by name; got 2 values",
+    ),
+    "a gate that is a number": ("return h, h, {}", 'return h, h, {"n": 3}', [], "gates are tensors (B, H); n is none"),
+    "an option of every model": ("rate: float", "layers: int = 3, rate: float", [], "Leaky: layers: settings of every model"),
     "a state without a batch": ("new_zeros(batch_size, self", "new_zeros(self", [], "the state has tensors of [(8,)]"),
     "an error in the constructor": (
         "self.W =",
@@ -139,6 +147,12 @@ def test_what_is_right_passes(site: Site) -> None:
     Path("my_cell.py").write_text(CELL, encoding="utf-8")
     (survey,) = survey_runs(compose_jobs(["task=./my_task.py:Ones", "model=./my_cell.py:Leaky"], sweep=False))
     assert survey.length == 8
+
+
+def test_a_budget_needs_a_width(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("my_cell.py").write_text(CELL.replace("hidden_size", "width"), encoding="utf-8")
+    assert main(["train", "task=adding", "model=./my_cell.py:Leaky", "budget.params=5k", "tracker=none"]) == 2
+    assert "a budget sets model.hidden_size, which this model does not have" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("sequences", [1, 7, 30, 199])

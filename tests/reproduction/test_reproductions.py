@@ -397,7 +397,7 @@ def test_a_cell_that_is_solved_in_part_says_so_first_and_its_mean_is_not_judged(
     own = judge(table)
     (row, _) = rows(own)
     assert (row["estimator"], row["value"], row["low"]) == ("median of solved", "0.002", "")
-    assert (row["verdict"], row["why"]) == ("open", "3 of 5 runs solved it: a mean over them says nothing")
+    assert (row["verdict"], row["why"]) == ("open", "3/5 solved: a mean over them says nothing")
     assert "3/5 solved [.20, .90], their median 0.002" in table_details(own, to_markdown)  # Wilson's, at the look's 97.5 %
 
 

@@ -80,7 +80,9 @@ def test_a_row_that_misses_its_must_is_marked(value: float, higher: bool, misses
     row = Measured("x", value, must=0.75, higher=higher)
     assert (row.misses, bool(row.mark)) == (misses, misses)
     assert summary([row, Measured("y", 9.0)]) == (
-        f"0 of 1 rows keep their must; missed: x ({value:g}, must 0.75)" if misses else "1 of 1 rows keep their must"
+        f"0 of 1 rows that have a must keep it; missed: x ({value:g}, must 0.75)"
+        if misses
+        else "1 of 1 rows that have a must keep it"
     )
     assert ("misses its must" in str(KernelRow("x", (1, 2, 3), value, (0.75, None)))) == (value > 0.75)
     assert Measured("x", math.nan, must=1.0).misses
@@ -100,7 +102,7 @@ def test_saving_and_its_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert main(["benchmark", "overhead", "--quick", "--save"]) == 0
-    assert "0 of 1 rows keep their must; missed: ratio" in capsys.readouterr().out
+    assert "0 of 1 rows that have a must keep it; missed: ratio" in capsys.readouterr().out
     lines = [json.loads(line) for line in Path(history.FILE).read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 2 and {"commit", "processor", "when"} < set(lines[0])
     assert lines[0]["rows"] == {"ratio": {"value": 0.9, "higher": True}} and lines[0]["quick"]

@@ -106,6 +106,8 @@ def test_what_cannot_be_predicted_is_one_line(here: Path, capfd):
         ([run, "test.csv", "-o", "no/out.csv"], "its folder is not there"),
         ([run, "test.csv", "-o", "runs"], "a folder"),
         ([run, "test.csv", "-o", "./test.csv"], "is the file that is read"),
+        ([run, "test.csv", "-o", f"{run}/model.safetensors"], "is there, and holds no answers of such a run"),
+        ([run, "test.csv", "-o", "train.csv"], "is there, and holds no answers of such a run"),
         (["nothing", "test.csv", "-o", "out.csv"], "nothing"),
     ):
         assert main(["predict", *words]) == 2

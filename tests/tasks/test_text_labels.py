@@ -185,6 +185,13 @@ def test_odd_rows_are_said():
     assert "20 texts have different labels, first line 3 and line 23: no model" in notes and "'A', 'a' differ in" in notes
 
 
+def test_a_lone_set_of_labels_is_no_lone_class():
+    """Each text of test has b and c: two of three labels, whose sets have numbers of their own."""
+    Path("a.csv").write_text("text,label\n" + "".join(f"film {n},{['a', 'a;b', 'c', 'b;c'][n % 4]}\n" for n in range(80)))
+    Path("b.csv").write_text("text,label\n" + "".join(f"other {n},b;c\n" for n in range(8)))
+    assert not any("scores there say nothing" in note for note in made(train="a.csv", test="b.csv").notes)
+
+
 def test_empty_rows_can_be_dropped():
     lines = [f"{text},{';'.join(labels)}" for text, labels in ROWS]
     Path("b.csv").write_text("text,label\n" + "\n".join(["  ,screen", *lines]))

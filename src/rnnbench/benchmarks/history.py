@@ -59,7 +59,7 @@ def summary(rows: Sequence[Measured]) -> str:
     """How many rows keep their must, and which do not, in a line."""
     bound = [row for row in rows if row.must is not None]
     missed = [f"{row.name} ({row.value:.3g}, must {row.must:.3g})" for row in bound if row.misses]
-    kept = f"{len(bound) - len(missed)} of {len(bound)} rows keep their must"
+    kept = f"{len(bound) - len(missed)} of {len(bound)} rows that have a must keep it"
     return f"{kept}; missed: {'; '.join(missed)}" if missed else kept
 
 

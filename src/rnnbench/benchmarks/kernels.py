@@ -94,6 +94,10 @@ def main(quick: bool = False, words: Sequence[str] = ()) -> list[Measured]:
 
 
 def print_heading() -> None:
+    print("ratio: ours over PyTorch's layer. must, aim: upper bounds on it. GEMM: PyTorch's time for the products alone, as a")
+    print(
+        "share of ours, above 100 % where our products are faster. least: the ratio if there were nothing but these products."
+    )
     times = f"{'T,B,H':>11s} {'ours ms':>9s} {'theirs ms':>9s} {'ratio':>7s}"
     print(f"{'':44s} {times}  {'must':>5s} {'aim':>5s}  {'GEMM':>6s} {'least':>6s}")
 

@@ -355,7 +355,7 @@ def _add_comparisons(add: Add) -> None:
     layout = "rows: a table per task; matrix: one table with a row per model and a column per task [rows]"
     compare.add_argument("--layout", choices=("rows", "matrix"), default="rows", metavar="rows|matrix", help=layout)
     _add_format(compare, *FORMATS)
-    report.add_argument("--output", type=Path, default=Path("report.html"), help="file to write [report.html]")
+    report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="file to write [report.html]")
 
 
 def _add_examinations(add: Add) -> None:
@@ -363,7 +363,9 @@ def _add_examinations(add: Add) -> None:
     drawn.add_argument("paths", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of runs")
     drawn.add_argument("--task", help="only runs of this task")
     drawn.add_argument("--step", type=int, help="step whose loss is differentiated, from 1 [the loss of training]")
-    drawn.add_argument("--output", type=Path, default=Path("gradients.png"), help="file: .png, .svg or .html [gradients.png]")
+    drawn.add_argument(
+        "-o", "--output", type=Path, default=Path("gradients.png"), help="file: .png, .svg or .html [gradients.png]"
+    )
 
     about = "linear probe: R2 of past inputs decoded from the state, and gradient norm, per lag"
     probed = add("inspect", "probe", about)

@@ -34,6 +34,8 @@ def predict_command(options: argparse.Namespace) -> int:
         head = [next(lines), next(lines, b"")]  # what cannot be read is refused before anything is written
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
+    if output.exists() and output.read_bytes()[: len(head[0])] != head[0]:
+        raise BadOption(f"--output {output} is there, and holds no answers of such a run; name another file")
     try:
         write_atomically(output, chain(head, lines))
     except OSError as error:

@@ -161,7 +161,10 @@ def group_options(group: str, settings: Config) -> dict[str, Option]:
     if group in GROUPS:
         return dict(dataclass_options(GROUPS[group]))
     if group == "model":
-        merged = {**read_signature("stack", "").options, **read_signature("mechanism", mechanism_reference(settings)).options}
+        stack, own = read_signature("stack", "").options, read_signature("mechanism", mechanism_reference(settings))
+        if taken := sorted(({*stack, *NAMING["model"]} - {*GIVEN}) & {*own.options}):
+            raise BadOption(f"{own.class_name}: {', '.join(taken)}: settings of every model have such names; choose others")
+        merged = {**stack, **own.options}
         return {name: option for name, option in merged.items() if name not in GIVEN}
     named = task_reference(settings) if group == "task" else settings.get("name", "")
     options = dict(read_signature(group, named).options)

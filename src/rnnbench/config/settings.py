@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..groups import BudgetSettings, NetworkSettings, TrainerSettings, TrainSettings
+from ..options import BadOption
 from ..store.record import Config
 from .identity import departures, setting_identity
 
@@ -100,7 +101,9 @@ class Settings:
         }
 
     def with_width(self, hidden_size: int) -> Settings:
-        """The same with another number of units."""
+        """The same with another number of units. BadOption for a model without the option `hidden_size`."""
+        if "hidden_size" not in self.model.options:
+            raise BadOption(f"{self.setting}: a budget sets model.hidden_size, which this model does not have")
         return dataclasses.replace(
             self, model=dataclasses.replace(self.model, options={**self.model.options, "hidden_size": hidden_size})
         )

@@ -165,19 +165,28 @@ def lanes(dtype: Any) -> int:
 def multiply(a: Array, M: Array, out: Array, start: Any) -> None:
     """out = start + a M, from a (rows, K), which may be a transposed view, and M (K, N).
 
-    `start` is None for 0, (N) or (rows, N); it may be `out`. By blocks of ROWS rows and VECTORS vectors of columns, as a
-    library does; the rest with four rows of M at a time.
+    `start` is None for 0, (N) or (rows, N); where a is transposed, it may be `out`. By blocks of ROWS rows and VECTORS vectors
+    of columns, as a library does; the rest with four rows of M at a time, or where a is transposed, four of its columns.
     """
     (K, N), width = M.shape, VECTORS * VECTOR // M.itemsize
     whole_rows, whole_columns, even = len(a) // ROWS * ROWS, N // width * width, K // 4 * 4
     for column in range(0, whole_columns, width):
         for b in range(0, whole_rows, ROWS):
             _multiply_block(out, a, M, start, b, column)  # type: ignore[call-arg]
+    last = N
+    if a.flags.f_contiguous:
+        if whole_columns < N:
+            multiply_by_columns(a.T, M, out, start, whole_columns)
+        last = whole_columns
+    elif 0 < whole_columns < N:  # a last block, which makes some columns of the one before again
+        for b in range(0, whole_rows, ROWS):
+            _multiply_block(out, a, M, start, b, N - width)  # type: ignore[call-arg]
+        whole_columns = N
     for b in range(len(a)):
         first = whole_columns if b < whole_rows else 0
-        if first == N:
+        if first == last:
             continue
-        row = out[b, first:]
+        row = out[b, first:last]
         if start is None:
             for j in range(len(row)):
                 row[j] = 0
@@ -189,13 +198,43 @@ def multiply(a: Array, M: Array, out: Array, start: Any) -> None:
                 row[j] = start[b, first + j]
         for k in range(0, even, 4):
             a_0, a_1, a_2, a_3 = a[b, k], a[b, k + 1], a[b, k + 2], a[b, k + 3]
-            M_0, M_1, M_2, M_3 = M[k, first:], M[k + 1, first:], M[k + 2, first:], M[k + 3, first:]
+            M_0, M_1, M_2, M_3 = M[k, first:last], M[k + 1, first:last], M[k + 2, first:last], M[k + 3, first:last]
             for j in range(len(row)):
                 row[j] += a_0 * M_0[j] + a_1 * M_1[j] + a_2 * M_2[j] + a_3 * M_3[j]
         for k in range(even, K):
-            a_0, M_0 = a[b, k], M[k, first:]
+            a_0, M_0 = a[b, k], M[k, first:last]
             for j in range(len(row)):
                 row[j] += a_0 * M_0[j]
+
+
+def multiply_by_columns(a: Array, M: Array, out: Array, start: Any, first: int) -> None:
+    """The columns of `multiply` from `first` on, which are few, for aᵀ M from a (K, rows)."""
+    (K, N), rows, even = M.shape, a.shape[1], len(a) // 4 * 4
+    sums = numpy.empty((N - first, rows), out.dtype)
+    for j in range(N - first):
+        total = sums[j]
+        for b in range(rows):
+            total[b] = 0
+    for k in range(0, even, 4):
+        a_0, a_1, a_2, a_3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        for j in range(N - first):
+            M_0, M_1, M_2, M_3, total = M[k, first + j], M[k + 1, first + j], M[k + 2, first + j], M[k + 3, first + j], sums[j]
+            for b in range(rows):
+                total[b] += M_0 * a_0[b] + M_1 * a_1[b] + M_2 * a_2[b] + M_3 * a_3[b]
+    for k in range(even, K):
+        a_0 = a[k]
+        for j in range(N - first):
+            M_0, total = M[k, first + j], sums[j]
+            for b in range(rows):
+                total[b] += M_0 * a_0[b]
+    for b in range(rows):
+        for j in range(N - first):
+            if start is None:
+                out[b, first + j] = sums[j, b]
+            elif start.ndim == 1:
+                out[b, first + j] = start[first + j] + sums[j, b]
+            else:
+                out[b, first + j] = start[b, first + j] + sums[j, b]
 
 
 def row_by_row(steps: Array) -> Array:
@@ -913,6 +952,7 @@ def unwrapped(argument: Any) -> Any:
 register_jitable(inline="always")(columns)  # as a call, it would keep the loops of the steps from being vectorised
 for part in (
     multiply,
+    multiply_by_columns,
     row_by_row,
     copy_columns,
     add_rows,

@@ -51,7 +51,7 @@ def load_kernels() -> None:
     began, said = compile_seconds(), False
     for function, *given in arguments:
         if not said and compile_seconds() - began > LONG:
-            say("compiling the kernels for this machine, once; it takes some 20 seconds", sys.stderr)
+            say("compiling the kernels for this machine; it takes some 20 seconds", sys.stderr)
             said = True
         context = Passes()
         outputs = function.forward(context, *given)

@@ -51,7 +51,9 @@ def min_gru(
     (T, B, inputs), H = x.shape, h.shape[1]
     check_shapes(W=(W, (2 * H, inputs)), b=(b, (2 * H,)), h=(h, (B, H)), lengths=(lengths, (B,)))
     request = Request(ragged(lengths, T), torch.is_grad_enabled(), sink, kernel)
-    return MinGRUSteps.apply(x.to(W.dtype).contiguous(), h.to(W.dtype), W.contiguous(), b, positive, request)
+    return MinGRUSteps.apply(
+        x.to(W.dtype).contiguous(), h.to(W.dtype), W.contiguous(), b.to(W.dtype).contiguous(), positive, request
+    )
 
 
 class MinGRUContext(Context, Protocol):
@@ -75,7 +77,7 @@ class MinGRUSteps(torch.autograd.Function):
         if products_in_cache(W):
             steps = cached(T, B, 2 * H)
             gates = x.new_empty(T if keep else steps, B, 2 * H)
-            kernel.min_gru_forward(positive or None, steps, x, W_t, b.detach(), gates, hs, request.lengths, 0)
+            kernel.min_gru_forward(positive or None, steps, x, W_t, b, gates, hs, request.lengths, 0)
         else:
             pieces = chunks(T, B, 2, x)
             gates = x.new_empty(T if keep else longest(pieces), B, 2 * H)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..kernels.recurrence import GradientSink
 from ..models.mechanism import Mechanism, State, at_last, leaves, reset, tree_map
+from ..options import amount
 
 B, T, D, H = 4, 7, 3, 4
 LENGTHS = torch.tensor([7, 3, 1, 5])
@@ -93,6 +94,11 @@ def output_shape(cell: Mechanism) -> None:
     assert cell.output_size >= 1, f"output_size is {cell.output_size}; expected at least 1"
     x = torch.zeros(2, 3, cell.input_size)
     with torch.no_grad():
+        step = cell.step(x[:, 0], cell.initial_state(2))
+        parts = len(step) if isinstance(step, tuple) else 1
+        assert parts == 3, f"step returns the output, the state after it and its gates by name; got {amount(parts, 'value')}"
+        numbers = [name for name, gate in step[2].items() if not isinstance(gate, torch.Tensor)]
+        assert not numbers, f"gates are tensors (B, H); {', '.join(numbers)} is none"
         y, state = cell(x)
     expected = (2, 3, cell.output_size)
     assert y.shape == expected, f"y is {tuple(y.shape)}; expected (B, T, output_size), here {expected}"

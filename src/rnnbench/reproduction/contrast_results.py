@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..analysis.grouping import stopped_when_solved
 from ..analysis.intervals import RANGES
@@ -64,6 +65,7 @@ class _Asked:
     sides: list[CellRuns]
     looks: list[tuple[int, float]]
     last: bool  # whether no look of the plan is to come
+    better: str  # more or less of the metric; empty where nobody says
 
     def at(self, seeds: int) -> list[CellRuns]:
         """Its sides at the look of so many seeds."""
@@ -116,7 +118,7 @@ def _take_look(
         asked = open_[place]
         seeds, level = asked.looks[index]
         verdict = contrast_verdict(_expected_of(asked, answer), answer, p, count, level)
-        if verdict.word != "undecided" and (note := _drift_note(asked, seeds, answer)):
+        if note := _drift_note(asked, seeds, answer):
             verdict = Verdict("undecided", note, "warn")
         if asked.last and index == len(asked.looks) - 1:
             verdict = after_last_look(verdict)
@@ -165,7 +167,8 @@ def _ask(runs: TableRuns, row: str, one: Contrast) -> _Asked | Verdict:
         planned = contrast_looks(runs.table, row, one, scale)
         looks = [(seeds, level) for seeds, level in planned if seeds <= there]
         if looks:
-            return _Asked(one, metric_of(runs.table, row, one), scale, sides, looks, looks == planned)
+            metric = metric_of(runs.table, row, one)
+            return _Asked(one, metric, scale, sides, looks, looks == planned, _better(runs, row, metric, sides))
         if any(side.runs for side in sides):
             why = Verdict("undecided", "the first look is not complete", "warn")
     return why
@@ -191,11 +194,10 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
             raise ValueError(f"run on {len(kinds)} kinds of hardware")
     learned = [side.learned(metric) for side in sides] if metric not in RATES else []
     if any(side.in_part for side in learned):
-        alike = {side.how for side in learned} == {"solved"} and all(side.runs for side in learned)
-        if one.expect == "same" or len(learned) < 2 or not alike:
+        solved = [[float(run) for run in side.solved(metric)] for side in sides]
+        if one.expect == "same" or len(solved) < 2 or not all(solved) or not asked.better:
             raise ValueError(f"{' and '.join(str(side) for side in learned if side.runs)}: means over them say nothing")
-        shares = [[float(run) for run in side.runs] for side in learned]
-        return compare_shares(shares[0], shares[1], None, confidence)
+        return compare_shares(solved[0], solved[1], None, confidence)
     a = sides[0].values(metric)
     if len(sides) == 1:
         return compare_means(a, float(one.b), one.margin, one.ratio, confidence=confidence)
@@ -208,19 +210,30 @@ def _answer(asked: _Asked, seeds: int, level: float, count: int) -> ContrastTest
 def _expected_of(asked: _Asked, answer: ContrastTest) -> str:
     """What is expected of the answer: where shares solved stand for a loss, more of what was expected to be less."""
     by_shares = answer.unit == "share" and asked.metric not in RATES
-    name = asked.sides[0].headline(asked.metric).rpartition(".")[2]
-    return {"more": "less", "less": "more"}[asked.about.expect] if by_shares and name not in RANGES else asked.about.expect
+    return {"more": "less", "less": "more"}[asked.about.expect] if by_shares and asked.better == "less" else asked.about.expect
+
+
+def _better(runs: TableRuns, row: str, metric: str, sides: Sequence[CellRuns]) -> str:
+    """more or less of a metric, whichever is better; empty where nobody says."""
+    about = runs.table.grid.rows[row]
+    if metric == about.metric and about.better:
+        return about.better
+    if metric == "score":
+        directions = {record["task"]["direction"] for side in sides for record in side.records}
+        return {"min": "less", "max": "more"}[directions.pop()] if len(directions) == 1 else ""
+    return "more" if metric.rpartition(".")[2] in RANGES else ""
 
 
 def _drift_note(asked: _Asked, seeds: int, answer: ContrastTest) -> str:
     """Why times a step settle nothing, where the machine may have become faster or slower between the runs of the two sides."""
-    if asked.metric != "seconds_per_step" or len(asked.sides) < 2:
+    if asked.metric != "seconds_per_step":
         return ""
-    ends = sorted((record["ended"], side) for side, runs in enumerate(asked.at(seeds)) for record in runs.records)
-    turns = sum(one[1] != other[1] for one, other in itertools.pairwise(ends))
-    if turns >= min(answer.counts):  # half as often as they could
+    ends = [(datetime.fromisoformat(one["ended"]), side) for side, runs in enumerate(asked.at(seeds)) for one in runs.records]
+    turns = sum(one[1] != other[1] for one, other in itertools.pairwise(sorted(ends)))
+    if len(asked.sides) > 1 and turns >= min(answer.counts):  # half as often as they could
         return ""
-    one, other = answer.shows
-    if asked.about.expect != "same" and abs(math.log(one / other / (asked.about.ratio or 1))) > math.log(DRIFT):
+    (one, other), about = answer.shows, asked.about
+    limit = DRIFT * (1 + (about.margin or 0) if about.expect == "same" else 1)
+    if min(one, other) > 0 and abs(math.log(one / other / (about.ratio or 1))) > math.log(limit):
         return ""
     return f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"

@@ -200,6 +200,12 @@ class Gap(GridPart):
     at: str  # where the source calls them different
     factor: bool = False  # whether the gap is a factor, too: of errors near zero a difference says nothing
 
+    @model_validator(mode="after")
+    def above_zero(self) -> Gap:
+        if self.factor and min(self.between) <= 0:
+            raise ValueError("factor: between two values above 0")
+        return self
+
     @property
     def margin(self) -> float:
         """A third of the gap, and not below the printed digit."""
@@ -207,10 +213,12 @@ class Gap(GridPart):
 
     def margin_at(self, value: float) -> float:
         """The margin of a reported value: of a `factor` its cube root, as a difference from the value, where that is less."""
-        if not self.factor:
-            return self.margin
-        low, high = sorted(self.between)
-        return max(min(self.margin, value * ((high / low) ** (1 / 3) - 1)), self.digit)
+        return min(self.margin, value * (self.cube_root - 1)) if self.factor else self.margin
+
+    @property
+    def cube_root(self) -> float:
+        """A third of the gap as a factor."""
+        return float((max(self.between) / min(self.between)) ** (1 / 3))
 
 
 class RowSpec(GridPart):

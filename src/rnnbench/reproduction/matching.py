@@ -151,8 +151,10 @@ class CellRuns:
         solved, task = self.solved(metric), self.records[0]["task"] if self.records else None
         if is_bimodal(solved) or metric != "score" or task is None or task["floor"] is None or any(solved):
             return Learned(solved)
-        low, high = RANGES.get(task["headline"], (0.0, math.inf))
-        off = off_floor(self.values(metric), task["floor"], low if task["direction"] == "min" else high)
+        if task["direction"] == "max" and task["headline"] not in RANGES:
+            return Learned(solved)
+        best = 0.0 if task["direction"] == "min" else RANGES[task["headline"]][1]
+        off = off_floor(self.values(metric), task["floor"], best)
         return Learned(off, "off the floor") if is_bimodal(off) else Learned(solved)
 
     def lost(self, metric: str) -> int:

@@ -152,7 +152,11 @@ def _margin_text(results: Results, row: str) -> str:
     if gap:
         values = " and ".join(f"{value:g}" for value in gap.between)
         text = f"Margin {margin}: a third of the gap of {gap.says} ({values}), which the source calls a difference: {gap.at}."
-        return f"{text} Where its cube root as a factor is less, that." if gap.factor else text
+        return (
+            f"{text} Or a factor of {format_number(gap.cube_root)}, a third of it as a factor, where that is less."
+            if gap.factor
+            else text
+        )
     return f"Margin {margin}: as declared; {about.margin_note or 'the source calls no two values of the row different'}."
 
 

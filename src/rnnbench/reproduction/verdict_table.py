@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from ..analysis.comparison import rank_cell
 from ..analysis.comparison_text import RANKED
@@ -218,7 +219,9 @@ def _gaps(results: Results, shown: Sequence[str]) -> Iterator[str]:
     every = results.runs.cells.values()
     for runs in (runs for runs in every if runs.cell.row in shown):
         about = results.table.grid.rows[runs.cell.row]
-        yield from (f"run again: {line}" for line in runs.repeated(about.metric, about.value_margin))
+        values = runs.values(about.metric) if runs.repeats else []
+        margin = about.margin_at(fmean(values)) if values and about.value_margin else None
+        yield from (f"run again: {line}" for line in runs.repeated(about.metric, margin))
     others = {line for runs in every if runs.cell.row not in shown for line in runs.refused}
     yield from (f"refused: {line}" for line in results.runs.complaints if line not in others)
 

@@ -48,6 +48,7 @@ from ..options import amount
 
 NEWLY = "newly declared"  # of seeds, where a plan has no look left
 POWER = 0.8  # of a setting that is the source's own, to be reproduced
+NOT_WORTH = "not worth asking"
 MOST_SEEDS = 1000  # beyond which a question is not worth asking
 
 
@@ -237,7 +238,8 @@ def ratio_verdict(
         return Verdict("reproduced", "the interval stays within the margin", "good"), test
     if (low > margin or high < -margin) and not test.inside:
         return Verdict("better" if high < 0 else "worse", "", "good" if high < 0 else "poor"), test
-    return Verdict("compatible" if test.inside else "open", "", "warn", more_seeds=True), test
+    why = f"the ratio may lie from {math.exp(low):.2g} to {math.exp(high):.2g}"
+    return Verdict("compatible" if test.inside else "open", why, "warn", more_seeds=True), test
 
 
 FACTOR = 3  # between the longest and the shortest time that readings of a text give: beyond, the text does not settle it
@@ -302,7 +304,7 @@ def what_settles(test: ValueTest, margin: float, estimator: str, seeds: int | No
 
 def after_last_look(verdict: Verdict) -> Verdict:
     """What is not settled when all declared looks are taken: only new seeds, under a new declaration, could settle it."""
-    why = f"{verdict.why}, {NEWLY}" if verdict.why.startswith("about ") else verdict.why
+    why = ", ".join(filter(None, [verdict.why, NEWLY])) if verdict.more_seeds else verdict.why
     return replace(verdict, why=why, more_seeds=False)
 
 
@@ -413,7 +415,8 @@ def contrast_verdict(expect: str, answer: ContrastTest, p: float, count: int, le
         if right and answer.inside_margin:
             return Verdict("undecided", "there is a difference, and it is seen inside the margin", "warn")
         return Verdict("holds", "", "good") if right else Verdict("fails", "it is the other way round", "poor")
-    return Verdict("undecided", takes(answer, level / count), "warn")
+    seeds = takes(answer, level / count)
+    return Verdict("undecided", seeds, "warn", more_seeds=seeds not in ("", NOT_WORTH))
 
 
 def takes(answer: ContrastTest, level: float) -> str:
@@ -432,7 +435,7 @@ def takes(answer: ContrastTest, level: float) -> str:
 
 
 def _about(seeds: int) -> str:
-    return f"about {seeds} seeds each" if seeds <= MOST_SEEDS else "not worth asking"
+    return f"about {seeds} seeds each" if seeds <= MOST_SEEDS else NOT_WORTH
 
 
 # Claims

@@ -33,7 +33,7 @@ class GRU(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # number of units
         reset: Literal["after", "before"] = "after",  # reset gate after the product with R_n (cuDNN), or before it (2014)
         recurrent_init: Annotated[

@@ -44,7 +44,7 @@ class LSTM(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # number of cells
         forget_bias: Annotated[
             float, Needs("chrono", values=(0,)), Needs("NFG", values=(False,)), Needs("network.spread", values=(0,))

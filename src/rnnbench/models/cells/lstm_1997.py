@@ -42,7 +42,7 @@ class LSTM1997(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # number of cells, over all blocks
         block_size: Positive = 1,  # cells per block, which share its gates
         feedback: bool = True,  # cells and gates see those of the step before; false: inputs only (1997: 2a, 2b)

@@ -35,7 +35,7 @@ class MinGRU(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # number of units
         positive: bool = False,  # positive candidates, as in the paper's log-space form
         update_bias: Annotated[

@@ -40,7 +40,7 @@ class RNN(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # number of units
         nonlinearity: Literal[
             "tanh", "relu", "linear", "sigmoid", "sigmoid_4x", "sigmoid_4x_centred", "half_tanh_2x"

@@ -32,7 +32,7 @@ class TCN(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # channels of each convolution
         levels: Positive = 4,  # residual blocks; they see 2 (kernel - 1) (2^levels - 1) steps back
         kernel: Positive = 7,  # kernel size of the convolutions
@@ -67,7 +67,7 @@ class TCN(Mechanism):
 class TCNBlock(nn.Module):
     """Two convolutions and the way around them; x (B, T, D) to y (B, T, H)."""
 
-    def __init__(self, input_size: int, size: int, kernel: int, dilation: int, dropout: float, normal: bool):
+    def __init__(self, input_size: Positive, size: int, kernel: int, dilation: int, dropout: float, normal: bool):
         super().__init__()
         self.dilation, self.dropout, self.back = dilation, dropout, (kernel - 1) * dilation
         convolutions = [nn.Conv1d(width, size, kernel, dilation=dilation) for width in (input_size, size)]

@@ -36,7 +36,7 @@ class Transformer(Mechanism):
 
     def __init__(
         self,
-        input_size: int,
+        input_size: Positive,
         hidden_size: Positive = 128,  # model width D
         blocks: Positive = 2,  # blocks of attention and feed-forward layer
         heads: Positive = 4,  # attention heads; they share the width
