@@ -48,3 +48,10 @@ def test_a_run_is_counted_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     list_sweep(tmp_path, "s", {"task=adding model=lstm": (0,)})
     assert main(["status", "--runs", str(tmp_path)]) == 0
     assert capfd.readouterr().out == "sweep s: 1 run, 1 recorded\n"
+
+
+def test_runs_of_a_sweep_further_down_are_of_no_other(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path / "one", 0, "finished", "s")
+    list_sweep(tmp_path / "one", "s", {"task=adding model=lstm": (0,)})
+    assert main(["status", "--runs", str(tmp_path)]) == 0
+    assert capfd.readouterr().out == f"sweep s: `rnnbench status s --runs {tmp_path / 'one'}`\n"

@@ -132,13 +132,17 @@ def overview_lines(runs: Path) -> Iterator[str]:
             continue
         listed.update(folders)
         yield f"sweep {path.parent.name}: {amount(len(folders), 'run')}, {_overview(folders, checked)}"
+    lower = sorted(runs.glob("*/sweeps/*/manifest.json"))
+    for path in lower:  # sweeps of stores below; a damaged manifest is said by its own store
+        with contextlib.suppress(DamagedRecord):
+            listed.update(path.parents[2] / name for name in read_manifest(path.parent))
     if others := [path for path in below if path not in listed]:
         yield f"runs of no sweep: {len(others)}, {_overview(others, checked)}"
     if not checked:
         yield f"more than {CHECKED:,} runs: their records are counted, not checked; `rnnbench status SWEEP` checks a sweep's"
-    for path in sorted(runs.glob("*/sweeps/*/manifest.json")):
+    for path in lower:
         yield f"sweep {path.parent.name}: `rnnbench status {path.parent.name} --runs {path.parents[2]}`"
-    if not found:
+    if not found and not lower:
         yield f"no sweeps in {runs}; `rnnbench train -m ...` makes one"
 
 
