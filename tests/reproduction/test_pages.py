@@ -9,8 +9,9 @@ import pytest
 from rnnbench.analysis.formatting import format_plus_minus
 from rnnbench.analysis.intervals import Estimate
 from rnnbench.analysis.render import to_markdown, to_terminal
+from rnnbench.reproduction.cell_results import better_of
 from rnnbench.reproduction.claim_table import claim_answer, claims_table
-from rnnbench.reproduction.contrast_results import DRIFT, ClaimResult, ContrastResult, _better
+from rnnbench.reproduction.contrast_results import DRIFT, ClaimResult, ContrastResult
 from rnnbench.reproduction.declaration import SWEEPS, load_declaration, table_names
 from rnnbench.reproduction.evaluate import evaluate_table, measure_table
 from rnnbench.reproduction.grid import Contrast, Reported
@@ -290,4 +291,5 @@ def test_which_way_a_metric_is_better_is_never_guessed(metric, better):
     """copy_50 is judged by a loss, and asks of an accuracy; of other names nobody knows."""
     results = measure_table(load_declaration("bai2018"), None)
     (sides,) = ([results.runs.cells[place] for place in results.runs.cells if place[0] == "copy_50/tcn"],)
-    assert _better(results.runs, "adding_200", metric, sides) == better
+    records = [record for side in sides for record in side.records]
+    assert better_of(results.runs, "adding_200", metric, records) == better

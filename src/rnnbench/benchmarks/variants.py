@@ -80,13 +80,13 @@ def variant_rows(shapes: Sequence[Shape], rounds: int) -> Iterator[KernelRow]:
         T, B, H = shape
         for variant in VARIANTS:
             cell = make_cell(variant, H)
-            matrices = shape, *products_of(cell)
-            if matrices not in limits:
-                limits[matrices] = seconds_of_products(T, B, *products_of(cell))
+            products = products_of(cell)
+            if (shape, products) not in limits:
+                limits[shape, products] = seconds_of_products(T, B, *products)
             ours, theirs = both_passes(cell, variant.against, shape)
             times = interleaved({"ours": ours, "theirs": theirs}, rounds)
             both = times["ours"], times["theirs"]
-            yield timed_row(f"{variant.name} / nn.{variant.against}", shape, both, limits[matrices], variant.bounds[k])
+            yield timed_row(f"{variant.name} / nn.{variant.against}", shape, both, limits[shape, products], variant.bounds[k])
             if variant.model.startswith("min_"):
                 yield KernelRow(
                     "  its memory kept for the backward pass", shape, saved_bytes(ours) / saved_bytes(theirs), NOTHING

@@ -34,7 +34,7 @@ def predict_command(options: argparse.Namespace) -> int:
         head = [next(lines), next(lines, b"")]  # what cannot be read is refused before anything is written
     except (ValueError, OSError) as error:
         raise BadOption(str(error)) from None
-    if output.exists() and output.read_bytes()[: len(head[0])] != head[0]:
+    if output.is_file() and not _begins_with(output, head[0]):
         raise BadOption(f"--output {output} is there, and holds no answers of such a run; name another file")
     try:
         write_atomically(output, chain(head, lines))
@@ -48,3 +48,8 @@ def predict_command(options: argparse.Namespace) -> int:
     if odd := count.oddities():
         say(f"{options.file}: {odd}", sys.stderr)
     return 0
+
+
+def _begins_with(path: Path, line: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(line)) == line

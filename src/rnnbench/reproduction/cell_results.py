@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from ..analysis.intervals import Estimate, against_floor, summarize, wilson
+from ..analysis.intervals import RANGES, Estimate, against_floor, summarize, wilson
 from ..analysis.significance import Difference, can_be_ranked, difference, rank_ranges, time_to_solve
+from ..store.record import Record
 from .grid import LOWER, RATES, TIMES, Reported
 from .matching import CellRuns, Learned
 from .table_runs import TableRuns
@@ -106,7 +107,8 @@ def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
     """The cell without rank and reported values."""
     metric = table_runs.table.grid.rows[runs.cell.row].metric
     level = _level(table_runs, runs)
-    estimate = _cell_estimate(metric, runs, 1 - level)
+    learned = runs.learned(metric)
+    estimate = _cell_estimate(metric, runs, 1 - level, learned)
     floor = runs.finished[0]["task"]["floor"] if runs.finished and metric == "score" else None
     solved = [record["solved"] for record in runs.records if record["solved"] is not None]
     return CellResult(
@@ -119,7 +121,7 @@ def cell_result(table_runs: TableRuns, runs: CellRuns) -> CellResult:
         sum(solved),
         len(solved),
         sum(record["solved_step"] is not None for record in runs.records),
-        runs.learned(metric),
+        learned,
     )
 
 
@@ -129,7 +131,7 @@ def _level(table_runs: TableRuns, runs: CellRuns) -> float:
     return [looks[0][1], *(level for seeds, level in looks if seeds <= there)][-1]
 
 
-def _cell_estimate(metric: str, runs: CellRuns, confidence: float) -> Estimate | None:
+def _cell_estimate(metric: str, runs: CellRuns, confidence: float, learned: Learned) -> Estimate | None:
     """The row's metric over the seeds of a cell, on the metric's scale."""
     if metric in TIMES:
         can = runs.runs and all(record["solved"] is not None for record in runs.records)
@@ -139,14 +141,25 @@ def _cell_estimate(metric: str, runs: CellRuns, confidence: float) -> Estimate |
         return None
     if metric in RATES:
         return wilson(round(sum(values)), len(values), confidence)
-    return summarize(values, runs.headline(metric), confidence, runs.learned(metric).runs)
+    return summarize(values, runs.headline(metric), confidence, learned.runs)
+
+
+def better_of(table_runs: TableRuns, row: str, metric: str, records: Iterable[Record]) -> str:
+    """more or less of a metric, whichever is better; empty where nobody says: not the row, the task, nor its name."""
+    about = table_runs.table.grid.rows[row]
+    if metric == about.metric and about.better:
+        return about.better
+    if metric == "score":
+        directions = {record["task"]["direction"] for record in records}
+        return {"min": "less", "max": "more"}[directions.pop()] if len(directions) == 1 else ""
+    return "more" if metric.rpartition(".")[2] in RANGES else ""
 
 
 def _lower_is_better(table_runs: TableRuns, runs: CellRuns) -> bool:
     row = table_runs.table.grid.rows[runs.cell.row]
-    if row.better or row.metric in LOWER:
-        return row.better != "more"
-    return row.metric not in RATES and any(record["task"]["direction"] == "min" for record in runs.records[:1])
+    if row.metric in LOWER and not row.better:
+        return True
+    return better_of(table_runs, runs.cell.row, row.metric, runs.records) == "less"
 
 
 def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported) -> ReportedResult:

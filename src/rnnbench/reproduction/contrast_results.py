@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..analysis.grouping import stopped_when_solved
-from ..analysis.intervals import RANGES
 from ..analysis.significance import holm
 from ..store.record import canonical
-from .cell_results import NOT_RUN
+from .cell_results import NOT_RUN, better_of
 from .declaration import contrast_looks, metric_of, places_of
 from .grid import RATES, TIMES, Contrast
 from .matching import CellRuns
@@ -168,7 +167,8 @@ def _ask(runs: TableRuns, row: str, one: Contrast) -> _Asked | Verdict:
         looks = [(seeds, level) for seeds, level in planned if seeds <= there]
         if looks:
             metric = metric_of(runs.table, row, one)
-            return _Asked(one, metric, scale, sides, looks, looks == planned, _better(runs, row, metric, sides))
+            records = (record for side in sides for record in side.records)
+            return _Asked(one, metric, scale, sides, looks, looks == planned, better_of(runs, row, metric, records))
         if any(side.runs for side in sides):
             why = Verdict("undecided", "the first look is not complete", "warn")
     return why
@@ -211,17 +211,6 @@ def _expected_of(asked: _Asked, answer: ContrastTest) -> str:
     """What is expected of the answer: where shares solved stand for a loss, more of what was expected to be less."""
     by_shares = answer.unit == "share" and asked.metric not in RATES
     return {"more": "less", "less": "more"}[asked.about.expect] if by_shares and asked.better == "less" else asked.about.expect
-
-
-def _better(runs: TableRuns, row: str, metric: str, sides: Sequence[CellRuns]) -> str:
-    """more or less of a metric, whichever is better; empty where nobody says."""
-    about = runs.table.grid.rows[row]
-    if metric == about.metric and about.better:
-        return about.better
-    if metric == "score":
-        directions = {record["task"]["direction"] for side in sides for record in side.records}
-        return {"min": "less", "max": "more"}[directions.pop()] if len(directions) == 1 else ""
-    return "more" if metric.rpartition(".")[2] in RANGES else ""
 
 
 def _drift_note(asked: _Asked, seeds: int, answer: ContrastTest) -> str:

@@ -16,7 +16,7 @@ from .cell_results import CellResult, ReportedResult, row_results
 from .evaluate import Results
 from .grid import RATES, SCALES, TIMES
 from .units import in_percent, printed_text, to_unit
-from .verdicts import NEWLY
+from .verdicts import NEWLY_NOTE
 
 MARKS = {"seen": "", "secondary": " (secondary)"}
 CELLS = (
@@ -58,7 +58,7 @@ VALUE_NOTES = (
     "off by the margin 5 % at most (simulated for normal values with standard deviations of .3 to 1.5 margins). Where the "
     "printed value is one run of such a setting, 82 % are at a deviation of .3 margins, 56 % at .5, 37 % at 1: one run of "
     "theirs seldom settles more.",
-    f"{NEWLY}: all declared looks are taken; only new seeds under a new declaration can settle it.",
+    NEWLY_NOTE,
     "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
 RATIO_NOTES = (
