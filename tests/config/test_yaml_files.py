@@ -49,7 +49,7 @@ def test_a_bad_file_is_one_line(bad, reader, capfd):
     before, began = everything(Path()), time.monotonic()
     assert main(words) == 2
     out, err = capfd.readouterr()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert out == "" and err.count("\n") == 1 and len(err) <= 401
     assert path.split("/")[-1] in err
     assert said in err or (reader == "run" and bad == "no settings")

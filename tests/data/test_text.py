@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -172,15 +171,6 @@ def test_evaluation_has_each_row_once_by_length():
     assert sorted(walked) == list(range(103)) and (numpy.diff(rows.lengths[walked]) >= 0).all()
     assert len(evaluation_rows(rows, 10, 10)) == 3
     assert Ragged.of([[1], [1, 1]] * 250).by_length.tolist() == [*range(0, 500, 2), *range(1, 500, 2)]
-
-
-def test_a_batch_costs_little():
-    rows = phrases(67_000)
-    training_rows(rows, 0, 64, 0)
-    began = time.perf_counter()
-    for index in range(500):
-        rows.padded(training_rows(rows, index, 64, 0), 0)
-    assert (time.perf_counter() - began) / 500 < 0.002  # seconds; about 0.00003 on an idle core
 
 
 # --- files of the hub

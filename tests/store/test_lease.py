@@ -90,9 +90,9 @@ def test_a_killed_holder_of_this_host_is_followed_at_once():
         take(RUN)
     process.kill()
     process.communicate()
-    began = time.monotonic()
-    take(RUN).release()
-    assert time.monotonic() - began < 0.2
+    said: list[str] = []
+    take(RUN, said.append).release()
+    assert not said  # nobody was waited for
 
 
 def test_a_childs_copy_of_the_lock_does_not_outlive_the_holder():

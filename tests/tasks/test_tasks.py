@@ -1116,7 +1116,7 @@ def test_without_network_it_says_so_at_once(data: Path, monkeypatch: pytest.Monk
     began = time.monotonic()
     with pytest.raises(DataError, match="connect to the network once, or set RNNBENCH_DATA") as error:
         task.prepare()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert "\n" not in str(error.value) and "stanfordnlp/sst2/data/<split>-*.parquet" in str(error.value)
 
 

@@ -218,11 +218,8 @@ def test_a_hung_server_costs_a_sweep_its_time_once(
     monkeypatch.setattr(wandb_tracker, "START", 1.0)
     server.hung = 6.0
     Path("runs/sweeps/s").mkdir(parents=True)
-    took = []
     for seed in (0, 1):
-        began = time.monotonic()
         assert main(["train", *QUICK, "model=gru", f"seed={seed}", "sweep=s"]) == 0
-        took.append(time.monotonic() - began)
     first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("W&B"))
     assert first == "W&B offline: the server takes no run within 1 s"
     assert second == f"{first}, as another job of the sweep found"
@@ -296,7 +293,7 @@ def test_a_server_that_takes_no_artifact_costs_no_more_than_the_end_may(
 
     monkeypatch.setattr(wandb_tracker, "keep_artifacts", keep)
     assert main(["train", *TEXT, "tracker.finish_seconds=2"]) == 0
-    assert time.monotonic() - began[0] < 1 + 2 + 6
+    assert time.monotonic() - began[0] < server.hung / 2
     server.hung = 0.0
     said = capfd.readouterr().err
     assert (

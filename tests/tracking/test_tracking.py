@@ -256,10 +256,10 @@ def test_auto_with_a_key_and_no_server_is_offline_and_says_so(
 ) -> None:
     if dead == "refused":
         monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    server.status, server.delay = (500 if dead == "500" else 200), (4.0 if dead == "silent" else 0.0)
+    server.status, server.delay = (500 if dead == "500" else 200), (30.0 if dead == "silent" else 0.0)
     begin = time.monotonic()
     tracker = make_tracker("auto", {})
-    assert time.monotonic() - begin < 2.5
+    assert time.monotonic() - begin < 15
     assert isinstance(tracker, WandbTracker) and tracker.mode == "offline"
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("W&B offline: http://127.0.0.1:")
@@ -278,7 +278,7 @@ def test_online_that_cannot_be_is_an_error_at_once(place: Path, monkeypatch: pyt
     begin = time.monotonic()
     with pytest.raises(TrackerUnavailable, match="does not answer") as error:
         make_tracker("wandb", {"mode": "online"})
-    assert time.monotonic() - begin < 2.5
+    assert time.monotonic() - begin < 15
     assert "\n" not in str(error.value) and CANARY not in str(error.value)
     assert not list(place.iterdir())
 
@@ -415,7 +415,7 @@ def test_training_outlives_its_mirror(place: Path, server: Server, fault: str, p
         leaving = time.monotonic() - begin
         said = child.stderr.read().splitlines()
         watch.cancel()
-    assert rows < 2.0 and finish + leaving < patience + 6.0
+    assert rows < 10.0 and finish + leaving < patience + 6.0
     assert len(said) == 2 and "the local record is whole" in said[1]
 
 
