@@ -809,6 +809,26 @@ def test_a_scale_that_a_row_lacks_leaves_its_runs_out(tmp_path):
     assert "2 of 2 runs recorded" in done.stdout and "open" in done.stdout
 
 
+def test_a_row_whose_data_cannot_be_had_leaves_the_others_alone(tmp_path, monkeypatch):
+    """They run, or are estimated, and 1 is returned; where no other is asked for, it is one line and 2."""
+    monkeypatch.setenv("RNNBENCH_DATA", str(tmp_path / "nothing"))
+    (tmp_path / "nothing").mkdir()
+    own = {**GRID["rows"]["adding"], "scales": {"paper": {"words": ["train.steps=2"], "seeds": {"first": 1}}}}
+    own |= {"ladder": None, "contrasts": {}}
+    music = {**own, "words": ["task=music", "task.data=jsb_chorales"], "metric": "score"}
+    for rank in (1, 2):
+        table = tmp_path / f"t{rank}"
+        write(table, {**GRID, "rows": {"adding": own, "jsb": {**music, "priority": rank}}})
+        plan = run("reproduce", str(table), "tracker=none", "--estimate")
+        done = run("reproduce", str(table), "tracker=none", f"runs=runs{rank}")
+        assert plan.returncode == done.returncode == 1
+        assert "2 runs, 0 recorded before" in plan.stdout and "2 of 2 runs recorded" in done.stdout
+        for said in (plan.stderr, done.stderr):
+            assert said.count("\n") == 1 and "2 runs left out: local/jsb_chorales is not on the hub; set RNNBENCH_DATA" in said
+    alone = run("reproduce", str(table), "--rows", "jsb", "tracker=none")
+    assert alone.returncode == 2 and alone.stderr.startswith("rnnbench: local/jsb_chorales") and alone.stderr.count("\n") == 1
+
+
 def test_a_sweep_of_a_file_of_lines():
     Path("mine.yaml").write_text(
         "shared: task.length=6 task.sequences=20 model.hidden_size=4 train.steps=2\n"

@@ -12,7 +12,7 @@ from ..config.schema import TUNING
 from ..config.winners import winner_notes
 from ..console import say, show
 from ..launch.resume import launching_words
-from ..launch.sweep import launch_file, launch_sweep, sweep_word
+from ..launch.sweep import NothingAtHand, launch_file, launch_sweep, sweep_word
 from ..options import BadOption, amount, named, unknown
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
@@ -103,7 +103,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
     here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
     while todo:
-        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
+        ranks = sorted({table.grid.rows[cell.row].priority for cell in todo})
+        for rank in ranks:
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
             minutes = {
                 (cell.words_of(seed), seed): cell.minutes or 0
@@ -124,7 +125,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             for note in winner_notes(table.winners, lines) if table.winners and not look else ():
                 say(f"  {note}")
-            ended = launch_sweep(lines, sweep_word(table.name), launching, options.estimate) if lines else 0
+            ended = _launch_what_is_at_hand(table.name, lines, launching, options.estimate, alone=len(ranks) == 1)
             if ended > 1:
                 return ended
             code = max(code, ended)
@@ -209,7 +210,25 @@ def _run_batch(name: str, question: Question, minutes: float, launching: Sequenc
     batch = list({run.key: run for run in question.missing if run.fits(minutes)}.values())[:workers]
     lines = [[*words, f"seed={seed}"] for words, seed in (run.key for run in batch)]
     others = [word for word in launching if not word.startswith(WORKERS)]
-    return launch_sweep(lines, sweep_word(name), [f"{WORKERS}{workers}", *others]), batch
+    return _launch_what_is_at_hand(name, lines, [f"{WORKERS}{workers}", *others]), batch
+
+
+def _launch_what_is_at_hand(
+    table: str, lines: Sequence[Sequence[str]], launching: Sequence[str], estimated: bool = False, alone: bool = False
+) -> int:
+    """Runs those of `lines` whose data can be had; 1 where some were left out or failed.
+
+    `alone`: nothing else was asked for, so that it is an error where nothing can be run.
+    """
+    if not lines:
+        return 0
+    try:
+        return launch_sweep(lines, sweep_word(table), launching, estimated, leave_out=True)
+    except NothingAtHand as error:
+        if alone:
+            raise
+        print_complaints([f"{amount(len(lines), 'run')} left out: {error}"])
+        return 1
 
 
 def _plan_line(name: str, question: Question) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..config.schema import trust_classes
 from ..config.settings import Settings
 from ..run.execute import describe_error, execute, measure_cost
 from ..run.failures import RunLost, Stopped
-from ..run.plan import survey_runs
+from ..run.plan import survey_runs, survey_runs_at_hand
 from .worker import job_score
 
 
@@ -39,11 +39,20 @@ def run_job(answer: Connection, settings: Settings) -> None:
 
 def look_up(answer: Connection, every: Sequence[Settings]) -> None:
     """Prepares the data of the jobs' tasks and sends their surveys, or one line that says why it cannot be."""
+    _survey(answer, survey_runs, every)
+
+
+def look_up_at_hand(answer: Connection, every: Sequence[Settings]) -> None:
+    """The same, and of each job whose data cannot be had one line that says why in place of its survey."""
+    _survey(answer, survey_runs_at_hand, every)
+
+
+def _survey(answer: Connection, survey: Callable[[Sequence[Settings]], Any], every: Sequence[Settings]) -> None:
     for settings in every:
         trust_classes(settings.plain())
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the jobs will say it again
-            answer.send(survey_runs(every))
+            answer.send(survey(every))
     except Exception as error:
         answer.send(str(error) if isinstance(error, ValueError | OSError) else describe_error(error))
 

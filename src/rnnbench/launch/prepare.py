@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, overload
 
 from ..config.settings import Settings
 from ..console import counted, say
@@ -17,27 +18,32 @@ from ..store.record import digest
 from .capacity import usable_cores
 from .costs import format_clock, recorded_costs
 from .manifest import Job
-from .worker import call_in_process, start_server
+from .worker import Work, call_in_process, start_server
 
 
-def prepare_sweep(every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str) -> list[Job]:
+def prepare_sweep(
+    every: Sequence[Settings], overrides: Sequence[Sequence[str]], sweep: str, missing: Counter[str] | None = None
+) -> list[Job]:
     """The jobs of a sweep from their checked settings, each with the run that it is; none is composed again.
 
-    Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had. Torch is
-    imported by a process of its own, and only where a run is not recorded.
+    Two ways of saying one run are one job, the first. BadOption with one line where a task's data cannot be had; where
+    `missing` is given, such a job is left out and its line counted there. Torch is imported by a process of its own, and only
+    where a run is not recorded.
     """
-    found = survey_jobs(every)
-    say_notes(found)
+    found = survey_jobs(every, leave_out=missing is not None)
+    say_notes([survey for survey in found if isinstance(survey, Survey)])
     jobs: dict[str, Job] = {}
-    shown = varying(overrides)
+    shown, without = varying(overrides), Counter[str]()
     for settings, words, given, survey in zip(every, shown, overrides, found, strict=True):
+        if isinstance(survey, str):
+            without[survey] += 1
+            continue
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
         jobs.setdefault(survey.id, job).replaces.add(Path(survey.in_0_1))
-    if len(jobs) < len(every):
-        say(
-            f"{len(every)} combinations are {amount(len(jobs), 'run')}: the others differ in nothing that changes a run's "
-            "numbers"
-        )
+    if len(jobs) < (asked := len(every) - without.total()):
+        say(f"{asked} combinations are {amount(len(jobs), 'run')}: the others differ in nothing that changes a run's numbers")
+    if missing is not None:
+        missing.update(without)
     return list(jobs.values())
 
 
@@ -47,8 +53,15 @@ def say_notes(found: Sequence[Survey]) -> None:
         say(note if jobs == len(found) else f"{note}  (in {jobs} of {amount(len(found), 'job')})")
 
 
-def survey_jobs(every: Sequence[Settings]) -> list[Survey]:
-    """The survey of each job: of those that are recorded by their settings alone, of the others by a process."""
+@overload
+def survey_jobs(every: Sequence[Settings], leave_out: Literal[False] = False) -> list[Survey]: ...
+@overload
+def survey_jobs(every: Sequence[Settings], leave_out: bool) -> list[Survey | str]: ...
+def survey_jobs(every: Sequence[Settings], leave_out: bool = False) -> Sequence[Survey | str]:
+    """The survey of each job: of those that are recorded by their settings alone, of the others by a process.
+
+    With `leave_out` a line that says why in place of a survey where a task's data cannot be had; without it BadOption.
+    """
     recorded, others = [], []
     for settings, survey in zip(
         every, survey_recorded(counted(every, f"of {amount(len(every), 'run')} looked up")), strict=True
@@ -57,9 +70,9 @@ def survey_jobs(every: Sequence[Settings]) -> list[Survey]:
         if survey is None:
             others.append(settings)
             start_server()  # imports beside what follows
-    found = iter(
-        call_in_process("look_up", others, f"planning {amount(len(others), 'run')}: their data and sizes") if others else ()
-    )
+    work: Work = "look_up_at_hand" if leave_out else "look_up"
+    about = f"planning {amount(len(others), 'run')}: their data and sizes"
+    found = iter(call_in_process(work, others, about) if others else ())
     return [survey or next(found) for survey in recorded]
 
 

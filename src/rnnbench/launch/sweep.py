@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
 from .resume import FROM, LISTED, Resumed, absolute_words, words_for_manifest
 from .worker import call_in_process
+
+
+class NothingAtHand(BadOption):
+    """The data of no run of a sweep can be had; the message says why."""
+
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
 LOCKS = 2**17  # bytes there for the locks of one process that makes batches, a page each
@@ -301,11 +307,14 @@ def launch_sweep(
     estimated: bool = False,
     command: Sequence[str] = (),
     resumed: Resumed | None = None,
+    leave_out: bool = False,
 ) -> int:
     """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=. `command` is what the sweep's
     manifest keeps. `resumed`: the runs that it lists, where it is resumed; BadOption where `lines` ask for another.
+    `leave_out`: where the data of some runs cannot be had the others run, a line says so, and 1 is returned; NothingAtHand
+    where those of no run can be had.
     """
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
@@ -328,16 +337,23 @@ def launch_sweep(
         check_launcher(launching, jobs)
     placed = [f"sweep={sweep}", *sweep_words([f"sweep={sweep}"], jobs)]
     elsewhere = [word for word in own if not word.startswith("runs=")]
-    prepared = prepare_sweep(jobs, [[*line, *elsewhere, *placed] for line in lines], sweep)
+    missing = Counter[str]()
+    words = [[*line, *elsewhere, *placed] for line in lines]
+    prepared = prepare_sweep(jobs, words, sweep, missing if leave_out else None)
+    if missing and not prepared:
+        raise NothingAtHand("; ".join(missing))
+    for line, count in missing.items():
+        say(f"{amount(count, 'run')} left out: {line}", sys.stderr)
     if estimated:
-        return print_estimate(prepared, launching)
+        return max(print_estimate(prepared, launching), int(bool(missing)))
     if resumed is not None:
         prepared = resumed.jobs(prepared)
         if not prepared:
             return 0
     Prepared.jobs, Prepared.command = prepared, command
     kinds = [stored_choice(word) for word in lines[0] if word.startswith(("task=", "model="))]
-    return run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
+    ended = run_by_hydra([*kinds, *(word for word in launching if word.startswith("hydra")), *placed, "--multirun"])
+    return max(ended, int(bool(missing)))
 
 
 def sweep_word(name: str) -> str:

@@ -64,7 +64,7 @@ def settle_worker(environment: Mapping[str, str], output: Connection) -> None:
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Outlet()), "utf-8", "backslashreplace", line_buffering=True)
 
 
-Work = Literal["run_job", "look_up", "try_out"]  # functions of jobs.py
+Work = Literal["run_job", "look_up", "look_up_at_hand", "try_out"]  # functions of jobs.py
 
 
 def start_work(answer: Connection, output: Connection, environment: Mapping[str, str], work: Work, argument: Any) -> None:

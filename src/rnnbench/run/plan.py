@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from rnnbench.data.tables import DataError
 from rnnbench.tasks import load, unlooked
 from rnnbench.tasks.task import Batch, Generated, Task, Tokens
 
@@ -195,7 +196,7 @@ class Surveyor:
     """Surveys many runs: prepares each task once, makes each network once, and looks at the seeds of a setting once."""
 
     def __init__(self) -> None:
-        self._prepared: dict[str, PreparedTask] = {}
+        self._prepared: dict[str, PreparedTask | DataError] = {}
         self._widths: dict[str, int] = {}
         self._surveyed: dict[str, tuple[Settings, PreparedTask, tuple[str, ...]]] = {}
         self._identities = Identities()
@@ -236,12 +237,10 @@ class Surveyor:
     def _task(self, settings: Settings) -> PreparedTask:
         key = digest([settings.task.reference, settings.task.options, settings.test_seed])
         if key not in self._prepared:
-            task = make_task(settings)
-            task.prepare()
-            with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
-                self._prepared[key] = PreparedTask(task, task.batch("train", 0, 1, 0))
-                try_task(settings, task)
-        return self._prepared[key]
+            self._prepared[key] = _prepared_task(settings)
+        if isinstance(found := self._prepared[key], DataError):
+            raise found
+        return found
 
     def _sized(self, settings: Settings, task: Task) -> Settings:
         """`settings` with the width that their budget asks for, once a network could be made of them."""
@@ -271,12 +270,40 @@ class Surveyor:
         return BadOption(f"{error.said}; {said}")
 
 
+def _prepared_task(settings: Settings) -> PreparedTask | DataError:
+    """The task of `settings`, prepared, or why its data cannot be had."""
+    task = make_task(settings)
+    try:
+        task.prepare()
+    except DataError as error:
+        return error
+    with contextlib.nullcontext() if task.sha256 else bounded_memory(settings):  # a set of data may be read whole
+        prepared = PreparedTask(task, task.batch("train", 0, 1, 0))
+        try_task(settings, task)
+    return prepared
+
+
 def survey_runs(every: Iterable[Settings]) -> list[Survey]:
     """The survey of each of `every`; ValueError or OSError where something that they ask for cannot be had."""
-    surveyor, every, found = Surveyor(), list(every), []
+    found = []
+    for survey in _surveys(every):
+        if isinstance(survey, DataError):
+            raise survey
+        found.append(survey)
+    return found
+
+
+def survey_runs_at_hand(every: Iterable[Settings]) -> list[Survey | str]:
+    """The same, with a line that says why in place of the survey where the data of a run cannot be had."""
+    return [str(survey) if isinstance(survey, DataError) else survey for survey in _surveys(every)]
+
+
+def _surveys(every: Iterable[Settings]) -> Iterator[Survey | DataError]:
+    surveyor, every = Surveyor(), list(every)
     for settings in every:
         try:
-            found.append(surveyor.survey(settings))
+            yield surveyor.survey(settings)
+        except DataError as error:
+            yield error
         except UnmetBudget as error:
             raise surveyor.unmet(error, every, settings) from None
-    return found
