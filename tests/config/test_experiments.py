@@ -236,6 +236,7 @@ UNREAD = {
     "train.steps=5(": "train.steps='5(' is not allowed; allowed: whole number, at least 1",
     "train.learning_rate=interval(1e-4,1e-1)": "`rnnbench tune TASK MODEL --space FILE` searches one: train.learning_rate: {",
     "größe=1": "cannot be read",
+    "train.steps=${train.steps}": "train.steps: a value that refers to itself",
 }
 
 
@@ -247,3 +248,11 @@ def test_what_is_no_text_is_refused(word: str, sweep: bool) -> None:
     with pytest.raises(BadOption) as refused:
         compose_jobs(["task=text_classification", "model=gru", word], sweep=sweep)
     assert UNREAD[word] in str(refused.value) and len(str(refused.value)) <= 400 and "\n" not in str(refused.value)
+
+
+def test_a_file_with_a_comma_in_its_name_is_read_as_the_message_says() -> None:
+    Path("a,b.csv").touch()
+    words = ["task=text_classification", "model=gru"]
+    with pytest.raises(BadOption, match="a value with a comma stands in quotes"):
+        compose_jobs([*words, "task.file=a,b.csv"], sweep=False)
+    assert settings(*words, 'task.file="a,b.csv"').task.options["file"] == "a,b.csv"

@@ -78,6 +78,14 @@ def test_nesting_that_no_parser_gets_through_is_damage() -> None:
         verified('{"checksum": "", "a": ' + "[" * 100_000 + "]" * 100_000 + "}", "here")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "not JSON"), ("[]", "not an object with a checksum"), ("{}", "not an object with a checksum")]
+)
+def test_what_is_no_record_is_said(text: str, said: str) -> None:
+    with pytest.raises(DamagedRecord, match=rf"^here: no record \({said}\)$"):
+        verified(text, "here")
+
+
 @cases
 def test_compare_report_and_status_go_on(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "runs", seed=0)

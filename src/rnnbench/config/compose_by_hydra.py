@@ -81,7 +81,10 @@ def _composed(overrides: Sequence[str], config_dir: str | None) -> dict[str, Any
     try:
         composed = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
-        raise BadOption(str(error).splitlines()[0]) from None
+        said = str(error).splitlines()[0]
+        if "Recursive" in said:
+            said = "a value that refers to itself"
+        raise BadOption(f"{error.full_key}: {said}" if error.full_key else said) from None
     assert isinstance(composed, dict)
     return {str(key): value for key, value in composed.items()}
 

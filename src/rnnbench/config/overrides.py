@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import LARGEST, BadOption, shortened
@@ -102,7 +103,10 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
         for override in parsed:
             _refuse_interval(override)
             if override.is_sweep_override():
-                raise BadOption(f"{override.input_line}: several values make a sweep; add -m (in Python: rnnbench.sweep)")
+                line = override.input_line or ""
+                key, _, value = line.partition("=")
+                one = f"; a value with a comma stands in quotes: '{key}=\"{value}\"'" if Path(value).exists() else ""
+                raise BadOption(f"{line}: several values make a sweep; add -m (in Python: rnnbench.sweep){one}")
         yield list(overrides)
         return
     _check_sweep(parsed)

@@ -241,7 +241,8 @@ def verified(text: str | bytes, where: str, parse: Callable[[str | bytes], Parse
     except RecursionError:
         fits = deep = True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedRecord(f"{where}: no record ({type(error).__name__})") from None
+        said = "not JSON" if isinstance(error, ValueError) else "not an object with a checksum"
+        raise DamagedRecord(f"{where}: no record ({said})") from None
     if not fits:
         raise DamagedRecord(f"{where}: the checksum does not fit; the record was changed or damaged")
     if deep:
