@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from rnnbench.reproduction.evaluate import evaluate_table, measure_table
 from rnnbench.reproduction.grid import Contrast, Reported
 from rnnbench.reproduction.matrix import matrix_tables
 from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, judged_as, overview_tables
+from rnnbench.reproduction.planning import open_questions
 from rnnbench.reproduction.readme import table_details, table_readme
 from rnnbench.reproduction.units import in_percent, printed_text
 from rnnbench.reproduction.verdicts import NEWLY, Verdict, claim_verdict
@@ -255,6 +257,20 @@ def test_times_of_sides_that_did_not_run_in_turn_settle_only_what_no_drift_expla
         notes_of |= set() if far else {one.verdict.why}
     assert words == {False: {"undecided"}, True: {"holds", "fails"}}
     assert notes_of == {"the sides did not run in turn, and a machine may drift by a factor of 2"}, "seeds would not help"
+
+
+def test_no_hours_are_spent_on_times_that_will_not_have_been_taken_in_turn(notes):
+    """Seeds of one side alone are missing, so that it stays a block; where both sides lack theirs, they will take turns."""
+    place = ("speed", "parameters_rnn_gru")
+
+    def asked(results):
+        (one,) = (one for one in open_questions(results, ["speed"]) if one.name == ".".join(place))
+        return len({run.cell for run in one.missing}), one.chance > 0
+
+    assert notes.contrasts[place].verdict.word == "undecided" and asked(notes) == (1, False)
+    sides = [notes.table.cell("speed", column, "laptop").place for column in ("rnn_parameters", "gru_parameters")]
+    short = {side: notes.runs.cells[side].of(8) for side in sides}
+    assert asked(replace(notes, runs=replace(notes.runs, cells={**notes.runs.cells, **short}))) == (2, True)
 
 
 @pytest.mark.parametrize(

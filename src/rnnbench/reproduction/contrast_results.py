@@ -41,6 +41,7 @@ class ContrastResult:
     answer: ContrastTest | None
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction over the contrasts of its family that were open at its look
+    turns: int | None = None  # how often the sides took turns, where they did so too seldom for their times to settle it
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,15 @@ def _take_look(
     for (place, answer), p in zip(answers.items(), holm([*raw, *[1.0] * (count - len(raw))]), strict=False):
         asked = open_[place]
         seeds, level = asked.looks[index]
-        verdict = contrast_verdict(_expected_of(asked, answer), answer, p, count, level)
-        if note := _drift_note(asked, seeds, answer):
+        verdict, turns = contrast_verdict(_expected_of(asked, answer), answer, p, count, level), None
+        if _may_be_drift(asked, answer) and (turns := _turns(asked, seeds)) is not None:
+            note = f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"
             verdict = Verdict("undecided", note, "warn")
         if asked.last and index == len(asked.looks) - 1:
             verdict = after_last_look(verdict)
         if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
             verdict = replace(verdict, why=f"{verdict.why}; {note}")
-        taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict)
+        taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict, turns=turns)
     return taken
 
 
@@ -213,16 +215,17 @@ def _expected_of(asked: _Asked, answer: ContrastTest) -> str:
     return {"more": "less", "less": "more"}[asked.about.expect] if by_shares and asked.better == "less" else asked.about.expect
 
 
-def _drift_note(asked: _Asked, seeds: int, answer: ContrastTest) -> str:
-    """Why times a step settle nothing, where the machine may have become faster or slower between the runs of the two sides."""
+def _may_be_drift(asked: _Asked, answer: ContrastTest) -> bool:
+    """Whether times a step differ by no more than a machine may become faster or slower between two blocks of runs."""
     if asked.metric != "seconds_per_step":
-        return ""
-    ends = [(datetime.fromisoformat(one["ended"]), side) for side, runs in enumerate(asked.at(seeds)) for one in runs.records]
-    turns = sum(one[1] != other[1] for one, other in itertools.pairwise(sorted(ends)))
-    if len(asked.sides) > 1 and turns >= min(answer.counts):  # half as often as they could
-        return ""
+        return False
     (one, other), about = answer.shows, asked.about
     limit = DRIFT * (1 + (about.margin or 0) if about.expect == "same" else 1)
-    if min(one, other) > 0 and abs(math.log(one / other / (about.ratio or 1))) > math.log(limit):
-        return ""
-    return f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"
+    return min(one, other) <= 0 or abs(math.log(one / other / (about.ratio or 1))) <= math.log(limit)
+
+
+def _turns(asked: _Asked, seeds: int) -> int | None:
+    """How often the sides took turns, in the order of time; None where they did so half as often as they could, or more."""
+    ends = [(datetime.fromisoformat(one["ended"]), side) for side, runs in enumerate(asked.at(seeds)) for one in runs.records]
+    turns = sum(one[1] != other[1] for one, other in itertools.pairwise(sorted(ends)))
+    return None if len(asked.sides) > 1 and turns >= seeds else turns

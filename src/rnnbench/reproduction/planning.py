@@ -11,6 +11,7 @@ verdicts stay as rare as declared. Torch is never imported.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,15 @@ def _contrast_questions(results: Results, one: ContrastResult, scale: str | None
         count = sum(len(table.grid.rows[row].contrasts) for row in table.family(one.row))
         answer = one.answer if one.scale == at else None
         chance = contrast_chance(one.about.expect, answer, look[0], look[1] / count) if answer else UNSEEN
-        yield Question(f"{one.row}.{one.name}", _importance(results, one.row), chance, _missing(results, cells, look[0]))
+        missing = _missing(results, cells, look[0])
+        if one.turns is not None and one.turns + _turns(missing) < look[0]:
+            chance = 0.0  # its times will not have been taken in turn either
+        yield Question(f"{one.row}.{one.name}", _importance(results, one.row), chance, missing)
+
+
+def _turns(missing: Sequence[MissingRun]) -> int:
+    """How often the sides take turns where `missing` is run in order."""
+    return sum(one.cell != other.cell for one, other in itertools.pairwise(missing)) + bool(missing)
 
 
 # The chance of a verdict
