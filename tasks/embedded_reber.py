@@ -36,6 +36,7 @@ from typing import Annotated, Literal
 import numpy
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rnnbench.options import Count, Needs, Positive, Share
 
@@ -56,26 +57,20 @@ def second_outer(batch: Batch) -> Tensor:
     return (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P))
 
 
+AFTER, DONE, FIRST, SECOND = 7, 8, 9, 10  # after the inner string, after the outer symbol; after the first and second of all
+READ = [[NEXT[state][symbol == FORKS[state][1]] for symbol in SYMBOLS] for state in range(7)]  # the state after a symbol
+READ += [[DONE] * 7, [DONE] * 7, [SECOND] * 7, READ[0]]
+MAY = [[symbol in text for symbol in SYMBOLS] for text in (*FORKS, "", "E", "TP", "B")]  # come next in a state
+
+
 def possible(batch: Batch) -> Tensor:
     """(B, S, 7) bool: the symbols that may come next."""
-    may = torch.zeros(*batch.inputs.shape, 7, dtype=torch.bool, device=batch.inputs.device)
-    written = torch.tensor([[SYMBOLS.index(symbol) for symbol in fork] for fork in FORKS], device=may.device)
-    following, row = torch.tensor(NEXT, device=may.device), torch.arange(len(may), device=may.device)
-    state = torch.zeros(len(may), dtype=torch.int64, device=may.device)
-    for t, read in enumerate(batch.inputs.unbind(1)):
-        if t > 1:  # in the inner string, 7 after it, 8 after the second outer symbol
-            side = (written[state.clamp(max=6), 1] == read).long()
-            state = torch.where(state < 7, following[state.clamp(max=7), side], 8)
-            forks = written[state.clamp(max=6)]
-            may[row, t, forks[:, 0]] = may[row, t, forks[:, 1]] = True
-            ended = state >= 7
-            may[ended, t] = False
-            may[ended, t, torch.where(state == 7, batch.inputs[:, 1], E)[ended]] = True
-        elif t:
-            may[:, t, SYMBOLS.index("B")] = True
-        else:
-            may[:, t, [T, P]] = True
-    return may
+    read, may = torch.tensor(READ, device=batch.inputs.device), torch.tensor(MAY, device=batch.inputs.device)
+    states = [torch.full_like(batch.inputs[:, 0], FIRST)]
+    for symbol in batch.inputs.unbind(1)[1:]:
+        states.append(read[states[-1], symbol])
+    found = torch.stack(states, 1)
+    return may[found] | (found == AFTER).unsqueeze(-1) & functional.one_hot(batch.inputs[:, 1:2], 7).bool()
 
 
 def most_active(outputs: Tensor, batch: Batch) -> Tensor:

@@ -24,6 +24,7 @@ from rnnbench.tasks.task import Task
 from rnnbench.training.learner import Learner
 from rnnbench.training.online import Stream, as_rows, online_view, write_back
 from rnnbench.training.trainer import fit
+from tests.support.zoo import OPTIONS, close, make
 
 ONLINE = [
     "model=lstm_1997",
@@ -103,6 +104,26 @@ def descend(network: TrainableNetwork, task: Task, rows: range, block: int, rate
         total, _ = task.loss(network(batch)[0], batch)
         (total / 2).backward()
         optimizer.step()
+
+
+# the forward pass of an evaluation
+
+
+@pytest.mark.parametrize("lengths", [None, [7, 0, 3, 5]], ids=["whole", "ragged"])
+@pytest.mark.parametrize("own_state", [False, True])
+@pytest.mark.parametrize("options", OPTIONS["lstm_1997"], ids=str)
+def test_without_gradients_machine_code_reads_as_the_loop(options: dict, own_state: bool, lengths: list[int] | None) -> None:
+    cell, x = make("lstm_1997", options, 3), torch.randn(7, 4, 3, dtype=torch.float64)
+    assert isinstance(cell, LSTM1997)
+    state = cell.initial_state(4)
+    if own_state:
+        state = tuple(torch.randn_like(part) for part in state)
+    given, kept = torch.tensor(lengths) if lengths else None, [part.clone() for part in state]
+    with torch.no_grad():
+        close(cell.unroll(x, state, given), cell.loop(x, state, given), 1e-13)
+        close(cell.unroll(x[:0], state, None), (x.new_zeros(0, 4, cell.output_size), state), 0.0)
+    close(state, tuple(kept), 0.0)
+    assert cell.unroll(x, state, given)[0].requires_grad, "a pass that is differentiated is the loop's"
 
 
 # gradients

@@ -978,6 +978,7 @@ rnn_forward_whole, rnn_backward_whole = Kernel(rnn_forward_sequence), Kernel(rnn
 
 for of_1997 in (
     lstm_1997.sigmoid,
+    lstm_1997.squashed,
     lstm_1997.hidden_units,
     lstm_1997.output_units,
     lstm_1997.cut_gradient,
@@ -987,4 +988,4 @@ for of_1997 in (
     lstm_1997.begin_row,
 ):
     register_jitable(**OPTIONS)(of_1997)
-lstm_1997_rows = _kept(lstm_1997.train_rows)
+lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.read_rows)

@@ -91,8 +91,8 @@ class Mechanism(nn.Module, ABC):
             if sink is not None:
                 _watch(sink, leaves(new), t, len(x))
             if lengths is not None:
-                valid = t < lengths
-                y, new = reset(y, ~valid, torch.zeros_like(y)), reset(new, ~valid, state)
+                ended = lengths <= t
+                y, new = reset(y, ended, torch.zeros_like(y)), reset(new, ended, state)
             outputs.append(y)
             state = new
         return torch.stack(outputs), state

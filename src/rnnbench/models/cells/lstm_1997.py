@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from ...kernels.lstm_1997 import NetworkForm
+from ...kernels.recurrence import machine_code
 from ...options import AboveZero, Needs, Positive
-from ..mechanism import Mechanism, State, Step
+from ..mechanism import Mechanism, State, Step, leaves
 
 RANGES = {  # of a squashing function: (span, low), the function span * σ + low
     "2": (4.0, -2.0),
@@ -90,12 +91,29 @@ class LSTM1997(Mechanism):
             held = "no gate has a bias" if self.b is None else f"there are {self.blocks} blocks"
             raise ValueError(f"{key}={list(given)}: {held}")
         gates = self.b[len(self.b) - self.gates_count :][first : first + self.blocks]
-        gates.copy_(torch.tensor(given) + (gates if added else 0))
+        own = torch.tensor(given, device=gates.device)
+        gates.copy_(own + gates if added else own)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
         """y (B, C), s (B, C), and the gates (B, G)."""
         y, s = self.W.new_full((batch_size, self.output_size), self.form.begin), self.W.new_zeros(batch_size, self.output_size)
         return y, s, self.W.new_full((batch_size, self.gates_count), self.form.begin)
+
+    def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        kernels = machine_code(x) if x.dtype == torch.float64 and not torch.is_grad_enabled() else None
+        if kernels is None:
+            return self.loop(x, state, lengths)
+        net = x @ self.W.t()
+        if self.b is not None:
+            net = net + nn.functional.pad(self.b, (net.shape[2] - len(self.b), 0))
+        R = net.new_empty(net.shape[2], 0) if self.R is None else self.R
+        lengths = torch.full(x.shape[1:2], len(x)) if lengths is None else lengths
+        y, s, gates = (part.clone(memory_format=torch.contiguous_format) for part in leaves(state))
+        ys = net.new_zeros(*net.shape[:2], self.output_size)
+        before, after = (net, R), (lengths, y, s, gates, ys)  # the last four are written to
+        arrays = [[part.detach().contiguous().numpy() for part in parts] for parts in (before, after)]
+        kernels.lstm_1997_read(*arrays[0], self.form, *arrays[1])
+        return ys, (y, s, gates)
 
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
         y, s, gates = state
