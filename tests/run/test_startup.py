@@ -18,6 +18,7 @@ from rnnbench.config import compose
 from rnnbench.config.checks import resolve
 from rnnbench.config.compose import compose_jobs
 from rnnbench.groups import TrainSettings
+from rnnbench.models.registry import MODELS
 from rnnbench.options import BadOption
 from rnnbench.run import plan, recorded
 from rnnbench.run.imports import quick_imports
@@ -25,6 +26,7 @@ from rnnbench.run.plan import plan_run, survey_runs
 from rnnbench.run.recorded import Identities, recorded_run
 from rnnbench.training.optimizer import make_optimizer
 from tests.support.records import RECORD
+from tests.support.zoo import OPTIONS
 
 TINY = "task=adding model=gru task.length=6 task.sequences=20 train.batch_size=4 model.hidden_size=4 train.steps=1 tracker=none"
 UNUSED = {
@@ -73,6 +75,19 @@ assert numpy.array_equal(numba.njit(lambda a: a @ a)(two), two @ two) and "scipy
 """
 
 
+SIZES = """
+import json, sys
+from rnnbench.models.registry import MODELS
+from rnnbench.networks.shapes import without_numbers
+shapes = []
+for name, options in json.loads(sys.argv[1]):
+    with without_numbers():
+        made = MODELS[name](3, hidden_size=4, **options)
+    assert all(part.is_meta for part in made.parameters())
+    shapes.append({name: list(part.shape) for name, part in made.named_parameters()})
+assert not {"torch._dynamo", "sympy"} & set(sys.modules)
+print(json.dumps(shapes))
+"""
 LEFT_ALONE = """
 import atexit, gc, sys
 new = []  # objects that were never looked through, at each time that some are
@@ -110,6 +125,16 @@ def test_what_a_run_imports_is_never_looked_through_for_cycles(tmp_path: Path) -
 def test_whoever_imports_the_real_packages_after_lightning_gets_them(tmp_path: Path) -> None:
     """The compiler as well as Lightning's questions about what it made."""
     fresh(REAL, cwd=tmp_path)
+
+
+def test_sizes_are_counted_without_numbers_and_without_the_compiler(tmp_path: Path) -> None:
+    """Of every model, in every form that a law is held over: the shapes are those of the network with numbers."""
+    forms = [(name, options) for name in MODELS for options in OPTIONS.get(name, [{}])]
+    forms = [(name, options) for name, options in forms if options.get("block_size") != 4]  # of one block
+    found = json.loads(fresh(SIZES, json.dumps(forms), cwd=tmp_path))
+    for (name, options), shapes in zip(forms, found, strict=True):
+        made = MODELS[name](3, hidden_size=4, **options)
+        assert shapes == {key: list(part.shape) for key, part in made.named_parameters()}, (name, options)
 
 
 def test_whoever_has_numba_multiply_matrices_gets_scipys_product(tmp_path: Path) -> None:

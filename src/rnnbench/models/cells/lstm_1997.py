@@ -92,7 +92,7 @@ class LSTM1997(Mechanism):
             raise ValueError(f"{key}={list(given)}: {held}")
         gates = self.b[len(self.b) - self.gates_count :][first : first + self.blocks]
         own = torch.tensor(given, device=gates.device)
-        gates.copy_(own + gates if added else own)
+        (gates.add_ if added else gates.copy_)(own)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
         """y (B, C), s (B, C), and the gates (B, G)."""
