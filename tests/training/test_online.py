@@ -21,6 +21,7 @@ from rnnbench.options import BadOption
 from rnnbench.run.execute import execute
 from rnnbench.run.plan import make_task, new_network, plan_run
 from rnnbench.tasks.task import Task
+from rnnbench.training import online as loop
 from rnnbench.training.learner import Learner
 from rnnbench.training.online import Stream, as_rows, online_view, write_back
 from rnnbench.training.trainer import fit
@@ -149,6 +150,13 @@ def test_the_loop_is_gradient_descent_with_the_cut_gradient_of_autograd(name: st
     for start, one, other in zip(before, network.parameters(), slow.parameters(), strict=True):
         assert (start - other).abs().max() > 1e-6
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13)
+
+
+def test_evaluations_that_follow_at_once_share_a_checkpoint():
+    settings = settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.01")
+    task, journal = make_task(settings), Kept()
+    fit(Learner(new_network(settings, task)[0], task, journal, 0, settings.train), settings.trainer)
+    assert len(journal.rows) == 3 and not journal.saved
 
 
 def test_cutting_changes_the_gradient():
@@ -320,7 +328,8 @@ class Kept:
         self.saved[step] = {**checkpoint, "network": copy}
 
 
-def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers():
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(loop, "BETWEEN", -1.0)
     settings = settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.01")
     task, journals, networks = make_task(settings), [Kept(), Kept()], []
     for resumed in (False, True):

@@ -33,6 +33,7 @@ from .loader import EVALUATED_ROWS, EvaluationBatches
 from .optimizer import make_optimizer
 from .signals import collect_signals, restored_signals
 
+BETWEEN = 1.0  # seconds at least between checkpoints of evaluations: 100 rows take a millisecond, a checkpoint ten
 BLOCK = 1000  # rows that are drawn together; fewer where a row is long
 
 
@@ -203,7 +204,8 @@ class Loop:
             row |= {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
         self.sums[:] = 0
         learner.reporter.write(learner.step, self.devices, evaluated=True)
-        self._save()
+        if learner.reporter.is_overdue(BETWEEN):
+            self._save()
 
     def evaluate(self, split: Split, last: bool = False) -> dict[str, float]:
         """The scores of the network on a split; the `last` time its answers are counted, too."""

@@ -40,9 +40,9 @@ class Reporter:
         """Counts `save_seconds` from now on."""
         self._saved_at = time.monotonic()
 
-    def is_overdue(self) -> bool:
-        """Whether the last checkpoint is more than `save_seconds` old."""
-        return time.monotonic() - self._saved_at > self.save_seconds
+    def is_overdue(self, seconds: float = math.inf) -> bool:
+        """Whether the last checkpoint is more than `save_seconds`, or `seconds`, old."""
+        return time.monotonic() - self._saved_at > min(self.save_seconds, seconds)
 
     def write(self, step: int, devices: Devices, evaluated: bool) -> None:
         """Hands the row to the journal with the speed since the last one; where `evaluated`, also peak memory, slow to read."""
