@@ -294,6 +294,11 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
             {**REPORTED, "values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "selection": "best"}]}},
             "selection",
         ),
+        (
+            GRID,
+            {**REPORTED, "values": {"adding/lstm": [{**REPORTED["values"]["adding/lstm"][0], "seeds": 3, "solved": 4}]}},
+            "solved: 4 of seeds: 3",
+        ),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
         (edited(ladder=None, quirks=DETAILS, readings={**READ, "columns": ["lstn"]}), REPORTED, "no column 'lstn'"),
         (edited(ladder=None, quirks=DETAILS, readings={**READ, "scale": "smoke"}), REPORTED, "rows.adding.readings.scale"),

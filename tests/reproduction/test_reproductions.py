@@ -401,6 +401,23 @@ def test_a_cell_that_is_solved_in_part_says_so_first_and_its_mean_is_not_judged(
     assert "3/5 solved [.20, .90], their median 0.002" in table_details(own, to_markdown)  # Wilson's, at the look's 97.5 %
 
 
+@pytest.mark.parametrize(
+    ("solved", "runs", "own", "word"),
+    [
+        (30, 30, 1, "worse"),  # p of 1 of 5 against 30 of 30 is .0004
+        (0, 30, 4, "better"),
+        (4, 5, 2, "open"),
+        (None, 30, 1, "open"),  # the source does not say how many solved it
+    ],
+)
+def test_where_runs_do_not_solve_a_task_the_share_is_held_against_that_of_the_source(tmp_path, solved, runs, own, word):
+    table = looked(tmp_path, {}, reports(value=3.0, estimator="mean", seeds=runs, solved=solved), metric="steps_to_solve")
+    lines(table.folder / "results.jsonl", scored(table, lstm=[0.001] * own + [0.5] * (5 - own), gru=[0.1] * 5))
+    (row, _) = rows(judge(table))
+    said = f"{own} of 5 runs solve it, where {solved} of {runs} did (Fisher's test)"
+    assert row["verdict"] == word and (row["why"] == said) == (word != "open")
+
+
 def test_only_seeds_of_complete_looks_are_asked(table):
     lstm, gru = [400.0] * 4, [300.0] * 4
     found = scored(table, "laptop", lstm=lstm, gru=gru)

@@ -19,6 +19,7 @@ from .verdicts import (
     after_last_look,
     first_settled,
     ratio_verdict,
+    shares_verdict,
     span_verdict,
     under_our_choice,
     value_verdict,
@@ -206,7 +207,12 @@ def mean_time(runs: CellRuns, metric: str) -> float | None:
 def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, reported: Reported, level: float) -> Judged:
     """What the runs of one look say."""
     row = table_runs.table.grid.rows[runs.cell.row]
-    if lost := runs.lost(row.metric):
+    lost = runs.lost(row.metric)
+    if lost and row.metric in TIMES and reported.solved is not None and reported.seeds:
+        shares = (len(runs.runs) - lost, len(runs.runs), reported.solved, reported.seeds)
+        if verdict := shares_verdict(*shares, level):
+            return verdict, None
+    if lost:
         what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
         return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
     learned = runs.learned(row.metric)

@@ -328,9 +328,16 @@ class Reported(GridPart):
     selection: Literal["last", "best validation", "best test", "unknown"] = "unknown"  # which evaluation of a run is its value
     setting: str = ""
     seeds: Annotated[Whole, Field(ge=1)] | None = None
+    solved: Annotated[Whole, Field(ge=0)] | None = None  # of these, how many solved the task, where the source says so
     sd: Annotated[Number, Field(ge=0)] | None = None
     printed: str = ""
     differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
+
+    @model_validator(mode="after")
+    def share(self) -> Reported:
+        if self.solved is not None and self.solved > (self.seeds or 0):
+            raise ValueError(f"solved: {self.solved} of seeds: {self.seeds or 'none'}; allowed: as many as seeds at most")
+        return self
 
 
 class Grid(GridPart):

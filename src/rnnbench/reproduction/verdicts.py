@@ -5,7 +5,7 @@ the level of the look (two one-sided tests, so that I holds 1 - 2 level):
 
     reproduced      I lies within the margin
     better, worse   I lies wholly outside the margin, and the printed value outside the interval in which the source's estimator
-                    would fall if it were of our runs
+                    would fall if it were of our runs; or not all of our runs solve the task, and another share than theirs
     compatible      neither, and the printed value lies inside that interval
     open            else
 
@@ -383,6 +383,15 @@ def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None,
     solved = (round(sum(a)), len(a), round(sum(b)), len(b))
     effect, p, same, far = difference_of_shares(*solved, margin, confidence)
     return ContrastTest(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)), margin, confidence)
+
+
+def shares_verdict(solved: int, runs: int, their_solved: int, their_runs: int, level: float) -> Verdict | None:
+    """better or worse, where the share of our runs that solve a task is not that of theirs (Fisher's test); else None."""
+    effect, p, _, _ = difference_of_shares(solved, runs, their_solved, their_runs, None)
+    if p >= level:
+        return None
+    word, tone = ("better", "good") if effect.value > 0 else ("worse", "poor")
+    return Verdict(word, f"{solved} of {runs} runs solve it, where {their_solved} of {their_runs} did (Fisher's test)", tone)
 
 
 def compare_times(
