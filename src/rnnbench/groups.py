@@ -129,7 +129,9 @@ class TrainerSettings:
         False  # compute activations again in the backward pass: less memory, more time; numbers change by rounding
     )
     workers: Count = 0  # data-loading processes; 0: batches are made between steps
-    save_seconds: AboveZero = 120.0  # seconds between checkpoints; each evaluation writes one, too (rule=online: one a second)
+    save_seconds: AboveZero = (
+        120.0  # seconds between checkpoints; evaluations write one, too (rule=online: at most one a second)
+    )
     callbacks: tuple[str, ...] = ()  # Lightning callbacks of installed packages, by name; they are part of the run's id
     profiler: Literal["none", "simple", "pytorch"] = (
         "none"  # writes profile.txt; simple: time by Lightning hook; pytorch: time by operator, over a few steps

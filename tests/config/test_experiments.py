@@ -232,6 +232,7 @@ UNREAD = {
     "task.file=[a": "cannot be read",
     "task.file={a}.txt": "cannot be read",
     "task.file=größe.csv,b.csv": "several values make a sweep; add -m",
+    "seed=" + ",".join(map(str, range(200))): "several values make a sweep; add -m",
     "task.file=${oc.env:HOME}(": "code and resolvers are not allowed",
     "train.steps=5(": "train.steps='5(' is not allowed; allowed: whole number, at least 1",
     "train.learning_rate=interval(1e-4,1e-1)": "`rnnbench tune TASK MODEL --space FILE` searches one: train.learning_rate: {",

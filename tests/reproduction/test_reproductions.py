@@ -16,10 +16,11 @@ import pytest
 
 from rnnbench.analysis.grouping import stopped_when_solved
 from rnnbench.analysis.render import to_csv, to_markdown
+from rnnbench.cli import reproduce
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.identity import setting_identity
-from rnnbench.launch.sweep import sweep_word
+from rnnbench.launch.sweep import NothingAtHand, sweep_word
 from rnnbench.reproduction.claim_table import claims_table, contrasts_table
 from rnnbench.reproduction.collect import collect_runs, record_line, scrubbed_record
 from rnnbench.reproduction.declaration import SWEEPS, Declaration, contrast_looks, load_declaration, table_names
@@ -842,8 +843,24 @@ def test_a_row_whose_data_cannot_be_had_leaves_the_others_alone(tmp_path, monkey
         assert "2 runs, 0 recorded before" in plan.stdout and "2 of 2 runs recorded" in done.stdout
         for said in (plan.stderr, done.stderr):
             assert said.count("\n") == 1 and "2 runs left out: local/jsb_chorales is not on the hub; set RNNBENCH_DATA" in said
+    both = tmp_path / "both"
+    write(both, {**GRID, "rows": {"adding": {**music, "priority": 1}, "jsb": {**music, "priority": 2}}})
+    for words in ([str(both)], [str(both), "--estimate"]):
+        nothing = run("reproduce", *words, "tracker=none")
+        assert nothing.returncode == 2 and nothing.stderr.count("\n") == 1
     alone = run("reproduce", str(table), "--rows", "jsb", "tracker=none")
     assert alone.returncode == 2 and alone.stderr.startswith("rnnbench: local/jsb_chorales") and alone.stderr.count("\n") == 1
+
+
+def test_where_data_are_gone_when_more_seeds_are_asked_the_table_is_shown(table, monkeypatch, capfd):
+    def gone(*_: Any, **__: Any) -> int:
+        raise NothingAtHand("x.csv: there is no such file")
+
+    lines(table.folder / "results.jsonl", scored(table, "laptop", lstm=[0.1, 0.2, 0.3], gru=[0.2, 0.3, 0.4]))
+    monkeypatch.setattr(reproduce, "launch_sweep", gone)
+    assert main(["reproduce", str(table.folder), "--scale", "laptop", "tracker=none"]) == 1
+    out, err = capfd.readouterr()
+    assert "left out: x.csv: there is no such file" in err and "Cells" in out
 
 
 def test_a_sweep_of_a_file_of_lines():

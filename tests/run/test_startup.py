@@ -130,7 +130,6 @@ def test_whoever_imports_the_real_packages_after_lightning_gets_them(tmp_path: P
 def test_sizes_are_counted_without_numbers_and_without_the_compiler(tmp_path: Path) -> None:
     """Of every model, in every form that a law is held over: the shapes are those of the network with numbers."""
     forms = [(name, options) for name in MODELS for options in OPTIONS.get(name, [{}])]
-    forms = [(name, options) for name, options in forms if options.get("block_size") != 4]  # of one block
     found = json.loads(fresh(SIZES, json.dumps(forms), cwd=tmp_path))
     for (name, options), shapes in zip(forms, found, strict=True):
         made = MODELS[name](3, hidden_size=4, **options)

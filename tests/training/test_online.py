@@ -127,6 +127,29 @@ def test_without_gradients_machine_code_reads_as_the_loop(options: dict, own_sta
     assert cell.unroll(x, state, given)[0].requires_grad, "a pass that is differentiated is the loop's"
 
 
+def test_machine_code_reads_no_other_memory() -> None:
+    """Lengths beyond the last step are cut, as in the loop; other shapes are refused."""
+    cell, x = make("lstm_1997", {}, 3), torch.randn(5, 2, 3, dtype=torch.float64)
+    state = cell.initial_state(2)
+    with torch.no_grad():
+        close(cell.unroll(x, state, torch.tensor([5000, 3])), cell.loop(x, state, torch.tensor([5000, 3])), 1e-13)
+        for lengths in ([5], [5, 5, 5]):
+            with pytest.raises(ValueError, match="lengths has the shape"):
+                cell.unroll(x, state, torch.tensor(lengths))
+        for other in (cell.initial_state(1), tuple(part.repeat(1, 2) for part in state)):
+            with pytest.raises(ValueError, match="y has the shape"):
+                cell.unroll(x, other)
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "lstm_1997", "min_gru"])
+def test_what_is_recorded_of_a_model_reads_other_inputs(name: str) -> None:
+    """A trace holds operations, not the results of machine code as constants."""
+    cell, x = make(name, {}, 3), torch.randn(2, 5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        traced = torch.jit.trace(cell, x, check_trace=False)
+        close(traced(x + 1)[0], cell(x + 1)[0])
+
+
 # gradients
 
 
@@ -152,7 +175,8 @@ def test_the_loop_is_gradient_descent_with_the_cut_gradient_of_autograd(name: st
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13)
 
 
-def test_evaluations_that_follow_at_once_share_a_checkpoint():
+def test_evaluations_that_follow_at_once_share_a_checkpoint(monkeypatch):
+    monkeypatch.setattr(loop, "BETWEEN", math.inf)
     settings = settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.01")
     task, journal = make_task(settings), Kept()
     fit(Learner(new_network(settings, task)[0], task, journal, 0, settings.train), settings.trainer)

@@ -99,12 +99,12 @@ def reproduce_command(options: argparse.Namespace) -> int:
         return _try_choices(table, rows, launching, options)
     cells = _chosen_cells(table, rows, options)
     runs = _runs_folder(launching)
-    code, look = 0, 0
+    code, look, asked = 0, 0, 0
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
     here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
     while todo:
-        ranks = sorted({table.grid.rows[cell.row].priority for cell in todo})
-        for rank in ranks:
+        unread: dict[str, int] = {}  # why the data of runs cannot be read: how many runs
+        for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
             group = [cell for cell in todo if table.grid.rows[cell.row].priority == rank]
             minutes = {
                 (cell.words_of(seed), seed): cell.minutes or 0
@@ -125,10 +125,13 @@ def reproduce_command(options: argparse.Namespace) -> int:
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             for note in winner_notes(table.winners, lines) if table.winners and not look else ():
                 say(f"  {note}")
-            ended = _launch_what_is_at_hand(table.name, lines, launching, options.estimate, alone=len(ranks) == 1)
+            ended = _launch_what_is_at_hand(table.name, lines, launching, unread, options.estimate)
             if ended > 1:
                 return ended
-            code = max(code, ended)
+            code, asked = max(code, ended), asked + len(lines)
+        if unread and asked == sum(unread.values()) and not any(known.cells[cell.place].runs for cell in cells):
+            raise BadOption("; ".join(unread))
+        print_complaints(f"{amount(count, 'run')} left out: {why}" for why, count in unread.items())
         if options.estimate:
             return code
         look, results = look + 1, measure_table(table, runs, options.scale)
@@ -157,7 +160,7 @@ def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[st
     hours = sum(choice.minutes for choice in choices) / 60
     lines = [[*words, f"seed={TUNING}", "test=false"] for choice in choices for words in choice.runs]
     say(f"{table.name}: {amount(len(choices), 'choice')}, {amount(len(lines), 'run')}, declared as {hours:.2g} core-hours")
-    code = launch_sweep(lines, sweep_word(table.name), launching, options.estimate)
+    code = launch_sweep(lines, sweep_word(table.name), launching, options.estimate, leave_out=True)
     if not options.estimate and (folder := _runs_folder(launching)).is_dir():
         stored, _ = find_runs([folder])
         for choice in choices:
@@ -210,24 +213,26 @@ def _run_batch(name: str, question: Question, minutes: float, launching: Sequenc
     batch = list({run.key: run for run in question.missing if run.fits(minutes)}.values())[:workers]
     lines = [[*words, f"seed={seed}"] for words, seed in (run.key for run in batch)]
     others = [word for word in launching if not word.startswith(WORKERS)]
-    return _launch_what_is_at_hand(name, lines, [f"{WORKERS}{workers}", *others]), batch
+    unread: dict[str, int] = {}
+    code = _launch_what_is_at_hand(name, lines, [f"{WORKERS}{workers}", *others], unread)
+    print_complaints(f"{amount(count, 'run')} left out: {why}" for why, count in unread.items())
+    return code, batch
 
 
 def _launch_what_is_at_hand(
-    table: str, lines: Sequence[Sequence[str]], launching: Sequence[str], estimated: bool = False, alone: bool = False
+    table: str,
+    lines: Sequence[Sequence[str]],
+    launching: Sequence[str],
+    unread: dict[str, int],
+    estimated: bool = False,
 ) -> int:
-    """Runs those of `lines` whose data can be had; 1 where some were left out or failed.
-
-    `alone`: nothing else was asked for, so that it is an error where nothing can be run.
-    """
+    """Runs those of `lines` whose data can be read; 1 where some cannot, or failed. `unread` counts them where none can."""
     if not lines:
         return 0
     try:
         return launch_sweep(lines, sweep_word(table), launching, estimated, leave_out=True)
     except NothingAtHand as error:
-        if alone:
-            raise
-        print_complaints([f"{amount(len(lines), 'run')} left out: {error}"])
+        unread[str(error)] = unread.get(str(error), 0) + len(lines)
         return 1
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import LARGEST, BadOption, shortened
@@ -105,7 +105,7 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
             if override.is_sweep_override():
                 line = override.input_line or ""
                 key, _, value = line.partition("=")
-                one = f"; a value with a comma stands in quotes: '{key}=\"{value}\"'" if Path(value).exists() else ""
+                one = f"; a value with a comma stands in quotes: '{key}=\"{value}\"'" if os.path.exists(value) else ""
                 raise BadOption(f"{line}: several values make a sweep; add -m (in Python: rnnbench.sweep){one}")
         yield list(overrides)
         return

@@ -112,7 +112,13 @@ def steps_are_compiled() -> bool:
 
 
 def machine_code(x: Tensor) -> ModuleType | None:
-    """The module `compiled`, or None where its kernels are switched off, cannot be, or are not for such an x."""
+    """The module `compiled`, or None where its kernels are switched off, cannot be, or are not for such an x.
+
+    Nor are they while operations are recorded (`torch.jit.trace`, `torch.export`, `torch.compile`): their results would be
+    constants.
+    """
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return None
     return _by_numba() if _compiled and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) else None
 
 

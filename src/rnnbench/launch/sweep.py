@@ -39,7 +39,7 @@ from .worker import call_in_process
 
 
 class NothingAtHand(BadOption):
-    """The data of no run of a sweep can be had; the message says why."""
+    """The data of no run of a sweep can be read; the message says why."""
 
 
 SHARED = Path("/dev/shm")  # where Linux keeps shared memory
@@ -313,8 +313,8 @@ def launch_sweep(
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=. `command` is what the sweep's
     manifest keeps. `resumed`: the runs that it lists, where it is resumed; BadOption where `lines` ask for another.
-    `leave_out`: where the data of some runs cannot be had the others run, a line says so, and 1 is returned; NothingAtHand
-    where those of no run can be had.
+    `leave_out`: where the data of some runs cannot be read the others run, a line says so, and 1 is returned; NothingAtHand
+    where the data of no run can be read.
     """
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins

@@ -57,4 +57,4 @@ def remembering(hidden_size: int, longest: int) -> Tensor:
 
     Source: Tallec & Ollivier 2018, Can recurrent neural networks warp time?, arXiv:1804.11188 (chrono initialisation).
     """
-    return torch.empty(hidden_size).uniform_(1, max(longest - 1, 1)).log_()
+    return torch.empty(hidden_size).uniform_(1, max(longest - 1, 1)).log_()  # in place: see networks/shapes.py

@@ -184,6 +184,8 @@ def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported
         verdict = after_last_look(verdict)
     if test and verdict.word != "reproduced":
         verdict = _with_readings(table_runs, runs, reported, verdict)
+    elif verdict.word in ("better", "worse"):
+        verdict = _with_shares_of_readings(table_runs, runs, reported, verdict)
     return ReportedResult(reported, under_our_choice(verdict, differs.says) if differs else verdict, test)
 
 
@@ -199,6 +201,23 @@ def _with_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, ve
     return span_verdict(verdict, reported.value, row.ratio, means, len(cells)) if len(means) > 1 else verdict
 
 
+def _with_shares_of_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, verdict: Verdict) -> Verdict:
+    """The same for a verdict by the share of runs that solve the task: the text does not settle it where a reading has it."""
+    table, metric = table_runs.table, table_runs.table.grid.rows[runs.cell.row].metric
+    others = [
+        table_runs.cells[cell.place]
+        for cells in table.readings(runs.cell.row)
+        for cell in cells
+        if cell.column == runs.cell.column and cell.place != runs.cell.place and cell.place in table_runs.cells
+    ]
+    judged = [_judge_shares(one, metric, reported, table.grid.level) for one in others if one.runs and not one.missing()]
+    if not judged:
+        return verdict if not others else replace(verdict, why=f"{verdict.why}; its other readings are not run")
+    like = sum(one is None or one.word == "open" for one in judged)
+    said = f"as stated: {verdict.word}, {verdict.why}; of {len(judged)} other readings {like} are not told apart from theirs"
+    return Verdict("the text does not settle it", said, "warn") if like else replace(verdict, why=said)
+
+
 def mean_time(runs: CellRuns, metric: str) -> float | None:
     """The mean of the metric over the runs; None before the first look is complete, and where a run has none."""
     return None if runs.missing() or runs.lost(metric) else fmean(runs.values(metric))
@@ -207,12 +226,12 @@ def mean_time(runs: CellRuns, metric: str) -> float | None:
 def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, reported: Reported, level: float) -> Judged:
     """What the runs of one look say."""
     row = table_runs.table.grid.rows[runs.cell.row]
-    lost = runs.lost(row.metric)
-    if lost and row.metric in TIMES and reported.solved is not None and reported.seeds:
-        shares = (len(runs.runs) - lost, len(runs.runs), reported.solved, reported.seeds)
-        if verdict := shares_verdict(*shares, level):
-            return verdict, None
-    if lost:
+    by_shares = _judge_shares(runs, row.metric, reported, level)
+    if by_shares and by_shares.word != "open":
+        return by_shares, None
+    if lost := runs.lost(row.metric):
+        if by_shares:
+            return by_shares, None
         what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
         return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
     learned = runs.learned(row.metric)
@@ -232,6 +251,19 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
         level,
         shares=row.metric in RATES,
     )
+
+
+def _judge_shares(runs: CellRuns, metric: str, reported: Reported, level: float) -> Verdict | None:
+    """What the share of runs that solve the task says; None where the source does not say its own, or every run solved it."""
+    records = runs.records
+    if metric not in TIMES or reported.solved is None or reported.seeds is None or not records:
+        return None
+    if any(record["solved"] is None for record in records):  # a task that cannot be solved
+        return None
+    solved = sum(record["solved_step"] is not None for record in records)
+    if solved == len(records) and reported.solved == reported.seeds:
+        return None
+    return shares_verdict(solved, len(records), reported.solved, reported.seeds, level)
 
 
 def _row_ranks(table_runs: TableRuns, row: str, cells: Sequence[CellResult]) -> dict[str, tuple[int, int]]:

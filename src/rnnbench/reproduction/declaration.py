@@ -177,7 +177,9 @@ class Declaration:
         winners = {
             task: {model: options_of(one) for model, one in models.items()} for task, models in (self.winners or {}).items()
         }
-        return digest([RULES, self.grid.level, columns, declared, *([winners] if winners else [])])[:8]
+        values = {place: found for place, found in self.reports.values.items() if place.partition("/")[0] == row}
+        solved = {place: [one.solved for one in found] for place, found in values.items() if any(one.solved for one in found)}
+        return digest([RULES, self.grid.level, columns, declared, *filter(None, (winners, solved))])[:8]
 
     def family(self, row: str) -> list[str]:
         """The rows whose contrasts are one family with those of `row`: those of its claim, else itself."""

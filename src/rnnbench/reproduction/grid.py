@@ -335,7 +335,7 @@ class Reported(GridPart):
 
     @model_validator(mode="after")
     def share(self) -> Reported:
-        if self.solved is not None and self.solved > (self.seeds or 0):
+        if self.solved is not None and (self.seeds is None or self.solved > self.seeds):
             raise ValueError(f"solved: {self.solved} of seeds: {self.seeds or 'none'}; allowed: as many as seeds at most")
         return self
 

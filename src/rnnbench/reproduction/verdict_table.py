@@ -47,8 +47,8 @@ VALUE_NOTES = (
     "that is known. Where sources print per cent, ours and the margins are in per cent too.",
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
-    "what the source's estimator would give of our runs; or, where some of ours do not solve the task, the share that does is "
-    "not the source's (Fisher's test). compatible: neither, and the printed value inside of that. open: else.",
+    "what the source's estimator would give of our runs; or the share of our runs that solve the task differs "
+    "from the source's (Fisher's test). compatible: neither, and the printed value inside of that. open: else.",
     "m*: the least margin at which the value would be reproduced. The margin is a third of the gap that the source itself "
     "calls a difference in the row, not below the printed digit; where it calls none so, it is as declared. Of errors near "
     "zero the gap is a factor, too: its cube root is the margin where that is less.",

@@ -5,7 +5,7 @@ the level of the look (two one-sided tests, so that I holds 1 - 2 level):
 
     reproduced      I lies within the margin
     better, worse   I lies wholly outside the margin, and the printed value outside the interval in which the source's estimator
-                    would fall if it were of our runs; or not all of our runs solve the task, and another share than theirs
+                    would fall if it were of our runs; or the share of our runs that solve the task differs from theirs
     compatible      neither, and the printed value lies inside that interval
     open            else
 
@@ -385,13 +385,14 @@ def compare_shares(a: Sequence[float], b: Sequence[float], margin: float | None,
     return ContrastTest(effect, p, same, far, (len(a), len(b)), "share", (fmean(a), fmean(b)), margin, confidence)
 
 
-def shares_verdict(solved: int, runs: int, their_solved: int, their_runs: int, level: float) -> Verdict | None:
-    """better or worse, where the share of our runs that solve a task is not that of theirs (Fisher's test); else None."""
+def shares_verdict(solved: int, runs: int, their_solved: int, their_runs: int, level: float) -> Verdict:
+    """better or worse, where the share of our runs that solve a task is not that of theirs (Fisher's test); else open."""
     effect, p, _, _ = difference_of_shares(solved, runs, their_solved, their_runs, None)
+    said = f"{solved} of {runs} runs solve it, where {their_solved} of {their_runs} did"
     if p >= level:
-        return None
+        return Verdict("open", f"{said}, and Fisher's test does not tell the shares apart", "warn", more_seeds=True)
     word, tone = ("better", "good") if effect.value > 0 else ("worse", "poor")
-    return Verdict(word, f"{solved} of {runs} runs solve it, where {their_solved} of {their_runs} did (Fisher's test)", tone)
+    return Verdict(word, f"{said} (Fisher's test)", tone)
 
 
 def compare_times(

@@ -261,7 +261,8 @@ class Surveyor:
             if settings.budget == asked.budget:
                 plain = settings.plain()
                 key = digest([plain[part] for part in ("task", "model", "network")])
-                counts.setdefault(key, functools.cache(parameter_counter(settings, self._task(settings).task)))
+                with contextlib.suppress(DataError):  # of a task whose data cannot be read nothing is counted
+                    counts.setdefault(key, functools.cache(parameter_counter(settings, self._task(settings).task)))
         if len(counts) == 1:
             return error
         several, tolerance = list(counts.values()), asked.budget.tolerance

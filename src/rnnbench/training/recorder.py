@@ -41,7 +41,7 @@ class Reporter:
         self._saved_at = time.monotonic()
 
     def is_overdue(self, seconds: float = math.inf) -> bool:
-        """Whether the last checkpoint is more than `save_seconds`, or `seconds`, old."""
+        """Whether the last checkpoint is older than `save_seconds`, or than `seconds` where that is less."""
         return time.monotonic() - self._saved_at > min(self.save_seconds, seconds)
 
     def write(self, step: int, devices: Devices, evaluated: bool) -> None:

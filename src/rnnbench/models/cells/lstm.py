@@ -97,7 +97,7 @@ class LSTM(Mechanism):
         if chrono:
             memory = remembering(H, chrono)
             self.set_bias("f", memory)
-            self.set_bias("i", memory.neg_())
+            self.set_bias("i", memory.neg_())  # in place: see networks/shapes.py
         self.p = self.V = self.M = self.Q = None
         if peepholes == "diagonal":
             self.p = nn.Parameter(torch.empty(G - 1, H).uniform_(-bound, bound))

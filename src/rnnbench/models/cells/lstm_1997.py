@@ -24,6 +24,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from ...kernels.lengths import check_shapes
 from ...kernels.lstm_1997 import NetworkForm
 from ...kernels.recurrence import machine_code
 from ...options import AboveZero, Needs, Positive
@@ -103,16 +104,17 @@ class LSTM1997(Mechanism):
         kernels = machine_code(x) if x.dtype == torch.float64 and not torch.is_grad_enabled() else None
         if kernels is None:
             return self.loop(x, state, lengths)
+        T, B, C, G = *x.shape[:2], self.output_size, self.gates_count
+        y, s, gates = (part.detach().clone(memory_format=torch.contiguous_format) for part in leaves(state))  # written to
+        check_shapes(lengths=(lengths, (B,)), y=(y, (B, C)), s=(s, (B, C)), gates=(gates, (B, G)))
+        steps = torch.full((B,), T) if lengths is None else lengths.long().clamp(max=T).contiguous()
         net = x @ self.W.t()
         if self.b is not None:
-            net = net + nn.functional.pad(self.b, (net.shape[2] - len(self.b), 0))
-        R = net.new_empty(net.shape[2], 0) if self.R is None else self.R
-        lengths = torch.full(x.shape[1:2], len(x)) if lengths is None else lengths
-        y, s, gates = (part.clone(memory_format=torch.contiguous_format) for part in leaves(state))
-        ys = net.new_zeros(*net.shape[:2], self.output_size)
-        before, after = (net, R), (lengths, y, s, gates, ys)  # the last four are written to
-        arrays = [[part.detach().contiguous().numpy() for part in parts] for parts in (before, after)]
-        kernels.lstm_1997_read(*arrays[0], self.form, *arrays[1])
+            net = net + nn.functional.pad(self.b, (C + G - len(self.b), 0))
+        R = net.new_empty(C + G, 0) if self.R is None else self.R.detach().contiguous()
+        ys = net.new_zeros(T, B, C)
+        state_arrays = y.numpy(), s.numpy(), gates.numpy()
+        kernels.lstm_1997_read(net.contiguous().numpy(), R.numpy(), self.form, steps.numpy(), *state_arrays, ys.numpy())
         return ys, (y, s, gates)
 
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
