@@ -124,6 +124,7 @@ class EmbeddedReber(Task):
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
         if error == "squared" and form != "continual":
             self.right_within, self.scoring, self.aim = 0.5, units(most_active), aim
+            self.unit = "share of strings"  # type: ignore[misc]
             if aim == "possible":
                 self.targets = Bits(7)
         if form == "sets":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy
 import pytest
 
+from rnnbench.cli.reproduce import _plan_lines
 from rnnbench.reproduction.declaration import CellSpec
 from rnnbench.reproduction.grid import Seeds
 from rnnbench.reproduction.planning import UNSEEN, MissingRun, Question, contrast_chance, next_question, value_chance
@@ -71,6 +72,16 @@ def test_of_several_questions_the_one_that_is_worth_most_a_minute_is_next():
         assert next_question(order) is likely
     assert likely.minutes == 4.0 and next_question([cheap, likely], minutes=1.5) is cheap
     assert next_question([never, done]) is None and next_question([likely], minutes=1.9) is None
+
+
+def test_the_plan_says_what_the_hours_are_enough_for():
+    """In the order of worth; what no run can settle is left out."""
+    asked = [
+        ("t", Question(name, 1.0, chance, runs(2, 30.0, name))) for name, chance in (("b", 0.4), ("a", 0.5), ("never", 0.0))
+    ]
+    first, second, total = _plan_lines(asked, 1.5)
+    assert first == "t: a, paper scale: a verdict with a chance of 0.50 for 2 runs, 1:00:00" and ": b, " in second
+    assert total.startswith("1.5 h are enough for the first 1 (about 1:00:00) of 2 open questions")
 
 
 def test_a_run_that_serves_two_cells_costs_once():

@@ -375,6 +375,11 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
     [
         ("model=lstm", "train.rule=online trains lstm_1997; got model.mechanism=lstm"),
         ("train.batch_size=2", "train.batch_size=2 beside train.rule=online is not allowed; allowed: 1"),
+        (
+            "train.batch_size=2 model.layers=2",
+            "train.rule=online needs train.batch_size=1 model.layers=1; got train.batch_size=2 model.layers=2",
+        ),
+        ("train.window=9 train.window_wrong=9", "train.window_wrong=9 beside train.window=9: every window ends training"),
         ("train.precision=32", "train.precision=32 beside train.rule=online is not allowed; allowed: 64"),
         ("network.output=linear", "network.output=linear beside train.rule=online is not allowed; allowed: logistic"),
         ("model.layers=2", "model.layers=2 beside train.rule=online is not allowed; allowed: 1"),

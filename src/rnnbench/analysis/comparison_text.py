@@ -182,7 +182,7 @@ def comparison_notes(block: TaskResults, rows: Sequence[Sequence[Cell]], estimat
     if any(entry.diverged for entry in block.entries):
         yield "A diverged run counts as not solved, and is in no mean."
     if any(record["solved"] is not None for record in records):
-        yield "solved: seeds whose validation score reached the task's threshold."
+        yield "solved: seeds whose validation score reached the task's threshold, or that ended by train.window."
     if any(stopped_when_solved(record) for record in records):
         yield "Training stops when solved: compare time to solve, not final scores."
     if 0 < sum(bool(record["solved"]) for record in records) < len(records):

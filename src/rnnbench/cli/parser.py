@@ -237,7 +237,9 @@ def _add_tables(add: Add) -> None:
     reproduce = add("reproduce", "reproduce", "run a table's missing cells, add seeds where undecided, print the table")
     sweep.epilog = "For a table, `rnnbench sweep TABLE` is `rnnbench reproduce TABLE`."
     for verb, what in ((reproduce, "TABLE"), (sweep, "TABLE|FILE")):
-        verb.add_argument("what", metavar=what, help=TABLE if verb is reproduce else f"YAML file, or {TABLE}")
+        verb.add_argument(
+            "what", metavar=what, help=f"{TABLE}; all, with --hours" if verb is reproduce else f"YAML file, or {TABLE}"
+        )
         launching = "trainer.*, tracker.*, runs=, hydra/launcher= and hydra.launcher.*"
         verb.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help=launching)
         verb.add_argument("--rows", help="rows of the table, comma-separated [all]")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..analysis.render import export, to_markdown
 from ..config.schema import TUNING
 from ..config.winners import winner_notes
 from ..console import say, show
+from ..launch.costs import format_clock
 from ..launch.resume import launching_words
 from ..launch.sweep import NothingAtHand, launch_file, launch_sweep, sweep_word
 from ..options import BadOption, amount, named, unknown
@@ -184,9 +186,8 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     launching = launching_words(options.overrides)
     planner = Planner(asked, options.scale, lambda table: measure_table(table, _runs_folder(launching), options.scale))
     if options.estimate:
-        for name, question in sorted(planner.questions, key=lambda pair: -pair[1].worth):
-            if question.missing:
-                say(_plan_line(name, question))
+        for line in _plan_lines(planner.questions, options.hours):
+            say(line)
         return 0
     ends, code = time.monotonic() + 3600 * options.hours, 0
     while (minutes := (ends - time.monotonic()) / 60) > 0 and (chosen := planner.next(minutes)):
@@ -236,8 +237,23 @@ def _launch_what_is_at_hand(
         return 1
 
 
+def _plan_lines(questions: Sequence[tuple[str, Question]], hours: float) -> Iterator[str]:
+    """The open questions that more runs may settle, in the order in which they are taken, and how many fit into `hours`."""
+    able = sorted((pair for pair in questions if pair[1].missing and pair[1].chance > 0), key=lambda pair: -pair[1].worth)
+    yield from (_plan_line(*pair) for pair in able)
+    ends = list(itertools.accumulate(question.minutes for _, question in able))
+    fit = sum(end <= 60 * hours for end in ends)
+    taken = f" (about {format_clock(60 * ends[fit - 1])})" if fit else ""
+    yield (
+        f"{hours:g} h are enough for the first {fit}{taken} of {amount(len(able), 'open question')}, one after another; what a "
+        "run shows changes the order of those after it"
+    )
+
+
 def _plan_line(name: str, question: Question) -> str:
-    return f"{name}: {question.name}, a verdict with a chance of {question.chance:.2f} for {question.minutes:.3g} min"
+    scales = "/".join(dict.fromkeys(run.cell.scale for run in question.missing))
+    runs, time_ = amount(len({run.key for run in question.missing}), "run"), format_clock(60 * question.minutes)
+    return f"{name}: {question.name}, {scales} scale: a verdict with a chance of {question.chance:.2f} for {runs}, {time_}"
 
 
 def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Namespace) -> list[CellSpec]:

@@ -265,11 +265,20 @@ def _check_online(settings: Settings) -> None:
         able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
         raise BadOption(f"train.rule=online trains {', '.join(able)}; got model.mechanism={settings.model.name}")
     plain = settings.plain()
-    for key, needed in ONLINE.items():
-        group, _, name = key.partition(".")
-        if plain[group][name] != needed:
-            got, wanted = plain_text(plain[group][name]), plain_text(needed)
-            raise BadOption(f"{key}={got} beside train.rule=online is not allowed; allowed: {wanted}")
+    given = {key: plain[key.partition(".")[0]][key.partition(".")[2]] for key in ONLINE}
+    wrong = [key for key, needed in ONLINE.items() if given[key] != needed]
+    if len(wrong) > 1:
+        needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (ONLINE, given))
+        raise BadOption(f"train.rule=online needs {' '.join(needed)}; got {' '.join(given_text)}")
+    for key in wrong:
+        got, wanted = plain_text(given[key]), plain_text(ONLINE[key])
+        raise BadOption(f"{key}={got} beside train.rule=online is not allowed; allowed: {wanted}")
+    train = settings.train
+    if train.window and train.window_wrong >= train.window and train.window_error >= 1:
+        raise BadOption(
+            f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
+            f"less than {train.window}, or a train.window_error below 1"
+        )
 
 
 def _check_budget(budget: BudgetSettings) -> None:

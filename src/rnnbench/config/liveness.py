@@ -70,13 +70,13 @@ class Liveness:
         return None
 
     def said(self, group: str, needs: Needs) -> str:
-        """`model.layers of at least 2, and model.layers=1`."""
+        """`model.layers of at least 2; got model.layers=1`."""
         places = [self._place(group, name) for name in needs.options]
         if kinds := [TASKS[".".join(place)] for place in places if ".".join(place) in TASKS]:
             return f"a task {' or '.join(dict.fromkeys(kinds))}, and task={self._config['task']['name']} is none"
         full = Needs(*(".".join(place) for place in places), values=needs.values, besides=needs.besides, least=needs.least)
         present = (f"{'.'.join(place)}={plain_text(self._value(*place))}" for place in places)
-        return f"{full}, and {' and '.join(present)}"
+        return f"{full}; got {' and '.join(present)}"
 
     def _place(self, group: str, name: str) -> tuple[str, str]:
         first, dot, rest = name.partition(".")

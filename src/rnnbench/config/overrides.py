@@ -106,7 +106,7 @@ def split_sweep(overrides: Sequence[str], sweep: bool) -> Iterator[list[str]]:
                 line = override.input_line or ""
                 key, _, value = line.partition("=")
                 one = f"; a value with a comma stands in quotes: '{key}=\"{value}\"'" if os.path.exists(value) else ""
-                raise BadOption(f"{line}: several values make a sweep; add -m (in Python: rnnbench.sweep){one}")
+                raise BadOption(f"{shortened(line)}: several values make a sweep; add -m (in Python: rnnbench.sweep){one}")
         yield list(overrides)
         return
     _check_sweep(parsed)

@@ -119,6 +119,9 @@ def text_file(path: str | Path, name: str = "", newline: str | None = "", encodi
             raise not_utf8(name, lines) from None
 
 
+REMEDY = "save it as UTF-8; where the task has the option task.encoding, that may name another"
+
+
 def not_utf8(name: str, lines: Iterable[bytes]) -> DataError:
     """The refusal of what has these lines: it says what they are, or where the first byte stands that is no UTF-8."""
     for number, line in enumerate(lines, 1):
@@ -127,8 +130,8 @@ def not_utf8(name: str, lines: Iterable[bytes]) -> DataError:
         try:
             line.decode()
         except UnicodeDecodeError as error:
-            return DataError(f"{name} is not UTF-8: line {number} has the byte 0x{line[error.start]:02x}; save it as UTF-8")
-    return DataError(f"{name} is not UTF-8; save it as UTF-8")
+            return DataError(f"{name} is not UTF-8: line {number} has the byte 0x{line[error.start]:02x}; {REMEDY}")
+    return DataError(f"{name} is not UTF-8; {REMEDY}")
 
 
 def text_lines(text: str) -> list[str]:

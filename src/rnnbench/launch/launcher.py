@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 import sys
 import types
@@ -73,7 +74,8 @@ class Processes(Launcher):
         if pool.asked:
             sys.exit(128 + pool.asked[0])
         if pool.failed:
-            again = f"`rnnbench status {settings.sweep}` names them"
+            place = "" if settings.runs == "runs" else f" --runs {shlex.quote(settings.runs)}"
+            again = f"`rnnbench status {settings.sweep}{place}` names them"
             say(f"rnnbench: {len(pool.failed)} of {amount(pool.total, 'run')} failed, said above; {again}", sys.stderr)
             sys.exit(1)
         returns = []

@@ -33,7 +33,7 @@ def one_run(word: str, runs: Path) -> Path:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise BadOption(f"{word}: {amount(len(found), 'run')}: {names}{more}; name one")
     known = [path.name for path in _all_runs(runs)]
-    near = nearest(word.rpartition("/")[2], known) or "; `rnnbench status runs` and `rnnbench compare` name them"
+    near = nearest(word.rpartition("/")[2], known) or "; `rnnbench status` and `rnnbench compare` name them"
     raise BadOption(f"{word}: no run of that folder, name or id in {where}{near}")
 
 
