@@ -108,16 +108,16 @@ def test_two_ways_of_saying_one_run_are_one_run(launching, capfd):
 
 
 def test_one_that_fails_by_its_own_error_is_named_and_the_rest_goes_on(capfd):
-    assert main(["train", "-m", *QUICK, "model=lstm", "model.hidden_size=8,5000000", "seed=0,1"]) == 1
+    assert main(["train", "-m", *QUICK, "model=lstm", "model.hidden_size=8,5000000", "seed=0,1", "sweep=s", "runs=others"]) == 1
     out, err = capfd.readouterr()
-    assert len(results("runs")) == 2
-    assert "2 of 4 runs failed, said above" in err and "Traceback" not in err
+    assert len(results("others")) == 2
+    assert "2 of 4 runs failed, said above; `rnnbench status s --runs others` names them" in err and "Traceback" not in err
     for seed in (0, 1):
         (line,) = (line for line in err.splitlines() if f"[model.hidden_size=5000000 seed={seed}]" in line)
         assert line.count(f"adding/lstm/s{seed}-") == 1
     assert "out of memory, after a peak of" in err
     assert "started again" not in out
-    failures = [message for path in Path("runs").glob("*/*/s*") if (message := RunFolder(path).failure())]
+    failures = [message for path in Path("others").glob("*/*/s*") if (message := RunFolder(path).failure())]
     assert len(failures) == 2 and all(message.startswith("out of memory") for message in failures)  # `status` names the run
 
 
