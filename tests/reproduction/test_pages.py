@@ -259,6 +259,16 @@ def test_times_of_sides_that_did_not_run_in_turn_settle_only_what_no_drift_expla
     assert notes_of == {"the sides did not run in turn, and a machine may drift by a factor of 2"}, "seeds would not help"
 
 
+def test_two_sides_at_the_floor_are_not_the_same():
+    """Nor is it asked for more seeds, which would not leave the floor."""
+    found = measure_table(load_declaration("bai2018"), None)
+    one = found.contrasts["adding_600", "tcn_learns_adding_600"]
+    assert one.at_floor and one.verdict.word == "undecided" and "neither side has left the floor" in one.verdict.why
+    assert not any(question.chance for question in open_questions(found, ["adding_600"], "laptop"))
+    others = [other.at_floor for place, other in found.contrasts.items() if place[0] != "adding_600"]
+    assert others and not any(others)
+
+
 def test_no_hours_are_spent_on_times_that_will_not_have_been_taken_in_turn(notes):
     """Seeds of one side alone are missing, so that it stays a block; where both sides lack theirs, they will take turns."""
     place = ("speed", "parameters_rnn_gru")

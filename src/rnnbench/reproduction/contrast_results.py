@@ -42,6 +42,7 @@ class ContrastResult:
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction over the contrasts of its family that were open at its look
     turns: int | None = None  # how often the sides took turns, where they did so too seldom for their times to settle it
+    at_floor: bool = False  # whether no run of either side has left the floor
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,14 @@ def _take_look(
         if _may_be_drift(asked, answer) and (turns := _turns(asked, seeds)) is not None:
             note = f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"
             verdict = Verdict("undecided", note, "warn")
+        at_floor = len(asked.sides) > 1 and all(side.at_floor(asked.metric) for side in asked.at(seeds))
+        if at_floor and verdict.word in ("holds", "equivalent"):
+            verdict = Verdict("undecided", "neither side has left the floor: nothing is learned of them at this scale", "warn")
         if asked.last and index == len(asked.looks) - 1:
             verdict = after_last_look(verdict)
         if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
             verdict = replace(verdict, why=f"{verdict.why}; {note}")
-        taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict, turns=turns)
+        taken[place] = replace(found[place], answer=answer, p=p, verdict=verdict, turns=turns, at_floor=at_floor)
     return taken
 
 

@@ -36,7 +36,7 @@ from .grid import LOWER, RATES, SCALES, TIMES, ColumnSpec, Contrast, Grid, Repor
 SWEEPS = Path(str(files("rnnbench.sweeps")))
 SMOKE = ["train.steps=2", "train.eval_every=2", "train.log_every=1", "train.warmup=0"]
 # Of verdicts, in every digest. 1: Holm's correction over the whole table, and no rule for looks that are added. 2: contrasts of
-# means where some runs solve a task and others do not, and of times a step that were not taken in turn.
+# means where some runs solve a task and others do not, of times a step not taken in turn, and of two sides at the floor.
 RULES = 3
 NUMBER = re.compile(r"\{(\w+)\.(a|b|ratio)(?::(abs|ms|percent))?\}")  # of a contrast, in the sentences of a claim's answers
 DECLARABLE = ("task=", "model=", "task.", "model.", "network.", "train.", "budget.")

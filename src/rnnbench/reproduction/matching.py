@@ -151,11 +151,23 @@ class CellRuns:
         solved, task = self.solved(metric), self.records[0]["task"] if self.records else None
         if is_bimodal(solved) or metric != "score" or task is None or task["floor"] is None or any(solved):
             return Learned(solved)
-        if task["direction"] == "max" and task["headline"] not in RANGES:
-            return Learned(solved)
-        best = 0.0 if task["direction"] == "min" else RANGES[task["headline"]][1]
-        off = off_floor(self.values(metric), task["floor"], best)
+        off = self._off_floor(metric)
         return Learned(off, "off the floor") if is_bimodal(off) else Learned(solved)
+
+    def _off_floor(self, metric: str) -> list[bool]:
+        """Of each run, whether its score left the floor; none where that is not known, or runs fall into no two groups."""
+        task = self.records[0]["task"] if self.records else None
+        if metric != "score" or task is None or task["floor"] is None:
+            return []
+        if task["direction"] == "max" and task["headline"] not in RANGES:
+            return []
+        best = 0.0 if task["direction"] == "min" else RANGES[task["headline"]][1]
+        return off_floor(self.values(metric), task["floor"], best)
+
+    def at_floor(self, metric: str) -> bool:
+        """Whether no run has left the floor."""
+        off = self._off_floor(metric)
+        return bool(off) and not any(off)
 
     def lost(self, metric: str) -> int:
         """Runs without the metric: a mean over the others says nothing of the cell."""

@@ -190,6 +190,8 @@ def _contrast_questions(results: Results, one: ContrastResult, scale: str | None
         missing = _missing(results, cells, look[0])
         if one.turns is not None and one.turns + _turns(missing) < look[0]:
             chance = 0.0  # its times will not have been taken in turn either
+        if one.at_floor:
+            chance = 0.0  # more seeds will not leave it
         yield Question(f"{one.row}.{one.name}", _importance(results, one.row), chance, missing)
 
 
