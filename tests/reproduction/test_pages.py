@@ -263,7 +263,7 @@ def test_two_sides_at_the_floor_are_not_the_same():
     """Nor is it asked for more seeds, which would not leave the floor."""
     found = measure_table(load_declaration("bai2018"), None)
     one = found.contrasts["adding_600", "tcn_learns_adding_600"]
-    assert one.at_floor and one.verdict.word == "undecided" and "neither side has left the floor" in one.verdict.why
+    assert one.at_floor and one.verdict.word == "undecided" and "no run has left the floor" in one.verdict.why
     assert not any(question.chance for question in open_questions(found, ["adding_600"], "laptop"))
     others = [other.at_floor for place, other in found.contrasts.items() if place[0] != "adding_600"]
     assert others and not any(others)

@@ -42,7 +42,7 @@ class ContrastResult:
     verdict: Verdict = NOT_RUN
     p: float = 1.0  # after Holm's correction over the contrasts of its family that were open at its look
     turns: int | None = None  # how often the sides took turns, where they did so too seldom for their times to settle it
-    at_floor: bool = False  # whether no run of either side has left the floor
+    at_floor: bool = False  # whether no run has left the floor, so that its scale says nothing
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,10 @@ def _take_look(
         if _may_be_drift(asked, answer) and (turns := _turns(asked, seeds)) is not None:
             note = f"the sides did not run in turn, and a machine may drift by a factor of {DRIFT}"
             verdict = Verdict("undecided", note, "warn")
-        at_floor = len(asked.sides) > 1 and all(side.at_floor(asked.metric) for side in asked.at(seeds))
-        if at_floor and verdict.word in ("holds", "equivalent"):
-            verdict = Verdict("undecided", "neither side has left the floor: nothing is learned of them at this scale", "warn")
+        may = len(asked.sides) > 1 or asked.scale != "paper"  # one that is held against a number may fail at the paper's scale
+        at_floor = may and all(side.at_floor(asked.metric) for side in asked.at(seeds))
+        if at_floor and verdict.word != "undecided":
+            verdict = Verdict("undecided", "no run has left the floor: nothing is learned of it at this scale", "warn")
         if asked.last and index == len(asked.looks) - 1:
             verdict = after_last_look(verdict)
         if verdict.word == "holds" and (note := _stopped_note(asked, seeds)):
