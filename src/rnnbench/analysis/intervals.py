@@ -128,12 +128,17 @@ def is_bimodal(solved: Sequence[bool]) -> bool:
     return any(solved) and not all(solved)
 
 
-AT_FLOOR, OFF_FLOOR = 0.02, 0.1  # of the way from the floor to the best score there is
+AT_FLOOR, OFF_FLOOR = 0.02, 0.1  # of the way from the floor to the best score there is: at the floor up to, off it from
+
+
+def gains_over_floor(values: Sequence[float], floor: float, best: float) -> list[float]:
+    """Of each value, what share it has come of the way from the floor to the best score; none where the two are one."""
+    return [(value - floor) / (best - floor) for value in values] if best != floor else []
 
 
 def off_floor(values: Sequence[float], floor: float, best: float) -> list[bool]:
     """Of each value, whether its run left the floor; none where a value lies between, so that runs fall into no two groups."""
-    gains = [(value - floor) / (best - floor) for value in values] if best != floor else []
+    gains = gains_over_floor(values, floor, best)
     apart = all(gain <= AT_FLOOR or gain >= OFF_FLOOR for gain in gains)
     return [gain >= OFF_FLOOR for gain in gains] if apart else []
 

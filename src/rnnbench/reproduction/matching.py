@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ..analysis.formatting import format_interval, format_seeds
 from ..analysis.grouping import result_key, trained_with
-from ..analysis.intervals import LEVEL, RANGES, Estimate, is_bimodal, off_floor
+from ..analysis.intervals import LEVEL, OFF_FLOOR, RANGES, Estimate, gains_over_floor, is_bimodal, off_floor
 from ..analysis.significance import against_margin, difference
 from ..config.budget import parse_count
 from ..config.identity import departures, setting_identity
@@ -151,23 +151,24 @@ class CellRuns:
         solved, task = self.solved(metric), self.records[0]["task"] if self.records else None
         if is_bimodal(solved) or metric != "score" or task is None or task["floor"] is None or any(solved):
             return Learned(solved)
-        off = self._off_floor(metric)
+        way = self._way(metric)
+        off = off_floor(self.values(metric), *way) if way else []
         return Learned(off, "off the floor") if is_bimodal(off) else Learned(solved)
 
-    def _off_floor(self, metric: str) -> list[bool]:
-        """Of each run, whether its score left the floor; none where that is not known, or runs fall into no two groups."""
+    def _way(self, metric: str) -> tuple[float, float] | None:
+        """(the floor, the best score) of the metric; None where they are not known."""
         task = self.records[0]["task"] if self.records else None
         if metric != "score" or task is None or task["floor"] is None:
-            return []
+            return None
         if task["direction"] == "max" and task["headline"] not in RANGES:
-            return []
-        best = 0.0 if task["direction"] == "min" else RANGES[task["headline"]][1]
-        return off_floor(self.values(metric), task["floor"], best)
+            return None
+        return task["floor"], 0.0 if task["direction"] == "min" else RANGES[task["headline"]][1]
 
     def at_floor(self, metric: str) -> bool:
-        """Whether no run has left the floor."""
-        off = self._off_floor(metric)
-        return bool(off) and not any(off)
+        """Whether no run has come a tenth of the way from the floor to the best score."""
+        way = self._way(metric)
+        gains = gains_over_floor(self.values(metric), *way) if way else []
+        return bool(gains) and max(gains) < OFF_FLOOR
 
     def lost(self, metric: str) -> int:
         """Runs without the metric: a mean over the others says nothing of the cell."""
