@@ -988,4 +988,4 @@ for of_1997 in (
     lstm_1997.begin_row,
 ):
     register_jitable(**OPTIONS)(of_1997)
-lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.read_rows)
+lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.forward_rows)

@@ -15,7 +15,7 @@ Of the error (sum over k) 1/2 (target_k - y_k)^2, cut where hidden units re-ente
 A row's updates are added up over its steps and made at its end. f is logistic; g and h are given as (span, low), the
 function span * f(x) + low, or the identity where span is 0. Inputs are sparse: at each step `entries` places, with values.
 
-`read_rows` is the forward pass alone, of an evaluation. The functions are plain Python; `compiled` makes machine code of them
+`forward_rows` is the forward pass alone, of an evaluation. The functions are plain Python; `compiled` makes machine code of them
 where Numba is, 30 microseconds for a row of 105 steps.
 
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A.
@@ -119,7 +119,7 @@ def sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-min(max(x, -700.0), 700.0)))  # e^700 is a number
 
 
-def read_rows(net: Array, R: Array, form: NetworkForm, lengths: Array, y: Array, s: Array, gates: Array, ys: Array) -> None:
+def forward_rows(net: Array, R: Array, form: NetworkForm, lengths: Array, y: Array, s: Array, gates: Array, ys: Array) -> None:
     """The forward pass alone, (6) to (9), of what the inputs and biases give, net (T, B, H).
 
     y (B, C), s (B, C) and the gates (B, H - C) begin as the state that the rows start from and end as that after `lengths`
