@@ -15,8 +15,8 @@ Of the error (sum over k) 1/2 (target_k - y_k)^2, cut where hidden units re-ente
 A row's updates are added up over its steps and made at its end. f is logistic; g and h are given as (span, low), the
 function span * f(x) + low, or the identity where span is 0. Inputs are sparse: at each step `entries` places, with values.
 
-`forward_rows` is the forward pass alone, of an evaluation. The functions are plain Python; `compiled` makes machine code of them
-where Numba is, 30 microseconds for a row of 105 steps.
+`forward_rows` is the forward pass alone, of an evaluation. The functions are plain Python; `compiled` makes machine code of
+them where Numba is, 30 microseconds for a row of 105 steps.
 
 Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A.
 """
