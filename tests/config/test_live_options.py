@@ -72,9 +72,9 @@ NETWORK: dict[str, tuple[list[str], Any]] = {
 TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.rule": (BY_ROW, "online"),
     "train.each_step": (ONLINE, True),
-    "train.window": (["train.window_wrong=99", *ONLINE], 5),
-    "train.window_wrong": ([*ONLINE, "train.window=5"], 5),
-    "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5"], 0.01),
+    "train.window": (["train.window_wrong=99", "train.window_error=0.9", *ONLINE], 5),
+    "train.window_wrong": ([*ONLINE, "train.window=5", "train.window_error=0.9"], 5),
+    "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5", "train.window_error=0.9"], 0.01),
     "train.optimizer": ([], "sgd"),
     "train.log_every": (["train.eval_every=8"], 1),
     "train.momentum": (["train.optimizer=sgd"], 0.9),

@@ -17,6 +17,7 @@ from rnnbench.reproduction.declaration import table_names
 from rnnbench.tasks import load
 from rnnbench.training.schedule import is_evaluated, is_logged, learning_rate
 from rnnbench.training.selection import Selection
+from tests.reproduction.test_declared import SHORTENED
 from tests.test_house import ROOT
 
 TASK = load("adding", length=3, sequences=1)
@@ -115,9 +116,11 @@ def test_a_note_is_one_line_that_names_both_options():
 
 @pytest.mark.parametrize("table", table_names())
 def test_of_committed_records_nothing_is_said(table: str):
+    """But of rows that are too short at a reduced scale for what the paper's training does later."""
+    short = {note for (name, _, _), notes in SHORTENED.items() if name == table for note in notes}
     path = ROOT / "sweeps" / table / "results.jsonl"
     configs = {json.dumps(json.loads(line)["config"]) for line in path.read_text("utf-8").splitlines()} if path.exists() else ()
     for config in map(json.loads, configs):
         train = TrainSettings(**config["train"])
         made = replace(settings(), train=train)
-        assert not setting_notes(made), config
+        assert {note.split()[0] for note in setting_notes(made)} <= short, config

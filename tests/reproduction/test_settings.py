@@ -52,7 +52,7 @@ def test_seeds_take_words_in_turn_and_a_run_of_another_turn_does_not_count(tmp_p
 def test_a_batch_of_hours_runs_each_seed_by_the_words_of_its_turn(tmp_path, monkeypatch):
     table = load_declaration(str(write(tmp_path / "t", with_turns(RATES))))
     cell, launched = table.cell("adding", "lstm", "paper"), []
-    monkeypatch.setattr(reproduce, "launch_sweep", lambda lines, *_: launched.extend(lines) or 0)
+    monkeypatch.setattr(reproduce, "launch_sweep", lambda lines, *_, **__: launched.extend(lines) or 0)
     missing = tuple(MissingRun(cell, seed, 1.0) for seed in range(5))
     code, tried = reproduce._run_batch("t", Question("adding/lstm", 1.0, 0.5, missing), 9.0, ["hydra.launcher.workers=4"])
     assert code == 0 and list(tried) == list(missing[:4])

@@ -141,6 +141,7 @@ def test_machine_code_reads_no_other_memory() -> None:
                 cell.unroll(x, other)
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "lstm_1997", "min_gru"])
 def test_what_is_recorded_of_a_model_reads_other_inputs(name: str) -> None:
     """A trace holds operations, not the results of machine code as constants."""
