@@ -33,7 +33,7 @@ from rnnbench.analysis.render import to_markdown as table_markdown
 from rnnbench.analysis.table import Table
 from rnnbench.benchmarks.history import read_saved
 from rnnbench.benchmarks.models import ROWS, STEPS, WIDTH
-from rnnbench.card.committed import CELLS, committed_card
+from rnnbench.card.committed import CELLS, committed_card, complete_cards
 from rnnbench.card.outcomes import verdict_summary
 from rnnbench.card.page import Card, verdict_table
 from rnnbench.cli.parser import make_parser, verbs_of
@@ -239,24 +239,45 @@ def time_of(times: Mapping[str, float], name: str) -> str:
 
 
 def cards_page() -> str:
-    cards = [committed_card("quick", cell) for cell in CELLS]
-    suite = cards[0].suite
-    words = ("ahead", "behind", "not seen")
-    rows = [[f"[{card.cell}](#{card.cell.replace('_', '-')})", *(places(card, word) for word in words)] for card in cards]
+    quick = [committed_card("quick", cell) for cell in CELLS]
+    full = complete_cards("card")
     parts = [
         "# Cards",
-        f"What `rnnbench card NAME --quick` says of six cells, from the records that come with the program: the suite "
-        f"{suite.version}, {suite.seeds} seeds a model. It is a screening, no comparison for a paper: differences below about "
-        "3 standard deviations are not seen. [How to read a card, and how to make one](../tutorials/card.md).",
-        markdown_table(("cell", *words), rows),
-        f"Ahead or behind: p is at most {suite.level:g}, of a permutation test of the measure (of a solve rate, Fisher's test) "
-        "with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model by itself.",
-        *verdict_table(cards[0]).notes[1:],
+        "What `rnnbench card` says of cells, from the records that come with the program. [How to read a card, and how to make "
+        "one](../tutorials/card.md).",
+        f"Ahead or behind: p is at most {quick[0].suite.level:g}, of a permutation test of the measure (of a solve rate, "
+        "Fisher's test) with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model by "
+        "itself.",
+        *verdict_table(quick[0]).notes[1:],
     ]
+    if full:
+        suite = full[0].suite
+        parts += cards_section(
+            full,
+            "open",
+            f"`rnnbench card NAME --full`: the suite {suite.version}, {suite.seeds} seeds of the cell and {suite.opponent_seeds} "
+            "of each opponent, each model under the settings of an equal search.",
+        )
+    suite = quick[0].suite
+    parts += cards_section(
+        quick,
+        "not seen",
+        f"`rnnbench card NAME --quick`: the suite {suite.version}, {suite.seeds} seeds a model. It is a screening, no comparison "
+        "for a paper: differences below about 3 standard deviations are not seen.",
+    )
+    return page(*parts)
+
+
+def cards_section(cards: Sequence[Card], left: str, about: str) -> list[str]:
+    """The cards of one suite: what came out in a table, then card by card. `left` is neither ahead nor behind."""
+    version, words = cards[0].suite.version, ("ahead", "behind", left)
+    anchors = {card.cell: f"{card.cell}-{version}".replace("_", "-").replace("/", "-") for card in cards}
+    rows = [[f"[{card.cell}](#{anchors[card.cell]})", *(places(card, word) for word in words)] for card in cards]
+    parts = [f"## {version}", about, markdown_table(("cell", *words), rows)]
     for card in cards:
         table = dataclasses.replace(verdict_table(card), title="", caption="", notes=())
-        parts += [f"## {card.cell}", verdict_summary(card.suite, card.verdicts), table_markdown([table])]
-    return page(*parts)
+        parts += [f"### {card.cell}, {version}", verdict_summary(card.suite, card.verdicts), table_markdown([table])]
+    return parts
 
 
 def places(card: Card, word: str) -> str:

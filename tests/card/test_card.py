@@ -15,7 +15,7 @@ from rnnbench.card import committed, cost
 from rnnbench.card.page import Card
 from rnnbench.card.runs import Entrants, check_winners, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
-from rnnbench.card.tuning import rank_key, search_points
+from rnnbench.card.tuning import Search, rank_key, search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
@@ -189,6 +189,31 @@ def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.Cap
     assert "tiny/1" in capfd.readouterr().out and len(find_runs([Path("runs")])[0]) == len(records)
     again = json.loads(Path("again/card.json").read_text())
     assert again["verdicts"] == card["verdicts"] and again["tuned"]
+
+
+@pytest.mark.slow
+def test_a_search_that_comes_with_the_suite_is_not_made_again(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Unless it was made under other settings; the page and winners.yaml are the same with it."""
+    assert main([*CARD, "--full", "runs=before", "-o", "out"]) == 0
+    card = json.loads(Path("out/card.json").read_text())
+    winners = read_winners(Path("out/winners.yaml"))
+    found = [
+        Search(row["task"], row["model"], winners[row["task"]][row["model"]], row)
+        for row in card["tuning"]
+        if row["model"] == "rnn"
+    ]
+    found[1].winner[UNDER]["task.version"] = 7  # of parity
+    (tmp_path / "card").mkdir()
+    monkeypatch.setattr(committed, "CONF", tmp_path)
+    committed.write_searches("card", found)
+    assert main([*CARD, "--full", "runs=after", "-o", "again"]) == 0
+    runs = [run.config for run in find_runs([Path("after")])[0] if run.config["test"] is False]
+    searched = {(run["task"]["name"], run["model"]["name"]) for run in runs}
+    assert searched == {("adding", "MGU"), ("formal_language", "MGU"), ("formal_language", "rnn")}
+    again = json.loads(Path("again/card.json").read_text())
+    assert again["tuning"] == card["tuning"] and again["verdicts"] == card["verdicts"]
 
 
 def trial(solved: int | None, status: str = "finished", validation: float | None = 0.1, steps: int = 5000) -> Record:

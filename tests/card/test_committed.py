@@ -22,9 +22,10 @@ def test_a_card_is_made_of_committed_records_alone(cell: str) -> None:
     assert all(reached for models in card.reaches.values() for reached in models.values())
 
 
-def test_no_committed_record_is_of_another_run() -> None:
-    committed = committed_records("quick")
-    assert {run.record["id"] for run in find_card_runs(committed_lines("quick"), committed, ()) if run.record} == set(committed)
+@pytest.mark.parametrize("name", ["quick", "card"])
+def test_no_committed_record_is_of_another_run(name: str) -> None:
+    committed = committed_records(name)
+    assert {run.record["id"] for run in find_card_runs(committed_lines(name), committed, ()) if run.record} == set(committed)
 
 
 def test_a_card_that_lacks_records_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch) -> None:

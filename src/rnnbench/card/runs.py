@@ -84,19 +84,22 @@ def own_test_seed(suite: Suite, entrants: Entrants) -> int:
 
 
 def setting_words(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners | None) -> list[str]:
-    """The words of one task and model of the card, without seed: the suite's, the winner's, and the cell's own test rows."""
+    """The words of one task and model of the card, without seed: the suite's, the winner's, and the cell's own test rows.
+
+    Without a winner of the task and model, the suite's own setting stands.
+    """
     words = suite.setting(task, *entrants.named(model))
-    if winners is not None:
-        words += [option_word(key, value) for key, value in options_of(_winner(suite, task, entrants, model, winners)).items()]
+    if winners and (winner := _winner(suite, task, entrants, model, winners)):
+        words += [option_word(key, value) for key, value in options_of(winner).items()]
     if model == entrants.cell and suite.tasks[task].draws:
         words.append(f"test_seed={own_test_seed(suite, entrants)}")
     return words
 
 
-def _winner(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners) -> Winner:
+def _winner(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners) -> Winner | None:
     """A search names a class in a file by its path, and a card by its label, too."""
-    known = model if any(model in models for models in winners.values()) else entrants.models[model]
-    return find_winner(winners, task if task in winners else suite.tasks[task].reference, known)
+    models = winners.get(task, winners.get(suite.tasks[task].reference, {}))
+    return models.get(model, models.get(entrants.models[model]))
 
 
 def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[str]:
@@ -105,6 +108,9 @@ def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[st
     for task in suite.here:
         for model in entrants.models:
             winner = _winner(suite, task, entrants, model, winners)
+            if winner is None:
+                named = task if task in winners else suite.tasks[task].reference
+                winner = find_winner(winners, named, entrants.models[model])  # says which is missing
             if found := changed_settings(winner, setting_words(suite, task, entrants, model, winners)):
                 how = f"{suite.version}{', as --full does' if suite.tuning else ''}"
                 raise BadOption(f"winners: that of {task} and {model} {found_under(found)}; search under the settings of {how}")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from scipy.stats import qmc
 
 from ..analysis.intervals import expected_best
 from ..config.schema import TUNING
 from ..config.settings import Value
-from ..config.winners import Winners, option_word, winner_of_search
+from ..config.winners import Winner, Winners, option_word, winner_of_search
 from ..search.space import search_dimensions
 from ..store.record import Record
 from .outcomes import outcome_of
@@ -45,13 +45,13 @@ def search_points(suite: Suite, entrants: Entrants) -> list[Point]:
     return [{}, *({one.key: one.at(float(share)) for one, share in zip(dimensions, row, strict=True)} for row in shares)]
 
 
-def search_trials(suite: Suite, entrants: Entrants) -> list[Trial]:
-    """Every trial of the search, for each task and model."""
+def search_trials(suite: Suite, entrants: Entrants, known: Collection[tuple[str, str]] = ()) -> list[Trial]:
+    """Every trial of the search, for each task and model that is not `known`."""
     assert suite.tuning
     points, seeds = search_points(suite, entrants), range(TUNING, TUNING + suite.tuning.seeds)
     found = []
     for task in suite.here:
-        for model in entrants.models:
+        for model in (model for model in entrants.models if (task, model) not in known):
             for point in points:
                 words = (
                     *suite.setting(task, *entrants.named(model)),
@@ -85,32 +85,45 @@ def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
     return (-fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes), score)
 
 
-def choose_winners(
-    suite: Suite, entrants: Entrants, trials: Sequence[Trial], runs: Sequence[CardRun]
-) -> tuple[Winners, list[dict[str, Any]]]:
-    """(the best point of each task and model, and a row of each for the page: default, chosen, expected best of n)."""
+class Search(NamedTuple):
+    """What the search for a task and model has found."""
+
+    task: str
+    model: str
+    winner: Winner
+    row: dict[str, Any]  # for the page: default, chosen, expected best of n
+
+
+def choose_winners(suite: Suite, entrants: Entrants, trials: Sequence[Trial], runs: Sequence[CardRun]) -> list[Search]:
+    """The best point of each task and model."""
     record_of = {run.line: run.record for run in runs}
     by_pair: dict[tuple[str, str], list[tuple[Trial, list[Record]]]] = {}
     for trial in trials:
         records = [record for line in trial.lines if (record := record_of[line])]
         by_pair.setdefault((trial.task, trial.model), []).append((trial, records))
-    winners: Winners = {}
-    rows = []
+    found = []
     for (task, model), tried in by_pair.items():
         measure, direction = suite.tasks[task].measure, tried[0][1][0]["task"]["direction"]
         best, records = min(tried, key=lambda one: rank_key(measure, one[1]))
-        means = [fmean(map(validation_score, found)) for _, found in tried]
+        means = [fmean(map(validation_score, of_point)) for _, of_point in tried]
         curve = expected_best(means, direction, again=False)
-        winners.setdefault(task, {})[model] = winner_of_search(suite.setting(task, *entrants.named(model)), best.point)
-        rows.append(
-            {
-                "task": task,
-                "model": model,
-                "words": [option_word(key, value) for key, value in best.point.items()],
-                "headline": records[0]["task"]["headline"],
-                "default": means[0],
-                "best": fmean(map(validation_score, records)),
-                "expected": [curve[n - 1] for n in (1, 2, 4, 8, 16, 32) if n <= len(curve)],
-            }
-        )
-    return winners, rows
+        row = {
+            "task": task,
+            "model": model,
+            "words": [option_word(key, value) for key, value in best.point.items()],
+            "headline": records[0]["task"]["headline"],
+            "default": means[0],
+            "best": fmean(map(validation_score, records)),
+            "expected": [curve[n - 1] for n in (1, 2, 4, 8, 16, 32) if n <= len(curve)],
+        }
+        winner = winner_of_search(suite.setting(task, *entrants.named(model)), best.point)
+        found.append(Search(task, model, winner, row))
+    return found
+
+
+def winners_of(searches: Iterable[Search]) -> Winners:
+    """What searches chose, by task and model."""
+    winners: Winners = {}
+    for one in searches:
+        winners.setdefault(one.task, {})[one.model] = one.winner
+    return winners

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..card.committed import committed_records
+from ..card.committed import committed_records, committed_searches
 from ..card.cost import measure_costs
 from ..card.page import Card, add_runs, write_card
 from ..card.runs import (
@@ -23,7 +23,7 @@ from ..card.runs import (
 )
 from ..card.sizes import equal_widths, keep_widths, kept_widths
 from ..card.suite import Suite, check_opponents, load_suite
-from ..card.tuning import Trial, choose_winners, search_trials
+from ..card.tuning import Search, Trial, choose_winners, search_trials, winners_of
 from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
 from ..config.overrides import named_options
@@ -60,8 +60,9 @@ def card_command(options: argparse.Namespace) -> int:
         if card.tuned_elsewhere:
             say(f"{options.winners}: under which settings it was found is not known of: {', '.join(card.tuned_elsewhere)}")
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
-    trials = search_trials(suite, entrants) if options.full else []
-    lines = card_lines(suite, entrants, winners)
+    known = _known_searches(suite_name, suite, entrants) if options.full else []
+    trials = search_trials(suite, entrants, {(one.task, one.model) for one in known}) if options.full else []
+    lines = card_lines(suite, entrants, winners_of(known) if options.full else winners)
     committed = committed_records(suite_name)
     whole = [*(line for trial in trials for line in trial.lines), *_left(lines, committed, launching)]
     if options.estimate:
@@ -76,8 +77,8 @@ def card_command(options: argparse.Namespace) -> int:
         say(f"{suite.version}: {amount(len(lines), 'run')}, about {suite.minutes:g} minutes on 2 free cores")
     elif whole and (code := _launch(whole, suite, entrants, launching, estimated=True)):
         return code
-    if trials:
-        if code := _tune(card, trials, entrants, launching, options.output):
+    if options.full:
+        if code := _tune(card, trials, known, entrants, launching, options.output):
             return code
         winners = read_winners(options.output / WINNERS)
         lines = card_lines(suite, entrants, winners)
@@ -100,14 +101,29 @@ def _widths(suite: Suite, entrants: Entrants, output: Path) -> list[EqualWidth]:
     return widths
 
 
-def _tune(card: Card, trials: Sequence[Trial], entrants: Entrants, launching: Sequence[str], output: Path) -> int:
-    """Runs the search, and writes the winners; the exit code."""
+def _known_searches(name: str, suite: Suite, entrants: Entrants) -> list[Search]:
+    """The searches that come with the suite, of models of the card with their settings and no others."""
+    plain = [label for label in entrants.models if entrants.named(label) == (label,)]
+    return [one for one in committed_searches(name, suite) if one.model in plain and one.task in suite.here]
+
+
+def _tune(
+    card: Card,
+    trials: Sequence[Trial],
+    known: Sequence[Search],
+    entrants: Entrants,
+    launching: Sequence[str],
+    output: Path,
+) -> int:
+    """Runs the search, and writes the winners, those of the `known` searches among them; the exit code."""
     lines = [line for trial in trials for line in trial.lines]
-    if code := _launch(lines, card.suite, entrants, launching):
+    if lines and (code := _launch(lines, card.suite, entrants, launching)):
         return code
-    winners, card.tuning = choose_winners(card.suite, entrants, trials, _recorded(lines, {}, launching))
-    card.tuned = True
-    add_winners(output / WINNERS, winners)
+    searches = [*known, *choose_winners(card.suite, entrants, trials, _recorded(lines, {}, launching))]
+    tasks, models = list(card.suite.tasks), list(entrants.models)
+    searches.sort(key=lambda one: (tasks.index(one.task), models.index(one.model)))
+    card.tuning, card.tuned = [one.row for one in searches], True
+    add_winners(output / WINNERS, winners_of(searches))
     say(str(output / WINNERS))
     return 0
 
