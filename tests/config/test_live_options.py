@@ -161,6 +161,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "photo_caption.hub": ({}, None),
     "photo_caption.min_frequency": ({}, 30),
     **{f"translation.{name}": ({}, None) for name in ("hub", "file", "train", "validation", "test")},
+    "two_sequences.solved_error": ({}, 0.5),
     "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
     "translation.target_column": ({}, None),
     "translation.source_symbols": ({}, "characters"),
@@ -266,7 +267,7 @@ def task_numbers(task: Task) -> tuple[object, ...]:
     sums = score(task.floor_guess(batch), batch)
     found.append({name: torch.as_tensor(value).tolist() for name, value in sums.items()})
     bounds = [0, 1e-3, 0.007, 0.01, 0.05, 0.25, 0.49, 0.5, 0.9, 0.985, 0.995, 1.0, 30, 99]
-    names = (task.headline, "mse", "correct", "accuracy")
+    names = (task.headline, "mse", "mae", "correct", "accuracy")
     found.append([task.solved(dict.fromkeys(names, bound)) for bound in bounds])
     return tuple(found)
 
