@@ -161,7 +161,7 @@ class Task(ABC):
         return self.classes or [str(number) for number in range(self.targets.size)]
 
     def noise_free(self, batch: Batch) -> Batch:
-        """A training batch with the targets that answers are right or wrong by, of a task that adds noise to those it trains on."""
+        """A training batch with the targets by which answers are right or wrong, where noise is added to those trained on."""
         return batch
 
     scoring: Scoring = CLASSIFICATION
