@@ -1,8 +1,8 @@
 """Random weight guessing, the control of 1997: no gradient, new weights after each row that is wrong.
 
 All weights are drawn anew, uniform in ± `train.guess_spread`. The rows are those that train.rule=online trains on, in order;
-they are right or wrong by their targets without noise. Training ends when `train.window` rows in a row are right. Guess n is number
-n % size of a block of guesses, a pure function of the seed and n // size.
+they are right or wrong by their targets without noise. Training ends when `train.window` rows in a row are right. Guess n is
+number n % size of a block of guesses, a pure function of the seed and n // size.
 
 Source: Hochreiter & Schmidhuber 1997, section 5, who compare with it; the spread and the window are ours.
 """
