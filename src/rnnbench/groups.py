@@ -62,9 +62,7 @@ class TrainSettings:
     window_wrong: Annotated[Count, Needs("window"), Needs("rule", values=("online",))] = (
         0  # sequences of the window that may be wrong
     )
-    window_error: Annotated[AboveZero, Needs("window"), Needs("rule", values=("online",))] = (
-        1.0  # largest mean absolute error of the window's outputs
-    )
+    window_error: Annotated[AboveZero, Needs("window")] = 1.0  # largest mean absolute error of the window's outputs
     guess_spread: Annotated[AboveZero, Needs("rule", values=("guess",))] = 100.0  # draw all weights uniformly in ± this
     steps: Positive = 2000  # training steps
     batch_size: Positive = 50  # sequences per batch, over all devices

@@ -19,33 +19,40 @@ from .recurrence import compiled_or_plain
 
 
 class Guesses(NamedTuple):
-    """Guesses, and how far they have come; `counts` is changed in place."""
+    """Guesses, and how far they have come; `counts` and `error` are changed in place."""
 
     drawn: Array  # (K, number of weights) those from number `first` on
     first: int
-    counts: Array  # (2,) int64: guesses put in so far; right rows in a row of the last of them, -1 once one was wrong
+    counts: Array  # (2,) int64: guesses put in so far; right rows in a row of the last of them, -1 once it was given up
+    error: Array  # (1,) sum of the mean absolute errors of these rows
 
     @classmethod
-    def no_counts(cls) -> Array:
-        """The counts before the first guess."""
-        return numpy.array([0, -1])
+    def none_yet(cls) -> tuple[Array, Array]:
+        """`counts` and `error` before the first guess."""
+        return numpy.array([0, -1]), numpy.zeros(1)
+
+
+class Goal(NamedTuple):
+    """When guessing ends: `window` rows in a row are right, and the mean absolute error of their outputs is below a bound."""
+
+    window: int
+    error_below: float
+    tolerance: float  # a row is right where each output is less than this off, at every step that is scored
 
 
 def guess_sequences(
-    weights: NetworkWeights, form: NetworkForm, rows: Sequences, guesses: Guesses, window: int, tolerance: float
+    weights: NetworkWeights, form: NetworkForm, rows: Sequences, guesses: Guesses, goal: Goal
 ) -> tuple[int, float]:
-    """Reads each of `rows` in turn, until they are at an end, `window` of them in a row are right, or all guesses are wrong.
+    """Reads each of `rows` in turn, until they are at an end, `goal` is met, or all guesses are given up.
 
-    A row is right where each output is less than `tolerance` off at every step that is scored.
+    A guess is given up after a wrong row, and where `goal.window` right rows have too large an error.
     Returns (rows read, sum of their squared errors).
     """
-    read, total = compiled_or_plain("guess_1997_rows", guess_rows)(weights, form, rows, guesses, window, tolerance)
+    read, total = compiled_or_plain("guess_1997_rows", guess_rows)(weights, form, rows, guesses, goal)
     return int(read), float(total)
 
 
-def guess_rows(
-    weights: NetworkWeights, form: NetworkForm, rows: Sequences, guesses: Guesses, window: int, tolerance: float
-) -> tuple[int, float]:
+def guess_rows(weights: NetworkWeights, form: NetworkForm, rows: Sequences, guesses: Guesses, goal: Goal) -> tuple[int, float]:
     """`guess_sequences`, in this process's Python or as machine code."""
     (H, _), (_, C), counts, total = weights.W.shape, weights.V.shape, guesses.counts, 0.0
     y, new, s = numpy.zeros(H), numpy.zeros(H), numpy.zeros(C)
@@ -57,11 +64,15 @@ def guess_rows(
             put_in(weights, guesses.drawn[place])
             counts[0] += 1
             counts[1] = 0
-        worst, squares = read_row(weights, form, rows, n, y, new, s)
+            guesses.error[0] = 0.0
+        worst, error, squares = read_row(weights, form, rows, n, y, new, s)
         total += squares
-        counts[1] = counts[1] + 1 if worst < tolerance else -1
-        if counts[1] == window:
-            return n + 1, total
+        guesses.error[0] += error
+        counts[1] = counts[1] + 1 if worst < goal.tolerance else -1
+        if counts[1] == goal.window:
+            if guesses.error[0] < goal.error_below * goal.window:
+                return n + 1, total
+            counts[1] = -1
     return len(rows.lengths), total
 
 
@@ -92,9 +103,10 @@ def put_vector(vector: Array, guess: Array, at: int) -> int:
 
 def read_row(
     weights: NetworkWeights, form: NetworkForm, rows: Sequences, n: int, y: Array, new: Array, s: Array
-) -> tuple[float, float]:
-    """(the largest error, without sign, and the sum of the squared errors) of the outputs at the scored steps of row `n`."""
-    once, worst, squares = rows.scored.shape[1] < rows.places.shape[1], 0.0, 0.0
+) -> tuple[float, float, float]:
+    """Of the outputs at the scored steps of row `n`: the largest error and the mean of them, without sign, and the sum of their
+    squares."""
+    once, worst, error, squares, answers = rows.scored.shape[1] < rows.places.shape[1], 0.0, 0.0, 0.0, 0
     for u in range(len(y)):
         y[u] = form.begin
     for v in range(len(s)):
@@ -104,8 +116,8 @@ def read_row(
         answer = 0 if once else t
         if rows.scored[n, answer] and (not once or t == rows.lengths[n] - 1):
             off = errors_of(weights, rows, n, t, answer, y)
-            worst, squares = max(worst, off[0]), squares + off[1]
-    return worst, squares
+            worst, error, squares, answers = max(worst, off[0]), error + off[1], squares + off[2], answers + 1
+    return worst, error / max(answers * weights.V.shape[0], 1), squares
 
 
 def step_forward(
@@ -130,10 +142,10 @@ def step_forward(
         y[u] = new[u]
 
 
-def errors_of(weights: NetworkWeights, rows: Sequences, n: int, t: int, answer: int, y: Array) -> tuple[float, float]:
-    """(the largest error, without sign, and the sum of the squared errors) of the outputs at a step."""
+def errors_of(weights: NetworkWeights, rows: Sequences, n: int, t: int, answer: int, y: Array) -> tuple[float, float, float]:
+    """Of the outputs at a step: the largest error and the sum of them, without sign, and the sum of their squares."""
     V, D, c, kind, given = weights.V, weights.D, weights.c, rows.classes[n, answer], n % len(rows.targets)
-    worst, squares = 0.0, 0.0
+    worst, error, squares = 0.0, 0.0, 0.0
     for k in range(V.shape[0]):
         net = c[k] if len(c) else 0.0
         for v in range(V.shape[1]):
@@ -143,5 +155,5 @@ def errors_of(weights: NetworkWeights, rows: Sequences, n: int, t: int, answer: 
                 net += D[k, rows.places[n, t, j]] * rows.values[n, t, j]
         target = (1.0 if k == kind else 0.0) if kind >= 0 else rows.targets[given, answer, k]
         off = target - sigmoid(net)
-        worst, squares = max(worst, abs(off)), squares + off * off
-    return worst, squares
+        worst, error, squares = max(worst, abs(off)), error + abs(off), squares + off * off
+    return worst, error, squares

@@ -1,8 +1,9 @@
 """Random weight guessing, the control of 1997: no gradient, new weights after each row that is wrong.
 
 All weights are drawn anew, uniform in ± `train.guess_spread`. The rows are those that train.rule=online trains on, in order;
-they are right or wrong by their targets without noise. Training ends when `train.window` rows in a row are right. Guess n is
-number n % size of a block of guesses, a pure function of the seed and n // size.
+they are right or wrong by their targets without noise. Training ends when `train.window` rows in a row are right, and their
+mean absolute error is below `train.window_error`; else all is drawn anew. Guess n is number n % size of a
+block of guesses, a pure function of the seed and n // size.
 
 Source: Hochreiter & Schmidhuber 1997, section 5, who compare with it; the spread and the window are ours.
 """
@@ -13,7 +14,7 @@ import functools
 
 import numpy
 
-from ..kernels.guessing import Guesses, guess_sequences
+from ..kernels.guessing import Goal, Guesses, guess_sequences
 from ..kernels.lstm_1997 import Array, Sequences
 from .learner import Learner
 from .online import Loop
@@ -29,7 +30,8 @@ class Guessing(Loop):
 
     def __init__(self, learner: Learner, most: int | None = None):
         super().__init__(learner, most)
-        self.counts = Guesses.no_counts()
+        self.counts, self.error = Guesses.none_yet()
+        self.goal = Goal(self.options.window, self.options.window_error, self.tolerance)
         self.size = sum(part.size for part in self.online.weights)
         self.block = max(1, min(BLOCK, 10**6 // self.size))
         self._drawn = functools.lru_cache(1)(self._draw)
@@ -40,13 +42,13 @@ class Guessing(Loop):
         return numpy.random.Generator(numpy.random.Philox(key)).uniform(-spread, spread, (self.block, self.size))
 
     def read(self, rows: Sequences) -> tuple[int, float, bool]:
-        index, window = int(self.counts[0]) // self.block, self.options.window
-        guesses = Guesses(self._drawn(index), index * self.block, self.counts)
-        done, total = guess_sequences(*self.online, rows, guesses, window, self.tolerance)
-        return done, total, bool(self.counts[1] == window)
+        index = int(self.counts[0]) // self.block
+        guesses = Guesses(self._drawn(index), index * self.block, self.counts, self.error)
+        done, total = guess_sequences(*self.online, rows, guesses, self.goal)
+        return done, total, bool(self.counts[1] == self.goal.window)
 
     def kept(self) -> tuple[Array, ...]:
-        return (self.counts,)
+        return self.counts, self.error
 
     def measured(self) -> dict[str, float]:
         guesses, right = self.counts.tolist()
