@@ -160,6 +160,10 @@ class Task(ABC):
             return ()
         return self.classes or [str(number) for number in range(self.targets.size)]
 
+    def noise_free(self, batch: Batch) -> Batch:
+        """A training batch with the targets by which answers are right or wrong, where noise is added to those trained on."""
+        return batch
+
     scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better
     solved_below: float  # option: the same, where lower is better

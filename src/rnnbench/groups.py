@@ -52,19 +52,22 @@ class TrainSettings:
 
     version: ClassVar[int] = 1  # raised when the numbers that training makes change
 
-    rule: Literal["batch", "online"] = (
-        "batch"  # batch: backpropagation over batches; online: an update after each sequence, for model=lstm_1997
+    rule: Literal["batch", "online", "guess"] = (
+        "batch"  # batch: backpropagation over batches; model=lstm_1997: online: update after each row; guess: random weights
     )
     each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
-    window: Annotated[Count, Needs("rule", values=("online",))] = (
-        0  # solved when so many last training sequences are right; 0: when validation says so
+    window: Annotated[Count, Needs("rule", values=("online", "guess"))] = (
+        0  # solved when so many last training sequences are right; 0: when validation says so, which rule=guess does not ask
     )
-    window_wrong: Annotated[Count, Needs("window")] = 0  # sequences of the window that may be wrong
+    window_wrong: Annotated[Count, Needs("window"), Needs("rule", values=("online",))] = (
+        0  # sequences of the window that may be wrong
+    )
     window_error: Annotated[AboveZero, Needs("window")] = 1.0  # largest mean absolute error of the window's outputs
+    guess_spread: Annotated[AboveZero, Needs("rule", values=("guess",))] = 100.0  # draw all weights uniformly in ± this
     steps: Positive = 2000  # training steps
     batch_size: Positive = 50  # sequences per batch, over all devices
     optimizer: Annotated[Literal["adam", "adamw", "rmsprop", "sgd"], Needs("rule", values=("batch",))] = "adam"  # update rule
-    learning_rate: AboveZero = 0.001  # of the optimizer, after the warm-up
+    learning_rate: Annotated[AboveZero, Needs("rule", besides=("guess",))] = 0.001  # of the optimizer, after the warm-up
     weight_decay: Annotated[AtLeastZero, Needs("rule", values=("batch",))] = 0.0  # decoupled for adamw; otherwise an L2 penalty
     momentum: Annotated[Rate, Needs("optimizer", values=("sgd", "rmsprop"))] = 0.0  # momentum of sgd and rmsprop
     averaging: Annotated[Rate, Needs("optimizer", values=("rmsprop",))] = (
@@ -130,7 +133,7 @@ class TrainerSettings:
     )
     workers: Count = 0  # data-loading processes; 0: batches are made between steps
     save_seconds: AboveZero = (
-        120.0  # seconds between checkpoints; evaluations write one, too (rule=online: at most one a second)
+        120.0  # seconds between checkpoints; evaluations write one, too (rule=online and guess: at most one a second)
     )
     callbacks: tuple[str, ...] = ()  # Lightning callbacks of installed packages, by name; they are part of the run's id
     profiler: Literal["none", "simple", "pytorch"] = (

@@ -43,6 +43,7 @@ CARRIES = [
 BY_ROW = ["task=embedded_reber", "task.sequences=20", "task.error=squared", "model=lstm_1997", "model.hidden_size=4"]
 BY_ROW += ["network.output=logistic", "train.batch_size=1", "train.precision=64", "train.steps=8", "train.eval_every=4"]
 ONLINE = [*BY_ROW, "train.rule=online"]
+GUESS = [*BY_ROW, "train.rule=guess", "train.window=50"]
 
 # What an option is tried with, where it is not the default: words beside it, and its other value.
 MODEL: dict[str, tuple[list[str], Any]] = {
@@ -75,6 +76,7 @@ TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.window": (["train.window_wrong=99", "train.window_error=0.9", *ONLINE], 5),
     "train.window_wrong": ([*ONLINE, "train.window=5", "train.window_error=0.9"], 5),
     "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5", "train.window_error=0.9"], 0.01),
+    "train.guess_spread": (GUESS, 0.5),
     "train.optimizer": ([], "sgd"),
     "train.log_every": (["train.eval_every=8"], 1),
     "train.momentum": (["train.optimizer=sgd"], 0.9),
@@ -161,6 +163,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "photo_caption.hub": ({}, None),
     "photo_caption.min_frequency": ({}, 30),
     **{f"translation.{name}": ({}, None) for name in ("hub", "file", "train", "validation", "test")},
+    "two_sequences.solved_error": ({}, 0.5),
     "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
     "translation.target_column": ({}, None),
     "translation.source_symbols": ({}, "characters"),
@@ -266,7 +269,7 @@ def task_numbers(task: Task) -> tuple[object, ...]:
     sums = score(task.floor_guess(batch), batch)
     found.append({name: torch.as_tensor(value).tolist() for name, value in sums.items()})
     bounds = [0, 1e-3, 0.007, 0.01, 0.05, 0.25, 0.49, 0.5, 0.9, 0.985, 0.995, 1.0, 30, 99]
-    names = (task.headline, "mse", "correct", "accuracy")
+    names = (task.headline, "mse", "mae", "correct", "accuracy")
     found.append([task.solved(dict.fromkeys(names, bound)) for bound in bounds])
     return tuple(found)
 
@@ -359,6 +362,7 @@ UNMET: dict[str, list[str]] = {
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
     "rule=batch": ONLINE,
+    "rule other than guess": GUESS,
     "kind=plain": WRITES,
     "beam of at least 2": WRITES,
 }
@@ -378,6 +382,7 @@ def without_effect(key: str, needs: Needs) -> tuple[list[str], Settings, Any]:
     """(words beside which an option lacks what it needs, their settings, a value of it that is not the default)."""
     group, _, name = key.partition(".")
     words = [*(ADDING if group == "train" else [*ONCE, "model=gru"]), *UNMET.get(str(needs), [])]
+    words = [word for word in words if not word.startswith(f"{key}=")]
     words += ["model=lstm"] if key == "model.forget_bias" else []
     base = settled(words)
     option = group_options(group, {"name": "", "mechanism": base.model.name})[name]

@@ -223,7 +223,7 @@ def first_rows(words: list[str], split: str) -> Tensor:
 
 DRAWN = [
     *("adding", "arithmetic", "associative_recall", "copy_memory", "formal_language", "multiplication"),
-    *("noise_free_lag", "reverse", "selective_copy", "temporal_order", "timing"),
+    *("noise_free_lag", "reverse", "selective_copy", "temporal_order", "timing", "two_sequences"),
 ]
 
 

@@ -47,6 +47,7 @@ SMALL = {  # options that make a task quick; a task that is not named here is te
     "multiplication": {"length": 12},
     "selective_copy": {"length": 12, "symbols": 3, "vocabulary": 6},
     "temporal_order": {"length": 20},
+    "two_sequences": {"length": 20},
     "noise_free_lag": {"lag": 5},
     "timing": {"period": 4, "spikes": 4},
     "arithmetic": {"digits": 2, "distractors": 1},
@@ -71,6 +72,7 @@ FORMS = [  # what the laws are held against besides
     ("multiplication", {"form": "hochreiter", "first_pair": "marker", "length": 30}),
     ("temporal_order", {"error": "squared", "counted_from": 1}),
     *(("noise_free_lag", {"form": form, "error": "squared", "symbols": 3}) for form in ("2a", "2b", "2c")),
+    *(("two_sequences", {"form": form, "informative": 1}) for form in ("3b", "3c")),
     ("embedded_reber", {"error": "squared"}),
     ("embedded_reber", {"form": "sets"}),
     ("embedded_reber", {"error": "squared", "aim": "possible"}),
@@ -496,6 +498,61 @@ def test_rows_are_right_as_in_1997_where_no_output_is_off():
     outputs[0, 0, 0] += 0.31
     assert task.finish(totals(task.score(outputs, batch)))["accuracy"] == 0.5
     assert task.loss(outputs, batch)[0].item() == pytest.approx(0.31**2)
+
+
+@pytest.mark.parametrize("informative", [1, 3])
+@pytest.mark.parametrize("form", ["3a", "3b", "3c"])
+def test_two_sequences_as_in_1997(form: str, informative: int):
+    task = load("two_sequences", form=form, length=40, informative=informative)
+    targets = torch.tensor([0.2, 0.8] if form == "3c" else [1.0, 0.0])
+    for split in SPLITS:
+        batch = next(iter([task.batch("train", 0, 3000, 0)] if split == "train" else one_pass(task, split, 3000)))
+        rows, numbers, lengths = len(batch.inputs), batch.inputs[..., 0].double(), batch.lengths
+        bound = 5 / rows**0.5  # of means of numbers whose standard deviation is 1 at most
+        assert set(lengths.tolist()) == {40, 41, 42, 43, 44}
+        valid = torch.arange(numbers.shape[1]) < lengths[:, None]
+        assert not numbers[~valid].any()
+        told, rest = numbers[:, :informative], numbers[:, informative:][valid[:, informative:]]
+        assert abs(rest.mean()) < bound / 5 and rest.var() == pytest.approx(0.2, abs=0.01)
+        clean = task.noise_free(batch).targets.flatten()
+        classes = (clean[:, None] == targets).long().argmax(1)  # 0: class 1
+        assert torch.equal(clean, targets[classes])
+        assert (classes == 0).double().mean() == pytest.approx(0.5, abs=bound)
+        assert (lengths.double().mean() - 42).abs() < 2 * bound  # all lengths are as likely
+        off = told - torch.where(classes == 0, 1.0, -1.0)[:, None]
+        if form == "3b":
+            assert abs(off.mean()) < bound and off.var() == pytest.approx(0.2, abs=0.2 * 10 / rows**0.5)
+        else:
+            assert not off.any()
+        noise = (batch.targets.flatten() - clean).double()
+        if form == "3c" and split == "train":
+            assert abs(noise.mean()) < bound and noise.var() == pytest.approx(0.1, abs=0.1 * 10 / rows**0.5)
+            assert abs(torch.corrcoef(torch.stack([noise, classes.double()]))[0, 1]) < bound
+        else:
+            assert not noise.any()
+
+
+@pytest.mark.parametrize(("form", "tolerance"), [("3a", 0.2), ("3b", 0.2), ("3c", 0.1)])
+def test_two_sequences_are_solved_by_both_criteria_of_1997(form: str, tolerance: float):
+    """By hand: of 256 rows some are wrong by a little more than the tolerance, the others off by .001."""
+    batch = load("two_sequences", form=form, sequences=256).batch("test", 0, 256, 0)
+    for wrong in (0, 1, 5, 6):
+        off = torch.full((256, 1, 1), 0.001, dtype=torch.float64)
+        off[:wrong] = tolerance + 0.001
+        error = float(off.mean())
+        for solved_above, allowed in ((0.999, 0), (0.978, 5)):
+            for solved_error in (None, error + 1e-6, error - 1e-6):
+                options = {"solved_above": solved_above, "solved_error": solved_error}
+                task = load("two_sequences", form=form, sequences=256, **options)
+                scores = task.finish(totals(task.score(batch.targets + off, batch)))
+                assert scores["correct"] == 1 - wrong / 256 and scores["mae"] == pytest.approx(error, abs=1e-7)
+                assert scores["mse"] == pytest.approx(float(off.square().mean()), abs=1e-7)
+                assert task.solved(scores) == (wrong <= allowed and (solved_error is None or solved_error > error))
+
+
+def test_two_sequences_have_no_more_informative_numbers_than_steps():
+    with pytest.raises(ValueError, match=r"task\.informative=11 is more than task\.length=10"):
+        load("two_sequences", length=10, informative=11)
 
 
 def test_continual_reber_goes_on_without_a_mark():

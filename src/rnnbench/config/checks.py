@@ -40,7 +40,7 @@ LAUNCHING = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
-ONLINE = {  # what the loop of train.rule=online computes
+ROW_BY_ROW = {  # what the loops of train.rule=online and guess compute
     "train.batch_size": 1,
     "train.precision": "64",
     "network.kind": "plain",
@@ -67,6 +67,14 @@ ONLINE = {  # what the loop of train.rule=online computes
     "trainer.profiler": "none",
     "trainer.callbacks": [],
 }
+GUESSED = (  # first weights, which guesses replace
+    "network.spread",
+    "network.output_spread",
+    "model.spread",
+    "model.input_bias",
+    "model.output_bias",
+    "model.bias_spread",
+)
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
@@ -178,7 +186,7 @@ def check_together(settings: Settings) -> None:
     _check_writing(settings)
     _check_directions(settings)
     _check_budget(settings.budget)
-    _check_online(settings)
+    _check_rule(settings)
     network, train, writer = settings.network, settings.train, settings.network.writer
     if network.backend == "library" and train.instruments:
         raise BadOption(
@@ -257,24 +265,29 @@ def _check_directions(settings: Settings) -> None:
         )
 
 
-def _check_online(settings: Settings) -> None:
-    """What the loop of train.rule=online can train, and nothing else."""
-    if settings.train.rule != "online":
+def _check_rule(settings: Settings) -> None:
+    """What the loops of train.rule=online and guess can train, and nothing else."""
+    train, rule = settings.train, f"train.rule={settings.train.rule}"
+    if train.rule == "batch":
         return
     if not read_signature("mechanism", settings.model.reference).constants.get("online"):
         able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
-        raise BadOption(f"train.rule=online trains {', '.join(able)}; got model.mechanism={settings.model.name}")
-    plain = settings.plain()
-    given = {key: plain[key.partition(".")[0]][key.partition(".")[2]] for key in ONLINE}
-    wrong = [key for key, needed in ONLINE.items() if given[key] != needed]
+        raise BadOption(f"{rule} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
+    plain, allowed = settings.plain(), dict(ROW_BY_ROW)
+    if train.rule == "guess":
+        liveness = Liveness(plain)
+        allowed |= {key: liveness.default(*key.split(".")) for key in GUESSED} | {"train.stop_when_solved": True}
+    given = {key: plain[key.partition(".")[0]][key.partition(".")[2]] for key in allowed}
+    wrong = [key for key, needed in allowed.items() if given[key] != needed]
     if len(wrong) > 1:
-        needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (ONLINE, given))
-        raise BadOption(f"train.rule=online needs {' '.join(needed)}; got {' '.join(given_text)}")
+        needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (allowed, given))
+        raise BadOption(f"{rule} needs {' '.join(needed)}; got {' '.join(given_text)}")
     for key in wrong:
-        got, wanted = plain_text(given[key]), plain_text(ONLINE[key])
-        raise BadOption(f"{key}={got} beside train.rule=online is not allowed; allowed: {wanted}")
-    train = settings.train
-    if train.window and train.window_wrong >= train.window and train.window_error >= 1:
+        got, wanted = plain_text(given[key]), plain_text(allowed[key])
+        raise BadOption(f"{key}={got} beside {rule} is not allowed; allowed: {wanted}")
+    if train.rule == "guess" and not train.window:
+        raise BadOption(f"train.window=0 beside {rule} is not allowed; allowed: at least 1, the right rows that end training")
+    if train.rule == "online" and train.window and train.window_wrong >= train.window and train.window_error >= 1:
         raise BadOption(
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
             f"less than {train.window}, or a train.window_error below 1"

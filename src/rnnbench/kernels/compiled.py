@@ -30,7 +30,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
-from . import lstm_1997
+from . import guessing, lstm_1997
 from .compile_time import counted_as_compiling
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -59,6 +59,7 @@ _import_without_blas()
 
 OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy"}  # a multiplication and an addition may be one
 Array = numpy.ndarray
+AS_WRITTEN: dict[str, Any] = {"error_model": "numpy"}  # each operation is rounded as in plain Python
 F = numpy.float32
 PER_LN_2, LN_2_HIGH, LN_2_LOW = F(1 / math.log(2)), F(0.693359375), F(math.log(2) - 0.693359375)
 TAYLOR = tuple(F(1 / math.factorial(k)) for k in range(8))
@@ -898,12 +899,12 @@ def min_gru_backward_sequence(
             add_input_gradients(d_chunk, x[start:stop], W, dx[start:stop], dW, db)
 
 
-def _kept(function: Callable[..., Any]) -> Any:
+def _kept(function: Callable[..., Any], options: dict[str, Any] = OPTIONS) -> Any:
     """`function` as machine code, compiled at its first call and kept for later processes where that can be."""
     try:
-        return numba.njit(cache=True, **OPTIONS)(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither this file's folder nor the user's cache can be written
-        return numba.njit(**OPTIONS)(function)
+        return numba.njit(**options)(function)
 
 
 class Kernel:
@@ -989,3 +990,13 @@ for of_1997 in (
 ):
     register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.forward_rows)
+for of_guesses in (
+    guessing.put_in,
+    guessing.put_matrix,
+    guessing.put_vector,
+    guessing.read_row,
+    guessing.step_forward,
+    guessing.errors_of,
+):
+    register_jitable(**AS_WRITTEN)(of_guesses)
+guess_1997_rows = _kept(guessing.guess_rows, AS_WRITTEN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy
@@ -19,7 +20,7 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
 
 from ..groups import TrainerSettings
-from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
+from ..kernels.lstm_1997 import Array, NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
 from ..models.cells.lstm_1997 import LSTM1997
 from ..models.mechanism import Mechanism
 from ..networks.plain import Network
@@ -53,11 +54,11 @@ def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     cell = cells[0]
     if not isinstance(network, Network) or not isinstance(cell, LSTM1997) or len(cells) > 1 or not network.logistic:
         raise ValueError(
-            "train.rule=online trains one layer of model=lstm_1997, in one direction and without dropout, with "
+            "train.rule=online and guess are of one layer of model=lstm_1997, in one direction and without dropout, with "
             "network.output=logistic"
         )
     if cell.W.dtype != torch.float64:
-        raise ValueError("train.rule=online computes in float64: train.precision=64")
+        raise ValueError("train.rule=online and guess compute in float64: train.precision=64")
     R = numpy.zeros((0, 0)) if cell.R is None else cell.R.detach().numpy()
     b = numpy.zeros(0) if cell.b is None else cell.b.detach().numpy()
     bias: Tensor | None = network.readout.bias
@@ -93,16 +94,17 @@ def as_rows(task: Task, batch: Batch) -> Sequences:
 
 
 class Stream:
-    """The rows that are trained on, in order."""
+    """The rows that are trained on, in order; where `noise_free`, without the noise of their targets."""
 
-    def __init__(self, task: Task, seed: int):
-        self._task, self._seed = task, seed
+    def __init__(self, task: Task, seed: int, noise_free: bool = False):
+        self._task, self._seed, self._noise_free = task, seed, noise_free
         shown = task.batch("train", 0, 2, seed).inputs.shape[1]
         self.block = max(1, min(BLOCK, 10**6 // shown))
         self._drawn = functools.lru_cache(1)(self._draw)
 
     def _draw(self, index: int) -> Sequences:
-        return as_rows(self._task, self._task.batch("train", index, self.block, self._seed))
+        batch = self._task.batch("train", index, self.block, self._seed)
+        return as_rows(self._task, self._task.noise_free(batch) if self._noise_free else batch)
 
     def rows(self, first: int, end: int) -> Sequences:
         """The rows from number `first` on, up to `end` or the end of their block."""
@@ -111,63 +113,80 @@ class Stream:
         return Sequences(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
 
 
-def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
-    """As `trainer.fit`, by the rule of 1997. Raises Diverged or Interrupted."""
-    loop = Loop(learner, most=1 if settings.fast_dev_run else None)
-    learner.reporter.save_seconds = settings.save_seconds
-    with restored_signals():
-        loop.begin()
-        while learner.step < learner.options.steps and not learner.selection.stopped:
-            loop.stretch()
-        learner.network.load_state_dict(learner.selection.best["weights"])
-        learner.scores = loop.evaluate("test", last=True) if test else {}
-        if not test and learner.task.class_names():
-            loop.evaluate("validation", last=True)
-    return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
-
-
-class Loop:
+class Loop(ABC):
     """Trains the network of a learner, whose clock, selection and reporter it uses.
 
     An evaluation reads all batches of a split, or the first `most`.
     """
 
+    noise_free = False  # the targets that are trained on are without noise
+
     def __init__(self, learner: Learner, most: int | None = None):
         self.learner, self.options, self.most = learner, learner.options, most
         self.online = online_view(learner.network, self.options.each_step)
-        self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
+        self.stream = Stream(learner.task, learner.seed, self.noise_free)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
         )
         self.devices = Devices(trainer, torch.device("cpu"))
-        tolerance = learner.task.right_within
-        assert tolerance is not None  # else its network has no logistic outputs
-        self.rule = Rule(self.options.window_wrong, self.options.window_error, tolerance)
         self.sums = numpy.zeros(2)  # squared errors since the last row of the log, and of how many rows
+
+    @property
+    def tolerance(self) -> float:
+        """Below which errors are right."""
+        tolerance = self.learner.task.right_within
+        assert tolerance is not None  # else its network has no logistic outputs
+        return tolerance
+
+    @abstractmethod
+    def read(self, rows: Sequences) -> tuple[int, float, bool]:
+        """Trains on each of `rows` in turn, until they are at an end or training is.
+
+        Returns (rows trained on, sum of their squared errors, whether training is at its end).
+        """
+
+    @abstractmethod
+    def kept(self) -> tuple[Array, ...]:
+        """What training goes on from, besides the weights; a checkpoint is read into these."""
+
+    @abstractmethod
+    def measured(self) -> dict[str, float]:
+        """What a row of the log says of the rows that were trained on last, besides their loss."""
+
+    def train(self, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
+        """As `trainer.fit`. Raises Diverged or Interrupted."""
+        learner = self.learner
+        learner.reporter.save_seconds = settings.save_seconds
+        with restored_signals():
+            self.begin()
+            while learner.step < self.options.steps and not learner.selection.stopped:
+                self.stretch()
+            learner.network.load_state_dict(learner.selection.best["weights"])
+            learner.scores = self.evaluate("test", last=True) if test else {}
+            if not test and learner.task.class_names():
+                self.evaluate("validation", last=True)
+        return {"validation": learner.selection.best["scores"], "test": learner.scores if test else None}
 
     def begin(self) -> None:
         """Goes on from the checkpoint that the learner was given, if any."""
         learner = self.learner
         if resumed := learner.take_resumed():
             (kept,) = resumed["window"]
-            for mine, theirs in zip((*self.recent, self.sums), kept, strict=True):
+            for mine, theirs in zip((*self.kept(), self.sums), kept, strict=True):
                 mine[:] = theirs.numpy()
             learner.clock.work = list(resumed["work"])
         learner.reporter.start()
         collect_signals(learner.asked)
 
     def stretch(self) -> None:
-        """Trains up to the next evaluation, or until the rule holds; then evaluates."""
+        """Trains up to the next evaluation, or to the end; then evaluates."""
         learner, options = self.learner, self.options
         end, ended = min(options.steps, (learner.step // options.eval_every + 1) * options.eval_every), False
-        if learner.selection.solved_step is not None:
-            self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
         learner.clock.start()
         while learner.step < end and not ended:
             rows = self.stream.rows(learner.step, end)
-            done, total = train_sequences(*self.online, rows, options.learning_rate, self.recent, self.rule)
-            ended = options.window > 0 and self._holds()
+            done, total, ended = self.read(rows)
             learner.step += done
             self.sums += total, done
             sequences, symbols = learner.clock.work
@@ -180,11 +199,6 @@ class Loop:
                 raise Interrupted(learner.reporter.saved_step, *learner.asked[:1])
         learner.clock.stop()
         self._evaluate(ended)
-
-    def _holds(self) -> bool:
-        """Whether the rule holds after the last row."""
-        count, window = self.recent.sums, self.options.window
-        return bool(count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
 
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""
@@ -199,9 +213,7 @@ class Loop:
         row |= {"train/loss": float(self.sums[0] / self.sums[1])} | {
             f"validation/{name}": value for name, value in learner.scores.items()
         }
-        if options.window:
-            seen = min(self.recent.sums[0], options.window)
-            row |= {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
+        row |= self.measured()
         self.sums[:] = 0
         learner.reporter.write(learner.step, self.devices, evaluated=True)
         if learner.reporter.is_overdue(BETWEEN):
@@ -222,6 +234,35 @@ class Loop:
         learner = self.learner
         write_back(learner.network, self.online)
         learner.clock.read()
-        window = [tuple(torch.from_numpy(part.copy()) for part in (*self.recent, self.sums))]
+        window = [tuple(torch.from_numpy(part.copy()) for part in (*self.kept(), self.sums))]
         part = device_part(None, window, learner.clock.work, torch.device("cpu"))
         learner.reporter.save(learner.step, make_checkpoint(learner, learner.network, self.optimizer, [part]))
+
+
+class Descent(Loop):
+    """The rule of 1997."""
+
+    def __init__(self, learner: Learner, most: int | None = None):
+        super().__init__(learner, most)
+        self.recent = Recent.empty(self.options.window)
+        self.rule = Rule(self.options.window_wrong, self.options.window_error, self.tolerance)
+
+    def read(self, rows: Sequences) -> tuple[int, float, bool]:
+        if self.learner.selection.solved_step is not None:
+            self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
+        done, total = train_sequences(*self.online, rows, self.options.learning_rate, self.recent, self.rule)
+        return done, total, self.options.window > 0 and self._holds()
+
+    def _holds(self) -> bool:
+        """Whether the rule holds after the last row."""
+        count, window = self.recent.sums, self.options.window
+        return bool(count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
+
+    def kept(self) -> tuple[Array, ...]:
+        return self.recent
+
+    def measured(self) -> dict[str, float]:
+        if not self.options.window:
+            return {}
+        seen = min(self.recent.sums[0], self.options.window)
+        return {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}

@@ -21,9 +21,10 @@ from rnnbench.tasks.task import SPLITS, Split
 from ..groups import TrainerSettings
 from ..models.recompute import set_recompute
 from .callbacks import attributed, make_callbacks
+from .guessing import Guessing
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
-from .online import train_online
+from .online import Descent, Loop
 from .progress import Progress
 from .signals import restored_signals
 
@@ -31,6 +32,7 @@ ONE_CPU = TrainerSettings()
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
 PRECISIONS: dict[str, Literal["32-true", "64-true", "bf16-mixed"]] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
+BY_ROW: dict[str, type[Loop]] = {"online": Descent, "guess": Guessing}
 PROFILERS: dict[str, Callable[..., Profiler]] = {
     "simple": SimpleProfiler,
     "pytorch": functools.partial(PyTorchProfiler, export_to_chrome=False),
@@ -62,8 +64,8 @@ def fit(
     `learner.by_class`, also of labels, how often each was answered and right: on the test split, or else on validation.
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
-    if learner.options.rule == "online":
-        return train_online(learner, settings, test)
+    if learner.options.rule in BY_ROW:
+        return BY_ROW[learner.options.rule](learner, 1 if settings.fast_dev_run else None).train(settings, test)
     learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
     set_recompute(learner.network, settings.recompute)
     callbacks = make_callbacks(settings.callbacks)
