@@ -53,9 +53,12 @@ class TrainSettings:
     version: ClassVar[int] = 1  # raised when the numbers that training makes change
 
     rule: Literal["batch", "online"] = (
-        "batch"  # batch: backpropagation over batches; online: an update after each sequence, for model=lstm_1997
+        "batch"  # batch: backpropagation over batches; online: an update after each sequence, for lstm_1997 and rnn (1997)
     )
     each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
+    cells_after: Annotated[Count, Needs("rule", values=("online",)), Needs("network.direct", values=(True,))] = (
+        0  # add the hidden layer when the error of so many sequences is no lower than before (1997: 2a, 2b); 0: at the start
+    )
     window: Annotated[Count, Needs("rule", values=("online",))] = (
         0  # solved when so many last training sequences are right; 0: when validation says so
     )

@@ -59,6 +59,8 @@ ONLINE = {  # what the loop of train.rule=online computes
     "model.cell_zoneout": 0,
     "model.initial_state": "zero",
     "model.truncated": True,
+    "model.nonlinearity": "sigmoid",
+    "model.biases": 0,
     "trainer.accelerator": "cpu",
     "trainer.devices": 1,
     "trainer.nodes": 1,
@@ -265,8 +267,9 @@ def _check_online(settings: Settings) -> None:
         able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
         raise BadOption(f"train.rule=online trains {', '.join(able)}; got model.mechanism={settings.model.name}")
     plain = settings.plain()
-    given = {key: plain[key.partition(".")[0]][key.partition(".")[2]] for key in ONLINE}
-    wrong = [key for key, needed in ONLINE.items() if given[key] != needed]
+    named = {key: key.partition(".")[::2] for key in ONLINE}
+    given = {key: plain[group][name] for key, (group, name) in named.items() if name in plain[group]}
+    wrong = [key for key, got in given.items() if got != ONLINE[key]]
     if len(wrong) > 1:
         needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (ONLINE, given))
         raise BadOption(f"train.rule=online needs {' '.join(needed)}; got {' '.join(given_text)}")
@@ -278,6 +281,11 @@ def _check_online(settings: Settings) -> None:
         raise BadOption(
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
             f"less than {train.window}, or a train.window_error below 1"
+        )
+    if 2 * train.cells_after >= train.steps:
+        raise BadOption(
+            f"train.cells_after={train.cells_after} beside train.steps={train.steps}: no cell is ever added; allowed: less "
+            f"than {(train.steps + 1) // 2}"
         )
 
 

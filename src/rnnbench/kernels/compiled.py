@@ -30,7 +30,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
-from . import lstm_1997
+from . import lstm_1997, rtrl
 from .compile_time import counted_as_compiling
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -989,3 +989,6 @@ for of_1997 in (
 ):
     register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.forward_rows)
+for of_rtrl in (rtrl.read_step, rtrl.carry, rtrl.add_gradient, rtrl.forget):
+    register_jitable(**OPTIONS)(of_rtrl)
+rtrl_rows = _kept(rtrl.train_rows)

@@ -1,8 +1,11 @@
 """Training as in 1997: plain gradient descent, an update after each row, all rows of a stretch in one compiled call.
 
+The network is one layer of lstm_1997, with its cut gradient, or one of logistic rnn units, by real-time recurrent learning.
+
 A step is a row. Rows are drawn in blocks; row n is row n % size of the task's training batch n // size. The errors are squared
 and halved, so that `train.learning_rate` is the paper's. `train.window` ends training as the paper does: after each row the
-last `window` rows are looked at, how many of them were wrong and how large the mean absolute error of their outputs was.
+last `window` rows are looked at, how many of them were wrong and how large the mean absolute error of their outputs was. With
+`train.cells_after` the hidden layer is silent and does not learn until it joins (`late_cells`).
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
 
 from ..groups import TrainerSettings
-from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
+from ..kernels import lstm_1997, rtrl
+from ..kernels.lstm_1997 import NetworkForm, NetworkWeights, Recent, Rule, Sequences
 from ..models.cells.lstm_1997 import LSTM1997
+from ..models.cells.rnn import RNN
 from ..models.mechanism import Mechanism
 from ..networks.plain import Network
 from ..networks.trainable import TrainableNetwork
@@ -28,6 +33,7 @@ from .checkpoint import device_part, make_checkpoint
 from .devices import Devices
 from .endings import Diverged, Interrupted
 from .evaluation import Evaluation
+from .late_cells import LateCells
 from .learner import Learner
 from .loader import EVALUATED_ROWS, EvaluationBatches
 from .optimizer import make_optimizer
@@ -41,36 +47,57 @@ class Online(NamedTuple):
     """A network as the compiled loop sees it."""
 
     weights: NetworkWeights  # the network's own numbers
-    form: NetworkForm
+    form: NetworkForm | rtrl.Form
+
+    def train(self, rows: Sequences, rate: float, recent: Recent, rule: Rule) -> tuple[int, float]:
+        """`lstm_1997.train_sequences`, or that of `rtrl`."""
+        if isinstance(self.form, rtrl.Form):
+            return rtrl.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+        return lstm_1997.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+
+    def silent(self) -> Online:
+        """The same network without its hidden layer; the outputs' own weights are shared."""
+        weights = self.weights
+        none, b = numpy.zeros((0, 0)), numpy.zeros(0)
+        return Online(weights._replace(W=weights.W[:0], R=none, b=b, V=weights.V[:, :0]), self.form)
 
 
 def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     """The weights of `network`, which training changes in place, and what it computes.
 
-    ValueError where the loop has no such network: it has one layer of lstm_1997, in float64, with logistic outputs.
+    ValueError where the loop has no such network: it has one layer of lstm_1997 or of logistic rnn units without biases, in
+    float64, with logistic outputs.
     """
     cells = [part for part in network.modules() if isinstance(part, Mechanism)]
     cell = cells[0]
-    if not isinstance(network, Network) or not isinstance(cell, LSTM1997) or len(cells) > 1 or not network.logistic:
+    fits = isinstance(cell, LSTM1997) or (isinstance(cell, RNN) and cell.nonlinearity == "sigmoid" and cell.b_i is None)
+    if not isinstance(network, Network) or not fits or len(cells) > 1 or not network.logistic:
         raise ValueError(
-            "train.rule=online trains one layer of model=lstm_1997, in one direction and without dropout, with "
-            "network.output=logistic"
+            "train.rule=online trains one layer of model=lstm_1997, or of model=rnn with model.nonlinearity=sigmoid and "
+            "model.biases=0, in one direction and without dropout, with network.output=logistic"
         )
+    assert isinstance(cell, LSTM1997 | RNN)
     if cell.W.dtype != torch.float64:
         raise ValueError("train.rule=online computes in float64: train.precision=64")
     R = numpy.zeros((0, 0)) if cell.R is None else cell.R.detach().numpy()
-    b = numpy.zeros(0) if cell.b is None else cell.b.detach().numpy()
+    biases = cell.b if isinstance(cell, LSTM1997) else None
+    b = numpy.zeros(0) if biases is None else biases.detach().numpy()
     bias: Tensor | None = network.readout.bias
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
+    form = cell.form._replace(each_step=each_step) if isinstance(cell, LSTM1997) else rtrl.Form(each_step)
+    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), form)
 
 
-def write_back(network: TrainableNetwork, online: Online) -> None:
-    """Puts the read-out's weights, which the loop holds in two parts, into `network`; all others are its own."""
+def write_back(network: TrainableNetwork, online: Online, silent: bool = False) -> None:
+    """Puts the read-out's weights, which the loop holds in two parts, into `network`; all others are its own.
+
+    Of a hidden layer that is `silent` the read-out hears nothing.
+    """
     assert isinstance(network, Network)
-    parts = [torch.from_numpy(part) for part in (online.weights.V, online.weights.D)]
+    V = numpy.zeros_like(online.weights.V) if silent else online.weights.V
+    parts = [torch.from_numpy(part) for part in (V, online.weights.D)]
     with torch.no_grad():
         network.readout.weight.copy_(torch.cat(parts, 1))
 
@@ -136,6 +163,7 @@ class Loop:
         self.learner, self.options, self.most = learner, learner.options, most
         self.online = online_view(learner.network, self.options.each_step)
         self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
+        self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
@@ -151,11 +179,15 @@ class Loop:
         learner = self.learner
         if resumed := learner.take_resumed():
             (kept,) = resumed["window"]
-            for mine, theirs in zip((*self.recent, self.sums), kept, strict=True):
+            for mine, theirs in zip(self._kept(), kept, strict=True):
                 mine[:] = theirs.numpy()
             learner.clock.work = list(resumed["work"])
         learner.reporter.start()
         collect_signals(learner.asked)
+
+    def _kept(self) -> tuple[numpy.ndarray, ...]:
+        """What a checkpoint holds besides the weights."""
+        return (*self.recent, self.sums, *([self.late.numbers] if self.late.every else []))
 
     def stretch(self) -> None:
         """Trains up to the next evaluation, or until the rule holds; then evaluates."""
@@ -165,10 +197,12 @@ class Loop:
             self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
         learner.clock.start()
         while learner.step < end and not ended:
-            rows = self.stream.rows(learner.step, end)
-            done, total = train_sequences(*self.online, rows, options.learning_rate, self.recent, self.rule)
+            rows = self.stream.rows(learner.step, self.late.stretch_end(learner.step, end))
+            network = self.silent if self.late.joined is None else self.online
+            done, total = network.train(rows, options.learning_rate, self.recent, self.rule)
             ended = options.window > 0 and self._holds()
             learner.step += done
+            self.late.add(total, learner.step)
             self.sums += total, done
             sequences, symbols = learner.clock.work
             learner.clock.work = [sequences + done, symbols + int(rows.lengths[:done].sum())]
@@ -189,7 +223,7 @@ class Loop:
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""
         learner, options = self.learner, self.options
-        write_back(learner.network, self.online)
+        write_back(learner.network, self.online, silent=self.late.joined is None)
         learner.scores = self.evaluate("validation")
         if not math.isfinite(learner.scores[learner.task.headline]):
             raise Diverged(learner.step)
@@ -202,6 +236,8 @@ class Loop:
         if options.window:
             seen = min(self.recent.sums[0], options.window)
             row |= {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
+        if options.cells_after:
+            row["train/cells_joined"] = float(-1 if self.late.joined is None else self.late.joined)
         self.sums[:] = 0
         learner.reporter.write(learner.step, self.devices, evaluated=True)
         if learner.reporter.is_overdue(BETWEEN):
@@ -222,6 +258,6 @@ class Loop:
         learner = self.learner
         write_back(learner.network, self.online)
         learner.clock.read()
-        window = [tuple(torch.from_numpy(part.copy()) for part in (*self.recent, self.sums))]
+        window = [tuple(torch.from_numpy(part.copy()) for part in self._kept())]
         part = device_part(None, window, learner.clock.work, torch.device("cpu"))
         learner.reporter.save(learner.step, make_checkpoint(learner, learner.network, self.optimizer, [part]))
