@@ -28,6 +28,8 @@ CONTROL = [
     *(word for word in ONLINE if not word.startswith("model=")),
     *("model=rnn", "model.nonlinearity=sigmoid", "model.biases=0", "network.output_bias=false", "network.direct=true"),
 ]
+OF_2B = ["task=noise_free_lag", "task.form=2b", "task.lag=7", "task.error=squared"]
+ADDING = ["task=adding", "task.form=hochreiter", "task.length=12"]
 OF_2A = ["task=noise_free_lag", "task.form=2a", "task.lag=4", "task.error=squared", "task.sequences=32"]
 LSTM = [*EXPERIMENTS["2a"][0].split(), "task.lag=5", "task.error=squared", "task.sequences=20", *ONLINE]
 RUN = ["train.steps=120", "train.eval_every=40", "train.learning_rate=0.5", "train.select=last"]
@@ -80,11 +82,8 @@ def changes(network: TrainableNetwork, data: Sequences, rate: float) -> dict[str
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize("inputs", ["tokens", "numbers"])
 def test_an_update_is_the_whole_gradient_of_backpropagation(inputs: str, size: int, bias: bool, compiled: bool) -> None:
-    task_words = (
-        [*OF_2A, "task.form=2b", "task.lag=7"] if inputs == "tokens" else ["task=adding", "task.form=hochreiter", "task.length=12"]
-    )
-    words = [*task_words, *CONTROL, f"model.hidden_size={size}", f"network.output_bias={str(bias).lower()}", "network.spread=1.5"]
-    network, task = made(*words)
+    own = [f"model.hidden_size={size}", f"network.output_bias={str(bias).lower()}", "network.spread=1.5"]
+    network, task = made(*(OF_2B if inputs == "tokens" else ADDING), *CONTROL, *own)
     batch = ragged(task, 6) if inputs == "tokens" else task.batch("train", 0, 6, 0)
     largest = dict.fromkeys(dict(network.named_parameters()), 0.0)
     compile_steps(compiled)
@@ -208,8 +207,8 @@ def test_before_it_joins_the_layer_does_not_learn_and_nothing_hears_it(
 @pytest.mark.parametrize("words", [LSTM, [*OF_2A, *CONTROL, "model.hidden_size=2"]], ids=["lstm_1997", "rnn"])
 def test_a_run_goes_on_over_the_row_at_which_the_layer_joins(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its checkpoints lie before, within and after a stretch that is looked at, and all lead to the same numbers."""
-    words = [*words, *RUN, "train.eval_every=10", "train.cells_after=4", "train.learning_rate=1", "train.stop_when_solved=false"]
-    words = [*words, "train.steps=200"]
+    words = [*words, *RUN, "train.eval_every=10", "train.cells_after=4", "train.learning_rate=1", "train.steps=200"]
+    words = [*words, "train.stop_when_solved=false"]
     journal, network, _ = run(words, monkeypatch)
     joined = journal.joined()
     assert joined[10] == -1 < 10 < joined[200] < 200 and len({*joined.values()}) == 2

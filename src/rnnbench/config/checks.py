@@ -282,7 +282,7 @@ def _check_online(settings: Settings) -> None:
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
             f"less than {train.window}, or a train.window_error below 1"
         )
-    if 2 * train.cells_after >= train.steps:
+    if settings.network.direct and 2 * train.cells_after >= train.steps:
         raise BadOption(
             f"train.cells_after={train.cells_after} beside train.steps={train.steps}: no cell is ever added; allowed: less "
             f"than {(train.steps + 1) // 2}"

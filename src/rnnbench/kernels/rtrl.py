@@ -75,8 +75,8 @@ def carry(R: Array, to: Array, work: Sensitivities) -> None:
                 work.old[k] = to[k, u, m]
             for k in range(H):
                 total = 0.0
-                for l in range(H):
-                    total += R[k, l] * work.old[l]
+                for i in range(H):
+                    total += R[k, i] * work.old[i]
                 to[k, u, m] = work.new[k] * (1.0 - work.new[k]) * total
 
 

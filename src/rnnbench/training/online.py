@@ -163,7 +163,8 @@ class Loop:
         self.learner, self.options, self.most = learner, learner.options, most
         self.online = online_view(learner.network, self.options.each_step)
         self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
-        self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after)
+        direct = self.online.weights.D.shape[1] > 0  # else there is nothing to learn without the hidden layer
+        self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after if direct else 0)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
@@ -236,7 +237,7 @@ class Loop:
         if options.window:
             seen = min(self.recent.sums[0], options.window)
             row |= {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
-        if options.cells_after:
+        if self.late.every:
             row["train/cells_joined"] = float(-1 if self.late.joined is None else self.late.joined)
         self.sums[:] = 0
         learner.reporter.write(learner.step, self.devices, evaluated=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...kernels.rnn import rnn
 from ...options import AboveZero, Needs, Positive
@@ -64,8 +64,10 @@ class RNN(Mechanism):
         self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.W = make_weight(1, hidden_size, input_size, input_init)
         self.R = make_weight(1, hidden_size, hidden_size, recurrent_init, gain)
-        bound = 0 if zero_bias else hidden_size**-0.5
-        self.b_i, self.b_h = make_biases(hidden_size, biases, bound) if biases else (None, None)
+        self.b_i: nn.Parameter | None = None
+        self.b_h: nn.Parameter | None = None
+        if biases:
+            self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.R.new_zeros(batch_size, self.output_size)
