@@ -53,9 +53,12 @@ class TrainSettings:
     version: ClassVar[int] = 1  # raised when the numbers that training makes change
 
     rule: Literal["batch", "online", "guess"] = (
-        "batch"  # batch: backpropagation over batches; model=lstm_1997: online: update after each row; guess: random weights
+        "batch"  # batch: backpropagation over batches; lstm_1997, rnn: online: update after each row; guess: random weights
     )
     each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
+    cells_after: Annotated[Count, Needs("rule", values=("online",)), Needs("network.direct", values=(True,))] = (
+        0  # add the hidden layer when the error of so many sequences is no lower than before (1997: 2a, 2b); 0: at the start
+    )
     window: Annotated[Count, Needs("rule", values=("online", "guess"))] = (
         0  # solved when so many last training sequences are right; 0: when validation says so, which rule=guess does not ask
     )

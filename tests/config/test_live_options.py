@@ -73,6 +73,7 @@ NETWORK: dict[str, tuple[list[str], Any]] = {
 TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.rule": (BY_ROW, "online"),
     "train.each_step": (ONLINE, True),
+    "train.cells_after": ([*ONLINE, "network.direct=true"], 1),
     "train.window": (["train.window_wrong=99", "train.window_error=0.9", *ONLINE], 5),
     "train.window_wrong": ([*ONLINE, "train.window=5", "train.window_error=0.9"], 5),
     "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5", "train.window_error=0.9"], 0.01),
@@ -363,6 +364,8 @@ UNMET: dict[str, list[str]] = {
     "clip to be set": ["train.clip=null"],
     "rule=batch": ONLINE,
     "rule other than guess": GUESS,
+    "network.direct=true": ONLINE,
+    "biases of at least 1": ["model=rnn", "model.biases=0"],
     "kind=plain": WRITES,
     "beam of at least 2": WRITES,
 }

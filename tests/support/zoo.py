@@ -41,6 +41,7 @@ OPTIONS: dict[str, list[dict]] = {
         {"nonlinearity": "relu", "recurrent_init": "identity", "input_init": "small", "zero_bias": True},
         {"nonlinearity": "sigmoid", "recurrent_init": "glorot", "gain": 1.5},
         {"nonlinearity": "sigmoid_4x", "biases": 1},
+        {"nonlinearity": "sigmoid", "biases": 0},
         {"nonlinearity": "linear", "recurrent_init": "orthogonal", "gain": 0.75},
         {"nonlinearity": "sigmoid_4x_centred", "input_init": "glorot"},
         {"nonlinearity": "half_tanh_2x", "recurrent_init": "orthogonal"},

@@ -376,7 +376,7 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("model=lstm", "train.rule=online trains lstm_1997; got model.mechanism=lstm"),
+        ("model=lstm", "train.rule=online trains lstm_1997, rnn; got model.mechanism=lstm"),
         ("train.batch_size=2", "train.batch_size=2 beside train.rule=online is not allowed; allowed: 1"),
         (
             "train.batch_size=2 model.layers=2",

@@ -59,6 +59,8 @@ ROW_BY_ROW = {  # what the loops of train.rule=online and guess compute
     "model.cell_zoneout": 0,
     "model.initial_state": "zero",
     "model.truncated": True,
+    "model.nonlinearity": "sigmoid",
+    "model.biases": 0,
     "trainer.accelerator": "cpu",
     "trainer.devices": 1,
     "trainer.nodes": 1,
@@ -265,20 +267,26 @@ def _check_directions(settings: Settings) -> None:
         )
 
 
+def _row_rules(mechanism: str) -> tuple[str, ...]:
+    """The values of train.rule by which a mechanism can be trained row by row."""
+    return tuple(read_signature("mechanism", mechanism).constants.get("row_rules", ()))
+
+
 def _check_rule(settings: Settings) -> None:
     """What the loops of train.rule=online and guess can train, and nothing else."""
     train, rule = settings.train, f"train.rule={settings.train.rule}"
     if train.rule == "batch":
         return
-    if not read_signature("mechanism", settings.model.reference).constants.get("online"):
-        able = [name for name in mechanism_files() if read_signature("mechanism", name).constants.get("online")]
+    if train.rule not in _row_rules(settings.model.reference):
+        able = [name for name in mechanism_files() if train.rule in _row_rules(name)]
         raise BadOption(f"{rule} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
     plain, allowed = settings.plain(), dict(ROW_BY_ROW)
     if train.rule == "guess":
         liveness = Liveness(plain)
         allowed |= {key: liveness.default(*key.split(".")) for key in GUESSED} | {"train.stop_when_solved": True}
-    given = {key: plain[key.partition(".")[0]][key.partition(".")[2]] for key in allowed}
-    wrong = [key for key, needed in allowed.items() if given[key] != needed]
+    named = {key: key.partition(".")[::2] for key in allowed}
+    given = {key: plain[group][name] for key, (group, name) in named.items() if name in plain[group]}
+    wrong = [key for key, got in given.items() if got != allowed[key]]
     if len(wrong) > 1:
         needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (allowed, given))
         raise BadOption(f"{rule} needs {' '.join(needed)}; got {' '.join(given_text)}")
@@ -291,6 +299,11 @@ def _check_rule(settings: Settings) -> None:
         raise BadOption(
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
             f"less than {train.window}, or a train.window_error below 1"
+        )
+    if settings.network.direct and 2 * train.cells_after >= train.steps:
+        raise BadOption(
+            f"train.cells_after={train.cells_after} beside train.steps={train.steps}: no cell is ever added; allowed: less "
+            f"than {(train.steps + 1) // 2}"
         )
 
 

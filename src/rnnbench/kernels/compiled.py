@@ -30,7 +30,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 from torch import Tensor
 
-from . import guessing, lstm_1997
+from . import guessing, lstm_1997, rtrl
 from .compile_time import counted_as_compiling
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -1000,3 +1000,6 @@ for of_guesses in (
 ):
     register_jitable(**AS_WRITTEN)(of_guesses)
 guess_1997_rows = _kept(guessing.guess_rows, AS_WRITTEN)
+for of_rtrl in (rtrl.read_step, rtrl.carry, rtrl.add_gradient, rtrl.forget):
+    register_jitable(**OPTIONS)(of_rtrl)
+rtrl_rows = _kept(rtrl.train_rows)

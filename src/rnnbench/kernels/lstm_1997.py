@@ -24,7 +24,7 @@ Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy
 
@@ -101,6 +101,15 @@ class Work(NamedTuple):
     Q_seen: Array
     Q_one: Array
     back: Array  # (C,) errors at the cells
+
+
+class AtOutputs(Protocol):
+    """What the outputs see of the hidden units, and leave for them."""
+
+    @property
+    def new(self) -> Array: ...
+    @property
+    def back(self) -> Array: ...
 
 
 def train_sequences(
@@ -185,7 +194,7 @@ def hidden_units(weights: NetworkWeights, form: NetworkForm, rows: Sequences, n:
 
 
 def output_units(
-    weights: NetworkWeights, change: NetworkWeights, rows: Sequences, n: int, t: int, work: Work
+    weights: NetworkWeights, change: NetworkWeights, rows: Sequences, n: int, t: int, work: AtOutputs
 ) -> tuple[float, float, float]:
     """Outputs, their errors (19), and what these ask of the output weights and of the cells.
 

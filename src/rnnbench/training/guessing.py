@@ -15,9 +15,9 @@ import functools
 import numpy
 
 from ..kernels.guessing import Goal, Guesses, guess_sequences
-from ..kernels.lstm_1997 import Array, Sequences
+from ..kernels.lstm_1997 import Array, NetworkForm
 from .learner import Learner
-from .online import Loop
+from .online import Done, Loop, Stream
 
 STREAMS = 0x6E55  # the first word of the keys of guesses; those of batches begin with another
 BLOCK = 1000  # guesses that are drawn together; fewer where there are many weights
@@ -26,10 +26,9 @@ BLOCK = 1000  # guesses that are drawn together; fewer where there are many weig
 class Guessing(Loop):
     """Guesses all weights of the network of a learner."""
 
-    noise_free = True
-
     def __init__(self, learner: Learner, most: int | None = None):
         super().__init__(learner, most)
+        self.stream = Stream(learner.task, learner.seed, noise_free=True)
         self.counts, self.error = Guesses.none_yet()
         self.goal = Goal(self.options.window, self.options.window_error, self.tolerance)
         self.size = sum(part.size for part in self.online.weights)
@@ -41,11 +40,13 @@ class Guessing(Loop):
         spread = self.options.guess_spread
         return numpy.random.Generator(numpy.random.Philox(key)).uniform(-spread, spread, (self.block, self.size))
 
-    def read(self, rows: Sequences) -> tuple[int, float, bool]:
+    def read(self, end: int) -> Done:
+        rows = self.stream.rows(self.learner.step, end)
         index = int(self.counts[0]) // self.block
         guesses = Guesses(self._drawn(index), index * self.block, self.counts, self.error)
-        done, total = guess_sequences(*self.online, rows, guesses, self.goal)
-        return done, total, bool(self.counts[1] == self.goal.window)
+        assert isinstance(self.online.form, NetworkForm)
+        done, total = guess_sequences(self.online.weights, self.online.form, rows, guesses, self.goal)
+        return Done(done, total, int(rows.lengths[:done].sum()), bool(self.counts[1] == self.goal.window))
 
     def kept(self) -> tuple[Array, ...]:
         return self.counts, self.error

@@ -1,8 +1,11 @@
 """Training as in 1997: plain gradient descent, an update after each row, all rows of a stretch in one compiled call.
 
+The network is one layer of lstm_1997, with its cut gradient, or one of logistic rnn units, by real-time recurrent learning.
+
 A step is a row. Rows are drawn in blocks; row n is row n % size of the task's training batch n // size. The errors are squared
 and halved, so that `train.learning_rate` is the paper's. `train.window` ends training as the paper does: after each row the
-last `window` rows are looked at, how many of them were wrong and how large the mean absolute error of their outputs was.
+last `window` rows are looked at, how many of them were wrong and how large the mean absolute error of their outputs was. With
+`train.cells_after` the hidden layer is silent and does not learn until it joins (`late_cells`).
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ from torch import Tensor
 from rnnbench.tasks.task import Batch, Bits, Reals, Split, Task, Tokens
 
 from ..groups import TrainerSettings
-from ..kernels.lstm_1997 import Array, NetworkForm, NetworkWeights, Recent, Rule, Sequences, train_sequences
+from ..kernels import lstm_1997, rtrl
+from ..kernels.lstm_1997 import Array, NetworkForm, NetworkWeights, Recent, Rule, Sequences
 from ..models.cells.lstm_1997 import LSTM1997
+from ..models.cells.rnn import RNN
 from ..models.mechanism import Mechanism
 from ..networks.plain import Network
 from ..networks.trainable import TrainableNetwork
@@ -29,6 +34,7 @@ from .checkpoint import device_part, make_checkpoint
 from .devices import Devices
 from .endings import Diverged, Interrupted
 from .evaluation import Evaluation
+from .late_cells import LateCells
 from .learner import Learner
 from .loader import EVALUATED_ROWS, EvaluationBatches
 from .optimizer import make_optimizer
@@ -42,36 +48,58 @@ class Online(NamedTuple):
     """A network as the compiled loop sees it."""
 
     weights: NetworkWeights  # the network's own numbers
-    form: NetworkForm
+    form: NetworkForm | rtrl.Form
+
+    def train(self, rows: Sequences, rate: float, recent: Recent, rule: Rule) -> tuple[int, float]:
+        """`lstm_1997.train_sequences`, or that of `rtrl`."""
+        if isinstance(self.form, rtrl.Form):
+            return rtrl.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+        return lstm_1997.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+
+    def silent(self) -> Online:
+        """The same network without its hidden layer; the outputs' own weights are shared."""
+        weights = self.weights
+        none, b = numpy.zeros((0, 0)), numpy.zeros(0)
+        return Online(weights._replace(W=weights.W[:0], R=none, b=b, V=weights.V[:, :0]), self.form)
 
 
 def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     """The weights of `network`, which training changes in place, and what it computes.
 
-    ValueError where the loop has no such network: it has one layer of lstm_1997, in float64, with logistic outputs.
+    ValueError where the loop has no such network: it has one layer of lstm_1997 or of logistic rnn units without biases, in
+    float64, with logistic outputs.
     """
     cells = [part for part in network.modules() if isinstance(part, Mechanism)]
     cell = cells[0]
-    if not isinstance(network, Network) or not isinstance(cell, LSTM1997) or len(cells) > 1 or not network.logistic:
+    fits = isinstance(cell, LSTM1997) or (isinstance(cell, RNN) and cell.nonlinearity == "sigmoid" and cell.b_i is None)
+    if not isinstance(network, Network) or not fits or len(cells) > 1 or not network.logistic:
         raise ValueError(
-            "train.rule=online and guess are of one layer of model=lstm_1997, in one direction and without dropout, with "
+            "train.rule=online and guess are of one layer of model=lstm_1997, online of model=rnn with "
+            "model.nonlinearity=sigmoid and model.biases=0, too, in one direction and without dropout, with "
             "network.output=logistic"
         )
+    assert isinstance(cell, LSTM1997 | RNN)
     if cell.W.dtype != torch.float64:
         raise ValueError("train.rule=online and guess compute in float64: train.precision=64")
     R = numpy.zeros((0, 0)) if cell.R is None else cell.R.detach().numpy()
-    b = numpy.zeros(0) if cell.b is None else cell.b.detach().numpy()
+    biases = cell.b if isinstance(cell, LSTM1997) else None
+    b = numpy.zeros(0) if biases is None else biases.detach().numpy()
     bias: Tensor | None = network.readout.bias
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
+    form = cell.form._replace(each_step=each_step) if isinstance(cell, LSTM1997) else rtrl.Form(each_step)
+    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), form)
 
 
-def write_back(network: TrainableNetwork, online: Online) -> None:
-    """Puts the read-out's weights, which the loop holds in two parts, into `network`; all others are its own."""
+def write_back(network: TrainableNetwork, online: Online, silent: bool = False) -> None:
+    """Puts the read-out's weights, which the loop holds in two parts, into `network`; all others are its own.
+
+    Of a hidden layer that is `silent` the read-out hears nothing.
+    """
     assert isinstance(network, Network)
-    parts = [torch.from_numpy(part) for part in (online.weights.V, online.weights.D)]
+    V = numpy.zeros_like(online.weights.V) if silent else online.weights.V
+    parts = [torch.from_numpy(part) for part in (V, online.weights.D)]
     with torch.no_grad():
         network.readout.weight.copy_(torch.cat(parts, 1))
 
@@ -113,18 +141,24 @@ class Stream:
         return Sequences(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
 
 
+class Done(NamedTuple):
+    """What was trained on in one call."""
+
+    rows: int
+    squares: float  # sum of their squared errors
+    symbols: int  # steps of them that were read
+    ended: bool  # whether training is at its end
+
+
 class Loop(ABC):
     """Trains the network of a learner, whose clock, selection and reporter it uses.
 
     An evaluation reads all batches of a split, or the first `most`.
     """
 
-    noise_free = False  # the targets that are trained on are without noise
-
     def __init__(self, learner: Learner, most: int | None = None):
         self.learner, self.options, self.most = learner, learner.options, most
         self.online = online_view(learner.network, self.options.each_step)
-        self.stream = Stream(learner.task, learner.seed, self.noise_free)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
@@ -140,19 +174,20 @@ class Loop(ABC):
         return tolerance
 
     @abstractmethod
-    def read(self, rows: Sequences) -> tuple[int, float, bool]:
-        """Trains on each of `rows` in turn, until they are at an end or training is.
+    def read(self, end: int) -> Done:
+        """Trains on the next rows, up to number `end` at most, or until training is at its end."""
 
-        Returns (rows trained on, sum of their squared errors, whether training is at its end).
-        """
-
-    @abstractmethod
     def kept(self) -> tuple[Array, ...]:
         """What training goes on from, besides the weights; a checkpoint is read into these."""
+        return ()
 
-    @abstractmethod
     def measured(self) -> dict[str, float]:
         """What a row of the log says of the rows that were trained on last, besides their loss."""
+        return {}
+
+    def is_silent(self) -> bool:
+        """Whether the outputs do not hear the hidden layer yet."""
+        return False
 
     def train(self, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
         """As `trainer.fit`. Raises Diverged or Interrupted."""
@@ -185,13 +220,13 @@ class Loop(ABC):
         end, ended = min(options.steps, (learner.step // options.eval_every + 1) * options.eval_every), False
         learner.clock.start()
         while learner.step < end and not ended:
-            rows = self.stream.rows(learner.step, end)
-            done, total, ended = self.read(rows)
-            learner.step += done
-            self.sums += total, done
+            done = self.read(end)
+            ended = done.ended
+            learner.step += done.rows
+            self.sums += done.squares, done.rows
             sequences, symbols = learner.clock.work
-            learner.clock.work = [sequences + done, symbols + int(rows.lengths[:done].sum())]
-            if not math.isfinite(total):
+            learner.clock.work = [sequences + done.rows, symbols + done.symbols]
+            if not math.isfinite(done.squares):
                 raise Diverged(learner.step)
             if learner.asked or learner.reporter.is_overdue():
                 self._save()
@@ -203,7 +238,7 @@ class Loop(ABC):
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""
         learner, options = self.learner, self.options
-        write_back(learner.network, self.online)
+        write_back(learner.network, self.online, silent=self.is_silent())
         learner.scores = self.evaluate("validation")
         if not math.isfinite(learner.scores[learner.task.headline]):
             raise Diverged(learner.step)
@@ -244,25 +279,38 @@ class Descent(Loop):
 
     def __init__(self, learner: Learner, most: int | None = None):
         super().__init__(learner, most)
-        self.recent = Recent.empty(self.options.window)
+        self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
         self.rule = Rule(self.options.window_wrong, self.options.window_error, self.tolerance)
+        direct = self.online.weights.D.shape[1] > 0  # else there is nothing to learn without the hidden layer
+        self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after if direct else 0)
 
-    def read(self, rows: Sequences) -> tuple[int, float, bool]:
+    def is_silent(self) -> bool:
+        return self.late.joined is None
+
+    def read(self, end: int) -> Done:
         if self.learner.selection.solved_step is not None:
             self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
-        done, total = train_sequences(*self.online, rows, self.options.learning_rate, self.recent, self.rule)
-        return done, total, self.options.window > 0 and self._holds()
+        rows = self.stream.rows(self.learner.step, self.late.stretch_end(self.learner.step, end))
+        network = self.silent if self.is_silent() else self.online
+        done, total = network.train(rows, self.options.learning_rate, self.recent, self.rule)
+        self.late.add(total, self.learner.step + done)
+        return Done(done, total, int(rows.lengths[:done].sum()), self._holds())
 
     def _holds(self) -> bool:
-        """Whether the rule holds after the last row."""
+        """Whether the rule, where there is one, holds after the last row."""
         count, window = self.recent.sums, self.options.window
-        return bool(count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
+        return bool(
+            window and count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window
+        )
 
     def kept(self) -> tuple[Array, ...]:
-        return self.recent
+        return *self.recent, *([self.late.numbers] if self.late.every else [])
 
     def measured(self) -> dict[str, float]:
-        if not self.options.window:
-            return {}
-        seen = min(self.recent.sums[0], self.options.window)
-        return {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
+        found = {}
+        if self.options.window:
+            seen = min(self.recent.sums[0], self.options.window)
+            found = {"train/wrong": float(self.recent.sums[1] / seen), "train/error": float(self.recent.sums[2] / seen)}
+        if self.late.every:
+            found["train/cells_joined"] = float(-1 if self.late.joined is None else self.late.joined)
+        return found

@@ -40,7 +40,7 @@ RANGES = {  # of a squashing function: (span, low), the function span * σ + low
 
 class LSTM1997(Mechanism):
     version = 1
-    online = True  # train.rule=online can train it
+    row_rules = ("online", "guess")  # the values of train.rule by which it can be trained row by row
 
     def __init__(
         self,

@@ -5,6 +5,8 @@
 φ is tanh, relu, linear (φ(a) = a), σ, or one of the forms between σ and tanh: σ(4a), with the slope of tanh at zero;
 σ(4a) - ½, also with its centre; ½ tanh(2a), which is the same function.
 
+`train.rule=online` trains one of σ without biases by real-time recurrent learning, with the whole gradient.
+
 Source: Elman 1990, Finding structure in time.
 
 Group: RNN.
@@ -15,7 +17,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...kernels.rnn import rnn
 from ...options import AboveZero, Needs, Positive
@@ -37,6 +39,7 @@ LIBRARY_CELLS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 class RNN(Mechanism):
     version = 1
     backends = ("library", "fused")
+    row_rules = ("online",)  # the values of train.rule by which it can be trained row by row
 
     def __init__(
         self,
@@ -52,21 +55,26 @@ class RNN(Mechanism):
             Literal["uniform", "glorot", "small", "truncated"], Needs("network.spread", values=(0,))
         ] = "uniform",  # initialization of the input matrix W
         gain: Annotated[AboveZero, Needs("network.spread", values=(0,))] = 1.0,  # factor on the initial recurrent matrix R
-        zero_bias: Annotated[bool, Needs("network.spread", values=(0,))] = False,  # biases start at zero
-        biases: Literal[1, 2] = 2,  # 1, or 2 (b_ih and b_hh, as torch.nn.RNN)
+        zero_bias: Annotated[
+            bool, Needs("network.spread", values=(0,)), Needs("biases", least=1)
+        ] = False,  # biases start at zero
+        biases: Literal[0, 1, 2] = 2,  # none, 1, or 2 (b_ih and b_hh, as torch.nn.RNN)
     ):
         super().__init__()
         self.input_size, self.output_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.W = make_weight(1, hidden_size, input_size, input_init)
         self.R = make_weight(1, hidden_size, hidden_size, recurrent_init, gain)
-        self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
+        self.b_i: nn.Parameter | None = None
+        self.b_h: nn.Parameter | None = None
+        if biases:
+            self.b_i, self.b_h = make_biases(hidden_size, biases, 0 if zero_bias else hidden_size**-0.5)
 
     def initial_state(self, batch_size: int) -> Tensor:
         return self.R.new_zeros(batch_size, self.output_size)
 
     def step(self, x: Tensor, state: State, seen: Tensor | None = None) -> Step:
         h = state if seen is None else seen
-        b = self.b_i if self.b_h is None else self.b_i + self.b_h
+        b = sum(b for b in (self.b_i, self.b_h) if b is not None)
         h = SQUASH[self.nonlinearity](x @ self.W.t() + h @ self.R.t() + b)
         return h, h, {}
 
