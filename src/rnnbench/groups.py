@@ -56,6 +56,9 @@ class TrainSettings:
         "batch"  # batch: backpropagation over batches; online: an update after each sequence, for model=lstm_1997
     )
     each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
+    step_decay: Annotated[Share, Needs("each_step")] = (
+        1.0  # factor on the learning rate after each step; a sequence begins with all of it
+    )
     window: Annotated[Count, Needs("rule", values=("online",))] = (
         0  # solved when so many last training sequences are right; 0: when validation says so
     )

@@ -259,6 +259,7 @@ def _check_directions(settings: Settings) -> None:
 
 def _check_online(settings: Settings) -> None:
     """What the loop of train.rule=online can train, and nothing else."""
+    _check_streams(settings)
     if settings.train.rule != "online":
         return
     if not read_signature("mechanism", settings.model.reference).constants.get("online"):
@@ -279,6 +280,17 @@ def _check_online(settings: Settings) -> None:
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
             f"less than {train.window}, or a train.window_error below 1"
         )
+
+
+def _check_streams(settings: Settings) -> None:
+    """BadOption where a task's streams, which end at the first wrong prediction, would be trained on by another rule."""
+    form = read_signature("task", settings.task.reference).constants.get("streams_form")
+    if form is None or settings.task.options.get("form") != form:
+        return
+    for name, wanted in (("rule", "online"), ("each_step", True), ("window", 0)):
+        if (got := getattr(settings.train, name)) != wanted:
+            said = f"train.{name}={plain_text(got)} beside task.form={form} is not allowed"
+            raise BadOption(f"{said}; allowed: {plain_text(wanted)}")
 
 
 def _check_budget(budget: BudgetSettings) -> None:

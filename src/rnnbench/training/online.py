@@ -44,7 +44,7 @@ class Online(NamedTuple):
     form: NetworkForm
 
 
-def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
+def online_view(network: TrainableNetwork, each_step: bool = False, step_decay: float = 1.0) -> Online:
     """The weights of `network`, which training changes in place, and what it computes.
 
     ValueError where the loop has no such network: it has one layer of lstm_1997, in float64, with logistic outputs.
@@ -64,7 +64,8 @@ def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), cell.form._replace(each_step=each_step))
+    form = cell.form._replace(each_step=each_step, step_decay=step_decay)
+    return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), form)
 
 
 def write_back(network: TrainableNetwork, online: Online) -> None:
@@ -111,9 +112,11 @@ class Stream:
         return Sequences(*(part if len(part) == 1 else part[start:stop] for part in self._drawn(index)))
 
 
-def train_online(learner: Learner, settings: TrainerSettings, test: bool = True) -> dict[str, dict[str, float] | None]:
-    """As `trainer.fit`, by the rule of 1997. Raises Diverged or Interrupted."""
-    loop = Loop(learner, most=1 if settings.fast_dev_run else None)
+def train_online(
+    learner: Learner, settings: TrainerSettings, test: bool, kind: type[Loop]
+) -> dict[str, dict[str, float] | None]:
+    """As `trainer.fit`, by the rule of 1997, in a loop of this `kind`. Raises Diverged or Interrupted."""
+    loop = kind(learner, most=1 if settings.fast_dev_run else None)
     learner.reporter.save_seconds = settings.save_seconds
     with restored_signals():
         loop.begin()
@@ -134,8 +137,8 @@ class Loop:
 
     def __init__(self, learner: Learner, most: int | None = None):
         self.learner, self.options, self.most = learner, learner.options, most
-        self.online = online_view(learner.network, self.options.each_step)
-        self.recent, self.stream = Recent.empty(self.options.window), Stream(learner.task, learner.seed)
+        self.online = online_view(learner.network, self.options.each_step, self.options.step_decay)
+        self.recent = Recent.empty(self.options.window)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
@@ -145,6 +148,10 @@ class Loop:
         assert tolerance is not None  # else its network has no logistic outputs
         self.rule = Rule(self.options.window_wrong, self.options.window_error, tolerance)
         self.sums = numpy.zeros(2)  # squared errors since the last row of the log, and of how many rows
+
+    @functools.cached_property
+    def stream(self) -> Stream:
+        return Stream(self.learner.task, self.learner.seed)
 
     def begin(self) -> None:
         """Goes on from the checkpoint that the learner was given, if any."""
@@ -165,13 +172,12 @@ class Loop:
             self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
         learner.clock.start()
         while learner.step < end and not ended:
-            rows = self.stream.rows(learner.step, end)
-            done, total = train_sequences(*self.online, rows, options.learning_rate, self.recent, self.rule)
-            ended = options.window > 0 and self._holds()
+            done, total, read = self._train(end)
+            ended = self._holds()
             learner.step += done
             self.sums += total, done
             sequences, symbols = learner.clock.work
-            learner.clock.work = [sequences + done, symbols + int(rows.lengths[:done].sum())]
+            learner.clock.work = [sequences + done, symbols + read]
             if not math.isfinite(total):
                 raise Diverged(learner.step)
             if learner.asked or learner.reporter.is_overdue():
@@ -181,10 +187,16 @@ class Loop:
         learner.clock.stop()
         self._evaluate(ended)
 
+    def _train(self, end: int) -> tuple[int, float, int]:
+        """Trains on rows before number `end`: (how many, sum of their squared errors, steps that were read)."""
+        rows = self.stream.rows(self.learner.step, end)
+        done, total = train_sequences(*self.online, rows, self.options.learning_rate, self.recent, self.rule)
+        return done, total, int(rows.lengths[:done].sum())
+
     def _holds(self) -> bool:
-        """Whether the rule holds after the last row."""
+        """Whether the rule, where there is one, holds after the last row."""
         count, window = self.recent.sums, self.options.window
-        return bool(count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
+        return bool(window and count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
 
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""

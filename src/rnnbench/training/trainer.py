@@ -23,9 +23,10 @@ from ..models.recompute import set_recompute
 from .callbacks import attributed, make_callbacks
 from .learner import Learner
 from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingBatches, loader
-from .online import train_online
+from .online import Loop, train_online
 from .progress import Progress
 from .signals import restored_signals
+from .streams import StreamLoop, streams_of
 
 ONE_CPU = TrainerSettings()
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
@@ -63,7 +64,7 @@ def fit(
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     if learner.options.rule == "online":
-        return train_online(learner, settings, test)
+        return train_online(learner, settings, test, StreamLoop if streams_of(learner.task) else Loop)
     learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
     set_recompute(learner.network, settings.recompute)
     callbacks = make_callbacks(settings.callbacks)
