@@ -13,9 +13,10 @@ nothing resets a network in between.
 validation reads both sets, test the second. `pair` numbers the pair of sets.
 
 `form=streams` (2000, for train.rule=online): a row is a stream of `length` symbols, strings that follow one another, and a
-training row ends at its first wrong prediction. Outputs are to be one at all symbols that may come next, else zero; a prediction
-is right where each is less than .49 off. Solved is when all of 10 streams are right to their end. `symbols` is the mean number
-of symbols before the first wrong prediction. With `reset`, every string begins with no state, as if its beginning were marked.
+training row ends at its first wrong prediction. Outputs are to be one at all symbols that may come next, else zero; a
+prediction is right where each is less than .49 off. Solved is when all of 10 streams are right to their end. `symbols` is the
+mean number of symbols before the first wrong prediction. With `reset`, every string begins with no state, as if its beginning
+were marked.
 
 The headline is the accuracy on the second outer symbol, which a guess gets right half of the time; `loss` is over all steps.
 `error=squared` (1997): outputs are to be one at the next symbol, else zero, or with `aim=possible` one at all that may come;
@@ -132,6 +133,9 @@ class EmbeddedReber(Task):
         pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # number of the pair of sets
         distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # no string is in a set twice
         length: Annotated[Positive, Needs("form", values=("streams",))] = 100_000,  # symbols in a stream
+        train_length: Annotated[
+            Count, Needs("form", values=("streams",))
+        ] = 0,  # symbols after which a stream of training ends; 0: length
         reset: Annotated[bool, Needs("form", values=("streams",))] = False,  # each string of a stream begins with no state
     ):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
@@ -145,7 +149,7 @@ class EmbeddedReber(Task):
         if form == "streams":
             self.right_within, self.targets, self.floor = 0.49, Bits(7), 0.0
             self.scoring, self.unit = error_free(self.right_within), "share of streams"  # type: ignore[misc]
-            self.dataset = Pieces(linked_strings, length, streams, reset)
+            self.dataset = Pieces(linked_strings, length, train_length or length, streams, reset)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)
         if self.carries:

@@ -185,19 +185,27 @@ class Drawn(Dataset):
 class Pieces(Dataset):
     """Streams of `length` steps, made of parts that follow one another and are drawn 8, 16, ..., 1024 at a time.
 
-    Stream n of a split is one row; row r of training batch i is stream i * batch_size + r. `streams` validate, and test. With
-    `reset`, whoever reads the pieces of a stream begins every part anew; a batch does not say so.
+    Stream n of a split is one row; row r of training batch i is stream i * batch_size + r. `streams` validate, and test; those
+    of training have `train_length` steps. With `reset`, whoever reads the pieces of a stream begins every part anew; a batch
+    does not say so.
     """
 
-    def __init__(self, draw: Callable[[numpy.random.Generator, int], Batch], length: int, streams: int, reset: bool):
+    def __init__(
+        self,
+        draw: Callable[[numpy.random.Generator, int], Batch],
+        length: int,
+        train_length: int,
+        streams: int,
+        reset: bool,
+    ):
         """`draw` gives so many parts, each a row whose valid steps are all scored."""
-        self.draw, self.length, self.streams, self.reset = draw, length, streams, reset
+        self.draw, self.length, self.train_length, self.streams, self.reset = draw, length, train_length, streams, reset
         self._evaluated: dict[tuple[int, ...], Batch] = {}
         self._first: tuple[tuple[int, ...], Batch] | None = None  # drawn last, with its key
 
     def pieces(self, split: Split, index: int, seed: int) -> Iterator[Batch]:
         """A stream, piece after piece: one row, fresh in the first piece only; with `reset` a row for each part, all fresh."""
-        left, number = self.length, 0
+        left, number = self.train_length if split == "train" else self.length, 0
         while left:
             parts = self._parts(split, index, seed, number)
             if (read := int(parts.lengths.sum())) > left:
@@ -233,8 +241,7 @@ class Pieces(Dataset):
             pieces = [piece if not self.reset else as_row(piece, fresh=True) for piece in self.pieces(split, stream, seed)]
             rows.append([torch.cat(parts, 1) for parts in zip(*(piece[:3] for piece in pieces), strict=True)])
         inputs, targets, scored = (torch.cat(parts) for parts in zip(*rows, strict=True))
-        whole = torch.full((len(inputs),), self.length)
-        return Batch(inputs, targets, scored, whole, torch.ones(len(inputs), dtype=torch.bool))
+        return Batch(inputs, targets, scored, scored.sum(1), torch.ones(len(inputs), dtype=torch.bool))
 
 
 def as_row(parts: Batch, fresh: bool) -> Batch:

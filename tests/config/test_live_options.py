@@ -55,6 +55,7 @@ MODEL: dict[str, tuple[list[str], Any]] = {
     "lstm model.proj_size": ([], 3),
     "lstm_1997 model.input_bias": ([], [1.0] * 8),
     "lstm_1997 model.output_bias": ([], [1.0] * 8),
+    "lstm_1997 model.forget_bias": (["model.forget_gate=true"], [1.0] * 8),
     "lstm_1997 model.bias_spread": (["model.input_bias=[1,1,1,1,1,1,1,1]"], True),
     "lstm_1997 model.block_size": ([], 2),
     "transformer model.heads": ([], 2),
@@ -72,6 +73,7 @@ NETWORK: dict[str, tuple[list[str], Any]] = {
 TRAIN: dict[str, tuple[list[str], Any]] = {
     "train.rule": (BY_ROW, "online"),
     "train.each_step": (ONLINE, True),
+    "train.step_decay": ([*ONLINE, "train.each_step=true"], 0.9),
     "train.window": (["train.window_wrong=99", "train.window_error=0.9", *ONLINE], 5),
     "train.window_wrong": ([*ONLINE, "train.window=5", "train.window_error=0.9"], 5),
     "train.window_error": ([*ONLINE, "train.window=5", "train.window_wrong=5", "train.window_error=0.9"], 0.01),
@@ -102,6 +104,9 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "adding.solved_above": ({"form": "hochreiter", "length": 20}, 0.5),
     "associative_recall.pairs": ({}, 2),
     "associative_recall.length": ({}, 20),
+    "embedded_reber.reset": ({}, None),  # of what reads pieces: tests/training/test_streams.py
+    "embedded_reber.length": ({"form": "streams"}, 30),
+    "embedded_reber.train_length": ({"form": "streams", "length": 50}, 30),
     "char_lm.text": ({}, "ptb"),
     "char_lm.window": ({}, 9),
     "char_lm.held_out": ({}, 0.1),
@@ -358,6 +363,7 @@ UNMET: dict[str, list[str]] = {
     "spread=0": ["network.spread=0.1"],
     "task.structure=N->1": ["task=copy_memory", "task.delay=3"],
     "clip to be set": ["train.clip=null"],
+    "each_step to be set": ONLINE,
     "rule=batch": ONLINE,
     "kind=plain": WRITES,
     "beam of at least 2": WRITES,

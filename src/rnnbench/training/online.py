@@ -196,7 +196,9 @@ class Loop:
     def _holds(self) -> bool:
         """Whether the rule, where there is one, holds after the last row."""
         count, window = self.recent.sums, self.options.window
-        return bool(window and count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window)
+        return bool(
+            window and count[0] >= window and count[1] <= self.rule.most_wrong and count[2] < self.rule.error_below * window
+        )
 
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""

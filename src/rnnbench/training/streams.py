@@ -32,6 +32,7 @@ class StreamLoop(Loop):
         streams = streams_of(learner.task)
         assert streams is not None
         self.streams, self.evaluated = streams, range(min(streams.streams, most or streams.streams))
+        self.failed = 0  # the validation stream that was wrong last: it is read first, since it will soon be wrong again
 
     def _train(self, end: int) -> tuple[int, float, int]:
         """Trains on one stream, up to its first wrong prediction."""
@@ -50,7 +51,11 @@ class StreamLoop(Loop):
         if self.learner.selection.solved_step is not None:
             return False
         write_back(self.learner.network, self.online)
-        return all(self.right("validation", index) == self.streams.length for index in self.evaluated)
+        for index in sorted(self.evaluated, key=lambda one: one != self.failed):
+            if self.right("validation", index) < self.streams.length:
+                self.failed = index
+                return False
+        return True
 
     @torch.no_grad()
     def right(self, split: Split, index: int) -> int:
