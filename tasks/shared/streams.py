@@ -247,8 +247,8 @@ class Pieces(Dataset):
 def as_row(parts: Batch, fresh: bool) -> Batch:
     """The valid steps of all rows, one row after another, as one row."""
     steps = parts.scored.flatten().nonzero()[:, 0]
-    row = (part.flatten(0, 1)[steps].unsqueeze(0) for part in parts[:3])
-    return Batch(*row, parts.lengths.sum().unsqueeze(0), torch.tensor([fresh]))
+    inputs, targets, scored = (part.flatten(0, 1)[steps].unsqueeze(0) for part in parts[:3])
+    return Batch(inputs, targets, scored, parts.lengths.sum().unsqueeze(0), torch.tensor([fresh]))
 
 
 def first_steps(parts: Batch, count: int) -> Batch:
