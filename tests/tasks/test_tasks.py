@@ -148,7 +148,8 @@ def task(request: pytest.FixtureRequest, mirror: Path) -> Task:
 
 def knowing(task: Task, batch: Batch) -> torch.Tensor:
     """The outputs of a network that knows the targets, or all that may come next where that is asked for."""
-    return possible(batch).float() if isinstance(task, EmbeddedReber) and task.right_within else oracle(task, batch)
+    with_next = isinstance(task, EmbeddedReber) and task.right_within and isinstance(task.targets, Tokens)
+    return possible(batch).float() if with_next else oracle(task, batch)
 
 
 def name_of(task: Task) -> str:
