@@ -32,7 +32,7 @@ class StreamLoop(Loop):
         streams = streams_of(learner.task)
         assert streams is not None
         self.streams, self.evaluated = streams, range(min(streams.streams, most or streams.streams))
-        self.failed = 0  # the validation stream that was wrong last: it is read first, since it will soon be wrong again
+        self.known = [0] * streams.streams  # symbols before the first error of each validation stream, as last read
 
     def _train(self, end: int) -> tuple[int, float, int]:
         """Trains on one stream, up to its first wrong prediction."""
@@ -51,9 +51,9 @@ class StreamLoop(Loop):
         if self.learner.selection.solved_step is not None:
             return False
         write_back(self.learner.network, self.online)
-        for index in sorted(self.evaluated, key=lambda one: one != self.failed):
-            if self.right("validation", index) < self.streams.length:
-                self.failed = index
+        for index in sorted(self.evaluated, key=self.known.__getitem__):  # first what soon was wrong, and will be so again
+            self.known[index] = self.right("validation", index)
+            if self.known[index] < self.streams.length:
                 return False
         return True
 
