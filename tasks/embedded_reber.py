@@ -12,12 +12,18 @@ nothing resets a network in between.
 `form=sets` (1997): 256 strings to train on and 256 others, each drawn by itself; a training row is any of the first 256,
 validation reads both sets, test the second. `pair` numbers the pair of sets.
 
+`form=streams` (2000, for train.rule=online): a row is a stream of `length` symbols, strings that follow one another, and a
+training row ends at its first wrong prediction. Outputs are to be one at all symbols that may come next, else zero; a
+prediction is right where each is less than .49 off. Solved is when all of 10 streams are right to their end. `symbols` is the
+mean number of symbols before the first wrong prediction. With `reset`, every string begins with no state, as if its beginning
+were marked.
+
 The headline is the accuracy on the second outer symbol, which a guess gets right half of the time; `loss` is over all steps.
 `error=squared` (1997): outputs are to be one at the next symbol, else zero, or with `aim=possible` one at all that may come;
 the headline is then the share of strings at each of whose steps the symbols that may come next are the most active outputs.
-2000 counts symbols up to the first error.
+Of streams it is the share that is right to the end.
 
-Floor: accuracy 1/2, on the second outer symbol and, where all else is right, of whole strings.
+Floor: accuracy 1/2, on the second outer symbol and, where all else is right, of whole strings; of streams 0.
 
 Best: accuracy 1; loss 7 ln 2 / 11 = .441 nats a step (once) and 7 ln 2 / 12 = .404 (continual), what 7 coin tosses in a string
 of 12 symbols leave open on average. LSTM without a forget gate fails on the continual form (Gers et al. 2000).
@@ -36,41 +42,47 @@ from typing import Annotated, Literal
 import numpy
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from rnnbench.options import Count, Needs, Positive, Share
 
 from .shared.batch import generator
-from .shared.streams import Drawn
-from .task import Batch, Bits, Dataset, Split, Task, Tokens, asked_steps, certain, units
+from .shared.streams import Drawn, Pieces
+from .task import Batch, Bits, Dataset, Split, Task, Tokens, asked_steps, certain, error_free, units
 
 SYMBOLS = "BTPSXVE"
 FORKS = ("BB", "TP", "SX", "TV", "XS", "PV", "EE")  # what the automaton may write in each state
 NEXT = ((1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7))  # and where it goes; 7 is the end
-T, P, E = (SYMBOLS.index(symbol) for symbol in "TPE")
+B, T, P, E = (SYMBOLS.index(symbol) for symbol in "BTPE")
 
 
 def second_outer(batch: Batch) -> Tensor:
     """(B, S) bool: the steps that ask for the second outer symbol."""
-    if batch.targets.dim() == 3:  # of one string, whose last symbol, another E, is not read
-        return (batch.inputs == E) & batch.scored
+    if batch.targets.dim() == 3:  # after the other E comes B, if it is read
+        return (batch.inputs == E) & batch.scored & (batch.targets[..., B] == 0)
     return (batch.inputs == E) & ((batch.targets == T) | (batch.targets == P))
 
 
 AFTER, DONE, FIRST, SECOND = 7, 8, 9, 10  # after the inner string, after the outer symbol; after the first and second of all
+AFTER_T, AFTER_P = 11, 12  # after the inner string, by the outer symbol
 READ = [[NEXT[state][symbol == FORKS[state][1]] for symbol in SYMBOLS] for state in range(7)]  # the state after a symbol
-READ += [[DONE] * 7, [DONE] * 7, [SECOND] * 7, READ[0]]
-MAY = [[symbol in text for symbol in SYMBOLS] for text in (*FORKS, "", "E", "TP", "B")]  # come next in a state
+READ += [[DONE] * 7, [SECOND] * 7, [SECOND] * 7, READ[0]]
+NOTHING = AFTER  # no symbol comes in it
+MAY = [[symbol in text for symbol in SYMBOLS] for text in (*FORKS, "", "E", "TP", "B", "T", "P")]  # come next in a state
+
+
+def states(batch: Batch) -> Tensor:
+    """(B, S) the state of the automaton after each symbol of rows that begin with a string."""
+    read, now, found = torch.tensor(READ, device=batch.inputs.device), torch.full_like(batch.inputs[:, 0], FIRST), []
+    for symbol in batch.inputs.unbind(1)[1:]:
+        found.append(now)
+        now = read.take(7 * now + symbol)
+    after = torch.stack([*found, now], 1)
+    return torch.where(after == AFTER, torch.where(batch.inputs[:, 1:2] == T, AFTER_T, AFTER_P), after)
 
 
 def possible(batch: Batch) -> Tensor:
     """(B, S, 7) bool: the symbols that may come next."""
-    read, may = torch.tensor(READ, device=batch.inputs.device), torch.tensor(MAY, device=batch.inputs.device)
-    states = [torch.full_like(batch.inputs[:, 0], FIRST)]
-    for symbol in batch.inputs.unbind(1)[1:]:
-        states.append(read[states[-1], symbol])
-    found = torch.stack(states, 1)
-    return may[found] | (found == AFTER).unsqueeze(-1) & functional.one_hot(batch.inputs[:, 1:2], 7).bool()
+    return torch.tensor(MAY, device=batch.inputs.device)[states(batch)]
 
 
 def most_active(outputs: Tensor, batch: Batch) -> Tensor:
@@ -87,6 +99,7 @@ class EmbeddedReber(Task):
     direction = "max"
     unit = "share of second outer symbols"
     carries = True
+    streams_form = "streams"  # read stream by stream, by train.rule=online
 
     scoring = asked_steps(second_outer)
     inputs = Tokens(7)
@@ -96,14 +109,15 @@ class EmbeddedReber(Task):
     def __init__(
         self,
         form: Literal[
-            "once", "continual", "sets"
-        ] = "once",  # once: one string per sequence; continual: a stream without resets; sets: strings of a fixed set
+            "once", "continual", "sets", "streams"
+        ] = "once",  # once: one string per sequence; continual: a stream without resets; sets: strings of a fixed set;
+        # streams: a stream per sequence, up to its first wrong prediction
         window: Annotated[
             Positive, Needs("form", values=("continual",))
         ] = 100,  # symbols per window of truncated backpropagation
         windows: Annotated[Positive, Needs("form", values=("continual",))] = 100,  # windows in a stream
         streams: Annotated[
-            Positive, Needs("form", values=("continual",))
+            Positive, Needs("form", values=("continual", "streams"))
         ] = 10,  # streams in the validation set, and in the test set
         sequences: Annotated[
             Positive, Needs("form", values=("once",))
@@ -118,15 +132,24 @@ class EmbeddedReber(Task):
         strings: Annotated[Positive, Needs("form", values=("sets",))] = 256,  # strings in each of the two sets
         pair: Annotated[Count, Needs("form", values=("sets",))] = 0,  # number of the pair of sets
         distinct: Annotated[bool, Needs("form", values=("sets",))] = False,  # no string is in a set twice
+        length: Annotated[Positive, Needs("form", values=("streams",))] = 100_000,  # symbols in a stream
+        train_length: Annotated[
+            Count, Needs("form", values=("streams",))
+        ] = 0,  # symbols after which a stream of training ends; 0: length
+        reset: Annotated[bool, Needs("form", values=("streams",))] = False,  # each string of a stream begins with no state
     ):
         self.form, self.window, self.windows, self.streams = form, window, windows, streams
         self.sequences, self.solved_above = sequences, solved_above
         self.carries = form == "continual"  # type: ignore[misc]  # the class says what may be, the task what is
-        if error == "squared" and form != "continual":
+        if error == "squared" and form in ("once", "sets"):
             self.right_within, self.scoring, self.aim = 0.5, units(most_active), aim
             self.unit = "share of strings"  # type: ignore[misc]
             if aim == "possible":
                 self.targets = Bits(7)
+        if form == "streams":
+            self.right_within, self.targets, self.floor = 0.49, Bits(7), 0.0
+            self.scoring, self.unit = error_free(self.right_within), "share of streams"  # type: ignore[misc]
+            self.dataset = Pieces(linked_strings, length, train_length or length, streams, reset)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)
         if self.carries:
@@ -146,7 +169,7 @@ class EmbeddedReber(Task):
 
     def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
         batch = super().batch(split, index, batch_size, seed)
-        if isinstance(self.targets, Bits):
+        if isinstance(self.targets, Bits) and batch.targets.dim() == 2:
             batch = batch._replace(targets=possible(batch).float() * batch.scored.unsqueeze(-1))
         return batch
 
@@ -154,7 +177,8 @@ class EmbeddedReber(Task):
         if self.right_within is None:
             return certain(T, 7, batch)
         guess = torch.nn.functional.one_hot(torch.full_like(batch.inputs, T), 7).float()
-        return torch.where(second_outer(batch).unsqueeze(-1), guess, possible(batch).float())
+        may = batch.targets if isinstance(self.targets, Bits) else possible(batch).float()
+        return torch.where(second_outer(batch).unsqueeze(-1), guess, may)
 
 
 class PairOfSets(Dataset):
@@ -201,6 +225,13 @@ def as_batch(text: numpy.ndarray, lengths: numpy.ndarray) -> Batch:
         lengths=torch.from_numpy(lengths - 1),
         fresh=torch.ones(len(text), dtype=torch.bool),
     )
+
+
+def linked_strings(random: numpy.random.Generator, rows: int) -> Batch:
+    """Strings that follow one another: after the last E of each comes the B of the next. Targets are all that may come."""
+    text, lengths = strings(random, rows)
+    batch = as_batch(numpy.pad(text, ((0, 0), (0, 1)), constant_values=B), lengths + 1)
+    return batch._replace(targets=torch.tensor(MAY).float()[torch.where(batch.scored, states(batch), NOTHING)])
 
 
 def strings(random: numpy.random.Generator, count: int) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -58,6 +58,7 @@ from .shared.scoring import (  # noqa: F401 - tasks import from here what most o
     classification_sums,
     correct,
     cross_entropy,
+    error_free,
     regression,
     squared_error,
     totals,

@@ -56,6 +56,9 @@ class TrainSettings:
         "batch"  # batch: backpropagation over batches; lstm_1997, rnn: online: update after each row; guess: random weights
     )
     each_step: Annotated[bool, Needs("rule", values=("online",))] = False  # update after each step of a sequence
+    step_decay: Annotated[Share, Needs("each_step")] = (
+        1.0  # factor on the learning rate after each step; a sequence begins with all of it
+    )
     cells_after: Annotated[Count, Needs("rule", values=("online",)), Needs("network.direct", values=(True,))] = (
         0  # add the hidden layer when the error of so many sequences is no lower than before (1997: 2a, 2b); 0: at the start
     )

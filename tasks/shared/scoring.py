@@ -9,6 +9,7 @@
     scoring = regression(.04)      and the share within .04
     scoring = asked_steps(asked)   every step is trained on, `asked(batch)` are scored: accuracy and loss
     scoring = units(right)         classes as outputs that are one or zero, with squared errors, as in 1997
+    scoring = error_free(.49)      the same, of rows that are read up to their first wrong step: accuracy and symbols
 
 What a task counts besides, its own `score` and `finish` add to these. A scoring is made of module-level functions,
 so that a task can be pickled for the processes that load its batches.
@@ -236,6 +237,19 @@ def within(outputs: Tensor, batch: Batch, tolerance: float) -> Tensor:
     return ((outputs - one_hot(outputs, batch)).abs() < tolerance).all(-1)
 
 
+def right_rows(outputs: Tensor, batch: Batch, tolerance: float) -> Sums:
+    """Sums over rows: those that are right at all steps, steps before the first wrong one, and how many there are."""
+    wrong = ~within(outputs, batch, tolerance) & batch.scored
+    right = torch.where(wrong.any(1), wrong.int().argmax(1), batch.lengths)
+    found = {"correct": (~wrong.any(1)).sum(), "symbols": right.sum(), "rows": torch.tensor(len(right))}
+    return {name: value.double() for name, value in found.items()}
+
+
+def right_scores(sums: Totals) -> dict[str, float]:
+    """The scores of `right_rows`."""
+    return {"accuracy": sums["correct"] / sums["rows"], "symbols": sums["symbols"] / sums["rows"]}
+
+
 def classes_sums(outputs: Tensor, batch: Batch) -> Sums:
     """`classification_sums`, and `class_counts`."""
     return classification_sums(outputs, batch) | {"classes": class_counts(outputs, batch)}
@@ -284,6 +298,12 @@ def regression(tolerance: float) -> Scoring:
 def units(right: Callable[[Tensor, Batch], Tensor]) -> Scoring:
     """The squared error of all outputs, and the share of rows whose scored steps are all right, by `right` (B, S)."""
     return Scoring(unit_error, partial(unit_sums, right=right), unit_accuracy)
+
+
+def error_free(tolerance: float) -> Scoring:
+    """The share of rows whose outputs are at each step less than `tolerance` off, and the mean of steps before the first that
+    is not."""
+    return Scoring(unit_error, partial(right_rows, tolerance=tolerance), right_scores)
 
 
 def asked_steps(asked: Callable[[Batch], Tensor]) -> Scoring:

@@ -1,4 +1,7 @@
-"""Rows that go on from batch to batch: `Streams` of one long text a split, `Drawn` of rows that are generated."""
+"""Rows that go on from batch to batch: `Streams` of one long text a split, `Drawn` of rows that are generated.
+
+`Pieces` are rows so long that few are read to their end.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ LONG = 500_000  # wide rows for these parts: a product with 100 rows runs at the
 SHORTENED = 100_000  # tokens that validation reads of a long part, so that evaluations are a small share of a run
 STRETCH = 100  # windows after which a training row begins anew, where a walk is longer; 0: never
 CHUNK = 1 << 20  # tokens that are looked at together
+FIRST_PIECE, LARGEST_PIECE = 8, 1024  # parts of a stream that are drawn together
+SIDE_BY_SIDE = 128  # streams whose first pieces are drawn together: most are read no further
 
 Chunks = Callable[[], Iterable[numpy.ndarray]]  # the tokens of a split, some at a time, as often as it is called
 
@@ -175,3 +180,80 @@ class Drawn(Dataset):
             lengths=torch.full((len(read),), self.window),
             fresh=torch.full((len(read),), place == 0),
         )
+
+
+class Pieces(Dataset):
+    """Streams of `length` steps, made of parts that follow one another and are drawn 8, 16, ..., 1024 at a time.
+
+    Stream n of a split is one row; row r of training batch i is stream i * batch_size + r. `streams` validate, and test; those
+    of training have `train_length` steps. With `reset`, whoever reads the pieces of a stream begins every part anew; a batch
+    does not say so.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[numpy.random.Generator, int], Batch],
+        length: int,
+        train_length: int,
+        streams: int,
+        reset: bool,
+    ):
+        """`draw` gives so many parts, each a row whose valid steps are all scored."""
+        self.draw, self.length, self.train_length, self.streams, self.reset = draw, length, train_length, streams, reset
+        self._evaluated: dict[tuple[int, ...], Batch] = {}
+        self._first: tuple[tuple[int, ...], Batch] | None = None  # drawn last, with its key
+
+    def pieces(self, split: Split, index: int, seed: int) -> Iterator[Batch]:
+        """A stream, piece after piece: one row, fresh in the first piece only; with `reset` a row for each part, all fresh."""
+        left, number = self.train_length if split == "train" else self.length, 0
+        while left:
+            parts = self._parts(split, index, seed, number)
+            if (read := int(parts.lengths.sum())) > left:
+                parts, read = first_steps(parts, left), left
+            yield parts if self.reset else as_row(parts, fresh=number == 0)
+            left, number = left - read, number + 1
+
+    def _parts(self, split: Split, index: int, seed: int, number: int) -> Batch:
+        part = SPLITS.index(split)
+        if split == "train" and number == 0:
+            block, place = divmod(index, SIDE_BY_SIDE)
+            if self._first is None or self._first[0] != (block, seed):
+                drawn = self.draw(generator(part, block, seed, 0), SIDE_BY_SIDE * FIRST_PIECE)
+                self._first = (block, seed), drawn
+            rows = slice(place * FIRST_PIECE, (place + 1) * FIRST_PIECE)
+            return self._first[1].map(lambda tensor: tensor[rows])
+        count = min(FIRST_PIECE << number, LARGEST_PIECE)
+        if split == "train":
+            return self.draw(generator(part, index, seed, number), count)
+        key = part, index, number
+        if key not in self._evaluated:
+            self._evaluated[key] = self.draw(generator(*key), count)
+        return self._evaluated[key]
+
+    def batches(self, split: Split, batch_size: int) -> int:
+        return -(-self.streams // batch_size)
+
+    def batch(self, split: Split, index: int, batch_size: int, seed: int) -> Batch:
+        end = (index + 1) * batch_size
+        numbers = range(index * batch_size, end if split == "train" else min(end, self.streams))
+        rows = []
+        for stream in numbers:
+            pieces = [piece if not self.reset else as_row(piece, fresh=True) for piece in self.pieces(split, stream, seed)]
+            rows.append([torch.cat(parts, 1) for parts in zip(*(piece[:3] for piece in pieces), strict=True)])
+        inputs, targets, scored = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        return Batch(inputs, targets, scored, scored.sum(1), torch.ones(len(inputs), dtype=torch.bool))
+
+
+def as_row(parts: Batch, fresh: bool) -> Batch:
+    """The valid steps of all rows, one row after another, as one row."""
+    steps = parts.scored.flatten().nonzero()[:, 0]
+    inputs, targets, scored = (part.flatten(0, 1)[steps].unsqueeze(0) for part in parts[:3])
+    return Batch(inputs, targets, scored, parts.lengths.sum().unsqueeze(0), torch.tensor([fresh]))
+
+
+def first_steps(parts: Batch, count: int) -> Batch:
+    """The first `count` valid steps of all rows, in order; rows without any are left out."""
+    kept = parts.scored & (parts.scored.flatten().cumsum(0).view_as(parts.scored) <= count)
+    lengths = kept.sum(1)
+    rows = lengths > 0
+    return Batch(parts.inputs[rows], parts.targets[rows], kept[rows], lengths[rows], parts.fresh[rows])

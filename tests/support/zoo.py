@@ -67,6 +67,8 @@ OPTIONS: dict[str, list[dict]] = {
         {"truncated": False, "block_size": 4, "g": "1", "h": "2", "begin": "half", "biased": "gates"},
         {"truncated": False, "block_size": 2, "biased": "none", "g": "logistic", "h": "linear"},
         {"feedback": False, "output_gate": False, "biased": "none", "g": "logistic", "h": "linear"},
+        {"truncated": False, "block_size": 2, "forget_gate": True, "forget_bias": [0.5, 1.0], "gates_seen": False},
+        {"truncated": False, "block_size": 4, "forget_gate": True, "output_gate": False, "biased": "gates"},
     ],
     "min_gru": [{}, {"positive": True, "update_bias": 1.0}],
     "min_lstm": [{}, {"positive": True, "forget_bias": 1.0}],
@@ -88,9 +90,10 @@ def count(name: str, options: dict) -> int:
         projection, recurrence = P * H * ("proj_size" in options), 9 * H * H * options.get("FGR", False)
         return gates * (H * D + H * P + biases * H) + peepholes + projection + recurrence
     if name == "lstm_1997":
-        gates = H // options.get("block_size", 1) * (1 + options.get("output_gate", True))
+        gates = H // options.get("block_size", 1) * (1 + options.get("output_gate", True) + options.get("forget_gate", False))
         biased = {"none": 0, "gates": gates, "all": H + gates}[options.get("biased", "all")]
-        return (H + gates) * (D + (H + gates) * options.get("feedback", True)) + biased
+        seen = (H + gates * options.get("gates_seen", True)) * options.get("feedback", True)
+        return (H + gates) * (D + seen) + biased
     if name == "tcn":
         k, levels = options["kernel"], options["levels"]
         convolutions = (D + H) * H * k + (levels - 1) * 2 * H * H * k

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +78,7 @@ FORMS = [  # what the laws are held against besides
     ("embedded_reber", {"error": "squared", "aim": "possible"}),
     ("embedded_reber", {"form": "sets", "error": "squared", "pair": 1, "distinct": True}),
     ("embedded_reber", {"form": "continual", "windows": 20, "window": 30, "streams": 40}),
+    ("embedded_reber", {"form": "streams", "length": 200}),
     ("associative_recall", {"filler": "random", "power": 1.0}),
     *(
         ("formal_language", {"language": name})
@@ -149,7 +150,8 @@ def task(request: pytest.FixtureRequest, mirror: Path) -> Task:
 
 def knowing(task: Task, batch: Batch) -> torch.Tensor:
     """The outputs of a network that knows the targets, or all that may come next where that is asked for."""
-    return possible(batch).float() if isinstance(task, EmbeddedReber) and task.right_within else oracle(task, batch)
+    with_next = isinstance(task, EmbeddedReber) and task.right_within and isinstance(task.targets, Tokens)
+    return possible(batch).float() if with_next else oracle(task, batch)
 
 
 def name_of(task: Task) -> str:
@@ -571,6 +573,61 @@ def test_continual_reber_goes_on_without_a_mark():
             assert all(map(embedded, whole)) and text.startswith("".join(whole)) and len(text) - len("".join(whole)) < 100
     first, second = task.batch("train", 0, 6, 0), task.batch("train", 15, 6, 0)
     assert not same(first, second) and same(first, task.batch("train", 0, 6, 0))
+
+
+def test_streams_of_reber_strings_and_all_that_may_come_next():
+    """What may come is what came after the same beginning of a string, where that is seen often."""
+    task = load("embedded_reber", form="streams", length=100_000, train_length=300)
+    batch = task.batch("validation", 0, 1, 0)
+    text = text_of("BTPSXVE", batch.inputs[0])
+    whole = re.findall("B[TP]B.*?E[TP]E", text)
+    assert all(map(embedded, whole)) and text.startswith("".join(whole)) and len(text) == 100_000
+    assert 100_000 - len("".join(whole)) < 100 and len("".join(whole)) / len(whole) == pytest.approx(12, abs=0.2)
+    came, may = defaultdict(Counter), defaultdict(set)
+    at = 0
+    for string in whole[:-1]:
+        for end in range(1, len(string) + 1):
+            came[string[:end]].update(text[at + end])
+            may[string[:end]].add("".join("BTPSXVE"[k] for k in batch.targets[0, at + end - 1].nonzero()[:, 0]))
+        at += len(string)
+    often = [begin for begin, counts in came.items() if counts.total() > 40]
+    assert len(often) > 100 and all(len(said) == 1 for said in may.values())
+    assert all(set(came[begin]) == set(next(iter(may[begin]))) for begin in often)
+    assert all(set(counts) <= set(next(iter(may[begin]))) for begin, counts in came.items())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_stream_is_the_same_in_pieces(reset: bool):
+    task = load("embedded_reber", form="streams", length=500, train_length=300, streams=3, reset=reset)
+    for split, seed, length in (("train", 5, 300), ("validation", 0, 500), ("test", 0, 500)):
+        whole = task.batch(split, 0, 3, seed)
+        assert whole.inputs.shape == (3, length) and whole.fresh.all() and whole.scored.all()
+        for row in (2, 0, 1):
+            pieces = list(task.dataset.pieces(split, row, seed))
+            assert len(pieces) > 1 and torch.equal(
+                torch.cat([piece.inputs[piece.scored] for piece in pieces]), whole.inputs[row]
+            )
+            assert torch.equal(torch.cat([piece.targets[piece.scored] for piece in pieces]), whole.targets[row])
+            if reset:  # every row is a string, but the last may be cut
+                strings = [
+                    text_of("BTPSXVE", row, n) for piece in pieces for row, n in zip(piece.inputs, piece.lengths, strict=True)
+                ]
+                assert all(map(embedded, strings[:-1])) and all(piece.fresh.all() for piece in pieces)
+            else:
+                assert [piece.fresh.tolist() for piece in pieces] == [[True]] + [[False]] * (len(pieces) - 1)
+    later, other = task.batch("train", 50, 3, 5).inputs, task.batch("train", 0, 3, 6).inputs
+    assert len({tuple(row) for rows in (task.batch("train", 0, 3, 5).inputs, later, other) for row in rows.tolist()}) == 9
+
+
+def test_symbols_count_up_to_the_first_wrong_prediction():
+    """By hand: outputs are off by .48 everywhere, and by .5 at one step of some rows."""
+    task = load("embedded_reber", form="streams", length=20, streams=4)
+    batch = task.batch("test", 0, 4, 0)
+    outputs = (batch.targets.double() - 0.48).abs()
+    assert task.finish(totals(task.score(outputs, batch))) == {"accuracy": 1, "symbols": 20}
+    for row, step in ((0, 0), (1, 7), (1, 9), (2, 19)):
+        outputs[row, step, 3] = (batch.targets[row, step, 3] - 0.5).abs()
+    assert task.finish(totals(task.score(outputs, batch))) == {"accuracy": 0.25, "symbols": (0 + 7 + 19 + 20) / 4}
 
 
 @pytest.mark.parametrize("end_mark, kinds", [(False, 39), (True, 40)])

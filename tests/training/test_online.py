@@ -59,6 +59,11 @@ EXPERIMENTS = {  # as the paper describes them: words, and the weights that it p
     "5": ("task=multiplication model.hidden_size=4 model.block_size=2", 93),
     "6a": ("task=temporal_order model.hidden_size=4 model.block_size=2 model.input_bias=[-2,-4]", 156),
     "6b": ("task=temporal_order task.form=6b model.hidden_size=6 model.block_size=2 model.input_bias=[-2,-4,-6]", 308),
+    "2000, as strings": (  # with forget gates
+        "task=embedded_reber task.aim=possible model.hidden_size=8 model.block_size=2 model.forget_gate=true "
+        "model.gates_seen=false model.biased=gates network.direct=true",
+        424,
+    ),
 }
 LONGER = {"2c": " task.lag={q} task.symbols={p}"}
 EXCLUDED = [  # readings that a printed number of weights excludes: experiment, words, what they would give
@@ -72,6 +77,10 @@ EXCLUDED = [  # readings that a printed number of weights excludes: experiment, 
     ("3", "model.feedback=false", 21),
     ("4", "network.output_bias=false", 92),
     ("6a", "model.biased=gates", 152),
+    ("2000, as strings", "model.gates_seen=true", 664),
+    ("2000, as strings", "model.biased=all", 432),
+    ("2000, as strings", "network.direct=false", 375),
+    ("2000, as strings", "network.output_bias=false", 417),
 ]
 READINGS = {  # forms that the loop is held against autograd in
     **{name: words for name, (words, _) in EXPERIMENTS.items()},
@@ -80,6 +89,10 @@ READINGS = {  # forms that the loop is held against autograd in
     "direct, answered once": EXPERIMENTS["6a"][0] + " network.direct=true",
     "1, all that may come": EXPERIMENTS["1, 4 blocks"][0] + " task.aim=possible",
     "3c": EXPERIMENTS["3"][0] + " task.form=3c",
+    "forget gates": EXPERIMENTS["6a"][0] + " model.forget_gate=true model.forget_bias=[0.5,1]",
+    "forget gates, no output gates": EXPERIMENTS["4"][0] + " model.forget_gate=true model.output_gate=false model.h=linear",
+    "forget gates, inputs only": EXPERIMENTS["2a"][0] + " model.forget_gate=true model.biased=gates",
+    "gates feed nothing": EXPERIMENTS["6a"][0] + " model.gates_seen=false",
     "one block": EXPERIMENTS["6a"][0] + " model.block_size=4 model.input_bias=[]",
 }
 SHORT = dict.fromkeys(("temporal_order", "adding", "multiplication", "two_sequences"), "task.length=12")

@@ -75,6 +75,7 @@ GUESSED = (  # first weights, which guesses replace
     "model.spread",
     "model.input_bias",
     "model.output_bias",
+    "model.forget_bias",
     "model.bias_spread",
 )
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
@@ -268,13 +269,14 @@ def _check_directions(settings: Settings) -> None:
 
 
 def _row_rules(mechanism: str) -> tuple[str, ...]:
-    """The values of train.rule by which a mechanism can be trained row by row."""
+    """The values of train.rule by which a mechanism can be trained row by row; `streams` where on streams, too."""
     return tuple(read_signature("mechanism", mechanism).constants.get("row_rules", ()))
 
 
 def _check_rule(settings: Settings) -> None:
     """What the loops of train.rule=online and guess can train, and nothing else."""
     train, rule = settings.train, f"train.rule={settings.train.rule}"
+    _check_streams(settings)
     if train.rule == "batch":
         return
     if train.rule not in _row_rules(settings.model.reference):
@@ -305,6 +307,20 @@ def _check_rule(settings: Settings) -> None:
             f"train.cells_after={train.cells_after} beside train.steps={train.steps}: no cell is ever added; allowed: less "
             f"than {(train.steps + 1) // 2}"
         )
+
+
+def _check_streams(settings: Settings) -> None:
+    """BadOption where a task's streams, which end at the first wrong prediction, would be trained on by another rule."""
+    form = read_signature("task", settings.task.reference).constants.get("streams_form")
+    if form is None or settings.task.options.get("form") != form:
+        return
+    if "streams" not in (rules := _row_rules(settings.model.reference)) and settings.train.rule in rules:
+        able = [name for name in mechanism_files() if "streams" in _row_rules(name)]
+        raise BadOption(f"task.form={form} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
+    for name, wanted in (("rule", "online"), ("each_step", True), ("window", 0), ("cells_after", 0)):
+        if (got := getattr(settings.train, name)) != wanted:
+            said = f"train.{name}={plain_text(got)} beside task.form={form} is not allowed"
+            raise BadOption(f"{said}; allowed: {plain_text(wanted)}")
 
 
 def _check_budget(budget: BudgetSettings) -> None:

@@ -980,6 +980,7 @@ rnn_forward_whole, rnn_backward_whole = Kernel(rnn_forward_sequence), Kernel(rnn
 for of_1997 in (
     lstm_1997.sigmoid,
     lstm_1997.squashed,
+    lstm_1997.forget,
     lstm_1997.hidden_units,
     lstm_1997.output_units,
     lstm_1997.cut_gradient,
@@ -987,9 +988,11 @@ for of_1997 in (
     lstm_1997.move,
     lstm_1997.is_end,
     lstm_1997.begin_row,
+    lstm_1997.new_work,
 ):
     register_jitable(**OPTIONS)(of_1997)
 lstm_1997_rows, lstm_1997_read = _kept(lstm_1997.train_rows), _kept(lstm_1997.forward_rows)
+lstm_1997_piece = _kept(lstm_1997.train_rows_of_piece)
 for of_guesses in (
     guessing.put_in,
     guessing.put_matrix,

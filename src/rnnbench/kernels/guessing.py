@@ -130,10 +130,12 @@ def step_forward(
         net = b[u - unbiased] if u >= unbiased else 0.0
         for j in range(rows.places.shape[2]):
             net += W[u, rows.places[n, t, j]] * rows.values[n, t, j]
-        for m in range(R.shape[0]):
+        for m in range(R.shape[1]):
             net += R[u, m] * y[m]
         new[u] = sigmoid(net)
     for v in range(C):
+        if form.forget_gate:
+            s[v] *= new[H - blocks + v // form.block]
         s[v] += new[C + v // form.block] * (form.g[0] * new[v] + form.g[1])
         y[v] = form.h[0] * sigmoid(s[v]) + form.h[1] if form.h[0] != 0.0 else s[v]
         if form.output_gate:

@@ -1,6 +1,6 @@
 """The LSTM of 1997, trained row by row: forward pass, cut gradients and update of many rows in one call.
 
-    net_u(t) = sum_m W_um x_m(t) + sum_m R_um y_m(t-1) + b_u           u: cells, input gates, output gates, in this order
+    net_u(t) = sum_m W_um x_m(t) + sum_m R_um y_m(t-1) + b_u           u: cells, input gates, output gates, forget gates
     y_in = f(net_in)   y_out = f(net_out)   s_v(t) = s_v(t-1) + y_in g(net_v)   y_v = y_out h(s_v)           (6) to (9)
     y_k = f(sum_v V_kv y_v + sum_m D_km x_m + c_k)                     at the steps that are scored
 
@@ -12,13 +12,18 @@ Of the error (sum over k) 1/2 (target_k - y_k)^2, cut where hidden units re-ente
     P_v,m += g(net_v) f'(net_in) y_m    weights of the input gate: sum_v e_s P_v,m                           (25), (26)
     Q_v,m += g'(net_v) y_in y_m         weights of the cell: e_s Q_v,m                                       (27), (28)
 
-A row's updates are added up over its steps and made at its end. f is logistic; g and h are given as (span, low), the
+With forget gates (2000), y_f = f(net_f), the state is s_v(t) = y_f s_v(t-1) + y_in g(net_v), and the traces fade with it:
+
+    F_v,m <- y_f F_v,m + s_v(t-1) f'(net_f) y_m     weights of the forget gate: sum_v e_s F_v,m;     P <- y_f P + ..., Q too
+
+A row's updates are added up over its steps and made at its end. `train_piece` makes them at each step, and ends at the first
+wrong prediction; its rows may go on from one another. f is logistic; g and h are given as (span, low), the
 function span * f(x) + low, or the identity where span is 0. Inputs are sparse: at each step `entries` places, with values.
 
 `forward_rows` is the forward pass alone, of an evaluation. The functions are plain Python; `compiled` makes machine code of
 them where Numba is, 30 microseconds for a row of 105 steps.
 
-Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A.
+Source: Hochreiter & Schmidhuber 1997, Long short-term memory, appendix A; Gers, Schmidhuber & Cummins 2000, Learning to forget.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ class NetworkWeights(NamedTuple):
     """The weights of a network, float64 and contiguous; changed in place. I inputs, C cells, H hidden units, K outputs."""
 
     W: Array  # (H, I)
-    R: Array  # (H, H); (0, 0) where hidden units see inputs only
+    R: Array  # (H, H); (H, C) where they see cells and no gates, (0, 0) where they see inputs only
     b: Array  # (N,) of the last N hidden units, the others have none
     V: Array  # (K, C)
     D: Array  # (K, I); (K, 0) where outputs see cells only
@@ -53,6 +58,8 @@ class NetworkForm(NamedTuple):
     h: tuple[float, float]
     begin: float  # activation of all hidden units before the first step
     each_step: bool = False  # weights change after each step instead of each row
+    forget_gate: bool = False
+    step_decay: float = 1.0  # factor on the rate after each step; a row, or a stream of them, begins with the whole rate
 
 
 class Sequences(NamedTuple):
@@ -100,6 +107,9 @@ class Work(NamedTuple):
     Q: Array  # (C, I) traces of cells
     Q_seen: Array
     Q_one: Array
+    F: Array  # (C, I) traces of forget gates; no row without these
+    F_seen: Array
+    F_one: Array
     back: Array  # (C,) errors at the cells
 
 
@@ -132,7 +142,7 @@ def forward_rows(net: Array, R: Array, form: NetworkForm, lengths: Array, y: Arr
     """The forward pass alone, (6) to (9), of what the inputs and biases give, net (T, B, H).
 
     y (B, C), s (B, C) and the gates (B, H - C) begin as the state that the rows start from and end as that after `lengths`
-    steps; ys (T, B, C) gets the activations of the cells at these steps. R is (H, H), or (H, 0).
+    steps; ys (T, B, C) gets the activations of the cells at these steps. R is (H, H), (H, C), or (H, 0).
     """
     H, C, seen = net.shape[2], y.shape[1], R.shape[1]
     new, blocks = numpy.zeros(H), C // form.block
@@ -146,6 +156,8 @@ def forward_rows(net: Array, R: Array, form: NetworkForm, lengths: Array, y: Arr
             for u in range(C, H):
                 gates[n, u - C] = new[u]
             for v in range(C):
+                if form.forget_gate:
+                    s[n, v] *= new[H - blocks + v // form.block]
                 s[n, v] += new[C + v // form.block] * squashed(new[v], form.g)
                 y[n, v] = squashed(s[n, v], form.h)
                 if form.output_gate:
@@ -167,9 +179,11 @@ def hidden_units(weights: NetworkWeights, form: NetworkForm, rows: Sequences, n:
         net = b[u - unbiased] if u >= unbiased else 0.0
         for j in range(entries):
             net += W[u, rows.places[n, t, j]] * rows.values[n, t, j]
-        for m in range(R.shape[0]):
+        for m in range(R.shape[1]):
             net += R[u, m] * y[m]
         new[u] = net if u < C else sigmoid(net)
+    if form.forget_gate:
+        forget(form, rows, n, t, work)
     for v in range(C):
         y_in = new[C + v // form.block]
         y_out = new[C + blocks + v // form.block] if form.output_gate else 1.0
@@ -180,7 +194,7 @@ def hidden_units(weights: NetworkWeights, form: NetworkForm, rows: Sequences, n:
         for j in range(entries):
             work.P[v, rows.places[n, t, j]] += to_p * rows.values[n, t, j]
             work.Q[v, rows.places[n, t, j]] += to_q * rows.values[n, t, j]
-        for m in range(R.shape[0]):
+        for m in range(R.shape[1]):
             work.P_seen[v, m] += to_p * y[m]
             work.Q_seen[v, m] += to_q * y[m]
         work.P_one[v] += to_p
@@ -191,6 +205,28 @@ def hidden_units(weights: NetworkWeights, form: NetworkForm, rows: Sequences, n:
             f = sigmoid(work.s[v])
             work.hs[v], work.slope[v] = form.h[0] * f + form.h[1], y_out * form.h[0] * f * (1.0 - f)
         new[v] = y_out * work.hs[v]
+
+
+def forget(form: NetworkForm, rows: Sequences, n: int, t: int, work: Work) -> None:
+    """States and traces of cells fade by their forget gates; the gates' own traces grow by what these act on."""
+    first = len(work.new) - len(work.s) // form.block
+    for v in range(len(work.s)):
+        y_f = work.new[first + v // form.block]
+        to_f = work.s[v] * y_f * (1.0 - y_f)
+        work.s[v] *= y_f
+        for m in range(work.P.shape[1]):
+            work.P[v, m] *= y_f
+            work.Q[v, m] *= y_f
+            work.F[v, m] *= y_f
+        for j in range(rows.places.shape[2]):
+            work.F[v, rows.places[n, t, j]] += to_f * rows.values[n, t, j]
+        for m in range(work.P_seen.shape[1]):
+            work.P_seen[v, m] *= y_f
+            work.Q_seen[v, m] *= y_f
+            work.F_seen[v, m] = y_f * work.F_seen[v, m] + to_f * work.y[m]
+        work.P_one[v] *= y_f
+        work.Q_one[v] *= y_f
+        work.F_one[v] = y_f * work.F_one[v] + to_f
 
 
 def output_units(
@@ -230,7 +266,7 @@ def output_units(
 
 
 def cut_gradient(form: NetworkForm, change: NetworkWeights, rows: Sequences, n: int, t: int, work: Work) -> None:
-    """What the errors at the cells ask of the weights of output gates, (21), input gates, (26), and cells, (23) and (28)."""
+    """What the errors at the cells ask of the weights of gates, (21) and (26), and cells, (23) and (28)."""
     C, seen, block, entries = len(work.s), work.P_seen.shape[1], form.block, rows.places.shape[2]
     if form.output_gate:
         for q in range(C // block):
@@ -253,6 +289,13 @@ def cut_gradient(form: NetworkForm, change: NetworkWeights, rows: Sequences, n: 
             change.R[u, m] += e * work.P_seen[v, m]
         change.b[v] += e * work.Q_one[v]
         change.b[u] += e * work.P_one[v]
+        if form.forget_gate:
+            u = len(change.b) - C // block + v // block
+            for m in range(work.F.shape[1]):
+                change.W[u, m] += e * work.F[v, m]
+            for m in range(seen):
+                change.R[u, m] += e * work.F_seen[v, m]
+            change.b[u] += e * work.F_one[v]
 
 
 def apply(weights: NetworkWeights, change: NetworkWeights, rate: float) -> None:
@@ -272,10 +315,10 @@ def apply(weights: NetworkWeights, change: NetworkWeights, rate: float) -> None:
 
 
 def move(weight: Array, change: Array, rate: float) -> None:
-    for u in range(weight.shape[0]):
-        for m in range(weight.shape[1]):
-            weight[u, m] += rate * change[u, m]
-            change[u, m] = 0.0
+    numbers, changes = weight.reshape(-1), change.reshape(-1)  # in one loop: rows are short
+    for at in range(len(numbers)):
+        numbers[at] += rate * changes[at]
+        changes[at] = 0.0
 
 
 def is_end(recent: Recent, rule: Rule, error: float, is_wrong: bool) -> bool:
@@ -300,33 +343,47 @@ def begin_row(work: Work, begin: float) -> None:
             work.P[v, m], work.Q[v, m] = 0.0, 0.0
         for m in range(work.P_seen.shape[1]):
             work.P_seen[v, m], work.Q_seen[v, m] = 0.0, 0.0
+    for v in range(len(work.F_one)):
+        work.F_one[v] = 0.0
+        for m in range(work.F.shape[1]):
+            work.F[v, m] = 0.0
+        for m in range(work.F_seen.shape[1]):
+            work.F_seen[v, m] = 0.0
+
+
+def new_work(weights: NetworkWeights, form: NetworkForm) -> tuple[NetworkWeights, Work]:
+    """(room for what a row asks of the weights, room for reading it), all zero."""
+    (H, inputs), (outputs, C), seen = weights.W.shape, weights.V.shape, weights.R.shape[1]
+    change = NetworkWeights(
+        numpy.zeros((H, inputs)),
+        numpy.zeros(weights.R.shape),
+        numpy.zeros(H),
+        numpy.zeros((outputs, C)),
+        numpy.zeros(weights.D.shape),
+        numpy.zeros(weights.c.shape),
+    )
+    units, cells, forgetting = numpy.zeros((2, H)), numpy.zeros((6, C)), C if form.forget_gate else 0
+    over_inputs, over_seen = numpy.zeros((2, C, inputs)), numpy.zeros((2, C, seen))
+    work = Work(
+        *(units[0], units[1], cells[0], cells[1], cells[2]),
+        *(over_inputs[0], over_seen[0], cells[3]),
+        *(over_inputs[1], over_seen[1], cells[4]),
+        *(numpy.zeros((forgetting, inputs)), numpy.zeros((forgetting, seen)), numpy.zeros(forgetting)),
+        cells[5],
+    )
+    return change, work
 
 
 def train_rows(
     weights: NetworkWeights, form: NetworkForm, rows: Sequences, rate: float, recent: Recent, rule: Rule
 ) -> tuple[int, float]:
     """`train_sequences`, in this process's Python or as machine code."""
-    (H, inputs), (outputs, C), seen = weights.W.shape, weights.V.shape, weights.R.shape[0]
-    change = NetworkWeights(
-        numpy.zeros((H, inputs)),
-        numpy.zeros((seen, seen)),
-        numpy.zeros(H),
-        numpy.zeros((outputs, C)),
-        numpy.zeros(weights.D.shape),
-        numpy.zeros(weights.c.shape),
-    )
-    units, cells = numpy.zeros((2, H)), numpy.zeros((6, C))
-    over_inputs, over_seen = numpy.zeros((2, C, inputs)), numpy.zeros((2, C, seen))
-    work = Work(
-        *(units[0], units[1], cells[0], cells[1], cells[2]),
-        *(over_inputs[0], over_seen[0], cells[3]),
-        *(over_inputs[1], over_seen[1], cells[4]),
-        cells[5],
-    )
+    H, outputs = len(weights.W), len(weights.V)
+    change, work = new_work(weights, form)
     once, total = rows.scored.shape[1] < rows.places.shape[1], 0.0
     for n in range(len(rows.lengths)):
         begin_row(work, form.begin)
-        worst, error, answers = 0.0, 0.0, 0
+        worst, error, answers, now = 0.0, 0.0, 0, rate
         for t in range(rows.lengths[n]):
             hidden_units(weights, form, rows, n, t, work)
             answer = 0 if once else t
@@ -335,9 +392,56 @@ def train_rows(
                 worst, error, total, answers = max(worst, off[0]), error + off[1], total + off[2], answers + 1
                 cut_gradient(form, change, rows, n, t, work)
             if form.each_step or t == rows.lengths[n] - 1:
-                apply(weights, change, rate)
+                apply(weights, change, now)
+            now *= form.step_decay
             for u in range(H):
                 work.y[u] = work.new[u]
         if is_end(recent, rule, error / max(answers * outputs, 1), worst >= rule.tolerance):
             return n + 1, total
     return len(rows.lengths), total
+
+
+class StreamWork(NamedTuple):
+    """What a stream is read with, piece after piece."""
+
+    change: NetworkWeights
+    work: Work
+    rate: Array  # (1,) of the next update
+
+    @classmethod
+    def begin(cls, weights: NetworkWeights, form: NetworkForm, rate: float) -> StreamWork:
+        return cls(*new_work(weights, form), numpy.array([rate]))
+
+
+def train_piece(
+    weights: NetworkWeights, form: NetworkForm, rows: Sequences, fresh: Array, tolerance: float, stream: StreamWork
+) -> tuple[int, float, bool]:
+    """Trains on the rows of a piece of a stream in turn, up to the first step that has an output off by `tolerance` or more.
+
+    The weights change after each step, that one included. Rows that are `fresh` (N,) begin with no state and no traces, the
+    others with those of the row before. Returns (steps read, sum of their squared errors, whether the last one was wrong).
+    """
+    found = compiled_or_plain("lstm_1997_piece", train_rows_of_piece)(weights, form, rows, fresh, tolerance, stream)
+    return int(found[0]), float(found[1]), bool(found[2])
+
+
+def train_rows_of_piece(
+    weights: NetworkWeights, form: NetworkForm, rows: Sequences, fresh: Array, tolerance: float, stream: StreamWork
+) -> tuple[int, float, bool]:
+    """`train_piece`, in this process's Python or as machine code."""
+    steps, total, work = 0, 0.0, stream.work
+    for n in range(len(rows.lengths)):
+        if fresh[n]:
+            begin_row(work, form.begin)
+        for t in range(rows.lengths[n]):
+            hidden_units(weights, form, rows, n, t, work)
+            off = output_units(weights, stream.change, rows, n, t, work)
+            cut_gradient(form, stream.change, rows, n, t, work)
+            apply(weights, stream.change, stream.rate[0])
+            stream.rate[0] *= form.step_decay
+            for u in range(len(work.y)):
+                work.y[u] = work.new[u]
+            steps, total = steps + 1, total + off[2]
+            if not off[0] < tolerance:
+                return steps, total, True
+    return steps, total, False

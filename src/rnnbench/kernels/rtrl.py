@@ -25,6 +25,7 @@ class Form(NamedTuple):
     """How the network is trained."""
 
     each_step: bool = False  # weights change after each step instead of each row
+    step_decay: float = 1.0  # factor on the rate after each step of a row
 
 
 class Sensitivities(NamedTuple):
@@ -116,7 +117,7 @@ def train_rows(
     once, total = rows.scored.shape[1] < rows.places.shape[1], 0.0
     for n in range(len(rows.lengths)):
         forget(work)
-        worst, error, answers = 0.0, 0.0, 0
+        worst, error, answers, now = 0.0, 0.0, 0, rate
         for t in range(rows.lengths[n]):
             read_step(weights, rows, n, t, work)
             answer = 0 if once else t
@@ -126,7 +127,8 @@ def train_rows(
                 add_gradient(work.to_W, change.W, work)
                 add_gradient(work.to_R, change.R, work)
             if form.each_step or t == rows.lengths[n] - 1:
-                apply(weights, change, rate)
+                apply(weights, change, now)
+            now *= form.step_decay
             for k in range(H):
                 work.y[k] = work.new[k]
         if is_end(recent, rule, error / max(answers * outputs, 1), worst >= rule.tolerance):

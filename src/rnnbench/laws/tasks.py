@@ -32,7 +32,7 @@ def oracle(task: Task, batch: Batch) -> Tensor:
     if isinstance(task.targets, Tokens):
         likeliest = torch.nn.functional.one_hot(batch.targets, task.targets.size)
         return likeliest.float() if task.right_within else 100.0 * likeliest
-    return batch.targets if isinstance(task.targets, Reals) else 200 * batch.targets - 100
+    return batch.targets if isinstance(task.targets, Reals) or task.right_within else 200 * batch.targets - 100
 
 
 def added(*sums: dict[str, Tensor]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Online(NamedTuple):
         return Online(weights._replace(W=weights.W[:0], R=none, b=b, V=weights.V[:, :0]), self.form)
 
 
-def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
+def online_view(network: TrainableNetwork, each_step: bool = False, step_decay: float = 1.0) -> Online:
     """The weights of `network`, which training changes in place, and what it computes.
 
     ValueError where the loop has no such network: it has one layer of lstm_1997 or of logistic rnn units without biases, in
@@ -88,7 +88,9 @@ def online_view(network: TrainableNetwork, each_step: bool = False) -> Online:
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    form = cell.form._replace(each_step=each_step) if isinstance(cell, LSTM1997) else rtrl.Form(each_step)
+    form: NetworkForm | rtrl.Form = rtrl.Form(each_step, step_decay)
+    if isinstance(cell, LSTM1997):
+        form = cell.form._replace(each_step=each_step, step_decay=step_decay)
     return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), form)
 
 
@@ -158,7 +160,7 @@ class Loop(ABC):
 
     def __init__(self, learner: Learner, most: int | None = None):
         self.learner, self.options, self.most = learner, learner.options, most
-        self.online = online_view(learner.network, self.options.each_step)
+        self.online = online_view(learner.network, self.options.each_step, self.options.step_decay)
         self.optimizer = make_optimizer(learner.network.parameters(), self.options)  # a checkpoint holds one
         trainer = lightning.Trainer(
             accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False

@@ -27,6 +27,7 @@ from .loader import EVALUATED_ROWS, GROUP, EvaluationBatches, Grouped, TrainingB
 from .online import Descent, Loop
 from .progress import Progress
 from .signals import restored_signals
+from .streams import StreamLoop, streams_of
 
 ONE_CPU = TrainerSettings()
 JOIN = 120  # seconds for all devices to be there, and for the slowest of them at each step
@@ -65,7 +66,8 @@ def fit(
     Returns {"validation": scores, "test": scores or None}. Raises Diverged or Interrupted.
     """
     if learner.options.rule in BY_ROW:
-        return BY_ROW[learner.options.rule](learner, 1 if settings.fast_dev_run else None).train(settings, test)
+        loop = StreamLoop if streams_of(learner.task) else BY_ROW[learner.options.rule]
+        return loop(learner, 1 if settings.fast_dev_run else None).train(settings, test)
     learner.reporter.save_seconds, learner.micro_batches = settings.save_seconds, settings.micro_batches
     set_recompute(learner.network, settings.recompute)
     callbacks = make_callbacks(settings.callbacks)

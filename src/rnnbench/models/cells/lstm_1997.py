@@ -2,16 +2,17 @@
 
     net_u = W_u x_t + R_u (y, i, o)_{t-1} + b_u       u: cells, input gates i, output gates o; all hidden units at once
     i = σ(net_i)   o = σ(net_o)                       one of each a block
-    s_t = s_{t-1} + i * g(net_c)                      no forget gate
+    s_t = s_{t-1} + i * g(net_c)                      with `forget_gate` (2000): f * s_{t-1} + i * g(net_c), f = σ(net_f)
     y_t = o * h(s_t)
 
 Blocks of cells share their gates, gates see cells and gates, and gradients are cut at hidden units.
 
 g(x) = 4 σ(x) - 2, h(x) = 2 σ(x) - 1. What hidden units read of the step before is a constant to the gradient (`truncated`), so
 that errors flow back through s only; the weights R learn all the same. Sequences of W, R and b stand in the order cells, input
-gates, output gates.
+gates, output gates, forget gates.
 
-Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and appendix A.
+Source: Hochreiter & Schmidhuber 1997, Long short-term memory, section 4 and appendix A; forget gates: Gers, Schmidhuber &
+Cummins 2000, Learning to forget.
 
 Group: LSTM.
 """
@@ -40,7 +41,7 @@ RANGES = {  # of a squashing function: (span, low), the function span * σ + low
 
 class LSTM1997(Mechanism):
     version = 1
-    row_rules = ("online", "guess")  # the values of train.rule by which it can be trained row by row
+    row_rules = ("online", "guess", "streams")  # how it can be trained row by row: values of train.rule, and on streams
 
     def __init__(
         self,
@@ -48,7 +49,11 @@ class LSTM1997(Mechanism):
         hidden_size: Positive = 128,  # number of cells, over all blocks
         block_size: Positive = 1,  # cells per block, which share its gates
         feedback: bool = True,  # cells and gates see those of the step before; false: inputs only (1997: 2a, 2b)
+        gates_seen: Annotated[
+            bool, Needs("feedback", values=(True,))
+        ] = True,  # cells and gates see the gates of the step before, too; false: cells only (2000)
         output_gate: bool = True,  # blocks have an output gate; false: o = 1 (1997: 2a, 2b)
+        forget_gate: bool = False,  # blocks have a forget gate (2000)
         biased: Literal["none", "gates", "all"] = "all",  # which units have a bias
         spread: Annotated[
             AboveZero, Needs("network.spread", values=(0,))
@@ -59,6 +64,9 @@ class LSTM1997(Mechanism):
         output_bias: Annotated[
             tuple[float, ...], Needs("output_gate", values=(True,)), Needs("network.spread", values=(0,))
         ] = (),  # initial bias of each block's output gate; []: as the weights
+        forget_bias: Annotated[
+            tuple[float, ...], Needs("forget_gate", values=(True,)), Needs("network.spread", values=(0,))
+        ] = (),  # initial bias of each block's forget gate; []: as the weights
         bias_spread: Annotated[
             bool, Needs("network.spread", values=(0,))
         ] = False,  # add the given biases to random ones instead of replacing them
@@ -71,17 +79,20 @@ class LSTM1997(Mechanism):
         if hidden_size % block_size:
             raise ValueError(f"model.hidden_size={hidden_size} is not a multiple of model.block_size={block_size}")
         self.input_size, self.output_size, self.truncated = input_size, hidden_size, truncated
-        self.blocks, self.output_gate = hidden_size // block_size, output_gate
-        self.form = NetworkForm(block_size, output_gate, RANGES[g], RANGES[h], 0.5 if begin == "half" else 0.0)
-        gates = self.blocks * (1 + output_gate)
-        self.gates_count, units = gates, hidden_size + gates
+        self.blocks = hidden_size // block_size
+        first = 0.5 if begin == "half" else 0.0
+        self.form = NetworkForm(block_size, output_gate, RANGES[g], RANGES[h], first, forget_gate=forget_gate)
+        self.gate_names = "i" + "o" * output_gate + "f" * forget_gate  # in the order of their rows
+        gates = self.blocks * len(self.gate_names)
+        self.gates_count, self.gates_seen, units = gates, gates_seen, hidden_size + gates
+        seen = units if gates_seen else hidden_size
         self.W = nn.Parameter(torch.empty(units, input_size).uniform_(-spread, spread))
-        self.R = nn.Parameter(torch.empty(units, units).uniform_(-spread, spread)) if feedback else None
+        self.R = nn.Parameter(torch.empty(units, seen).uniform_(-spread, spread)) if feedback else None
         self.b = None
         if biased != "none":
             self.b = nn.Parameter(torch.empty(units if biased == "all" else gates).uniform_(-spread, spread))
-        for key, given, first in (("input", input_bias, 0), ("output", output_bias, self.blocks)):
-            self._set_biases(f"model.{key}_bias", given, first, bias_spread)
+        for key, given in (("input", input_bias), ("output", output_bias), ("forget", forget_bias)):
+            self._set_biases(f"model.{key}_bias", given, self.gate_names.find(key[0]) * self.blocks, bias_spread)
 
     @torch.no_grad()
     def _set_biases(self, key: str, given: Sequence[float], first: int, added: bool) -> None:
@@ -121,18 +132,22 @@ class LSTM1997(Mechanism):
         y, s, gates = state
         net = x @ self.W.t()
         if self.R is not None:
-            before = torch.cat([y if seen is None else seen, gates], 1)
+            before = y if seen is None else seen
+            before = torch.cat([before, gates], 1) if self.gates_seen else before
             net = net + (before.detach() if self.truncated else before) @ self.R.t()
         if self.b is not None:
             net = net + nn.functional.pad(self.b, (net.shape[1] - len(self.b), 0))
         net_c, net_gates = net.split([self.output_size, self.gates_count], 1)
         gates = torch.sigmoid(net_gates)
-        i, *o = gates.repeat_interleave(self.form.block, 1).split(self.output_size, 1)  # of each cell, those of its block
-        s = s + i * _squash(net_c, self.form.g)
+        parts = gates.repeat_interleave(self.form.block, 1).split(self.output_size, 1)  # of each cell, those of its block
+        named = dict(zip(self.gate_names, parts, strict=True))
+        if "f" in named:
+            s = named["f"] * s
+        s = s + named["i"] * _squash(net_c, self.form.g)
         y = _squash(s, self.form.h)
-        if o:
-            y = o[0] * y
-        return y, (y, s, gates), {"i": i, **({"o": o[0]} if o else {})}
+        if "o" in named:
+            y = named["o"] * y
+        return y, (y, s, gates), named
 
     def recurrent_matrices(self) -> dict[str, Tensor]:
         """Of cells (g) and gates, each block's gates once a cell: what acts of the cells of the step before."""
@@ -140,8 +155,7 @@ class LSTM1997(Mechanism):
             return {}
         from_cells = self.R.detach()[:, : self.output_size]
         gates = from_cells[self.output_size :].repeat_interleave(self.form.block, 0)
-        names = "gio" if self.output_gate else "gi"
-        return dict(zip(names, (from_cells[: self.output_size], *gates.split(self.output_size)), strict=True))
+        return dict(zip("g" + self.gate_names, (from_cells[: self.output_size], *gates.split(self.output_size)), strict=True))
 
 
 def _squash(x: Tensor, how: tuple[float, float]) -> Tensor:

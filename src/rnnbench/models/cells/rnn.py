@@ -39,7 +39,7 @@ LIBRARY_CELLS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 class RNN(Mechanism):
     version = 1
     backends = ("library", "fused")
-    row_rules = ("online",)  # the values of train.rule by which it can be trained row by row
+    row_rules = ("online",)  # how it can be trained row by row
 
     def __init__(
         self,
