@@ -165,6 +165,13 @@ class Task(ABC):
         """A training batch with the targets by which answers are right or wrong, where noise is added to those trained on."""
         return batch
 
+    def validation_at(self, step: int, seed: int) -> Batch | None:
+        """The rows to validate on after `step` rows of training with `seed`, where they are drawn anew each time.
+
+        None: those of the split, every time.
+        """
+        return None
+
     scoring: Scoring = CLASSIFICATION
     solved_above: float  # option: the headline that counts as solved, where higher is better
     solved_below: float  # option: the same, where lower is better

@@ -13,7 +13,7 @@ that are trained on, and so to what train.window_error looks at; rows of validat
 target makes no difference to a network whose first weights are as likely as their negatives.
 
 Solved: by the share of right rows and, where `solved_error` is given, by the mean absolute error, too. The paper's criteria
-ST1 and ST2 are without and with it, of 256 rows.
+ST1 and ST2 are without and with it, of 256 rows that are randomly chosen (`redrawn`).
 
 Floor: 1/4 (3a and 3b), .09 (3c), always answering 1/2.
 
@@ -33,11 +33,12 @@ import numpy
 import torch
 from torch import Tensor
 
-from rnnbench.options import AboveZero, Positive, Range, Share
+from rnnbench.options import AboveZero, Needs, Positive, Range, Share
 
 from .task import Batch, Reals, Split, Sums, Task, Totals, regression
 
 NOISE, NOISE_OF_TARGETS = 0.2, 0.1  # variances
+REDRAWN = 2**32  # a run's seed is smaller
 
 
 class TwoSequences(Task):
@@ -58,11 +59,14 @@ class TwoSequences(Task):
         sequences: Positive = 1000,  # sequences in the validation set, and in the test set
         solved_above: Share = 0.99,  # share of correct answers that counts as solved
         solved_error: AboveZero | None = None,  # mean absolute error below which alone it counts as solved; null: any
+        redrawn: Annotated[
+            bool, Needs("train.rule", values=("online",))
+        ] = False,  # draw the validation sequences anew at each evaluation, by the run's seed (1997)
     ):
         if informative > length:
             raise ValueError(f"task.informative={informative} is more than task.length={length}")
         self.length, self.informative, self.form, self.sequences = length, informative, form, sequences
-        self.solved_above, self.solved_error = solved_above, solved_error
+        self.solved_above, self.solved_error, self.redrawn = solved_above, solved_error, redrawn
         self.right_within = 0.1 if form == "3c" else 0.2
         self.scoring = regression(self.right_within)
         self.longest = length + length // 10
@@ -113,6 +117,9 @@ class TwoSequences(Task):
         if self.form != "3c":
             return batch
         return batch._replace(targets=self._of_classes(batch.inputs[:, :1] > 0))  # no noise is on the first number
+
+    def validation_at(self, step: int, seed: int) -> Batch | None:
+        return self.noise_free(self.batch("train", step, self.sequences, REDRAWN + seed)) if self.redrawn else None
 
     def floor_guess(self, batch: Batch) -> Tensor:
         return torch.full_like(batch.targets, 0.5)

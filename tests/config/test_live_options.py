@@ -170,6 +170,7 @@ TASKS: dict[str, tuple[dict[str, Any], Any]] = {
     "photo_caption.min_frequency": ({}, 30),
     **{f"translation.{name}": ({}, None) for name in ("hub", "file", "train", "validation", "test")},
     "two_sequences.solved_error": ({}, 0.5),
+    "two_sequences.redrawn": ({}, None),  # tests/training/test_online.py
     "translation.source_column": ({}, None),  # the small set has two columns, and both are needed
     "translation.target_column": ({}, None),
     "translation.source_symbols": ({}, "characters"),
@@ -417,8 +418,8 @@ def test_what_a_task_calls_without_effect_changes_nothing(name: str, tmp_path: P
     (tmp_path / "words.txt").write_text("film\ngood\n")
     for option in read_signature("task", name).options.values():
         for needs in option.needs:
-            if option.where or option.name == "revision" or name == "pronunciation":
-                continue  # where the data lie; of a set of the hub: tests/run/test_places.py; two packages of data
+            if option.where or option.name in ("revision", "redrawn") or name == "pronunciation":
+                continue  # where the data lie; of a set of the hub: tests/run/test_places.py; of a rule; two packages of data
             (switch,) = needs.options
             kinds = typing.get_args(read_signature("task", name).options[switch].annotation) or needs.besides
             kinds = [str(tmp_path / "words.txt")] if switch == "vocabulary" else kinds

@@ -338,6 +338,22 @@ def test_a_run_is_the_slow_way(name: str, tmp_path):
         torch.testing.assert_close(weights[key], value, rtol=1e-9, atol=1e-11)
 
 
+def test_validation_rows_that_are_drawn_anew_are_those_of_the_seed_and_the_step(tmp_path):
+    words = EXPERIMENTS["3"][0] + " task.form=3c task.length=12 task.sequences=40 task.redrawn=true"
+    settings = settings_of(words, "train.steps=30", "train.eval_every=10", "seed=3", f"runs={tmp_path}")
+    task = make_task(settings)
+    drawn = [task.validation_at(*at) for at in ((20, 3), (30, 3), (30, 4))]
+    assert not any(torch.equal(one.inputs, drawn[1].inputs) for one in (drawn[0], drawn[2], task.batch("train", 30, 40, 3)))
+    assert set(drawn[1].targets.flatten().tolist()) == {float(numpy.float32(target)) for target in (0.2, 0.8)}, "no noise"
+    record = execute(settings)
+    network = new_network(settings, task)[0]
+    network.load_state_dict(safetensors.torch.load(plan_run(settings).folder.weights.read_bytes()))
+    with torch.no_grad():
+        errors = network(drawn[1])[0] - drawn[1].targets
+    assert record["scores"]["validation"]["mse"] == pytest.approx(float((errors**2).mean()), rel=1e-6)
+    assert make_task(settings_of(words.replace("task.redrawn=true", ""))).validation_at(30, 3) is None
+
+
 def test_a_run_ends_at_the_first_row_after_which_the_rule_holds(tmp_path):
     """Every error is below .99, so that the window alone decides: it is full after five rows."""
     record = execute(settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.99", f"runs={tmp_path}"))

@@ -262,7 +262,9 @@ class Loop(ABC):
         learner.network.eval()
         evaluation = Evaluation(learner.network, learner.task, self.options, counts_classes=last)
         with torch.no_grad():
-            for batch in EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1), most=self.most):
+            redrawn = learner.task.validation_at(learner.step, learner.seed) if split == "validation" else None
+            batches = EvaluationBatches(learner.task, split, EVALUATED_ROWS, (0, 1), most=self.most)
+            for batch in batches if redrawn is None else (redrawn,):
                 evaluation.add(batch)
         learner.confusion, learner.by_class = evaluation.confusion(self.devices), evaluation.by_class(self.devices)
         return evaluation.scores(self.devices)
