@@ -191,7 +191,7 @@ def test_a_stream_ends_with_the_first_wrong_prediction_and_learns_of_it(compiled
 
 
 @pytest.mark.parametrize("reset", ["false", "true"])
-def test_an_evaluation_reads_streams_as_one_row_and_ends_at_the_same_place(reset: str):
+def test_an_evaluation_reads_streams_as_one_row_and_ends_at_the_same_place(reset: str, monkeypatch):
     network, task = made("task.length=300", "task.streams=4", f"task.reset={reset}", *FORGETS)
     learner = Learner(network, task, Kept(), 0, settings_of(*FORGETS).train)
     reader = StreamLoop(learner)
@@ -210,7 +210,7 @@ def test_an_evaluation_reads_streams_as_one_row_and_ends_at_the_same_place(reset
     else:
         answered = network(batch)[0].detach()
     for tolerance in (0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0):
-        reader.rule = reader.rule._replace(tolerance=tolerance)
+        monkeypatch.setattr(reader.learner.task, "right_within", tolerance)
         wrong = ((answered - batch.targets).abs() >= tolerance).any(-1)
         first = [int(row.int().argmax()) if row.any() else 300 for row in wrong]
         assert [reader.right("validation", index) for index in range(4)] == first
