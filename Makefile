@@ -66,9 +66,9 @@ docs: .venv/installed
 docs-test: .venv/installed
 	$(BIN)/python -m pytest -m docs tests/docs
 
-# Cards of our cells, from the records in conf/card; what those lack is run, in runs/cards.
+# Cards of our cells, from the records in conf/card; what those lack is run, in runs/cards. With FULL_HOURS=2 those of --full, too.
 cards: .venv/installed
-	$(BIN)/python -m tests.support.cards runs/cards
+	$(BIN)/python -m tests.support.cards runs/cards $(FULL_HOURS)
 
 # Results for the tables, by what sweeps/queue.yaml lists, for HOURS on one core; the same command continues where it stopped.
 HOURS ?= 2.5

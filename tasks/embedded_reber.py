@@ -122,7 +122,9 @@ class EmbeddedReber(Task):
         sequences: Annotated[
             Positive, Needs("form", values=("once",))
         ] = 1000,  # strings in the validation set, and in the test set
-        solved_above: Share = 0.99,  # accuracy that counts as solved
+        solved_above: Annotated[
+            Share, Needs("form", besides=("streams",))
+        ] = 0.99,  # accuracy that counts as solved; streams: 1
         error: Annotated[
             Literal["cross_entropy", "squared"], Needs("form", values=("once", "sets"))
         ] = "cross_entropy",  # loss: cross-entropy, or squared error of outputs from 0 to 1 (1997)

@@ -63,7 +63,7 @@ class TrainSettings:
         0  # add the hidden layer when the error of so many sequences is no lower than before (1997: 2a, 2b); 0: at the start
     )
     window: Annotated[Count, Needs("rule", values=("online", "guess"))] = (
-        0  # solved when so many last training sequences are right; 0: when validation says so, which rule=guess does not ask
+        0  # solved when so many last training sequences are right; 0: when validation says so (rule=guess: at least 1)
     )
     window_wrong: Annotated[Count, Needs("window"), Needs("rule", values=("online",))] = (
         0  # sequences of the window that may be wrong

@@ -15,7 +15,7 @@ from rnnbench.card import committed, cost
 from rnnbench.card.page import Card
 from rnnbench.card.runs import Entrants, check_winners, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
-from rnnbench.card.tuning import Search, rank_key, search_points
+from rnnbench.card.tuning import Search, rank_key, search_plan, search_points
 from rnnbench.cli import card as verb
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
@@ -191,6 +191,27 @@ def test_full_tunes_every_model_at_the_same_points(tiny: None, capfd: pytest.Cap
     assert again["verdicts"] == card["verdicts"] and again["tuned"]
 
 
+def test_a_search_counts_only_where_it_is_the_one_that_would_be_made_here(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same version, points and seeds, settings and versions of what is trained, and options that there are."""
+    suite = read_suite(Path("tiny.yaml"))
+    (tmp_path / "card").mkdir()
+    monkeypatch.setattr(committed, "CONF", tmp_path)
+    winner = winner_of_search(suite.setting("adding", "rnn"), FOUND)
+    gone = {**winner, "model.gone": 1}
+    older = {**winner, UNDER: {**winner[UNDER], "task.version": 7}}
+    good = Search("adding", "rnn", winner, {}, search_plan(suite))
+    other_plan = [
+        search_plan(suite.model_copy(update={"version": "tiny/2"})),
+        search_plan(suite.model_copy(update={"tuning": suite.tuning.model_copy(update={"seeds": 4})})),
+    ]
+    bad = [good._replace(winner=one) for one in (gone, older)] + [good._replace(plan=plan) for plan in other_plan]
+    committed.write_searches("card", [good, *bad])
+    assert len(committed.searches_path("card").read_text().splitlines()) == 5
+    assert committed.committed_searches("card", suite) == [good]
+
+
 @pytest.mark.slow
 def test_a_search_that_comes_with_the_suite_is_not_made_again(
     tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -200,7 +221,7 @@ def test_a_search_that_comes_with_the_suite_is_not_made_again(
     card = json.loads(Path("out/card.json").read_text())
     winners = read_winners(Path("out/winners.yaml"))
     found = [
-        Search(row["task"], row["model"], winners[row["task"]][row["model"]], row)
+        Search(row["task"], row["model"], winners[row["task"]][row["model"]], row, search_plan(read_suite(Path("tiny.yaml"))))
         for row in card["tuning"]
         if row["model"] == "rnn"
     ]

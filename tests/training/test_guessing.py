@@ -18,8 +18,9 @@ from rnnbench.kernels.recurrence import compile_steps
 from rnnbench.run.execute import execute
 from rnnbench.run.plan import make_task, new_network, plan_run
 from rnnbench.training import online as loop
+from rnnbench.training.guessing import Guessing
 from rnnbench.training.learner import Learner
-from rnnbench.training.online import Stream, as_rows, online_view, write_back
+from rnnbench.training.online import Done, Stream, as_rows, online_view, write_back
 from rnnbench.training.trainer import fit
 from tests.training.test_online import READINGS, Kept, loss_with_fed, made, short
 
@@ -153,6 +154,22 @@ def test_rows_and_guesses_in_parts_are_counted_as_in_one():
         ends.append((step, counts.tolist(), error.tolist()))
     assert ends[0][1][1] == 4 and ends[0][0] < 300
     assert all(end == ends[0] for end in ends)
+
+
+def test_a_run_that_is_asked_to_stop_as_it_ends_has_ended(monkeypatch, tmp_path):
+    """A checkpoint of that moment would go on without an end."""
+    read, ends = Guessing.read, []
+
+    def asked(self: Guessing, end: int) -> Done:
+        done = read(self, end)
+        if done.ended:
+            ends.append(self.learner.step + done.rows)
+            self.learner.asked.append(15)
+        return done
+
+    monkeypatch.setattr(Guessing, "read", asked)
+    record = execute(guessed(*BLOCKS, *RUN, "seed=3", f"runs={tmp_path}"))
+    assert record is not None and record["status"] == "finished" and [record["solved_step"]] == ends
 
 
 def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):

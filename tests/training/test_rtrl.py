@@ -204,6 +204,22 @@ def test_before_it_joins_the_layer_does_not_learn_and_nothing_hears_it(
     torch.testing.assert_close(kept[:, C:], D, rtol=1e-9, atol=1e-12)
 
 
+def test_evaluations_change_nothing_of_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a single output, too, whose weights lie one after another in the read-out."""
+    words = ["task=two_sequences", "task.length=12", "task.sequences=20", "train.cells_after=39", "train.steps=90"]
+    words = [
+        *ONLINE,
+        *words,
+        "network.direct=true",
+        "train.learning_rate=0.5",
+        "train.select=last",
+        "train.stop_when_solved=false",
+    ]
+    found = [run([*words, f"train.eval_every={every}"], monkeypatch)[1] for every in (90, 10)]
+    for one, other in zip(*(network.parameters() for network in found), strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("words", [LSTM, [*OF_2A, *CONTROL, "model.hidden_size=2"]], ids=["lstm_1997", "rnn"])
 def test_a_run_goes_on_over_the_row_at_which_the_layer_joins(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Its checkpoints lie before, within and after a stretch that is looked at, and all lead to the same numbers."""

@@ -16,9 +16,11 @@ from ..store.record import Record, write_atomically
 from .page import Card, add_runs
 from .runs import KEPT_REACH, CardRun, Entrants, Line, card_lines, find_card_runs, reach_of, source_digest
 from .suite import Suite, load_suite
-from .tuning import Search, winners_of
+from .tuning import Search, search_plan, winners_of
 
 CELLS = ("lstm", "gru", "rnn", "peephole_lstm", "min_gru", "min_lstm")  # whose cards come with the program
+
+MAKES = "`make cards` makes them, those of --full with FULL_HOURS=9"
 
 
 def committed_path(name: str) -> Path:
@@ -55,7 +57,7 @@ def write_committed(name: str, runs: Iterable[CardRun]) -> int:
 
 
 def committed_searches(name: str, suite: Suite) -> list[Search]:
-    """The searches that come with the suite of that name, but for those made under other settings or versions than are here."""
+    """The searches that come with a suite, those left out that have another plan, or other settings or versions."""
     path = searches_path(name)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [one for one in (Search(**json.loads(line)) for line in lines) if one.task in suite.tasks and _holds(suite, one)]
@@ -63,7 +65,12 @@ def committed_searches(name: str, suite: Suite) -> list[Search]:
 
 def _holds(suite: Suite, search: Search) -> bool:
     chosen = [option_word(key, value) for key, value in options_of(search.winner).items()]
-    return not changed_settings(search.winner, [*suite.setting(search.task, search.model), *chosen])
+    if suite.tuning is None or search.plan != search_plan(suite):
+        return False
+    try:
+        return not changed_settings(search.winner, [*suite.setting(search.task, search.model), *chosen])
+    except BadOption:  # an option that there is no more
+        return False
 
 
 def write_searches(name: str, searches: Iterable[Search]) -> None:
@@ -93,11 +100,15 @@ def committed_card(name: str, cell: str) -> Card:
     suite, entrants = load_suite(name), own_entrants(name, cell)
     searches = [one for one in committed_searches(name, suite) if one.model in entrants.models] if suite.tuning else []
     if suite.tuning and len(searches) < len(suite.here) * len(entrants.models):
-        raise LookupError(f"{searches_path(name).name} lacks a search of {cell} or an opponent: `make cards` makes them")
+        raise LookupError(
+            f"{searches_path(name).name} lacks a search of {cell} or an opponent: {MAKES}"
+        )
     lines = card_lines(suite, entrants, winners_of(searches) if suite.tuning else None)
     runs = find_card_runs(lines, committed_records(name), ())
     if missing := [run.line for run in runs if run.record is None or run.folder]:
-        raise LookupError(f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: `make cards` makes them")
+        raise LookupError(
+            f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: {MAKES}"
+        )
     size = {"quick": "--quick", "card": "--full"}[name]
     card = Card(cell, suite, source_digest(entrants), f"rnnbench card {cell} {size}")
     card.tuned, card.tuning = bool(searches), [one.row for one in searches]

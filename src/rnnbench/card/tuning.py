@@ -15,7 +15,7 @@ from ..config.schema import TUNING
 from ..config.settings import Value
 from ..config.winners import Winner, Winners, option_word, winner_of_search
 from ..search.space import search_dimensions
-from ..store.record import Record
+from ..store.record import Record, digest
 from .outcomes import outcome_of
 from .runs import CardRun, Entrants, Line
 from .suite import Measure, Suite
@@ -92,6 +92,13 @@ class Search(NamedTuple):
     model: str
     winner: Winner
     row: dict[str, Any]  # for the page: default, chosen, expected best of n
+    plan: str  # digest of the suite's version, points and seeds, which are the same for every model
+
+
+def search_plan(suite: Suite) -> str:
+    """A digest of what is searched and how: two searches are equal ones only where it is the same."""
+    assert suite.tuning
+    return digest([suite.version, suite.tuning.model_dump(mode="json")])
 
 
 def choose_winners(suite: Suite, entrants: Entrants, trials: Sequence[Trial], runs: Sequence[CardRun]) -> list[Search]:
@@ -117,7 +124,7 @@ def choose_winners(suite: Suite, entrants: Entrants, trials: Sequence[Trial], ru
             "expected": [curve[n - 1] for n in (1, 2, 4, 8, 16, 32) if n <= len(curve)],
         }
         winner = winner_of_search(suite.setting(task, *entrants.named(model)), best.point)
-        found.append(Search(task, model, winner, row))
+        found.append(Search(task, model, winner, row, search_plan(suite)))
     return found
 
 

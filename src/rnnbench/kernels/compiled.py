@@ -13,11 +13,13 @@ Source: Lam, Pitrou & Seibert 2015, Numba; Cody & Waite 1980, Software manual fo
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import math
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -902,9 +904,23 @@ def min_gru_backward_sequence(
 def _kept(function: Callable[..., Any], options: dict[str, Any] = OPTIONS) -> Any:
     """`function` as machine code, compiled at its first call and kept for later processes where that can be."""
     try:
-        return numba.njit(cache=True, **options)(function)
+        kept = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither this file's folder nor the user's cache can be written
         return numba.njit(**options)(function)
+    if function.__module__ != __name__:
+        _made_of(kept, [lstm_1997, rtrl, guessing], options)
+    return kept
+
+
+def _made_of(kept: Any, modules: Sequence[types.ModuleType], options: dict[str, Any]) -> None:
+    """Has what is kept of a function forgotten when one of the files that its code is of changes, or an option.
+
+    Numba looks at the function's own file only.
+    """
+    sources = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
+    made_of = hashlib.sha256(f"{sources}{options}".encode()).hexdigest()
+    index = kept._cache._cache_file
+    index._source_stamp = (index._source_stamp, made_of)
 
 
 class Kernel:

@@ -86,7 +86,7 @@ def online_view(network: TrainableNetwork, each_step: bool = False, step_decay: 
     b = numpy.zeros(0) if biases is None else biases.detach().numpy()
     bias: Tensor | None = network.readout.bias
     readout, C = network.readout.weight.detach(), cell.output_size
-    V, D = (part.contiguous().numpy() for part in (readout[:, :C], readout[:, C:]))
+    V, D = (part.contiguous().numpy().copy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
     form: NetworkForm | rtrl.Form = rtrl.Form(each_step, step_decay)
     if isinstance(cell, LSTM1997):
@@ -187,6 +187,10 @@ class Loop(ABC):
         """What a row of the log says of the rows that were trained on last, besides their loss."""
         return {}
 
+    def decides(self) -> bool:
+        """Whether training is solved where it ends; else validation says so."""
+        return True
+
     def is_silent(self) -> bool:
         """Whether the outputs do not hear the hidden layer yet."""
         return False
@@ -221,7 +225,7 @@ class Loop(ABC):
         learner, options = self.learner, self.options
         end, ended = min(options.steps, (learner.step // options.eval_every + 1) * options.eval_every), False
         learner.clock.start()
-        while learner.step < end and not ended:
+        while learner.step < end:
             done = self.read(end)
             ended = done.ended
             learner.step += done.rows
@@ -230,6 +234,8 @@ class Loop(ABC):
             learner.clock.work = [sequences + done.rows, symbols + done.symbols]
             if not math.isfinite(done.squares):
                 raise Diverged(learner.step)
+            if ended:
+                break  # what a checkpoint made here would go on from has no end any more
             if learner.asked or learner.reporter.is_overdue():
                 self._save()
             if learner.asked:
@@ -239,12 +245,12 @@ class Loop(ABC):
 
     def _evaluate(self, ended: bool) -> None:
         """Validates, logs, saves, and stops where training is to end."""
-        learner, options = self.learner, self.options
+        learner = self.learner
         write_back(learner.network, self.online, silent=self.is_silent())
         learner.scores = self.evaluate("validation")
         if not math.isfinite(learner.scores[learner.task.headline]):
             raise Diverged(learner.step)
-        solved = ended if options.window else None
+        solved = ended if self.decides() else None
         learner.selection.consider(learner.step, learner.clock.seconds, learner.scores, learner.network.state_dict(), solved)
         row = learner.reporter.row
         row |= {"train/loss": float(self.sums[0] / self.sums[1])} | {
@@ -287,6 +293,9 @@ class Descent(Loop):
         self.rule = Rule(self.options.window_wrong, self.options.window_error, self.tolerance)
         direct = self.online.weights.D.shape[1] > 0  # else there is nothing to learn without the hidden layer
         self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after if direct else 0)
+
+    def decides(self) -> bool:
+        return self.options.window > 0
 
     def is_silent(self) -> bool:
         return self.late.joined is None
