@@ -100,15 +100,11 @@ def committed_card(name: str, cell: str) -> Card:
     suite, entrants = load_suite(name), own_entrants(name, cell)
     searches = [one for one in committed_searches(name, suite) if one.model in entrants.models] if suite.tuning else []
     if suite.tuning and len(searches) < len(suite.here) * len(entrants.models):
-        raise LookupError(
-            f"{searches_path(name).name} lacks a search of {cell} or an opponent: {MAKES}"
-        )
+        raise LookupError(f"{searches_path(name).name} lacks a search of {cell} or an opponent: {MAKES}")
     lines = card_lines(suite, entrants, winners_of(searches) if suite.tuning else None)
     runs = find_card_runs(lines, committed_records(name), ())
     if missing := [run.line for run in runs if run.record is None or run.folder]:
-        raise LookupError(
-            f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: {MAKES}"
-        )
+        raise LookupError(f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: {MAKES}")
     size = {"quick": "--quick", "card": "--full"}[name]
     card = Card(cell, suite, source_digest(entrants), f"rnnbench card {cell} {size}")
     card.tuned, card.tuning = bool(searches), [one.row for one in searches]

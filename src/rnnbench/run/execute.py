@@ -21,6 +21,7 @@ from ..networks.cost import peak_memory
 from ..options import BadOption, Failed
 from ..store.lease import Held, Lost
 from ..store.record import DamagedRecord, Record
+from ..store.run_folder import RunFolder
 from ..tracking.make import is_wanted_elsewhere, make_mirror
 from ..tracking.tracker import TrackerUnavailable
 from .cluster import process_environment
@@ -118,28 +119,48 @@ def _execute(settings: Settings, rank: int | None) -> Record | None:
         raise RunFailed(f"{name}: {message}") from error
 
 
-def measure_cost(settings: Settings, steps: int = 8) -> dict[str, float]:
-    """What a run of `settings` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint."""
+TRIED = {"batch": 8, "online": 1000, "guess": 1000}  # steps that `measure_cost` makes, by train.rule
+SLOW = 1.0  # seconds of an evaluation beside which what a run begins and ends with is little
+MATTERS = 0.1  # of the seconds of training: what all evaluations take is then worth two more short runs
+
+
+def measure_cost(settings: Settings) -> dict[str, float]:
+    """What a run of `settings` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint.
+
+    An evaluation is first taken for half of all that is not training, which is too much by half of what a run begins and ends
+    with. Where so many are made that this matters, it is what some more of them add.
+    """
     rows = max(1, settings.train.steps // settings.train.log_every)
+    steps = TRIED[settings.train.rule]
     with tempfile.TemporaryDirectory() as place:
-        train = replace(settings.train, steps=steps, eval_every=steps, log_every=steps // 2, warmup=0)
-        short = replace(settings, runs=place, sweep=None, tracker=Choice("none", {}), train=train)
-        with contextlib.redirect_stdout(io.StringIO()):
-            began = time.monotonic()
-            record = execute(short)
-            took = time.monotonic() - began
-        folder = plan_run(short).folder
-        assert record is not None
+        folder, seconds = _timed(settings, f"{place}/first", steps, steps)
         weights = folder.weights.stat().st_size if folder.weights.exists() else 0
         logs = sum((folder.path / name).stat().st_size for name in ("metrics.jsonl", "timings.jsonl"))
         logged = folder.rows() or [{"steps_per_second": math.nan}]
         others = sum(path.stat().st_size for path in folder.path.glob("*.*")) - weights - logs
+        step, evaluation = 1 / logged[-1]["steps_per_second"], seconds / 2  # validation and test
+        every = settings.train.eval_every
+        if evaluation < SLOW and evaluation > MATTERS * step * every:
+            few, many = (_timed(settings, f"{place}/{apart}", steps, apart)[1] for apart in (steps, steps // 8))
+            evaluation = min(evaluation, max(0.0, many - few) / 7)
     return {
-        "step": 1 / logged[-1]["steps_per_second"],
-        "evaluation": max(0.0, took - (record["speed"]["seconds"] or 0)) / 2,  # validation and test
+        "step": step,
+        "evaluation": evaluation,
         "kept": weights + others + rows * logs / len(logged),
         "checkpoint": 4.0 * weights,  # weights now and at their best, and two moments of each
     }
+
+
+def _timed(settings: Settings, runs: str, steps: int, eval_every: int) -> tuple[RunFolder, float]:
+    """A run of so many steps in the folder `runs`, and the seconds that it took besides training."""
+    train = replace(settings.train, steps=steps, eval_every=eval_every, log_every=steps // 2, warmup=0)
+    short = replace(settings, runs=runs, sweep=None, tracker=Choice("none", {}), train=train)
+    with contextlib.redirect_stdout(io.StringIO()):
+        began = time.monotonic()
+        record = execute(short)
+        took = time.monotonic() - began
+    assert record is not None
+    return plan_run(short).folder, max(0.0, took - (record["speed"]["seconds"] or 0))
 
 
 def describe_error(error: Exception) -> str:
