@@ -110,8 +110,7 @@ class EmbeddedReber(Task):
         self,
         form: Literal[
             "once", "continual", "sets", "streams"
-        ] = "once",  # once: one string per sequence; continual: a stream without resets; sets: strings of a fixed set;
-        # streams: a stream per sequence, up to its first wrong prediction
+        ] = "once",  # once: one string each; continual: a stream without resets; sets: of a fixed set; streams: up to an error
         window: Annotated[
             Positive, Needs("form", values=("continual",))
         ] = 100,  # symbols per window of truncated backpropagation

@@ -195,7 +195,7 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("train.window=0", "train.window=0 beside train.rule=guess is not allowed; allowed: at least 1, the right rows"),
+        ("train.window=0", "train.window=0 beside train.rule=guess is not allowed; allowed: 256 (or another number of rows)"),
         ("model.spread=0.2", "model.spread=0.2 beside train.rule=guess is not allowed; allowed: 0.1"),
         ("model.input_bias=[1,1]", "model.input_bias=[1.0, 1.0] beside train.rule=guess is not allowed; allowed: []"),
         ("network.output_spread=1", "network.output_spread=1.0 beside train.rule=guess is not allowed; allowed: 0.0"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy
 import pytest
 import torch
 
+from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.config.settings import Settings
 from rnnbench.kernels import rtrl
@@ -202,6 +204,31 @@ def test_before_it_joins_the_layer_does_not_learn_and_nothing_hears_it(
         y, t = torch.sigmoid(x @ D.t()), torch.nn.functional.one_hot(one.targets[0], task.targets.size)
         D += 0.5 * ((t - y) * y * (1 - y)).t() @ x
     torch.testing.assert_close(kept[:, C:], D, rtol=1e-9, atol=1e-12)
+
+
+def test_a_width_that_would_take_for_ever_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *OF_2A, *CONTROL, "model.hidden_size=65"]) == 2
+    assert "allowed: at most 64" in capfd.readouterr().err
+
+
+def test_rows_of_a_call_are_as_many_as_take_a_second_or_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the numbers do not depend on them."""
+    words = [*OF_2A, *CONTROL, "model.hidden_size=2", *RUN]
+    found = []
+    for products in (loop.PRODUCTS, 4 * 2**3 * 7 * 3):  # of three rows of four steps
+        monkeypatch.setattr(loop, "PRODUCTS", products)
+        read, calls = loop.Descent.read, []
+
+        def counted(self: loop.Descent, end: int, read: Any = read, calls: list[int] = calls) -> loop.Done:
+            calls.append((done := read(self, end)).rows)
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop.Descent, "read", counted)
+            found.append((run(words, monkeypatch)[1], max(calls)))
+    assert [most for _, most in found] == [40, 3]
+    for one, other in zip(found[0][0].parameters(), found[1][0].parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_evaluations_change_nothing_of_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

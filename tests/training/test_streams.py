@@ -278,6 +278,7 @@ def test_a_run_ends_at_the_first_stream_after_which_all_validation_streams_are_r
     [
         ("train.rule=batch", "train.rule=batch beside task.form=streams is not allowed; allowed: online"),
         ("train.each_step=false", "train.each_step=false beside task.form=streams is not allowed; allowed: true"),
+        ("train.batch_size=9 train.each_step=false", "task.form=streams needs train.batch_size=1 train.each_step=true; got"),
         ("train.window=9 train.window_wrong=1", "train.window=9 beside task.form=streams is not allowed; allowed: 0"),
         ("train.step_decay=1.1", "train.step_decay=1.1 is not allowed; allowed: number, at least 0 and at most 1"),
     ],
@@ -288,6 +289,12 @@ def test_what_streams_are_not_trained_by_is_refused(words: str, said: str):
     with pytest.raises(BadOption) as refused:
         compose_jobs([*kept, *own], sweep=False)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("model", ["lstm", "rnn"])
+def test_streams_name_the_model_that_they_train_first(model: str):
+    with pytest.raises(BadOption, match=f"task.form=streams trains lstm_1997; got model.mechanism={model}"):
+        compose_jobs(["task=embedded_reber", "task.form=streams", f"model={model}"], sweep=False)
 
 
 def test_as_many_forget_biases_as_blocks():

@@ -135,7 +135,12 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
     opponents = list(dict.fromkeys(against.split(","))) if against is not None else list(suite.opponents)
     models: dict[str, str] = {}
     for name in [cell, *opponents]:
+        if not name:
+            raise BadOption("--against: a name is empty; write --against lstm,gru, say")
         if not is_choice("model", name):
+            module, _, kind = name.partition(":")
+            if kind and Path(f"{module}.py").exists():
+                raise BadOption(f"no model {name!r}; a class in a file is FILE.py:CLASS, here ./{module}.py:{kind}")
             raise unknown("model", name, every_choice("model"))
         trust_choice("model", name)
         reference = absolute_choice("model", name)

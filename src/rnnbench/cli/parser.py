@@ -177,7 +177,9 @@ def _add_training(add: Add) -> None:
     train = add("run", "train", "train a model on a task, or a sweep with -m")
     estimate = add("run", "estimate", "estimate runs, time and disk of a sweep before it is started")
     for verb, values in ((train, "VALUE"), (estimate, "VALUE,VALUE")):
-        verb.add_argument("overrides", nargs="*", metavar=f"OPTION={values}", help="task=, model= and any other setting")
+        verb.add_argument(
+            "overrides", nargs="*", default=[], metavar=f"OPTION={values}", help="task=, model= and any other setting"
+        )
     train.epilog = "`rnnbench train --help` lists every setting, with default and range."
     estimate.epilog = (
         "The words are those of `rnnbench train -m`, such as: rnnbench estimate task=adding,copy_memory model=lstm,gru "
@@ -241,7 +243,7 @@ def _add_tables(add: Add) -> None:
             "what", metavar=what, help=f"{TABLE}; all, with --hours" if verb is reproduce else f"YAML file, or {TABLE}"
         )
         launching = "trainer.*, tracker.*, runs=, hydra/launcher= and hydra.launcher.*"
-        verb.add_argument("overrides", nargs="*", metavar="OPTION=VALUE", help=launching)
+        verb.add_argument("overrides", nargs="*", default=[], metavar="OPTION=VALUE", help=launching)
         verb.add_argument("--rows", help="rows of the table, comma-separated [all]")
         verb.add_argument("--columns", help="columns of the table, comma-separated [all]")
         verb.add_argument("--scale", choices=SCALES, metavar="scale", help="paper, laptop or smoke [the row's cheapest]")
@@ -296,6 +298,7 @@ def _add_card(add: Add) -> None:
     card.add_argument(
         "overrides",
         nargs="*",
+        default=[],
         metavar="OPTION=VALUE",
         help="model.* of the cell; trainer.*, tracker.*, runs=, hydra/launcher= and its own",
     )

@@ -70,6 +70,8 @@ def commands(run: FoundRun) -> dict[str, str]:
     steps = int(config["train"].get("steps", 0))
     longer = [word for word in words if not word.startswith("train.steps=")]
     if run.record and stopped_when_solved(run.record):
+        if config["train"].get("rule") == "guess":
+            return {"repeat": repeat}  # a guess that is right is the end
         longer = [*(word for word in words if not word.startswith("train.stop_when_solved=")), "train.stop_when_solved=false"]
     else:
         longer.append(f"train.steps={2 * steps}")

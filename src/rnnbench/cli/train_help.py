@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.compose import compose_jobs
 from ..config.schema import CHOICES, SINGLE, choice_names, group_options, read_signature
-from ..options import Option
+from ..options import BadOption, Option
 from .choices import option_facts
 from .listing import option_lines, wrapped
 
@@ -46,7 +46,11 @@ def train_help(overrides: Sequence[str], config_dir: str | None, width: int) -> 
     said = {word.partition("=")[0].lstrip("+") for word in overrides}
     named = [group for group in EXAMPLES if group in said]
     chosen = [*overrides, *(f"{group}={name}" for group, name in EXAMPLES.items() if group not in said)]
-    settings = compose_jobs(chosen, sweep=False, config_dir=config_dir)[0].plain()
+    try:
+        settings = compose_jobs(chosen, sweep=False, config_dir=config_dir)[0].plain()
+    except BadOption:  # settings that do not go together yet; those of the choice are shown all the same
+        alone = [word for word in chosen if word.partition("=")[0] in EXAMPLES]
+        settings = compose_jobs(alone, sweep=False, config_dir=config_dir)[0].plain()
     lines = [USAGE, "", "choices:"]
     lines += [wrapped(", ".join(choice_names(group)), width, f"  {group}=") for group in (*CHOICES, "hydra/launcher")]
     lines += ["", "settings, with their defaults:" if not named else f"settings of {' '.join(overrides)}:"]

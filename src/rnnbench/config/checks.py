@@ -78,6 +78,7 @@ GUESSED = (  # first weights, which guesses replace
     "model.forget_bias",
     "model.bias_spread",
 )
+WIDEST_RTRL = 64  # units: 17 million products a step
 PLAIN = re.compile(r"\$\{[\w.]+\}")  # an interpolation that only names another setting
 
 
@@ -274,29 +275,35 @@ def _row_rules(mechanism: str) -> tuple[str, ...]:
 
 
 def _check_rule(settings: Settings) -> None:
-    """What the loops of train.rule=online and guess can train, and nothing else."""
-    train, rule = settings.train, f"train.rule={settings.train.rule}"
-    _check_streams(settings)
-    if train.rule == "batch":
+    """What is trained row by row, and how: by train.rule=online or guess, or on streams."""
+    train, streams = settings.train, _stream_form(settings)
+    if train.rule == "batch" and not streams:
         return
-    if train.rule not in _row_rules(settings.model.reference):
-        able = [name for name in mechanism_files() if train.rule in _row_rules(name)]
-        raise BadOption(f"{rule} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
+    how, said = ("streams", f"task.form={streams}") if streams else (train.rule, f"train.rule={train.rule}")
+    if how not in _row_rules(settings.model.reference):
+        able = [name for name in mechanism_files() if how in _row_rules(name)]
+        raise BadOption(f"{said} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
     plain, allowed = settings.plain(), dict(ROW_BY_ROW)
-    if train.rule == "guess":
+    if streams:
+        allowed |= {"train.rule": "online", "train.each_step": True, "train.window": 0, "train.cells_after": 0}
+    elif train.rule == "guess":
         liveness = Liveness(plain)
         allowed |= {key: liveness.default(*key.split(".")) for key in GUESSED} | {"train.stop_when_solved": True}
     named = {key: key.partition(".")[::2] for key in allowed}
     given = {key: plain[group][name] for key, (group, name) in named.items() if name in plain[group]}
-    wrong = [key for key, got in given.items() if got != allowed[key]]
-    if len(wrong) > 1:
-        needed, given_text = ([f"{key}={plain_text(of[key])}" for key in wrong] for of in (allowed, given))
-        raise BadOption(f"{rule} needs {' '.join(needed)}; got {' '.join(given_text)}")
-    for key in wrong:
-        got, wanted = plain_text(given[key]), plain_text(allowed[key])
-        raise BadOption(f"{key}={got} beside {rule} is not allowed; allowed: {wanted}")
+    wrong = {key: (plain_text(got), plain_text(allowed[key])) for key, got in given.items() if got != allowed[key]}
     if train.rule == "guess" and not train.window:
-        raise BadOption(f"train.window=0 beside {rule} is not allowed; allowed: at least 1, the right rows that end training")
+        wrong["train.window"] = "0", "256 (or another number of rows)"
+    if len(wrong) > 1:
+        needed, instead = (" ".join(f"{key}={texts[side]}" for key, texts in wrong.items()) for side in (1, 0))
+        raise BadOption(f"{said} needs {needed}; got {instead}")
+    for key, (got, wanted) in wrong.items():
+        raise BadOption(f"{key}={got} beside {said} is not allowed; allowed: {wanted}")
+    if settings.model.reference == "rnn" and settings.model.options["hidden_size"] > WIDEST_RTRL:
+        raise BadOption(
+            f"model.hidden_size={settings.model.options['hidden_size']} beside train.rule=online is not allowed for model=rnn, "
+            f"whose real-time recurrent learning takes time with the fourth power of it; allowed: at most {WIDEST_RTRL}"
+        )
     if train.rule == "online" and train.window and train.window_wrong >= train.window and train.window_error >= 1:
         raise BadOption(
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "
@@ -309,18 +316,10 @@ def _check_rule(settings: Settings) -> None:
         )
 
 
-def _check_streams(settings: Settings) -> None:
-    """BadOption where a task's streams, which end at the first wrong prediction, would be trained on by another rule."""
+def _stream_form(settings: Settings) -> str:
+    """The form of the task where it is that of streams, which end at the first wrong prediction; else empty."""
     form = read_signature("task", settings.task.reference).constants.get("streams_form")
-    if form is None or settings.task.options.get("form") != form:
-        return
-    if "streams" not in (rules := _row_rules(settings.model.reference)) and settings.train.rule in rules:
-        able = [name for name in mechanism_files() if "streams" in _row_rules(name)]
-        raise BadOption(f"task.form={form} trains {', '.join(able)}; got model.mechanism={settings.model.name}")
-    for name, wanted in (("rule", "online"), ("each_step", True), ("window", 0), ("cells_after", 0)):
-        if (got := getattr(settings.train, name)) != wanted:
-            said = f"train.{name}={plain_text(got)} beside task.form={form} is not allowed"
-            raise BadOption(f"{said}; allowed: {plain_text(wanted)}")
+    return str(form) if form is not None and settings.task.options.get("form") == form else ""
 
 
 def _check_budget(budget: BudgetSettings) -> None:

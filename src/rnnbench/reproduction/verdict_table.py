@@ -232,7 +232,10 @@ def summary_text(results: Results) -> str:
     scales = Counter(m.cell.scale for m in there)
     counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
     seconds = {record["id"]: record["speed"]["seconds"] or 0.0 for m in results.runs.cells.values() for record in m.records}
-    holes = sum(len(m.missing()) * (m.cell.minutes or 0) * 60 for m in results.runs.measured)
+    lacking = {  # runs that cells share are made once
+        (m.cell.words_of(seed), seed): (m.cell.minutes or 0) * 60 for m in results.runs.measured for seed in m.missing()
+    }
+    holes = sum(lacking.values())
     words = (
         f"{len(there)} of {len(results.runs.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"
     )

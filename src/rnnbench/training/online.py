@@ -42,6 +42,7 @@ from .signals import collect_signals, restored_signals
 
 BETWEEN = 1.0  # seconds at least between checkpoints of evaluations: 100 rows take a millisecond, a checkpoint ten
 BLOCK = 1000  # rows that are drawn together; fewer where a row is long
+PRODUCTS = 10**9  # of one call, a second or so: meanwhile nothing can interrupt it
 
 
 class Online(NamedTuple):
@@ -55,6 +56,11 @@ class Online(NamedTuple):
         if isinstance(self.form, rtrl.Form):
             return rtrl.train_sequences(self.weights, self.form, rows, rate, recent, rule)
         return lstm_1997.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+
+    def products(self) -> int:
+        """About how many products a step takes."""
+        H, inputs = self.weights.W.shape
+        return H**3 * (H + inputs) if isinstance(self.form, rtrl.Form) else 4 * H * (H + inputs)
 
     def silent(self) -> Online:
         """The same network without its hidden layer; the outputs' own weights are shared."""
@@ -129,7 +135,7 @@ class Stream:
     def __init__(self, task: Task, seed: int, noise_free: bool = False):
         self._task, self._seed, self._noise_free = task, seed, noise_free
         shown = task.batch("train", 0, 2, seed).inputs.shape[1]
-        self.block = max(1, min(BLOCK, 10**6 // shown))
+        self.shown, self.block = shown, max(1, min(BLOCK, 10**6 // shown))
         self._drawn = functools.lru_cache(1)(self._draw)
 
     def _draw(self, index: int) -> Sequences:
@@ -293,6 +299,7 @@ class Descent(Loop):
         self.rule = Rule(self.options.window_wrong, self.options.window_error, self.tolerance)
         direct = self.online.weights.D.shape[1] > 0  # else there is nothing to learn without the hidden layer
         self.silent, self.late = self.online.silent(), LateCells(self.options.cells_after if direct else 0)
+        self.at_once = max(1, PRODUCTS // (self.stream.shown * self.online.products()))  # rows
 
     def decides(self) -> bool:
         return self.options.window > 0
@@ -303,6 +310,7 @@ class Descent(Loop):
     def read(self, end: int) -> Done:
         if self.learner.selection.solved_step is not None:
             self.rule = self.rule._replace(most_wrong=-1)  # it has held, and is not looked at again
+        end = min(end, self.learner.step + self.at_once)
         rows = self.stream.rows(self.learner.step, self.late.stretch_end(self.learner.step, end))
         network = self.silent if self.is_silent() else self.online
         done, total = network.train(rows, self.options.learning_rate, self.recent, self.rule)
