@@ -22,8 +22,8 @@ ones = numpy.ones
 weights = NetworkWeights(ones((1, 2)), ones((1, 1)), ones(0), ones((1, 1)), ones((1, 0)), ones(0))
 rows = Sequences(ones((1, 2, 1), int),
                  ones((1, 2, 1)), ones((1, 2), int), ones((1, 2, 1)), ones((1, 2), bool), ones(1, int) + 1)
-assert compiled_or_plain("rtrl_rows", rtrl.train_rows) is not rtrl.train_rows, "no machine code"
-rtrl.train_sequences(weights, rtrl.Form(), rows, 1.0, Recent.empty(0), Rule(0, 1.0, 0.3))
+assert compiled_or_plain("rtrl_rows", rtrl.train_rtrl_rows) is not rtrl.train_rtrl_rows, "no machine code"
+rtrl.train_rtrl(weights, rtrl.RTRLForm(), rows, 1.0, Recent.empty(0), Rule(0, 1.0, 0.3))
 print(repr(weights.W.tolist()))
 """
 

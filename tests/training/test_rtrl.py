@@ -72,7 +72,7 @@ def changes(network: TrainableNetwork, data: Sequences, rate: float) -> dict[str
     """What training on `data` asked for in all, over the rate."""
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     online = online_view(network)
-    assert isinstance(online.form, rtrl.Form)
+    assert isinstance(online.form, rtrl.RTRLForm)
     done, total = online.train(data, rate, Recent.empty(0), NO_RULE)
     assert done == len(data.lengths) and total > 0
     write_back(network, online)

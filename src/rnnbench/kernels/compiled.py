@@ -1019,6 +1019,6 @@ for of_guesses in (
 ):
     register_jitable(**AS_WRITTEN)(of_guesses)
 guess_1997_rows = _kept(guessing.guess_rows, AS_WRITTEN)
-for of_rtrl in (rtrl.read_step, rtrl.carry, rtrl.add_gradient, rtrl.forget):
+for of_rtrl in (rtrl.read_step, rtrl.carry, rtrl.add_gradient, rtrl.begin_sensitivities):
     register_jitable(**OPTIONS)(of_rtrl)
-rtrl_rows = _kept(rtrl.train_rows)
+rtrl_rows = _kept(rtrl.train_rtrl_rows)

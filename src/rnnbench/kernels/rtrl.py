@@ -21,7 +21,7 @@ from .lstm_1997 import Array, NetworkWeights, Recent, Rule, Sequences, apply, is
 from .recurrence import compiled_or_plain
 
 
-class Form(NamedTuple):
+class RTRLForm(NamedTuple):
     """How the network is trained."""
 
     each_step: bool = False  # weights change after each step instead of each row
@@ -39,11 +39,11 @@ class Sensitivities(NamedTuple):
     to_R: Array  # (H, H, H)
 
 
-def train_sequences(
-    weights: NetworkWeights, form: Form, rows: Sequences, rate: float, recent: Recent, rule: Rule
+def train_rtrl(
+    weights: NetworkWeights, form: RTRLForm, rows: Sequences, rate: float, recent: Recent, rule: Rule
 ) -> tuple[int, float]:
     """As `lstm_1997.train_sequences`, of a network whose hidden units are logistic and see each other."""
-    done, total = compiled_or_plain("rtrl_rows", train_rows)(weights, form, rows, rate, recent, rule)
+    done, total = compiled_or_plain("rtrl_rows", train_rtrl_rows)(weights, form, rows, rate, recent, rule)
     return int(done), float(total)
 
 
@@ -89,7 +89,7 @@ def add_gradient(to: Array, change: Array, work: Sensitivities) -> None:
                 change[u, m] += work.back[k] * to[k, u, m]
 
 
-def forget(work: Sensitivities) -> None:
+def begin_sensitivities(work: Sensitivities) -> None:
     for k in range(len(work.y)):
         work.y[k] = 0.0
         for u in range(len(work.y)):
@@ -99,10 +99,10 @@ def forget(work: Sensitivities) -> None:
                 work.to_R[k, u, m] = 0.0
 
 
-def train_rows(
-    weights: NetworkWeights, form: Form, rows: Sequences, rate: float, recent: Recent, rule: Rule
+def train_rtrl_rows(
+    weights: NetworkWeights, form: RTRLForm, rows: Sequences, rate: float, recent: Recent, rule: Rule
 ) -> tuple[int, float]:
-    """`train_sequences`, in this process's Python or as machine code."""
+    """`train_rtrl`, in this process's Python or as machine code."""
     (H, inputs), outputs = weights.W.shape, weights.V.shape[0]
     change = NetworkWeights(
         numpy.zeros((H, inputs)),
@@ -116,7 +116,7 @@ def train_rows(
     work = Sensitivities(units[0], units[1], units[2], units[3], numpy.zeros((H, H, inputs)), numpy.zeros((H, H, H)))
     once, total = rows.scored.shape[1] < rows.places.shape[1], 0.0
     for n in range(len(rows.lengths)):
-        forget(work)
+        begin_sensitivities(work)
         worst, error, answers, now = 0.0, 0.0, 0, rate
         for t in range(rows.lengths[n]):
             read_step(weights, rows, n, t, work)

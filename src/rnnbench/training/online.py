@@ -49,18 +49,18 @@ class Online(NamedTuple):
     """A network as the compiled loop sees it."""
 
     weights: NetworkWeights  # the network's own numbers
-    form: NetworkForm | rtrl.Form
+    form: NetworkForm | rtrl.RTRLForm
 
     def train(self, rows: Sequences, rate: float, recent: Recent, rule: Rule) -> tuple[int, float]:
         """`lstm_1997.train_sequences`, or that of `rtrl`."""
-        if isinstance(self.form, rtrl.Form):
-            return rtrl.train_sequences(self.weights, self.form, rows, rate, recent, rule)
+        if isinstance(self.form, rtrl.RTRLForm):
+            return rtrl.train_rtrl(self.weights, self.form, rows, rate, recent, rule)
         return lstm_1997.train_sequences(self.weights, self.form, rows, rate, recent, rule)
 
     def products(self) -> int:
         """About how many products a step takes."""
         H, inputs = self.weights.W.shape
-        return H**3 * (H + inputs) if isinstance(self.form, rtrl.Form) else 4 * H * (H + inputs)
+        return H**3 * (H + inputs) if isinstance(self.form, rtrl.RTRLForm) else 4 * H * (H + inputs)
 
     def silent(self) -> Online:
         """The same network without its hidden layer; the outputs' own weights are shared."""
@@ -94,7 +94,7 @@ def online_view(network: TrainableNetwork, each_step: bool = False, step_decay: 
     readout, C = network.readout.weight.detach(), cell.output_size
     V, D = (part.contiguous().numpy().copy() for part in (readout[:, :C], readout[:, C:]))
     c = numpy.zeros(0) if bias is None else bias.detach().numpy()
-    form: NetworkForm | rtrl.Form = rtrl.Form(each_step, step_decay)
+    form: NetworkForm | rtrl.RTRLForm = rtrl.RTRLForm(each_step, step_decay)
     if isinstance(cell, LSTM1997):
         form = cell.form._replace(each_step=each_step, step_decay=step_decay)
     return Online(NetworkWeights(cell.W.detach().numpy(), R, b, V, D, c), form)

@@ -1,4 +1,4 @@
-"""The LSTM of 1997: without a forget gate, unless it is given that of 2000.
+"""The LSTM of 1997; without a forget gate, by default.
 
     net_u = W_u x_t + R_u (y, i, o)_{t-1} + b_u       u: cells, input gates i, output gates o; all hidden units at once
     i = σ(net_i)   o = σ(net_o)                       one of each a block
