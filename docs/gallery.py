@@ -246,8 +246,8 @@ def cards_page() -> str:
         "What `rnnbench card` says of cells, from the records that come with the program. [How to read a card, and how to make "
         "one](../tutorials/card.md).",
         f"Ahead or behind: p is at most {quick[0].suite.level:g}, of a permutation test of the measure (of a solve rate, "
-        "Fisher's test) with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model by "
-        "itself.",
+        "Fisher's test) with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model "
+        "by itself.",
         *verdict_table(quick[0]).notes[1:],
     ]
     if full:
@@ -255,15 +255,15 @@ def cards_page() -> str:
         parts += cards_section(
             full,
             "open",
-            f"`rnnbench card NAME --full`: the suite {suite.version}, {suite.seeds} seeds of the cell and {suite.opponent_seeds} "
-            "of each opponent, each model under the settings of an equal search.",
+            f"`rnnbench card NAME --full`: the suite {suite.version}, {suite.seeds} seeds of the cell and "
+            f"{suite.opponent_seeds} of each opponent, each model under the settings of an equal search.",
         )
     suite = quick[0].suite
     parts += cards_section(
         quick,
         "not seen",
-        f"`rnnbench card NAME --quick`: the suite {suite.version}, {suite.seeds} seeds a model. It is a screening, no comparison "
-        "for a paper: differences below about 3 standard deviations are not seen.",
+        f"`rnnbench card NAME --quick`: the suite {suite.version}, {suite.seeds} seeds a model. It is a screening, no "
+        "comparison for a paper: differences below about 3 standard deviations are not seen.",
     )
     return page(*parts)
 
