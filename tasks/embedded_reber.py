@@ -150,6 +150,7 @@ class EmbeddedReber(Task):
         if form == "streams":
             self.right_within, self.targets, self.floor = 0.49, Bits(7), 0.0
             self.scoring, self.unit = error_free(self.right_within), "share of streams"  # type: ignore[misc]
+            self.solved_above = 1 - 1 / (2 * streams)  # all of them
             self.dataset = Pieces(linked_strings, length, train_length or length, streams, reset)
         if form == "sets":
             self.dataset = PairOfSets(strings, pair, distinct)

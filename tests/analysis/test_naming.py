@@ -153,7 +153,7 @@ def test_the_metric_that_says_solved_is_the_one_that_the_task_reads(name: str) -
     by_headline = option in (None, "solved_below" if constants["direction"] == "min" else "solved_above")
     assert by_headline == (not own or constants["headline"] in read)
     if not by_headline:
-        assert read == [next(metric for metric in SHARES_SOLVED if metric in read)]
+        assert sum(metric in SHARES_SOLVED for metric in read) == 1  # an error may be asked for besides
 
 
 def test_copy_memory_shows_its_accuracy() -> None:
