@@ -18,7 +18,7 @@ from .runs import KEPT_REACH, CardRun, Entrants, Line, card_lines, find_card_run
 from .suite import Suite, load_suite
 from .tuning import Search, search_plan, winners_of
 
-CELLS = ("lstm", "gru", "rnn", "peephole_lstm", "min_gru", "min_lstm")  # whose cards come with the program
+CELLS = ("lstm", "gru", "rnn", "peephole_lstm", "min_gru", "min_lstm")  # whose cards come with the program; opponents first
 
 MAKES = "`make cards` makes them, those of --full with FULL_HOURS=9"
 

@@ -13,12 +13,13 @@ Source: Lam, Pitrou & Seibert 2015, Numba; Cody & Waite 1980, Software manual fo
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import math
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -908,17 +909,22 @@ def _kept(function: Callable[..., Any], options: dict[str, Any] = OPTIONS) -> An
     except RuntimeError:  # neither this file's folder nor the user's cache can be written
         return numba.njit(**options)(function)
     if function.__module__ != __name__:
-        _made_of(kept, [lstm_1997, rtrl, guessing], options)
+        _made_of(kept, options)
     return kept
 
 
-def _made_of(kept: Any, modules: Sequence[types.ModuleType], options: dict[str, Any]) -> None:
+@functools.cache
+def _plain_sources() -> str:
+    """The text of the files whose plain functions are compiled here."""
+    return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (lstm_1997, rtrl, guessing))
+
+
+def _made_of(kept: Any, options: dict[str, Any]) -> None:
     """Has what is kept of a function forgotten when one of the files that its code is of changes, or an option.
 
     Numba looks at the function's own file only.
     """
-    sources = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
-    made_of = hashlib.sha256(f"{sources}{options}".encode()).hexdigest()
+    made_of = hashlib.sha256(f"{_plain_sources()}{options}".encode()).hexdigest()
     index = kept._cache._cache_file
     index._source_stamp = (index._source_stamp, made_of)
 
