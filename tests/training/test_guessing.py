@@ -17,12 +17,9 @@ from rnnbench.kernels.lstm_1997 import NetworkWeights
 from rnnbench.kernels.recurrence import compile_steps
 from rnnbench.run.execute import execute
 from rnnbench.run.plan import make_task, new_network, plan_run
-from rnnbench.training import online as loop
 from rnnbench.training.guessing import Guessing
-from rnnbench.training.learner import Learner
 from rnnbench.training.online import Done, Stream, as_rows, online_view, write_back
-from rnnbench.training.trainer import fit
-from tests.training.test_online import READINGS, Kept, loss_with_fed, made, short
+from tests.training.test_online import READINGS, goes_on, loss_with_fed, made, short
 
 GUESS = ["model=lstm_1997", "network.output=logistic", "train.rule=guess", "train.batch_size=1", "train.precision=64"]
 GUESS += ["train.window=9", "train.select=last", "tracker=none"]
@@ -173,22 +170,10 @@ def test_a_run_that_is_asked_to_stop_as_it_ends_has_ended(monkeypatch, tmp_path)
 
 
 def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
-    monkeypatch.setattr(loop, "BETWEEN", -1.0)
     settings = guessed(*BLOCKS, *RUN, "train.steps=400", "train.eval_every=70", "train.window=100")
-    task, whole, networks = make_task(settings), Kept(), []
-    for start in (0, 70, 350):
-        network, _ = new_network(settings, task)
-        journal = Kept() if start else whole
-        learner = Learner(network, task, journal, 0, settings.train)
-        if start:
-            learner.resume(whole.saved[start])
-        fit(learner, settings.trainer)
-        networks.append(network)
-        assert journal.rows == [row for row in whole.rows if row[0] > start]
-        for one, other in zip(networks[0].parameters(), network.parameters(), strict=True):
-            assert torch.equal(one, other)
-    assert [step for step, _ in whole.rows] == [70, 140, 210, 280, 350, 400]
-    counts = [row["train/guesses"] for _, row in whole.rows]
+    rows = goes_on(settings, [70, 350], monkeypatch)
+    assert [step for step, _ in rows] == [70, 140, 210, 280, 350, 400]
+    counts = [row["train/guesses"] for _, row in rows]
     assert counts == sorted(set(counts))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -384,22 +385,28 @@ class Kept:
         self.saved[step] = {**checkpoint, "network": copy}
 
 
-def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
+def goes_on(settings: Settings, starts: Sequence[int], monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Any]]]:
+    """The log of a run, which has gone on from its checkpoints at `starts` to the same numbers."""
     monkeypatch.setattr(loop, "BETWEEN", -1.0)
-    settings = settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.01")
-    task, journals, networks = make_task(settings), [Kept(), Kept()], []
-    for resumed in (False, True):
+    task, whole, networks = make_task(settings), Kept(), []
+    for start in (0, *starts):
         network, _ = new_network(settings, task)
-        learner = Learner(network, task, journals[resumed], 0, settings.train)
-        if resumed:
-            learner.resume(journals[0].saved[40])
+        journal = Kept() if start else whole
+        learner = Learner(network, task, journal, 0, settings.train)
+        if start:
+            learner.resume(whole.saved[start])
         fit(learner, settings.trainer)
         networks.append(network)
-    assert [step for step, _ in journals[0].rows] == [40, 80, 120]
-    assert journals[1].rows == journals[0].rows[1:]
-    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        assert torch.equal(one, other)
-    assert all(math.isfinite(row["train/loss"]) and 0 <= row["train/wrong"] <= 1 for _, row in journals[0].rows)
+        assert journal.rows == [row for row in whole.rows if row[0] > start]
+        for one, other in zip(networks[0].parameters(), network.parameters(), strict=True):
+            assert torch.equal(one, other)
+    return whole.rows
+
+
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch):
+    rows = goes_on(settings_of(EASY, *RUN, *WINDOW, "train.window_error=0.01"), [40], monkeypatch)
+    assert [step for step, _ in rows] == [40, 80, 120]
+    assert all(math.isfinite(row["train/loss"]) and 0 <= row["train/wrong"] <= 1 for _, row in rows)
 
 
 @pytest.mark.parametrize(

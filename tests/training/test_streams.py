@@ -21,12 +21,11 @@ from rnnbench.run.execute import execute
 from rnnbench.run.plan import make_task, new_network
 from rnnbench.tasks.shared import streams
 from rnnbench.tasks.task import Batch, Task, totals
-from rnnbench.training import online as loop
 from rnnbench.training.learner import Learner
 from rnnbench.training.online import Online, as_rows, online_view, write_back
 from rnnbench.training.streams import StreamLoop
 from rnnbench.training.trainer import fit
-from tests.training.test_online import ONLINE, Kept
+from tests.training.test_online import ONLINE, Kept, goes_on
 
 GERS = [
     *("task=embedded_reber", "task.form=streams", "model.hidden_size=8", "model.block_size=2", "model.gates_seen=false"),
@@ -223,19 +222,7 @@ RUN = ["train.steps=60", "train.eval_every=20", *SHORT, *FORGETS, "model.spread=
 
 
 def test_a_run_goes_on_from_its_checkpoint_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loop, "BETWEEN", -1.0)
-    settings = settings_of(*RUN)
-    task, journals, networks = make_task(settings), [Kept(), Kept()], []
-    for resumed in (False, True):
-        network, _ = new_network(settings, task)
-        learner = Learner(network, task, journals[resumed], 0, settings.train)
-        if resumed:
-            learner.resume(journals[0].saved[40])
-        fit(learner, settings.trainer)
-        networks.append(network)
-    assert [step for step, _ in journals[0].rows] == [20, 40, 60]
-    assert journals[1].rows == journals[0].rows[2:]
-    assert all(torch.equal(one, two) for one, two in zip(networks[0].parameters(), networks[1].parameters(), strict=True))
+    assert [step for step, _ in goes_on(settings_of(*RUN), [40], monkeypatch)] == [20, 40, 60]
 
 
 def test_a_run_in_plain_python_gives_the_numbers_of_machine_code():
