@@ -153,6 +153,15 @@ def test_an_option_of_an_experiment_without_effect_is_left_out(own: str, capfd) 
     assert main(["train", *WORDS, "train.momentum=0.5"]) == 2
 
 
+def test_of_what_only_the_task_s_file_sets_without_effect_nothing_is_said(capfd) -> None:
+    words = ["task=noise_free_lag", "train.rule=online", "train.batch_size=1", "trainer.fast_dev_run=true"]
+    words += ["model=lstm_1997", "train.precision=64", "train.select=last", "network.output=logistic", "task.error=squared"]
+    assert main(["train", *words]) == 0
+    assert "has no effect" not in "".join(capfd.readouterr())
+    assert main(["train", *words, "train.momentum=0.9"]) == 2
+    assert "train.momentum=0.9 has no effect" in capfd.readouterr()[1]
+
+
 def test_a_sweep_and_an_estimate_take_an_experiment(own: str, capfd) -> None:
     words = ["+experiment=memory_probe", "task.delay=2", "task.sequences=20", "train.steps=2", "train.batch_size=2"]
     assert main(["estimate", *words, "tracker=none"]) == 0

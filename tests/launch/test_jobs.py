@@ -13,7 +13,8 @@ import pytest
 
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
-from rnnbench.launch.costs import expect_costs
+from rnnbench.launch import prepare
+from rnnbench.launch.costs import expect_costs, format_clock
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from rnnbench.launch.status import KINDS
 from rnnbench.store.run_folder import RunFolder
@@ -166,6 +167,21 @@ def test_the_estimate_of_a_sweep_writes_nothing(capfd):
     assert out.startswith("4 runs, 0 recorded before\n")
     assert "0 by recorded runs of the same settings, 4 by 2 measured just now" in out and "disk  about" in out
     assert not Path("runs").exists()
+
+
+def test_the_estimate_goes_by_the_steps_that_recorded_runs_made(monkeypatch):
+    """Runs that end once they have solved their task: neither their evaluations nor their logs are those of all steps."""
+    cost = {"step": 1.0, "evaluation": 60.0, "kept": 5e5, "logged": 1e4, "checkpoint": 0.0}
+    monkeypatch.setattr(prepare, "call_in_process", lambda work, settings: cost)
+    ended, job = stand_in(100, "a"), stand_in(5000, "a")
+    begin(ended)
+    ended.folder.finish(record("a", steps=100, seconds=50))
+    evaluations = 2 + 100 // job.settings.train.eval_every
+    lines = list(prepare.estimate_lines([job], 1))
+    assert f"about {format_clock(50 + 60 * evaluations)} with 1 at a time" in lines[1] and "1 by recorded runs" in lines[2]
+    assert "about 1.5 MB" in lines[3]
+    (ended.folder.path / "record.json").unlink()
+    assert "about 50.5 MB" in list(prepare.estimate_lines([job], 1))[3]
 
 
 def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):

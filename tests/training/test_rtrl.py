@@ -209,6 +209,9 @@ def test_before_it_joins_the_layer_does_not_learn_and_nothing_hears_it(
 def test_a_width_that_would_take_for_ever_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *OF_2A, *CONTROL, "model.hidden_size=65"]) == 2
     assert "allowed: at most 64" in capfd.readouterr().err
+    assert main(["train", *OF_2A, *CONTROL, "budget.params=40000"]) == 2  # of which the width is known once the budget is met
+    assert "allowed: at most 64" in capfd.readouterr().err
+    assert main(["train", *OF_2A, *CONTROL, "budget.params=1k", "budget.tolerance=0.3", "train.steps=9"]) == 0
 
 
 def test_rows_of_a_call_are_as_many_as_take_a_second_or_so(monkeypatch: pytest.MonkeyPatch) -> None:

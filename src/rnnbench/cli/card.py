@@ -164,9 +164,10 @@ def _check_options(suite: Suite, entrants: Entrants) -> None:
     """BadOption for an option of the cell that there is not, or that has no effect in a task of the suite."""
     for task in suite.here if entrants.options else ():
         (job,) = compose_jobs(suite.setting(task, *entrants.named(entrants.cell)), sweep=False, declared=True)
-        without, named = without_effect(job), named_options(entrants.options)
+        named = named_options(entrants.options)
         if "model.hidden_size" in named:
             raise BadOption("model.hidden_size: the suite's budget of parameters sets the width; leave it out")
+        without = without_effect(job, named)
         if idle := sorted(named & set(without)):
             raise BadOption(without[idle[0]])
 

@@ -299,11 +299,24 @@ def _check_rule(settings: Settings) -> None:
         raise BadOption(f"{said} needs {needed}; got {instead}")
     for key, (got, wanted) in wrong.items():
         raise BadOption(f"{key}={got} beside {said} is not allowed; allowed: {wanted}")
-    if settings.model.reference == "rnn" and settings.model.options["hidden_size"] > WIDEST_RTRL:
+    if not settings.budget.is_set:
+        check_rtrl_width(settings)
+    _check_row_ends(settings)
+
+
+def check_rtrl_width(settings: Settings) -> None:
+    """BadOption where real-time recurrent learning of so many units would take too long."""
+    train, model = settings.train, settings.model
+    if train.rule == "online" and model.reference == "rnn" and model.options["hidden_size"] > WIDEST_RTRL:
         raise BadOption(
-            f"model.hidden_size={settings.model.options['hidden_size']} beside train.rule=online is not allowed for model=rnn, "
+            f"model.hidden_size={model.options['hidden_size']} beside train.rule=online is not allowed for model=rnn, "
             f"whose real-time recurrent learning takes time with the fourth power of it; allowed: at most {WIDEST_RTRL}"
         )
+
+
+def _check_row_ends(settings: Settings) -> None:
+    """BadOption where every window of rows would end training, or a cell that is added later never is."""
+    train = settings.train
     if train.rule == "online" and train.window and train.window_wrong >= train.window and train.window_error >= 1:
         raise BadOption(
             f"train.window_wrong={train.window_wrong} beside train.window={train.window}: every window ends training; allowed: "

@@ -63,15 +63,20 @@ def run_name(config: Config, setting: str) -> str:
 def _chosen(config: Config) -> dict[str, Any]:
     """The departures from what the names of task and model stand for, and from the defaults of all else; the learning rate
     first."""
-    by_task = file_departures("task", config["task"]["name"])
-    file = {f"{group}.{key}": value for group, options in by_task.items() for key, value in options.items()}
-    file |= {f"model.{key}": value for key, value in file_departures("model", config["model"]["name"]).items()}
+    file = preset_options(config)
     found = {key: value for key, value in departures(config).items() if key not in file or file[key] != value}
     for key, value in file.items():
         group, _, name = key.partition(".")
         if name in config[group] and config[group][name] != value:
             found[key] = config[group][name]
     return dict(sorted(found.items(), key=lambda item: item[0] != "train.learning_rate"))
+
+
+def preset_options(config: Config) -> dict[str, Any]:
+    """What the files of the task and of the model set, by dotted name."""
+    by_task = file_departures("task", config["task"]["name"])
+    file = {f"{group}.{key}": value for group, options in by_task.items() for key, value in options.items()}
+    return file | {f"model.{key}": value for key, value in file_departures("model", config["model"]["name"]).items()}
 
 
 def _is_shortened(value: object) -> bool:

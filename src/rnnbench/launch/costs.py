@@ -28,8 +28,8 @@ def expect_costs(jobs: Sequence[Job]) -> int:
     by_setting, by_place, needs = recorded_costs({job.folder.path.parent for job in jobs})
     for job in jobs:
         job.needed = needs.get(job.setting, 0)
-        if seconds := by_setting.get(job.setting):
-            job.expected = statistics.median(seconds)
+        if spent := by_setting.get(job.setting):
+            job.expected, _ = typical(spent)
         elif rate := by_place.get(job.folder.path.parent):
             job.expected = statistics.median(rate) * job.settings.train.steps
     known = [job for job in jobs if job.expected]
@@ -52,10 +52,19 @@ def sequence_steps(job: Job) -> int:
     return job.settings.train.steps * max(1, job.length)
 
 
-def recorded_costs(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict[Path, list[float]], dict[str, int]]:
-    """From some recorded runs in each of `places`: seconds by setting, seconds a step by place, bytes of a GPU by setting."""
+def typical(spent: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """The medians of the (seconds, steps) of some runs: each for itself."""
+    seconds, steps = zip(*spent, strict=True)
+    return statistics.median(seconds), statistics.median(steps)
+
+
+def recorded_costs(
+    places: Iterable[Path],
+) -> tuple[dict[str, list[tuple[float, int]]], dict[Path, list[float]], dict[str, int]]:
+    """From some recorded runs in each of `places`: by setting the (seconds, steps) that training took, seconds a step by place,
+    bytes of a GPU by setting."""
     needs: dict[str, int] = {}
-    by_setting: dict[str, list[float]] = {}
+    by_setting: dict[str, list[tuple[float, int]]] = {}
     by_place: dict[Path, list[float]] = {}
     for place in places:
         for folder in sister_folders(place):
@@ -63,7 +72,7 @@ def recorded_costs(places: Iterable[Path]) -> tuple[dict[str, list[float]], dict
                 record = RunFolder(folder).record()
                 seconds = record["speed"]["seconds"] if record and record["status"] == "finished" else None
                 if record and seconds and record["steps"] > 0:
-                    by_setting.setdefault(record["setting"], []).append(seconds)
+                    by_setting.setdefault(record["setting"], []).append((seconds, record["steps"]))
                     by_place.setdefault(place, []).append(seconds / record["steps"])
                     needs[record["setting"]] = max(needs.get(record["setting"], 0), gpu_need(record))
     return by_setting, by_place, needs

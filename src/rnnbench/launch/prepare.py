@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from ..run.recorded import survey_recorded
 from ..run.survey import Survey
 from ..store.record import digest
 from .capacity import usable_cores
-from .costs import format_clock, recorded_costs
+from .costs import format_clock, recorded_costs, typical
 from .manifest import Job
 from .worker import Work, call_in_process, start_server
 
@@ -82,6 +82,7 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     yield f"{amount(len(jobs), 'run')}, {len(jobs) - len(todo)} recorded before"
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
+    kept = 0.0
     for job in todo:
         train, plain = job.settings.train, job.settings.plain()
         parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
@@ -89,10 +90,11 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
         if like not in costs:
             costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]
-        evaluations = -(-train.steps // train.eval_every) + 1
-        job.expected = train.steps * cost["step"] + evaluations * cost["evaluation"]
-        if seconds := by_setting.get(job.setting):
-            job.expected = statistics.median(seconds) + evaluations * cost["evaluation"]
+        seconds, steps = train.steps * cost["step"], float(train.steps)
+        if spent := by_setting.get(job.setting):  # they may have ended sooner
+            seconds, steps = typical(spent)
+        job.expected = seconds + (math.ceil(steps / train.eval_every) + 1) * cost["evaluation"]
+        kept += cost["kept"] + steps * cost["logged"]
     if not todo:
         return
     ends = [0.0] * workers  # longest first, each to the worker that is free first
@@ -106,7 +108,6 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
-    kept = sum(cost["kept"] for cost in costs.values()) / len(costs) * len(todo)
     checkpoints = 2 * workers * max(cost["checkpoint"] for cost in costs.values())
     yield f"  disk  about {kept / 1e6:.1f} MB, and {checkpoints / 1e6:.1f} MB of checkpoints while it runs"
 

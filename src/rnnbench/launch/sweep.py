@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config.checks import refuse_fast_dev_run, resolve, writable_folder
 from ..config.compose import compose_jobs
+from ..config.labels import preset_options
 from ..config.liveness import Liveness
 from ..config.overrides import quoted
 from ..config.run_lists import listed_runs
@@ -92,7 +93,8 @@ def check_processes(job: Settings) -> None:
 def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool) -> None:
     """Says which options have no effect, and in how many of `jobs`; BadOption where a single run `named` one.
 
-    Says, too, which variables of the environment have none.
+    Of what the file of a task or model sets and nobody `named`, nothing is said. Says, too, which variables of the environment
+    have none.
     """
     say_ignored(os.environ)
     found: dict[str, list[str]] = {}
@@ -100,7 +102,7 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
     for job in jobs:
         setting = all_but_seed(job)
         if setting not in told:
-            told[setting] = without_effect(job)
+            told[setting] = without_effect(job, named)
         for key, said in told[setting].items():
             if key in named and not sweep:
                 raise BadOption(said)
@@ -115,13 +117,17 @@ def check_effects(jobs: Sequence[Settings], named: Collection[str], sweep: bool)
         say(f"{lines[0]}{where}; it is left out")
 
 
-def without_effect(job: Settings) -> dict[str, str]:
-    """What differs from its default and has no effect in `job`, by dotted name: a line that says what it would need."""
+def without_effect(job: Settings, named: Collection[str]) -> dict[str, str]:
+    """What differs from its default and has no effect in `job`, by dotted name: a line that says what it would need.
+
+    What the file of the task or model sets is among them only where it is `named`.
+    """
     plain = job.plain()
-    liveness, said = Liveness(plain), {}
+    liveness, preset, said = Liveness(plain), preset_options(plain), {}
     for key, needs in liveness.effectless().items():
         group, _, name = key.partition(".")
-        said[key] = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
+        if key in named or preset.get(key) != plain[group][name]:
+            said[key] = f"{key}={plain_text(plain[group][name])} has no effect: it needs {liveness.said(group, needs)}"
     return said
 
 

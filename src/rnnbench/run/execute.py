@@ -125,12 +125,12 @@ MATTERS = 0.1  # of the seconds of training: what all evaluations take is then w
 
 
 def measure_cost(settings: Settings) -> dict[str, float]:
-    """What a run of `settings` takes: seconds of a step and of an evaluation, bytes of what stays and of a checkpoint.
+    """What a run of `settings` takes: seconds of a step and of an evaluation; bytes of what stays, of what a step adds to it,
+    and of a checkpoint.
 
     An evaluation is first taken for half of all that is not training, which is too much by half of what a run begins and ends
     with. Where so many are made that this matters, it is what some more of them add.
     """
-    rows = max(1, settings.train.steps // settings.train.log_every)
     steps = TRIED[settings.train.rule]
     with tempfile.TemporaryDirectory() as place:
         folder, seconds = _timed(settings, f"{place}/first", steps, steps)
@@ -146,7 +146,8 @@ def measure_cost(settings: Settings) -> dict[str, float]:
     return {
         "step": step,
         "evaluation": evaluation,
-        "kept": weights + others + rows * logs / len(logged),
+        "kept": float(weights + others),
+        "logged": logs / len(logged) / settings.train.log_every,
         "checkpoint": 4.0 * weights,  # weights now and at their best, and two moments of each
     }
 

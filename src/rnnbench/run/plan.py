@@ -15,7 +15,7 @@ from rnnbench.tasks import load, unlooked
 from rnnbench.tasks.task import Batch, Generated, Task, Tokens
 
 from ..config.budget import Counter, UnmetBudget, needed_tolerance, parse_count, shared_budgets, solve_width
-from ..config.checks import with_model
+from ..config.checks import check_rtrl_width, with_model
 from ..config.liveness import plain_default
 from ..config.notes import setting_notes
 from ..config.schema import choice_settings, read_signature
@@ -106,7 +106,9 @@ def within_budget(settings: Settings, task: Task) -> Settings:
         target = parameter_counter(matched, task)(budget.width)
     else:
         target = parse_count(budget.params)
-    return settings.with_width(solve_width(parameter_counter(settings, task), target, settings.setting, budget.tolerance))
+    met = settings.with_width(solve_width(parameter_counter(settings, task), target, settings.setting, budget.tolerance))
+    check_rtrl_width(met)
+    return met
 
 
 def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
