@@ -1,4 +1,4 @@
-"""`python -m tests.support.cards RUNS [HOURS]`: the cards of our cells, and their records into conf/card.
+"""`python -m tests.support.cards RUNS [HOURS [CELL,...]]`: the cards of our cells, or of these, and the records into conf/card.
 
 First `rnnbench card --quick` of each cell, whose pages stand in build/cards; then, where HOURS are given, for so long what is
 missing of the suite of `--full`: cell by cell and task by task the search, and the runs under what it chose. What is recorded
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnnbench.card.committed import (
@@ -30,20 +31,20 @@ from rnnbench.launch.sweep import launch_sweep
 QUICK, FULL = "quick", "card"
 
 
-def main(runs: Path, hours: float = 0) -> int:
-    """Runs what is missing, and writes the records of all; the exit code."""
+def main(runs: Path, hours: float = 0, cells: Sequence[str] = CELLS) -> int:
+    """Runs what is missing of `cells`, and writes the records of all that are there; the exit code."""
     own = [f"runs={runs}", "tracker=none"]
-    for cell in CELLS:
+    for cell in cells:
         if code := rnnbench(["card", cell, "--quick", *own, "-o", f"build/cards/{cell}"]):
             return code
     keep_records(QUICK, own)
-    return full_cards([*own, "hydra.launcher.workers=1"], time.time() + 3600 * hours)
+    return full_cards([*own, "hydra.launcher.workers=1"], time.time() + 3600 * hours, cells)
 
 
-def full_cards(own: list[str], end: float) -> int:
+def full_cards(own: list[str], end: float, cells: Sequence[str]) -> int:
     """Runs what is missing of the suite of --full, until all is there or the time is over; the exit code."""
     suite = load_suite(FULL)
-    for cell in CELLS:
+    for cell in cells:
         entrants = own_entrants(FULL, cell)
         for task in suite.here:
             if time.time() > end:
@@ -71,4 +72,5 @@ def keep_records(name: str, own: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *map(float, sys.argv[2:])))
+    folder, *rest = sys.argv[1:]
+    sys.exit(main(Path(folder), float(rest[0]) if rest else 0, rest[1].split(",") if rest[1:] else CELLS))
