@@ -1,0 +1,163 @@
+"""Makes a card: tries the laws, measures costs, runs the suite as a sweep, judges, and writes the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..config.schema import GIVEN, mechanism_reference, read_signature
+from ..config.winners import add_winners, read_winners
+from ..console import say
+from ..launch.sweep import launch_sweep, sweep_word
+from ..laws.results import LawResult, cell_results
+from ..models.registry import mechanism_class
+from ..options import Failed, amount
+from ..run.process_settings import configure_process
+from ..store.record import Record
+from .committed import committed_records, committed_searches
+from .cost import measure_costs
+from .page import Card, add_runs, write_card
+from .request import CardRequest
+from .runs import CardRun, EqualWidth, Line, besides_lines, card_lines, find_card_runs, source_digest
+from .sizes import equal_widths, keep_widths, kept_widths
+from .tuning import Search, Trial, choose_winners, search_trials, winners_of
+
+WINNERS = "winners.yaml"  # in the folder of the page
+
+
+def estimate_card(request: CardRequest) -> int:
+    """Says how many runs are left and what they take; the exit code. Failed where the cell breaks a law."""
+    _try_laws(request)
+    known, trials = _searches(request)
+    return _launch(request, _planned(request, known, trials, _widths(request)), estimated=True)
+
+
+def make_card(request: CardRequest) -> int:
+    """Makes all of it; the exit code. Where the cell breaks a law, the page has the laws alone, and Failed is raised."""
+    card = _blank(request)
+    card.laws = _try_laws(request, card)
+    widths = _widths(request)
+    card.unmet = [one for one in widths if not one.met]
+    known, trials = _searches(request)
+    planned, suite = _planned(request, known, trials, widths), request.suite
+    if planned and suite.minutes:
+        runs = amount(len(card_lines(suite, request.entrants, request.winners)), "run")
+        say(f"{suite.version}: {runs}, about {suite.minutes:g} minutes on 2 free cores")
+    elif planned and (code := _launch(request, planned, estimated=True)):
+        return code
+    winners = request.winners
+    if request.full:
+        if code := _tune(request, card, known, trials):
+            return code
+        winners = read_winners(request.output / WINNERS)
+    lines = [*card_lines(suite, request.entrants, winners), *besides_lines(suite, request.entrants, winners, widths)]
+    say(f"{suite.version}: what {', '.join(request.entrants.models)} cost")
+    card.costs = measure_costs({label: request.entrants.settings(label) for label in request.entrants.models})
+    return _compare(request, card, lines)
+
+
+def _blank(request: CardRequest) -> Card:
+    """The card before anything is tried or run."""
+    suite, entrants = request.suite, request.entrants
+    card = Card(entrants.cell, suite, source_digest(entrants), request.command)
+    card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
+    card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
+    return card
+
+
+def _try_laws(request: CardRequest, card: Card | None = None) -> Sequence[LawResult]:
+    """Tries the laws of cells; Failed where one is broken, once a page of the laws alone is written, if there is a `card`."""
+    configure_process()
+    cell, settings = request.entrants.cell, request.entrants.settings(request.entrants.cell)
+    reference = mechanism_reference(settings)
+    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
+    laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
+    if broken := [law.broken for law in laws if law.broken]:
+        said = f"{cell}: {broken[0]}; {len(broken)} of {len(laws)} laws do not hold"
+        if card is None:
+            raise Failed(said)
+        card.laws = laws
+        raise Failed(f"{said}: see {write_card(card, request.output)[0]}")
+    say(f"{request.suite.version}: {amount(len(laws), 'law')} hold of {cell}")
+    return laws
+
+
+def _widths(request: CardRequest) -> list[EqualWidth]:
+    """The widths of equal state and equal time: those that are kept beside the page, else measured now, and kept there."""
+    suite, entrants = request.suite, request.entrants
+    if not suite.besides:
+        return []
+    kept = kept_widths(suite, entrants, request.output)
+    if kept is not None:
+        return kept
+    say(f"{suite.version}: the widths at which {entrants.cell} has the state, and the time a step, of its opponents")
+    widths = equal_widths(suite, entrants)
+    keep_widths(suite, entrants, request.output, widths)
+    return widths
+
+
+def _searches(request: CardRequest) -> tuple[list[Search], list[Trial]]:
+    """(the searches that come with the suite, the trials of those that are to be made); none without --full.
+
+    Those that come with it are of models of the card with their settings and no others.
+    """
+    suite, entrants = request.suite, request.entrants
+    if not request.full:
+        return [], []
+    plain = [label for label in entrants.models if entrants.named(label) == (label,)]
+    known = [one for one in committed_searches(request.name, suite) if one.model in plain and one.task in suite.here]
+    return known, search_trials(suite, entrants, {(one.task, one.model) for one in known})
+
+
+def _planned(
+    request: CardRequest, known: Sequence[Search], trials: Sequence[Trial], widths: Sequence[EqualWidth]
+) -> list[Line]:
+    """The runs of the card, those left out that come with the suite. What a search will choose is not known yet."""
+    suite, entrants, winners = request.suite, request.entrants, request.winners
+    lines = card_lines(suite, entrants, winners_of(known) if request.full else winners)
+    of_trials = (line for trial in trials for line in trial.lines)
+    return [*of_trials, *_left(request, lines), *besides_lines(suite, entrants, winners, widths)]
+
+
+def _tune(request: CardRequest, card: Card, known: Sequence[Search], trials: Sequence[Trial]) -> int:
+    """Runs the search, and writes the winners, those of the `known` searches among them; the exit code."""
+    suite, entrants = request.suite, request.entrants
+    lines = [line for trial in trials for line in trial.lines]
+    if lines and (code := _launch(request, lines)):
+        return code
+    searches = [*known, *choose_winners(suite, entrants, trials, _recorded(request, lines, {}))]
+    tasks, models = list(suite.tasks), list(entrants.models)
+    searches.sort(key=lambda one: (tasks.index(one.task), models.index(one.model)))
+    card.tuning, card.tuned = [one.row for one in searches], True
+    add_winners(request.output / WINNERS, winners_of(searches))
+    say(str(request.output / WINNERS))
+    return 0
+
+
+def _compare(request: CardRequest, card: Card, lines: Sequence[Line]) -> int:
+    """Runs what is not recorded, judges, and writes the page; the exit code."""
+    if code := _launch(request, _left(request, lines)):
+        return code
+    add_runs(card, _recorded(request, lines, committed_records(request.name)))
+    say(card.says)
+    for path in write_card(card, request.output):
+        say(str(path))
+    return 0
+
+
+def _launch(request: CardRequest, lines: Sequence[Line], estimated: bool = False) -> int:
+    name = sweep_word(f"card-{request.suite.version.replace('/', '-')}-{request.entrants.cell}")
+    return launch_sweep([list(line.words) for line in lines], name, request.launching, estimated)
+
+
+def _left(request: CardRequest, lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines whose run does not come with the suite; those of the cell are among them."""
+    committed = committed_records(request.name)
+    return [run.line for run in find_card_runs(lines, committed, request.launching) if run.folder] if committed else lines
+
+
+def _recorded(request: CardRequest, lines: Sequence[Line], committed: Mapping[str, Record]) -> list[CardRun]:
+    """The runs of lines, each of which has a record; Failed where one has none."""
+    runs = find_card_runs(lines, committed, request.launching)
+    if left := [run.line for run in runs if run.record is None]:
+        raise Failed(f"{len(left)} of {len(runs)} runs are not recorded; the same command continues with them")
+    return runs
