@@ -21,6 +21,7 @@ from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, j
 from rnnbench.reproduction.planning import open_questions
 from rnnbench.reproduction.readme import table_details, table_readme
 from rnnbench.reproduction.units import in_percent, printed_text
+from rnnbench.reproduction.verdict_table import CELLS, INTERVAL_NOTE, MARGIN_NOTES, REPORTED_NOTE, WORD_NOTES, cells_table
 from rnnbench.reproduction.verdicts import NEWLY, Verdict, claim_verdict
 from tests.reproduction.test_declared import GRID, edited, write
 from tests.reproduction.test_reproductions import TRIED, judge, lines, reports, scored, sealed
@@ -52,6 +53,23 @@ def test_every_row_with_reported_values_says_where_its_margin_is_from(name):
                 abs(about.gap.between[0] - about.gap.between[1]) / 3, about.gap.digit
             )
         assert "Margin" in details.split(f'<a id="{row}"></a>')[1].split("<a id=")[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notes_explain_what_stands_in_the_lines_and_no_more(name):
+    """Of what is run, and of the same table before anything is."""
+    table = load_declaration(name)
+    for results in (measure_table(table, None), evaluate_table(table, ())):
+        found = cells_table(results)
+        of = {column.title: [line[place] for line in found.rows] for place, column in enumerate(CELLS)}
+        shown = {title: any(cell.text not in ("", "–") for cell in cells) for title, cells in of.items()}
+        assert (INTERVAL_NOTE in found.notes) == shown["measured"]
+        assert (REPORTED_NOTE in found.notes) == shown["reported"]
+        assert {note in found.notes for note in MARGIN_NOTES} == {shown["m* (margin)"]}
+        said = " ".join(cell.text for cell in of["verdict"])
+        for words, note in WORD_NOTES.items():
+            assert (note in found.notes) <= any(word in said for word in words)
+            assert (note in found.notes) or not any(cell.values[0] in words for cell in of["verdict"])
 
 
 def test_words_about_a_margin_do_not_change_what_is_declared(tmp_path):

@@ -12,7 +12,7 @@ from .contrast_results import DRIFT, ClaimResult, ContrastResult
 from .declaration import NUMBER, metric_of, unreachable_contrasts
 from .evaluate import Results
 from .grid import RATES, Contrast
-from .verdicts import NEWLY_NOTE, ContrastTest
+from .verdicts import NEWLY, NEWLY_NOTE, ContrastTest
 
 CONTRASTS = (
     Column("row", ("row",), left=True),
@@ -54,7 +54,7 @@ def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Tabl
         "twice that, as its tests have it). What is seen to differ by less than its margin does not hold. Where some runs "
         "of a side solved their task and others did not, the shares that did are compared (solved). Times a step of sides that "
         f"did not run in turn settle nothing below a factor of {DRIFT}.",
-        NEWLY_NOTE,
+        *([NEWLY_NOTE] if any(NEWLY in cell.text for line in lines for cell in line) else []),
         "declared: digest of settings, margins, looks, level and of the rules themselves; was: as it stood when runs were "
         "collected. The rules of families and looks, of bimodal scores and of times were changed after that, so that every "
         "digest is another now.",

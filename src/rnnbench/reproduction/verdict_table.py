@@ -16,7 +16,7 @@ from .cell_results import CellResult, ReportedResult, row_results
 from .evaluate import Results
 from .grid import RATES, SCALES, TIMES
 from .units import in_percent, printed_text, to_unit
-from .verdicts import NEWLY_NOTE
+from .verdicts import NEWLY, NEWLY_NOTE
 
 MARKS = {"seen": "", "secondary": " (secondary)"}
 CELLS = (
@@ -34,17 +34,21 @@ CELLS = (
     Column("seeds", ("seeds", "missing", "diverged")),
     Column("cost", ("core_hours", "core_hours_missing"), spare=1),
 )
-NOTES = (
+INTERVAL_NOTE = (
     "[ ] is an interval over seeds, on the scale of the metric: Student's t of the logarithms of errors, perplexities and "
     "times a step (beside their geometric mean), plain for all others, cut to the range of the metric; Wilson's for a "
     "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
-    "and others do not, the share solved stands first, then the median of those that did.",
-    f"{RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
-    "contrasts do not: where the two disagree, the contrast counts.",
+    "and others do not, the share solved stands first, then the median of those that did."
 )
-VALUE_NOTES = (
+RANK_NOTE = (
+    f"{RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
+    "contrasts do not: where the two disagree, the contrast counts."
+)
+REPORTED_NOTE = (
     "reported: the value as its source prints it, then its estimator (of runs), then which evaluation of a run it is of, where "
-    "that is known. Where sources print per cent, ours and the margins are in per cent too.",
+    "that is known. Where sources print per cent, ours and the margins are in per cent too."
+)
+MARGIN_NOTES = (
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
     "what the source's estimator would give of our runs; or the share of our runs that solve the task differs "
@@ -52,21 +56,25 @@ VALUE_NOTES = (
     "m*: the least margin at which the value would be reproduced. The margin is a third of the gap that the source itself "
     "calls a difference in the row, not below the printed digit; where it calls none so, it is as declared. Of errors near "
     "zero the gap is a factor, too: its cube root is the margin where that is less.",
-    "reached, not reached: the source does not say a part of the setting; three values of it at least were tried, and "
-    "validation chose among them. Such values are counted apart.",
     "Of settings whose mean is the printed value 80 % at least are reproduced at the seeds of a first look, of those that are "
     "off by the margin 5 % at most (simulated for normal values with standard deviations of .3 to 1.5 margins). Where the "
     "printed value is one run of such a setting, 82 % are at a deviation of .3 margins, 56 % at .5, 37 % at 1: one run of "
     "theirs seldom settles more.",
-    NEWLY_NOTE,
-    "not comparable: the source says that it measured in another setting, which is named; or our scale is smaller.",
 )
-RATIO_NOTES = (
+RATIO_NOTE = (
     "Where the margin is a factor, d is the logarithm of our mean over the printed one, with a bootstrap interval, and m* is a "
-    "factor, too: times to solve a task have long tails.",
-    "within the text's span: the setting as stated does not reproduce the value, which lies between those of other readings of "
-    "the text. the text does not settle it: its readings differ by more than a factor of 3. Neither is a reproduction.",
+    "factor, too: times to solve a task have long tails."
 )
+WORD_NOTES = {  # by words of the verdicts that they explain
+    ("reached", "not reached"): "reached, not reached: the source does not say a part of the setting; three values of it at "
+    "least were tried, and validation chose among them. Such values are counted apart.",
+    (NEWLY,): NEWLY_NOTE,
+    ("not comparable",): "not comparable: the source says that it measured in another setting, which is named; or our scale is "
+    "smaller.",
+    ("within the text's span", "the text does not settle it"): "within the text's span: the setting as stated does not "
+    "reproduce the value, which lies between those of other readings of the text. the text does not settle it: its readings "
+    "differ by more than a factor of 3. Neither is a reproduction.",
+}
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
 
@@ -124,12 +132,29 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
     shown = list(rows or results.rows)
     lines = [line for row in shown for cell in results.cells[row] for line in _lines(results, cell)]
     gaps = tuple(dict.fromkeys(_gaps(results, shown)))
-    notes = [note for note in NOTES if not note.startswith("#") or any(line[6].text for line in lines)]
-    notes += VALUE_NOTES if any(line[7].text for line in lines) else ()
-    notes += RATIO_NOTES if any(results.table.grid.rows[row].ratio for row in shown) else ()
+    notes = _notes(lines, any(results.table.grid.rows[row].ratio for row in shown))
     return Table(
         results.table.grid.title, summary_text(results), {"table": results.table.name}, CELLS, tuple(lines), gaps, tuple(notes)
     )
+
+
+def _notes(lines: Sequence[Sequence[Cell]], ratio: bool) -> Iterator[str]:
+    """What explains the lines, and no more; `ratio`: a margin of theirs is a factor."""
+    has = {column.title: any(line[place].text not in ("", "–") for line in lines) for place, column in enumerate(CELLS)}
+    said = {part for line in lines for word, why, _ in [line[8].values] for part in (word, *str(why).split(", "))}
+    if has["measured"]:
+        yield INTERVAL_NOTE
+    if has["#"]:
+        yield RANK_NOTE
+    if has["reported"]:
+        yield REPORTED_NOTE
+    if has["m* (margin)"]:
+        yield from MARGIN_NOTES
+        if ratio:
+            yield RATIO_NOTE
+    for words, note in WORD_NOTES.items():
+        if said & set(words):
+            yield note
 
 
 def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
