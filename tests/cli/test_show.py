@@ -185,6 +185,7 @@ WORDS = [
     ["task=adding", "model=deep_bilstm", "model.dropout=0.2"],
     ["task=adding", "model=peephole_lstm", "train.optimizer=sgd", "train.momentum=.9", "test=false", "seed=2147483648"],
     ["task=adding", "model=rnn", "trainer.devices=2", "train.batch_size=4"],
+    ["task=adding", "model=lstm", "train.precision=64"],
 ]
 
 
@@ -194,6 +195,11 @@ def test_the_words_ask_for_the_same_settings(words):
     (again,) = compose_jobs([*repeat_words(settings.plain()), "tracker=none"], sweep=False)
     assert again.identity("") == settings.identity("") and again.seed == settings.seed
     assert again.plain() == settings.plain()
+
+
+def test_a_number_that_an_option_takes_as_text_is_not_quoted():
+    (settings,) = compose_jobs(["task=adding", "model=lstm", "train.precision=64", "tracker=none"], sweep=False)
+    assert "train.precision=64" in repeat_words(settings.plain())
 
 
 @pytest.mark.parametrize("text", ["a b.txt", "it's.txt", 'say "x"', "a=b", "null", "1e3", "é,ü", "$HOME", "(x)"])

@@ -49,6 +49,8 @@ def word_of(key: str, value: Any) -> str:
     word = plain_word(f"{key}={text}")
     if word is not None and word.value == value and type(word.value) is type(value):
         return word.line
+    if word is not None and type(word.value) is int and str(word.value) == value:
+        return word.line  # an option that takes a text takes such a number as its text
     from .overrides import quoted  # imports Hydra, whose grammar is needed for such a text only
 
     if isinstance(value, list):
