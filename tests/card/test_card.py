@@ -253,6 +253,13 @@ def test_a_setting_that_diverges_is_not_the_sooner_one() -> None:
     assert rank_key("score", [trial(None)]) < rank_key("score", [trial(None, "diverged")])
 
 
+def test_of_settings_that_solve_as_often_the_one_that_scores_better_is_chosen() -> None:
+    """Where the share that solves is what counts; three seeds say little of it, and less of how soon they do."""
+    better, sooner = [trial(1000), trial(None, validation=0.1)], [trial(500), trial(None, validation=0.9)]
+    assert rank_key("solved", better) < rank_key("solved", sooner)
+    assert rank_key("steps_to_solve", sooner) < rank_key("steps_to_solve", better)
+
+
 @pytest.mark.slow
 def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

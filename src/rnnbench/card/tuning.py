@@ -75,14 +75,16 @@ def validation_score(record: Record) -> float:
 def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
     """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds.
 
-    A run that diverged was watched for all its steps without solving the task.
+    Of points that solve a task as often, the better is that which scores better; where the measure is the steps to solve it, that
+    which solves it sooner. A run that diverged was watched for all its steps without solving the task.
     """
     sign = 1 if records[0]["task"]["direction"] == "min" else -1
     score = sign * fmean(map(validation_score, records))
     if measure == "score":
         return (score,)
     outcomes = list(map(outcome_of, records))
-    return (-fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes), score)
+    solved, steps = -fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes)
+    return (solved, score, steps) if measure == "solved" else (solved, steps, score)
 
 
 class Search(NamedTuple):
