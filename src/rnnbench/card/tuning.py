@@ -75,8 +75,8 @@ def validation_score(record: Record) -> float:
 def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
     """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds.
 
-    Of points that solve a task as often, the better is that which scores better; where the measure is the steps to solve it, that
-    which solves it sooner. A run that diverged was watched for all its steps without solving the task.
+    Of points that solve a task as often, the better is that which scores better; where the measure is the steps to solve it,
+    that which solves it sooner. A run that diverged was watched for all its steps without solving the task.
     """
     sign = 1 if records[0]["task"]["direction"] == "min" else -1
     score = sign * fmean(map(validation_score, records))
