@@ -201,14 +201,15 @@ def test_a_search_counts_only_where_it_is_the_one_that_would_be_made_here(
     winner = winner_of_search(suite.setting("adding", "rnn"), FOUND)
     gone = {**winner, "model.gone": 1}
     older = {**winner, UNDER: {**winner[UNDER], "task.version": 7}}
-    good = Search("adding", "rnn", winner, {}, search_plan(suite))
+    good = Search("adding", "rnn", winner, {}, search_plan(suite, "adding"))
     other_plan = [
-        search_plan(suite.model_copy(update={"version": "tiny/2"})),
-        search_plan(suite.model_copy(update={"tuning": suite.tuning.model_copy(update={"seeds": 4})})),
+        search_plan(suite.model_copy(update={"version": "tiny/2"}), "adding"),
+        search_plan(suite.model_copy(update={"tuning": suite.tuning.model_copy(update={"seeds": 4})}), "adding"),
+        search_plan(suite, "parity"),  # another measure
     ]
     bad = [good._replace(winner=one) for one in (gone, older)] + [good._replace(plan=plan) for plan in other_plan]
     committed.write_searches("card", [good, *bad])
-    assert len(committed.searches_path("card").read_text().splitlines()) == 5
+    assert len(committed.searches_path("card").read_text().splitlines()) == 6
     assert committed.committed_searches("card", suite) == [good]
 
 
@@ -221,7 +222,13 @@ def test_a_search_that_comes_with_the_suite_is_not_made_again(
     card = json.loads(Path("out/card.json").read_text())
     winners = read_winners(Path("out/winners.yaml"))
     found = [
-        Search(row["task"], row["model"], winners[row["task"]][row["model"]], row, search_plan(read_suite(Path("tiny.yaml"))))
+        Search(
+            row["task"],
+            row["model"],
+            winners[row["task"]][row["model"]],
+            row,
+            search_plan(read_suite(Path("tiny.yaml")), row["task"]),
+        )
         for row in card["tuning"]
         if row["model"] == "rnn"
     ]
@@ -253,11 +260,12 @@ def test_a_setting_that_diverges_is_not_the_sooner_one() -> None:
     assert rank_key("score", [trial(None)]) < rank_key("score", [trial(None, "diverged")])
 
 
-def test_of_settings_that_solve_as_often_the_one_that_scores_better_is_chosen() -> None:
-    """Where the share that solves is what counts; three seeds say little of it, and less of how soon they do."""
+def test_of_settings_that_solve_as_often_the_one_whose_other_runs_score_better_is_chosen() -> None:
+    """Where the share that solves is what counts. The score of a run that stopped at solved is none: then the sooner is."""
     better, sooner = [trial(1000), trial(None, validation=0.1)], [trial(500), trial(None, validation=0.9)]
     assert rank_key("solved", better) < rank_key("solved", sooner)
     assert rank_key("steps_to_solve", sooner) < rank_key("steps_to_solve", better)
+    assert rank_key("solved", [trial(500, validation=0.9)]) < rank_key("solved", [trial(1000, validation=0.1)])
 
 
 @pytest.mark.slow
@@ -332,6 +340,7 @@ def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str,
         (["./my_cell.py:MGU", "--winners", "tiny.yaml", "--full"], "one of the two"),
         (["./my_cell.py:MGU", "--quick", "--full"], "not allowed with"),
         (["./my_cell.py:MGU", "task=adding"], "what is run is declared"),
+        (["./my_cell.py:MGU", "trainer.nope=1"], "no option 'trainer.nope'"),
         (["./my_cell.py:MGU", "-o", "tiny.yaml"], "--output"),
         (["lstm", "model.CIFF=true"], "no option 'model.CIFF'; did you mean 'model.CIFG'"),
         (["lstm", "model.CIFG=7"], "allowed: true or false"),

@@ -73,4 +73,7 @@ def keep_records(name: str, own: list[str]) -> None:
 
 if __name__ == "__main__":
     folder, *rest = sys.argv[1:]
-    sys.exit(main(Path(folder), float(rest[0]) if rest else 0, rest[1].split(",") if rest[1:] else CELLS))
+    named = rest[1].split(",") if rest[1:] else CELLS
+    if strange := [cell for cell in named if cell not in CELLS]:
+        sys.exit(f"cells: {', '.join(strange)}; there are: {', '.join(CELLS)}")
+    sys.exit(main(Path(folder), float(rest[0]) if rest else 0, named))

@@ -1,7 +1,9 @@
-"""`python -m tests.support.seed_blocks RUNS [BLOCKS]`: one model under two names, in cards of disjoint seeds.
+"""`python -m tests.support.seed_blocks RUNS [BLOCKS]`: cards that compare a model with itself, over disjoint blocks of seeds.
 
-Of each block of seeds a card of --quick is made, of the LSTM against the LSTM: once against the runs that come with the suite,
-as everybody's card is, and once against the block after it. A card that calls them different is wrong; 1 in 20 may be.
+Each block is a card of --quick of the LSTM under another name, against the LSTM and the GRU. A card is wrong where it says that
+the LSTM is ahead of itself, or behind. First all cards are held against the runs that come with the suite, as everybody's card
+is: these share the opponent's five runs. Then every second block is held against the one after it: of these, which share
+nothing, 1 in 20 may be wrong.
 """
 
 from __future__ import annotations
@@ -16,28 +18,28 @@ from rnnbench.card.runs import Entrants, Line, find_card_runs, setting_words
 from rnnbench.card.suite import Suite, load_suite
 from rnnbench.launch.sweep import launch_sweep
 
-QUICK, MODEL, AGAIN = "quick", "lstm", "again"
-ENTRANTS = Entrants(AGAIN, {AGAIN: MODEL, MODEL: MODEL})
+QUICK, MODEL, OTHER, AGAIN = "quick", "lstm", "gru", "again"
+ENTRANTS = Entrants(AGAIN, {AGAIN: MODEL, MODEL: MODEL, OTHER: OTHER})
 Samples = dict[str, Sample]  # by task
 
 
 def main(runs: Path, blocks: int = 20) -> int:
     """Runs what is missing, and prints a line for each card; the exit code."""
+    if blocks < 2 or blocks % 2:
+        print(f"BLOCKS {blocks}: an even number, of at least 2")
+        return 2
     suite, own = load_suite(QUICK), [f"runs={runs}", "tracker=none"]
     first = suite.opponent_seeds  # those before it are seeds of the runs that come with the suite
     whole = range(first, first + blocks * suite.seeds)
     lines = [line for task in suite.here for line in task_lines(suite, task, AGAIN, whole)]
     if code := launch_sweep([list(line.words) for line in lines], "seed-blocks", [*own, "hydra.launcher.workers=1"]):
         return code
-    committed = samples_of(suite, MODEL, range(first), own)
+    lstm, gru = (samples_of(suite, model, range(first), own) for model in (MODEL, OTHER))
     found = [samples_of(suite, AGAIN, whole[at : at + suite.seeds], own) for at in range(0, len(whole), suite.seeds)]
-    cards = [(block, committed) for block in found]
-    for name, pairs in (
-        ("the runs of the suite", cards),
-        ("the block after it", list(zip(found[::2], found[1::2], strict=True))),
-    ):
-        told = [number for number, pair in enumerate(pairs) if differs(suite, *pair)]
-        print(f"against {name}: {len(told)} of {len(pairs)} cards call them different{told or ''}")
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    for name, cards in (("the runs of the suite", [(block, lstm) for block in found]), ("the block after it", pairs)):
+        wrong = [number for number, (one, other) in enumerate(cards) if differs(suite, one, other, gru)]
+        print(f"against {name}: {len(wrong)} of {len(cards)} cards tell the LSTM from itself{f': {wrong}' if wrong else ''}")
     return 0
 
 
@@ -56,11 +58,11 @@ def samples_of(suite: Suite, model: str, seeds: Iterable[int], own: list[str]) -
     return found
 
 
-def differs(suite: Suite, one: Samples, other: Samples) -> bool:
-    """Whether the card of `one` against `other` says ahead or behind somewhere."""
-    verdicts = judge(suite, {task: {AGAIN: one[task], MODEL: other[task]} for task in one}, AGAIN)
-    words = " ".join(f"{verdict.task}: {verdict.word} (p = {verdict.p:.3f})" for verdict in verdicts)
-    print(words, flush=True)
+def differs(suite: Suite, one: Samples, other: Samples, gru: Samples) -> bool:
+    """Whether the card of `one` against `other` and the GRU says ahead or behind of `other` somewhere."""
+    models = {task: {AGAIN: one[task], MODEL: other[task], OTHER: gru[task]} for task in one}
+    verdicts = [verdict for verdict in judge(suite, models, AGAIN) if verdict.opponent != OTHER]
+    print(" ".join(f"{verdict.task}: {verdict.word} (p = {verdict.p:.3f})" for verdict in verdicts), flush=True)
     return any(verdict.word in ("ahead", "behind") for verdict in verdicts)
 
 

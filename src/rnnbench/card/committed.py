@@ -65,7 +65,7 @@ def committed_searches(name: str, suite: Suite) -> list[Search]:
 
 def _holds(suite: Suite, search: Search) -> bool:
     chosen = [option_word(key, value) for key, value in options_of(search.winner).items()]
-    if suite.tuning is None or search.plan != search_plan(suite):
+    if suite.tuning is None or search.plan != search_plan(suite, search.task):
         return False
     try:
         return not changed_settings(search.winner, [*suite.setting(search.task, search.model), *chosen])

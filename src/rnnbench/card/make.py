@@ -8,7 +8,7 @@ from ..config.schema import GIVEN, mechanism_reference, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.sweep import launch_sweep, sweep_word
-from ..laws.results import LawResult, cell_results
+from ..laws.results import cell_results
 from ..models.registry import mechanism_class
 from ..options import Failed, amount
 from ..run.process_settings import configure_process
@@ -26,15 +26,17 @@ WINNERS = "winners.yaml"  # in the folder of the page
 
 def estimate_card(request: CardRequest) -> int:
     """Says how many runs are left and what they take; the exit code. Failed where the cell breaks a law."""
-    _try_laws(request)
+    if (card := _tried(request)).broken:
+        raise Failed(_broken(card))
     known, trials = _searches(request)
-    return _launch(request, _planned(request, known, trials, _widths(request)), estimated=True)
+    return _launch(request, _planned(request, known, trials, _widths(request, keep=False)), estimated=True)
 
 
 def make_card(request: CardRequest) -> int:
     """Makes all of it; the exit code. Where the cell breaks a law, the page has the laws alone, and Failed is raised."""
-    card = _blank(request)
-    card.laws = _try_laws(request, card)
+    card = _tried(request)
+    if card.broken:
+        raise Failed(f"{_broken(card)}: see {write_card(card, request.output)[0]}")
     widths = _widths(request)
     card.unmet = [one for one in widths if not one.met]
     known, trials = _searches(request)
@@ -55,33 +57,28 @@ def make_card(request: CardRequest) -> int:
     return _compare(request, card, lines)
 
 
-def _blank(request: CardRequest) -> Card:
-    """The card before anything is tried or run."""
+def _tried(request: CardRequest) -> Card:
+    """The card with the laws alone, which are tried on the cell."""
     suite, entrants = request.suite, request.entrants
     card = Card(entrants.cell, suite, source_digest(entrants), request.command)
     card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
+    configure_process()
+    settings = entrants.settings(entrants.cell)
+    reference = mechanism_reference(settings)
+    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
+    card.laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
+    if not card.broken:
+        say(f"{suite.version}: {amount(len(card.laws), 'law')} hold of {entrants.cell}")
     return card
 
 
-def _try_laws(request: CardRequest, card: Card | None = None) -> Sequence[LawResult]:
-    """Tries the laws of cells; Failed where one is broken, once a page of the laws alone is written, if there is a `card`."""
-    configure_process()
-    cell, settings = request.entrants.cell, request.entrants.settings(request.entrants.cell)
-    reference = mechanism_reference(settings)
-    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
-    laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
-    if broken := [law.broken for law in laws if law.broken]:
-        said = f"{cell}: {broken[0]}; {len(broken)} of {len(laws)} laws do not hold"
-        if card is None:
-            raise Failed(said)
-        card.laws = laws
-        raise Failed(f"{said}: see {write_card(card, request.output)[0]}")
-    say(f"{request.suite.version}: {amount(len(laws), 'law')} hold of {cell}")
-    return laws
+def _broken(card: Card) -> str:
+    """What a card says that stopped at the laws."""
+    return f"{card.cell}: {card.broken[0]}; {len(card.broken)} of {len(card.laws)} laws do not hold"
 
 
-def _widths(request: CardRequest) -> list[EqualWidth]:
+def _widths(request: CardRequest, keep: bool = True) -> list[EqualWidth]:
     """The widths of equal state and equal time: those that are kept beside the page, else measured now, and kept there."""
     suite, entrants = request.suite, request.entrants
     if not suite.besides:
@@ -91,7 +88,8 @@ def _widths(request: CardRequest) -> list[EqualWidth]:
         return kept
     say(f"{suite.version}: the widths at which {entrants.cell} has the state, and the time a step, of its opponents")
     widths = equal_widths(suite, entrants)
-    keep_widths(suite, entrants, request.output, widths)
+    if keep:
+        keep_widths(suite, entrants, request.output, widths)
     return widths
 
 
@@ -104,7 +102,7 @@ def _searches(request: CardRequest) -> tuple[list[Search], list[Trial]]:
     if not request.full:
         return [], []
     plain = [label for label in entrants.models if entrants.named(label) == (label,)]
-    known = [one for one in committed_searches(request.name, suite) if one.model in plain and one.task in suite.here]
+    known = [one for one in committed_searches(request.suite_name, suite) if one.model in plain and one.task in suite.here]
     return known, search_trials(suite, entrants, {(one.task, one.model) for one in known})
 
 
@@ -137,7 +135,7 @@ def _compare(request: CardRequest, card: Card, lines: Sequence[Line]) -> int:
     """Runs what is not recorded, judges, and writes the page; the exit code."""
     if code := _launch(request, _left(request, lines)):
         return code
-    add_runs(card, _recorded(request, lines, committed_records(request.name)))
+    add_runs(card, _recorded(request, lines, committed_records(request.suite_name)))
     say(card.says)
     for path in write_card(card, request.output):
         say(str(path))
@@ -151,7 +149,7 @@ def _launch(request: CardRequest, lines: Sequence[Line], estimated: bool = False
 
 def _left(request: CardRequest, lines: Sequence[Line]) -> Sequence[Line]:
     """The lines whose run does not come with the suite; those of the cell are among them."""
-    committed = committed_records(request.name)
+    committed = committed_records(request.suite_name)
     return [run.line for run in find_card_runs(lines, committed, request.launching) if run.folder] if committed else lines
 
 

@@ -15,7 +15,7 @@ from .suite import Suite
 class CardRequest:
     """A card that is to be made."""
 
-    name: str  # of the suite: quick or card
+    suite_name: str  # of its file: quick or card
     suite: Suite
     entrants: Entrants
     command: str  # as the page says it

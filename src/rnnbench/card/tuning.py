@@ -20,6 +20,8 @@ from .outcomes import outcome_of
 from .runs import CardRun, Entrants, Line
 from .suite import Measure, Suite
 
+RANKING = 2  # version of `rank_key`
+
 Point = Mapping[str, Value]
 
 
@@ -75,15 +77,16 @@ def validation_score(record: Record) -> float:
 def rank_key(measure: Measure, records: Sequence[Record]) -> tuple[float, ...]:
     """Sorts the better of two points first: by the measure of the task, on validation, as a mean over the seeds.
 
-    Of points that solve a task as often, the better is that which scores better; where the measure is the steps to solve it,
-    that which solves it sooner. A run that diverged was watched for all its steps without solving the task.
+    Of points that solve a task as often, the better is that which solves it sooner; where the share that solves is the measure,
+    first that whose other runs score better. A run that diverged was watched for all its steps without solving the task.
     """
     sign = 1 if records[0]["task"]["direction"] == "min" else -1
-    score = sign * fmean(map(validation_score, records))
     if measure == "score":
-        return (score,)
+        return (sign * fmean(map(validation_score, records)),)
     outcomes = list(map(outcome_of, records))
     solved, steps = -fmean(one.solved for one in outcomes), fmean(one.steps for one in outcomes)
+    others = [validation_score(record) for record, one in zip(records, outcomes, strict=True) if not one.solved]
+    score = sign * fmean(others) if others else 0.0  # the score of a run that stopped at solved is none
     return (solved, score, steps) if measure == "solved" else (solved, steps, score)
 
 
@@ -97,10 +100,10 @@ class Search(NamedTuple):
     plan: str  # digest of the suite's version, points and seeds, which are the same for every model
 
 
-def search_plan(suite: Suite) -> str:
-    """A digest of what is searched and how: two searches are equal ones only where it is the same."""
+def search_plan(suite: Suite, task: str) -> str:
+    """A digest of what is searched and how: two searches for a task are equal ones only where it is the same."""
     assert suite.tuning
-    return digest([suite.version, suite.tuning.model_dump(mode="json")])
+    return digest([suite.version, suite.tuning.model_dump(mode="json"), suite.tasks[task].measure, RANKING])
 
 
 def choose_winners(suite: Suite, entrants: Entrants, trials: Sequence[Trial], runs: Sequence[CardRun]) -> list[Search]:
@@ -126,7 +129,7 @@ def choose_winners(suite: Suite, entrants: Entrants, trials: Sequence[Trial], ru
             "expected": [curve[n - 1] for n in (1, 2, 4, 8, 16, 32) if n <= len(curve)],
         }
         winner = winner_of_search(suite.setting(task, *entrants.named(model)), best.point)
-        found.append(Search(task, model, winner, row, search_plan(suite)))
+        found.append(Search(task, model, winner, row, search_plan(suite, task)))
     return found
 
 

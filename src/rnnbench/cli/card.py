@@ -23,7 +23,7 @@ from .tune import absolute_choice
 
 
 def card_command(options: argparse.Namespace) -> int:
-    """Tries the laws, measures costs, runs the suite as a sweep, and writes the page."""
+    """Checks what is asked for, then makes the card or its estimate."""
     request = _request(options)
     from ..card.make import estimate_card, make_card  # imports torch and scipy
 
@@ -45,6 +45,10 @@ def _request(options: argparse.Namespace) -> CardRequest:
         elsewhere = check_winners(suite, entrants, winners)
         if elsewhere:
             say(f"{options.winners}: under which settings it was found is not known of: {', '.join(elsewhere)}")
+    own = [word for word in launching if not word.startswith("hydra")]
+    compose_jobs(
+        [*suite.setting(next(iter(suite.here)), "lstm"), *own], sweep=False, declared=True
+    )  # refuses what is no option
     command = _command(options, entrants)
     return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
 

@@ -308,9 +308,10 @@ def check_rtrl_width(settings: Settings) -> None:
     """BadOption where real-time recurrent learning of so many units would take too long."""
     train, model = settings.train, settings.model
     if train.rule == "online" and model.reference == "rnn" and model.options["hidden_size"] > WIDEST_RTRL:
+        budget = "the budget gives " if settings.budget.is_set else ""
         raise BadOption(
-            f"model.hidden_size={model.options['hidden_size']} beside train.rule=online is not allowed for model=rnn, "
-            f"whose real-time recurrent learning takes time with the fourth power of it; allowed: at most {WIDEST_RTRL}"
+            f"{budget}model.hidden_size={model.options['hidden_size']}; beside train.rule=online model=rnn takes time by "
+            f"the fourth power of it (real-time recurrent learning); allowed: at most {WIDEST_RTRL}"
         )
 
 

@@ -86,7 +86,8 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     for job in todo:
         train, plain = job.settings.train, job.settings.plain()
         parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
-        like = digest({**parts, "rows": train.batch_size, "precision": train.precision})
+        of_training = {name: plain["train"][name] for name in ("batch_size", "precision", "rule", "log_every")}
+        like = digest({**parts, "train": of_training})
         if like not in costs:
             costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]

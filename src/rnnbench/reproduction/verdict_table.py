@@ -48,11 +48,13 @@ REPORTED_NOTE = (
     "reported: the value as its source prints it, then its estimator (of runs), then which evaluation of a run it is of, where "
     "that is known. Where sources print per cent, ours and the margins are in per cent too."
 )
-MARGIN_NOTES = (
+VERDICT_NOTE = (
     "Verdicts are of d, our mean less the printed value, with its interval at the level of the look (two one-sided tests). "
     "reproduced: the interval lies within the margin. better, worse: it lies wholly outside, and the printed value outside of "
     "what the source's estimator would give of our runs; or the share of our runs that solve the task differs "
-    "from the source's (Fisher's test). compatible: neither, and the printed value inside of that. open: else.",
+    "from the source's (Fisher's test). compatible: neither, and the printed value inside of that. open: else."
+)
+MARGIN_NOTES = (
     "m*: the least margin at which the value would be reproduced. The margin is a third of the gap that the source itself "
     "calls a difference in the row, not below the printed digit; where it calls none so, it is as declared. Of errors near "
     "zero the gap is a factor, too: its cube root is the margin where that is less.",
@@ -66,6 +68,7 @@ RATIO_NOTE = (
     "factor, too: times to solve a task have long tails."
 )
 WORD_NOTES = {  # by words of the verdicts that they explain
+    ("reproduced", "better", "worse", "compatible", "open"): VERDICT_NOTE,
     ("reached", "not reached"): "reached, not reached: the source does not say a part of the setting; three values of it at "
     "least were tried, and validation chose among them. Such values are counted apart.",
     (NEWLY,): NEWLY_NOTE,
@@ -141,20 +144,21 @@ def cells_table(results: Results, rows: Sequence[str] | None = None) -> Table:
 def _notes(lines: Sequence[Sequence[Cell]], ratio: bool) -> Iterator[str]:
     """What explains the lines, and no more; `ratio`: a margin of theirs is a factor."""
     has = {column.title: any(line[place].text not in ("", "–") for line in lines) for place, column in enumerate(CELLS)}
-    said = {part for line in lines for word, why, _ in [line[8].values] for part in (word, *str(why).split(", "))}
     if has["measured"]:
         yield INTERVAL_NOTE
     if has["#"]:
         yield RANK_NOTE
     if has["reported"]:
         yield REPORTED_NOTE
+    place = [column.title for column in CELLS].index("verdict")
+    said = {part for line in lines for word, why, _ in [line[place].values] for part in (word, *str(why).split(", "))}
+    for words, note in WORD_NOTES.items():
+        if said & set(words):
+            yield note
     if has["m* (margin)"]:
         yield from MARGIN_NOTES
         if ratio:
             yield RATIO_NOTE
-    for words, note in WORD_NOTES.items():
-        if said & set(words):
-            yield note
 
 
 def _lines(results: Results, cell: CellResult) -> Iterator[tuple[Cell, ...]]:
