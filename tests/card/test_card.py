@@ -298,6 +298,10 @@ def test_a_cell_that_breaks_a_law_stops_before_anything_is_run(
     Path("my_cell.py").write_text(f"{MGU}\n\nclass {name}(MGU):{BROKEN[name]}")
     assert main(["card", f"./my_cell.py:{name}", "--estimate", "-o", "out"]) == 1
     assert said in capfd.readouterr().err and not Path("out").exists()
+    assert main([*CARD, "--against", f"./my_cell.py:{name}", "-o", "out"]) == 1  # nor is a cell ahead of such a one
+    error = capfd.readouterr().err
+    assert said in error and f"--against {name}" in error and error.count("\n") == 1
+    assert not Path("out").exists() and not Path("runs").exists()
     assert main(["card", f"./my_cell.py:{name}", "tracker=none", "-o", "out"]) == 1
     error = capfd.readouterr().err
     assert error.count("\n") == 1 and len(error) <= 401 and "out/card.html" in error

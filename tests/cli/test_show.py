@@ -214,3 +214,16 @@ def test_a_text_in_the_words_is_read_as_it_was(text):
 def test_settings_of_another_version_say_why_there_is_no_command(two, capfd):
     found = shown(capfd, str(write(Path("runs"), model="no_such_cell")))
     assert "no model 'no_such_cell' here" in found["commands"]["no command repeats it here"]
+
+
+def test_of_a_guess_that_is_right_no_command_asks_for_more_steps(capfd):
+    words = ["task=two_sequences", "task.length=12", "task.sequences=20", "model=lstm_1997", "model.hidden_size=2"]
+    words += ["network.output=logistic", "train.rule=guess", "train.batch_size=1", "train.precision=64", "train.window=1"]
+    words += ["train.select=last", "train.steps=500", "train.eval_every=500", "tracker=none"]
+    assert main(["train", *words]) == 0
+    (path,) = Path("runs").glob("*/*/*/record.json")
+    assert json.loads(path.read_text())["solved_step"]  # a window of one row is easy to guess
+    capfd.readouterr()
+    assert main(["show", str(path.parent)]) == 0
+    out = capfd.readouterr().out
+    assert "to repeat it" in out and "for more steps" not in out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..config.schema import GIVEN, mechanism_reference, read_signature
+from ..config.schema import GIVEN, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.sweep import launch_sweep, sweep_word
-from ..laws.results import cell_results
+from ..laws.results import LawResult, cell_results
 from ..models.registry import mechanism_class
 from ..options import Failed, amount
 from ..run.process_settings import configure_process
@@ -17,7 +17,7 @@ from .committed import committed_records, committed_searches
 from .cost import measure_costs
 from .page import Card, add_runs, write_card
 from .request import CardRequest
-from .runs import CardRun, EqualWidth, Line, besides_lines, card_lines, find_card_runs, source_digest
+from .runs import CardRun, Entrants, EqualWidth, Line, besides_lines, card_lines, find_card_runs, source_digest
 from .sizes import equal_widths, keep_widths, kept_widths
 from .tuning import Search, Trial, choose_winners, search_trials, winners_of
 
@@ -28,6 +28,7 @@ def estimate_card(request: CardRequest) -> int:
     """Says how many runs are left and what they take; the exit code. Failed where the cell breaks a law."""
     if (card := _tried(request)).broken:
         raise Failed(_broken(card))
+    _check_opponents(request)
     known, trials = _searches(request)
     return _launch(request, _planned(request, known, trials, _widths(request, keep=False)), estimated=True)
 
@@ -37,6 +38,7 @@ def make_card(request: CardRequest) -> int:
     card = _tried(request)
     if card.broken:
         raise Failed(f"{_broken(card)}: see {write_card(card, request.output)[0]}")
+    _check_opponents(request)
     widths = _widths(request)
     card.unmet = [one for one in widths if not one.met]
     known, trials = _searches(request)
@@ -64,13 +66,28 @@ def _tried(request: CardRequest) -> Card:
     card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     configure_process()
-    settings = entrants.settings(entrants.cell)
-    reference = mechanism_reference(settings)
-    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
-    card.laws = cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
+    card.laws = _laws_of(entrants, entrants.cell)
     if not card.broken:
         say(f"{suite.version}: {amount(len(card.laws), 'law')} hold of {entrants.cell}")
     return card
+
+
+def _laws_of(entrants: Entrants, label: str) -> Sequence[LawResult]:
+    """The laws of cells, tried on one of the entrants with its options."""
+    settings = entrants.settings(label)
+    reference = mechanism_reference(settings)
+    own = [name for name in read_signature("mechanism", reference).options if name not in (*GIVEN, "hidden_size")]
+    return cell_results(mechanism_class(reference), **{name: settings[name] for name in own})
+
+
+def _check_opponents(request: CardRequest) -> None:
+    """Failed where an opponent from a file breaks a law: to be ahead of it says nothing. Tests hold our own to the laws."""
+    for label in request.entrants.opponents:
+        reference = mechanism_reference(request.entrants.settings(label))
+        if plugin_facts("mechanism", reference):
+            broken = [law.broken for law in _laws_of(request.entrants, label) if law.broken]
+            if broken:
+                raise Failed(f"--against {label}: {broken[0]}; an opponent has to keep the laws of cells, too")
 
 
 def _broken(card: Card) -> str:

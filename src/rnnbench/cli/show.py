@@ -98,6 +98,8 @@ def command_lines(details: Details) -> Iterator[str]:
     if "repeat" in told:
         yield "to repeat it (where it is recorded, its record answers; runs=FOLDER repeats it there)"
         yield f"  {told['repeat']}"
+        if "more steps" not in told:
+            return
         ended = "it ended when its task was solved; " if details["stopped_when_solved"] else ""
         yield f"for more steps ({ended}another run, from step 0; this one stays)"
         yield f"  {told['more steps']}"
