@@ -17,11 +17,19 @@ from rnnbench.reproduction.declaration import SWEEPS, load_declaration, table_na
 from rnnbench.reproduction.evaluate import evaluate_table, measure_table
 from rnnbench.reproduction.grid import Contrast, Reported
 from rnnbench.reproduction.matrix import matrix_tables
-from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, judged_as, overview_tables
+from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table, judged_as, missing_hours, overview_tables
 from rnnbench.reproduction.planning import open_questions
 from rnnbench.reproduction.readme import table_details, table_readme
 from rnnbench.reproduction.units import in_percent, printed_text
-from rnnbench.reproduction.verdict_table import CELLS, INTERVAL_NOTE, MARGIN_NOTES, REPORTED_NOTE, WORD_NOTES, cells_table
+from rnnbench.reproduction.verdict_table import (
+    CELLS,
+    INTERVAL_NOTE,
+    MARGIN_NOTES,
+    REPORTED_NOTE,
+    WORD_NOTES,
+    cells_table,
+    summary_text,
+)
 from rnnbench.reproduction.verdicts import NEWLY, Verdict, claim_verdict
 from tests.reproduction.test_declared import GRID, edited, write
 from tests.reproduction.test_reproductions import TRIED, judge, lines, reports, scored, sealed
@@ -72,6 +80,16 @@ def test_notes_explain_what_stands_in_the_lines_and_no_more(name):
             assert word in ("", "missing", "both at floor") or f"{word}:" in explained or f"{word}," in explained, word
         for words, note in WORD_NOTES.items():
             assert (note in found.notes) <= any(word in said for word in words)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_terminal_and_page_say_the_same_of_what_is_missing(name):
+    results = measure_table(load_declaration(name), None)
+    left = missing_hours(count_table(results).missing)
+    page = (SWEEPS / name / "README.md").read_text(encoding="utf-8")
+    for text in (summary_text(results), page):
+        assert (f"what is missing takes about {left}, on one core" if left else "") in text
+        assert ("what is missing takes" in text) == bool(left)
 
 
 def test_words_about_a_margin_do_not_change_what_is_declared(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..analysis.formatting import format_duration
@@ -65,17 +65,12 @@ def count_table(results: Results) -> TableCounts:
         row, _, column = place.partition("/")
         found.values += len(values)
         found.judged.update(filter(None, (judged_as(table, row, column, value) for value in values)))
-    counted: set[tuple[tuple[str, ...], int]] = set()  # runs that cells share are made once
+    found.missing = missing_seconds(results)
     for row in results.rows:
-        for scale in results.runs.scales(row):
-            for cell in row_results(results.runs, row, scale):
-                about, lacking = cell.runs.cell, cell.runs.missing()
-                runs = {(about.words_of(seed), seed) for seed in lacking} - counted
-                counted |= runs
-                found.missing[scale] = found.missing.get(scale, 0.0) + len(runs) * (about.minutes or 0) * 60
-                if scale == "paper":
-                    judged = (one for one in cell.reported if judged_as(table, row, cell.runs.cell.column, one.about))
-                    found.verdicts.update("open" if one.verdict.word in BY_TEXT else one.verdict.word for one in judged)
+        if "paper" in results.runs.scales(row):
+            for cell in row_results(results.runs, row, "paper"):
+                judged = (one for one in cell.reported if judged_as(table, row, cell.runs.cell.column, one.about))
+                found.verdicts.update("open" if one.verdict.word in BY_TEXT else one.verdict.word for one in judged)
         if pending := table.choices(row) if "paper" in results.runs.scales(row) else []:
             found.choices += sum(choice.minutes for choice in pending) * 60
     found.contrasts.update(one.verdict.word for one in results.contrasts.values())
@@ -87,6 +82,19 @@ def training_seconds(results: Results) -> float:
     """What the runs of a table took, each counted once."""
     records = {record["id"]: record for runs in results.runs.cells.values() for record in runs.records}
     return sum(record["speed"]["seconds"] or 0.0 for record in records.values())
+
+
+def missing_seconds(results: Results) -> dict[str, float]:
+    """What the runs that are declared and missing take on one core, by scale."""
+    found: dict[str, float] = {}
+    counted: set[tuple[tuple[str, ...], int]] = set()  # runs that cells share are made once
+    for row in results.rows:
+        for scale in results.runs.scales(row):
+            for measured in results.runs.of_row(row, scale):
+                runs = {(measured.cell.words_of(seed), seed) for seed in measured.missing()} - counted
+                counted |= runs
+                found[scale] = found.get(scale, 0.0) + len(runs) * (measured.cell.minutes or 0) * 60
+    return found
 
 
 def values_sentence(counts: TableCounts) -> str:
@@ -117,12 +125,18 @@ def contrasts_sentence(counts: TableCounts) -> str:
 
 def hours_sentence(counts: TableCounts) -> str:
     """What was trained, and what is missing."""
-    names = {"paper": "at the paper's scale", "laptop": "at laptop scale"}
-    left = [f"{_hours(counts.missing[scale])} h {says}" for scale, says in names.items() if counts.missing.get(scale)]
+    left = missing_hours(counts.missing)
     done = f"{format_duration(counts.trained)} of training so far" if counts.trained else "Nothing of it has been run yet"
-    said = f"{done}; what is missing takes about {' and '.join(left)}, on one core" if left else done
+    said = f"{done}; what is missing takes about {left}, on one core" if left else done
     before = f"; choosing what the source does not say takes {_hours(counts.choices)} h before" if counts.choices else ""
     return f"{said}{before}."
+
+
+def missing_hours(seconds: Mapping[str, float]) -> str:
+    """`12 h at the paper's scale and 30 min at laptop scale`, of seconds by scale; empty where nothing is missing."""
+    names = {"paper": "at the paper's scale", "laptop": "at laptop scale"}
+    took = {scale: f"{_hours(one)} h" if one >= 3600 else format_duration(one) for scale, one in seconds.items()}
+    return " and ".join(f"{took[scale]} {says}" for scale, says in names.items() if seconds.get(scale))
 
 
 def _hours(seconds: float) -> str:

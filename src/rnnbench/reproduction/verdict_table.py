@@ -15,13 +15,14 @@ from ..analysis.table import Cell, Column, Table
 from .cell_results import CellResult, ReportedResult, row_results
 from .evaluate import Results
 from .grid import RATES, SCALES, TIMES
+from .overview import missing_hours, missing_seconds
 from .units import in_percent, printed_text, to_unit
 from .verdicts import NEWLY, NEWLY_NOTE
 
 MARKS = {"seen": "", "secondary": " (secondary)"}
 CELLS = (
     Column("row", ("row", "title"), left=True, words=True),
-    Column("column", ("column",), left=True),
+    Column("column", ("column",), left=True, words=True),
     Column("scale", ("scale",), left=True),
     Column("measured", ("metric", "estimator", "value", "low", "high"), left=True),
     Column("floor", ("floor", "against_floor"), left=True, spare=2),
@@ -256,17 +257,14 @@ def _gaps(results: Results, shown: Sequence[str]) -> Iterator[str]:
 
 
 def summary_text(results: Results) -> str:
-    """How much of the table there is: cells by scale, seeds, hours, and what the holes would take."""
+    """How much of the table there is: cells by scale, seeds, hours, and what is missing."""
     there = [m for m in results.runs.measured if m.runs]
     scales = Counter(m.cell.scale for m in there)
     counted = ", ".join(f"{scales[scale]} at {scale} scale" for scale in ("paper", "laptop", "smoke") if scales[scale])
     seconds = {record["id"]: record["speed"]["seconds"] or 0.0 for m in results.runs.cells.values() for record in m.records}
-    lacking = {  # runs that cells share are made once
-        (m.cell.words_of(seed), seed): (m.cell.minutes or 0) * 60 for m in results.runs.measured for seed in m.missing()
-    }
-    holes = sum(lacking.values())
     words = (
         f"{len(there)} of {len(results.runs.measured)} cells measured{f' ({counted})' if counted else ''}, {len(seconds)} runs"
     )
     words += f", {format_duration(sum(seconds.values()))} of training" if seconds else ""
-    return words + (f"; the holes would take about {format_duration(holes)} on one core" if holes else "")
+    left = missing_hours(missing_seconds(results))
+    return words + (f"; what is missing takes about {left}, on one core" if left else "")
