@@ -30,7 +30,8 @@ def estimate_card(request: CardRequest) -> int:
         raise Failed(_broken(card))
     _check_opponents(request)
     known, trials = _searches(request)
-    return _launch(request, _planned(request, known, trials, _widths(request, keep=False)), estimated=True)
+    planned = _planned(request, known, trials, _widths(request, keep=False), committed_records(request.suite_name))
+    return _launch(request, planned, estimated=True)
 
 
 def make_card(request: CardRequest) -> int:
@@ -42,7 +43,8 @@ def make_card(request: CardRequest) -> int:
     widths = _widths(request)
     card.unmet = [one for one in widths if not one.met]
     known, trials = _searches(request)
-    planned, suite = _planned(request, known, trials, widths), request.suite
+    suite, committed = request.suite, committed_records(request.suite_name)
+    planned = _planned(request, known, trials, widths, committed)
     if planned and suite.minutes:
         runs = amount(len(card_lines(suite, request.entrants, request.winners)), "run")
         say(f"{suite.version}: {runs}, about {suite.minutes:g} minutes on 2 free cores")
@@ -56,7 +58,7 @@ def make_card(request: CardRequest) -> int:
     lines = [*card_lines(suite, request.entrants, winners), *besides_lines(suite, request.entrants, winners, widths)]
     say(f"{suite.version}: what {', '.join(request.entrants.models)} cost")
     card.costs = measure_costs({label: request.entrants.settings(label) for label in request.entrants.models})
-    return _compare(request, card, lines)
+    return _compare(request, card, lines, committed)
 
 
 def _tried(request: CardRequest) -> Card:
@@ -124,13 +126,17 @@ def _searches(request: CardRequest) -> tuple[list[Search], list[Trial]]:
 
 
 def _planned(
-    request: CardRequest, known: Sequence[Search], trials: Sequence[Trial], widths: Sequence[EqualWidth]
+    request: CardRequest,
+    known: Sequence[Search],
+    trials: Sequence[Trial],
+    widths: Sequence[EqualWidth],
+    committed: Mapping[str, Record],
 ) -> list[Line]:
     """The runs of the card, those left out that come with the suite. What a search will choose is not known yet."""
     suite, entrants, winners = request.suite, request.entrants, request.winners
     lines = card_lines(suite, entrants, winners_of(known) if request.full else winners)
     of_trials = (line for trial in trials for line in trial.lines)
-    return [*of_trials, *_left(request, lines), *besides_lines(suite, entrants, winners, widths)]
+    return [*of_trials, *_left(request, lines, committed), *besides_lines(suite, entrants, winners, widths)]
 
 
 def _tune(request: CardRequest, card: Card, known: Sequence[Search], trials: Sequence[Trial]) -> int:
@@ -148,11 +154,11 @@ def _tune(request: CardRequest, card: Card, known: Sequence[Search], trials: Seq
     return 0
 
 
-def _compare(request: CardRequest, card: Card, lines: Sequence[Line]) -> int:
+def _compare(request: CardRequest, card: Card, lines: Sequence[Line], committed: Mapping[str, Record]) -> int:
     """Runs what is not recorded, judges, and writes the page; the exit code."""
-    if code := _launch(request, _left(request, lines)):
+    if code := _launch(request, _left(request, lines, committed)):
         return code
-    add_runs(card, _recorded(request, lines, committed_records(request.suite_name)))
+    add_runs(card, _recorded(request, lines, committed))
     say(card.says)
     for path in write_card(card, request.output):
         say(str(path))
@@ -164,9 +170,8 @@ def _launch(request: CardRequest, lines: Sequence[Line], estimated: bool = False
     return launch_sweep([list(line.words) for line in lines], name, request.launching, estimated)
 
 
-def _left(request: CardRequest, lines: Sequence[Line]) -> Sequence[Line]:
+def _left(request: CardRequest, lines: Sequence[Line], committed: Mapping[str, Record]) -> Sequence[Line]:
     """The lines whose run does not come with the suite; those of the cell are among them."""
-    committed = committed_records(request.suite_name)
     return [run.line for run in find_card_runs(lines, committed, request.launching) if run.folder] if committed else lines
 
 

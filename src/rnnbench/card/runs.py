@@ -11,6 +11,7 @@ from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, found_under, option_word, options_of
 from ..launch.prepare import survey_jobs
+from ..launch.resume import words_of_runs
 from ..options import BadOption
 from ..store.record import Record, digest
 from ..store.run_folder import RunFolder
@@ -156,7 +157,7 @@ def find_card_runs(lines: Sequence[Line], committed: Mapping[str, Record], launc
     A run's id holds the versions of task, model, network and training, and the fingerprint of the data: where one of them is
     another here, a committed record is of another run.
     """
-    own = [word for word in launching if not word.startswith("hydra")]
+    own = words_of_runs(launching)
     jobs = [compose_jobs([*line.words, *own], sweep=False, declared=True)[0] for line in lines]
     found = []
     for line, survey in zip(lines, survey_jobs(jobs), strict=True):

@@ -15,7 +15,7 @@ from ..config.overrides import named_options
 from ..config.schema import every_choice, is_choice, trust_choice
 from ..config.winners import read_winners
 from ..console import say
-from ..launch.resume import launching_words
+from ..launch.resume import launching_words, words_of_runs
 from ..launch.sweep import without_effect
 from ..options import BadOption, unknown
 from ..plugins.references import file_plugin, is_file
@@ -45,10 +45,8 @@ def _request(options: argparse.Namespace) -> CardRequest:
         elsewhere = check_winners(suite, entrants, winners)
         if elsewhere:
             say(f"{options.winners}: under which settings it was found is not known of: {', '.join(elsewhere)}")
-    own = [word for word in launching if not word.startswith("hydra")]
-    compose_jobs(
-        [*suite.setting(next(iter(suite.here)), "lstm"), *own], sweep=False, declared=True
-    )  # refuses what is no option
+    first = suite.setting(next(iter(suite.here)), "lstm")
+    compose_jobs([*first, *words_of_runs(launching)], sweep=False, declared=True)  # refuses what is no option
     command = _command(options, entrants)
     return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,11 @@ def launching_words(words: Sequence[str]) -> list[str]:
                 "hydra/launcher=, hydra.launcher.*"
             )
     return list(words)
+
+
+def words_of_runs(launching: Iterable[str]) -> list[str]:
+    """Those of `launching_words` that are options of the runs, not of the launcher."""
+    return [word for word in launching if not word.startswith("hydra")]
 
 
 def _key(word: str) -> str:

@@ -35,7 +35,7 @@ from ..tracking.make import check_package, is_wanted_elsewhere, make_tracker
 from ..tracking.tracker import TrackerUnavailable
 from ..tracking.wandb_account import check_limits, wanted_mode
 from .prepare import prepare_sweep, print_estimate, say_notes
-from .resume import FROM, LISTED, Resumed, absolute_words, words_for_manifest
+from .resume import FROM, LISTED, Resumed, absolute_words, words_for_manifest, words_of_runs
 from .worker import call_in_process
 
 
@@ -330,7 +330,7 @@ def launch_sweep(
         return 0
     register_config()
     register_plugins()
-    own = [word for word in launching if not word.startswith("hydra")]
+    own = words_of_runs(launching)
     common = [*own, f"sweep={sweep}"]
     jobs = [compose_jobs([*line, *common], sweep=False, declared=True)[0] for line in lines]
     compose_jobs([*lines[0], *launching], sweep=False, declared=True)  # what is said of the launcher
