@@ -13,7 +13,7 @@ from torch import nn
 
 from rnnbench.card import committed, cost, make
 from rnnbench.card.page import Card
-from rnnbench.card.runs import Entrants, check_winners, own_test_seed
+from rnnbench.card.runs import Entrants, Line, check_winners, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
 from rnnbench.card.tuning import Search, rank_key, search_plan, search_points
 from rnnbench.cli import card as verb
@@ -269,9 +269,15 @@ def test_of_settings_that_solve_as_often_the_one_whose_other_runs_score_better_i
     assert rank_key("solved", [trial(500, validation=0.9)]) < rank_key("solved", [trial(1000, validation=0.1)])
 
 
+def test_the_estimate_goes_by_the_steps_that_other_models_made() -> None:
+    planned = [Line("adding", "MGU", ()), Line("parity", "MGU", ()), Line("adding", "MGU", ("seed=1",))]
+    come = [("adding", trial(1000, steps=1000)), ("adding", trial(2000, steps=2000))]
+    assert make._shares(planned, come) == pytest.approx([0.3, 1.0, 0.3])
+
+
 @pytest.mark.slow
 def test_committed_records_of_opponents_count_where_the_run_is_the_same(
-    tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*CARD, "runs=before", "-o", "out"]) == 0
     kept = [run for run in find_runs([Path("before")])[0] if run.config["model"]["name"] == "rnn"]
@@ -279,6 +285,11 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     lines = [json.dumps(json.loads((run.path / "record.json").read_text())) for run in kept]
     (tmp_path / "card/card.jsonl").write_text("\n".join(lines))
     monkeypatch.setattr(committed, "CONF", tmp_path)
+    capfd.readouterr()
+    assert main([*CARD, "--estimate"]) == 0
+    said = capfd.readouterr().out
+    assert "18 runs to compare, 10 of them come with the program" in said and "8 runs, 0 recorded before" in said
+    assert "by the steps that other models made" not in said  # they made all
     assert main([*CARD, "runs=after", "-o", "again"]) == 0
     assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
     one, other = (json.loads(Path(folder, "card.json").read_text()) for folder in ("out", "again"))
@@ -287,8 +298,8 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
 
 def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "peephole_lstm", "--quick", "--against", "gru", "--estimate"]) == 0
-    laws, nothing = capfd.readouterr().out.splitlines()
-    assert "laws hold of peephole_lstm" in laws
+    laws, come, nothing = capfd.readouterr().out.splitlines()
+    assert "laws hold of peephole_lstm" in laws and come.startswith("quick/1: 30 runs to compare, 30 of them come with")
     assert nothing == "sweep card-quick-1-peephole_lstm: nothing to run, all is recorded"
 
 

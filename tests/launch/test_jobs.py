@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import time
@@ -182,6 +183,11 @@ def test_the_estimate_goes_by_the_steps_that_recorded_runs_made(monkeypatch):
     assert "about 1.5 MB" in lines[3]
     (ended.folder.path / "record.json").unlink()
     assert "about 50.5 MB" in list(prepare.estimate_lines([job], 1))[3]
+    whole, job.share = job.expected, 0.5
+    _, shorter, _, shared, _ = prepare.estimate_lines([job], 1)
+    evaluations = 1 + math.ceil(2500 / job.settings.train.eval_every)
+    assert f"about {format_clock(2500 + 60 * evaluations)} with 1 at a time" in shorter
+    assert f"1 by the steps that other models made; {format_clock(whole)} of computing if they make all" in shared
 
 
 def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
+from ..analysis.grouping import trained_with
 from ..config.schema import GIVEN, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
@@ -30,8 +32,8 @@ def estimate_card(request: CardRequest) -> int:
         raise Failed(_broken(card))
     _check_opponents(request)
     known, trials = _searches(request)
-    planned = _planned(request, known, trials, _widths(request, keep=False), committed_records(request.suite_name))
-    return _launch(request, planned, estimated=True)
+    planned, shares = _planned(request, known, trials, _widths(request, keep=False), committed_records(request.suite_name))
+    return _estimate(request, planned, shares)
 
 
 def make_card(request: CardRequest) -> int:
@@ -44,11 +46,10 @@ def make_card(request: CardRequest) -> int:
     card.unmet = [one for one in widths if not one.met]
     known, trials = _searches(request)
     suite, committed = request.suite, committed_records(request.suite_name)
-    planned = _planned(request, known, trials, widths, committed)
+    planned, shares = _planned(request, known, trials, widths, committed)
     if planned and suite.minutes:
-        runs = amount(len(card_lines(suite, request.entrants, request.winners)), "run")
-        say(f"{suite.version}: {runs}, about {suite.minutes:g} minutes on 2 free cores")
-    elif planned and (code := _launch(request, planned, estimated=True)):
+        say(f"{suite.version}: at most some {suite.minutes:g} minutes on 2 free cores")
+    elif planned and (code := _estimate(request, planned, shares)):
         return code
     winners = request.winners
     if request.full:
@@ -131,12 +132,28 @@ def _planned(
     trials: Sequence[Trial],
     widths: Sequence[EqualWidth],
     committed: Mapping[str, Record],
-) -> list[Line]:
-    """The runs of the card, those left out that come with the suite. What a search will choose is not known yet."""
+) -> tuple[list[Line], list[float]]:
+    """(the runs of the card, those left out that come with the suite, of each the share of its steps that it may make).
+
+    What a search will choose is not known yet.
+    """
     suite, entrants, winners = request.suite, request.entrants, request.winners
     lines = card_lines(suite, entrants, winners_of(known) if request.full else winners)
     of_trials = (line for trial in trials for line in trial.lines)
-    return [*of_trials, *_left(request, lines, committed), *besides_lines(suite, entrants, winners, widths)]
+    found = find_card_runs(lines, committed, request.launching)
+    left = [run.line for run in found if run.folder]
+    come = [(run.line.task, run.record) for run in found if run.record and not run.folder]
+    say(f"{suite.version}: {amount(len(lines), 'run')} to compare, {len(come)} of them come with the program")
+    planned = [*of_trials, *left, *besides_lines(suite, entrants, winners, widths)]
+    return planned, _shares(planned, come)
+
+
+def _shares(planned: Sequence[Line], come: Sequence[tuple[str, Record]]) -> list[float]:
+    """Of each run that is planned the share of its steps that those of its task made that come with the program, as a mean."""
+    made: dict[str, list[float]] = {}
+    for task, record in come:
+        made.setdefault(task, []).append(record["steps"] / trained_with(record, "steps"))
+    return [fmean(made.get(line.task, [1.0])) for line in planned]
 
 
 def _tune(request: CardRequest, card: Card, known: Sequence[Search], trials: Sequence[Trial]) -> int:
@@ -165,9 +182,18 @@ def _compare(request: CardRequest, card: Card, lines: Sequence[Line], committed:
     return 0
 
 
-def _launch(request: CardRequest, lines: Sequence[Line], estimated: bool = False) -> int:
-    name = sweep_word(f"card-{request.suite.version.replace('/', '-')}-{request.entrants.cell}")
-    return launch_sweep([list(line.words) for line in lines], name, request.launching, estimated)
+def _launch(request: CardRequest, lines: Sequence[Line]) -> int:
+    return launch_sweep([list(line.words) for line in lines], _sweep(request), request.launching)
+
+
+def _estimate(request: CardRequest, lines: Sequence[Line], shares: Sequence[float]) -> int:
+    """Says what the runs take."""
+    words = [list(line.words) for line in lines]
+    return launch_sweep(words, _sweep(request), request.launching, estimated=True, shares=shares)
+
+
+def _sweep(request: CardRequest) -> str:
+    return sweep_word(f"card-{request.suite.version.replace('/', '-')}-{request.entrants.cell}")
 
 
 def _left(request: CardRequest, lines: Sequence[Line], committed: Mapping[str, Record]) -> Sequence[Line]:

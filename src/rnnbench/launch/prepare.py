@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
@@ -82,7 +82,7 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     yield f"{amount(len(jobs), 'run')}, {len(jobs) - len(todo)} recorded before"
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
-    kept = 0.0
+    kept = longest = 0.0
     for job in todo:
         train, plain = job.settings.train, job.settings.plain()
         parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
@@ -91,10 +91,13 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
         if like not in costs:
             costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]
-        seconds, steps = train.steps * cost["step"], float(train.steps)
+        steps, whole = train.steps * job.share, train.steps * cost["step"] + _evaluated(train.steps, train.eval_every, cost)
         if spent := by_setting.get(job.setting):  # they may have ended sooner
             seconds, steps = typical(spent)
-        job.expected = seconds + (math.ceil(steps / train.eval_every) + 1) * cost["evaluation"]
+            whole = job.expected = seconds + _evaluated(steps, train.eval_every, cost)
+        else:
+            job.expected = steps * cost["step"] + _evaluated(steps, train.eval_every, cost)
+        longest += whole
         kept += cost["kept"] + steps * cost["logged"]
     if not todo:
         return
@@ -106,11 +109,18 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     whole = format_clock(sum(job.expected for job in todo))
     yield f"  time  about {format_clock(max(ends))} with {workers} at a time, {whole} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
+    if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
+        yield f"        {shared} by the steps that other models made; {format_clock(longest)} of computing if they make all"
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
     checkpoints = 2 * workers * max(cost["checkpoint"] for cost in costs.values())
     yield f"  disk  about {kept / 1e6:.1f} MB, and {checkpoints / 1e6:.1f} MB of checkpoints while it runs"
+
+
+def _evaluated(steps: float, every: int, cost: Mapping[str, float]) -> float:
+    """Seconds of the evaluations of so many steps."""
+    return (math.ceil(steps / every) + 1) * cost["evaluation"]
 
 
 def varying(overrides: Sequence[Sequence[str]]) -> list[str]:

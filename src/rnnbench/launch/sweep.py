@@ -314,13 +314,15 @@ def launch_sweep(
     command: Sequence[str] = (),
     resumed: Resumed | None = None,
     leave_out: bool = False,
+    shares: Sequence[float] = (),
 ) -> int:
     """Runs the jobs of `lines`, which need not share anything, as one sweep; with `estimated` only says what it would take.
 
     `launching` are words for all of them: of Hydra's launchers, trainer.*, tracker.*, runs=. `command` is what the sweep's
     manifest keeps. `resumed`: the runs that it lists, where it is resumed; BadOption where `lines` ask for another.
     `leave_out`: where the data of some runs cannot be read the others run, a line says so, and 1 is returned; NothingAtHand
-    where the data of no run can be read.
+    where the data of no run can be read. `shares`: for the estimate, of each line the share of its training steps that runs
+    like it made before they ended.
     """
     from ..config.hydra_store import register_config, stored_choice
     from .launcher import Prepared, register_plugins
@@ -351,6 +353,9 @@ def launch_sweep(
     for line, count in missing.items():
         say(f"{amount(count, 'run')} left out: {line}", sys.stderr)
     if estimated:
+        share_of = dict(zip(map(tuple, words), shares, strict=True)) if shares else {}
+        for job in prepared:
+            job.share = share_of.get(tuple(job.overrides), 1.0)
         return max(print_estimate(prepared, launching), int(bool(missing)))
     if resumed is not None:
         prepared = resumed.jobs(prepared)
