@@ -65,8 +65,12 @@ def commands(run: FoundRun) -> dict[str, str]:
     except (BadOption, KeyError, TypeError, AttributeError) as error:
         words, why = [], f"{error}" if isinstance(error, BadOption) else "its settings are of another version"
     repeat = shlex.join(["rnnbench", "train", *words])
+    if why and not run.record:
+        return {"continue": again}
+    if any(config[group].get("class") for group in ("task", "model")):
+        return {"train it once more, by the class as it is in its file": f"{again} again=true"}
     if why:
-        return {"continue": again} if not run.record else {"no command repeats it here": why}
+        return {"no command repeats it here": why}
     steps = int(config["train"].get("steps", 0))
     longer = [word for word in words if not word.startswith("train.steps=")]
     if run.record and stopped_when_solved(run.record):

@@ -8,6 +8,7 @@ import io
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -185,9 +186,9 @@ def train_again(words: list[str]) -> int:
     if not path:
         raise BadOption("missing value: --again RUN, a run folder")
     for word in overrides:
-        if not word.startswith(("trainer.", "tracker.", "accept_changes=")):
+        if not word.startswith(("trainer.", "tracker.", "accept_changes=", "again=")):
             raise BadOption(
-                f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes"
+                f"{word}: --again RUN takes the run's own settings; with it stand trainer.*, tracker.*, accept_changes, again"
             )
     try:
         kept = RunFolder(Path(path)).config()
@@ -200,7 +201,8 @@ def train_again(words: list[str]) -> int:
     given = with_overrides(
         {key: value for key, value in kept.items() if key not in ("id", "setting", "code", "again")}, overrides
     )
-    settings = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
+    asked = resolve({**given, "runs": str(Path(os.path.abspath(Path(path, "../../.."))))})  # runs/task/model/run
+    settings = replace(asked, again=False)
     say_ignored(os.environ)
     check_processes(settings)
     check_locks([settings])
@@ -213,7 +215,7 @@ def train_again(words: list[str]) -> int:
                 raise BadOption(f"--again {path}: the code of {changed} has changed since: another code is another run")
             raise BadOption(f"--again {path}: {edited(RunFolder(Path(path)), settings, found.id)}")
         raise BadOption(f"--again {path}: the run of its settings lies in {found.folder}; a copy cannot be continued")
-    return 0 if answer(settings) else run_alone(settings)
+    return 0 if not asked.again and answer(settings) else run_alone(asked)
 
 
 def resume_sweep(words: list[str]) -> int:
