@@ -16,7 +16,7 @@ from rnnbench.card import sizes
 from rnnbench.card.outcomes import SamplePair, answer_family
 from rnnbench.card.page import BesidesVerdict, Card, besides_table
 from rnnbench.card.runs import Entrants, EqualWidth, besides_lines, card_lines, find_card_runs
-from rnnbench.card.sizes import WIDTHS, equal_widths, keep_widths, kept_widths, width_of_time
+from rnnbench.card.sizes import WIDTHS, check_budget, equal_widths, keep_widths, kept_widths, width_of_time
 from rnnbench.card.suite import load_suite, read_suite
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
@@ -167,6 +167,16 @@ def test_widths_are_kept_for_this_cell_and_suite_alone(besides: None, capfd: pyt
             kept_widths(suite, entrants, Path("out"))
     assert main(["card", "gru", "tracker=none", "--estimate", "-o", "out"]) == 2
     assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_model_that_misses_the_budget_is_named_with_its_task() -> None:
+    suite = load_suite("quick")
+    check_budget(suite, Entrants("gru", {"gru": "gru", "rnn": "rnn"}))
+    with pytest.raises(
+        BadOption, match="^quick/1 cannot compare tcn on temporal_order: no width of tcn comes within 3 %"
+    ) as said:
+        check_budget(suite, Entrants("gru", {"gru": "gru", "tcn": "tcn"}))
+    assert "budget." not in str(said.value)  # which a suite sets
 
 
 def test_a_width_that_is_not_met_is_named_and_not_run(besides: None) -> None:

@@ -20,7 +20,7 @@ from .cost import measure_costs
 from .page import Card, add_runs, write_card
 from .request import CardRequest
 from .runs import CardRun, Entrants, EqualWidth, Line, besides_lines, card_lines, find_card_runs, source_digest
-from .sizes import equal_widths, keep_widths, kept_widths
+from .sizes import check_budget, equal_widths, keep_widths, kept_widths
 from .tuning import Search, Trial, choose_winners, search_trials, winners_of
 
 WINNERS = "winners.yaml"  # in the folder of the page
@@ -84,7 +84,11 @@ def _laws_of(entrants: Entrants, label: str) -> Sequence[LawResult]:
 
 
 def _check_opponents(request: CardRequest) -> None:
-    """Failed where an opponent from a file breaks a law: to be ahead of it says nothing. Tests hold our own to the laws."""
+    """BadOption where a model does not meet the suite's budget; Failed where an opponent from a file breaks a law.
+
+    To be ahead of such a one says nothing. Tests hold our own to the laws.
+    """
+    check_budget(request.suite, request.entrants)
     for label in request.entrants.opponents:
         reference = mechanism_reference(request.entrants.settings(label))
         if plugin_facts("mechanism", reference):

@@ -26,7 +26,7 @@ import torch
 from rnnbench.tasks.task import Task
 
 from ..benchmarks.kernels import Closure, timed_rounds
-from ..config.budget import nearest_width
+from ..config.budget import UnmetBudget, nearest_width
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
 from ..networks.cost import state_size
@@ -64,6 +64,19 @@ def equal_widths(suite: Suite, entrants: Entrants, rounds: int = ROUNDS) -> list
             width, ratio = width_of_time(time_ratio(own, other, task, rounds), start, tolerance)
             found.append(EqualWidth(name, opponent, "time", width, ratio, abs(ratio - 1) <= tolerance))
     return found
+
+
+def check_budget(suite: Suite, entrants: Entrants) -> None:
+    """BadOption where no width of one of the models has the parameters that the suite's budget asks for on a task."""
+    for name in suite.here:
+        for model in entrants.models:
+            settings = _settings(suite, name, entrants, model)
+            task = make_task(settings)
+            task.prepare()
+            try:
+                within_budget(settings, task)
+            except UnmetBudget as error:
+                raise BadOption(f"{suite.version} cannot compare {model} on {name}: {error.said}") from None
 
 
 def _settings(suite: Suite, task: str, entrants: Entrants, model: str) -> Settings:
