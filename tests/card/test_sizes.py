@@ -173,7 +173,7 @@ def test_a_model_that_misses_the_budget_is_named_with_its_task() -> None:
     suite = load_suite("quick")
     check_budget(suite, Entrants("gru", {"gru": "gru", "rnn": "rnn"}))
     with pytest.raises(
-        BadOption, match="^quick/1 cannot compare tcn on temporal_order: no width of tcn comes within 3 %"
+        BadOption, match=r"^quick/1 cannot compare tcn on temporal_order: no width of tcn comes within 3 %"
     ) as said:
         check_budget(suite, Entrants("gru", {"gru": "gru", "tcn": "tcn"}))
     assert "budget." not in str(said.value)  # which a suite sets

@@ -123,7 +123,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 there = [known.cells[cell.place] for cell in group]
                 committed = any(seed not in measured.folders for measured in there for seed in measured.runs)
                 more = "; --again makes it here once more" if committed and not options.again else ""
-                say(f"  what they ask for is recorded{more}")
+                say(f"  all of these are recorded{more}")
             lines = [[*words, f"seed={seed}"] for words, seed in minutes]
             for note in winner_notes(table.winners, lines) if table.winners and not look else ():
                 say(f"  {note}")

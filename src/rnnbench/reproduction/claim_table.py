@@ -46,7 +46,9 @@ FORMS: dict[str, Callable[[float], str]] = {  # of numbers in the sentences of c
 def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Table | None:
     """A line a contrast; None where there is none."""
     lines = [_contrast_line(results, one) for (row, _), one in results.contrasts.items() if not rows or row in rows]
-    notes = (
+    texts = [cell.text for line in lines for cell in line]
+    p = [column.title for column in CONTRASTS].index("p")
+    tested = (
         "p: after Holm's correction over the contrasts of the row, or of the rows that make one claim. Each planned look is "
         f"taken at an equal share of {results.table.grid.level:g}, one that was added later at half of what those before it "
         "left, and a verdict that is reached stays. Means and times (log-rank) by permutation, shares by Fisher's test, "
@@ -54,10 +56,16 @@ def contrasts_table(results: Results, rows: Sequence[str] | None = None) -> Tabl
         "twice that, as its tests have it). What is seen to differ by less than its margin does not hold. Where some runs "
         "of a side solved their task and others did not, the shares that did are compared (solved). Times a step of sides that "
         f"did not run in turn settle nothing below a factor of {DRIFT}.",
-        *([NEWLY_NOTE] if any(NEWLY in cell.text for line in lines for cell in line) else []),
-        "declared: digest of settings, margins, looks, level and of the rules themselves; was: as it stood when runs were "
-        "collected. The rules of families and looks, of bimodal scores and of times were changed after that, so that every "
-        "digest is another now.",
+    )
+    was = (
+        " Was: as it stood when runs were collected; the rules of families and looks, of bimodal scores and of times were "
+        "changed after that."
+    )
+    notes = (
+        *(tested if any(line[p].text for line in lines) else ()),
+        *([NEWLY_NOTE] if any(NEWLY in text for text in texts) else []),
+        "declared: digest of settings, margins, looks, level and of the rules themselves."
+        + (was if any("(was " in text for text in texts) else ""),
     )
     gaps = tuple(
         f"{name}: {why}"

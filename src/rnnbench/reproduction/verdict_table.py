@@ -19,6 +19,7 @@ from .overview import missing_hours, missing_seconds
 from .units import in_percent, printed_text, to_unit
 from .verdicts import NEWLY, NEWLY_NOTE
 
+SECONDARY_NOTE = "secondary: the value was read in another text than its source."
 MARKS = {"seen": "", "secondary": " (secondary)"}
 CELLS = (
     Column("row", ("row", "title"), left=True, words=True),
@@ -151,6 +152,8 @@ def _notes(lines: Sequence[Sequence[Cell]], ratio: bool) -> Iterator[str]:
         yield RANK_NOTE
     if has["reported"]:
         yield REPORTED_NOTE
+    if any(MARKS["secondary"] in cell.text for line in lines for cell in line):
+        yield SECONDARY_NOTE
     place = [column.title for column in CELLS].index("verdict")
     said = {part for line in lines for word, why, _ in [line[place].values] for part in (word, *str(why).split(", "))}
     for words, note in WORD_NOTES.items():

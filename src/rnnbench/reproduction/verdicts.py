@@ -47,7 +47,7 @@ from ..analysis.significance import (
 from ..options import amount
 
 NEWLY = "newly declared"  # of seeds, where a plan has no look left
-NEWLY_NOTE = f"{NEWLY}: all declared looks are taken; only new seeds under a new declaration can settle it."
+NEWLY_NOTE = f"{NEWLY}: all seeds of the plan were run; only others, under a new plan, can settle it."
 POWER = 0.8  # of a setting that is the source's own, to be reproduced
 NOT_WORTH = "not worth asking"
 MOST_SEEDS = 1000  # beyond which a question is not worth asking
