@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnbench.benchmarks import kernels as benchmark
 from rnnbench.benchmarks import variants
 from rnnbench.benchmarks.kernels import bidirectional, measurements, passes, saved_bytes
-from rnnbench.kernels import chunks, loading, min_gru, products
+from rnnbench.kernels import chunks, loading, minimal, products
 from rnnbench.kernels.gru import gru
 from rnnbench.kernels.lstm import lstm
 from rnnbench.kernels.products import COPY_FROM
@@ -667,8 +667,9 @@ def test_who_waits_for_kernels_to_be_compiled_is_told_so_once(each, monkeypatch,
 
 
 @needs_numba
-def test_min_gru_reads_no_memory_of_others():
-    cell, x = MODELS["min_gru"](D, hidden_size=H).double(), torch.randn(T, B, D, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
+def test_minimal_cells_read_no_memory_of_others(name):
+    cell, x = MODELS[name](D, hidden_size=H).double(), torch.randn(T, B, D, dtype=torch.float64, requires_grad=True)
     with pytest.raises(ValueError, match="lengths has the shape"):
         cell.unroll(x, cell.initial_state(B), torch.tensor([1, 3]))
     with pytest.raises(ValueError, match="h has the shape"):
@@ -688,12 +689,13 @@ def test_min_gru_reads_no_memory_of_others():
 @needs_numba
 @pytest.mark.parametrize("options", [{}, {"positive": True}], ids=str)
 @pytest.mark.parametrize("large", [False, True], ids=["products in the cache", "the library's products"])
-def test_min_gru_in_chunks(options, large, monkeypatch):
+@pytest.mark.parametrize("name", ["min_gru", "min_lstm"])
+def test_minimal_cells_in_chunks(name, options, large, monkeypatch):
     """Several chunks, of steps and of what the cache holds, against the scan: states, gradients and their norms."""
     monkeypatch.setattr(chunks, "cached_length", lambda rows, width: 2)
     monkeypatch.setattr(chunks, "chunk_length", lambda rows, gates: 3)
-    monkeypatch.setattr(min_gru, "products_in_cache", lambda W: not large)
-    cell, x = MODELS["min_gru"](5, hidden_size=33, **options).double(), torch.randn(7, 5, 5, dtype=torch.float64)
+    monkeypatch.setattr(minimal, "products_in_cache", lambda W: not large)
+    cell, x = MODELS[name](5, hidden_size=33, **options).double(), torch.randn(7, 5, 5, dtype=torch.float64)
     lengths, gy = torch.tensor([7, 0, 3, 7, 1]), torch.randn(7, 5, 33, dtype=torch.float64)
     found = []
     for backend in ("compiled", "loop"):
@@ -704,6 +706,27 @@ def test_min_gru_in_chunks(options, large, monkeypatch):
         of_all = torch.autograd.grad((y * gy * valid).sum() + h.square().sum(), [inputs, first, *cell.parameters()])
         found.append([y * valid, h, *of_all, cell.sinks[0].h])
     agree(*found, 1e-10)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("f", "i", "share"),
+    [(-200, -199, 0.2689414), (-199, -200, 0.7310586), (-300, 5, 0), (5, -300, 1), (500, 500, 0.5), (-60, -60, 0.5)],
+)
+def test_the_shares_of_min_lstm_are_those_of_its_gates_however_small_they_are(f, i, share, dtype):
+    """f / (f + i), where both may be too small for the type."""
+    cell, state = MODELS["min_lstm"](1, hidden_size=3).to(dtype), torch.ones(1, 3, dtype=dtype, requires_grad=True)
+    with torch.no_grad():
+        cell.W.zero_()
+        cell.b.copy_(torch.tensor([f, i, 0.0]).repeat_interleave(3))
+    y, _ = cell.unroll(torch.zeros(1, 1, 1, dtype=dtype), state, None)
+    assert y.tolist() == [[[pytest.approx(share, abs=1e-7)] * 3]]
+    gradients = torch.autograd.grad(y.sum(), [state, *cell.parameters()])
+    cell.backend = "loop"
+    y, _ = cell.unroll(torch.zeros(1, 1, 1, dtype=dtype), state, None)
+    for ours, theirs in zip(gradients, torch.autograd.grad(y.sum(), [state, *cell.parameters()]), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
 STEPS_BY_A_KERNEL = """

@@ -55,7 +55,8 @@ def made(task, mechanism="gru", bidirectional=False, writer=None, **options):
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "backends"), [("gru", ("library", "fused")), ("min_gru", ("compiled", "doubling", "loop"))]
+    ("mechanism", "backends"),
+    [("gru", ("library", "fused")), *((name, ("compiled", "doubling", "loop")) for name in ("min_gru", "min_lstm"))],
 )
 def test_a_back_end_computes_the_same_and_is_the_one_asked_for(mechanism, backends):
     task = load("adding", length=9, sequences=20)

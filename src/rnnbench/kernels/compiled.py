@@ -2,7 +2,7 @@
 
 Compiled by Numba (the extra `compiled`) at the first call, in seconds, and kept beside this file or in the user's cache for
 later processes. Imported by `recurrence` only, where Numba is. For float32 and float64 on a CPU. What each kernel computes,
-reads and writes is said where it is called: in `lstm_steps`, `lstm_sequence`, `gru_steps`, `gru_sequence`, `rnn` and `min_gru`.
+reads and writes is said where it is called: in `lstm_steps`, `lstm_sequence`, `gru_steps`, `gru_sequence`, `rnn` and `minimal`.
 
 The vectorised exponential is the textbook one: x = n ln 2 + r with |r| <= ln 2 / 2, a Taylor polynomial for e^r of degree 7
 (its error, 5e-9 of the value, is below float32's rounding), and 2^n put together from bits.
@@ -89,8 +89,14 @@ def sigmoid(x: Any) -> Any:  # the annotation of x that Numba compares with thos
     raise NotImplementedError
 
 
-def _sigmoid_float32(x: Any) -> Any:
-    y = min(max(-x, -LARGEST), LARGEST)
+def exponential(x: Any) -> Any:
+    """e^x; compiled as one of the two below."""
+    raise NotImplementedError
+
+
+@register_jitable(**OPTIONS)  # type: ignore[untyped-decorator]
+def _exponential_float32(x: Any) -> Any:
+    y = min(max(x, -LARGEST), LARGEST)
     n = numpy.floor(y * PER_LN_2 + F(0.5))
     r = (y - n * LN_2_HIGH) - n * LN_2_LOW
     e = TAYLOR[7]
@@ -101,7 +107,20 @@ def _sigmoid_float32(x: Any) -> Any:
     e = e * r + TAYLOR[2]
     e = e * r + TAYLOR[1]
     e = e * r + TAYLOR[0]
-    return F(1) / (F(1) + e * _power_of_two(numpy.int32(n)))  # type: ignore[call-arg]
+    return e * _power_of_two(numpy.int32(n))  # type: ignore[call-arg]
+
+
+def _exponential_float64(x: Any) -> Any:
+    return math.exp(x)
+
+
+@overload(exponential, jit_options=OPTIONS)  # type: ignore[arg-type]
+def _choose_exponential(x: Any) -> Any:
+    return _exponential_float32 if x == numba_types.float32 else _exponential_float64
+
+
+def _sigmoid_float32(x: Any) -> Any:
+    return F(1) / (F(1) + _exponential_float32(-x))
 
 
 def _sigmoid_float64(x: Any) -> Any:
@@ -830,35 +849,56 @@ def rnn_backward_sequence(
         multiply(row_by_row(d_chunk).T, row_by_row(hs[start:stop]), dR, dR)
 
 
-def min_gru_forward_sequence(
-    positive: Any, steps: int, x: Array, W_t: Any, b: Any, gates: Array, hs: Array, lengths: Any, before: int
+def shares_of_gates(f: Array, i: Array, s: Array) -> None:
+    """Of one row of minLSTM: f and i (H), before their sigmoids, become f / (f + i) and 1 - i, and s (H) 1 - f.
+
+    All three are shares of powers of e that are at most 1, so that none is a quotient of two zeros.
+    """
+    zero = f.dtype.type(0)
+    for j in range(len(f)):
+        most = max(max(-f[j], -i[j]), zero)
+        one, of_f, of_i = exponential(-most), exponential(-f[j] - most), exponential(-i[j] - most)
+        f[j], i[j], s[j] = (one + of_i) / ((one + of_i) + (one + of_f)), of_i / (one + of_i), of_f / (one + of_f)
+
+
+def minimal_forward_sequence(
+    positive: Any, steps: int, x: Array, W_t: Any, b: Any, gates: Array, slopes: Any, hs: Array, lengths: Any, before: int
 ) -> None:
     T, H, one, half = len(hs) - 1, hs.shape[2], gates.dtype.type(1), gates.dtype.type(0.5)
     for start in range(0, T, steps):
         stop = min(start + steps, T)
-        a = gates[start:stop] if len(gates) == T else gates[: stop - start]
+        first = start if len(gates) == T else 0
+        a = gates[first : first + stop - start]
         if W_t is not None:
             multiply(row_by_row(x[start:stop]), W_t, row_by_row(a), b)
         for t in range(len(a)):
             for row in range(a.shape[1]):
-                z, n, old, h = a[t, row, :H], a[t, row, H:], hs[start + t, row], hs[start + t + 1, row]
+                z, n, old, h = a[t, row, :H], a[t, row, a.shape[2] - H :], hs[start + t, row], hs[start + t + 1, row]
                 if lengths is not None and before + start + t >= lengths[row]:
                     for j in range(H):
                         h[j] = old[j]
                     continue
+                if slopes is not None:
+                    shares_of_gates(z, a[t, row, H : 2 * H], slopes[first + t, row])
                 for j in range(H):
-                    z_j, n_j = sigmoid(z[j]), n[j]
+                    n_j = n[j]
                     if positive is not None:
                         squashed = sigmoid(n_j)
                         n_j = n_j + half if n_j >= 0 else squashed
-                    z[j], n[j] = z_j, n_j
-                    h[j] = (one - z_j) * old[j] + z_j * n_j
+                    n[j] = n_j
+                    if slopes is not None:
+                        h[j] = z[j] * old[j] + (one - z[j]) * n_j
+                    else:
+                        z_j = sigmoid(z[j])
+                        z[j] = z_j
+                        h[j] = (one - z_j) * old[j] + z_j * n_j
 
 
-def min_gru_backward_sequence(
+def minimal_backward_sequence(
     positive: Any,
     steps: int,
     gates: Array,
+    slopes: Any,
     hs: Array,
     gy: Array,
     lengths: Any,
@@ -874,28 +914,40 @@ def min_gru_backward_sequence(
     db: Array,
 ) -> None:
     H, one, half, of_columns = hs.shape[2], d.dtype.type(1), d.dtype.type(0.5), numpy.empty(hs.shape[2], d.dtype)
+    last = d.shape[2] - H
     for start in range((len(gy) - 1) // steps * steps, -1, -steps):
         stop = min(start + steps, len(gy))
         d_chunk = d[: stop - start]
         for t in range(stop - start - 1, -1, -1):
             k = start + t
             for row in range(d.shape[1]):
-                z, n, old, out = gates[k, row, :H], gates[k, row, H:], hs[k, row], gy[k, row]
-                d_z, d_n, later, whole = d_chunk[t, row, :H], d_chunk[t, row, H:], dh[row], total[row]
+                z, n, old, out = gates[k, row, :H], gates[k, row, last:], hs[k, row], gy[k, row]
+                d_z, d_n, later, whole = d_chunk[t, row, :H], d_chunk[t, row, last:], dh[row], total[row]
                 if lengths is not None and before + k >= lengths[row]:
+                    for j in range(d.shape[2]):
+                        d_chunk[t, row, j] = 0
                     for j in range(H):
-                        d_z[j], d_n[j], whole[j] = 0, 0, 0
+                        whole[j] = 0
                         later[j] += out[j]
                     continue
                 for j in range(H):
-                    z_j, n_j, dh_j = z[j], n[j], later[j] + out[j]
+                    n_j, dh_j = n[j], later[j] + out[j]
                     slope = one
                     if positive is not None:
                         slope = one if n_j >= half else n_j * (one - n_j)
+                    if slopes is not None:
+                        z_j, kept = one - z[j], z[j]
+                    else:
+                        z_j, kept = z[j], one - z[j]
                     d_n[j] = dh_j * z_j * slope
-                    d_z[j] = dh_j * (n_j - old[j]) * z_j * (one - z_j)
+                    d_z[j] = dh_j * (n_j - old[j]) * z_j * kept
                     whole[j] = dh_j
-                    later[j] = dh_j * (one - z_j)
+                    later[j] = dh_j * kept
+                if slopes is not None:
+                    i, d_i, s = gates[k, row, H : 2 * H], d_chunk[t, row, H : 2 * H], slopes[k, row]
+                    for j in range(H):
+                        d_i[j] = d_z[j] * i[j]
+                        d_z[j] = -d_z[j] * s[j]
             if len(norms) > 0:
                 norms[k] = norm(total, of_columns)
         if W is not None:
@@ -988,12 +1040,13 @@ for part in (
     lstm_diagonals_of_chunk,
     gru_forward_step,
     gru_backward_step,
+    shares_of_gates,
 ):
     register_jitable(**OPTIONS)(part)
 lstm_forward, lstm_backward = Kernel(lstm_forward_step).of_chunk, Kernel(lstm_backward_step).of_chunk
 gru_forward, gru_backward = Kernel(gru_forward_step).of_chunk, Kernel(gru_backward_step).of_chunk
 lstm_diagonals = Kernel(lstm_diagonals_of_chunk)
-min_gru_forward, min_gru_backward = Kernel(min_gru_forward_sequence), Kernel(min_gru_backward_sequence)
+minimal_forward, minimal_backward = Kernel(minimal_forward_sequence), Kernel(minimal_backward_sequence)
 lstm_forward_whole, lstm_backward_whole = Kernel(lstm_forward_sequence), Kernel(lstm_backward_sequence)
 gru_forward_whole, gru_backward_whole = Kernel(gru_forward_sequence), Kernel(gru_backward_sequence)
 gru_before_forward_whole, gru_before_backward_whole = Kernel(gru_before_forward_sequence), Kernel(gru_before_backward_sequence)

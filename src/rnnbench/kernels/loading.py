@@ -15,7 +15,7 @@ from .gru_steps import GRUSteps
 from .lstm_fused import Form
 from .lstm_sequence import LSTMSequence
 from .lstm_steps import LSTMSteps
-from .min_gru import MinGRUSteps
+from .minimal import MinimalSteps
 from .recurrence import Request, machine_code
 from .rnn import ACTIVATIONS, RNNSequence
 
@@ -46,7 +46,8 @@ def load_kernels() -> None:
         (GRUSequence, x, h, *three, three[2], request),
         (GRUSteps, x, h, *three, three[2], request),
         (RNNSequence, x, h, *one, ACTIVATIONS["tanh"], request),
-        (MinGRUSteps, x, h, two[0], two[2], False, request),
+        (MinimalSteps, x, h, two[0], two[2], False, request),
+        (MinimalSteps, x, h, three[0], three[2], False, request),
     ]
     began, said = compile_seconds(), False
     for function, *given in arguments:

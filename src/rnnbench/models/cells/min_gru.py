@@ -21,8 +21,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from ...kernels.min_gru import min_gru
-from ...kernels.recurrence import machine_code
+from ...kernels.minimal import minimal, minimal_kernel
 from ...options import Needs, Positive
 from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
@@ -63,13 +62,9 @@ class MinGRU(Mechanism):
         return h, h, {"z": z}
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-        kernel = None if torch.is_autocast_enabled("cpu") else machine_code(self.W)
-        if kernel is not None and self.backend in ("auto", "compiled"):
-            return min_gru(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
-        if self.backend == "compiled":
-            raise ValueError(
-                "no machine code here: Numba is missing or switched off, or the device, type or precision is not for it"
-            )
+        kernel = minimal_kernel(self.W, self.backend)
+        if kernel is not None:
+            return minimal(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
         z, n = self.gate(x)
         return scan(1 - z, z * n, state, lengths, self.backend, self.sink())
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from ...kernels.minimal import minimal, minimal_kernel
 from ...options import Needs, Positive
 from ..initial import make_biases, make_weight
 from ..mechanism import Mechanism, State, Step
@@ -32,7 +33,7 @@ from .min_gru import positive
 
 class MinLSTM(Mechanism):
     version = 1
-    backends = ("doubling", "loop")
+    backends = ("compiled", "doubling", "loop")
 
     def __init__(
         self,
@@ -65,5 +66,8 @@ class MinLSTM(Mechanism):
         return h, h, {"f": f, "i": i}
 
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        kernel = minimal_kernel(self.W, self.backend)
+        if kernel is not None:
+            return minimal(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
         f, i, n = self.gate(x)
         return scan(f, i * n, state, lengths, self.backend, self.sink())
