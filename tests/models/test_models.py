@@ -19,7 +19,7 @@ from rnnbench.models import registry
 from rnnbench.models.cells.rnn import RNN
 from rnnbench.models.cells.transformer import rotate
 from rnnbench.models.details import mechanism_details
-from rnnbench.models.mechanism import Mechanism, leaves
+from rnnbench.models.mechanism import Mechanism, leaves, reset
 from rnnbench.models.registry import mechanism_files
 from rnnbench.models.scan import scan
 from rnnbench.models.stack import Stack
@@ -285,6 +285,28 @@ def test_scans_agree_with_each_other_and_with_double_precision(steps):
         assert (found - exact).abs().max() < 2e-6 * exact.abs().max()
         assert torch.equal(last, found[-1])
     close(scan(a.double(), b.double(), h.double(), backend="doubling"), (exact, end))
+
+
+@pytest.mark.parametrize("lengths", [[9] * 4, [9, 2, 5, 9], [9, 0, 3, 1]], ids=str)
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_a_loop_gives_the_bits_of_one_that_looks_at_every_step_for_rows_that_have_ended(name, lengths):
+    """Gradients are added up in the same order before the first row ends."""
+    cell, found = make(name, {}).float(), []
+    ends, x = torch.tensor(lengths), torch.randn(9, 4, D)
+    for at_every_step in (True, False):
+        inputs, state = x.clone().requires_grad_(), cell.initial_state(4)
+        if at_every_step:
+            outputs = []
+            for t, x_t in enumerate(inputs):
+                y, new, _ = cell.step(x_t, state)
+                outputs.append(reset(y, ends <= t, torch.zeros_like(y)))
+                state = reset(new, ends <= t, state)
+            y = torch.stack(outputs)
+        else:
+            y, state = cell.loop(inputs, state, ends)
+        total = y.square().sum() + sum(leaf.sin().sum() for leaf in leaves(state))
+        found.append([y, *leaves(state), *torch.autograd.grad(total, [inputs, *cell.parameters()])])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_min_gru_in_the_papers_words(x):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..kernels.lengths import shortest
 from ..kernels.recurrence import Context, GradientSink
 from ..options import checking_options
 
@@ -85,12 +86,15 @@ class Mechanism(nn.Module, ABC):
     def loop(self, x: Tensor, state: State, lengths: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """`unroll` step by step in plain autograd. `mask` (B, H) multiplies what recurrent matrices read."""
         sink, outputs = self.sink(), []
+        whole = 0 if lengths is None else shortest(lengths, len(x))
         for t, x_t in enumerate(x):
             seen = None if mask is None else leaves(state)[0] * mask
             y, new, _ = self.step(x_t, state, seen)
             if sink is not None:
                 _watch(sink, leaves(new), t, len(x))
-            if lengths is not None:
+            if t < whole:
+                y, new = tree_map(as_it_is, (y, new))
+            elif lengths is not None:
                 ended = lengths <= t
                 y, new = reset(y, ended, torch.zeros_like(y)), reset(new, ended, state)
             outputs.append(y)
@@ -188,6 +192,11 @@ def tree_map(function: Callable[..., Tensor], *states: State) -> State:
 
 def detach(state: State) -> State:
     return tree_map(Tensor.detach, state)
+
+
+def as_it_is(tensor: Tensor) -> Tensor:
+    """What `reset` makes of it where no row begins anew: gradients are added up in the same order, so to the same bits."""
+    return tensor.view_as(tensor)
 
 
 def reset(state: State, fresh: Tensor, initial: State) -> State:
