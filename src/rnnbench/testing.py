@@ -26,9 +26,9 @@ __all__ = ["check_cell", "check_task"]
 def check_cell(cell: type[Mechanism], **options: Any) -> None:
     """Tries a cell, made with `options`, by every law of mechanisms.
 
-    They are: shapes of outputs and state; no output depends on later inputs, or on other rows; a whole sequence, its chunks and
-    its steps agree; padding changes nothing; gradients agree with finite differences and between back ends; the last output is
-    the state; gates lie between 0 and 1; saved weights give the same outputs.
+    They are: shapes of outputs and state; outputs and gradients are finite in float32; no output depends on later inputs, or on
+    other rows; a whole sequence, its chunks and its steps agree; padding changes nothing; gradients agree with finite
+    differences and between back ends; the last output is the state; gates lie between 0 and 1; saved weights give the same outputs.
 
     AssertionError with one line for each law that does not hold.
     """
@@ -54,5 +54,5 @@ def check_task(task: type[Task], **options: Any) -> None:
 
 
 def _raise_broken(name: str, results: Iterable[LawResult]) -> None:
-    if broken := [result.broken for result in results if result.broken]:
+    if broken := dict.fromkeys(result.broken for result in results if result.broken):
         raise AssertionError("\n".join(f"{name}: {line}" for line in broken))

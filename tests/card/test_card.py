@@ -88,7 +88,7 @@ CARD = ["card", "./my_cell.py:MGU", "tracker=none"]
 def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*CARD, "-o", "out"]) == 0
     said = capfd.readouterr().out
-    assert "14 laws hold of MGU" in said and "about" in said  # the time, before anything is run
+    assert "16 laws hold of MGU" in said and "about" in said  # the time, before anything is run
     card = json.loads(Path("out/card.json").read_text())
     assert {task: {name: len(found) for name, found in models.items()} for task, models in card["runs"].items()} == {
         task: {"MGU": 4, "rnn": 5} for task in ("adding", "parity")
@@ -294,6 +294,16 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
     one, other = (json.loads(Path(folder, "card.json").read_text()) for folder in ("out", "again"))
     assert other["verdicts"] == one["verdicts"] and other["committed_records"] == len(kept) == 10
+
+
+def test_a_cell_may_read_numbers_of_its_own_tensors(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its size is found without numbers where that can be."""
+    init = "\n    def __init__(self, input_size: int, hidden_size: int = 128):\n        super().__init__(input_size, hidden_size)\n"
+    Path("my_cell.py").write_text(
+        f"{MGU}\n\nclass Slow(MGU):{init}        self.scale = torch.log10(torch.tensor(9.0)).item()\n"
+    )
+    assert main(["card", "./my_cell.py:Slow", "tracker=none", "--estimate"]) == 0
+    assert "16 laws hold of Slow" in capfd.readouterr().out
 
 
 def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,28 @@ class Noisy(Plain):
         return (a + torch.randn_like(a)).tanh()
 
 
+class Overflows(Plain):
+    def act(self, a):
+        e = torch.exp(30 * a)
+        return 2 * e / (1 + e) - 1
+
+
+class NotANumber(Plain):
+    def act(self, a):
+        return super().act(a).log()
+
+
+class TwoValues(Plain):
+    def step(self, x, state, seen=None):
+        return super().step(x, state, seen)[:2]
+
+
+class GatesInAList(Plain):
+    def step(self, x, state, seen=None):
+        y, state, _ = super().step(x, state, seen)
+        return y, state, [y]
+
+
 class Unsaved(Plain):
     """Learns what no state_dict holds."""
 
@@ -123,6 +145,10 @@ BROKEN = {
     AnotherOutput: "the last valid output is not the first tensor of the state",
     WildGate: "gate z is not between 0 and 1",
     Unsaved: "saved weights, loaded again, give other outputs",
+    Overflows: "in float32, outputs for inputs up to 30 are not finite",
+    NotANumber: "outputs are not finite",
+    TwoValues: "step returns the output, the state after it and its gates by name; got 2 values",
+    GatesInAList: "gates are tensors by name; got list",
     Noisy: "in evaluation mode, the same input gives another output",
 }
 
@@ -134,6 +160,8 @@ def test_what_is_broken_is_said(cell):
     lines = str(failed.value).splitlines()
     assert all(line.startswith(f"{cell.__name__}: ") for line in lines)
     assert any(BROKEN[cell] in line for line in lines), lines
+    if cell in (NotANumber, TwoValues, GatesInAList):
+        assert BROKEN[cell] in lines[0]  # the first says what is wrong, not what comes of it
     if cell in (WrongGradient, AnotherOutput, WildGate):
         assert len(lines) == 1, lines
 
@@ -143,7 +171,7 @@ def test_an_error_in_a_cell_is_a_line():
         def step(self, x, state, seen=None):
             raise RuntimeError("no\nluck")
 
-    with pytest.raises(AssertionError, match="Raises: no_future: RuntimeError: no luck"):
+    with pytest.raises(AssertionError, match=r"^Raises: test_testing\.py:\d+: RuntimeError: no luck$"):
         check_cell(Raises)
 
 

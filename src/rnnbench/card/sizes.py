@@ -30,7 +30,7 @@ from ..config.budget import UnmetBudget, nearest_width
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
 from ..networks.cost import state_size
-from ..networks.shapes import without_numbers
+from ..networks.shapes import made_for_size
 from ..options import BadOption
 from ..run.plan import make_network, make_task, within_budget
 from ..run.process_settings import configure_process
@@ -89,8 +89,7 @@ def width_of_state(own: Settings, other: Settings, task: Task) -> tuple[int, flo
     """The width of `own` whose state is the nearest in size to that of `other`, and the ratio of the two."""
 
     def count(settings: Settings) -> int:
-        with without_numbers():
-            return state_size(make_network(settings, task))
+        return state_size(made_for_size(lambda: make_network(settings, task)))
 
     def count_of(width: int) -> int:
         return count(own.with_width(width))

@@ -79,7 +79,7 @@ def states_of_a_loop(cell: Mechanism, x: Tensor, lengths: Tensor | None) -> tupl
 
 
 def shapes(cell: Mechanism) -> None:
-    """y is (B, T, output_size), the state's first axes are B, all is finite, and twice the same."""
+    """Outputs and states have the right shapes, are finite, and are the same when computed again."""
     y, state = cell(sequences(cell))
     expected = (B, T, cell.output_size)
     assert y.shape == expected, f"y has the shape {tuple(y.shape)}; expected (B, T, output_size), {expected}"
@@ -90,13 +90,16 @@ def shapes(cell: Mechanism) -> None:
 
 
 def output_shape(cell: Mechanism) -> None:
-    """In float32, as a network is trained, y is (B, T, output_size), and the state's first axes are B."""
+    """In float32, `step` gives three values, y is (B, T, output_size), and the first axis of the state is B."""
     assert cell.output_size >= 1, f"output_size is {cell.output_size}; expected at least 1"
-    x = torch.zeros(2, 3, cell.input_size)
+    cell, x = cell.float(), torch.zeros(2, 3, cell.input_size)
     with torch.no_grad():
         step = cell.step(x[:, 0], cell.initial_state(2))
         parts = len(step) if isinstance(step, tuple) else 1
         assert parts == 3, f"step returns the output, the state after it and its gates by name; got {amount(parts, 'value')}"
+        assert isinstance(step[2], dict), (
+            f"gates are tensors by name; got {type(step[2]).__name__}; a cell without gates gives {{}}"
+        )
         numbers = [name for name, gate in step[2].items() if not isinstance(gate, torch.Tensor)]
         assert not numbers, f"gates are tensors (B, H); {', '.join(numbers)} is none"
         y, state = cell(x)
@@ -105,6 +108,15 @@ def output_shape(cell: Mechanism) -> None:
     for one in (cell.initial_state(2), state):
         sizes = [tuple(leaf.shape) for leaf in leaves(one)]
         assert all(size[:1] == (2,) for size in sizes), f"the state has tensors of {sizes}; their first axis must be B, here 2"
+
+
+def finite_in_float32(cell: Mechanism) -> None:
+    """In float32, outputs and gradients are finite, of inputs up to 30, too."""
+    cell, x = cell.float(), (10 * sequences(cell).clamp(-3, 3)).float().requires_grad_()
+    y, state = cell(x)
+    assert y.isfinite().all(), "in float32, outputs for inputs up to 30 are not finite"
+    gradients = gradients_of(objective(y, state), [x, *cell.parameters()])
+    assert all(one.isfinite().all() for one in gradients), "in float32, gradients for inputs up to 30 are not finite"
 
 
 def no_future(cell: Mechanism) -> None:
@@ -153,7 +165,7 @@ def chunks_agree(cell: Mechanism) -> None:
 
 
 def ragged_chunks(cell: Mechanism) -> None:
-    """Of rows of several lengths, too, a whole and its chunks with the state carried give one output and one state."""
+    """The same holds for rows of several lengths."""
     x = sequences(cell)
     y, state = cell(x, None, LENGTHS)
     first, carried = cell(x[:, :4], None, LENGTHS.clamp(max=4))
@@ -163,7 +175,7 @@ def ragged_chunks(cell: Mechanism) -> None:
 
 
 def fresh_rows(cell: Mechanism) -> None:
-    """A row that begins anew knows nothing of what went before."""
+    """Putting a row's state back to the initial one erases its past."""
     x = sequences(cell)
     _, state = cell(x[:, :4])
     fresh = torch.tensor([False, True, False, True])
@@ -225,7 +237,7 @@ def back_ends(cell: Mechanism) -> None:
 
 
 def finite_differences(cell: Mechanism) -> None:
-    """Gradients agree with finite differences; a cell whose gradient is cut on purpose (`truncated`) has none of these."""
+    """Gradients agree with finite differences (not checked where `truncated` cuts them on purpose)."""
     if not getattr(cell, "truncated", False):
         assert gradients_are_right(cell), "a wrong gradient: it does not agree with finite differences"
 
@@ -247,7 +259,7 @@ def gradients_are_right(cell: Mechanism) -> bool:
 
 
 def last_output(cell: Mechanism) -> None:
-    """The last output is the state's first tensor, of a cell that says so (`recurrent`)."""
+    """The last output is the first tensor of the state (not checked where `recurrent` is false)."""
     y, state = cell(sequences(cell), None, LENGTHS)
     if cell.recurrent:
         said = "the last valid output is not the first tensor of the state; a cell of another kind says recurrent = False"
@@ -255,7 +267,7 @@ def last_output(cell: Mechanism) -> None:
 
 
 def time_major(cell: Mechanism) -> None:
-    """`unroll` on time-major input is `forward`."""
+    """`unroll`, which reads time-major input, gives what `forward` gives."""
     x = sequences(cell)
     y, state = cell(x, None, LENGTHS)
     twin, end = cell.unroll(x.transpose(0, 1), cell.initial_state(B), LENGTHS)
@@ -264,7 +276,7 @@ def time_major(cell: Mechanism) -> None:
 
 
 def recorded_gradients(cell: Mechanism) -> None:
-    """The gradients that instruments record are those of the states of a loop; recording changes nothing, and ends."""
+    """The gradient norms recorded in training are those of the states; recording changes nothing."""
     x = sequences(cell)
     y, state = cell(x)
     sinks: list[GradientSink] = []
@@ -309,6 +321,7 @@ def gates(cell: Mechanism) -> None:
 
 CELL_LAWS = (
     shapes,
+    finite_in_float32,
     no_future,
     rows,
     chunks_agree,

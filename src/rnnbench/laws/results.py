@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from ..models.mechanism import Mechanism
-from .cells import CELL_LAWS, D, H, tried
+from .cells import CELL_LAWS, D, H, output_shape, tried
 
 Tested = TypeVar("Tested")
 
@@ -24,8 +26,13 @@ class LawResult:
     broken: str
 
 
-def try_laws(make: Callable[[], Tested], laws: Iterable[Callable[[Tested], object]]) -> list[LawResult]:
-    """The result of each law, tried on what `make` makes anew for it. An exception breaks a law, too."""
+def try_laws(
+    make: Callable[[], Tested], laws: Iterable[Callable[[Tested], object]], tested: type | None = None
+) -> list[LawResult]:
+    """The result of each law, tried on what `make` makes anew for it. An exception breaks a law, too.
+
+    Of an exception in the file of the class `tested` the line is said.
+    """
     found = []
     for law in laws:
         name, broken = law.__name__.strip("_"), ""
@@ -34,9 +41,20 @@ def try_laws(make: Callable[[], Tested], laws: Iterable[Callable[[Tested], objec
         except AssertionError as error:
             broken = " ".join(str(error).split())
         except Exception as error:
-            broken = f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            place = _line_in_file(error, tested) or name
+            broken = f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         found.append(LawResult(name, (law.__doc__ or "").strip().splitlines()[0], broken))
     return found
+
+
+def _line_in_file(error: Exception, tested: type | None) -> str:
+    """`FILE:LINE` of the last line in the file of a class that `error` went through; empty where there is none."""
+    try:
+        file = inspect.getfile(tested) if tested else ""
+    except (OSError, TypeError):  # of a class that was made elsewhere than in a file
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
+    return f"{Path(file).name}:{lines[-1]}" if lines else ""
 
 
 def cell_results(cell: type[Mechanism], **options: Any) -> list[LawResult]:
@@ -49,7 +67,7 @@ def cell_results(cell: type[Mechanism], **options: Any) -> list[LawResult]:
             torch.manual_seed(0)
             return tried(cell(D, **options))
 
-    return try_laws(make, (_saved, *CELL_LAWS))
+    return try_laws(make, (output_shape, *CELL_LAWS, _saved), cell)
 
 
 def _saved(cell: Mechanism) -> None:

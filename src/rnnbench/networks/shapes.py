@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+Made = TypeVar("Made")
 FILLS = {"normal_", "uniform_", "log_", "neg_", "add_"}  # functions that write numbers, for which PyTorch imports its compiler
 
 
@@ -39,3 +40,13 @@ def without_numbers() -> Iterator[None]:
     """What is made within has shapes and types, and no numbers: neither memory nor time for them."""
     with torch.device("meta"), _Unfilled():
         yield
+
+
+def made_for_size(make: Callable[[], Made]) -> Made:
+    """What `make` makes, to know its size: without numbers, or with them where a constructor reads numbers of its tensors."""
+    try:
+        with without_numbers():
+            return make()
+    except Exception:
+        with torch.random.fork_rng(devices=[]):
+            return make()

@@ -23,7 +23,7 @@ from ..config.settings import Settings
 from ..models.registry import mechanism_class
 from ..models.stack import Stack
 from ..networks.build_network import build_network
-from ..networks.shapes import without_numbers
+from ..networks.shapes import made_for_size
 from ..networks.trainable import TrainableNetwork
 from ..options import BadOption, shortened
 from ..store.record import digest
@@ -115,8 +115,7 @@ def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
     """A function of the width that counts the network's parameters as the budget counts them; none is given numbers."""
 
     def count(width: int) -> int:
-        with without_numbers():
-            network = make_network(settings.with_width(width), task)
+        network = made_for_size(lambda: make_network(settings.with_width(width), task))
         embeddings = (m.weight for m in network.modules() if isinstance(m, torch.nn.Embedding))
         tables = set() if settings.budget.embeddings else set(map(id, embeddings))
         return sum(p.numel() for p in network.parameters() if id(p) not in tables)
@@ -126,8 +125,7 @@ def parameter_counter(settings: Settings, task: Task) -> Callable[[int], int]:
 
 def check_network(settings: Settings, task: Task) -> None:
     """ValueError where options of the network exclude each other, or a user's own cell does not do what a cell must."""
-    with contextlib.suppress(RuntimeError), without_numbers():  # what cannot be made without numbers is made when it trains
-        make_network(settings, task)
+    made_for_size(lambda: make_network(settings, task))
     options = _departing(settings.model.options, settings.model.reference)
     try_cell(settings, lambda size: mechanism_class(settings.model.reference)(size, **options))
 
