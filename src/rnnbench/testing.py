@@ -28,7 +28,8 @@ def check_cell(cell: type[Mechanism], **options: Any) -> None:
 
     They are: shapes of outputs and state; outputs and gradients are finite in float32; no output depends on later inputs, or on
     other rows; a whole sequence, its chunks and its steps agree; padding changes nothing; gradients agree with finite
-    differences and between back ends; the last output is the state; gates lie between 0 and 1; saved weights give the same outputs.
+    differences and between back ends; the last output is the state; gates lie between 0 and 1; saved weights
+    give the same outputs.
 
     AssertionError with one line for each law that does not hold.
     """

@@ -98,7 +98,7 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
     assert card["left_out"] == ["Music: no_such_module is not installed"] and not card["stopped"]
     for name in ("card.html", "card.md"):
         page = Path("out", name).read_text()
-        for part in ("Is it right?", "What does it cost?", "Where is it better?", "tiny/1", "could see the suite"):
+        for part in ("Is it right?", "What does it cost?", "Where is it better?", "tiny/1", "the suite is public"):
             assert part in page
         assert not re.search("better cell", page, re.IGNORECASE) and str(Path.cwd()) not in page
     found, _ = find_runs([Path("runs")])
@@ -161,7 +161,7 @@ def test_winners_without_their_settings_are_taken_and_the_card_says_so(
     tiny: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add_winners(Path("winners.yaml"), {task: {"MGU": FOUND, "rnn": FOUND} for task in ("adding", "parity")})
-    monkeypatch.setattr(make, "launch_sweep", lambda *_: 3)  # as a sweep that was stopped
+    monkeypatch.setattr(make, "launch_sweep", lambda *_, **__: 3)  # as a sweep that was stopped
     cards: list[Card] = []
     tried = make._tried
     monkeypatch.setattr(make, "_tried", lambda request: cards.append(tried(request)) or cards[-1])
@@ -288,7 +288,7 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     capfd.readouterr()
     assert main([*CARD, "--estimate"]) == 0
     said = capfd.readouterr().out
-    assert "18 runs to compare, 10 of them come with the program" in said and "8 runs, 0 recorded before" in said
+    assert "8 at equal parameters (10 more come with the program)" in said and "8 runs, 0 recorded before" in said
     assert "by the steps that other models made" not in said  # they made all
     assert main([*CARD, "runs=after", "-o", "again"]) == 0
     assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
@@ -298,10 +298,11 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
 
 def test_a_cell_may_read_numbers_of_its_own_tensors(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
     """Its size is found without numbers where that can be."""
-    init = "\n    def __init__(self, input_size: int, hidden_size: int = 128):\n        super().__init__(input_size, hidden_size)\n"
-    Path("my_cell.py").write_text(
-        f"{MGU}\n\nclass Slow(MGU):{init}        self.scale = torch.log10(torch.tensor(9.0)).item()\n"
+    init = (
+        "    def __init__(self, input_size: int, hidden_size: int = 128):\n        super().__init__(input_size, hidden_size)\n"
     )
+    reads = "        self.scale = torch.log10(torch.tensor(9.0)).item()\n"
+    Path("my_cell.py").write_text(f"{MGU}\n\nclass Slow(MGU):\n{init}{reads}")
     assert main(["card", "./my_cell.py:Slow", "tracker=none", "--estimate"]) == 0
     assert "16 laws hold of Slow" in capfd.readouterr().out
 
@@ -309,7 +310,10 @@ def test_a_cell_may_read_numbers_of_its_own_tensors(tiny: None, capfd: pytest.Ca
 def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "peephole_lstm", "--quick", "--against", "gru", "--estimate"]) == 0
     laws, come, nothing = capfd.readouterr().out.splitlines()
-    assert "laws hold of peephole_lstm" in laws and come.startswith("quick/1: 30 runs to compare, 30 of them come with")
+    assert (
+        "laws hold of peephole_lstm" in laws
+        and come == "quick/1: runs to make: 0 at equal parameters (30 more come with the program)"
+    )
     assert nothing == "sweep card-quick-1-peephole_lstm: nothing to run, all is recorded"
 
 
@@ -360,7 +364,7 @@ def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str,
         (["my_cell:MGU"], "a class in a file is FILE.py:CLASS, here ./my_cell.py:MGU"),
         (["./my_cell.py:MGU", "--against", "rnn,./my_cell.py:MGU"], "the cell itself"),
         (["rnn"], "no opponent is left"),
-        (["./my_cell.py:MGU", "--against", "rnn,gru,lstm,tcn,min_gru,min_lstm"], "seeds for"),
+        (["./my_cell.py:MGU", "--against", "rnn,gru,lstm,tcn,min_gru,min_lstm"], "compares with"),
         (["./my_cell.py:MGU", "--winners", "none.yaml"], "none.yaml"),
         (["./my_cell.py:MGU", "--winners", "tiny.yaml"], "no winners of a search"),
         (["./my_cell.py:MGU", "--winners", "tiny.yaml", "--full"], "one of the two"),

@@ -129,7 +129,7 @@ def test_a_card_says_what_came_out_at_equal_state_and_time_apart_from_the_rest(
     for name in ("card.html", "card.md"):
         page = Path("out", name).read_text()
         assert page.index("Where is it better?") < page.index("At equal state and at equal time a step")
-        assert "correction is over these 2 questions alone; the 2 at equal parameters and the summary do not count" in page
+        assert "correction is over these 2 comparisons alone; the 2 at equal parameters and the summary do not count" in page
     records = [run.record for run in find_runs([Path("runs")])[0] if run.record]
     widths = {record["config"]["model"]["hidden_size"] for record in records if record["model"]["name"] == "MGU"}
     assert {one["width"] for one in card["besides"]} <= widths  # the chosen width is recorded

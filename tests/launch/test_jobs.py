@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from rnnbench.analysis.formatting import format_duration
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.launch import prepare
-from rnnbench.launch.costs import expect_costs, format_clock
+from rnnbench.launch.costs import expect_costs
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from rnnbench.launch.status import KINDS
 from rnnbench.store.run_folder import RunFolder
@@ -179,15 +180,15 @@ def test_the_estimate_goes_by_the_steps_that_recorded_runs_made(monkeypatch):
     ended.folder.finish(record("a", steps=100, seconds=50))
     evaluations = 2 + 100 // job.settings.train.eval_every
     lines = list(prepare.estimate_lines([job], 1))
-    assert f"about {format_clock(50 + 60 * evaluations)} with 1 at a time" in lines[1] and "1 by recorded runs" in lines[2]
+    assert f"about {format_duration(50 + 60 * evaluations)} with 1 at a time" in lines[1] and "1 by recorded runs" in lines[2]
     assert "about 1.5 MB" in lines[3]
     (ended.folder.path / "record.json").unlink()
     assert "about 50.5 MB" in list(prepare.estimate_lines([job], 1))[3]
     whole, job.share = job.expected, 0.5
     _, shorter, _, shared, _ = prepare.estimate_lines([job], 1)
     evaluations = 1 + math.ceil(2500 / job.settings.train.eval_every)
-    assert f"about {format_clock(2500 + 60 * evaluations)} with 1 at a time" in shorter
-    assert f"1 by the steps that other models made; {format_clock(whole)} of computing if they make all" in shared
+    assert f"about {format_duration(2500 + 60 * evaluations)} with 1 at a time" in shorter
+    assert f"1 by the steps that other models made; at most about {format_duration(whole)} should they make all" in shared
 
 
 def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):

@@ -70,6 +70,8 @@ def _tried(request: CardRequest) -> Card:
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     configure_process()
     card.laws = _laws_of(entrants, entrants.cell)
+    facts = {label: plugin_facts("mechanism", mechanism_reference(entrants.settings(label))) for label in entrants.opponents}
+    card.sources = {label: one.code for label, one in facts.items() if one}
     if not card.broken:
         say(f"{suite.version}: {amount(len(card.laws), 'law')} hold of {entrants.cell}")
     return card
@@ -147,8 +149,14 @@ def _planned(
     found = find_card_runs(lines, committed, request.launching)
     left = [run.line for run in found if run.folder]
     come = [(run.line.task, run.record) for run in found if run.record and not run.folder]
-    say(f"{suite.version}: {amount(len(lines), 'run')} to compare, {len(come)} of them come with the program")
-    planned = [*of_trials, *left, *besides_lines(suite, entrants, winners, widths)]
+    besides, searched = besides_lines(suite, entrants, winners, widths), list(of_trials)
+    parts = [
+        f"{len(searched)} of the search" if searched else "",
+        f"{len(left)} at equal parameters" + (f" ({len(come)} more come with the program)" if come else ""),
+        f"{len(besides)} at equal state or time" if besides else "",
+    ]
+    say(f"{suite.version}: runs to make: {', '.join(filter(None, parts))}")
+    planned = [*searched, *left, *besides]
     return planned, _shares(planned, come)
 
 
@@ -197,7 +205,11 @@ def _estimate(request: CardRequest, lines: Sequence[Line], shares: Sequence[floa
 
 
 def _sweep(request: CardRequest) -> str:
-    return sweep_word(f"card-{request.suite.version.replace('/', '-')}-{request.entrants.cell}")
+    """The name of the sweep; of a cell from a file with its source: other code makes other runs."""
+    entrants = request.entrants
+    name = f"card-{request.suite.version.replace('/', '-')}-{entrants.cell}"
+    own = plugin_facts("mechanism", mechanism_reference(entrants.settings(entrants.cell)))
+    return sweep_word(f"{name}-{own.code[:8]}" if own else name)
 
 
 def _left(request: CardRequest, lines: Sequence[Line], committed: Mapping[str, Record]) -> Sequence[Line]:

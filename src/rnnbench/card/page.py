@@ -6,9 +6,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..analysis.formatting import format_brief, format_compact, format_interval, format_number
 from ..analysis.intervals import Estimate
@@ -16,6 +17,7 @@ from ..analysis.render import to_markdown, to_page
 from ..analysis.table import Cell, Column, Table
 from ..laws.results import LawResult
 from ..options import amount
+from ..run.provenance import processor_name
 from ..store.record import Record, write_atomically
 from ..version import __version__
 from .cost import REACH, SHAPES, WIDTH, CellCost
@@ -35,6 +37,17 @@ class BesidesVerdict:
     width: EqualWidth
     own: Sample
     verdict: CardVerdict
+
+
+class SettingRow(NamedTuple):
+    """With what a model was trained on a task."""
+
+    task: str
+    model: str
+    width: int
+    parameters: int
+    floor: float | None
+    words: tuple[str, ...]  # those of the suite for all tasks left out
 
 
 @dataclass
@@ -59,6 +72,8 @@ class Card:
     unmet: Sequence[EqualWidth] = ()  # of those, what no width meets
     left_out: Sequence[str] = ()  # tasks without data here
     committed: int = 0  # records that came with the suite
+    sources: Mapping[str, str] = field(default_factory=dict)  # digests, of opponents from files
+    settings: Sequence[SettingRow] = ()  # by task and model
 
     @property
     def broken(self) -> list[str]:
@@ -70,6 +85,9 @@ class Card:
         if self.broken:
             return f"Stopped: {len(self.broken)} of {len(self.laws)} laws do not hold, so that nothing was compared."
         found = verdict_summary(self.suite, self.verdicts)
+        own = [one for models in self.samples.values() for one in models[self.cell].outcomes]
+        if diverged := sum(one.diverged for one in own):
+            found += f" {diverged} of {amount(len(own), 'run')} of {self.cell} diverged."
         return f"A screening, no comparison for a paper. {found}" if self.suite.screening else found
 
 
@@ -84,6 +102,7 @@ def add_runs(card: Card, runs: Sequence[CardRun]) -> None:
         else:
             records.setdefault(run.line.task, {}).setdefault(run.line.model, []).append(run.record)
     card.committed = sum(run.folder is None for run in runs)
+    card.settings = _setting_rows(card.suite, runs)
     card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
     card.verdicts = judge(card.suite, card.samples, card.cell)
     card.reaches = reach_after_training([run for run in runs if not run.line.equal])
@@ -91,6 +110,29 @@ def add_runs(card: Card, runs: Sequence[CardRun]) -> None:
     asked = [SamplePair(width.task, own, card.samples[width.task][width.opponent]) for width, own in samples.items()]
     verdicts = answer_family(card.suite, asked)
     card.besides = [BesidesVerdict(*one) for one in zip(samples, samples.values(), verdicts, strict=True)]
+
+
+def _setting_rows(suite: Suite, runs: Sequence[CardRun]) -> list[SettingRow]:
+    """Of the runs at equal parameters, a row for each task and model."""
+    rows: dict[tuple[str, str], SettingRow] = {}
+    for run in runs:
+        if run.line.equal or not run.record or (run.line.task, run.line.model) in rows:
+            continue
+        words = [
+            word
+            for word in run.line.words
+            if not word.startswith(("model=", "seed=", "test_seed=")) and word not in suite.words
+        ]
+        about, record = run.record["task"], run.record
+        rows[run.line.task, run.line.model] = SettingRow(
+            run.line.task,
+            run.line.model,
+            int(record["config"]["model"].get("hidden_size", 0)),
+            record["model"]["parameters"],
+            about["floor"],
+            tuple(words),
+        )
+    return list(rows.values())
 
 
 def worded(text: str, *values: Any, tone: str = "") -> Cell:
@@ -106,6 +148,7 @@ def card_tables(card: Card) -> list[Table]:
         _laws(card),
         _costs(card),
         _reaches(card),
+        _with_settings(card),
         _tuning(card),
         _row(card),
     ]
@@ -117,34 +160,43 @@ def _facts(card: Card) -> Table:
     opponents = list(dict.fromkeys(one.opponent for one in card.verdicts))
     facts = [
         ("suite", f"{suite.version}. {suite.about}"),
-        ("against", ", ".join(opponents)),
+        ("against", ", ".join(f"{name}{_source(card.sources.get(name, ''))}" for name in opponents)),
         (
             "equal parameters",
-            " ".join(word for word in suite.words if word.startswith("budget.")) + "; embedding, core and read-out",
+            " ".join(word for word in suite.words if word.startswith("budget."))
+            + ": the whole network, embedding and read-out too",
         ),
-        (
-            "settings",
-            _settings(card),
-        ),
-        ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent; {card.committed} committed records"),
+        ("settings", _settings(card)),
+        ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent{_come(card)}"),
         (
             "test rows",
-            f"of {card.cell}, where a task draws them: by its source ({card.source[:8]}) and the suite's version; read once",
+            f"where a task draws them, those of {card.cell} are drawn by a seed made of its source ({card.source[:8]}) and the "
+            "suite's version: other code has other test rows; they are read once",
         ),
-        ("the author", "could see the suite and its tasks before the cell was written"),
+        ("the suite is public", "a cell may have been made for it"),
         *[("left out", one) for one in card.left_out],
         ("command", card.command),
-        ("rnnbench", __version__),
+        ("made with", f"rnnbench {__version__}, PyTorch {version('torch')}, {processor_name()}"),
     ]
-    columns = (Column("what", ("what",), left=True), Column("", ("value",), left=True, words=True))
+    columns = (Column("about", ("what",), left=True), Column("this card", ("value",), left=True, words=True))
     shown = facts if card.verdicts else [facts[0], *facts[-2:]]
     rows = tuple((worded(name), worded(value)) for name, value in shown if value)
     return Table(f"{card.cell}: card {suite.version}", card.says, {}, columns, rows)
 
 
+def _source(digest: str) -> str:
+    return f" (source {digest[:8]})" if digest else ""
+
+
+def _come(card: Card) -> str:
+    """Of the runs, those that come with the program."""
+    runs = sum(len(sample.outcomes) for models in card.samples.values() for sample in models.values())
+    return f"; of {runs} runs, {card.committed} come with rnnbench" if card.committed else ""
+
+
 def _settings(card: Card) -> str:
     if not card.tuned:
-        return "of the suite, the same for every model; nothing was tuned"
+        return "of the suite, the same for every model; nothing was tuned. They stand below"
     if card.tuned_elsewhere:
         return f"of a search; under which other settings is not known of: {', '.join(card.tuned_elsewhere)}"
     return f"of {'an equal' if card.tuning else 'a'} search for every model, under the suite's other settings"
@@ -171,10 +223,10 @@ def _costs(card: Card) -> Table:
         Column("model", ("model",), left=True),
         Column("parameters", ("parameters",)),
         Column("state", ("state",)),
-        Column("products a token", ("products",)),
+        Column("multiplications a step", ("products",)),
         *(Column(f"time, {shape}", (f"time {shape}",)) for shape in shapes),
         Column("memory", ("memory",)),
-        Column("gradient reaches", ("reach",)),
+        Column("gradient reaches, untrained", ("reach",)),
     )
     rows = tuple(
         (
@@ -189,13 +241,19 @@ def _costs(card: Card) -> Table:
         for one in card.costs
     )
     notes = (
-        "Time: a forward and a backward pass on one thread, as a share of that of torch.nn.LSTM of the same shape. Memory: "
-        "what is kept for the backward pass, as a share of the same.",
+        "Time: of a forward and a backward pass on one thread of this machine, relative to torch.nn.LSTM of the same shape "
+        "(1.00: as fast; lstm and gru of rnnbench are other code than PyTorch's). Memory: what is kept for the backward pass, "
+        "relative to the same.",
         "Gradient reaches: steps back until the norm of the loss's gradient by the state is 1 % of that at the last step; "
-        f"before training, of sequences of {REACH[0]} steps.",
+        f"before training, at sequences of {REACH[0]} steps.",
     )
     return Table(
-        "What does it cost?", f"At {WIDTH} units and inputs, without read-out.", {}, columns, rows, notes=notes if rows else ()
+        "What does it cost?",
+        f"Without read-out, at {WIDTH} inputs and units where no H is said.",
+        {},
+        columns,
+        rows,
+        notes=notes if rows else (),
     )
 
 
@@ -228,13 +286,27 @@ def verdict_table(card: Card) -> Table:
     ]
     notes = (
         f"p: of a permutation test of the measure (a solve rate: Fisher's test), with Holm's correction over all {len(rows)} "
-        f"questions; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 % of each model by itself.",
+        f"comparisons; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 % of each model by itself."
+        f"{_least(card)}",
         "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
         "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
-        "Seeds to tell: of each model, with a chance of 80 %, should the difference be what it is here.",
+        "Seeds needed: of each model, in a new card, for p to be small enough with a chance of 80 %, should the difference be "
+        "as it is here.",
     )
     caption = "Each task has one measure, which the suite declares."
     return Table("Where is it better?", caption, {}, columns, rows, tuple(gaps), notes if rows else ())
+
+
+def _least(card: Card) -> str:
+    """What the least p means that so few seeds can reach; empty where there are more than enough."""
+    suite = card.suite
+    least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds) * len(card.verdicts)
+    if least < suite.level / 5:
+        return ""
+    return (
+        f" With {suite.seeds} and {suite.opponent_seeds} seeds p is at least {least:.2g}: models are told apart only where "
+        "every run of one is better than every run of the other."
+    )
 
 
 def _evidence_columns(card: Card) -> tuple[Column, ...]:
@@ -243,7 +315,7 @@ def _evidence_columns(card: Card) -> tuple[Column, ...]:
         Column(card.cell, ("own", "own_low", "own_high"), left=True),
         Column("opponent", ("other", "other_low", "other_high"), left=True),
         Column("p", ("p",)),
-        Column("seeds to tell", ("seeds",)),
+        Column("seeds needed", ("seeds",)),
     )
 
 
@@ -254,8 +326,15 @@ def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
         _estimate(one, one.own, own),
         _estimate(one, one.other, card.samples[one.task][one.opponent]),
         worded(format_number(one.p), one.p),
-        worded("" if one.word in TONES else f"{one.seeds:,}" if one.seeds else "over 1,000", one.seeds),
+        worded(_seeds(one), one.seeds),
     )
+
+
+def _seeds(one: CardVerdict) -> str:
+    if one.word in TONES:
+        return ""
+    same = one.own.value == one.other.value
+    return f"{one.seeds:,}" if one.seeds else "no difference" if same else "over 1,000"
 
 
 def besides_table(card: Card) -> Table:
@@ -296,7 +375,7 @@ def besides_table(card: Card) -> Table:
         for one in card.besides
         if (count := sum(run.diverged for run in one.own.outcomes))
     ]
-    asked = amount(len(rows), "question")
+    asked = amount(len(rows), "comparison")
     caption = (
         "Apart from the verdicts above: the opponent is the same, and the cell has the width at which it equals it. A family "
         f"of its own: Holm's correction is over these {asked} alone; the {len(card.verdicts)} at equal parameters and the "
@@ -344,8 +423,35 @@ def _reaches(card: Card) -> Table:
         for name, all_ in models.items()
         if all_
     )
-    caption = "Steps back, of the loss as trained on, in the last row of a run's log: median, least and most over seeds."
+    caption = "Steps back, at the last training step that was logged: median, least and most over seeds."
     return Table("How far does its gradient reach after training?", caption, {}, columns, rows)
+
+
+def _with_settings(card: Card) -> Table:
+    columns = (
+        Column("task", ("task",), left=True, words=True),
+        Column("model", ("model",), left=True),
+        Column("width", ("width",)),
+        Column("parameters", ("parameters",)),
+        Column("floor", ("floor",)),
+        Column("settings", ("settings",), left=True, words=True),
+    )
+    rows = tuple(
+        (
+            worded(card.suite.tasks[one.task].title),
+            worded(one.model),
+            worded(str(one.width), one.width),
+            worded(f"{one.parameters:,}", one.parameters),
+            worded("–" if one.floor is None else format_number(one.floor), one.floor),
+            worded(" ".join(one.words)),
+        )
+        for one in card.settings
+    )
+    caption = (
+        f"Of all: {' '.join(card.suite.words)}. Width: model.hidden_size. Floor: the score of the best guess that does not "
+        "look at the inputs. card.json has every run."
+    )
+    return Table("With which settings?", caption, {}, columns, rows)
 
 
 def _tuning(card: Card) -> Table:
@@ -426,8 +532,10 @@ def card_json(card: Card) -> str:
             task: {name: list(all_) for name, all_ in models.items()} for task, models in card.reaches.items()
         },
         "tuning": list(card.tuning),
+        "settings": [one._asdict() for one in card.settings],
+        "sources": dict(card.sources),
         "row": {column.title: cell.text for column, cell in zip(_row(card).columns, _row(card).rows[0], strict=True)},
-        "versions": {"rnnbench": __version__},
+        "versions": {"rnnbench": __version__, "torch": version("torch")},
     }
     return json.dumps(_finite(whole), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

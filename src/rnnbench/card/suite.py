@@ -128,4 +128,7 @@ def check_opponents(suite: Suite, opponents: Sequence[str]) -> None:
     least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds)
     most = math.floor(suite.level / least / suite.most_asked)
     if len(opponents) > most:
-        raise BadOption(f"--against names {amount(len(opponents), 'model')}; {suite.version} has seeds for {most} at most")
+        raise BadOption(
+            f"--against names {amount(len(opponents), 'model')}; {suite.version} compares with {most} at most: with its "
+            f"{suite.seeds} and {suite.opponent_seeds} seeds no p would be small enough for more"
+        )

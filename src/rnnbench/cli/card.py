@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ..config.winners import read_winners
 from ..console import say
 from ..launch.resume import launching_words, words_of_runs
 from ..launch.sweep import without_effect
-from ..options import BadOption, unknown
+from ..options import BadOption, shortened, unknown
 from ..plugins.references import file_plugin, is_file
 from .tune import absolute_choice
 
@@ -39,6 +40,7 @@ def _request(options: argparse.Namespace) -> CardRequest:
     entrants = _entrants(options, suite)
     launching = launching_words([word for word in options.overrides if word not in entrants.options])
     writable_folder(str(options.output), "--output ")
+    _check_output(options.output, entrants.cell)
     winners, elsewhere = None, []
     if options.winners:
         winners = read_winners(options.winners)
@@ -46,9 +48,23 @@ def _request(options: argparse.Namespace) -> CardRequest:
         if elsewhere:
             say(f"{options.winners}: under which settings it was found is not known of: {', '.join(elsewhere)}")
     first = suite.setting(next(iter(suite.here)), "lstm")
-    compose_jobs([*first, *words_of_runs(launching)], sweep=False, declared=True)  # refuses what is no option
+    (job,) = compose_jobs([*first, *words_of_runs(launching)], sweep=False, declared=True)  # refuses what is no option
+    if not options.estimate:
+        writable_folder(job.runs, "runs=")
     command = _command(options, entrants)
     return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
+
+
+def _check_output(folder: Path, cell: str) -> None:
+    """BadOption where `folder` has the card of another cell, which this one would replace."""
+    try:
+        kept = json.loads((folder / "card.json").read_text(encoding="utf-8"))["cell"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    if kept != cell:
+        raise BadOption(
+            f"{folder} has the card of {shortened(str(kept))}; name another folder for that of {cell}: --output FOLDER"
+        )
 
 
 def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
@@ -64,7 +80,8 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
             module, _, kind = name.partition(":")
             if kind and Path(f"{module}.py").exists():
                 raise BadOption(f"no model {name!r}; a class in a file is FILE.py:CLASS, here ./{module}.py:{kind}")
-            raise unknown("model", name, every_choice("model"))
+            ours = unknown("model", name, every_choice("model"))
+            raise BadOption(f"{ours}; a cell of yours is named by its file, ./my_cell.py:{name}") from None
         trust_choice("model", name)
         reference = absolute_choice("model", name)
         label = file_plugin("model", name).name if is_file(name) else name
@@ -74,7 +91,8 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
             raise BadOption(f"--against {name}: the cell itself, or named twice; name other models, --against gru, say")
         if not models and options:
             label = " ".join((label, *(word.removeprefix("model.") for word in options)))
-        models[f"{label} (2)" if label in models else label] = reference
+        label = next(one for one in (label, Path(name).name, name) if one not in models)  # files may have classes of one name
+        models[label] = reference
     if len(models) < 2:
         raise BadOption(f"{cell}: no opponent is left; --against names some, --against lstm,gru, say")
     check_opponents(suite, list(models)[1:])

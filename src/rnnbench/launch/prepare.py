@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
+from ..analysis.formatting import format_duration
 from ..config.settings import Settings
 from ..console import counted, say
 from ..options import amount
@@ -16,7 +17,7 @@ from ..run.recorded import survey_recorded
 from ..run.survey import Survey
 from ..store.record import digest
 from .capacity import usable_cores
-from .costs import format_clock, recorded_costs, typical
+from .costs import recorded_costs, typical
 from .manifest import Job
 from .worker import Work, call_in_process, start_server
 
@@ -106,11 +107,12 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
         ends.sort()
         ends[0] += job.expected
     known = sum(job.setting in by_setting for job in todo)
-    whole = format_clock(sum(job.expected for job in todo))
-    yield f"  time  about {format_clock(max(ends))} with {workers} at a time, {whole} of computing"
+    computing = sum(job.expected for job in todo)
+    yield f"  time  about {format_duration(max(ends))} with {workers} at a time, {format_duration(computing)} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
     if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
-        yield f"        {shared} by the steps that other models made; {format_clock(longest)} of computing if they make all"
+        most = format_duration(max(ends) * longest / computing)
+        yield f"        {shared} by the steps that other models made; at most about {most} should they make all"
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
