@@ -210,7 +210,7 @@ def _laws(card: Card) -> Table:
     )
     return Table(
         "Is it right?",
-        "The laws of check_cell, in double precision. A law that does not hold stops the card.",
+        "The laws of check_cell. A law that does not hold stops the card.",
         {},
         columns,
         rows,
