@@ -307,6 +307,33 @@ def test_a_cell_may_read_numbers_of_its_own_tensors(tiny: None, capfd: pytest.Ca
     assert "16 laws hold of Slow" in capfd.readouterr().out
 
 
+def test_the_card_of_another_cell_is_not_written_over(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(make, "make_card", lambda request: 0)
+    Path("out").mkdir()
+    Path("other.py").write_text(MGU)
+    Path("out/card.json").write_text(json.dumps({"cell": "MGU", "file": "my_cell.py"}))
+    assert main([*CARD, "-o", "out"]) == 0  # its own, of other code perhaps
+    for cell in ("gru", "./other.py:MGU"):
+        assert main(["card", cell, "tracker=none", "-o", "out"]) == 2
+        assert "out has the card of MGU of my_cell.py; name another folder" in capfd.readouterr().err
+        assert main(["card", cell, "tracker=none", "-o", "elsewhere"]) == 0
+
+
+def test_classes_of_one_name_have_labels_of_their_own(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    monkeypatch.setattr(make, "make_card", lambda request: found.append(request.entrants) or 0)
+    Path("other.py").write_text(MGU)
+    assert main([*CARD, "--against", "./other.py:MGU"]) == 0
+    Path("gru.py").write_text(MGU.replace("class MGU", "class gru"))
+    assert main(["card", "./gru.py:gru", "--against", "gru", "tracker=none"]) == 0
+    first, second = found
+    assert verb._free_label("MGU", "./sub/other.py:MGU", first.models) == "./sub/other.py:MGU"
+    assert list(first.models) == ["MGU", "other.py:MGU"] and list(second.models) == ["gru", "gru (2)"]
+    assert second.file == "gru.py" and second.models["gru (2)"] == "gru"
+
+
 def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "peephole_lstm", "--quick", "--against", "gru", "--estimate"]) == 0
     laws, come, nothing = capfd.readouterr().out.splitlines()

@@ -173,6 +173,9 @@ def test_a_class_in_a_file_has_no_command_elsewhere(file, words, recorded, capfd
         assert main(shlex.split(*found.values())[1:]) == 0
         assert "which gave the same" in capfd.readouterr().out
         assert (run.path / "record.json").read_text() == before and len(find_runs([Path("runs")])[0]) == 2
+        Path(file).unlink()
+        found = shown(capfd, str(run.path))["commands"]
+        assert "is a class in a file, which no command names elsewhere" in found["no command repeats it here"]
     else:
         assert found == {"continue": f"rnnbench train --again {run.path}"}
 

@@ -674,6 +674,9 @@ def test_minimal_cells_read_no_memory_of_others(name):
         cell.unroll(x, cell.initial_state(B), torch.tensor([1, 3]))
     with pytest.raises(ValueError, match="h has the shape"):
         cell.unroll(x, cell.initial_state(B - 1), None)
+    own, other = {"min_gru": (3, 2), "min_lstm": (2, 3)}[name]  # the other cell with these weights would have such a state
+    with pytest.raises(ValueError, match="W has the shape"):
+        MODELS[name](D, hidden_size=own).double().unroll(x, torch.zeros(B, other, dtype=torch.float64), None)
     lengths = torch.tensor([4, 7, 1])
     y, _ = cell.unroll(x, cell.initial_state(B), lengths)
     lengths.fill_(7)

@@ -188,7 +188,8 @@ def test_the_estimate_goes_by_the_steps_that_recorded_runs_made(monkeypatch):
     _, shorter, _, shared, _ = prepare.estimate_lines([job], 1)
     evaluations = 1 + math.ceil(2500 / job.settings.train.eval_every)
     assert f"about {format_duration(2500 + 60 * evaluations)} with 1 at a time" in shorter
-    assert f"1 by the steps that other models made; at most about {format_duration(whole)} should they make all" in shared
+    assert prepare._end([50, 500, 30], 2) == 500 and prepare._end([50, 500, 30], 1) == 580
+    assert f"1 by the steps that other models made; about {format_duration(whole)} should they make all" in shared
 
 
 def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):

@@ -95,8 +95,13 @@ class Noisy(Plain):
 
 class Overflows(Plain):
     def act(self, a):
-        e = torch.exp(30 * a)
+        e = torch.exp(60 * a)
         return 2 * e / (1 + e) - 1
+
+
+class OverflowsLater(Overflows):
+    def act(self, a):
+        return super().act(a / 10)
 
 
 class NotANumber(Plain):
@@ -145,7 +150,8 @@ BROKEN = {
     AnotherOutput: "the last valid output is not the first tensor of the state",
     WildGate: "gate z is not between 0 and 1",
     Unsaved: "saved weights, loaded again, give other outputs",
-    Overflows: "in float32, outputs for inputs up to 30 are not finite",
+    Overflows: "in float32, outputs are not finite",
+    OverflowsLater: "in float32, outputs for inputs up to 30 are not finite",
     NotANumber: "outputs are not finite",
     TwoValues: "step returns the output, the state after it and its gates by name; got 2 values",
     GatesInAList: "gates are tensors by name; got list",
@@ -173,6 +179,16 @@ def test_an_error_in_a_cell_is_a_line():
 
     with pytest.raises(AssertionError, match=r"^Raises: test_testing\.py:\d+: RuntimeError: no luck$"):
         check_cell(Raises)
+
+
+def test_an_assertion_of_the_cell_itself_breaks_a_law():
+    class Asserts(Plain):
+        def step(self, x, state, seen=None):
+            assert len(x) < 0
+            return super().step(x, state, seen)
+
+    with pytest.raises(AssertionError, match=r"^Asserts: test_testing\.py:\d+: AssertionError"):
+        check_cell(Asserts)
 
 
 class Remembers(Adding):

@@ -309,6 +309,21 @@ def test_a_loop_gives_the_bits_of_one_that_looks_at_every_step_for_rows_that_hav
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_loop_that_was_recorded_holds_for_other_lengths():
+    cell = make("gru", {}).float().eval()
+    for parameter in cell.parameters():
+        parameter.requires_grad_(False)
+
+    def run(x, lengths):
+        return cell.loop(x, cell.initial_state(2), lengths)
+
+    x, whole, other = torch.randn(6, 2, D), torch.tensor([6, 6]), torch.tensor([2, 6])
+    recorded = torch.jit.trace(run, (x, whole))
+    for one, two in zip(recorded(x, other), run(x, other), strict=True):
+        torch.testing.assert_close(one, two)
+
+
 def test_min_gru_in_the_papers_words(x):
     cell = make("min_gru", {"positive": True})
     W_z, W_n, b_z, b_n = *cell.W.chunk(2), *cell.b.chunk(2)

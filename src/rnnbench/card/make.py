@@ -48,7 +48,7 @@ def make_card(request: CardRequest) -> int:
     suite, committed = request.suite, committed_records(request.suite_name)
     planned, shares = _planned(request, known, trials, widths, committed)
     if planned and suite.minutes:
-        say(f"{suite.version}: at most some {suite.minutes:g} minutes on 2 free cores")
+        say(f"{suite.version}: about {suite.minutes:g} minutes or less on 2 free cores")
     elif planned and (code := _estimate(request, planned, shares)):
         return code
     winners = request.winners
@@ -69,6 +69,7 @@ def _tried(request: CardRequest) -> Card:
     card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     configure_process()
+    card.file = entrants.file
     card.laws = _laws_of(entrants, entrants.cell)
     facts = {label: plugin_facts("mechanism", mechanism_reference(entrants.settings(label))) for label in entrants.opponents}
     card.sources = {label: one.code for label, one in facts.items() if one}
@@ -164,6 +165,8 @@ def _shares(planned: Sequence[Line], come: Sequence[tuple[str, Record]]) -> list
     """Of each run that is planned the share of its steps that those of its task made that come with the program, as a mean."""
     made: dict[str, list[float]] = {}
     for task, record in come:
+        if record["status"] == "diverged":  # which tells nothing of one that does not
+            continue
         made.setdefault(task, []).append(record["steps"] / trained_with(record, "steps"))
     return [fmean(made.get(line.task, [1.0])) for line in planned]
 

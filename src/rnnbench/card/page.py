@@ -72,6 +72,7 @@ class Card:
     unmet: Sequence[EqualWidth] = ()  # of those, what no width meets
     left_out: Sequence[str] = ()  # tasks without data here
     committed: int = 0  # records that came with the suite
+    file: str = ""  # of the cell, where it is from one
     sources: Mapping[str, str] = field(default_factory=dict)  # digests, of opponents from files
     settings: Sequence[SettingRow] = ()  # by task and model
 
@@ -298,15 +299,12 @@ def verdict_table(card: Card) -> Table:
 
 
 def _least(card: Card) -> str:
-    """What the least p means that so few seeds can reach; empty where there are more than enough."""
+    """The least p that so few seeds can reach; empty where there are more than enough."""
     suite = card.suite
     least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds) * len(card.verdicts)
     if least < suite.level / 5:
         return ""
-    return (
-        f" With {suite.seeds} and {suite.opponent_seeds} seeds p is at least {least:.2g}: models are told apart only where "
-        "every run of one is better than every run of the other."
-    )
+    return f" With {suite.seeds} and {suite.opponent_seeds} seeds the least p is {least:.2g}: only clear differences are seen."
 
 
 def _evidence_columns(card: Card) -> tuple[Column, ...]:
@@ -320,7 +318,7 @@ def _evidence_columns(card: Card) -> tuple[Column, ...]:
 
 
 def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
-    """The cells of these: what was measured, of the cell and its opponent, p, and the seeds to tell them apart."""
+    """The cells of these: what was measured, of the cell and its opponent, p, and the seeds needed to tell them apart."""
     return (
         worded(_measure(card, one)),
         _estimate(one, one.own, own),
@@ -504,6 +502,7 @@ def card_json(card: Card) -> str:
     whole = {
         "schema": 1,
         "cell": card.cell,
+        "file": card.file,
         "suite": card.suite.model_dump(),
         "source": card.source,
         "command": card.command,

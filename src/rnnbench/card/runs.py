@@ -13,6 +13,7 @@ from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winn
 from ..launch.prepare import survey_jobs
 from ..launch.resume import words_of_runs
 from ..options import BadOption
+from ..plugins.references import is_file
 from ..store.record import Record, digest
 from ..store.run_folder import RunFolder
 from ..tracking.layout import gradient_horizon
@@ -33,6 +34,12 @@ class Entrants:
     @property
     def opponents(self) -> list[str]:
         return [name for name in self.models if name != self.cell]
+
+    @property
+    def file(self) -> str:
+        """The name of the cell's file; empty for one of ours."""
+        reference = self.models[self.cell]
+        return Path(reference.rpartition(":")[0]).name if is_file(reference) else ""
 
     def named(self, label: str) -> tuple[str, ...]:
         """What stands after `model=`, and the words of its options."""

@@ -69,10 +69,10 @@ def equal_widths(suite: Suite, entrants: Entrants, rounds: int = ROUNDS) -> list
 def check_budget(suite: Suite, entrants: Entrants) -> None:
     """BadOption where no width of one of the models has the parameters that the suite's budget asks for on a task."""
     for name in suite.here:
-        for model in entrants.models:
-            settings = _settings(suite, name, entrants, model)
-            task = make_task(settings)
-            task.prepare()
+        wanted = {model: _settings(suite, name, entrants, model) for model in entrants.models}
+        task = make_task(wanted[entrants.cell])
+        task.prepare()
+        for model, settings in wanted.items():
             try:
                 within_budget(settings, task)
             except UnmetBudget as error:

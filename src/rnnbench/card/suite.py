@@ -130,5 +130,5 @@ def check_opponents(suite: Suite, opponents: Sequence[str]) -> None:
     if len(opponents) > most:
         raise BadOption(
             f"--against names {amount(len(opponents), 'model')}; {suite.version} compares with {most} at most: with its "
-            f"{suite.seeds} and {suite.opponent_seeds} seeds no p would be small enough for more"
+            f"{suite.seeds} and {suite.opponent_seeds} seeds p could not become small enough with more"
         )

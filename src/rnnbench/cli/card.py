@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from ..card.request import CardRequest
@@ -40,7 +42,8 @@ def _request(options: argparse.Namespace) -> CardRequest:
     entrants = _entrants(options, suite)
     launching = launching_words([word for word in options.overrides if word not in entrants.options])
     writable_folder(str(options.output), "--output ")
-    _check_output(options.output, entrants.cell)
+    if not options.estimate:
+        _check_output(options.output, entrants)
     winners, elsewhere = None, []
     if options.winners:
         winners = read_winners(options.winners)
@@ -55,16 +58,16 @@ def _request(options: argparse.Namespace) -> CardRequest:
     return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
 
 
-def _check_output(folder: Path, cell: str) -> None:
+def _check_output(folder: Path, entrants: Entrants) -> None:
     """BadOption where `folder` has the card of another cell, which this one would replace."""
     try:
-        kept = json.loads((folder / "card.json").read_text(encoding="utf-8"))["cell"]
-    except (OSError, ValueError, TypeError, KeyError):
+        kept = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        cell, file = str(kept["cell"]), str(kept.get("file", ""))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return
-    if kept != cell:
-        raise BadOption(
-            f"{folder} has the card of {shortened(str(kept))}; name another folder for that of {cell}: --output FOLDER"
-        )
+    if (cell, file) != (entrants.cell, entrants.file):
+        before = " of ".join(filter(None, (shortened(cell), shortened(file))))
+        raise BadOption(f"{folder} has the card of {before}; name another folder for that of {entrants.cell}: --output FOLDER")
 
 
 def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
@@ -91,14 +94,19 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
             raise BadOption(f"--against {name}: the cell itself, or named twice; name other models, --against gru, say")
         if not models and options:
             label = " ".join((label, *(word.removeprefix("model.") for word in options)))
-        label = next(one for one in (label, Path(name).name, name) if one not in models)  # files may have classes of one name
-        models[label] = reference
+        models[_free_label(label, name, models)] = reference
     if len(models) < 2:
         raise BadOption(f"{cell}: no opponent is left; --against names some, --against lstm,gru, say")
     check_opponents(suite, list(models)[1:])
     entrants = Entrants(next(iter(models)), models, options)
     _check_options(suite, entrants)
     return entrants
+
+
+def _free_label(label: str, name: str, taken: Collection[str]) -> str:
+    """`label`, where it is taken a longer one: files may have classes of one name, or of the name of a model of ours."""
+    longer = (f"{name} ({number})" for number in itertools.count(2))
+    return next(one for one in itertools.chain((label, Path(name).name, name), longer) if one not in taken)
 
 
 def _check_options(suite: Suite, entrants: Entrants) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..analysis.grouping import stopped_when_solved
@@ -67,8 +68,8 @@ def commands(run: FoundRun) -> dict[str, str]:
     repeat = shlex.join(["rnnbench", "train", *words])
     if why and not run.record:
         return {"continue": again}
-    if any(config[group].get("class") for group in ("task", "model")):
-        return {"train it once more, by the class as it is in its file": f"{again} again=true"}
+    if why and _files_are_here(config):
+        return {"train it once more, while the code in the file is the same": f"{again} again=true"}
     if why:
         return {"no command repeats it here": why}
     steps = int(config["train"].get("steps", 0))
@@ -83,6 +84,13 @@ def commands(run: FoundRun) -> dict[str, str]:
     if not run.record:
         return {"continue": again, "the same elsewhere": repeat}
     return {"repeat": repeat, "more steps": more}
+
+
+def _files_are_here(config: Config) -> bool:
+    """Whether a run is of classes in files, and these are still there."""
+    groups = [group for group in (config.get("task"), config.get("model")) if isinstance(group, Mapping)]
+    files = [str(group["class"]).rpartition(":")[0] for group in groups if group.get("class")]
+    return bool(files) and all(map(os.path.isfile, files))
 
 
 def why_another(words: list[str], run: FoundRun) -> str:

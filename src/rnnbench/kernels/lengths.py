@@ -21,8 +21,11 @@ def ragged(lengths: Tensor | None, steps: int) -> Tensor | None:
 
 
 def shortest(lengths: Tensor, steps: int) -> int:
-    """Steps before the first row ends. On a GPU 0: to look would wait for the device."""
-    return int(lengths.clamp(0, steps).min()) if len(lengths) and lengths.device.type == "cpu" else 0
+    """Steps before the first row ends. 0 on a GPU, where to look would wait for the device, and where a program is recorded."""
+    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    if recorded or not len(lengths) or lengths.device.type != "cpu":
+        return 0
+    return int(lengths.clamp(0, steps).min())
 
 
 def enter(x: Tensor, R: Tensor, lengths: Tensor | None) -> Tensor:

@@ -44,7 +44,7 @@ from .recurrence import Context, GradientSink, Request, machine_code, only_once
 
 
 def minimal_kernel(W: Tensor, backend: str) -> ModuleType | None:
-    """The kernels for a cell with the weights W, None where it is to be computed by a scan.
+    """The kernels for a cell with the weights W; None where a scan computes it, as `backend` says or for want of them.
 
     ValueError where `backend` is compiled and there are none.
     """
@@ -57,6 +57,7 @@ def minimal_kernel(W: Tensor, backend: str) -> ModuleType | None:
 
 
 def minimal(
+    G: int,
     x: Tensor,
     h: Tensor,
     W: Tensor,
@@ -68,10 +69,10 @@ def minimal(
 ) -> tuple[Tensor, Tensor]:
     """(all states (T, B, H), h (B, H) after each row's last valid step) from x (T, B, I) and the initial h (B, H), by `kernel`.
 
-    W (G H, I) and b (G H) have the rows of z, then those of n; or of f, i and n. Raises ValueError for other shapes.
+    G is 2 for minGRU, whose W (G H, I) and b (G H) have the rows of z and n, and 3 for minLSTM, of f, i and n. Raises
+    ValueError for other shapes.
     """
     (T, B, inputs), H = x.shape, h.shape[1]
-    G = 3 if len(W) == 3 * H else 2
     check_shapes(W=(W, (G * H, inputs)), b=(b, (G * H,)), h=(h, (B, H)), lengths=(lengths, (B,)))
     request = Request(ragged(lengths, T), torch.is_grad_enabled(), sink, kernel)
     return MinimalSteps.apply(

@@ -44,6 +44,7 @@ class Job:
     setting: str  # the id that it shares with other seeds
     length: int  # steps of a sequence
     expected: float = 0.0  # seconds
+    most: float = 0.0  # seconds, should it make all steps
     share: float = 1.0  # of its training steps, what runs like it made before they ended
     needed: int = 0  # bytes on a GPU; 0 where nothing is known
     overrides: list[str] = field(default_factory=list)  # all, for a launcher that is not ours

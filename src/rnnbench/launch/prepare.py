@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
@@ -83,7 +83,7 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     yield f"{amount(len(jobs), 'run')}, {len(jobs) - len(todo)} recorded before"
     by_setting, _, _ = recorded_costs({job.folder.path.parent for job in todo})
     costs: dict[str, dict[str, float]] = {}
-    kept = longest = 0.0
+    kept = 0.0
     for job in todo:
         train, plain = job.settings.train, job.settings.plain()
         parts = {name: plain[name] for name in ("task", "model", "network", "budget", "trainer")}
@@ -92,32 +92,37 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
         if like not in costs:
             costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]
-        steps, whole = train.steps * job.share, train.steps * cost["step"] + _evaluated(train.steps, train.eval_every, cost)
+        steps = train.steps * job.share
+        job.most = train.steps * cost["step"] + _evaluated(train.steps, train.eval_every, cost)
         if spent := by_setting.get(job.setting):  # they may have ended sooner
             seconds, steps = typical(spent)
-            whole = job.expected = seconds + _evaluated(steps, train.eval_every, cost)
+            job.most = job.expected = seconds + _evaluated(steps, train.eval_every, cost)
         else:
             job.expected = steps * cost["step"] + _evaluated(steps, train.eval_every, cost)
-        longest += whole
         kept += cost["kept"] + steps * cost["logged"]
     if not todo:
         return
-    ends = [0.0] * workers  # longest first, each to the worker that is free first
-    for job in sorted(todo, key=lambda job: -job.expected):
-        ends.sort()
-        ends[0] += job.expected
     known = sum(job.setting in by_setting for job in todo)
-    computing = sum(job.expected for job in todo)
-    yield f"  time  about {format_duration(max(ends))} with {workers} at a time, {format_duration(computing)} of computing"
+    end, computing = _end((job.expected for job in todo), workers), sum(job.expected for job in todo)
+    yield f"  time  about {format_duration(end)} with {workers} at a time, {format_duration(computing)} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
     if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
-        most = format_duration(max(ends) * longest / computing)
-        yield f"        {shared} by the steps that other models made; at most about {most} should they make all"
+        most = format_duration(_end((job.most for job in todo), workers))
+        yield f"        {shared} by the steps that other models made; about {most} should they make all"
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"
     checkpoints = 2 * workers * max(cost["checkpoint"] for cost in costs.values())
     yield f"  disk  about {kept / 1e6:.1f} MB, and {checkpoints / 1e6:.1f} MB of checkpoints while it runs"
+
+
+def _end(seconds: Iterable[float], workers: int) -> float:
+    """When the last of some jobs ends: longest first, each to the worker that is free first."""
+    ends = [0.0] * workers
+    for each in sorted(seconds, reverse=True):
+        ends.sort()
+        ends[0] += each
+    return max(ends)
 
 
 def _evaluated(steps: float, every: int, cost: Mapping[str, float]) -> float:

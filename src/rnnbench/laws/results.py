@@ -38,11 +38,10 @@ def try_laws(
         name, broken = law.__name__.strip("_"), ""
         try:
             law(make())
-        except AssertionError as error:
-            broken = " ".join(str(error).split())
         except Exception as error:
-            place = _line_in_file(error, tested) or name
-            broken = f"{place}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            place, said = _line_in_file(error, tested), " ".join(str(error).split())[:300]
+            ours = isinstance(error, AssertionError) and not place and said
+            broken = said if ours else f"{place or name}: {type(error).__name__}{f': {said}' if said else ''}"
         found.append(LawResult(name, (law.__doc__ or "").strip().splitlines()[0], broken))
     return found
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ..options import BadOption
+
 Made = TypeVar("Made")
 FILLS = {"normal_", "uniform_", "log_", "neg_", "add_"}  # functions that write numbers, for which PyTorch imports its compiler
 
@@ -44,9 +46,11 @@ def without_numbers() -> Iterator[None]:
 
 def made_for_size(make: Callable[[], Made]) -> Made:
     """What `make` makes, to know its size: without numbers, or with them where a constructor reads numbers of its tensors."""
-    try:
-        with without_numbers():
-            return make()
-    except Exception:
-        with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with without_numbers():
+                return make()
+        except BadOption:
+            raise
+        except Exception:
             return make()

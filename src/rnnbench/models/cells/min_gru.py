@@ -64,7 +64,7 @@ class MinGRU(Mechanism):
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         kernel = minimal_kernel(self.W, self.backend)
         if kernel is not None:
-            return minimal(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
+            return minimal(2, x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
         z, n = self.gate(x)
         return scan(1 - z, z * n, state, lengths, self.backend, self.sink())
 

@@ -68,6 +68,6 @@ class MinLSTM(Mechanism):
     def unroll(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         kernel = minimal_kernel(self.W, self.backend)
         if kernel is not None:
-            return minimal(x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
+            return minimal(3, x, state, self.W, self.b, self.positive, lengths, self.sink(), kernel)
         f, i, n = self.gate(x)
         return scan(f, i * n, state, lengths, self.backend, self.sink())
