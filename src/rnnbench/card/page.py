@@ -128,7 +128,7 @@ def _setting_rows(suite: Suite, runs: Sequence[CardRun]) -> list[SettingRow]:
         rows[run.line.task, run.line.model] = SettingRow(
             run.line.task,
             run.line.model,
-            int(record["config"]["model"].get("hidden_size", 0)),
+            int(str(record["config"]["model"].get("hidden_size", 0))),
             record["model"]["parameters"],
             about["floor"],
             tuple(words),

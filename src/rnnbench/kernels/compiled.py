@@ -94,7 +94,7 @@ def exponential(x: Any) -> Any:
     raise NotImplementedError
 
 
-@register_jitable(**OPTIONS)  # type: ignore[untyped-decorator]
+@register_jitable(**OPTIONS)
 def _exponential_float32(x: Any) -> Any:
     y = min(max(x, -LARGEST), LARGEST)
     n = numpy.floor(y * PER_LN_2 + F(0.5))
