@@ -101,6 +101,9 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
         for part in ("Is it right?", "What does it cost?", "Where is it better?", "tiny/1", "the suite is public"):
             assert part in page
         assert not re.search("better cell", page, re.IGNORECASE) and str(Path.cwd()) not in page
+    assert Path("out/card.html").read_text().count("<figure>") == 2  # the gradient through time, before training and after
+    assert set(card["gradient_after_training"]) == {"adding", "parity"}
+    assert card["gradient_after_training"]["adding"][0] == 1 and len(card["costs"][0]["fading"]) == 200
     found, _ = find_runs([Path("runs")])
     seeds = {(run.config["model"]["name"], run.config["test_seed"]) for run in found}
     (own,) = {seed for name, seed in seeds if name == "MGU"}
@@ -396,7 +399,10 @@ def test_the_laws_are_tried_on_the_setting_that_was_named(tiny: None, name: str,
         (["./my_cell.py:MGU", "--winners", "tiny.yaml"], "no winners of a search"),
         (["./my_cell.py:MGU", "--winners", "tiny.yaml", "--full"], "one of the two"),
         (["./my_cell.py:MGU", "--quick", "--full"], "not allowed with"),
-        (["./my_cell.py:MGU", "task=adding"], "what is run is declared"),
+        (["./my_cell.py:MGU", "task=adding"], "task=adding: the suite sets it; allowed: model.* of the cell"),
+        (["./my_cell.py:MGU", "train.learning_rate=0.1"], "train.learning_rate=0.1: the suite sets it"),
+        (["./my_cell.py:MGU", "gru", "--against", "rnn"], "--against rnn,gru"),
+        (["./my_cell.py:MGU", "nonsense"], "nonsense: expected OPTION=VALUE"),
         (["./my_cell.py:MGU", "trainer.nope=1"], "no option 'trainer.nope'"),
         (["./my_cell.py:MGU", "-o", "tiny.yaml"], "--output"),
         (["lstm", "model.CIFF=true"], "no option 'model.CIFF'; did you mean 'model.CIFG'"),
@@ -511,7 +517,7 @@ def test_the_reach_of_a_linear_recurrence_is_what_arithmetic_gives(scale: float)
             parameter.zero_()
             if name.startswith("R"):
                 parameter.copy_(scale * torch.eye(cost.WIDTH))
-    assert cost.gradient_reach(stack, steps=60) == {0.5: 7, 0.9: 44, 1.0: None}[scale]
+    assert cost.farthest_reach(cost.gradient_norms(stack, steps=60)) == {0.5: 7, 0.9: 44, 1.0: None}[scale]
 
 
 def test_kept_bytes_of_a_product() -> None:

@@ -180,17 +180,18 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em;
 .scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px }}
 th, td {{ border-bottom: 1px solid #ddd; padding: .3em .6em; text-align: right; font-weight: normal; vertical-align: top }}
 thead th {{ font-weight: bold }} .left, th:first-child {{ text-align: left }}
+figure {{ margin: 1em 0; display: inline-block; max-width: 100% }} img {{ max-width: 100% }} figcaption {{ font-size: 13px }}
 .good {{ color: #176f2c }} .poor {{ color: #b3261e }} .warn {{ color: #8a5a00 }}
 </style></head><body>{body}</body></html>"""
 
 
-def to_page(tables: Sequence[Table]) -> str:
-    """A whole page of HTML that needs no other file."""
+def to_page(tables: Sequence[Table], below: Mapping[str, str] | None = None) -> str:
+    """A whole page of HTML that needs no other file; `below`: HTML that stands below a table, by its title."""
     parts = []
     tables = list(map(visible_table, tables))
     for table in tables:
         caption = f"<p>{html.escape(table.caption)}</p>" if table.caption else ""
-        parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}")
+        parts.append(f"<h2>{html.escape(table.title)}</h2>{caption}{to_html(table)}{(below or {}).get(table.title, '')}")
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in legend(tables))
     title = html.escape(tables[0].title if tables else "")
     return PAGE.format(policy=page_policy(), title=title, body="".join(parts) + f"<ul>{notes}</ul>")

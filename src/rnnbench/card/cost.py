@@ -17,6 +17,7 @@ from ..models.stack import recording
 from ..networks.cost import multiply_adds
 from ..networks.instruments import horizon
 from ..run.process_settings import configure_process
+from .fading import fading_of
 
 WIDTH = 128  # units, and inputs
 SHAPES = ((100, 1, 64), (100, 32, 128), (25, 128, 256))  # steps, rows, units
@@ -35,6 +36,7 @@ class CellCost:
     times: tuple[float, ...]  # of a forward and backward pass, by shape
     memory: float  # bytes kept for the backward pass, at the second shape
     reach: int | None  # steps until the gradient has fallen to 1 % of what it is at the last step; None: further than REACH
+    fading: tuple[float, ...] = ()  # the gradient 0, 1, 2 ... steps before the last, as a share of that at the last
 
 
 def measure_costs(
@@ -56,7 +58,9 @@ def measure_costs(
         memory = kept_bytes(stack) / kept_bytes(nn.LSTM(WIDTH, WIDTH, batch_first=True))
         about = details[label]
         products = multiply_adds(stack)
-        found.append(CellCost(label, about.parameters, about.state_size, products, tuple(times), memory, gradient_reach(stack)))
+        norms = gradient_norms(stack)
+        sizes = about.parameters, about.state_size, products, tuple(times), memory
+        found.append(CellCost(label, *sizes, farthest_reach(norms), fading_of(norms)))
     return found
 
 
@@ -84,10 +88,10 @@ def counted_storages(kept: dict[int, int]) -> Iterator[None]:
         yield
 
 
-def gradient_reach(stack: Any, steps: int = REACH[0], rows: int = REACH[1]) -> int | None:
-    """Steps back from the last at which the gradient of its output by the state has fallen to 1 %; None where it has not.
+def gradient_norms(stack: Any, steps: int = REACH[0], rows: int = REACH[1]) -> list[list[float]]:
+    """The norms of the gradient of the last output by the state after each step, for every state.
 
-    The inputs are normal; the loss is a random sum of the last outputs. Of several states the farthest.
+    The inputs are normal; the loss is a random sum of the last outputs.
     """
     random = torch.Generator().manual_seed(0)
     x = torch.randn(rows, steps, WIDTH, generator=random)
@@ -95,7 +99,11 @@ def gradient_reach(stack: Any, steps: int = REACH[0], rows: int = REACH[1]) -> i
         y, _ = stack(x)
         (y[:, -1] * torch.randn(y[:, -1].shape, generator=random)).sum().backward()
     stack.zero_grad()
-    norms = [part.tolist() for sink in sinks.values() for part in (sink.h, sink.c) if part is not None and len(part)]
+    return [part.tolist() for sink in sinks.values() for part in (sink.h, sink.c) if part is not None and len(part)]
+
+
+def farthest_reach(norms: Sequence[Sequence[float]]) -> int | None:
+    """Steps back from the last at which the gradient has fallen to 1 %, of the farthest state; None where it has not."""
     reached = [horizon(one)[0] for one in norms if one[-1] > 0]
     if not reached:
         return 0

@@ -22,7 +22,8 @@ from ..store.record import Record, write_atomically
 from ..version import __version__
 from .cost import REACH, SHAPES, WIDTH, CellCost
 from .outcomes import CardVerdict, Sample, SamplePair, answer_family, judge, sample_of, verdict_summary
-from .runs import CardRun, EqualWidth, reach_after_training
+from .pictures import picture_html
+from .runs import CardRun, EqualWidth, fading_after_training, reach_after_training
 from .suite import Suite
 
 TONES = {"ahead": "good", "behind": "poor"}
@@ -65,6 +66,7 @@ class Card:
     reaches: Mapping[str, Mapping[str, Sequence[int]]] = field(
         default_factory=dict
     )  # after training, by task and model, of each seed
+    faded: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of the cell by task: see fading_after_training
     tuning: Sequence[Mapping[str, Any]] = ()  # what the search chose, by task and model
     tuned: bool = False
     tuned_elsewhere: Sequence[str] = ()  # tasks and models of whose search the other settings are not known
@@ -106,6 +108,7 @@ def add_runs(card: Card, runs: Sequence[CardRun]) -> None:
     card.settings = _setting_rows(card.suite, runs)
     card.samples = {task: {name: sample_of(name, found) for name, found in models.items()} for task, models in records.items()}
     card.verdicts = judge(card.suite, card.samples, card.cell)
+    card.faded = fading_after_training([run for run in runs if not run.line.equal and run.line.model == card.cell])
     card.reaches = reach_after_training([run for run in runs if not run.line.equal])
     samples = {width: sample_of(card.cell, found) for width, found in others.items()}
     asked = [SamplePair(width.task, own, card.samples[width.task][width.opponent]) for width, own in samples.items()]
@@ -497,6 +500,20 @@ def _row(card: Card) -> Table:
     return Table("In one row", "", {}, columns, (row,))
 
 
+def _pictures(card: Card) -> dict[str, str]:
+    """The pictures of the page, by the title of the table that they stand below."""
+    tasks = {card.suite.tasks[task].title: fading for task, fading in card.faded.items()}
+    return {
+        "What does it cost?": picture_html(
+            {one.model: one.fading for one in card.costs}, "The gradient through time before training, of every model."
+        ),
+        "How far does its gradient reach after training?": picture_html(
+            tasks,
+            f"The gradient through time of {card.cell} at the last training step that was logged: geometric mean over seeds.",
+        ),
+    }
+
+
 def card_json(card: Card) -> str:
     """Everything as JSON; what is infinite is null."""
     whole = {
@@ -530,6 +547,7 @@ def card_json(card: Card) -> str:
         "reach_after_training": {
             task: {name: list(all_) for name, all_ in models.items()} for task, models in card.reaches.items()
         },
+        "gradient_after_training": {task: list(fading) for task, fading in card.faded.items()},
         "tuning": list(card.tuning),
         "settings": [one._asdict() for one in card.settings],
         "sources": dict(card.sources),
@@ -550,7 +568,7 @@ def _finite(value: Any) -> Any:
 def write_card(card: Card, folder: Path) -> list[Path]:
     """Writes card.html, card.md and card.json, each whole or not at all."""
     tables = card_tables(card)
-    texts = {"card.html": to_page(tables), "card.md": to_markdown(tables), "card.json": card_json(card)}
+    texts = {"card.html": to_page(tables, _pictures(card)), "card.md": to_markdown(tables), "card.json": card_json(card)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(folder / name, text.encode("utf-8", "backslashreplace"))

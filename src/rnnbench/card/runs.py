@@ -14,9 +14,11 @@ from ..launch.prepare import survey_jobs
 from ..launch.resume import words_of_runs
 from ..options import BadOption
 from ..plugins.references import is_file
+from ..store.log import LogRow
 from ..store.record import Record, digest
 from ..store.run_folder import RunFolder
 from ..tracking.layout import gradient_horizon
+from .fading import fading_of, mean_fading
 from .suite import Suite
 
 SEEDS = 2**32 - 1  # of test rows: 1 to this
@@ -184,6 +186,24 @@ def reach_after_training(runs: Iterable[CardRun]) -> dict[str, dict[str, list[in
         if (reached := reach_of(run)) is not None:
             of_model.append(reached)
     return found
+
+
+def fading_after_training(runs: Iterable[CardRun]) -> dict[str, tuple[float, ...]]:
+    """By task the gradient 0, 1, 2 ... steps before the last, as a share of that at the last: the geometric mean over runs.
+
+    From the last row of each run's log that has it; of the runs that come with the program there is none.
+    """
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for run in runs:
+        norms = [state_norms(row) for row in run.folder.metrics()] if run.folder else []
+        if fading := next((one for states in reversed(norms) if (one := fading_of(states))), ()):
+            found.setdefault(run.line.task, []).append(fading)
+    return {task: mean_fading(several) for task, several in found.items()}
+
+
+def state_norms(row: LogRow) -> list[list[float]]:
+    """The gradient through time in a row of a log, of each state."""
+    return [norms for name, norms in row.items() if name.startswith("train/state_gradient/") and norms]
 
 
 def reach_of(run: CardRun) -> int | None:

@@ -40,6 +40,7 @@ def _request(options: argparse.Namespace) -> CardRequest:
     name = "quick" if options.quick else "card"
     suite = load_suite(name)
     entrants = _entrants(options, suite)
+    _check_words(options)
     launching = launching_words([word for word in options.overrides if word not in entrants.options])
     writable_folder(str(options.output), "--output ")
     if not options.estimate:
@@ -58,11 +59,24 @@ def _request(options: argparse.Namespace) -> CardRequest:
     return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
 
 
+def _check_words(asked: argparse.Namespace) -> None:
+    """BadOption for a model beside the others that --against names, and for an option that the suite sets."""
+    for word in asked.overrides:
+        if "=" not in word and is_choice("model", word):
+            named = f"{asked.against},{word}" if asked.against else word
+            raise BadOption(f"{word}: models are named by --against, with a comma between them: --against {named}")
+        if word.startswith(("task=", "task.", "train.", "network.", "budget.", "model=", "seed=", "test=", "test_seed=")):
+            raise BadOption(
+                f"{word}: the suite sets it; allowed: model.* of the cell, trainer.*, tracker.*, runs=, accept_changes=, "
+                "hydra/launcher=, hydra.launcher.*"
+            )
+
+
 def _check_output(folder: Path, entrants: Entrants) -> None:
     """BadOption where `folder` has the card of another cell, which this one would replace."""
     try:
         kept = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        cell, file = str(kept["cell"]), str(kept.get("file", ""))
+        cell, file = str(kept["cell"]), str(kept.get("file", entrants.file))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return
     if (cell, file) != (entrants.cell, entrants.file):

@@ -1,0 +1,26 @@
+"""How the gradient fades from the last step of a sequence back to the first. Without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+FALLEN = 0.01  # a share of the gradient at the last step: the gradient reaches as far back as this
+
+Fading = Sequence[float]  # a share of the gradient at the last step, 0, 1, 2 ... steps before it
+
+
+def fading_of(norms: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """The fading of the state whose gradient reaches farthest, from the norms of each over time; empty where there is none."""
+    fadings = [tuple(norm / one[-1] for norm in reversed(one)) for one in norms if len(one) and one[-1] > 0]
+    return max(fadings, key=_reach, default=())
+
+
+def _reach(fading: Fading) -> float:
+    return next((back for back, share in enumerate(fading) if share <= FALLEN), math.inf)
+
+
+def mean_fading(several: Sequence[Fading]) -> tuple[float, ...]:
+    """The geometric mean at each step that one of `several` has, over those that have it; 0 where one of them is."""
+    columns = ([one[back] for one in several if len(one) > back] for back in range(max(map(len, several), default=0)))
+    return tuple(math.exp(math.fsum(map(math.log, column)) / len(column)) if min(column) > 0 else 0.0 for column in columns)

@@ -1,0 +1,32 @@
+"""The gradient from the last step of a sequence back to the first, and its picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnnbench.card.cost import farthest_reach
+from rnnbench.card.fading import fading_of, mean_fading
+from rnnbench.card.pictures import picture_html
+
+
+def test_the_state_whose_gradient_reaches_farthest_is_followed_back_from_the_last_step() -> None:
+    short, long, none = [1e-6, 1e-4, 4.0], [0.5, 1.0, 2.0], [0.0, 0.0, 0.0]
+    assert fading_of([short, long, none]) == (1, 0.5, 0.25) and fading_of([short, none]) == (1, 2.5e-5, 2.5e-7)
+    assert fading_of([none]) == fading_of([]) == ()
+    assert farthest_reach([short]) == 1 and farthest_reach([short, long]) is None  # the same state, by the same rule
+
+
+def test_the_mean_is_over_those_that_are_as_long() -> None:
+    assert mean_fading([(1, 0.1), (1, 0.001, 0.5), (1, 0.01)]) == pytest.approx((1, 0.01, 0.5))
+    assert mean_fading([(1, 0.0), (1, 0.5)]) == (1, 0) and mean_fading([]) == ()
+
+
+def test_a_picture_stands_in_the_page_and_asks_for_no_file() -> None:
+    drawn = picture_html({"lstm": (1, 0.5, 0.1), "a<b": (1, 0.0, float("inf"))}, "before & after")
+    assert drawn.startswith('<figure><img src="data:image/svg+xml;base64,') and 'alt="before &amp; after"' in drawn
+    assert (
+        picture_html({}, "none")
+        == picture_html({"gru": ()}, "none")
+        == picture_html({"gru": (0.0, float("nan"))}, "none")
+        == ""
+    )
