@@ -246,8 +246,8 @@ def cards_page() -> str:
         "What `rnnbench card` says of cells, from the records that come with the program. [How to read a card, and how to make "
         "one](../tutorials/card.md).",
         f"Ahead or behind: p is at most {quick[0].suite.level:g}, of a permutation test of the measure (of a solve rate, "
-        "Fisher's test) with Holm's correction over all questions of a card. In brackets stand intervals of 95 % of each model "
-        "by itself.",
+        "Fisher's test) with Holm's correction over all comparisons of a card. In brackets stand intervals of 95 % of each "
+        "model by itself.",
         *verdict_table(quick[0]).notes[1:],
     ]
     if full:
@@ -263,7 +263,7 @@ def cards_page() -> str:
         quick,
         "not seen",
         f"`rnnbench card NAME --quick`: the suite {suite.version}, {suite.seeds} seeds a model. It is a screening, no "
-        "comparison for a paper: differences below about 3 standard deviations are not seen.",
+        "comparison for a paper: only differences of about 3 times the spread between seeds are seen.",
     )
     return page(*parts)
 
