@@ -170,7 +170,7 @@ def test_bad_options_are_refused(word, said, capfd):
 
 
 def test_the_killed_launchers_jobs_run_on_and_are_waited_for(undisturbed):
-    sweep = start(*LONG, *SWEEP)
+    sweep = start(*LONG, *SWEEP, "hydra.launcher.workers=2")
     until(lambda: len(holders()) == 2 and checkpoints(), sweep)
     orphans = holders()
     sweep.kill()
@@ -196,7 +196,7 @@ def test_asked_to_stop_it_saves_and_the_same_command_goes_on(undisturbed):
 
 
 def test_asked_twice_it_stops_now():
-    sweep = start(*LONG, *SWEEP, "train.steps=2000000")
+    sweep = start(*LONG, *SWEEP, "train.steps=2000000", "hydra.launcher.workers=2")
     until(lambda: len(holders()) == 2, sweep)
     pids = list(holders().values())
     for pid in pids:

@@ -86,7 +86,9 @@ def results(root: Path | str = "runs") -> Results:
 def until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()  # else its output would never end
+            raise AssertionError(process.communicate())
         time.sleep(0.01)
 
 
