@@ -13,7 +13,7 @@ WIDE = 11.0  # centimetres
 LEAST = 1e-8  # of the gradient at the last step: what is less is not drawn
 
 
-def gradient_picture(curves: Mapping[str, Fading]) -> bytes:
+def fading_picture(curves: Mapping[str, Fading]) -> bytes:
     """An SVG with a line for each of `curves`, by label; empty where there is nothing to draw."""
     rows: list[Row] = [
         {"label": label, "back": back, "value": share}
@@ -30,7 +30,7 @@ def gradient_picture(curves: Mapping[str, Fading]) -> bytes:
 
 def picture_html(curves: Mapping[str, Fading], caption: str) -> str:
     """The picture with its caption, in a page; empty where there is nothing to draw."""
-    if not (drawn := gradient_picture(curves)):
+    if not (drawn := fading_picture(curves)):
         return ""
     source = f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}"
     words = html.escape(caption)
