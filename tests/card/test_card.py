@@ -12,6 +12,7 @@ import yaml
 from torch import nn
 
 from rnnbench.card import committed, cost, make
+from rnnbench.card.fading import fading_of, reach_of_fading
 from rnnbench.card.page import Card
 from rnnbench.card.runs import Entrants, Line, check_winners, own_test_seed
 from rnnbench.card.suite import load_suite, read_suite
@@ -517,7 +518,7 @@ def test_the_reach_of_a_linear_recurrence_is_what_arithmetic_gives(scale: float)
             parameter.zero_()
             if name.startswith("R"):
                 parameter.copy_(scale * torch.eye(cost.WIDTH))
-    assert cost.farthest_reach(cost.gradient_norms(stack, steps=60)) == {0.5: 7, 0.9: 44, 1.0: None}[scale]
+    assert reach_of_fading(fading_of(cost.gradient_norms(stack, steps=60))) == {0.5: 7, 0.9: 44, 1.0: None}[scale]
 
 
 def test_kept_bytes_of_a_product() -> None:

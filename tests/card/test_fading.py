@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from rnnbench.card.cost import farthest_reach
-from rnnbench.card.fading import fading_of, mean_fading
+from rnnbench.card.fading import fading_of, mean_fading, reach_of_fading
 from rnnbench.card.pictures import picture_html
+from rnnbench.card.runs import _norms
 
 
 def test_the_state_whose_gradient_reaches_farthest_is_followed_back_from_the_last_step() -> None:
     short, long, none = [1e-6, 1e-4, 4.0], [0.5, 1.0, 2.0], [0.0, 0.0, 0.0]
     assert fading_of([short, long, none]) == (1, 0.5, 0.25) and fading_of([short, none]) == (1, 2.5e-5, 2.5e-7)
     assert fading_of([none]) == fading_of([]) == ()
-    assert farthest_reach([short]) == 1 and farthest_reach([short, long]) is None  # the same state, by the same rule
+    assert reach_of_fading(fading_of([short])) == 1 and reach_of_fading(fading_of([short, long])) is None
+    assert reach_of_fading(fading_of([none])) == 0
+
+
+def test_norms_of_a_log_that_are_no_numbers_are_left_out() -> None:
+    """Of a run that diverged the log has null."""
+    row = {"step": 3, "train/state_gradient/core.0.0/h": [0.5, None, 1.0], "train/state_gradient/core.0.0/c": [1.0, 2.0, None]}
+    assert fading_of(_norms(row)) == pytest.approx((1, float("nan"), 0.5), nan_ok=True)
 
 
 def test_the_mean_is_over_those_that_are_as_long() -> None:

@@ -15,9 +15,8 @@ from ..benchmarks.models import training_pass
 from ..models.details import mechanism_details, model_stack
 from ..models.stack import recording
 from ..networks.cost import multiply_adds
-from ..networks.instruments import horizon
 from ..run.process_settings import configure_process
-from .fading import fading_of
+from .fading import fading_of, reach_of_fading
 
 WIDTH = 128  # units, and inputs
 SHAPES = ((100, 1, 64), (100, 32, 128), (25, 128, 256))  # steps, rows, units
@@ -58,9 +57,9 @@ def measure_costs(
         memory = kept_bytes(stack) / kept_bytes(nn.LSTM(WIDTH, WIDTH, batch_first=True))
         about = details[label]
         products = multiply_adds(stack)
-        norms = gradient_norms(stack)
+        fading = fading_of(gradient_norms(stack))
         sizes = about.parameters, about.state_size, products, tuple(times), memory
-        found.append(CellCost(label, *sizes, farthest_reach(norms), fading_of(norms)))
+        found.append(CellCost(label, *sizes, reach_of_fading(fading), fading))
     return found
 
 
@@ -100,11 +99,3 @@ def gradient_norms(stack: Any, steps: int = REACH[0], rows: int = REACH[1]) -> l
         (y[:, -1] * torch.randn(y[:, -1].shape, generator=random)).sum().backward()
     stack.zero_grad()
     return [part.tolist() for sink in sinks.values() for part in (sink.h, sink.c) if part is not None and len(part)]
-
-
-def farthest_reach(norms: Sequence[Sequence[float]]) -> int | None:
-    """Steps back from the last at which the gradient has fallen to 1 %, of the farthest state; None where it has not."""
-    reached = [horizon(one)[0] for one in norms if one[-1] > 0]
-    if not reached:
-        return 0
-    return None if None in reached else max(one for one in reached if one is not None)

@@ -13,11 +13,12 @@ Fading = Sequence[float]  # a share of the gradient at the last step, 0, 1, 2 ..
 def fading_of(norms: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """The fading of the state whose gradient reaches farthest, from the norms of each over time; empty where there is none."""
     fadings = [tuple(norm / one[-1] for norm in reversed(one)) for one in norms if len(one) and one[-1] > 0]
-    return max(fadings, key=_reach, default=())
+    return max(fadings, key=lambda fading: math.inf if (back := reach_of_fading(fading)) is None else back, default=())
 
 
-def _reach(fading: Fading) -> float:
-    return next((back for back, share in enumerate(fading) if share <= FALLEN), math.inf)
+def reach_of_fading(fading: Fading) -> int | None:
+    """Steps back from the last at which the gradient has fallen to 1 %; None where it has not, 0 where there is none."""
+    return next((back for back, share in enumerate(fading) if share <= FALLEN), None) if fading else 0
 
 
 def mean_fading(several: Sequence[Fading]) -> tuple[float, ...]:

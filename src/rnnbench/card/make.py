@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from ..analysis.grouping import trained_with
-from ..config.schema import GIVEN, mechanism_reference, plugin_facts, read_signature
+from ..config.schema import GIVEN, mechanism_reference, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
 from ..launch.sweep import launch_sweep, sweep_word
@@ -71,8 +71,7 @@ def _tried(request: CardRequest) -> Card:
     configure_process()
     card.file = entrants.file
     card.laws = _laws_of(entrants, entrants.cell)
-    facts = {label: plugin_facts("mechanism", mechanism_reference(entrants.settings(label))) for label in entrants.opponents}
-    card.sources = {label: one.code for label, one in facts.items() if one}
+    card.sources = {label: facts.code for label in entrants.opponents if (facts := entrants.facts(label))}
     if not card.broken:
         say(f"{suite.version}: {amount(len(card.laws), 'law')} hold of {entrants.cell}")
     return card
@@ -93,8 +92,7 @@ def _check_opponents(request: CardRequest) -> None:
     """
     check_budget(request.suite, request.entrants)
     for label in request.entrants.opponents:
-        reference = mechanism_reference(request.entrants.settings(label))
-        if plugin_facts("mechanism", reference):
+        if request.entrants.facts(label):
             broken = [law.broken for law in _laws_of(request.entrants, label) if law.broken]
             if broken:
                 raise Failed(f"--against {label}: {broken[0]}; an opponent has to keep the laws of cells, too")
@@ -146,11 +144,10 @@ def _planned(
     """
     suite, entrants, winners = request.suite, request.entrants, request.winners
     lines = card_lines(suite, entrants, winners_of(known) if request.full else winners)
-    of_trials = (line for trial in trials for line in trial.lines)
     found = find_card_runs(lines, committed, request.launching)
     left = [run.line for run in found if run.folder]
     come = [(run.line.task, run.record) for run in found if run.record and not run.folder]
-    besides, searched = besides_lines(suite, entrants, winners, widths), list(of_trials)
+    besides, searched = besides_lines(suite, entrants, winners, widths), [line for trial in trials for line in trial.lines]
     parts = [
         f"{len(searched)} of the search" if searched else "",
         f"{len(left)} at equal parameters" + (f" ({len(come)} more come with the program)" if come else ""),
@@ -211,7 +208,7 @@ def _sweep(request: CardRequest) -> str:
     """The name of the sweep; of a cell from a file with its source: other code makes other runs."""
     entrants = request.entrants
     name = f"card-{request.suite.version.replace('/', '-')}-{entrants.cell}"
-    own = plugin_facts("mechanism", mechanism_reference(entrants.settings(entrants.cell)))
+    own = entrants.facts(entrants.cell)
     return sweep_word(f"{name}-{own.code[:8]}" if own else name)
 
 

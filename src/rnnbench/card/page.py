@@ -127,14 +127,9 @@ def _setting_rows(suite: Suite, runs: Sequence[CardRun]) -> list[SettingRow]:
             for word in run.line.words
             if not word.startswith(("model=", "seed=", "test_seed=")) and word not in suite.words
         ]
-        about, record = run.record["task"], run.record
+        width, size = run.record["config"]["model"].get("hidden_size", 0), run.record["model"]["parameters"]
         rows[run.line.task, run.line.model] = SettingRow(
-            run.line.task,
-            run.line.model,
-            int(str(record["config"]["model"].get("hidden_size", 0))),
-            record["model"]["parameters"],
-            about["floor"],
-            tuple(words),
+            run.line.task, run.line.model, int(str(width)), size, run.record["task"]["floor"], tuple(words)
         )
     return list(rows.values())
 

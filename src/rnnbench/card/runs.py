@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..analysis.heatmaps import logged_gradients
 from ..config.compose import compose_jobs
 from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, found_under, option_word, options_of
 from ..launch.prepare import survey_jobs
 from ..launch.resume import words_of_runs
 from ..options import BadOption
+from ..plugins.classes import PluginFacts
 from ..plugins.references import is_file
 from ..store.log import LogRow
 from ..store.record import Record, digest
@@ -46,6 +48,10 @@ class Entrants:
     def named(self, label: str) -> tuple[str, ...]:
         """What stands after `model=`, and the words of its options."""
         return self.models[label], *(self.options if label == self.cell else ())
+
+    def facts(self, label: str) -> PluginFacts | None:
+        """What is known of the class of a model that is not ours."""
+        return plugin_facts("mechanism", mechanism_reference(self.settings(label)))
 
     def settings(self, label: str) -> Mapping[str, Any]:
         """The settings of a model; those of its options that are not given are the defaults."""
@@ -81,7 +87,7 @@ class Line:
 def source_digest(entrants: Entrants) -> str:
     """A digest that changes with the source of a cell of others, with the version of one of ours, and with its options."""
     settings = entrants.settings(entrants.cell)
-    facts = plugin_facts("mechanism", mechanism_reference(settings))
+    facts = entrants.facts(entrants.cell)
     version = read_signature("mechanism", mechanism_reference(settings)).constants["version"]
     if not facts:
         return digest([settings, version])
@@ -195,15 +201,15 @@ def fading_after_training(runs: Iterable[CardRun]) -> dict[str, tuple[float, ...
     """
     found: dict[str, list[tuple[float, ...]]] = {}
     for run in runs:
-        norms = [state_norms(row) for row in run.folder.metrics()] if run.folder else []
-        if fading := next((one for states in reversed(norms) if (one := fading_of(states))), ()):
+        rows = list(run.folder.metrics()) if run.folder else []
+        if fading := next((one for row in reversed(rows) if (one := fading_of(_norms(row)))), ()):
             found.setdefault(run.line.task, []).append(fading)
     return {task: mean_fading(several) for task, several in found.items()}
 
 
-def state_norms(row: LogRow) -> list[list[float]]:
+def _norms(row: LogRow) -> list[list[float]]:
     """The gradient through time in a row of a log, of each state."""
-    return [norms for name, norms in row.items() if name.startswith("train/state_gradient/") and norms]
+    return [norms for ((_, norms),) in logged_gradients([row]).values()]
 
 
 def reach_of(run: CardRun) -> int | None:

@@ -18,7 +18,7 @@ from ..config.overrides import named_options
 from ..config.schema import every_choice, is_choice, trust_choice
 from ..config.winners import read_winners
 from ..console import say
-from ..launch.resume import launching_words, words_of_runs
+from ..launch.resume import LAUNCHING, launching_words, words_of_runs
 from ..launch.sweep import without_effect
 from ..options import BadOption, shortened, unknown
 from ..plugins.references import file_plugin, is_file
@@ -66,10 +66,7 @@ def _check_words(asked: argparse.Namespace) -> None:
             named = f"{asked.against},{word}" if asked.against else word
             raise BadOption(f"{word}: models are named by --against, with a comma between them: --against {named}")
         if word.startswith(("task=", "task.", "train.", "network.", "budget.", "model=", "seed=", "test=", "test_seed=")):
-            raise BadOption(
-                f"{word}: the suite sets it; allowed: model.* of the cell, trainer.*, tracker.*, runs=, accept_changes=, "
-                "hydra/launcher=, hydra.launcher.*"
-            )
+            raise BadOption(f"{word}: the suite sets it; allowed: model.* of the cell, {LAUNCHING}")
 
 
 def _check_output(folder: Path, entrants: Entrants) -> None:

@@ -92,13 +92,12 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
         if like not in costs:
             costs[like] = call_in_process("try_out", job.settings)
         cost = costs[like]
-        steps = train.steps * job.share
-        job.most = train.steps * cost["step"] + _evaluated(train.steps, train.eval_every, cost)
+        steps, most = train.steps * job.share, float(train.steps)
+        seconds, longest = steps * cost["step"], most * cost["step"]
         if spent := by_setting.get(job.setting):  # they may have ended sooner
-            seconds, steps = typical(spent)
-            job.most = job.expected = seconds + _evaluated(steps, train.eval_every, cost)
-        else:
-            job.expected = steps * cost["step"] + _evaluated(steps, train.eval_every, cost)
+            seconds, steps = longest, most = typical(spent)
+        job.expected = seconds + _evaluated(steps, train.eval_every, cost)
+        job.most = longest + _evaluated(most, train.eval_every, cost)
         kept += cost["kept"] + steps * cost["logged"]
     if not todo:
         return
@@ -107,8 +106,8 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     yield f"  time  about {format_duration(end)} with {workers} at a time, {format_duration(computing)} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
     if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
-        most = format_duration(_end((job.most for job in todo), workers))
-        yield f"        {shared} by the steps that other models made; about {most} should they make all"
+        whole = format_duration(_end((job.most for job in todo), workers))
+        yield f"        {shared} by the steps that other models made; about {whole} should they make all"
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"

@@ -131,6 +131,9 @@ def resumed_commands(words: Sequence[str]) -> tuple[list[list[str]], Resumed]:
     return resumed, Resumed({about["id"]: store / run for run, about in manifest.runs.items()})
 
 
+LAUNCHING = "trainer.*, tracker.*, runs=, accept_changes=, hydra/launcher=, hydra.launcher.*"
+
+
 def launching_words(words: Sequence[str]) -> list[str]:
     """`words`, which stand beside declared runs; BadOption for one that says what is run."""
     for word in words:
@@ -139,10 +142,7 @@ def launching_words(words: Sequence[str]) -> list[str]:
         if not word.startswith(
             ("trainer.", "trainer=", "tracker.", "tracker=", "runs=", "accept_changes=", "hydra/launcher=", "hydra.launcher.")
         ):
-            raise BadOption(
-                f"{word}: what is run is declared and stays as it is; allowed: trainer.*, tracker.*, runs=, accept_changes=, "
-                "hydra/launcher=, hydra.launcher.*"
-            )
+            raise BadOption(f"{word}: what is run is declared and stays as it is; allowed: {LAUNCHING}")
     return list(words)
 
 
