@@ -39,12 +39,24 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, lev
     move together over seeds. ValueError for fewer than two values, pairs of unequal number, and values that are not finite.
     Source: Fisher 1935, The Design of Experiments, section 21; Welch 1947, Biometrika 34.
     """
+    found, samples = _mean_difference(a, b, paired, level)
+    assert found.low is not None and found.high is not None
+    return Difference(found.value, found.low, found.high, _by_chance(samples), paired)
+
+
+def mean_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Estimate:
+    """Mean(a) - mean(b) with Welch's t interval, as `difference` has it, without a test. ValueError as there."""
+    return _mean_difference(a, b, False, level)[0]
+
+
+def _mean_difference(a: Sequence[float], b: Sequence[float], paired: bool, level: float) -> tuple[Estimate, tuple[Any, ...]]:
+    """(the difference of the means with its interval, the samples of a permutation test of it)."""
     x, y, test = _t_test(a, b, paired)
     value = float(x.mean() - y.mean())
     with warnings.catch_warnings(action="ignore"):
         bounds = test.confidence_interval(level)
     low, high = (value if math.isnan(bound) else float(bound) for bound in bounds)  # no spread at all
-    return Difference(value, low, high, _by_chance((x - y,) if paired else (x, y)), paired)
+    return Estimate(value, low, high, "difference of means"), (x - y,) if paired else (x, y)
 
 
 def _t_test(a: Sequence[float], b: Sequence[float], paired: bool = False) -> tuple[Any, Any, Any]:

@@ -14,13 +14,14 @@ from statistics import NormalDist, fmean, variance
 from typing import NamedTuple
 
 from ..analysis.grouping import trained_with
-from ..analysis.intervals import Estimate, on_scale, summarize, wilson
+from ..analysis.intervals import Estimate, on_scale, scale_of, summarize, wilson
 from ..analysis.significance import (
     difference,
     difference_of_shares,
     holm,
     log_rank,
     log_rank_scores,
+    mean_difference,
     seeds_needed,
     time_to_solve,
 )
@@ -97,22 +98,40 @@ class CardVerdict:
     measure: Measure
     own: Estimate
     other: Estimate
+    apart: Estimate  # the cell's less the opponent's; see Comparison
     p: float
     word: str  # ahead or behind; else what the suite calls it where the two are not told apart
     seeds: int | None  # of each model that would tell them apart with a chance of 80 %; None: more than MOST_SEEDS
 
 
-def compare(measure: Measure, one: Sample, other: Sample) -> tuple[float, int]:
-    """(p of no difference, 1 where the first sample is the better, -1 where it is the worse, 0 where neither is)."""
+class Comparison(NamedTuple):
+    """What came out of two samples.
+
+    `apart` is the first one's measure less the other's, with an interval of its own: of shares Newcombe's, of scores Welch's,
+    and of a metric that is compared on a log scale the ratio. Of steps it is that of their means where a run that solves
+    nothing counts all steps of training: a restricted mean, which all runs have (Royston & Parmar 2013, BMC Medical Research
+    Methodology 13:152).
+    """
+
+    p: float  # of no difference
+    side: int  # 1 where the first sample is the better, -1 where it is the worse, 0 where neither is
+    apart: Estimate
+
+
+def compare(measure: Measure, one: Sample, other: Sample) -> Comparison:
+    """Two samples by their measure. ValueError where steps or scores are of fewer than two runs."""
     if measure == "solved":
         found, p, *_ = difference_of_shares(*one.share, *other.share)
-        return p, sign(found.value)
+        return Comparison(p, sign(found.value), found)
     if measure == "steps_to_solve":
         p, later = log_rank(*one.times, *other.times)
-        return p, -later
+        return Comparison(p, -later, mean_difference(one.times[0], other.times[0]))
     a, b = (on_scale(sample.scores, sample.headline) for sample in (one, other))
     gap = difference(a, b)
-    return gap.p, sign(-gap.value if one.lower_is_better else gap.value)
+    apart = Estimate(gap.value, gap.low, gap.high, "difference of means")
+    if scale_of(one.headline) == "log":
+        apart = Estimate(math.exp(gap.value), math.exp(gap.low), math.exp(gap.high), "ratio of geometric means")
+    return Comparison(gap.p, sign(-gap.value if one.lower_is_better else gap.value), apart)
 
 
 def sign(value: float) -> int:
@@ -158,14 +177,15 @@ def judge(suite: Suite, samples: Mapping[str, Mapping[str, Sample]], cell: str) 
 def answer_family(suite: Suite, questions: Sequence[SamplePair]) -> list[CardVerdict]:
     """The verdict of each question; Holm's correction is over these."""
     asked = [compare(suite.tasks[one.task].measure, one.own, one.other) for one in questions]
-    corrected = holm([p for p, _ in asked])
+    corrected = holm([one.p for one in asked])
     found = []
-    for (task, own, other), (_, side), p in zip(questions, asked, corrected, strict=True):
+    for (task, own, other), (_, side, apart), p in zip(questions, asked, corrected, strict=True):
         measure = suite.tasks[task].measure
         told_apart = p <= suite.level and side != 0
         word = ("ahead" if side > 0 else "behind") if told_apart else "not seen" if suite.screening else "open"
         seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(questions))
-        found.append(CardVerdict(task, other.model, measure, own.estimate(measure), other.estimate(measure), p, word, seeds))
+        values = own.estimate(measure), other.estimate(measure), apart
+        found.append(CardVerdict(task, other.model, measure, *values, p, word, seeds))
     return found
 
 

@@ -285,10 +285,12 @@ def verdict_table(card: Card) -> Table:
     ]
     notes = (
         f"p: of a permutation test of the measure (a solve rate: Fisher's test), with Holm's correction over all {len(rows)} "
-        f"comparisons; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 % of each model by itself."
+        f"comparisons; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 %, each by itself."
         f"{_least(card)}",
         "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
         "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
+        "Difference: of the cell to the opponent, in the measure; of steps to solve, the difference of the means, where a run "
+        "that did not solve its task counts all steps of training. Its interval is not corrected for the number of questions.",
         "Seeds needed: of each model, in a new card, for p to be small enough with a chance of 80 %, should the difference be "
         "as it is here.",
     )
@@ -310,17 +312,19 @@ def _evidence_columns(card: Card) -> tuple[Column, ...]:
         Column("measure", ("measure",), left=True),
         Column(card.cell, ("own", "own_low", "own_high"), left=True),
         Column("opponent", ("other", "other_low", "other_high"), left=True),
+        Column("difference", ("apart", "apart_low", "apart_high"), left=True),
         Column("p", ("p",)),
         Column("seeds needed", ("seeds",)),
     )
 
 
 def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
-    """The cells of these: what was measured, of the cell and its opponent, p, and the seeds needed to tell them apart."""
+    """The cells of these: the measure of the cell and of its opponent, their difference, p, and seeds needed."""
     return (
         worded(_measure(card, one)),
         _estimate(one, one.own, own),
         _estimate(one, one.other, card.samples[one.task][one.opponent]),
+        Cell(("×" if one.apart.estimator.startswith("ratio") else "") + format_interval(one.apart), _bounds(one.apart)),
         worded(format_number(one.p), one.p),
         worded(_seeds(one), one.seeds),
     )
@@ -393,7 +397,7 @@ def _measure(card: Card, one: CardVerdict) -> str:
 
 
 def _estimate(verdict: CardVerdict, found: Estimate, sample: Sample) -> Cell:
-    values = tuple(None if value is None or math.isinf(value) else value for value in (found.value, found.low, found.high))
+    values = _bounds(found)
     if verdict.measure == "steps_to_solve":
         bounds = (found.low, found.high)
         low, high = ("–" if bound is None or math.isinf(bound) else format_brief(bound) for bound in bounds)
@@ -401,6 +405,10 @@ def _estimate(verdict: CardVerdict, found: Estimate, sample: Sample) -> Cell:
     if verdict.measure == "solved":
         return Cell("{}/{} ".format(*sample.share) + format_interval(found).partition(" ")[2], values)
     return Cell(format_interval(found), values)
+
+
+def _bounds(found: Estimate) -> tuple[float | None, ...]:
+    return tuple(None if value is None or math.isinf(value) else value for value in (found.value, found.low, found.high))
 
 
 def _reaches(card: Card) -> Table:
