@@ -16,7 +16,7 @@ from rnnbench.analysis.formatting import format_duration
 from rnnbench.cli.main import main
 from rnnbench.config.compose import compose_jobs
 from rnnbench.launch import prepare
-from rnnbench.launch.costs import expect_costs
+from rnnbench.launch.costs import Pace, expect_costs
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
 from rnnbench.launch.status import KINDS
 from rnnbench.store.run_folder import RunFolder
@@ -53,6 +53,18 @@ def test_what_jobs_are_expected_to_take():
     stranger = stand_in(100, "far", length=40, model="gru")
     assert expect_costs([sister, cousin, stranger]) == 2
     assert [job.expected for job in (sister, cousin, stranger)] == [50, 200, 200]
+
+
+def test_what_is_left_goes_by_jobs_of_the_same_task_and_model():
+    slow, other, unknown = stand_in(10, "a", model="gru"), stand_in(10, "b"), stand_in(10, "c", model="rnn")
+    for job in (slow, other, unknown):
+        job.expected = 2.0
+    pace = Pace()
+    assert pace.expects(slow) is None
+    pace.took(slow, 10.0)
+    assert [pace.expects(job) for job in (slow, other)] == [10.0, 10.0]
+    pace.took(other, 2.0)
+    assert [pace.expects(job) for job in (slow, other, unknown)] == [10.0, 2.0, 6.0]
 
 
 @pytest.fixture

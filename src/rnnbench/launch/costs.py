@@ -41,6 +41,24 @@ def expect_costs(jobs: Sequence[Job]) -> int:
     return len(known)
 
 
+class Pace:
+    """How long jobs of a sweep take against what was expected of them, by task and model; of the first of these, by all."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Path | None, tuple[float, float]] = {}  # by place; None: all. Seconds taken, and expected
+
+    def took(self, job: Job, seconds: float) -> None:
+        """A job ended after so long."""
+        for place in (job.folder.path.parent, None):
+            taken, expected = self._sums.get(place, (0.0, 0.0))
+            self._sums[place] = taken + seconds, expected + job.expected
+
+    def expects(self, job: Job) -> float | None:
+        """The seconds that a job will take; None before any has ended."""
+        taken, expected = self._sums.get(job.folder.path.parent) or self._sums.get(None) or (0.0, 0.0)
+        return job.expected * taken / expected if expected else None
+
+
 def gpu_need(record: Record) -> int:
     """Bytes of a GPU that a run like that of `record` needs; 0 where it does not tell."""
     peak = record["speed"]["peak_memory_bytes"]

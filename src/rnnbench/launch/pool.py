@@ -21,7 +21,7 @@ from ..options import amount
 from ..store.lease import Watch
 from ..store.record import DamagedRecord
 from .capacity import most_workers
-from .costs import expect_costs, format_clock, gpu_need
+from .costs import Pace, expect_costs, format_clock, gpu_need
 from .gpus import Packing, gpu_memory, visible_gpus
 from .manifest import Job
 from .status import last_step
@@ -58,7 +58,7 @@ class Pool:
         self.terminal = sys.stderr.isatty()
         self._told_at = self._looked_at = self._measured_at = time.monotonic()
         self._drawn = ""
-        self._took = [0.0, 0.0]  # seconds of jobs that ended here, and what had been expected
+        self._pace = Pace()
 
     def run(self) -> None:
         started = time.monotonic()
@@ -157,7 +157,7 @@ class Pool:
             self.packing.give(self.gpus.pop(job.id), job.needed)
             if outcome and outcome[0] == "recorded":
                 self.recorded[job.id] = outcome[1]
-                self._took = [self._took[0] + took, self._took[1] + job.expected]
+                self._pace.took(job, took)
                 self.learn(job)
             elif outcome and outcome[0] == "failed":
                 self.fail(job, outcome[1])
@@ -273,6 +273,13 @@ class Pool:
                 print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
             self._drawn = line
 
+    def _seconds_left(self, now: float) -> float | None:
+        """None before any job has ended here, and where only others are waited for."""
+        begun = [(job, one.started) for job, one in self.running.values()]
+        left = [(self._pace.expects(job), now - at) for job, at in [*begun, *((job, now) for job in self.queue)]]
+        known = [max(0.0, seconds - spent) for seconds, spent in left if seconds is not None]
+        return sum(known) / self.workers if known else None
+
     def progress(self) -> None:
         now = time.monotonic()
         if now - self._measured_at > 1:  # seconds
@@ -284,11 +291,8 @@ class Pool:
             parts.append(f"{len(self.waiting)} elsewhere")
         if self.failed:
             parts.append(f"{len(self.failed)} failed")
-        if self._took[1]:
-            slower = self._took[0] / self._took[1]
-            left = sum(job.expected * slower for job in self.queue)
-            left += sum(max(0.0, job.expected * slower - (now - one.started)) for job, one in self.running.values())
-            parts.append(f"about {format_clock(left / self.workers)} left" if left >= 1 else "longer than expected")
+        if (left := self._seconds_left(now)) is not None:
+            parts.append(f"about {format_clock(left)} left" if left >= 1 else "longer than expected")
         if self.terminal:
             self.draw("  ".join(parts))
         elif now - self._told_at > TELL:
