@@ -35,7 +35,7 @@ from rnnbench.benchmarks.history import read_saved
 from rnnbench.benchmarks.models import ROWS, STEPS, WIDTH
 from rnnbench.card.committed import CELLS, committed_card, complete_cards
 from rnnbench.card.outcomes import verdict_summary
-from rnnbench.card.page import Card, verdict_table
+from rnnbench.card.page import TESTS, Card, verdict_table
 from rnnbench.cli.parser import make_parser, verbs_of
 from rnnbench.config.schema import (
     GIVEN,
@@ -245,9 +245,8 @@ def cards_page() -> str:
         "# Cards",
         "What `rnnbench card` says of cells, from the records that come with the program. [How to read a card, and how to make "
         "one](../tutorials/card.md).",
-        f"Ahead or behind: p is at most {quick[0].suite.level:g}, of a permutation test of the measure (of a solve rate, "
-        "Fisher's test) with Holm's correction over all comparisons of a card. In brackets stand intervals of 95 % of each "
-        "model by itself.",
+        f"Ahead or behind: p is at most {quick[0].suite.level:g}. {TESTS}, with Holm's correction over all comparisons of a "
+        "card.",
         *verdict_table(quick[0]).notes[1:],
     ]
     if full:

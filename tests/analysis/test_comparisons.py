@@ -236,7 +236,7 @@ def test_holm_published() -> None:
     assert holm([]) == []
 
 
-@pytest.mark.parametrize(("one", "other", "runs"), [(0.9, 0.6, 32), (0.9, 0.7, 62)])
+@pytest.mark.parametrize(("one", "other", "runs"), [(0.9, 0.6, 38), (0.9, 0.7, 72)])
 def test_seeds_needed_known(one: float, other: float, runs: int) -> None:
     assert seeds_needed(one, other) == runs == seeds_needed(other, one)
     with pytest.raises(ValueError, match="different"):
@@ -251,6 +251,24 @@ def test_samples_that_lie_apart_have_the_exact_p_without_resampling(a: list[floa
         (a, b), lambda x, y: abs(numpy.mean(x) - numpy.mean(y)), n_resamples=numpy.inf, alternative="greater"
     )
     assert difference(a, b).p == pytest.approx(whole.pvalue)
+
+
+def test_of_unequal_samples_that_lie_apart_other_labels_may_be_as_extreme() -> None:
+    """Ten values against twelve close by and eight far off: with eight far ones the smaller sample would differ by more."""
+    a, b = [0.5 + k / 1000 for k in range(10)], [*(0.52 + k / 1000 for k in range(12)), *[1.0] * 8]
+    random = numpy.random.default_rng(1)
+    drawn = (random.permutation([*a, *b]) for _ in range(20_000))
+    share = numpy.mean([abs(one[:10].mean() - one[10:].mean()) >= abs(numpy.mean(a) - numpy.mean(b)) for one in drawn])
+    assert difference(a, b).p == pytest.approx(share, abs=4 * math.sqrt(share / 20_000)) and share > 0.003
+
+
+@pytest.mark.parametrize(("one", "other", "level"), [(0.8, 0.2, 0.05 / 6), (1.0, 0.6, 0.05), (0.9, 0.6, 0.05)])
+def test_so_many_seeds_give_fishers_test_its_power(one: float, other: float, level: float) -> None:
+    runs = seeds_needed(one, other, 0.8, 1 - level)
+    counts = numpy.arange(runs + 1)
+    chance = numpy.outer(stats.binom.pmf(counts, runs, one), stats.binom.pmf(counts, runs, other))
+    told = [[chance[i, j] > 1e-9 and difference_of_shares(i, runs, j, runs)[1] <= level for j in counts] for i in counts]
+    assert 0.8 <= chance[numpy.array(told, bool)].sum() < 0.96
 
 
 def test_many_seeds_that_lie_apart_are_not_held_to_the_number_of_resamples() -> None:

@@ -110,7 +110,9 @@ def test_a_card_from_the_laws_to_the_page(tiny: None, capfd: pytest.CaptureFixtu
     (own,) = {seed for name, seed in seeds if name == "MGU"}
     assert own > 0 and {seed for name, seed in seeds if name == "rnn"} == {0}
     stamps = {run.path: (run.path / "record.json").stat().st_mtime_ns for run in found}
+    capfd.readouterr()
     assert main([*CARD, "-o", "out"]) == 0  # answered from the records
+    assert "tiny/1: runs to make: 0 at equal parameters; 18 are recorded\n" in capfd.readouterr().out
     assert {path: (path / "record.json").stat().st_mtime_ns for path in stamps} == stamps
     assert json.loads(Path("out/card.json").read_text())["verdicts"] == card["verdicts"]
 
@@ -292,7 +294,7 @@ def test_committed_records_of_opponents_count_where_the_run_is_the_same(
     capfd.readouterr()
     assert main([*CARD, "--estimate"]) == 0
     said = capfd.readouterr().out
-    assert "8 at equal parameters (10 more come with the program)" in said and "8 runs, 0 recorded before" in said
+    assert "8 at equal parameters; 10 come with the program\n" in said and "8 runs, 0 recorded before" in said
     assert "by the steps that other models made" not in said  # they made all
     assert main([*CARD, "runs=after", "-o", "again"]) == 0
     assert {run.config["model"]["name"] for run in find_runs([Path("after")])[0]} == {"MGU"}
@@ -343,7 +345,7 @@ def test_a_card_whose_runs_all_come_with_the_program_has_nothing_to_run(capfd: p
     laws, come, nothing = capfd.readouterr().out.splitlines()
     assert (
         "laws hold of peephole_lstm" in laws
-        and come == "quick/1: runs to make: 0 at equal parameters (30 more come with the program)"
+        and come == "quick/1: runs to make: 0 at equal parameters; 30 come with the program"
     )
     assert nothing == "sweep card-quick-1-peephole_lstm: nothing to run, all is recorded"
 
@@ -483,13 +485,23 @@ def test_test_rows_change_with_the_source_and_the_suite() -> None:
     assert len(set(seeds)) == 6 and seeds[0] == own_test_seed(quick, alone("rnn")) and min(seeds) > 0
 
 
+def test_test_rows_are_those_of_the_source_wherever_its_file_is(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    for folder in ("here", "there"):
+        Path(folder).mkdir()
+        Path(folder, "my_cell.py").write_text(MGU)
+        assert main(["card", f"./{folder}/my_cell.py:MGU", "model.layers=2", "tracker=none", "-o", f"{folder}/out"]) == 0
+    one, other = (json.loads(Path(folder, "out/card.json").read_text()) for folder in ("here", "there"))
+    assert one["source"] == other["source"] and one["runs"] == other["runs"]
+    assert one["command"] == "rnnbench card ./my_cell.py:MGU model.layers=2"  # no folder of this machine
+
+
 def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own() -> None:
     suite = load_suite("card")
     found = [search_points(suite, Entrants("a", {"a": model, "b": "rnn"})) for model in ("lstm", "gru")]
     assert found[0] == found[1] and found[0][0] == {}
     assert len({str(point) for point in found[0]}) == suite.tuning.trials == len(found[0])
     for point in found[0][1:]:
-        assert 3e-4 <= point["train.learning_rate"] <= 2e-2 and 0.1 <= point["train.clip"] <= 10
+        assert 1e-3 <= point["train.learning_rate"] <= 3e-2 and 0.1 <= point["train.clip"] <= 10
 
 
 @pytest.mark.parametrize(

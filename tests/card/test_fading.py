@@ -20,12 +20,14 @@ def test_the_state_whose_gradient_reaches_farthest_is_followed_back_from_the_las
 def test_norms_of_a_log_that_are_no_numbers_are_left_out() -> None:
     """Of a run that diverged the log has null."""
     row = {"step": 3, "train/state_gradient/core.0.0/h": [0.5, None, 1.0], "train/state_gradient/core.0.0/c": [1.0, 2.0, None]}
-    assert fading_of(_norms(row)) == pytest.approx((1, float("nan"), 0.5), nan_ok=True)
+    assert _norms(row)[0] == pytest.approx([0.5, float("nan"), 1.0], nan_ok=True)
+    assert fading_of(_norms(row)) == (1,) and fading_of([[0.1, float("inf"), 0.5, 1.0]]) == (1, 0.5)
 
 
 def test_the_mean_is_over_those_that_are_as_long() -> None:
     assert mean_fading([(1, 0.1), (1, 0.001, 0.5), (1, 0.01)]) == pytest.approx((1, 0.01, 0.5))
     assert mean_fading([(1, 0.0), (1, 0.5)]) == (1, 0) and mean_fading([]) == ()
+    assert mean_fading([fading_of([[float("nan"), 1.0]]), (1, 0.5)]) == mean_fading([(1, 0.5), (1,)]) == (1, 0.5)
 
 
 def test_a_picture_stands_in_the_page_and_asks_for_no_file() -> None:

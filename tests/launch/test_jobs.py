@@ -18,6 +18,7 @@ from rnnbench.config.compose import compose_jobs
 from rnnbench.launch import prepare
 from rnnbench.launch.costs import Pace, expect_costs
 from rnnbench.launch.manifest import Job, read_manifest, write_manifest
+from rnnbench.launch.pool import Pool
 from rnnbench.launch.status import KINDS
 from rnnbench.store.run_folder import RunFolder
 from tests.support.records import filled
@@ -65,6 +66,12 @@ def test_what_is_left_goes_by_jobs_of_the_same_task_and_model():
     assert [pace.expects(job) for job in (slow, other)] == [10.0, 10.0]
     pace.took(other, 2.0)
     assert [pace.expects(job) for job in (slow, other, unknown)] == [10.0, 2.0, 6.0]
+    pool = Pool([], workers=2, retries=0, keep_going=True)
+    assert pool._seconds_left(0.0) is None  # nothing is left, or only others are waited for
+    pool.queue.extend([slow, other])
+    assert pool._seconds_left(0.0) is None
+    pool._pace = pace
+    assert pool._seconds_left(0.0) == 6.0
 
 
 @pytest.fixture

@@ -27,13 +27,14 @@ def format_number(value: float, decimals: int | None = None) -> str:
 def format_interval(estimate: Estimate) -> str:
     """`0.0123 [0.0103, 0.0143]`, to the place of which the half-width holds 3.55 to 35.5.
 
-    Never more than four digits of the number. Of a geometric mean whose lower bound would be rounded to 0, three digits each.
+    Never more than four digits of the number. Of a geometric mean, or a ratio of two, whose lower bound would be rounded to 0,
+    three digits each.
     Source: the rounding rule of the Particle Data Group's Review.
     """
     if estimate.low is None or estimate.high is None:
         return format_number(estimate.value)
     decimals = _interval_decimals(estimate.low, estimate.high)
-    if decimals is not None and estimate.estimator == "geometric mean" and round(estimate.low, decimals) == 0:
+    if decimals is not None and "geometric mean" in estimate.estimator and round(estimate.low, decimals) == 0:
         decimals = None
     return "{} [{}, {}]".format(*(format_number(value, decimals) for value in (estimate.value, estimate.low, estimate.high)))
 

@@ -45,8 +45,13 @@ def difference(a: Sequence[float], b: Sequence[float], paired: bool = False, lev
 
 
 def mean_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Estimate:
-    """Mean(a) - mean(b) with Welch's t interval, as `difference` has it, without a test. ValueError as there."""
-    return _mean_difference(a, b, False, level)[0]
+    """Mean(a) - mean(b) with Welch's t interval, as `difference` has it, without a test; no interval of values without spread.
+
+    ValueError as there.
+    """
+    found, _ = _mean_difference(a, b, False, level)
+    spread = len(set(a)) > 1 or len(set(b)) > 1
+    return found if spread else Estimate(found.value, None, None, found.estimator)
 
 
 def _mean_difference(a: Sequence[float], b: Sequence[float], paired: bool, level: float) -> tuple[Estimate, tuple[Any, ...]]:
@@ -81,8 +86,9 @@ def _samples(a: Sequence[float], b: Sequence[float], paired: bool) -> tuple[Any,
 def _by_chance(samples: tuple[Any, ...]) -> float:
     """The two-sided p of a permutation test of the mean difference; of one sample, with its signs flipped.
 
-    Exact where there are at most RESAMPLES ways. Where there are more and the samples lie wholly apart (of one: on one side of
-    0), two ways: no others lie apart. Else of random labels, ten times as many where p is small.
+    Exact where there are at most RESAMPLES ways. Where there are more and two samples of one size lie wholly apart (of one: it
+    lies on one side of 0), two ways: no others make the means differ as much. Else of random labels, ten times as many where
+    p is small.
     """
     sizes = [len(sample) for sample in samples]
     if len(samples) == 1:
@@ -90,7 +96,8 @@ def _by_chance(samples: tuple[Any, ...]) -> float:
         apart, ways = bool((signs > 0).all() or (signs < 0).all()), 2 ** sizes[0]
     else:
         one, other = samples
-        apart, ways = bool(one.max() < other.min() or other.max() < one.min()), math.comb(sum(sizes), sizes[0])
+        apart = len(one) == len(other) and bool(one.max() < other.min() or other.max() < one.min())
+        ways = math.comb(sum(sizes), sizes[0])
     if apart and ways > RESAMPLES:
         return 2 / ways
     p = 1.0
@@ -412,10 +419,11 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def seeds_needed(one: float, other: float, power: float = 0.8, level: float = LEVEL) -> int:
-    """Runs for each of two settings so that solve rates `one` and `other` are told apart with probability `power`.
+    """Runs for each of two settings so that Fisher's test tells solve rates `one` and `other` apart with probability `power`.
 
-    The normal approximation to two proportions. ValueError unless both are rates and differ.
-    Source: Fleiss, Levin & Paik 2003, Statistical Methods for Rates and Proportions, section 4.2.
+    The normal approximation to two proportions, with the continuity correction for an exact test. ValueError unless both are
+    rates and differ. Source: Casagrande, Pike & Smith 1978, Biometrics 34(3); Fleiss, Levin & Paik 2003, Statistical Methods
+    for Rates and Proportions, section 4.2.
     """
     from statistics import NormalDist
 
@@ -424,4 +432,6 @@ def seeds_needed(one: float, other: float, power: float = 0.8, level: float = LE
     mean = (one + other) / 2
     z, needed = NormalDist().inv_cdf((1 + level) / 2), NormalDist().inv_cdf(power)
     spread = z * math.sqrt(2 * mean * (1 - mean)) + needed * math.sqrt(one * (1 - one) + other * (1 - other))
-    return math.ceil((spread / (one - other)) ** 2 - 1e-9)
+    apart = abs(one - other)
+    runs = (spread / apart) ** 2
+    return math.ceil(runs / 4 * (1 + math.sqrt(1 + 4 / (runs * apart))) ** 2 - 1e-9)

@@ -79,6 +79,12 @@ def write_searches(name: str, searches: Iterable[Search]) -> None:
     write_atomically(searches_path(name), "".join(f"{line}\n" for line in lines).encode())
 
 
+def _committed_suite(name: str) -> Suite:
+    """The suite of that name with the tasks whose data come with the program: those alone have committed records."""
+    suite = load_suite(name)
+    return suite.model_copy(update={"tasks": {key: task for key, task in suite.tasks.items() if not task.needs}})
+
+
 def own_entrants(name: str, cell: str) -> Entrants:
     """One of our cells and the opponents of a suite."""
     return Entrants(cell, {model: model for model in (cell, *load_suite(name).opponents)})
@@ -86,7 +92,7 @@ def own_entrants(name: str, cell: str) -> Entrants:
 
 def committed_lines(name: str) -> list[Line]:
     """Every run of the cards of `CELLS`, once; of a suite with a search, of the tasks and models whose search is committed."""
-    suite = load_suite(name)
+    suite = _committed_suite(name)
     winners = winners_of(committed_searches(name, suite)) if suite.tuning else None
     lines = (line for cell in CELLS for line in card_lines(suite, own_entrants(name, cell), winners))
     return list(dict.fromkeys(line for line in lines if winners is None or line.model in winners.get(line.task, {})))
@@ -97,7 +103,7 @@ def committed_card(name: str, cell: str) -> Card:
 
     LookupError where a record or a search is missing, as after a new version of a task or model.
     """
-    suite, entrants = load_suite(name), own_entrants(name, cell)
+    suite, entrants = _committed_suite(name), own_entrants(name, cell)
     searches = [one for one in committed_searches(name, suite) if one.model in entrants.models] if suite.tuning else []
     if suite.tuning and len(searches) < len(suite.here) * len(entrants.models):
         raise LookupError(f"{searches_path(name).name} lacks a search of {cell} or an opponent: {MAKES}")

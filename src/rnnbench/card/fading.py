@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -11,8 +12,12 @@ Fading = Sequence[float]  # a share of the gradient at the last step, 0, 1, 2 ..
 
 
 def fading_of(norms: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """The fading of the state whose gradient reaches farthest, from the norms of each over time; empty where there is none."""
-    fadings = [tuple(norm / one[-1] for norm in reversed(one)) for one in norms if len(one) and one[-1] > 0]
+    """The fading of the state whose gradient reaches farthest, from the norms of each over time; empty where there is none.
+
+    It ends before the first norm that is not finite: nothing is known of what lies farther back.
+    """
+    known = [list(itertools.takewhile(math.isfinite, reversed(one))) for one in norms]
+    fadings = [tuple(norm / one[0] for norm in one) for one in known if one and one[0] > 0]
     return max(fadings, key=lambda fading: math.inf if (back := reach_of_fading(fading)) is None else back, default=())
 
 

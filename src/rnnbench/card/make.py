@@ -138,23 +138,24 @@ def _planned(
     widths: Sequence[EqualWidth],
     committed: Mapping[str, Record],
 ) -> tuple[list[Line], list[float]]:
-    """(the runs of the card, those left out that come with the suite, of each the share of its steps that it may make).
+    """(the runs of the card that have no record, of each the share of its steps that it may make).
 
     What a search will choose is not known yet.
     """
     suite, entrants, winners = request.suite, request.entrants, request.winners
-    lines = card_lines(suite, entrants, winners_of(known) if request.full else winners)
-    found = find_card_runs(lines, committed, request.launching)
-    left = [run.line for run in found if run.folder]
+    kinds = {
+        "of the search": [line for trial in trials for line in trial.lines],
+        "at equal parameters": card_lines(suite, entrants, winners_of(known) if request.full else winners),
+        "at equal state or time": besides_lines(suite, entrants, winners, widths),
+    }
+    found = find_card_runs([line for lines in kinds.values() for line in lines], committed, request.launching)
     come = [(run.line.task, run.record) for run in found if run.record and not run.folder]
-    besides, searched = besides_lines(suite, entrants, winners, widths), [line for trial in trials for line in trial.lines]
-    parts = [
-        f"{len(searched)} of the search" if searched else "",
-        f"{len(left)} at equal parameters" + (f" ({len(come)} more come with the program)" if come else ""),
-        f"{len(besides)} at equal state or time" if besides else "",
-    ]
-    say(f"{suite.version}: runs to make: {', '.join(filter(None, parts))}")
-    planned = [*searched, *left, *besides]
+    planned = [run.line for run in found if run.record is None]
+    wanted = set(planned)
+    parts = [f"{sum(line in wanted for line in lines)} {kind}" for kind, lines in kinds.items() if lines]
+    recorded = len(found) - len(come) - len(planned)
+    more = [f"{count} {what}" for count, what in ((len(come), "come with the program"), (recorded, "are recorded")) if count]
+    say("; ".join((f"{suite.version}: runs to make: {', '.join(parts)}", *more)))
     return planned, _shares(planned, come)
 
 

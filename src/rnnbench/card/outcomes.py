@@ -7,6 +7,7 @@ over all tasks and opponents of the card. What is asked besides, at equal state 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ from ..analysis.significance import (
 )
 from ..options import amount
 from ..store.record import Record, headline_score
-from .suite import Measure, Suite
+from .suite import Measure, Suite, least_p
 
 MOST_SEEDS = 1000  # that a question is worth
 POWER = 0.8
+RATIO = "ratio of geometric means"
 
 
 class RunOutcome(NamedTuple):
@@ -98,24 +100,25 @@ class CardVerdict:
     measure: Measure
     own: Estimate
     other: Estimate
-    apart: Estimate  # the cell's less the opponent's; see Comparison
+    gap: Estimate  # between the two: see Comparison
     p: float
     word: str  # ahead or behind; else what the suite calls it where the two are not told apart
     seeds: int | None  # of each model that would tell them apart with a chance of 80 %; None: more than MOST_SEEDS
+    equal: bool = False  # there is no difference at all, which no number of seeds would tell
 
 
 class Comparison(NamedTuple):
     """What came out of two samples.
 
-    `apart` is the first one's measure less the other's, with an interval of its own: of shares Newcombe's, of scores Welch's,
-    and of a metric that is compared on a log scale the ratio. Of steps it is that of their means where a run that solves
+    `gap` is the first one's measure less the other's, with an interval of its own: of shares Newcombe's, of scores Welch's,
+    and of a metric that is compared on a log scale the RATIO. Of steps it is that of their means where a run that solves
     nothing counts all steps of training: a restricted mean, which all runs have (Royston & Parmar 2013, BMC Medical Research
-    Methodology 13:152).
+    Methodology 13:152). The log-rank test does not ask this mean: where curves cross the two may disagree.
     """
 
     p: float  # of no difference
     side: int  # 1 where the first sample is the better, -1 where it is the worse, 0 where neither is
-    apart: Estimate
+    gap: Estimate
 
 
 def compare(measure: Measure, one: Sample, other: Sample) -> Comparison:
@@ -126,12 +129,19 @@ def compare(measure: Measure, one: Sample, other: Sample) -> Comparison:
     if measure == "steps_to_solve":
         p, later = log_rank(*one.times, *other.times)
         return Comparison(p, -later, mean_difference(one.times[0], other.times[0]))
-    a, b = (on_scale(sample.scores, sample.headline) for sample in (one, other))
-    gap = difference(a, b)
-    apart = Estimate(gap.value, gap.low, gap.high, "difference of means")
-    if scale_of(one.headline) == "log":
-        apart = Estimate(math.exp(gap.value), math.exp(gap.low), math.exp(gap.high), "ratio of geometric means")
-    return Comparison(gap.p, sign(-gap.value if one.lower_is_better else gap.value), apart)
+    a, b, logarithms = _scaled(one, other)
+    asked, gap = difference(a, b), mean_difference(a, b)
+    if logarithms:
+        low, high = (None if bound is None else math.exp(bound) for bound in (gap.low, gap.high))
+        gap = Estimate(math.exp(gap.value), low, high, RATIO)
+    return Comparison(asked.p, sign(-asked.value if one.lower_is_better else asked.value), gap)
+
+
+def _scaled(one: Sample, other: Sample) -> tuple[list[float], list[float], bool]:
+    """(the scores of two samples on the scale of their metric, whether that is the logarithm: a score of 0 has none)."""
+    if scale_of(one.headline) != "log" or min(*one.scores, *other.scores) <= 0:
+        return one.scores, other.scores, False
+    return on_scale(one.scores, one.headline), on_scale(other.scores, other.headline), True
 
 
 def sign(value: float) -> int:
@@ -139,10 +149,10 @@ def sign(value: float) -> int:
 
 
 def seeds_to_tell_apart(measure: Measure, one: Sample, other: Sample, level: float) -> int | None:
-    """Seeds of each model that tell them apart with a chance of 80 %, should they differ by as much as they do here.
+    """Seeds of each model that tell them apart with a chance of about 80 %, should they differ by as much as they do here.
 
-    None where they do not differ at all, or where that takes more than MOST_SEEDS. Normal approximations: of proportions
-    (Fleiss, Levin & Paik 2003), of means and of the scores of the log-rank test.
+    None where they do not differ at all, or where that takes more than MOST_SEEDS. Normal approximations: of proportions, of
+    means, and of the scores of the log-rank test. Never so few that a permutation test of them could not reach `level`.
     """
     if measure == "solved":
         shares = [solved / runs for solved, runs in (one.share, other.share)]
@@ -153,11 +163,12 @@ def seeds_to_tell_apart(measure: Measure, one: Sample, other: Sample, level: flo
             scores = log_rank_scores([*times, *more], [*solved, *others])
             a, b = scores[: len(times)], scores[len(times) :]
         else:
-            a, b = (on_scale(sample.scores, sample.headline) for sample in (one, other))
+            a, b, _ = _scaled(one, other)
         z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)
         gap = fmean(a) - fmean(b)
-        needed = max(2.0, z * z * (variance(a) + variance(b)) / gap**2) if gap else math.inf
-    return math.ceil(needed) if needed <= MOST_SEEDS else None
+        needed = z * z * (variance(a) + variance(b)) / gap**2 if gap else math.inf
+    fewest = next(seeds for seeds in itertools.count(2) if least_p(seeds, seeds) <= level)
+    return max(fewest, math.ceil(needed)) if needed <= MOST_SEEDS else None
 
 
 class SamplePair(NamedTuple):
@@ -179,13 +190,13 @@ def answer_family(suite: Suite, questions: Sequence[SamplePair]) -> list[CardVer
     asked = [compare(suite.tasks[one.task].measure, one.own, one.other) for one in questions]
     corrected = holm([one.p for one in asked])
     found = []
-    for (task, own, other), (_, side, apart), p in zip(questions, asked, corrected, strict=True):
+    for (task, own, other), (_, side, gap), p in zip(questions, asked, corrected, strict=True):
         measure = suite.tasks[task].measure
         told_apart = p <= suite.level and side != 0
         word = ("ahead" if side > 0 else "behind") if told_apart else "not seen" if suite.screening else "open"
         seeds = None if told_apart else seeds_to_tell_apart(measure, own, other, suite.level / len(questions))
-        values = own.estimate(measure), other.estimate(measure), apart
-        found.append(CardVerdict(task, other.model, measure, *values, p, word, seeds))
+        values = own.estimate(measure), other.estimate(measure), gap
+        found.append(CardVerdict(task, other.model, measure, *values, p, word, seeds, equal=side == 0))
     return found
 
 

@@ -21,13 +21,17 @@ from ..run.provenance import processor_name
 from ..store.record import Record, write_atomically
 from ..version import __version__
 from .cost import REACH, SHAPES, WIDTH, CellCost
-from .outcomes import CardVerdict, Sample, SamplePair, answer_family, judge, sample_of, verdict_summary
+from .outcomes import MOST_SEEDS, RATIO, CardVerdict, Sample, SamplePair, answer_family, judge, sample_of, verdict_summary
 from .pictures import picture_html
 from .runs import CardRun, EqualWidth, fading_after_training, reach_after_training
-from .suite import Suite
+from .suite import Suite, least_p
 
 TONES = {"ahead": "good", "behind": "poor"}
 EQUAL = {"state": "state", "time": "time a step"}
+TESTS = (
+    "p: of a permutation test of the mean score, or of the log-rank scores of steps to solve; of a solve rate, of Fisher's test"
+)
+INTERVALS = "In brackets, intervals of 95 %, each by itself: they are not corrected for the number of comparisons."
 MEASURES = {"steps_to_solve": "steps to solve", "solved": "solve rate", "score": "score"}
 
 
@@ -169,8 +173,9 @@ def _facts(card: Card) -> Table:
         ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent{_come(card)}"),
         (
             "test rows",
-            f"where a task draws them, those of {card.cell} are drawn by a seed made of its source ({card.source[:8]}) and the "
-            "suite's version: other code has other test rows; they are read once",
+            f"where a task draws them, those of {card.cell} are drawn by a seed made of its source, or of its version if it is "
+            f"of rnnbench ({card.source[:8]}), and of the suite's version; each run reads them once. Scores are of test rows; "
+            "steps to solve and solve rates are of validation rows, the same for every model",
         ),
         ("the suite is public", "a cell may have been made for it"),
         *[("left out", one) for one in card.left_out],
@@ -284,15 +289,16 @@ def verdict_table(card: Card) -> Table:
         if (count := sum(one.diverged for one in sample.outcomes))
     ]
     notes = (
-        f"p: of a permutation test of the measure (a solve rate: Fisher's test), with Holm's correction over all {len(rows)} "
-        f"comparisons; ahead or behind: p is at most {suite.level:g}. In brackets, intervals of 95 %, each by itself."
+        f"{TESTS}, with Holm's correction over all {len(rows)} comparisons; ahead or behind: p is at most {suite.level:g}."
         f"{_least(card)}",
+        INTERVALS,
         "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
         "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
-        "Difference: of the cell to the opponent, in the measure; of steps to solve, the difference of the means, where a run "
-        "that did not solve its task counts all steps of training. Its interval is not corrected for the number of questions.",
-        "Seeds needed: of each model, in a new card, for p to be small enough with a chance of 80 %, should the difference be "
-        "as it is here.",
+        "Difference: of the cell to the opponent, in the measure; of steps to solve, that of the means, where a run that did "
+        "not solve its task counts all steps of training. p asks the whole curves of steps to solve, not this mean, so that "
+        "the two may disagree. Where few runs solve a task the interval of a difference in steps is too narrow.",
+        "Seeds needed: of each model, in a new card, for p to be small enough with a chance of about 80 %, should the "
+        "difference be as it is here.",
     )
     caption = "Each task has one measure, which the suite declares."
     return Table("Where is it better?", caption, {}, columns, rows, tuple(gaps), notes if rows else ())
@@ -301,7 +307,7 @@ def verdict_table(card: Card) -> Table:
 def _least(card: Card) -> str:
     """The least p that so few seeds can reach; empty where there are more than enough."""
     suite = card.suite
-    least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds) * len(card.verdicts)
+    least = least_p(suite.seeds, suite.opponent_seeds) * len(card.verdicts)
     if least < suite.level / 5:
         return ""
     return f" With {suite.seeds} and {suite.opponent_seeds} seeds the least p is {least:.2g}: only clear differences are seen."
@@ -312,7 +318,7 @@ def _evidence_columns(card: Card) -> tuple[Column, ...]:
         Column("measure", ("measure",), left=True),
         Column(card.cell, ("own", "own_low", "own_high"), left=True),
         Column("opponent", ("other", "other_low", "other_high"), left=True),
-        Column("difference", ("apart", "apart_low", "apart_high"), left=True),
+        Column("difference", ("gap", "gap_low", "gap_high"), left=True),
         Column("p", ("p",)),
         Column("seeds needed", ("seeds",)),
     )
@@ -324,7 +330,7 @@ def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
         worded(_measure(card, one)),
         _estimate(one, one.own, own),
         _estimate(one, one.other, card.samples[one.task][one.opponent]),
-        Cell(("×" if one.apart.estimator.startswith("ratio") else "") + format_interval(one.apart), _bounds(one.apart)),
+        Cell(("×" if one.gap.estimator == RATIO else "") + format_interval(one.gap), _bounds(one.gap)),
         worded(format_number(one.p), one.p),
         worded(_seeds(one), one.seeds),
     )
@@ -333,8 +339,7 @@ def _evidence(card: Card, one: CardVerdict, own: Sample) -> tuple[Cell, ...]:
 def _seeds(one: CardVerdict) -> str:
     if one.word in TONES:
         return ""
-    same = one.own.value == one.other.value
-    return f"{one.seeds:,}" if one.seeds else "no difference" if same else "over 1,000"
+    return f"{one.seeds:,}" if one.seeds else "no difference" if one.equal else f"over {MOST_SEEDS:,}"
 
 
 def besides_table(card: Card) -> Table:
@@ -365,8 +370,12 @@ def besides_table(card: Card) -> Table:
         for other in [card.samples[one.width.task][one.width.opponent]]
     )
     gaps = [
-        f"{suite.tasks[one.task].title}, {one.opponent}: no width of {card.cell} has an equal {EQUAL[one.equal]}; the nearest, "
-        f"{one.width}, has {one.ratio:.3f} times the opponent's"
+        f"{suite.tasks[one.task].title}, {one.opponent}: no width of {card.cell} has an equal {EQUAL[one.equal]}; "
+        + (
+            f"the nearest, {one.width}, has {one.ratio:.3f} times the opponent's"
+            if math.isfinite(one.ratio)
+            else "the opponent has none"
+        )
         for one in card.unmet
     ]
     gaps += [
@@ -463,8 +472,8 @@ def _tuning(card: Card) -> Table:
         Column("task", ("task",), left=True, words=True),
         Column("model", ("model",), left=True),
         Column("chosen", ("chosen",), left=True, words=True),
-        Column("validation, default", ("default",)),
-        Column("chosen", ("best",)),
+        Column("validation score, suite's own", ("default",)),
+        Column("of the chosen", ("best",)),
         Column("expected best of 1, 2, 4 ...", ("expected",), left=True),
     )
     rows = tuple(
@@ -478,7 +487,12 @@ def _tuning(card: Card) -> Table:
         )
         for one in card.tuning
     )
-    return Table("Tuning", "The same points and seeds for every model; validation alone was looked at.", {}, columns, rows)
+    notes = (
+        "Where the measure is a score, the setting with the best is chosen. Else the one that solves the task in the most "
+        "seeds, and of several the soonest: a run stops there, and its score says little.",
+    )
+    caption = "The same points and seeds for every model; validation alone was looked at."
+    return Table("Tuning", caption, {}, columns, rows, notes=notes if rows else ())
 
 
 def _row(card: Card) -> Table:

@@ -85,13 +85,24 @@ class Line:
 
 
 def source_digest(entrants: Entrants) -> str:
-    """A digest that changes with the source of a cell of others, with the version of one of ours, and with its options."""
-    settings = entrants.settings(entrants.cell)
-    facts = entrants.facts(entrants.cell)
-    version = read_signature("mechanism", mechanism_reference(settings)).constants["version"]
-    if not facts:
-        return digest([settings, version])
-    return digest([facts.code, settings]) if entrants.options else facts.code
+    """A digest that changes with the source of a cell of others, with the version of one of ours, and with its options.
+
+    It does not change with the folder of a cell's file.
+    """
+    return _source_of(entrants, entrants.cell)
+
+
+def opponent_digests(entrants: Entrants) -> list[str]:
+    """Those of the opponents."""
+    return [_source_of(entrants, label) for label in entrants.opponents]
+
+
+def _source_of(entrants: Entrants, label: str) -> str:
+    settings, facts = entrants.settings(label), entrants.facts(label)
+    _, *options = entrants.named(label)
+    if facts:
+        return digest([facts.code, sorted(options)]) if options else facts.code
+    return digest([settings, read_signature("mechanism", mechanism_reference(settings)).constants["version"]])
 
 
 def own_test_seed(suite: Suite, entrants: Entrants) -> int:

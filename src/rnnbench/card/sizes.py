@@ -37,7 +37,7 @@ from ..run.process_settings import configure_process
 from ..run.provenance import processor_name
 from ..store.record import digest, write_atomically
 from ..training.optimizer import make_optimizer
-from .runs import Entrants, EqualWidth, setting_words, source_digest
+from .runs import Entrants, EqualWidth, opponent_digests, setting_words, source_digest
 from .suite import Suite
 
 Ratio = Callable[[int, int], float]  # of the times of cell and opponent, by the cell's width; over so many times the rounds
@@ -159,8 +159,9 @@ def width_of_time(ratio: Ratio, start: int, tolerance: float) -> tuple[int, floa
 
 
 def _about(suite: Suite, entrants: Entrants) -> str:
-    """What the widths depend on: the suite, the cell's source and options, the opponents, and the processor that timed them."""
-    return digest([suite.version, suite.besides, source_digest(entrants), entrants.opponents, processor_name()])
+    """What the widths depend on: the suite, the sources of the models, and the PyTorch and the processor that timed them."""
+    models = [source_digest(entrants), entrants.opponents, opponent_digests(entrants)]
+    return digest([suite.version, suite.besides, *models, torch.__version__, processor_name()])
 
 
 def kept_widths(suite: Suite, entrants: Entrants, folder: Path) -> list[EqualWidth] | None:
@@ -173,7 +174,7 @@ def kept_widths(suite: Suite, entrants: Entrants, folder: Path) -> list[EqualWid
         return None
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        widths = [EqualWidth(**one) for one in kept["widths"]]
+        widths = [EqualWidth(**{**one, "ratio": math.inf if one["ratio"] is None else one["ratio"]}) for one in kept["widths"]]
         return widths if kept["about"] == _about(suite, entrants) else None
     except (OSError, ValueError, TypeError, KeyError):
         raise BadOption(f"{path}: no widths of a card; remove it, and they are measured anew") from None
@@ -181,6 +182,7 @@ def kept_widths(suite: Suite, entrants: Entrants, folder: Path) -> list[EqualWid
 
 def keep_widths(suite: Suite, entrants: Entrants, folder: Path, widths: Sequence[EqualWidth]) -> None:
     """Writes the widths into the folder of the page."""
-    whole = {"about": _about(suite, entrants), "widths": [asdict(width) for width in widths]}
+    rows = [{**asdict(one), "ratio": one.ratio if math.isfinite(one.ratio) else None} for one in widths]
+    whole = {"about": _about(suite, entrants), "widths": rows}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WIDTHS, (json.dumps(whole, indent=1) + "\n").encode())
+    write_atomically(folder / WIDTHS, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())

@@ -90,7 +90,7 @@ class Suite(GridPart):
     @model_validator(mode="after")
     def reachable(self) -> Suite:
         """An exact test of too few seeds has no p small enough for so many questions."""
-        least = 2 / math.comb(self.seeds + self.opponent_seeds, self.seeds)
+        least = least_p(self.seeds, self.opponent_seeds)
         if least * self.most_asked * len(self.opponents) > self.level:
             raise ValueError(
                 f"seeds: {self.seeds} and {self.opponent_seeds} reach p = {least:.2g} at best, too large for "
@@ -113,6 +113,11 @@ class Suite(GridPart):
         return [*self.words, *self.tasks[task].words, f"model={model[0]}", *model[1:]]
 
 
+def least_p(seeds: int, others: int) -> float:
+    """The least p of a two-sided permutation test of two samples of these sizes: all other labels but two are less extreme."""
+    return 2 / math.comb(seeds + others, seeds)
+
+
 def load_suite(name: str) -> Suite:
     """The suite in conf/card/<name>.yaml; BadOption where it is not as declared here."""
     return read_suite(CONF / "card" / f"{name}.yaml")
@@ -125,7 +130,7 @@ def read_suite(path: Path) -> Suite:
 
 def check_opponents(suite: Suite, opponents: Sequence[str]) -> None:
     """BadOption where so many opponents cannot be told from the cell with the seeds of the suite."""
-    least = 2 / math.comb(suite.seeds + suite.opponent_seeds, suite.seeds)
+    least = least_p(suite.seeds, suite.opponent_seeds)
     most = math.floor(suite.level / least / suite.most_asked)
     if len(opponents) > most:
         raise BadOption(

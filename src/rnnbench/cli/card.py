@@ -133,8 +133,12 @@ def _check_options(suite: Suite, entrants: Entrants) -> None:
 
 
 def _command(options: argparse.Namespace, entrants: Entrants) -> str:
+    """The command as the page says it: of files their names alone."""
+
+    def short(model: str) -> str:
+        return f"./{Path(model).name}" if is_file(model) else model
+
     flags = [f"--{name}" for name in ("quick", "full") if getattr(options, name)]
-    flags += ["--against", options.against] if options.against else []
-    flags += ["--winners", str(options.winners)] if options.winners else []
-    cell = Path(options.cell).name if is_file(options.cell) else options.cell
-    return shlex.join(["rnnbench", "card", cell, *entrants.options, *flags])
+    flags += ["--against", ",".join(map(short, options.against.split(",")))] if options.against else []
+    flags += ["--winners", Path(options.winners).name] if options.winners else []
+    return shlex.join(["rnnbench", "card", short(options.cell), *entrants.options, *flags])

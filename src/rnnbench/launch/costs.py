@@ -42,7 +42,7 @@ def expect_costs(jobs: Sequence[Job]) -> int:
 
 
 class Pace:
-    """How long jobs of a sweep take against what was expected of them, by task and model; of the first of these, by all."""
+    """How long jobs of a sweep take against what was expected: those of the same task and model, else all that have ended."""
 
     def __init__(self) -> None:
         self._sums: dict[Path | None, tuple[float, float]] = {}  # by place; None: all. Seconds taken, and expected
