@@ -20,8 +20,8 @@ import pytest
 import vl_convert
 
 from rnnbench.analysis.charts import Styles
-from rnnbench.analysis.comparison import compare_runs, floor_cell
-from rnnbench.analysis.comparison_text import RANKED
+from rnnbench.analysis.comparison import compare_runs, estimate_entries, floor_cell
+from rnnbench.analysis.comparison_text import RANKED, result_sentence
 from rnnbench.analysis.curves import Curve, mean_curve, thinned
 from rnnbench.analysis.drawing import drawing_script
 from rnnbench.analysis.formatting import format_compact, format_duration, format_interval
@@ -227,6 +227,22 @@ def test_an_error_by_hand(tmp_path: Path) -> None:
     assert (row["estimator"], row["value"]) == ("geometric mean", pytest.approx(0.06))
     assert (row["low"], row["high"]) == (pytest.approx(0.06 / factor), pytest.approx(0.06 * factor))
     assert table.rows[0][2].text == "0.06 [0.02, 0.16]" and row["against_floor"] == "below"
+
+
+def test_each_entry_is_held_against_the_floor_of_its_own_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for model, floor in (("gru", 0.2), ("lstm", 0.1)):
+        monkeypatch.setitem(FLOORS, "adding", floor)
+        for seed, score in enumerate((0.148, 0.15, 0.152)):
+            write(tmp_path, model=model, seed=seed, score=score)
+    (table,) = load(tmp_path)
+    found = {row[0].text: row[3] for row in table.rows}
+    assert table.columns[3].title == "floor"
+    assert {name: (cell.text, cell.tone) for name, cell in found.items()} == {
+        "gru": ("below 0.2", "good"),
+        "lstm": ("above 0.1", "poor"),
+    }
+    (block,), _ = group_runs(*find_runs([tmp_path]))
+    assert result_sentence(block, estimate_entries(block), {}).endswith("No better than the floor: lstm.")
 
 
 def test_rows_of_which_one_is_solved_in_part_are_sorted_by_the_share_solved(tmp_path: Path) -> None:

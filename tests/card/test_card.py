@@ -327,16 +327,50 @@ def test_the_card_of_another_cell_is_not_written_over(
         assert main(["card", cell, "tracker=none", "-o", "elsewhere"]) == 0
 
 
+def test_a_card_of_other_code_is_replaced_and_a_folder_that_takes_none_is_refused_first(
+    tiny: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(make, "make_card", lambda request: 0)
+    Path("out").mkdir()
+    for source, said in (("0" * 64, "out has a card of other code of MGU, which is replaced\n"), (None, "")):
+        Path("out/card.json").write_text(json.dumps({"cell": "MGU", "file": "my_cell.py", "source": source}))
+        assert main([*CARD, "-o", "out"]) == 0
+        assert capfd.readouterr().out == said
+    if Path("/proc/self").exists():  # where rights say nothing
+        assert main([*CARD, "-o", "/proc/card"]) == 2
+        assert "--output '/proc/card': no folder can be written there" in capfd.readouterr().err
+
+
+def test_winners_of_a_task_that_there_is_not_are_named(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("winners.yaml").write_text("addng: {MGU: {train.clip: 1.0}}\n")
+    assert main([*CARD, "--winners", "winners.yaml", "--estimate"]) == 2
+    assert "winners: no task 'addng'; did you mean 'adding'" in capfd.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_the_laws(tiny: None, capfd: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert main([*CARD, "trainer.accelerator=gpu", "-o", "out"]) == 2
+    found = capfd.readouterr()
+    assert "PyTorch finds no GPU" in found.err and "laws" not in found.out and not Path("out").exists()
+
+
 def test_classes_of_one_name_have_labels_of_their_own(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    monkeypatch.setattr(make, "make_card", lambda request: found.append(request.entrants) or 0)
+    monkeypatch.setattr(make, "make_card", lambda request: found.append(request) or 0)
     Path("other.py").write_text(MGU)
     assert main([*CARD, "--against", "./other.py:MGU"]) == 0
     Path("gru.py").write_text(MGU.replace("class MGU", "class gru"))
     assert main(["card", "./gru.py:gru", "--against", "gru", "tracker=none"]) == 0
-    first, second = found
+    first, second = (request.entrants for request in found)
     assert verb._free_label("MGU", "./sub/other.py:MGU", first.models) == "./sub/other.py:MGU"
     assert list(first.models) == ["MGU", "other.py:MGU"] and list(second.models) == ["gru", "gru (2)"]
+    Path("sub").mkdir()
+    Path("sub/my_cell.py").write_text(MGU)
+    assert main([*CARD, "--against", "./sub/my_cell.py:MGU"]) == 0
+    assert list(found[2].entrants.models)[1] == "./sub/my_cell.py:MGU" and found[2].command.endswith(
+        " --against ./sub/my_cell.py:MGU"
+    )
     assert second.file == "gru.py" and second.models["gru (2)"] == "gru"
 
 
@@ -492,7 +526,7 @@ def test_test_rows_are_those_of_the_source_wherever_its_file_is(tiny: None, capf
         assert main(["card", f"./{folder}/my_cell.py:MGU", "model.layers=2", "tracker=none", "-o", f"{folder}/out"]) == 0
     one, other = (json.loads(Path(folder, "out/card.json").read_text()) for folder in ("here", "there"))
     assert one["source"] == other["source"] and one["runs"] == other["runs"]
-    assert one["command"] == "rnnbench card ./my_cell.py:MGU model.layers=2"  # no folder of this machine
+    assert one["command"] == "rnnbench card ./here/my_cell.py:MGU model.layers=2"  # from here: no folder of this machine
 
 
 def test_the_points_of_a_search_depend_on_no_model_and_begin_with_the_suites_own() -> None:

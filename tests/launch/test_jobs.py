@@ -186,7 +186,7 @@ def test_the_estimate_of_a_sweep_writes_nothing(capfd):
     assert main(["estimate", *TINY, "model=lstm,gru", "seed=0,1", "train.steps=10"]) == 0
     out = capfd.readouterr().out
     assert out.startswith("4 runs, 0 recorded before\n")
-    assert "0 by recorded runs of the same settings, 4 by 2 measured just now" in out and "disk  about" in out
+    assert "0 by recorded runs of the same settings, 4 by 2 short trials just now" in out and "disk  about" in out
     assert not Path("runs").exists()
 
 
@@ -208,7 +208,7 @@ def test_the_estimate_goes_by_the_steps_that_recorded_runs_made(monkeypatch):
     evaluations = 1 + math.ceil(2500 / job.settings.train.eval_every)
     assert f"about {format_duration(2500 + 60 * evaluations)} with 1 at a time" in shorter
     assert prepare._end([50, 500, 30], 2) == 500 and prepare._end([50, 500, 30], 1) == 580
-    assert f"1 by the steps that other models made; about {format_duration(whole)} should they make all" in shared
+    assert f"1 by the steps that other models made; about {format_duration(whole)} if they make all their steps" in shared
 
 
 def test_status_costs_what_the_sweep_costs_and_not_the_store(sweep, capfd):

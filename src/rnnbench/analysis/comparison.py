@@ -80,7 +80,11 @@ def tabulate(block: TaskResults, options: Sequence[str] = ()) -> Table:
         Column("model", ("model", "row", "setting"), left=True, words=True),
         Column("#", ("rank_best", "rank_worst"), spare=2),
         Column(f"{block.headline}{arrow}", ("estimator", "value", "low", "high"), left=True),
-        Column("floor" if block.floor is None else f"floor {format_number(block.floor)}", ("against_floor",), left=True),
+        Column(
+            f"floor {format_number(block.floor)}" if block.floor is not None and block.one_floor else "floor",
+            ("against_floor", "floor"),
+            left=True,
+        ),
         Column(
             block.solved_by or "solved by", ("solved_by", "solved_score", "solved_score_low", "solved_score_high"), left=True
         ),
@@ -130,7 +134,7 @@ def find_ranks(block: TaskResults, estimates: Mapping[str, Estimate], at_floor: 
         entry
         for entry in block.entries
         if can_be_ranked(block.scores(entry), block.headline) and not entry.diverged and not entry.refused
-        if at_floor or against_floor(estimates[entry.label], block.floor) != "at"
+        if at_floor or against_floor(estimates[entry.label], block.floor_of(entry)) != "at"
     ]
     scores = {entry.label: block.scores(entry) for entry in there}
     solved = {entry.label: block.solved(entry) for entry in there}
@@ -183,25 +187,26 @@ def _score_cells(
     """Rank, score and how it stands to the floor."""
     if estimate is None:
         word, tone = ("diverged", "poor") if entry.diverged else ("–", "warn")
-        return Cell("", (None, None)), Cell(word, (None, None, None, None), tone), Cell("", (None,))
+        return Cell("", (None, None)), Cell(word, (None, None, None, None), tone), Cell("", (None, None))
     return (
         Cell(rank_cell(place), place or (None, None)),
         Cell(format_interval(estimate), (estimate.estimator, estimate.value, estimate.low, estimate.high)),
-        floor_cell(estimate, block.floor, block.lower_is_better),
+        floor_cell(estimate, block.floor_of(entry), block.lower_is_better, named=not block.one_floor),
     )
 
 
-def floor_cell(estimate: Estimate, floor: float | None, lower_is_better: bool) -> Cell:
-    """How a score stands to the floor: good only where it is better by more than NEAR of the floor."""
+def floor_cell(estimate: Estimate, floor: float | None, lower_is_better: bool, named: bool = False) -> Cell:
+    """How a score stands to the floor: good only where it is better by more than NEAR of the floor. `named`: the floor, too."""
     verdict = against_floor(estimate, floor)
     if floor is None or not verdict:
-        return Cell("", (verdict,))
+        return Cell("", (verdict, floor))
+    number = f" {format_number(floor)}" if named else ""
     if estimate.estimator == "one seed":
-        return Cell("1 seed", (verdict,), "warn")
+        return Cell(f"1 seed{number}", (verdict, floor), "warn")
     better = "below" if lower_is_better else "above"
     if verdict == better and abs(estimate.value - floor) <= NEAR * abs(floor):
-        return Cell(f"barely {verdict}", (verdict,), "warn")
-    return Cell(verdict, (verdict,), {better: "good", "undecided": "warn"}.get(verdict, "poor"))
+        return Cell(f"barely {verdict}{number}", (verdict, floor), "warn")
+    return Cell(f"{verdict}{number}", (verdict, floor), {better: "good", "undecided": "warn"}.get(verdict, "poor"))
 
 
 def _solved_metric_cell(block: TaskResults, entry: ModelResults) -> Cell:

@@ -87,7 +87,8 @@ def _who_solved(block: TaskResults) -> str:
 
 def _who_is_at_floor(block: TaskResults, estimates: Mapping[str, Estimate]) -> str:
     better = "below" if block.lower_is_better else "above"
-    verdicts = {label: against_floor(estimate, block.floor) for label, estimate in estimates.items()}
+    floors = {entry.label: block.floor_of(entry) for entry in block.entries}
+    verdicts = {label: against_floor(estimate, floors[label]) for label, estimate in estimates.items()}
     none = [label for label, verdict in verdicts.items() if verdict not in ("", "undecided", better)]
     return f"No better than the floor: {_listed(none)}." if none else ""
 

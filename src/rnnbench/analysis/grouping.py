@@ -93,6 +93,15 @@ class TaskResults:
     def floor(self) -> float | None:
         return self.task["floor"] if self.task else None
 
+    def floor_of(self, entry: ModelResults) -> float | None:
+        """The floor of the test rows of an entry: with a test_seed they are others."""
+        return entry.record["task"]["floor"] if entry.record else self.floor
+
+    @property
+    def one_floor(self) -> bool:
+        """Whether all entries have one floor."""
+        return len({self.floor_of(entry) for entry in self.entries}) < 2
+
     @functools.cached_property
     def solved_by(self) -> str | None:
         """The metric that says solved, where it is not the headline: of a task whose own bound is of the other direction."""

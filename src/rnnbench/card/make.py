@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from ..analysis.grouping import trained_with
+from ..config.compose import compose_jobs
 from ..config.schema import GIVEN, mechanism_reference, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
+from ..launch.resume import words_of_runs
 from ..launch.sweep import launch_sweep, sweep_word
 from ..laws.results import LawResult, cell_results
 from ..models.registry import mechanism_class
 from ..options import Failed, amount
+from ..run.plan import check_accelerator
 from ..run.process_settings import configure_process
 from ..store.record import Record
 from .committed import committed_records, committed_searches
@@ -48,7 +52,8 @@ def make_card(request: CardRequest) -> int:
     suite, committed = request.suite, committed_records(request.suite_name)
     planned, shares = _planned(request, known, trials, widths, committed)
     if planned and suite.minutes:
-        say(f"{suite.version}: about {suite.minutes:g} minutes or less on 2 free cores")
+        minutes = math.ceil(suite.minutes * len(planned) / (suite.seeds * len(suite.here)))
+        say(f"{suite.version}: about {amount(minutes, 'minute')} or less on 2 free cores")
     elif planned and (code := _estimate(request, planned, shares)):
         return code
     winners = request.winners
@@ -63,8 +68,10 @@ def make_card(request: CardRequest) -> int:
 
 
 def _tried(request: CardRequest) -> Card:
-    """The card with the laws alone, which are tried on the cell."""
+    """The card with the laws alone, which are tried on the cell. BadOption where the runs ask for a GPU that is not there."""
     suite, entrants = request.suite, request.entrants
+    words = suite.setting(next(iter(suite.here)), *entrants.named(entrants.cell))
+    check_accelerator(compose_jobs([*words, *words_of_runs(request.launching)], sweep=False, declared=True)[0])
     card = Card(entrants.cell, suite, source_digest(entrants), request.command)
     card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]

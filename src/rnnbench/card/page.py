@@ -173,9 +173,9 @@ def _facts(card: Card) -> Table:
         ("seeds", f"{suite.seeds} of {card.cell}, {suite.opponent_seeds} of each opponent{_come(card)}"),
         (
             "test rows",
-            f"where a task draws them, those of {card.cell} are drawn by a seed made of its source, or of its version if it is "
-            f"of rnnbench ({card.source[:8]}), and of the suite's version; each run reads them once. Scores are of test rows; "
-            "steps to solve and solve rates are of validation rows, the same for every model",
+            f"where a task draws them, those of {card.cell} have a seed of their own, made of its code ({card.source[:8]}) and "
+            "of the suite's version; each run reads them once. Scores are of test rows; steps to solve and solve rates are of "
+            "validation rows, the same for every model",
         ),
         ("the suite is public", "a cell may have been made for it"),
         *[("left out", one) for one in card.left_out],
@@ -222,7 +222,7 @@ def _laws(card: Card) -> Table:
 
 
 def _costs(card: Card) -> Table:
-    shapes = [f"T={steps} B={rows} H={width}" for steps, rows, width in SHAPES]
+    shapes = list(map(_shape, range(len(SHAPES))))
     columns = (
         Column("model", ("model",), left=True),
         Column("parameters", ("parameters",)),
@@ -246,19 +246,25 @@ def _costs(card: Card) -> Table:
     )
     notes = (
         "Time: of a forward and a backward pass on one thread of this machine, relative to torch.nn.LSTM of the same shape "
-        "(1.00: as fast; lstm and gru of rnnbench are other code than PyTorch's). Memory: what is kept for the backward pass, "
-        "relative to the same.",
+        "(1.00: as fast; lstm and gru of rnnbench are other code than PyTorch's). It is measured anew by each command, and "
+        f"other work on the machine changes it. Memory: what is kept for the backward pass at {_shape(1)}, relative to "
+        "the same.",
         "Gradient reaches: steps back until the norm of the loss's gradient by the state is 1 % of that at the last step; "
         f"before training, at sequences of {REACH[0]} steps.",
     )
     return Table(
         "What does it cost?",
-        f"Without read-out, at {WIDTH} inputs and units where no H is said.",
+        f"Without read-out, at {WIDTH} inputs and units where no H is said. T: steps, B: rows, H: units.",
         {},
         columns,
         rows,
         notes=notes if rows else (),
     )
+
+
+def _shape(number: int) -> str:
+    """A shape for which times are measured: steps, rows and units."""
+    return "T={} B={} H={}".format(*SHAPES[number])
 
 
 def _reach(steps: int | None, whole: int) -> str:
@@ -295,7 +301,7 @@ def verdict_table(card: Card) -> Table:
         "Steps to solve: the median over seeds; a run that did not solve its task counts as still running. A dash: "
         "too few seeds for a bound. A run that diverged did not solve its task, and its score is the floor's.",
         "Difference: of the cell to the opponent, in the measure; of steps to solve, that of the means, where a run that did "
-        "not solve its task counts all steps of training. p asks the whole curves of steps to solve, not this mean, so that "
+        "not solve its task counts all steps of training. p is of the whole curves of steps to solve, not of this mean: "
         "the two may disagree. Where few runs solve a task the interval of a difference in steps is too narrow.",
         "Seeds needed: of each model, in a new card, for p to be small enough with a chance of about 80 %, should the "
         "difference be as it is here.",
@@ -436,7 +442,10 @@ def _reaches(card: Card) -> Table:
         for name, all_ in models.items()
         if all_
     )
-    caption = "Steps back, at the last training step that was logged: median, least and most over seeds."
+    caption = (
+        "Steps back in a sequence, at the last training step that was logged: median, least and most over seeds. The most that "
+        "can be is the length of the sequence."
+    )
     return Table("How far does its gradient reach after training?", caption, {}, columns, rows)
 
 
@@ -461,8 +470,8 @@ def _with_settings(card: Card) -> Table:
         for one in card.settings
     )
     caption = (
-        f"Of all: {' '.join(card.suite.words)}. Width: model.hidden_size. Floor: the score of the best guess that does not "
-        "look at the inputs. card.json has every run."
+        f"Of all: {' '.join(card.suite.words)}. Width: model.hidden_size. Floor: the best score without memory, on the "
+        "test rows of the model. card.json has every run."
     )
     return Table("With which settings?", caption, {}, columns, rows)
 
@@ -514,7 +523,7 @@ def _row(card: Card) -> Table:
         worded(_reach(own.reach, REACH[0]).partition(",")[0] if own else "–"),
         *(worded(str(words.count(word))) for word in ("ahead", "behind", left)),
     )
-    return Table("In one row", "", {}, columns, (row,))
+    return Table("In one row", f"time: at {_shape(1)}." if own else "", {}, columns, (row,))
 
 
 def _pictures(card: Card) -> dict[str, str]:

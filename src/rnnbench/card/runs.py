@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from ..analysis.heatmaps import logged_gradients
 from ..config.compose import compose_jobs
-from ..config.schema import choice_settings, mechanism_reference, plugin_facts, read_signature
+from ..config.schema import choice_settings, every_choice, mechanism_reference, plugin_facts, read_signature
 from ..config.winners import UNDER, Winner, Winners, changed_settings, find_winner, found_under, option_word, options_of
 from ..launch.prepare import survey_jobs
 from ..launch.resume import words_of_runs
-from ..options import BadOption
+from ..options import BadOption, unknown
 from ..plugins.classes import PluginFacts
 from ..plugins.references import is_file
 from ..store.log import LogRow
@@ -131,19 +131,22 @@ def _winner(suite: Suite, task: str, entrants: Entrants, model: str, winners: Wi
 
 def check_winners(suite: Suite, entrants: Entrants, winners: Winners) -> list[str]:
     """BadOption where a winner was found under settings that are not those of the suite; says of which that is not known."""
-    unknown = []
+    elsewhere = []
+    named = [*suite.tasks, *(task.reference for task in suite.tasks.values()), *every_choice("task")]
+    if strange := [task for task in winners if task not in named and not is_file(task)]:
+        raise BadOption(f"winners: {unknown('task', strange[0], named)}")
     for task in suite.here:
         for model in entrants.models:
             winner = _winner(suite, task, entrants, model, winners)
             if winner is None:
-                named = task if task in winners else suite.tasks[task].reference
-                winner = find_winner(winners, named, entrants.models[model])  # says which is missing
+                key = task if task in winners else suite.tasks[task].reference
+                winner = find_winner(winners, key, entrants.models[model])  # says which is missing
             if found := changed_settings(winner, setting_words(suite, task, entrants, model, winners)):
                 how = f"{suite.version}{', as --full does' if suite.tuning else ''}"
                 raise BadOption(f"winners: that of {task} and {model} {found_under(found)}; search under the settings of {how}")
             if UNDER not in winner:
-                unknown.append(f"{task} and {model}")
-    return unknown
+                elsewhere.append(f"{task} and {model}")
+    return elsewhere
 
 
 def card_lines(suite: Suite, entrants: Entrants, winners: Winners | None) -> list[Line]:

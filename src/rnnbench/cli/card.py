@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import shlex
 from collections.abc import Collection
 from pathlib import Path
 
 from ..card.request import CardRequest
-from ..card.runs import Entrants, check_winners
+from ..card.runs import Entrants, check_winners, source_digest
 from ..card.suite import Suite, check_opponents, load_suite
 from ..config.checks import writable_folder
 from ..config.compose import compose_jobs
@@ -70,7 +71,7 @@ def _check_words(asked: argparse.Namespace) -> None:
 
 
 def _check_output(folder: Path, entrants: Entrants) -> None:
-    """BadOption where `folder` has the card of another cell, which this one would replace."""
+    """BadOption where `folder` has the card of another cell, which this one would replace; that of other code is named."""
     try:
         kept = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         cell, file = str(kept["cell"]), str(kept.get("file", entrants.file))
@@ -79,6 +80,8 @@ def _check_output(folder: Path, entrants: Entrants) -> None:
     if (cell, file) != (entrants.cell, entrants.file):
         before = " of ".join(filter(None, (shortened(cell), shortened(file))))
         raise BadOption(f"{folder} has the card of {before}; name another folder for that of {entrants.cell}: --output FOLDER")
+    if kept.get("source") not in (None, source_digest(entrants)):
+        say(f"{folder} has a card of other code of {cell}, which is replaced")
 
 
 def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
@@ -105,7 +108,7 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
             raise BadOption(f"--against {name}: the cell itself, or named twice; name other models, --against gru, say")
         if not models and options:
             label = " ".join((label, *(word.removeprefix("model.") for word in options)))
-        models[_free_label(label, name, models)] = reference
+        models[_free_label(label, name, models, list(models.values()))] = reference
     if len(models) < 2:
         raise BadOption(f"{cell}: no opponent is left; --against names some, --against lstm,gru, say")
     check_opponents(suite, list(models)[1:])
@@ -114,10 +117,14 @@ def _entrants(asked: argparse.Namespace, suite: Suite) -> Entrants:
     return entrants
 
 
-def _free_label(label: str, name: str, taken: Collection[str]) -> str:
-    """`label`, where it is taken a longer one: files may have classes of one name, or of the name of a model of ours."""
+def _free_label(label: str, name: str, taken: Collection[str], known: Collection[str] = ()) -> str:
+    """`label`, where it is taken a longer one: files may have classes of one name, or of the name of a model of ours.
+
+    `known`: the models named before; a file is called by its name where theirs have others.
+    """
     longer = (f"{name} ({number})" for number in itertools.count(2))
-    return next(one for one in itertools.chain((label, Path(name).name, name), longer) if one not in taken)
+    short = [Path(name).name] if all(Path(name).name != Path(one).name for one in known) else []
+    return next(one for one in itertools.chain((label, *short, name), longer) if one not in taken)
 
 
 def _check_options(suite: Suite, entrants: Entrants) -> None:
@@ -133,10 +140,13 @@ def _check_options(suite: Suite, entrants: Entrants) -> None:
 
 
 def _command(options: argparse.Namespace, entrants: Entrants) -> str:
-    """The command as the page says it: of files their names alone."""
+    """The command as the page says it: files by their path from here, or by their name where they lie elsewhere."""
 
     def short(model: str) -> str:
-        return f"./{Path(model).name}" if is_file(model) else model
+        if not is_file(model):
+            return model
+        path = os.path.relpath(model)
+        return f"./{Path(model).name if path.startswith(os.pardir) else path}"
 
     flags = [f"--{name}" for name in ("quick", "full") if getattr(options, name)]
     flags += ["--against", ",".join(map(short, options.against.split(",")))] if options.against else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -364,8 +365,13 @@ def writable_folder(folder: str, option: str = "runs=") -> Path:
     place = Path(folder).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise BadOption(f"{option}{folder!r}: no folder can be written there ({place} is not a writable folder)")
+    try:
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise OSError
+        if not Path(folder).exists():
+            tempfile.TemporaryDirectory(dir=place).cleanup()  # /proc, say, takes none, whatever its rights say
+    except OSError:
+        raise BadOption(f"{option}{folder!r}: no folder can be written there ({place} is not a writable folder)") from None
     return place
 
 

@@ -42,7 +42,7 @@ def prepare_sweep(
         job = Job.of(replace(settings, sweep=sweep), words, survey, list(given))
         jobs.setdefault(survey.id, job).replaces.add(Path(survey.in_0_1))
     if len(jobs) < (asked := len(every) - without.total()):
-        say(f"{asked} combinations are {amount(len(jobs), 'run')}: the others differ in nothing that changes a run's numbers")
+        say(f"{asked} combinations are {amount(len(jobs), 'run')}: the others are the same runs again")
     if missing is not None:
         missing.update(without)
     return list(jobs.values())
@@ -104,10 +104,10 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     known = sum(job.setting in by_setting for job in todo)
     end, computing = _end((job.expected for job in todo), workers), sum(job.expected for job in todo)
     yield f"  time  about {format_duration(end)} with {workers} at a time, {format_duration(computing)} of computing"
-    yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} measured just now"
+    yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} short trials just now"
     if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
         whole = format_duration(_end((job.most for job in todo), workers))
-        yield f"        {shared} by the steps that other models made; about {whole} should they make all"
+        yield f"        {shared} by the steps that other models made; about {whole} if they make all their steps"
     gpu = [job.expected * job.settings.trainer.devices for job in todo if job.settings.trainer.accelerator != "cpu"]
     if gpu:
         yield f"  GPU   about {sum(gpu) / 3600:.2f} hours"

@@ -141,6 +141,12 @@ def check_classes(task: Task) -> None:
         )
 
 
+def check_accelerator(settings: Settings) -> None:
+    """BadOption where a GPU is asked for and there is none."""
+    if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise BadOption("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
+
+
 def check_kept(settings: Settings, task: Task) -> None:
     """BadOption where predictions are to be kept, and there are none."""
     if settings.keep_predictions:
@@ -213,8 +219,7 @@ class Surveyor:
 
     def _look_at(self, settings: Settings) -> tuple[Settings, PreparedTask, tuple[str, ...]]:
         """The settings with the width solved, their task, and what is odd about both."""
-        if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-            raise ValueError("trainer.accelerator=gpu: PyTorch finds no GPU on this machine; allowed here: cpu")
+        check_accelerator(settings)
         with named_errors(settings):
             return self._checked(settings)
 
