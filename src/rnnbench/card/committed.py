@@ -112,7 +112,7 @@ def committed_card(name: str, cell: str) -> Card:
     if missing := [run.line for run in runs if run.record is None or run.folder]:
         raise LookupError(f"{committed_path(name).name} lacks {amount(len(missing), 'run')} of {cell}: {MAKES}")
     size = {"quick": "--quick", "card": "--full"}[name]
-    card = Card(cell, suite, source_digest(entrants), f"rnnbench card {cell} {size}")
+    card = Card(cell, suite, source_digest(entrants, entrants.cell), f"rnnbench card {cell} {size}")
     card.tuned, card.tuning = bool(searches), [one.row for one in searches]
     add_runs(card, runs)
     return card

@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from ..analysis.grouping import trained_with
-from ..config.compose import compose_jobs
 from ..config.schema import GIVEN, mechanism_reference, read_signature
 from ..config.winners import add_winners, read_winners
 from ..console import say
-from ..launch.resume import words_of_runs
 from ..launch.sweep import launch_sweep, sweep_word
 from ..laws.results import LawResult, cell_results
 from ..models.registry import mechanism_class
@@ -70,9 +68,8 @@ def make_card(request: CardRequest) -> int:
 def _tried(request: CardRequest) -> Card:
     """The card with the laws alone, which are tried on the cell. BadOption where the runs ask for a GPU that is not there."""
     suite, entrants = request.suite, request.entrants
-    words = suite.setting(next(iter(suite.here)), *entrants.named(entrants.cell))
-    check_accelerator(compose_jobs([*words, *words_of_runs(request.launching)], sweep=False, declared=True)[0])
-    card = Card(entrants.cell, suite, source_digest(entrants), request.command)
+    check_accelerator(request.launched)
+    card = Card(entrants.cell, suite, source_digest(entrants, entrants.cell), request.command)
     card.tuned, card.tuned_elsewhere = request.winners is not None, request.elsewhere
     card.left_out = [f"{task.title}: {task.needs} is not installed" for task in suite.tasks.values() if not task.is_here]
     configure_process()

@@ -28,6 +28,7 @@ from .suite import Suite, least_p
 
 TONES = {"ahead": "good", "behind": "poor"}
 EQUAL = {"state": "state", "time": "time a step"}
+SHAPE_WORDS = [f"T={steps} B={rows} H={width}" for steps, rows, width in SHAPES]  # for which times are measured
 TESTS = (
     "p: of a permutation test of the mean score, or of the log-rank scores of steps to solve; of a solve rate, of Fisher's test"
 )
@@ -222,13 +223,12 @@ def _laws(card: Card) -> Table:
 
 
 def _costs(card: Card) -> Table:
-    shapes = list(map(_shape, range(len(SHAPES))))
     columns = (
         Column("model", ("model",), left=True),
         Column("parameters", ("parameters",)),
         Column("state", ("state",)),
         Column("multiplications a step", ("products",)),
-        *(Column(f"time, {shape}", (f"time {shape}",)) for shape in shapes),
+        *(Column(f"time, {shape}", (f"time {shape}",)) for shape in SHAPE_WORDS),
         Column("memory", ("memory",)),
         Column("gradient reaches, untrained", ("reach",)),
     )
@@ -247,7 +247,7 @@ def _costs(card: Card) -> Table:
     notes = (
         "Time: of a forward and a backward pass on one thread of this machine, relative to torch.nn.LSTM of the same shape "
         "(1.00: as fast; lstm and gru of rnnbench are other code than PyTorch's). It is measured anew by each command, and "
-        f"other work on the machine changes it. Memory: what is kept for the backward pass at {_shape(1)}, relative to "
+        f"other work on the machine changes it. Memory: what is kept for the backward pass at {SHAPE_WORDS[1]}, relative to "
         "the same.",
         "Gradient reaches: steps back until the norm of the loss's gradient by the state is 1 % of that at the last step; "
         f"before training, at sequences of {REACH[0]} steps.",
@@ -260,11 +260,6 @@ def _costs(card: Card) -> Table:
         rows,
         notes=notes if rows else (),
     )
-
-
-def _shape(number: int) -> str:
-    """A shape for which times are measured: steps, rows and units."""
-    return "T={} B={} H={}".format(*SHAPES[number])
 
 
 def _reach(steps: int | None, whole: int) -> str:
@@ -523,7 +518,7 @@ def _row(card: Card) -> Table:
         worded(_reach(own.reach, REACH[0]).partition(",")[0] if own else "–"),
         *(worded(str(words.count(word))) for word in ("ahead", "behind", left)),
     )
-    return Table("In one row", f"time: at {_shape(1)}." if own else "", {}, columns, (row,))
+    return Table("In one row", f"time: at {SHAPE_WORDS[1]}." if own else "", {}, columns, (row,))
 
 
 def _pictures(card: Card) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config.settings import Settings
 from ..config.winners import Winners
 from .runs import Entrants
 from .suite import Suite
@@ -20,6 +21,7 @@ class CardRequest:
     entrants: Entrants
     command: str  # as the page says it
     launching: Sequence[str]  # words of the command line that say where and how the runs are made
+    launched: Settings  # of one of them
     output: Path
     full: bool = False  # whether winners are searched
     winners: Winners | None = None  # that are given

@@ -84,20 +84,11 @@ class Line:
     equal: EqualWidth | None = None  # of a run of the cell at another width than that of equal parameters
 
 
-def source_digest(entrants: Entrants) -> str:
-    """A digest that changes with the source of a cell of others, with the version of one of ours, and with its options.
+def source_digest(entrants: Entrants, label: str) -> str:
+    """A digest that changes with the source of a model of others, with the version of one of ours, and with its options.
 
-    It does not change with the folder of a cell's file.
+    It does not change with the folder of a model's file.
     """
-    return _source_of(entrants, entrants.cell)
-
-
-def opponent_digests(entrants: Entrants) -> list[str]:
-    """Those of the opponents."""
-    return [_source_of(entrants, label) for label in entrants.opponents]
-
-
-def _source_of(entrants: Entrants, label: str) -> str:
     settings, facts = entrants.settings(label), entrants.facts(label)
     _, *options = entrants.named(label)
     if facts:
@@ -107,7 +98,7 @@ def _source_of(entrants: Entrants, label: str) -> str:
 
 def own_test_seed(suite: Suite, entrants: Entrants) -> int:
     """Of the cell's test rows: by its source and the suite's version, so that they change whenever its source does."""
-    return 1 + int(digest([suite.version, source_digest(entrants)])[:12], 16) % SEEDS
+    return 1 + int(digest([suite.version, source_digest(entrants, entrants.cell)])[:12], 16) % SEEDS
 
 
 def setting_words(suite: Suite, task: str, entrants: Entrants, model: str, winners: Winners | None) -> list[str]:

@@ -37,7 +37,7 @@ from ..run.process_settings import configure_process
 from ..run.provenance import processor_name
 from ..store.record import digest, write_atomically
 from ..training.optimizer import make_optimizer
-from .runs import Entrants, EqualWidth, opponent_digests, setting_words, source_digest
+from .runs import Entrants, EqualWidth, setting_words, source_digest
 from .suite import Suite
 
 Ratio = Callable[[int, int], float]  # of the times of cell and opponent, by the cell's width; over so many times the rounds
@@ -160,8 +160,8 @@ def width_of_time(ratio: Ratio, start: int, tolerance: float) -> tuple[int, floa
 
 def _about(suite: Suite, entrants: Entrants) -> str:
     """What the widths depend on: the suite, the sources of the models, and the PyTorch and the processor that timed them."""
-    models = [source_digest(entrants), entrants.opponents, opponent_digests(entrants)]
-    return digest([suite.version, suite.besides, *models, torch.__version__, processor_name()])
+    models = [(label, source_digest(entrants, label)) for label in entrants.models]
+    return digest([suite.version, suite.besides, models, torch.__version__, processor_name()])
 
 
 def kept_widths(suite: Suite, entrants: Entrants, folder: Path) -> list[EqualWidth] | None:

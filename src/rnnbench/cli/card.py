@@ -57,7 +57,7 @@ def _request(options: argparse.Namespace) -> CardRequest:
     if not options.estimate:
         writable_folder(job.runs, "runs=")
     command = _command(options, entrants)
-    return CardRequest(name, suite, entrants, command, launching, options.output, options.full, winners, elsewhere)
+    return CardRequest(name, suite, entrants, command, launching, job, options.output, options.full, winners, elsewhere)
 
 
 def _check_words(asked: argparse.Namespace) -> None:
@@ -80,7 +80,7 @@ def _check_output(folder: Path, entrants: Entrants) -> None:
     if (cell, file) != (entrants.cell, entrants.file):
         before = " of ".join(filter(None, (shortened(cell), shortened(file))))
         raise BadOption(f"{folder} has the card of {before}; name another folder for that of {entrants.cell}: --output FOLDER")
-    if kept.get("source") not in (None, source_digest(entrants)):
+    if kept.get("source") not in (None, source_digest(entrants, entrants.cell)):
         say(f"{folder} has a card of other code of {cell}, which is replaced")
 
 
