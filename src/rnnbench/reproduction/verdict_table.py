@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import isfinite
 from statistics import fmean
 
 from ..analysis.comparison import rank_cell
@@ -42,6 +43,7 @@ INTERVAL_NOTE = (
     "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
     "and others do not, the share solved stands first, then the median of those that did."
 )
+TIMES_NOTE = "median of all: of all runs, where a run that does not solve the task counts as longer than all that do."
 RANK_NOTE = (
     f"{RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "
     "contrasts do not: where the two disagree, the contrast counts."
@@ -93,7 +95,9 @@ def cell_text(cell: CellResult, percent: bool = False) -> str:
     if found is None:
         return "diverged" if cell.runs.diverged else "–"
     if cell.metric in TIMES:
-        return f"{format_brief(found.value)} ({cell.solved_in_time}/{len(cell.runs.records)} solved)"
+        solved, runs = cell.solved_in_time, len(cell.runs.records)
+        middle = f", median{' of all' * (solved < runs)} {format_brief(found.value)}" if isfinite(found.value) else ""
+        return f"{solved}/{runs} solved{middle}"
     if cell.metric in RATES:
         return f"{format_share(found.value)} [{format_share(found.low or 0)}, {format_share(found.high or 0)}]"
     if found.estimator == "median of solved":
@@ -148,6 +152,8 @@ def _notes(lines: Sequence[Sequence[Cell]], ratio: bool) -> Iterator[str]:
     has = {column.title: any(line[place].text not in ("", "–") for line in lines) for place, column in enumerate(CELLS)}
     if has["measured"]:
         yield INTERVAL_NOTE
+    if any("median of all" in cell.text for line in lines for cell in line):
+        yield TIMES_NOTE
     if has["#"]:
         yield RANK_NOTE
     if has["reported"]:
