@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 import numpy
 import pytest
 
 from rnnbench.reproduction.grid import FIRST_LOOKS, Seeds
-from rnnbench.reproduction.verdicts import first_settled, value_verdict
+from rnnbench.reproduction.verdicts import first_settled, told_apart, value_verdict
 
 LEVEL, SAMPLES = 0.05, 600
 MORE = 3 * math.sqrt(LEVEL * (1 - LEVEL) / SAMPLES)  # three standard errors of a share that is the level
@@ -58,3 +59,16 @@ def test_one_run_of_theirs_settles_what_spreads_by_less_than_078_margins():
         printed, *runs = (0.78 * chance.normal(size=201)).tolist()
         reproduced += value_verdict(runs, printed, "single", 1.0, True)[0].word == "reproduced"
     assert abs(reproduced / 250 - 0.8) < 0.08
+
+
+def test_readings_that_are_one_setting_are_seldom_told_apart_and_others_are():
+    """Three runs each of what sixty are as stated: of ten such readings two means are often a factor of 3 apart."""
+    random, found, wide = numpy.random.default_rng(0), 0, 0
+    for _ in range(60):
+        stated, *others = (random.lognormal(10, 0.8, count).tolist() for count in (60, *[3] * 10))
+        means = [fmean(times) for times in others]
+        wide += max(means) > 3 * min(means)
+        found += any(told_apart((stated, [True] * 60), [(times, [True] * 3) for times in others]))
+    assert wide > 20 and found <= 6
+    slow = [(random.lognormal(14, 0.8, 3).tolist(), [True] * 3) for _ in range(10)]
+    assert all(told_apart((stated, [True] * 60), slow))

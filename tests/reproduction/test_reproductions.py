@@ -374,9 +374,9 @@ TRIED = ["model.hidden_size=2", "model.hidden_size=4", "model.hidden_size=8"]
         ("another loss", 0.1, "not comparable"),
         ({"kind": "other", "says": "another loss"}, 0.1, "not comparable"),
         ({"kind": "scale", "says": "a tenth of the data"}, 0.1, "not comparable"),
-        ({"kind": "unknown", "says": "the width", "tried": TRIED}, 0.1, "reached"),
-        ({"kind": "unknown", "says": "the width", "tried": TRIED}, 0.2, "reached"),  # better is reached, too
-        ({"kind": "unknown", "says": "the width", "tried": TRIED}, 0.05, "not reached"),
+        ({"kind": "unknown", "says": "the width", "tried": TRIED, "chosen": True}, 0.1, "reached"),
+        ({"kind": "unknown", "says": "the width", "tried": TRIED, "chosen": True}, 0.2, "reached"),  # better is reached, too
+        ({"kind": "unknown", "says": "the width", "tried": TRIED, "chosen": True}, 0.05, "not reached"),
         ("", 0.05, "worse"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_declaration_without_turns_has_the_digest_that_it_had(tmp_path):
         (with_turns(RATES[:1]), REPORTED, "turns: two at least, and none twice"),
         (with_turns([*RATES, RATES[0]]), REPORTED, "turns: two at least, and none twice"),
         (with_turns(["seed=1", "seed=2"]), REPORTED, "words of a cell are task="),
-        (GRID, pending(kind="other", tried=[]), "this is of kind other"),
+        (GRID, pending(kind="other", tried=[], chosen=True), "this is of kind other"),
         (GRID, pending(beside="seed=3"), "words of a cell are task="),
         (GRID, pending(tried=WIDTHS[:2]), "three values at least; got 2"),
     ],

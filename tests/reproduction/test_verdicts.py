@@ -13,6 +13,7 @@ from rnnbench.analysis.significance import against_margin, difference_of_shares,
 from rnnbench.reproduction.verdicts import (
     ContrastTest,
     Verdict,
+    bound_verdict,
     claim_verdict,
     compare_means,
     compare_ratio,
@@ -22,6 +23,7 @@ from rnnbench.reproduction.verdicts import (
     contrast_verdict,
     one_more,
     ratio_verdict,
+    share_span_verdict,
     span_verdict,
     takes,
     under_our_choice,
@@ -415,17 +417,52 @@ def test_of_times_with_long_tails_few_of_the_same_setting_are_called_another():
 
 
 @pytest.mark.parametrize(
-    ("printed", "means", "planned", "expected", "part"),
+    ("printed", "means", "counts", "expected", "part"),
     [
-        (100.0, [60, 90, 150], 3, "within the text's span", "2 of 3 within a factor of 1.5"),
-        (100.0, [60, 90, 150], 5, "within the text's span", "2 readings are not run"),
-        (100.0, [200, 290], 2, "worse", "outside of the text's span"),
-        (100.0, [60, 90, 181], 3, "the text does not settle it", "as stated: worse; the readings span [60, 181]"),
+        (100.0, [60, 90, 150], (2, 2, 2), "within the text's span", "2 of 3 within a factor of 1.5"),
+        (100.0, [60, 90, 150], (3, 4, 6), "within the text's span", "of 4 other readings (2 are not run) 3 are told apart"),
+        (100.0, [200, 290], (1, 1, 1), "worse", "outside of the text's span"),
+        (100.0, [60, 90, 181], (2, 2, 2), "the text does not settle it", "span [60, 181]"),
+        (100.0, [300], (0, 5, 5), "worse", "of 5 other readings none is told apart from it"),
+        (100.0, [300], (1, 5, 5), "worse", "of 5 other readings 1 is told apart from it"),  # and does not always solve the task
+        (100.0, [300], (0, 0, 5), "worse", "its other readings are not run"),
     ],
 )
-def test_the_span_of_a_text_is_never_a_reproduction(printed, means, planned, expected, part):
-    verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, planned)
+def test_the_span_of_a_text_is_never_a_reproduction(printed, means, counts, expected, part):
+    verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, *counts)
     assert verdict.word == expected and part in verdict.why and "reproduced" not in verdict.word
+
+
+@pytest.mark.parametrize(
+    ("like", "counts", "expected", "part"),
+    [
+        (0, (0, 31, 31), "worse", "2 of 30; of 31 other readings none is told apart from it"),
+        (0, (2, 31, 31), "worse", "of 31 other readings 2 are told apart from it"),
+        (1, (2, 31, 31), "the text does not settle it", "as stated: worse, 2 of 30; "),
+        (0, (0, 0, 31), "worse", "its other readings are not run"),
+    ],
+)
+def test_a_reading_settles_nothing_unless_it_has_their_share_and_not_ours(like, counts, expected, part):
+    verdict = share_span_verdict(Verdict("worse", "2 of 30", "poor"), like, *counts)
+    assert verdict.word == expected and part in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("times", "lost", "printed", "expected"),
+    [
+        ([56000, 100000, 120000, 140000] * 5, 1, 30000, "worse"),  # even if it had solved the task then
+        ([56000, 100000, 120000, 140000] * 5, 1, 110000, None),  # it may be as long, or longer
+        ([56000, 100000, 120000, 140000] * 5, 1, 900000, None),  # shorter as far as is known
+        ([104000] * 10, 10, 31000, "worse"),  # none of them
+        ([104000] * 9, 9, 31000, None),  # fewer than a bootstrap takes
+    ],
+)
+def test_runs_that_are_lost_bound_a_mean_from_below(times, lost, printed, expected):
+    solved = [False] * lost + [True] * (len(times) - lost)
+    verdict = bound_verdict([float(one) for one in times], solved, printed, 20, 1.5)
+    assert (verdict.word if verdict else None) == expected
+    if verdict:
+        assert f"a mean of at least 104,000: {lost} of {len(times)} runs" in verdict.why
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,13 @@ from .verdicts import (
     ValueTest,
     Verdict,
     after_last_look,
+    bound_verdict,
     first_settled,
     ratio_verdict,
+    share_span_verdict,
     shares_verdict,
     span_verdict,
+    told_apart,
     under_our_choice,
     value_verdict,
 )
@@ -182,40 +185,38 @@ def _reported_result(table_runs: TableRuns, cell: CellResult, reported: Reported
     verdict, test = found or (Verdict("open", "the first look is not complete", "warn", more_seeds=True), None)
     if there >= planned[-1][0]:
         verdict = after_last_look(verdict)
-    if test and verdict.word != "reproduced":
+    if (test and verdict.word != "reproduced") or verdict.word in ("better", "worse"):
         verdict = _with_readings(table_runs, runs, reported, verdict)
-    elif verdict.word in ("better", "worse"):
-        verdict = _with_shares_of_readings(table_runs, runs, reported, verdict)
     return ReportedResult(reported, under_our_choice(verdict, differs.says) if differs else verdict, test)
 
 
 def _with_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, verdict: Verdict) -> Verdict:
-    """The verdict beside what the other readings of the source's text gave; as it is, where there are none or none was run."""
-    row = table_runs.table.grid.rows[runs.cell.row]
-    groups = [cells for cells in table_runs.table.readings(runs.cell.row) if cells[0].column == runs.cell.column]
-    if not groups or row.ratio is None:
-        return verdict
-    (cells,) = groups
-    readings = [table_runs.cells[cell.place] for cell in cells if cell.place in table_runs.cells]
-    means = [mean for one in readings if (mean := mean_time(one, row.metric))]
-    return span_verdict(verdict, reported.value, row.ratio, means, len(cells)) if len(means) > 1 else verdict
+    """The verdict beside what the other readings of the source's text gave; as it is, where there are none.
 
-
-def _with_shares_of_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, verdict: Verdict) -> Verdict:
-    """The same for a verdict by the share of runs that solve the task: the text does not settle it where a reading has it."""
+    Only readings whose times to solve are told apart from those as stated count: a few trials of each differ by chance.
+    """
     table, metric = table_runs.table, table_runs.table.grid.rows[runs.cell.row].metric
     others = [
-        table_runs.cells[cell.place]
+        table_runs.cells.get(cell.place)
         for cells in table.readings(runs.cell.row)
         for cell in cells
-        if cell.column == runs.cell.column and cell.place != runs.cell.place and cell.place in table_runs.cells
+        if cell.column == runs.cell.column and cell.place != runs.cell.place
     ]
-    judged = [_judge_shares(one, metric, reported, table.grid.level) for one in others if one.runs and not one.missing()]
-    if not judged:
-        return verdict if not others else replace(verdict, why=f"{verdict.why}; its other readings are not run")
-    like = sum(one is None or one.word == "open" for one in judged)
-    said = f"as stated: {verdict.word}, {verdict.why}; of {len(judged)} other readings {like} are not told apart from theirs"
-    return Verdict("the text does not settle it", said, "warn") if like else replace(verdict, why=said)
+    if not others:
+        return verdict
+    there = [one for one in others if one and one.runs and not one.missing()]
+    different = told_apart(runs.times(metric), [one.times(metric) for one in there], table.grid.level)
+    apart = [one for one, differs in zip(there, different, strict=True) if differs]
+    by_shares = _judge_shares(runs, metric, reported, table.grid.level)
+    if by_shares and by_shares.word != "open":
+        judged = [_judge_shares(one, metric, reported, table.grid.level) for one in apart]
+        like = sum(one is None or one.word == "open" for one in judged)
+        return share_span_verdict(verdict, like, len(apart), len(there), len(others))
+    stated = fmean(runs.times(metric)[0])
+    means = [mean for one in apart if (mean := mean_time(one, metric))]
+    ratio = table.grid.rows[runs.cell.row].ratio
+    assert ratio is not None  # a margin of times, by which it was judged
+    return span_verdict(verdict, reported.value, ratio, [stated, *means], len(apart), len(there), len(others))
 
 
 def mean_time(runs: CellRuns, metric: str) -> float | None:
@@ -230,10 +231,13 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
     if by_shares and by_shares.word != "open":
         return by_shares, None
     if lost := runs.lost(row.metric):
+        if row.ratio and reported.all_solved:
+            found = bound_verdict(*runs.times(row.metric), reported.value, reported.seeds, row.ratio, level)
+            if found:
+                return found, None
         if by_shares:
             return by_shares, None
-        what = "did not solve it" if row.metric in TIMES else "diverged, or have a score that is not finite"
-        return Verdict("open", f"{lost} of {len(runs.runs)} runs {what}: a mean over the others says nothing", "warn"), None
+        return Verdict("open", _lost_words(runs, row.metric, lost), "warn"), None
     learned = runs.learned(row.metric)
     if row.metric not in RATES and learned.in_part:
         return Verdict("open", f"{learned}: a mean over them says nothing", "warn"), None
@@ -251,6 +255,12 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
         level,
         shares=row.metric in RATES,
     )
+
+
+def _lost_words(runs: CellRuns, metric: str, lost: int) -> str:
+    if metric in TIMES:
+        return f"{lost} of {len(runs.runs)} runs did not solve it: the mean is at least {fmean(runs.times(metric)[0]):,.0f}"
+    return f"{lost} of {len(runs.runs)} runs diverged, or have a score that is not finite: a mean over the others says nothing"
 
 
 def _judge_shares(runs: CellRuns, metric: str, reported: Reported, level: float) -> Verdict | None:

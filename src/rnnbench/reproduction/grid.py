@@ -296,7 +296,7 @@ class Differs(GridPart):
     kind: Literal["unknown", "other", "scale"]
     says: str
     tried: tuple[Words, ...] = ()
-    chosen: bool = True
+    chosen: bool = False
     beside: Words = ()  # more words of the runs that choose, such as a validation split where the source has none
 
     @model_validator(mode="after")
@@ -305,7 +305,7 @@ class Differs(GridPart):
             raise ValueError(
                 f"differs: what a source does not say is tried with three values at least; got {len(set(self.tried))}"
             )
-        if self.kind != "unknown" and (self.tried or not self.chosen or self.beside):
+        if self.kind != "unknown" and (self.tried or self.chosen or self.beside):
             raise ValueError(
                 f"differs: `tried` and what is with it is of what a source does not say; this is of kind {self.kind}"
             )
@@ -332,6 +332,11 @@ class Reported(GridPart):
     sd: Annotated[Number, Field(ge=0)] | None = None
     printed: str = ""
     differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
+
+    @property
+    def all_solved(self) -> bool:
+        """Whether a mean over runs is of all of them; where some did not solve the task, it is of the others."""
+        return self.solved in (None, self.seeds)
 
     @model_validator(mode="after")
     def share(self) -> Reported:

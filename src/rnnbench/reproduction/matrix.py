@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import fmean, median
 
 from ..analysis.formatting import format_brief, format_plus_minus
 from ..analysis.table import Cell, Column, Table
@@ -27,6 +27,7 @@ MARKS = {  # of a verdict, and how it is explained
     "the text does not settle it": ("~", "between readings of the source's text"),
     "open": ("?", "open"),
 }
+AT_LEAST = "≥: a run that did not solve the task counts as it was stopped"
 OURS = "°: under our choice of what the source does not say"
 NOT_JUDGED = "( ): reported for another setting, or of runs that are not described: not judged"
 AT_FLOOR = "at floor: no better than a guess that learns nothing"
@@ -112,20 +113,25 @@ def _theirs(results: Results, cell: CellResult, value: ReportedResult) -> str:
 
 
 def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -> str:
-    """Our value; of times to solve the median of those that solved, or the mean where a reported mean was held against it."""
+    """Our value; of times to solve the median of those that solved, or what a reported mean is held against: the mean."""
     found = cell.estimate
     if not cell.runs.runs:
         return "·"
     if found is None or cell.metric in RATES:
         return cell_text(cell)
     if cell.metric in TIMES:
-        times = [time for time, there in zip(*cell.runs.times(cell.metric), strict=True) if there]
-        solved = f"{len(times)}/{len(cell.runs.records)} solved"
+        taken, there = cell.runs.times(cell.metric)
+        times = [time for time, done in zip(taken, there, strict=True) if done]
+        solved = f"{len(times)}/{len(taken)} solved"
         for value in reported:
             if value.test and value.about.estimator == "mean":
                 return f"{solved}, mean {format_brief(value.test.ours)}"
-        whose = "" if len(times) == len(cell.runs.records) else "their "
-        return f"{solved}, {whose}median {format_brief(median(times))}" if times else solved
+        means = [one for one in reported if one.about.estimator == "mean" and one.about.all_solved]
+        if 0 < len(times) < len(taken) and any(one.verdict.word != "not comparable" for one in means):
+            return f"{solved}, mean ≥ {format_brief(fmean(taken))}"
+        if len(times) == len(cell.runs.records):
+            return f"{solved}, median {format_brief(found.value)}"
+        return f"{solved}, their median {format_brief(median(times))}" if times else solved
     if found.estimator == "median of solved":
         return str(cell.learned)
     floor = " at floor" if cell.against_floor == "at" else ""
@@ -141,6 +147,10 @@ def _legend(lines: Sequence[Sequence[Cell]]) -> Iterator[str]:
         yield f"Ours / reported{': ' if used else ''}{', '.join(used)}."
     if "±" in text or "[" in text:
         yield "±, [ ]: interval over seeds at 95 %, or at the level of the row's look."
-    more = [says for sign, says in (("°", OURS), ("(", NOT_JUDGED), ("at\u00a0floor", AT_FLOOR), ("·", HOLE)) if sign in text]
+    more = [
+        says
+        for sign, says in (("≥", AT_LEAST), ("°", OURS), ("(", NOT_JUDGED), ("at\u00a0floor", AT_FLOOR), ("·", HOLE))
+        if sign in text
+    ]
     if more:
         yield f"{'; '.join(more)}."

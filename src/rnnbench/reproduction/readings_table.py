@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 from ..analysis.formatting import format_number
 from ..analysis.table import Cell, Column, Table
 from .cell_results import mean_time
 from .declaration import CellSpec
 from .evaluate import Results
+from .matrix import AT_LEAST
 
 READINGS = (
     Column("detail", ("detail",), left=True, words=True),
@@ -40,7 +42,8 @@ def readings_tables(results: Results, rows: Sequence[str] | None = None) -> Iter
                 for one in struck
             ]
             title = results.table.columns(row)[cells[0].column].title or cells[0].column
-            note = (NOTE, _span(results, cells))
+            bound = (f"{AT_LEAST}.",) if any("≥" in line[2].text for line in lines) else ()
+            note = (NOTE, *bound, _span(results, cells))
             yield Table(
                 f"Readings: {about.title}, {title}", "", {"table": results.table.name}, READINGS, tuple(lines), (), note
             )
@@ -55,10 +58,14 @@ def _line(results: Results, detail: str, says: str, cell: CellSpec) -> tuple[Cel
     if runs is None or not runs.runs:
         return (*_words(detail, says), Cell("–", (None,), "warn"), Cell("", (None, None)))
     metric = results.table.grid.rows[cell.row].metric
-    values = runs.values(metric)
-    mean = sum(values) / len(values) if values else None
-    shown = "–" if mean is None else format_number(round(mean))
-    return (*_words(detail, says), Cell(shown, (mean,)), Cell(f"{len(values)}/{len(runs.runs)}", (len(values), len(runs.runs))))
+    times, solved = runs.times(metric)
+    mean, known = fmean(times), sum(solved)
+    shown = f"{'' if all(solved) else '≥ '}{format_number(round(mean))}"
+    return (
+        *_words(detail, says),
+        Cell(shown, (mean if all(solved) else None,)),
+        Cell(f"{known}/{len(times)}", (known, len(times))),
+    )
 
 
 def _span(results: Results, cells: Sequence[CellSpec]) -> str:

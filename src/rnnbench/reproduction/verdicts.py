@@ -39,6 +39,7 @@ from ..analysis.significance import (
     against_margin,
     difference,
     difference_of_shares,
+    holm,
     log_rank,
     pairing_helps,
     seeds_needed,
@@ -243,25 +244,78 @@ def ratio_verdict(
     return Verdict("compatible" if test.inside else "open", why, "warn", more_seeds=True), test
 
 
+def bound_verdict(
+    times: Sequence[float], solved: Sequence[bool], reported: float, seeds: int | None, ratio: float, level: float = 1 - LEVEL
+) -> Verdict | None:
+    """`worse` where even the least mean that our times can have is; None where that does not settle it.
+
+    A run that did not solve its task counts with the time at which it was stopped, so that the mean is at least what it gives.
+    """
+    verdict, test = ratio_verdict(times, reported, seeds, ratio, level)
+    if test is None or verdict.word != "worse":
+        return None
+    lost = len(solved) - sum(solved)
+    why = f"a mean of at least {test.ours:,.0f}: {lost} of {len(solved)} runs did not solve it until they were stopped"
+    return replace(verdict, why=why)
+
+
+Times = tuple[Sequence[float], Sequence[bool]]  # and whether the task was solved then
+
+
+def told_apart(stated: Times, others: Sequence[Times], level: float = 1 - LEVEL) -> list[bool]:
+    """Which of the readings of a text differ from the setting as stated: by log-rank, with Holm's correction over all of them.
+
+    Readings are run a few times each. The means of so few runs of one setting often lie a factor of 3 apart.
+    """
+    return [p < level for p in holm([log_rank(*times, *stated)[0] for times in others])]
+
+
 FACTOR = 3  # between the longest and the shortest time that readings of a text give: beyond, the text does not settle it
 
 
-def span_verdict(stated: Verdict, reported: float, ratio: float, means: Sequence[float], planned: int) -> Verdict:
+def span_verdict(
+    stated: Verdict, reported: float, ratio: float, means: Sequence[float], apart: int, there: int, planned: int
+) -> Verdict:
     """What the readings of a text say of a printed mean that its setting as stated, judged as `stated`, does not reproduce.
 
-    `means` are those of the setting as stated and of all other readings whose runs are there and solved, of `planned` readings
-    in all. It is never `reproduced`.
+    `means`: first that of the setting as stated, then those of readings that are told apart from it and always solve the task.
+    `apart`: how many are told apart, of `there` other readings that are run, of `planned`. It is never `reproduced`.
     """
     low, high = min(means), max(means)
+    others = _others(apart, there, planned)
+    if len(means) < 2:
+        return replace(stated, why=_joined(stated.why, others))
     reached = sum(abs(math.log(mean / reported)) <= math.log(ratio) for mean in means)
-    said = f"as stated: {stated.word}; the readings span [{low:,.0f}, {high:,.0f}], "
-    said += f"{reached} of {len(means)} within a factor of {ratio:g}"
-    said += f"; {planned - len(means)} readings are not run, or do not solve it" if planned > len(means) else ""
+    said = f"as stated: {stated.word}; {others}; with it, those of them that always solve the task span "
+    said += f"[{low:,.0f}, {high:,.0f}], {reached} of {len(means)} within a factor of {ratio:g}"
     if high > FACTOR * low:
         return Verdict("the text does not settle it", said, "warn")
     if low <= reported <= high:
         return Verdict("within the text's span", said, "warn")
     return Verdict(stated.word, f"outside of the text's span; {said}", stated.tone, stated.more_seeds)
+
+
+def share_span_verdict(stated: Verdict, like: int, apart: int, there: int, planned: int) -> Verdict:
+    """The same where the share of runs that solve the task decided: the text does not settle it where a reading has theirs.
+
+    `like`: readings told apart from the setting as stated whose share is not told apart from that of the source.
+    """
+    others = _others(apart, there, planned)
+    if not like:
+        return replace(stated, why=_joined(stated.why, others))
+    said = f"as stated: {_joined(stated.word, stated.why, ', ')}; {others}, and {like} of them not from theirs"
+    return Verdict("the text does not settle it", said, "warn")
+
+
+def _others(apart: int, there: int, planned: int) -> str:
+    if not there:
+        return "its other readings are not run"
+    missing = f" ({planned - there} are not run)" if planned > there else ""
+    return f"of {there} other readings{missing} {apart or 'none'} {'are' if apart > 1 else 'is'} told apart from it"
+
+
+def _joined(one: str, other: str, mark: str = "; ") -> str:
+    return mark.join(filter(None, [one, other]))
 
 
 Judged = tuple[Verdict, ValueTest | None]
