@@ -10,7 +10,7 @@ import pytest
 
 from rnnbench.options import named
 from rnnbench.reproduction.declaration import load_declaration
-from tests.support.evidence import Entry, git, load_queue, prepare_tree, work_through
+from tests.support.evidence import Entry, alone, git, load_queue, prepare_tree, work_through
 
 ENTRIES = load_queue()
 
@@ -116,7 +116,8 @@ def test_when_the_time_is_over_a_run_is_interrupted_and_its_worktree_stays_at_it
     assert "slow --rows a --scale paper: interrupted, continues next time" in (checkout / ".evidence/log").read_text()
     assert "interrupted" in (checkout / ".evidence/logs/01-slow.log").read_text()
     before = git(checkout / ".evidence/tree", "rev-parse", "HEAD")
-    prepare_tree(checkout, checkout / ".evidence")
+    said = prepare_tree(checkout, checkout / ".evidence")
+    assert said.startswith(before[:7]) and "which began" in said and "slow/s0 (to give that run up" in said
     assert git(checkout / ".evidence/tree", "rev-parse", "HEAD") == before != git(checkout, "rev-parse", "HEAD")
     (checkout / ".evidence/runs/task/slow/s0/record.json").touch()
     prepare_tree(checkout, checkout / ".evidence")
@@ -129,3 +130,29 @@ def test_one_that_fails_stops_no_other_and_edited_results_are_left_alone(checkou
     log = (checkout / ".evidence/log").read_text()
     assert "exit code 3" in log and "changes that are not committed" in log
     assert (checkout / "sweeps/quick/results.jsonl").read_text() == "mine\n"
+
+
+def test_where_git_refuses_nothing_is_left_half_done_and_the_next_time_commits(checkout):
+    hook = checkout / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho not now >&2; exit 1\n")
+    hook.chmod(0o755)
+    assert worked(checkout, 1, "quick") == 0
+    assert "not committed: not now" in (checkout / ".evidence/log").read_text() and not git(checkout, "status", "-s")
+    hook.unlink()
+    assert worked(checkout, 1, "quick") == 0
+    assert (checkout / "sweeps/quick/results.jsonl").read_text() == "quick 0\nquick 1\nquick 2\n"
+    assert git(checkout, "rev-list", "--count", "HEAD") == "2" and not git(checkout, "status", "-s")
+
+
+def test_pages_of_other_tables_that_change_are_committed_with_it_unless_somebody_edits_them(checkout):
+    (checkout / "sweeps/README.md").write_text("mine\n")
+    assert worked(checkout, 1, "quick") == 0
+    assert git(checkout, "show", "--name-only", "--format=", "HEAD") == "sweeps/quick/results.jsonl"
+    assert git(checkout, "status", "-s") == "M sweeps/README.md"
+
+
+def test_a_second_queue_at_the_same_time_is_refused(tmp_path):
+    with alone(tmp_path), pytest.raises(SystemExit, match="already"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass

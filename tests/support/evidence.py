@@ -5,18 +5,19 @@
     .evidence/log    what was done when; the output of each entry stands in .evidence/logs
 
 Before it starts, the worktree moves to the commit of the checkout, unless an interrupted run there must be completed by the
-code that began it. At the end, and after each entry, what is recorded is collected into sweeps/TABLE and committed.
+code that began it; the log says which. After each entry, what is recorded is collected into sweeps/TABLE and committed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -63,13 +64,16 @@ def unfinished(runs: Path) -> list[Path]:
 
 
 def prepare_tree(root: Path, place: Path) -> str:
-    """Makes the worktree, or moves it to the commit of `root`; the commit that it is at."""
+    """Makes the worktree, or moves it to the commit of `root`; the commit that it is at, and why where it is another one."""
     tree = place / "tree"
     if not tree.exists():
         place.mkdir(exist_ok=True)
         git(root, "worktree", "add", "--detach", str(tree), "HEAD")
-    elif not unfinished(place / "runs"):
+    elif not (begun := unfinished(place / "runs")):
         git(tree, "checkout", "--quiet", "--detach", git(root, "rev-parse", "HEAD"))
+    elif git(tree, "rev-parse", "HEAD") != git(root, "rev-parse", "HEAD"):
+        commit = git(tree, "rev-parse", "--short", "HEAD")
+        return f"{commit}, which began {begun[0]} (to give that run up, delete its checkpoints)"
     return git(tree, "rev-parse", "--short", "HEAD")
 
 
@@ -92,22 +96,45 @@ def run_until(command: Sequence[str], ends: float, output: Path, cwd: Path) -> i
                     process.wait()
 
 
+def changed(root: Path) -> set[str]:
+    """The files below sweeps/ that are not as the last commit has them."""
+    lines = git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", "sweeps").split("\0")
+    return {line.lstrip().partition(" ")[2].lstrip() for line in lines if line}
+
+
 def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -> str:
-    """Collects the runs of a table into `root` and commits them; what was done, in a line."""
-    folder = Path("sweeps") / table
-    if git(root, "status", "--porcelain", "--", str(folder)):
+    """Collects the runs of a table into `root` and commits them with the pages that show them; what was done, in a line.
+
+    What somebody is editing is left alone, and so is everything where git refuses: the next time does it all again.
+    """
+    edited, folder = changed(root), Path("sweeps") / table
+    if any(Path(path).is_relative_to(folder) for path in edited):
         return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
-    shown = ["sweeps/README.md"] if (root / "sweeps" / "README.md").exists() else []  # which sums all tables up
+    said = ""
     for words in ([table, "--collect", "--runs", str(runs)], ["all", "--write"]):
         done = subprocess.run([*program, "table", *words], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
-            git(root, "checkout", "--", str(folder), *shown)
-            return f"not collected: {done.stderr.strip()[-300:]}"
-    if not git(root, "status", "--porcelain", "--", str(folder)):
-        return "nothing new"
-    git(root, "add", "--", str(folder), *shown)
-    git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", str(folder), *shown)
-    return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
+            said = f"not collected: {done.stderr.strip()[-300:]}"
+            break
+    made = sorted(changed(root) - edited)
+    if not said and not any(Path(path).is_relative_to(folder) for path in made):
+        said = "nothing new"
+    try:
+        if not said:
+            git(root, "add", "--", *made)
+            git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", *made)
+            return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
+    except subprocess.CalledProcessError as error:
+        said = f"not committed: {error.stderr.strip()[-300:]}"
+    if made:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            git(root, "reset", "--quiet", "--", *made)
+            known = git(root, "ls-files", "--", *made).splitlines()
+            for path in set(made) - set(known):
+                (root / path).unlink()
+            if known:
+                git(root, "checkout", "--quiet", "--", *known)
+    return said
 
 
 def work_through(
@@ -142,15 +169,33 @@ def _logger(path: Path) -> Callable[[str], None]:
     return say
 
 
+@contextlib.contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Held by one process at a time; SystemExit for a second one."""
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"the queue is being worked through already: {place / 'log'}") from None
+        yield
+
+
 def main(hours: float) -> int:
     place = ROOT / ".evidence"
+    with alone(place):
+        return run_queue(hours, place)
+
+
+def run_queue(hours: float, place: Path) -> int:
     commit = prepare_tree(ROOT, place)
     subprocess.run(["make", "-C", str(place / "tree"), ".venv/installed"], check=True)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     _logger(place / "log")(f"at {commit}, for {hours:g} h")
     runner = [str(place / "tree" / ".venv" / "bin" / "rnnbench")]
-    return work_through(load_queue(), hours, ROOT, place, runner, [sys.executable, "-m", "rnnbench"])
+    queue = load_queue(place / "tree" / "sweeps" / "queue.yaml")  # beside the tables that it is of
+    return work_through(queue, hours, ROOT, place, runner, [sys.executable, "-m", "rnnbench"])
 
 
 if __name__ == "__main__":

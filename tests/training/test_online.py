@@ -279,6 +279,26 @@ def test_updates_at_each_step_are_others_and_equal_where_there_is_one_step():
     assert abs(found[0][1] - found[1][1]).max() > 1e-6
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["model.gates_seen=false"], ["model.output_gate=false"]], ids=["as stated", "cells", "no output gate"]
+)
+def test_updates_at_each_step_are_those_of_a_stream_whose_rows_begin_anew(words: list[str]):
+    """`test_streams` holds these against autograd."""
+    found = []
+    for rows_of in ("sequences", "piece"):
+        network, task = made(short(EXPERIMENTS["1, 4 blocks"][0]), *words)
+        online = online_view(network, each_step=True)
+        data = as_rows(task, task.batch("train", 0, 4, 0))
+        if rows_of == "piece":
+            begun = lstm_1997.StreamWork.begin(*online, 0.5)
+            lstm_1997.train_piece(*online, data, numpy.ones(4, bool), math.inf, begun)
+        else:
+            lstm_1997.train_sequences(*online, data, 0.5, Recent.empty(0), Rule(0, 1.0, 0.3))
+        found.append(online.weights)
+    for one, other in zip(*found, strict=True):
+        numpy.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
 # sizes
 
 

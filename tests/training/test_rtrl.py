@@ -115,14 +115,20 @@ def test_nothing_is_cut() -> None:
     assert found[:, batch.inputs[0, 0]].abs().max() > 1e-4
 
 
-def test_updates_at_each_step_are_others() -> None:
-    found = []
-    for each_step in (True, False):
-        network, task = made(*OF_2A, *CONTROL, "model.hidden_size=3", "network.spread=0.7")
-        online = online_view(network, each_step)
-        online.train(as_rows(task, task.batch("train", 0, 4, 0)), 0.5, Recent.empty(0), NO_RULE)
-        found.append(online.weights.W.copy())
-    assert abs(found[0] - found[1]).max() > 1e-6
+def test_updates_at_each_step_add_up_to_the_gradient_where_they_are_small() -> None:
+    """They differ from one update at the end of the row by the square of the rate."""
+    apart = []
+    for rate in (1e-2, 1e-3):
+        found = []
+        for each_step in (True, False):
+            network, task = made(*OF_2A, *CONTROL, "model.hidden_size=3", "network.spread=0.7")
+            online = online_view(network, each_step)
+            before = online.weights.W.copy()
+            online.train(as_rows(task, task.batch("train", 0, 1, 0)), rate, Recent.empty(0), NO_RULE)
+            found.append((online.weights.W - before) / rate)
+        assert abs(found[1]).max() > 1e-3
+        apart.append(abs(found[0] - found[1]).max())
+    assert apart[0] > 1e-6 and apart[0] / apart[1] == pytest.approx(10, rel=0.05)
 
 
 @pytest.mark.parametrize(
