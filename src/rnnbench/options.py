@@ -367,7 +367,7 @@ def unknown(kind: str, word: str, words: Iterable[str]) -> BadOption:
 def named(kind: str, words: str | None, there: Iterable[str]) -> list[str]:
     """The names in `words`, parted by commas, or all that are there; BadOption for one that is not."""
     known = list(dict.fromkeys(there))
-    names = words.split(",") if words else known
+    names = known if words is None else words.split(",")
     for name in names:
         if name not in known:
             raise unknown(kind, name, known)

@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.options import named
+from rnnbench.options import BadOption, named
 from rnnbench.reproduction.declaration import load_declaration
-from tests.support.evidence import Entry, alone, git, load_queue, prepare_tree, work_through
+from tests.support.evidence import (
+    Entry,
+    alone,
+    asked_hours,
+    check_queue,
+    git,
+    load_queue,
+    main,
+    prepare_tree,
+    work_through,
+)
 
 ENTRIES = load_queue()
 
@@ -128,7 +138,7 @@ def test_one_that_fails_stops_no_other_and_edited_results_are_left_alone(checkou
     (checkout / "sweeps/quick/results.jsonl").write_text("mine\n")
     assert worked(checkout, 1, "fails", "quick") == 1
     log = (checkout / ".evidence/log").read_text()
-    assert "exit code 3" in log and "changes that are not committed" in log
+    assert "exit code 3, " in log and "changes that are not committed" in log
     assert (checkout / "sweeps/quick/results.jsonl").read_text() == "mine\n"
 
 
@@ -152,7 +162,30 @@ def test_pages_of_other_tables_that_change_are_committed_with_it_unless_somebody
 
 
 def test_a_second_queue_at_the_same_time_is_refused(tmp_path):
-    with alone(tmp_path), pytest.raises(SystemExit, match="already"), alone(tmp_path):
+    with alone(tmp_path), pytest.raises(BadOption, match="already"), alone(tmp_path):
         pass
     with alone(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[{table: hochreiter1997, row: experiment_6a, hours: 1}]", "0.row: no such key; did you mean 'rows'"),
+        ("[{table: hochreiter1997, rows: experiment_6a, hours: -1}]", "0.hours: Input should be greater than 0 (got -1)"),
+        ("[{table: hochreiter, rows: experiment_6a, hours: 1}]", "hochreiter1997"),
+        ("[{table: hochreiter1997, rows: experiment_6, hours: 1}]", "did you mean 'experiment_6"),
+        ("[{table: hochreiter1997, rows: experiment_6a, columns: lstm_97, hours: 1}]", "no column 'lstm_97'"),
+    ],
+)
+def test_an_entry_that_is_none_is_named_before_anything_starts(tmp_path, text, said):
+    (tmp_path / "queue.yaml").write_text(text)
+    with pytest.raises(BadOption) as error:
+        check_queue(load_queue(tmp_path / "queue.yaml"))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("words", [[], [""], ["two"], ["-1"], ["0"], ["nan"], ["1", "2"]])
+def test_hours_that_are_none_are_refused_in_a_line(words, capsys):
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("evidence: HOURS=") and asked_hours(["2.5"]) == 2.5

@@ -84,4 +84,4 @@ def test_the_page_shows_each_reading_and_what_strikes_the_others(folder):
     assert "### Readings: Order, lstm_1997\n" in page
     assert "no window (struck: 5 is printed)" in page
     assert "--as readings" in page
-    assert "3 combinations of readings, 3 of them run; every run solves it in 3 of these, whose means go from 5 to 15" in page
+    assert "3 combinations of readings, 3 of them run; every run solves it in 3 of these, whose means go from 5 to 15\n" in page

@@ -450,13 +450,18 @@ def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp
     assert own.runs.shown("adding", "lstm").values("score") == [0.1, 0.2, 0.3]
     assert not own.runs.complaints
     (said,) = [gap for gap in cells_table(own).gaps if gap.startswith("run again")]
-    assert said.startswith("run again: adding/lstm at paper scale: 1 of 1 gave the committed score, 0 of 1 bitwise; ")
+    assert said.startswith(
+        "run again: adding/lstm at paper scale: 1 of 1 gave the committed score, 0 of 1 bitwise, weights too; "
+    )
     other = record(table.cell("adding", "lstm", "paper").words, 1, 0.25)
     folder = RunFolder(tmp_path / "runs/adding/lstm/s1-x")
     folder.start({**other["config"], "id": other["id"], "setting": other["setting"]})
     folder.finish({key: value for key, value in other.items() if key not in ("checksum", "schema")})
     (said,) = [gap for gap in cells_table(measure_table(table, tmp_path / "runs")).gaps if gap.startswith("run again")]
-    assert "1 of 2 gave the committed score, 0 of 2 bitwise; means not shown to be the same within the margin of 0.01" in said
+    assert (
+        "1 of 2 gave the committed score, 0 of 2 bitwise, weights too; means not shown to be the same within the margin of 0.01"
+        in said
+    )
     assert "rounds otherwise" in said and said.endswith("seed 1: 0.25, committed 0.2")
 
 
@@ -468,7 +473,7 @@ def test_a_run_made_again_elsewhere_does_not_unseat_the_committed_one(table, tmp
         (
             [0.1, 0.111, 0.119],
             0.05,
-            "1 of 3 gave the committed score, 1 of 3 bitwise; means the same within the margin of 0.05",
+            "1 of 3 gave the committed score, 1 of 3 bitwise, weights too; means the same within the margin of 0.05",
         ),
         ([0.1, 0.111, 0.119], 0.01, "not shown to be the same within the margin of 0.01"),  # t(.95, 4) .0081 = .017
         ([0.1, 0.111, 0.119], None, "the row declares no margin"),
@@ -484,6 +489,23 @@ def test_what_was_run_again_is_held_against_the_margin_beside_the_bits(table, ma
     repeats = {one["seed"]: FoundRun(Path("runs"), one["config"], one) for one in again}
     (line,) = CellRuns(table.cell("adding", "lstm", "paper"), runs, {}, repeats).repeated("score", margin)
     assert said in line and ("rounds otherwise" in line) == (made != [0.1, 0.11, 0.12])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"weights": 64 * "f"}, "1 of 1 gave the committed score, 0 of 1 bitwise, weights too; 1 and 1 values"),
+        ({"process": {"compiled": False}}, "1 of 1 bitwise, weights too"),
+        ({"weights": 64 * "f", "process": {"compiled": False}}, "which is not in use here: pip install"),
+    ],
+)
+def test_equal_scores_of_other_weights_are_not_bitwise_and_machine_code_is_named(table, changed, said):
+    words = table.cell("adding", "lstm", "paper").words
+    kept = {**record(words, 0, 0.1), "process": {"compiled": True}}
+    runs = {0: FoundRun(Path("results.jsonl"), kept["config"], kept)}
+    repeats = {0: FoundRun(Path("runs"), kept["config"], {**kept, **changed})}
+    (line,) = CellRuns(table.cell("adding", "lstm", "paper"), runs, {}, repeats).repeated("score", 0.01)
+    assert said in line
 
 
 def test_a_run_made_again_with_a_damaged_log_is_named_and_no_more(tmp_path):
@@ -905,3 +927,28 @@ def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("gers2000 tracker=wandbb", "no tracker 'wandbb'; did you mean 'wandb'?"),
+        ("gers2000 trainer.acelerator=cpu", "did you mean 'trainer.accelerator'?"),
+        ("gers2000 hydra.launcher.workers=zero", "whole number, at least 1"),
+        ("hochreiter1997 --rows experiment_6a --columns gru", "no column 'gru' in experiment_6a; there: lstm_1997"),
+        ("hochreiter1997 --rows experiment_6a --scale laptop", "experiment_6a has no scale 'laptop'; it has: paper, smoke"),
+        ("hochreiter1997 --rows=", "no row ''"),
+        ("hochreiter1997 --columns=", "no column ''"),
+    ],
+)
+def test_what_is_wrong_is_said_though_all_is_recorded(capfd, words, said):
+    assert main(["reproduce", *words.split()]) == 2
+    found = capfd.readouterr().err.strip()
+    assert said in found and "\n" not in found and not Path("runs").exists()
+
+
+def test_no_page_is_written_of_results_that_cannot_be_read(tmp_path, capfd):
+    folder = write(tmp_path / "t", GRID)
+    (folder / "results.jsonl").write_text('{"half')
+    assert main(["table", str(folder), "--write"]) == 2
+    assert "nothing is written: " in capfd.readouterr().err and not (folder / "README.md").exists()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import signal
 import subprocess
@@ -22,9 +23,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from rnnbench.store.yaml_files import read_yaml
+from rnnbench.options import BadOption, named
+from rnnbench.reproduction.declaration import load_declaration, read_declared
 
 ROOT = Path(__file__).parents[2]
 QUEUE = ROOT / "sweeps" / "queue.yaml"
@@ -50,8 +52,31 @@ class Entry(BaseModel):
         return ["reproduce", self.table, "--rows", self.rows, *columns, *how]
 
 
+class Queue(RootModel[list[Entry]]):
+    pass
+
+
 def load_queue(path: Path = QUEUE) -> list[Entry]:
-    return TypeAdapter(list[Entry]).validate_python(read_yaml(path))
+    """BadOption, one line, for a key or value that is none."""
+    return read_declared(path, Queue).root
+
+
+def check_queue(entries: Sequence[Entry]) -> None:
+    """BadOption where an entry names a table, row or column that there is not."""
+    for entry in entries:
+        table = load_declaration(entry.table)
+        for row in named("row", entry.rows, list(table.grid.rows)):
+            named("column", entry.columns or None, list(table.columns(row)))
+
+
+def asked_hours(words: Sequence[str]) -> float:
+    try:
+        (hours,) = map(float, words)
+    except ValueError:
+        hours = math.nan
+    if not 0 < hours < math.inf:
+        raise BadOption(f"HOURS={' '.join(words)}: allowed: a number of hours above 0, as in make evidence HOURS=2.5")
+    return hours
 
 
 def git(place: Path, *words: str) -> str:
@@ -142,6 +167,7 @@ def work_through(
 ) -> int:
     """Runs `entries` in order until the time is over; 1 where one of them failed. `runner` runs, `program` collects."""
     ends, failed = time.monotonic() + 3600 * hours, False
+    (place / "runs").mkdir(parents=True, exist_ok=True)
     say = _logger(place / "log")
     for number, entry in enumerate(entries):
         left = ends - time.monotonic()
@@ -150,10 +176,13 @@ def work_through(
         say(f"{' '.join(entry.words)}: begins, {left / 3600:.2f} h left")
         command = [*runner, *entry.words, "tracker=none", f"runs={place / 'runs'}", "hydra.launcher.workers=1"]
         code: int | None = None
+        output = place / "logs" / f"{number:02}-{entry.table}.log"
         try:
-            code = run_until(command, ends, place / "logs" / f"{number:02}-{entry.table}.log", place)
+            code = run_until(command, ends, output, place)
         finally:
-            ending = "interrupted, continues next time" if code is None else "done" if not code else f"exit code {code}"
+            ending = "interrupted, continues next time" if code is None else "done"
+            if code:
+                ending = f"exit code {code}, {(output.read_text().strip().splitlines() or [''])[-1]}"
             say(f"{' '.join(entry.words)}: {ending}; {commit_results(root, entry.table, program, place / 'runs')}")
         failed |= bool(code)
     return int(failed)
@@ -171,20 +200,26 @@ def _logger(path: Path) -> Callable[[str], None]:
 
 @contextlib.contextmanager
 def alone(place: Path) -> Iterator[None]:
-    """Held by one process at a time; SystemExit for a second one."""
+    """Held by one process at a time; BadOption for a second one."""
     place.mkdir(exist_ok=True)
     with (place / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SystemExit(f"the queue is being worked through already: {place / 'log'}") from None
+            raise BadOption(f"the queue is being worked through already; its log: {place / 'log'}") from None
         yield
 
 
-def main(hours: float) -> int:
+def main(words: Sequence[str]) -> int:
     place = ROOT / ".evidence"
-    with alone(place):
-        return run_queue(hours, place)
+    try:
+        hours = asked_hours(words)
+        check_queue(load_queue())
+        with alone(place):
+            return run_queue(hours, place)
+    except BadOption as error:
+        print(f"evidence: {error}", file=sys.stderr)
+        return 2
 
 
 def run_queue(hours: float, place: Path) -> int:
@@ -201,4 +236,4 @@ def run_queue(hours: float, place: Path) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main(float(sys.argv[1])))
+        sys.exit(main(sys.argv[1:]))

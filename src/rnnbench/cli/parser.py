@@ -242,7 +242,7 @@ def _add_tables(add: Add) -> None:
         verb.add_argument(
             "what", metavar=what, help=f"{TABLE}; all, with --hours" if verb is reproduce else f"YAML file, or {TABLE}"
         )
-        launching = "trainer.*, tracker.*, runs=, hydra/launcher= and hydra.launcher.*"
+        launching = "trainer.*, tracker.*, runs=, accept_changes=, hydra/launcher= and hydra.launcher.*"
         verb.add_argument("overrides", nargs="*", default=[], metavar="OPTION=VALUE", help=launching)
         verb.add_argument("--rows", help="rows of the table, comma-separated [all]")
         verb.add_argument("--columns", help="columns of the table, comma-separated [all]")

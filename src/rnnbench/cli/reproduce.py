@@ -6,20 +6,22 @@ import argparse
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
+from ..analysis.formatting import format_duration
 from ..analysis.render import export, to_markdown
 from ..config.schema import TUNING
 from ..config.winners import winner_notes
 from ..console import say, show
 from ..launch.costs import format_clock
 from ..launch.resume import launching_words
-from ..launch.sweep import NothingAtHand, launch_file, launch_sweep, sweep_word
-from ..options import BadOption, amount, named, unknown
+from ..launch.sweep import NothingAtHand, check_launching, launch_file, launch_sweep, sweep_word
+from ..options import BadOption, amount, named
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
-from ..reproduction.matching import choice_text
+from ..reproduction.matching import NO_MACHINE_CODE, choice_text
 from ..reproduction.planning import MissingRun, Planner, Question
 from ..reproduction.readme import MADE, all_tables, overview_page, table_pages
 from ..reproduction.table_runs import find_table_runs
@@ -64,9 +66,11 @@ def table_command(options: argparse.Namespace) -> int:
             say(line)
         if options.write:
             results = measure_table(one, None)
+            if results.runs.unplaced:
+                raise BadOption(f"nothing is written: {'; '.join(results.runs.unplaced)}")
             written.append(results)
             write_pages(one.folder, table_pages(results, to_markdown))
-            print_complaints(f"refused: {line}" for line in results.runs.complaints)
+            print_complaints(f"{one.name}: refused: {line}" for line in results.runs.complaints)
         if options.collect or options.write:
             continue
         results = measure_table(one, runs, options.scale)
@@ -100,10 +104,18 @@ def reproduce_command(options: argparse.Namespace) -> int:
     if options.published == "choices":
         return _try_choices(table, rows, launching, options)
     cells = _chosen_cells(table, rows, options)
+    if launching:  # before it turns out that nothing is to be run
+        check_launching([*cells[0].words_of(0), "seed=0"], launching)
     runs = _runs_folder(launching)
     code, look, asked = 0, 0, 0
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
     here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
+    if (
+        options.again
+        and not find_spec("numba")
+        and any(record.get("process", {}).get("compiled") for cell in cells for record in known.cells[cell.place].records)
+    ):
+        say(f"other digits are to be expected, and up to 50 times the time: {NO_MACHINE_CODE}")
     while todo:
         unread: dict[str, int] = {}  # why the data of runs cannot be read: how many runs
         for rank in sorted({table.grid.rows[cell.row].priority for cell in todo}):
@@ -115,9 +127,16 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 if seed not in here.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
+            spent = sum(
+                run.record["speed"]["seconds"] or 0.0
+                for cell in group
+                for seed, run in (known.cells[cell.place].runs.items() if options.again else ())
+                if run.record and (cell.words_of(seed), seed) in minutes
+            )
+            took = f"; those that are committed took {format_duration(spent)} of training" if spent else ""
             say(
                 f"{table.name}, priority {rank}: {amount(len(group), 'cell')}, {amount(len(minutes), 'run')}, declared as "
-                f"{hours:.2g} core-hours"
+                f"{hours:.2g} core-hours{took}"
             )
             if not minutes:
                 there = [known.cells[cell.place] for cell in group]
@@ -264,16 +283,20 @@ def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Nam
         scale = options.scale or table.scales(row)[-1]
         if scale != "smoke" and scale not in table.scales(row):
             if options.rows:
-                raise unknown("scale", f"{scale} of {row}", [*table.scales(row), "smoke"])
+                raise BadOption(f"{row} has no scale {scale!r}; it has: {', '.join([*table.scales(row), 'smoke'])}")
             continue
         if options.published in arms:
             cells += [cell for group in arms[options.published][1](row) for cell in group]
             continue
         columns = table.columns(row)
-        wanted = [name for name in options.columns.split(",") if name in columns] if options.columns else list(columns)
+        wanted = list(columns) if options.columns is None else [name for name in options.columns.split(",") if name in columns]
         cells += [table.cell(row, column, scale) for column in wanted]
-    if options.columns:
-        named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    if options.columns is not None:
+        of_rows = [column for row in rows for column in table.columns(row)]
+        for name in options.columns.split(","):
+            if name not in of_rows and any(name in table.columns(row) for row in table.grid.rows):
+                raise BadOption(f"no column {name!r} in {', '.join(rows)}; there: {', '.join(dict.fromkeys(of_rows))}")
+        named("column", options.columns, of_rows)
     if options.published in arms:
         key = arms[options.published][0]
         if options.scale or options.columns:

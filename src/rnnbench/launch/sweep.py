@@ -306,6 +306,16 @@ def launch_file(
     return launch_sweep(lines, sweep, launching, estimated, command, resumed)
 
 
+def check_launching(line: Sequence[str], launching: Sequence[str]) -> None:
+    """BadOption where `launching` words beside the declared run `line` are none."""
+    from ..config.hydra_store import register_config
+    from .launcher import register_plugins
+
+    register_config()
+    register_plugins()
+    compose_jobs([*line, *launching], sweep=False, declared=True)
+
+
 def launch_sweep(
     lines: Sequence[Sequence[str]],
     sweep: str,
@@ -335,7 +345,7 @@ def launch_sweep(
     own = words_of_runs(launching)
     common = [*own, f"sweep={sweep}"]
     jobs = [compose_jobs([*line, *common], sweep=False, declared=True)[0] for line in lines]
-    compose_jobs([*lines[0], *launching], sweep=False, declared=True)  # what is said of the launcher
+    check_launching(lines[0], launching)
     refuse_fast_dev_run(jobs, "a sweep")
     check_effects(jobs, set(), sweep=True)
     if not estimated:

@@ -23,7 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from ..config.compose import compose_jobs
 from ..config.settings import Settings
@@ -240,6 +240,8 @@ def read_declared(path: Path, kind: type[Kind]) -> Kind:
 def _known_keys(annotation: object, places: tuple[int | str, ...]) -> list[str]:
     """The keys that may stand at `places` (as pydantic names them) in what `annotation` describes."""
     parts = get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _known_keys(annotation.model_fields["root"].annotation, places)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not places:
             return list(annotation.model_fields)

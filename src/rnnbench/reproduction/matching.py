@@ -75,7 +75,7 @@ class CellRuns:
         seeds gave another number, the means are held against each other within it.
         """
         metric = "score" if metric == "seconds_per_step" else metric
-        other, pairs = [], []
+        other, pairs, same = [], [], 0
         for seed, run in sorted(self.repeats.items()):
             try:
                 made = metric_value(run, metric, run.path)
@@ -84,14 +84,23 @@ class CellRuns:
                 continue
             kept = self.value(seed, metric)
             pairs.append((made, kept))
+            same += made == kept and _part(run, "weights") == _part(self.runs[seed], "weights")
             if not nearly_equal(made, kept):
                 a, b = ("none" if value is None else f"{value:.6g}" for value in (made, kept))
                 other.append(f"seed {seed}: {a}, committed {b}")
         if self.repeats:
-            total, same = len(self.repeats), sum(made == kept for made, kept in pairs)
-            alike = f"{total - len(other)} of {total} gave the committed {metric}, {same} of {total} bitwise"
-            more = [_equivalence(pairs, margin)] if same < total else []
+            total = len(self.repeats)
+            alike = f"{total - len(other)} of {total} gave the committed {metric}, {same} of {total} bitwise, weights too"
+            more = [_equivalence(pairs, margin, self._why())] if same < total else []
             yield "; ".join([f"{self.cell.name} at {self.cell.scale} scale: {alike}", *more, *other])
+
+    def _why(self) -> str:
+        """Why runs made again may differ from the committed ones."""
+        made = {_part(run, "process").get("compiled", False) for run in self.repeats.values()}
+        kept = {_part(self.runs[seed], "process").get("compiled", False) for seed in self.repeats if seed in self.runs}
+        if made != kept:
+            return "machine code rounds otherwise: " + (NO_MACHINE_CODE if True in kept else "only these were made with it")
+        return "another processor or version of a library rounds otherwise, and training makes small differences large"
 
     @property
     def records(self) -> list[Record]:
@@ -187,9 +196,17 @@ class CellRuns:
         return [float(time) for time in times], [record["solved_step"] is not None for record in self.records]
 
 
-def _equivalence(pairs: Sequence[tuple[float | None, float | None]], margin: float | None) -> str:
+NO_MACHINE_CODE = (
+    "the committed runs were made with it (numba), which is not in use here: pip install -c constraints.txt -e '.[compiled]'"
+)
+
+
+def _part(run: FoundRun, name: str) -> Any:
+    return run.record.get(name) or {} if run.record else {}
+
+
+def _equivalence(pairs: Sequence[tuple[float | None, float | None]], margin: float | None, why: str) -> str:
     """Whether runs made again and committed ones have one mean within the margin, and why they may differ at all."""
-    why = "another processor or version of a library rounds otherwise, and training makes small differences large"
     made, kept = ([value for value in side if value is not None] for side in zip(*pairs, strict=True)) if pairs else ([], [])
     if margin is None:
         return f"the row declares no margin for their means ({why})"

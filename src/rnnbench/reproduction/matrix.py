@@ -118,7 +118,7 @@ def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -
     if not cell.runs.runs:
         return "·"
     if found is None or cell.metric in RATES:
-        return cell_text(cell)
+        return cell_text(cell, percent)
     if cell.metric in TIMES:
         taken, there = cell.runs.times(cell.metric)
         times = [time for time, done in zip(taken, there, strict=True) if done]

@@ -43,9 +43,14 @@ def readings_tables(results: Results, rows: Sequence[str] | None = None) -> Iter
             ]
             title = results.table.columns(row)[cells[0].column].title or cells[0].column
             bound = (f"{AT_LEAST}.",) if any("≥" in line[2].text for line in lines) else ()
-            note = (NOTE, *bound, _span(results, cells))
             yield Table(
-                f"Readings: {about.title}, {title}", "", {"table": results.table.name}, READINGS, tuple(lines), (), note
+                f"Readings: {about.title}, {title}",
+                _span(results, cells),
+                {"table": results.table.name},
+                READINGS,
+                tuple(lines),
+                (),
+                (NOTE, *bound),
             )
 
 
@@ -71,9 +76,11 @@ def _line(results: Results, detail: str, says: str, cell: CellSpec) -> tuple[Cel
 def _span(results: Results, cells: Sequence[CellSpec]) -> str:
     metric = results.table.grid.rows[cells[0].row].metric
     found = [runs for cell in cells if (runs := results.runs.cells.get(cell.place)) and runs.runs]
+    if not found:
+        return f"{len(cells)} combinations of readings; none is run"
+    counts = f"{len(cells)} combinations of readings, {len(found)} of them run"
     means = [mean for runs in found if (mean := mean_time(runs, metric))]
     if not means:
-        return f"{len(cells)} combinations of readings; none is run."
+        return f"{counts}; in none of these every run solves it"
     low, high = (format_number(round(end)) for end in (min(means), max(means)))
-    counts = f"{len(cells)} combinations of readings, {len(found)} of them run; every run solves it in {len(means)} of these"
-    return f"{counts}, whose means go from {low} to {high}."
+    return f"{counts}; every run solves it in {len(means)} of these, whose means go from {low} to {high}"

@@ -70,6 +70,10 @@ def table_details(results: Results, markdown: Markdown) -> str:
         lines.append("")
     lines += ['### <a id="rows"></a>Rows: margins, commands and runs', ""]
     lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
+    if any(record.get("process", {}).get("compiled") for runs in results.runs.cells.values() for record in runs.records):
+        lines[-2] += (
+            " The runs were made with machine code: the same digits take `pip install -c constraints.txt -e '.[compiled]'`."
+        )
     for row in grid.rows:
         lines += [*_row_lines(results, row), ""]
     return _joined(lines)

@@ -80,7 +80,8 @@ WORD_NOTES = {  # by words of the verdicts that they explain
     "smaller.",
     ("within the text's span", "the text does not settle it"): "within the text's span: the setting as stated does not "
     "reproduce the value, which lies between those of other readings of the text. the text does not settle it: its readings "
-    "differ by more than a factor of 3. Neither is a reproduction.",
+    "differ by more than a factor of 3, or another of them has the source's share of runs that solve the task. Neither is a "
+    "reproduction. A reading counts where its runs are told apart from those as stated (log-rank, Holm's correction).",
 }
 REPORTED = (7, 8, 9)  # columns of CELLS that differ between the lines of one cell
 
@@ -99,6 +100,8 @@ def cell_text(cell: CellResult, percent: bool = False) -> str:
         middle = f", median{' of all' * (solved < runs)} {format_brief(found.value)}" if isfinite(found.value) else ""
         return f"{solved}/{runs} solved{middle}"
     if cell.metric in RATES:
+        if percent:
+            return f"{100 * found.value:.0f} [{100 * (found.low or 0):.0f}, {100 * (found.high or 0):.0f}]"
         return f"{format_share(found.value)} [{format_share(found.low or 0)}, {format_share(found.high or 0)}]"
     if found.estimator == "median of solved":
         rate = wilson(sum(cell.learned.runs), len(cell.learned.runs), 1 - cell.level)
