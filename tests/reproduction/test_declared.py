@@ -96,6 +96,7 @@ def test_rungs_take_quirks_away_one_by_one(tmp_path):
     assert "task.marks=anywhere" in rungs[0].words and "task.marks=anywhere" not in rungs[1].words
 
 
+TIMED = {"margin": None, "ratio": 1.5, "metric": "steps_to_solve"}
 READ = {
     "columns": ["lstm"],
     "scale": "laptop",
@@ -111,7 +112,7 @@ DETAILS = {
 
 def test_readings_are_every_combination_of_what_is_not_struck(tmp_path):
     """As stated first; of one detail no two readings together; each with the seeds of readings."""
-    table = load_declaration(str(write(tmp_path, edited(ladder=None, quirks=DETAILS, readings=READ))))
+    table = load_declaration(str(write(tmp_path, edited(ladder=None, quirks=DETAILS, readings=READ, **TIMED))))
     (cells,) = table.readings("adding")
     assert [cell.quirks for cell in cells] == [
         (), ("longer",), ("longest",), ("anywhere",), ("anywhere", "longer"), ("anywhere", "longest"),
@@ -300,7 +301,12 @@ LARGER = GRID["rows"]["adding"]["contrasts"]["larger"]
             "solved: 4 of seeds: 3",
         ),
         (edited(ladder={"columns": ["lstn"]}), REPORTED, "rows.adding: no column 'lstn'"),
-        (edited(ladder=None, quirks=DETAILS, readings={**READ, "columns": ["lstn"]}), REPORTED, "no column 'lstn'"),
+        (
+            edited(ladder=None, quirks=DETAILS, readings={**READ, "columns": ["lstn"]}, **TIMED),
+            REPORTED,
+            "no column 'lstn'",
+        ),
+        (edited(ladder=None, quirks=DETAILS, readings=READ), REPORTED, "`readings` are of a row with a `ratio`"),
         (edited(ladder=None, quirks=DETAILS, readings={**READ, "scale": "smoke"}), REPORTED, "rows.adding.readings.scale"),
         (edited(ladder=None, quirks=DETAILS), REPORTED, "those of `readings` have a `detail`"),
         (edited(quirks=DETAILS), REPORTED, "those of a `ladder` have none"),

@@ -68,9 +68,17 @@ if words[0] == "table":
         runs = pathlib.Path(words[words.index("--runs") + 1])
         text = "".join(sorted(path.read_text() for path in runs.glob("*/*/*/record.json")))
         (pathlib.Path("sweeps") / words[1] / "results.jsonl").write_text(text)
-    if words[1:] == ["all", "--write"]:
-        texts = [path.read_text() for path in sorted(pathlib.Path("sweeps").glob("*/results.jsonl"))]
-        pathlib.Path("sweeps/README.md").write_text("".join(texts))
+    if words[2:] == ["--write"]:
+        folders = sorted(pathlib.Path("sweeps").glob("*/")) if words[1] == "all" else [pathlib.Path("sweeps") / words[1]]
+        texts = [(folder / "results.jsonl").read_text() for folder in folders]
+        for folder, text in zip(folders, texts):
+            (folder / "README.md").write_text(text)
+        if words[1] == "all":
+            pathlib.Path("sweeps/README.md").write_text("".join(texts))
+        if pathlib.Path("save").exists():  # somebody saves a file meanwhile
+            pathlib.Path("sweeps/slow/results.jsonl").write_text("mine")
+            pathlib.Path("sweeps/slow/findings.md").write_text("mine")
+            sys.exit(int(pathlib.Path("save").read_text()))
     sys.exit()
 runs = pathlib.Path(next(word for word in words if word.startswith("runs="))[5:])
 for seed in range(3):
@@ -142,23 +150,42 @@ def test_one_that_fails_stops_no_other_and_edited_results_are_left_alone(checkou
     assert (checkout / "sweeps/quick/results.jsonl").read_text() == "mine\n"
 
 
-def test_where_git_refuses_nothing_is_left_half_done_and_the_next_time_commits(checkout):
-    hook = checkout / ".git/hooks/pre-commit"
-    hook.write_text("#!/bin/sh\necho not now >&2; exit 1\n")
-    hook.chmod(0o755)
-    assert worked(checkout, 1, "quick") == 0
-    assert "not committed: not now" in (checkout / ".evidence/log").read_text() and not git(checkout, "status", "-s")
-    hook.unlink()
+@pytest.mark.parametrize("how", ["hook", "lock"])
+def test_where_git_refuses_nothing_is_left_half_done_and_the_next_time_commits(checkout, how):
+    stop = checkout / ".git" / {"hook": "hooks/pre-commit", "lock": "index.lock"}[how]
+    prepare_tree(checkout, checkout / ".evidence")
+    stop.write_text("#!/bin/sh\necho not now >&2; exit 1\n")
+    stop.chmod(0o755)
+    place, program = checkout / ".evidence", [sys.executable, str(checkout / "program.py")]
+    assert work_through([Entry(table="quick", rows="a", hours=1)], 1, checkout, place, program, program) == 0
+    said = {"hook": "not committed: not now", "lock": "index.lock"}[how]
+    assert said in (checkout / ".evidence/log").read_text()
+    stop.unlink()
+    assert not git(checkout, "status", "-s")
     assert worked(checkout, 1, "quick") == 0
     assert (checkout / "sweeps/quick/results.jsonl").read_text() == "quick 0\nquick 1\nquick 2\n"
     assert git(checkout, "rev-list", "--count", "HEAD") == "2" and not git(checkout, "status", "-s")
 
 
-def test_pages_of_other_tables_that_change_are_committed_with_it_unless_somebody_edits_them(checkout):
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_somebody_saves_meanwhile_is_neither_taken_back_nor_committed(checkout, code):
+    (checkout / ".git/info/exclude").write_text("save\n")
+    (checkout / "save").write_text(str(code))
+    assert worked(checkout, 1, "quick") == 0
+    assert (checkout / "sweeps/slow/results.jsonl").read_text() == (checkout / "sweeps/slow/findings.md").read_text() == "mine"
+    assert not git(checkout, "diff", "--name-only", "HEAD~1" if not code else "HEAD", "HEAD", "--", "sweeps/slow/findings.md")
+    assert ("not collected" in (checkout / ".evidence/log").read_text()) == bool(code)
+
+
+def test_while_somebody_edits_another_table_only_the_pages_of_the_own_one_are_made(checkout):
+    (checkout / "sweeps/slow/results.jsonl").write_text("mine\n")
     (checkout / "sweeps/README.md").write_text("mine\n")
     assert worked(checkout, 1, "quick") == 0
-    assert git(checkout, "show", "--name-only", "--format=", "HEAD") == "sweeps/quick/results.jsonl"
-    assert git(checkout, "status", "-s") == "M sweeps/README.md"
+    assert git(checkout, "show", "--name-only", "--format=", "HEAD").splitlines() == [
+        "sweeps/quick/README.md",
+        "sweeps/quick/results.jsonl",
+    ]
+    assert (checkout / "sweeps/README.md").read_text() == "mine\n" and not (checkout / "sweeps/slow/README.md").exists()
 
 
 def test_a_second_queue_at_the_same_time_is_refused(tmp_path):

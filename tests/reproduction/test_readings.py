@@ -9,8 +9,11 @@ import yaml
 
 from rnnbench.analysis.render import to_markdown
 from rnnbench.cli.main import main
+from rnnbench.reproduction import cell_results
 from rnnbench.reproduction.declaration import load_declaration
 from rnnbench.reproduction.evaluate import Results, measure_table
+from rnnbench.reproduction.grid import Reported
+from rnnbench.reproduction.matching import CellRuns
 from rnnbench.reproduction.readme import table_details
 
 ROW = {
@@ -85,3 +88,22 @@ def test_the_page_shows_each_reading_and_what_strikes_the_others(folder):
     assert "no window (struck: 5 is printed)" in page
     assert "--as readings" in page
     assert "3 combinations of readings, 3 of them run; every run solves it in 3 of these, whose means go from 5 to 15\n" in page
+
+
+@pytest.mark.parametrize(
+    ("their_solved", "slowest", "expected"),
+    [
+        (3, 0, "worse"),  # all of theirs solved it
+        (None, 0, "open"),  # theirs may be those that did: ours took as long
+        (None, 9, "worse"),  # nor those of ours that did
+        (2, 9, "open"),  # theirs is of those that did, which Fisher's test does not tell from ours
+    ],
+)
+def test_a_mean_of_runs_of_which_some_are_lost(folder, monkeypatch, their_solved, slowest, expected):
+    """Twelve runs that solve it, and eight that do not until they are stopped."""
+    times, solved = [100.0 + slowest * 100 + seed for seed in range(12)] + [100000.0] * 8, [True] * 12 + [False] * 8
+    runs = CellRuns(load_declaration(str(folder)).cell("order", "lstm_1997", "paper"))
+    monkeypatch.setattr(CellRuns, "times", lambda *_: (times, solved))
+    reported = Reported(value=100, source="one", at="T", sure="seen", estimator="mean", seeds=3, solved=their_solved)
+    found = cell_results._judge_bound(runs, "sequences_to_solve", 1.5, reported, 0.05)
+    assert (found.word if found else "open") == expected

@@ -938,6 +938,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(table, capsys, words, said
         ("hochreiter1997 --rows experiment_6a --columns gru", "no column 'gru' in experiment_6a; there: lstm_1997"),
         ("hochreiter1997 --rows experiment_6a --scale laptop", "experiment_6a has no scale 'laptop'; it has: paper, smoke"),
         ("hochreiter1997 --rows=", "no row ''"),
+        ("gers2000 --hours 1 --estimate tracker=wandbb", "no tracker 'wandbb'"),
+        ("bai2018 --as choices --columns=", "no column ''"),
+        ("bai2018 --as choices tracker=wandbb", "no tracker 'wandbb'"),
         ("hochreiter1997 --columns=", "no column ''"),
     ],
 )

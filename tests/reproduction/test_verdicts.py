@@ -465,6 +465,18 @@ def test_runs_that_are_lost_bound_a_mean_from_below(times, lost, printed, expect
         assert f"a mean of at least 104,000: {lost} of {len(times)} runs" in verdict.why
 
 
+def test_a_bound_holds_however_long_the_lost_runs_would_have_taken():
+    random, held = numpy.random.default_rng(0), 0
+    for _ in range(40):
+        times, lost = random.lognormal(11, 0.8, 20), random.random(20) < 0.2
+        longer = numpy.where(lost, times * 10 ** random.uniform(0, 5, 20), times)
+        printed = float(random.lognormal(10, 0.5))
+        if bound_verdict(times.tolist(), (~lost).tolist(), printed, 20, 1.5):
+            held += 1
+            assert bound_verdict(longer.tolist(), (~lost).tolist(), printed, 20, 1.5)
+    assert 5 < held < 35
+
+
 @pytest.mark.parametrize(
     ("values", "floor", "best", "expected"),
     [

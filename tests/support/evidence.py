@@ -127,39 +127,50 @@ def changed(root: Path) -> set[str]:
     return {line.lstrip().partition(" ")[2].lstrip() for line in lines if line}
 
 
+def written(root: Path, table: str, alone: bool) -> dict[Path, bytes | None]:
+    """The files that collecting a table writes, with their content; with the pages of all tables where nobody edits any."""
+    sweeps = root / "sweeps"
+    folders = [path for path in sweeps.iterdir() if path.is_dir()] if alone else [sweeps / table]
+    pages = [folder / name for folder in folders for name in ("README.md", "DETAILS.md")]
+    files = [sweeps / table / "results.jsonl", *pages, *([sweeps / "README.md"] if alone else [])]
+    return {path: path.read_bytes() if path.exists() else None for path in files}
+
+
 def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -> str:
     """Collects the runs of a table into `root` and commits them with the pages that show them; what was done, in a line.
 
-    What somebody is editing is left alone, and so is everything where git refuses: the next time does it all again.
+    What somebody edits is left alone. Where git refuses, the files are as before, and the next time does it all again.
     """
     edited, folder = changed(root), Path("sweeps") / table
     if any(Path(path).is_relative_to(folder) for path in edited):
         return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
-    said = ""
-    for words in ([table, "--collect", "--runs", str(runs)], ["all", "--write"]):
+    before = written(root, table, alone=not edited)
+    for words in ([table, "--collect", "--runs", str(runs)], [table if edited else "all", "--write"]):
         done = subprocess.run([*program, "table", *words], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
-            said = f"not collected: {done.stderr.strip()[-300:]}"
-            break
-    made = sorted(changed(root) - edited)
-    if not said and not any(Path(path).is_relative_to(folder) for path in made):
-        said = "nothing new"
+            restore(before)
+            return f"not collected: {done.stderr.strip()[-300:]}"
+    made = [str(path) for path, text in before.items() if path.exists() and path.read_bytes() != text]
+    if not any(Path(path).is_relative_to(root / folder) for path in made):
+        restore(before)
+        return "nothing new"
     try:
-        if not said:
-            git(root, "add", "--", *made)
-            git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", *made)
-            return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
+        git(root, "add", "--", *made)
+        git(root, "commit", "--quiet", "-m", f"{table}: results of the queue", "--", *made)
+        return f"committed {git(root, 'rev-parse', '--short', 'HEAD')}"
     except subprocess.CalledProcessError as error:
-        said = f"not committed: {error.stderr.strip()[-300:]}"
-    if made:
         with contextlib.suppress(subprocess.CalledProcessError):
             git(root, "reset", "--quiet", "--", *made)
-            known = git(root, "ls-files", "--", *made).splitlines()
-            for path in set(made) - set(known):
-                (root / path).unlink()
-            if known:
-                git(root, "checkout", "--quiet", "--", *known)
-    return said
+        restore(before)
+        return f"not committed: {' '.join(error.stderr.split())[:300]}"
+
+
+def restore(before: dict[Path, bytes | None]) -> None:
+    for path, text in before.items():
+        if text is None:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != text:
+            path.write_bytes(text)
 
 
 def work_through(

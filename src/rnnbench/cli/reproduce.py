@@ -104,8 +104,7 @@ def reproduce_command(options: argparse.Namespace) -> int:
     if options.published == "choices":
         return _try_choices(table, rows, launching, options)
     cells = _chosen_cells(table, rows, options)
-    if launching:  # before it turns out that nothing is to be run
-        check_launching([*cells[0].words_of(0), "seed=0"], launching)
+    _check_launching(table, rows, launching)
     runs = _runs_folder(launching)
     code, look, asked = 0, 0, 0
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
@@ -165,6 +164,13 @@ def reproduce_command(options: argparse.Namespace) -> int:
     return code
 
 
+def _check_launching(table: Declaration, rows: Sequence[str], launching: Sequence[str]) -> None:
+    """BadOption for a word that is none, before it turns out that nothing is to be run."""
+    if launching:
+        cell = next(cell for row in rows for scale in table.scales(row) for cell in table.cells(row, scale))
+        check_launching([*cell.words_of(0), "seed=0"], launching)
+
+
 def _runs_folder(launching: Sequence[str]) -> Path:
     return next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
 
@@ -173,6 +179,9 @@ def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[st
     """Runs what validation is to choose among, with a seed that no reported run has, and says which is best by validation."""
     if options.scale or options.again:
         raise BadOption("--as choices: at the paper's scale, and once; without --scale and --again")
+    if options.columns is not None:
+        named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    _check_launching(table, rows, launching)
     wanted = options.columns.split(",") if options.columns else None
     choices = [one for row in rows for one in table.choices(row) if wanted is None or one.cell.column in wanted]
     if not choices:
@@ -196,13 +205,15 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     """
     if not 0 < options.hours <= MOST_HOURS:
         raise BadOption(f"--hours {options.hours:g}: more than 0, and {MOST_HOURS:,} at most")
-    if options.columns or options.published or options.again:
+    if options.columns is not None or options.published or options.again:
         raise BadOption("--hours takes open questions of whole rows: without --columns, --as and --again")
-    if options.what == "all" and options.rows:
+    if options.what == "all" and options.rows is not None:
         raise BadOption("--rows: for one table; `all` takes every row of every table")
     tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
     asked = {one.name: (one, named("row", options.rows, list(one.grid.rows))) for one in tables}
     launching = launching_words(options.overrides)
+    for one, rows in list(asked.values())[:1]:
+        _check_launching(one, rows, launching)
     planner = Planner(asked, options.scale, lambda table: measure_table(table, _runs_folder(launching), options.scale))
     if options.estimate:
         for line in _plan_lines(planner.questions, options.hours):

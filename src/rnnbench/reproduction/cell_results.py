@@ -207,8 +207,7 @@ def _with_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, ve
     there = [one for one in others if one and one.runs and not one.missing()]
     different = told_apart(runs.times(metric), [one.times(metric) for one in there], table.grid.level)
     apart = [one for one, differs in zip(there, different, strict=True) if differs]
-    by_shares = _judge_shares(runs, metric, reported, table.grid.level)
-    if by_shares and by_shares.word != "open":
+    if verdict.by_shares:
         judged = [_judge_shares(one, metric, reported, table.grid.level) for one in apart]
         like = sum(one is None or one.word == "open" for one in judged)
         return share_span_verdict(verdict, like, len(apart), len(there), len(others))
@@ -231,10 +230,8 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
     if by_shares and by_shares.word != "open":
         return by_shares, None
     if lost := runs.lost(row.metric):
-        if row.ratio and reported.all_solved:
-            found = bound_verdict(*runs.times(row.metric), reported.value, reported.seeds, row.ratio, level)
-            if found:
-                return found, None
+        if row.ratio and (found := _judge_bound(runs, row.metric, row.ratio, reported, level)):
+            return found, None
         if by_shares:
             return by_shares, None
         return Verdict("open", _lost_words(runs, row.metric, lost), "warn"), None
@@ -255,6 +252,20 @@ def _judge_value(table_runs: TableRuns, cell: CellResult, runs: CellRuns, report
         level,
         shares=row.metric in RATES,
     )
+
+
+def _judge_bound(runs: CellRuns, metric: str, ratio: float, reported: Reported, level: float) -> Verdict | None:
+    """`worse` where our mean is, whatever the runs that did not solve the task would have taken; None where they may decide.
+
+    Where the source does not say that all its runs solved the task, its mean may be of those that did: of ours that did it has
+    to be so, too.
+    """
+    (times, solved), seeds = runs.times(metric), reported.seeds
+    found = bound_verdict(times, solved, reported.value, seeds, ratio, level)
+    if reported.solved is None and any(solved):
+        alone = [time for time, done in zip(times, solved, strict=True) if done]
+        return found if found and bound_verdict(alone, [True] * len(alone), reported.value, seeds, ratio, level) else None
+    return found if reported.solved in (None, reported.seeds) else None
 
 
 def _lost_words(runs: CellRuns, metric: str, lost: int) -> str:

@@ -265,6 +265,8 @@ class RowSpec(GridPart):
             raise ValueError("quirks: a reading that is `struck` is of a `detail`")
         if (self.readings and not all(details)) or (self.ladder and any(details)) or (any(details) and not self.readings):
             raise ValueError("quirks: those of `readings` have a `detail`, those of a `ladder` have none")
+        if self.readings and not self.ratio:
+            raise ValueError("`readings` are of a row with a `ratio`, whose metric is a time to solve")
         return self
 
     @property
@@ -332,11 +334,6 @@ class Reported(GridPart):
     sd: Annotated[Number, Field(ge=0)] | None = None
     printed: str = ""
     differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
-
-    @property
-    def all_solved(self) -> bool:
-        """Whether a mean over runs is of all of them; where some did not solve the task, it is of the others."""
-        return self.solved in (None, self.seeds)
 
     @model_validator(mode="after")
     def share(self) -> Reported:

@@ -126,7 +126,7 @@ def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -
         for value in reported:
             if value.test and value.about.estimator == "mean":
                 return f"{solved}, mean {format_brief(value.test.ours)}"
-        means = [one for one in reported if one.about.estimator == "mean" and one.about.all_solved]
+        means = [one for one in reported if one.about.estimator == "mean" and one.about.solved in (None, one.about.seeds)]
         if 0 < len(times) < len(taken) and any(one.verdict.word != "not comparable" for one in means):
             return f"{solved}, mean ≥ {format_brief(fmean(taken))}"
         if len(times) == len(cell.runs.records):

@@ -60,6 +60,7 @@ class Verdict:
     why: str = ""
     tone: str = ""  # good, poor or warn
     more_seeds: bool = False  # whether more seeds of ours may settle it
+    by_shares: bool = False  # whether the share of runs that solve the task decided
 
 
 # Against a reported value
@@ -247,16 +248,21 @@ def ratio_verdict(
 def bound_verdict(
     times: Sequence[float], solved: Sequence[bool], reported: float, seeds: int | None, ratio: float, level: float = 1 - LEVEL
 ) -> Verdict | None:
-    """`worse` where even the least mean that our times can have is; None where that does not settle it.
+    """`worse` where our mean is, however long the runs that did not solve their task would have taken; None else.
 
-    A run that did not solve its task counts with the time at which it was stopped, so that the mean is at least what it gives.
+    They count with the time at which they were stopped. The lower ends, by the bootstrap, of our mean and of means of `seeds`
+    of our runs can only grow with their times.
     """
-    verdict, test = ratio_verdict(times, reported, seeds, ratio, level)
-    if test is None or verdict.word != "worse":
+    if len(times) < FEWEST_FOR_BOOTSTRAP:
+        return None
+    check_finite([*times, reported])
+    random, data = numpy.random.default_rng(0), numpy.array(times)
+    ours, theirs = (data[random.integers(0, len(data), (RESAMPLES, count))].mean(1) for count in (len(data), seeds or 1))
+    if numpy.quantile(ours, level) <= ratio * reported or numpy.quantile(theirs, level / 2) <= reported:
         return None
     lost = len(solved) - sum(solved)
-    why = f"a mean of at least {test.ours:,.0f}: {lost} of {len(solved)} runs did not solve it until they were stopped"
-    return replace(verdict, why=why)
+    why = f"a mean of at least {fmean(times):,.0f}: {lost} of {len(solved)} runs did not solve it until they were stopped"
+    return Verdict("worse", why, "poor")
 
 
 Times = tuple[Sequence[float], Sequence[bool]]  # and whether the task was solved then
@@ -311,7 +317,7 @@ def _others(apart: int, there: int, planned: int) -> str:
     if not there:
         return "its other readings are not run"
     missing = f" ({planned - there} are not run)" if planned > there else ""
-    return f"of {there} other readings{missing} {apart or 'none'} {'are' if apart > 1 else 'is'} told apart from it"
+    return f"of {amount(there, 'other reading')}{missing} {apart or 'none'} {'are' if apart > 1 else 'is'} told apart from it"
 
 
 def _joined(one: str, other: str, mark: str = "; ") -> str:
@@ -446,7 +452,7 @@ def shares_verdict(solved: int, runs: int, their_solved: int, their_runs: int, l
     if p >= level:
         return Verdict("open", f"{said}, and Fisher's test does not tell the shares apart", "warn", more_seeds=True)
     word, tone = ("better", "good") if effect.value > 0 else ("worse", "poor")
-    return Verdict(word, f"{said} (Fisher's test)", tone)
+    return Verdict(word, f"{said} (Fisher's test)", tone, by_shares=True)
 
 
 def compare_times(
