@@ -26,7 +26,7 @@ from rnnbench.reproduction.collect import collect_runs, record_line, scrubbed_re
 from rnnbench.reproduction.declaration import SWEEPS, Declaration, contrast_looks, load_declaration, table_names
 from rnnbench.reproduction.evaluate import Results, evaluate_table, measure_table
 from rnnbench.reproduction.ladder_table import ladder_tables
-from rnnbench.reproduction.matching import CellRuns
+from rnnbench.reproduction.matching import CellRuns, seconds_spent
 from rnnbench.reproduction.metrics import derived_values
 from rnnbench.reproduction.overview import AS_STATED, OWN_CHOICE, count_table
 from rnnbench.reproduction.readme import all_tables, overview_page, table_details, table_pages
@@ -948,6 +948,15 @@ def test_what_is_wrong_is_said_though_all_is_recorded(capfd, words, said):
     assert main(["reproduce", *words.split()]) == 2
     found = capfd.readouterr().err.strip()
     assert said in found and "\n" not in found and not Path("runs").exists()
+
+
+def test_a_run_that_serves_several_cells_is_spent_once():
+    results = measure_table(load_declaration("gers2000"), None)
+    cells = list(results.runs.cells.values())
+    records = {record["id"]: record for cell in cells for record in cell.records}
+    spent = seconds_spent(cells)
+    assert len(spent) == len(records) == 80 < sum(len(cell.runs) for cell in cells)
+    assert sum(spent.values()) == pytest.approx(sum(record["speed"]["seconds"] for record in records.values()))
 
 
 def test_no_page_is_written_of_results_that_cannot_be_read(tmp_path, capfd):

@@ -23,6 +23,7 @@ from rnnbench.reproduction.verdicts import (
     contrast_verdict,
     one_more,
     ratio_verdict,
+    readings_text,
     share_span_verdict,
     span_verdict,
     takes,
@@ -429,7 +430,7 @@ def test_of_times_with_long_tails_few_of_the_same_setting_are_called_another():
     ],
 )
 def test_the_span_of_a_text_is_never_a_reproduction(printed, means, counts, expected, part):
-    verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, *counts)
+    verdict = span_verdict(Verdict("worse", "", "poor"), printed, 1.5, means, readings_text(*counts))
     assert verdict.word == expected and part in verdict.why and "reproduced" not in verdict.word
 
 
@@ -443,7 +444,7 @@ def test_the_span_of_a_text_is_never_a_reproduction(printed, means, counts, expe
     ],
 )
 def test_a_reading_settles_nothing_unless_it_has_their_share_and_not_ours(like, counts, expected, part):
-    verdict = share_span_verdict(Verdict("worse", "2 of 30", "poor"), like, *counts)
+    verdict = share_span_verdict(Verdict("worse", "2 of 30", "poor"), like, readings_text(*counts))
     assert verdict.word == expected and part in verdict.why
 
 

@@ -124,15 +124,15 @@ def run_until(command: Sequence[str], ends: float, output: Path, cwd: Path) -> i
 def changed(root: Path) -> set[str]:
     """The files below sweeps/ that are not as the last commit has them."""
     lines = git(root, "status", "--porcelain", "--untracked-files=all", "-z", "--", "sweeps").split("\0")
-    return {line.lstrip().partition(" ")[2].lstrip() for line in lines if line}
+    return {line.lstrip().partition(" ")[2].lstrip() for line in lines if line}  # `git` strips the first status
 
 
-def written(root: Path, table: str, alone: bool) -> dict[Path, bytes | None]:
-    """The files that collecting a table writes, with their content; with the pages of all tables where nobody edits any."""
+def written(root: Path, table: str, all_pages: bool) -> dict[Path, bytes | None]:
+    """The files that collecting a table writes, with their content; `all_pages`: those of other tables, too."""
     sweeps = root / "sweeps"
-    folders = [path for path in sweeps.iterdir() if path.is_dir()] if alone else [sweeps / table]
+    folders = [path for path in sweeps.iterdir() if path.is_dir()] if all_pages else [sweeps / table]
     pages = [folder / name for folder in folders for name in ("README.md", "DETAILS.md")]
-    files = [sweeps / table / "results.jsonl", *pages, *([sweeps / "README.md"] if alone else [])]
+    files = [sweeps / table / "results.jsonl", *pages, *([sweeps / "README.md"] if all_pages else [])]
     return {path: path.read_bytes() if path.exists() else None for path in files}
 
 
@@ -144,7 +144,7 @@ def commit_results(root: Path, table: str, program: Sequence[str], runs: Path) -
     edited, folder = changed(root), Path("sweeps") / table
     if any(Path(path).is_relative_to(folder) for path in edited):
         return f"{folder} has changes that are not committed; collect it by hand: table {table} --collect --runs {runs}"
-    before = written(root, table, alone=not edited)
+    before = written(root, table, all_pages=not edited)
     for words in ([table, "--collect", "--runs", str(runs)], [table if edited else "all", "--write"]):
         done = subprocess.run([*program, "table", *words], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -21,7 +21,7 @@ from ..options import BadOption, amount, named
 from ..reproduction.collect import collect_runs, write_page
 from ..reproduction.declaration import SWEEPS, CellSpec, Declaration, load_declaration, table_names
 from ..reproduction.evaluate import Results, measure_table, undecided
-from ..reproduction.matching import NO_MACHINE_CODE, choice_text
+from ..reproduction.matching import NO_MACHINE_CODE, choice_text, is_compiled, seconds_spent
 from ..reproduction.planning import MissingRun, Planner, Question
 from ..reproduction.readme import MADE, all_tables, overview_page, table_pages
 from ..reproduction.table_runs import find_table_runs
@@ -109,11 +109,8 @@ def reproduce_command(options: argparse.Namespace) -> int:
     code, look, asked = 0, 0, 0
     todo, known = list(cells), find_table_runs(table, runs, options.scale)
     here = find_table_runs(table, runs, options.scale, committed=False) if options.again else known
-    if (
-        options.again
-        and not find_spec("numba")
-        and any(record.get("process", {}).get("compiled") for cell in cells for record in known.cells[cell.place].records)
-    ):
+    repeated = [run for cell in cells for run in known.cells[cell.place].runs.values()] if options.again else []
+    if not find_spec("numba") and any(map(is_compiled, repeated)):
         say(f"other digits are to be expected, and up to 50 times the time: {NO_MACHINE_CODE}")
     while todo:
         unread: dict[str, int] = {}  # why the data of runs cannot be read: how many runs
@@ -126,16 +123,12 @@ def reproduce_command(options: argparse.Namespace) -> int:
                 if seed not in here.cells[cell.place].runs
             }
             hours = sum(minutes.values()) / 60  # one run may serve several cells
-            spent = sum(
-                run.record["speed"]["seconds"] or 0.0
-                for cell in group
-                for seed, run in (known.cells[cell.place].runs.items() if options.again else ())
-                if run.record and (cell.words_of(seed), seed) in minutes
-            )
-            took = f"; those that are committed took {format_duration(spent)} of training" if spent else ""
+            spent = seconds_spent(known.cells[cell.place] for cell in group) if options.again else {}
+            took = sum(spent.get(run, 0.0) for run in minutes)
+            said = f"; those that are committed took {format_duration(took)} of training" if took else ""
             say(
                 f"{table.name}, priority {rank}: {amount(len(group), 'cell')}, {amount(len(minutes), 'run')}, declared as "
-                f"{hours:.2g} core-hours{took}"
+                f"{hours:.2g} core-hours{said}"
             )
             if not minutes:
                 there = [known.cells[cell.place] for cell in group]
@@ -171,6 +164,15 @@ def _check_launching(table: Declaration, rows: Sequence[str], launching: Sequenc
         check_launching([*cell.words_of(0), "seed=0"], launching)
 
 
+def _check_columns(table: Declaration, rows: Sequence[str], asked: str | None) -> None:
+    """BadOption for a name that is no column of `rows`."""
+    there = [column for row in rows for column in table.columns(row)]
+    for name in asked.split(",") if asked else ():
+        if name not in there and any(name in table.columns(row) for row in table.grid.rows):
+            raise BadOption(f"no column {name!r} in {', '.join(rows)}; there: {', '.join(dict.fromkeys(there))}")
+    named("column", asked, there)
+
+
 def _runs_folder(launching: Sequence[str]) -> Path:
     return next((Path(word.partition("=")[2]) for word in launching if word.startswith("runs=")), Path("runs"))
 
@@ -179,8 +181,7 @@ def _try_choices(table: Declaration, rows: Sequence[str], launching: Sequence[st
     """Runs what validation is to choose among, with a seed that no reported run has, and says which is best by validation."""
     if options.scale or options.again:
         raise BadOption("--as choices: at the paper's scale, and once; without --scale and --again")
-    if options.columns is not None:
-        named("column", options.columns, [column for row in rows for column in table.columns(row)])
+    _check_columns(table, rows, options.columns)
     _check_launching(table, rows, launching)
     wanted = options.columns.split(",") if options.columns else None
     choices = [one for row in rows for one in table.choices(row) if wanted is None or one.cell.column in wanted]
@@ -212,8 +213,7 @@ def _settle_for_hours(options: argparse.Namespace) -> int:
     tables = [load_declaration(name) for name in (table_names() if options.what == "all" else [options.what])]
     asked = {one.name: (one, named("row", options.rows, list(one.grid.rows))) for one in tables}
     launching = launching_words(options.overrides)
-    for one, rows in list(asked.values())[:1]:
-        _check_launching(one, rows, launching)
+    _check_launching(*next(iter(asked.values())), launching)
     planner = Planner(asked, options.scale, lambda table: measure_table(table, _runs_folder(launching), options.scale))
     if options.estimate:
         for line in _plan_lines(planner.questions, options.hours):
@@ -302,12 +302,7 @@ def _chosen_cells(table: Declaration, rows: Sequence[str], options: argparse.Nam
         columns = table.columns(row)
         wanted = list(columns) if options.columns is None else [name for name in options.columns.split(",") if name in columns]
         cells += [table.cell(row, column, scale) for column in wanted]
-    if options.columns is not None:
-        of_rows = [column for row in rows for column in table.columns(row)]
-        for name in options.columns.split(","):
-            if name not in of_rows and any(name in table.columns(row) for row in table.grid.rows):
-                raise BadOption(f"no column {name!r} in {', '.join(rows)}; there: {', '.join(dict.fromkeys(of_rows))}")
-        named("column", options.columns, of_rows)
+    _check_columns(table, rows, options.columns)
     if options.published in arms:
         key = arms[options.published][0]
         if options.scale or options.columns:

@@ -105,7 +105,7 @@ def estimate_lines(jobs: Sequence[Job], workers: int) -> Iterator[str]:
     end, computing = _end((job.expected for job in todo), workers), sum(job.expected for job in todo)
     yield f"  time  about {format_duration(end)} with {workers} at a time, {format_duration(computing)} of computing"
     yield f"        {known} by recorded runs of the same settings, {len(todo) - known} by {len(costs)} short trials just now"
-    if ends := sum(job.settings.train.rule in ("online", "guess") and job.setting not in by_setting for job in todo):
+    if ends := sum(job.settings.train.rule != "batch" and job.setting not in by_setting for job in todo):
         yield f"        {ends} at most: they end when their task is solved"
     if shared := sum(job.share != 1 and job.setting not in by_setting for job in todo):
         whole = format_duration(_end((job.most for job in todo), workers))

@@ -20,6 +20,7 @@ from .verdicts import (
     bound_verdict,
     first_settled,
     ratio_verdict,
+    readings_text,
     share_span_verdict,
     shares_verdict,
     span_verdict,
@@ -204,18 +205,19 @@ def _with_readings(table_runs: TableRuns, runs: CellRuns, reported: Reported, ve
     ]
     if not others:
         return verdict
-    there = [one for one in others if one and one.runs and not one.missing()]
+    there = [one for one in others if one and not one.missing()]
     different = told_apart(runs.times(metric), [one.times(metric) for one in there], table.grid.level)
     apart = [one for one, differs in zip(there, different, strict=True) if differs]
+    said = readings_text(len(apart), len(there), len(others))
     if verdict.by_shares:
         judged = [_judge_shares(one, metric, reported, table.grid.level) for one in apart]
         like = sum(one is None or one.word == "open" for one in judged)
-        return share_span_verdict(verdict, like, len(apart), len(there), len(others))
+        return share_span_verdict(verdict, like, said)
     stated = fmean(runs.times(metric)[0])
     means = [mean for one in apart if (mean := mean_time(one, metric))]
     ratio = table.grid.rows[runs.cell.row].ratio
-    assert ratio is not None  # a margin of times, by which it was judged
-    return span_verdict(verdict, reported.value, ratio, [stated, *means], len(apart), len(there), len(others))
+    assert ratio is not None  # a row with readings has one
+    return span_verdict(verdict, reported.value, ratio, [stated, *means], said)
 
 
 def mean_time(runs: CellRuns, metric: str) -> float | None:
@@ -260,12 +262,14 @@ def _judge_bound(runs: CellRuns, metric: str, ratio: float, reported: Reported, 
     Where the source does not say that all its runs solved the task, its mean may be of those that did: of ours that did it has
     to be so, too.
     """
-    (times, solved), seeds = runs.times(metric), reported.seeds
-    found = bound_verdict(times, solved, reported.value, seeds, ratio, level)
+    if not reported.all_may_have_solved:
+        return None
+    (times, solved), against = runs.times(metric), (reported.value, reported.seeds, ratio, level)
     if reported.solved is None and any(solved):
         alone = [time for time, done in zip(times, solved, strict=True) if done]
-        return found if found and bound_verdict(alone, [True] * len(alone), reported.value, seeds, ratio, level) else None
-    return found if reported.solved in (None, reported.seeds) else None
+        if not bound_verdict(alone, [True] * len(alone), *against):
+            return None
+    return bound_verdict(times, solved, *against)
 
 
 def _lost_words(runs: CellRuns, metric: str, lost: int) -> str:

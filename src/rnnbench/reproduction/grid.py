@@ -335,6 +335,11 @@ class Reported(GridPart):
     printed: str = ""
     differs: Annotated[Differs | None, BeforeValidator(_differs)] = None
 
+    @property
+    def all_may_have_solved(self) -> bool:
+        """Whether all of its runs solved the task, as far as the source says; where some did not, a mean is of the others."""
+        return self.solved in (None, self.seeds)
+
     @model_validator(mode="after")
     def share(self) -> Reported:
         if self.solved is not None and (self.seeds is None or self.solved > self.seeds):

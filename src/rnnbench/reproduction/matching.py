@@ -84,7 +84,7 @@ class CellRuns:
                 continue
             kept = self.value(seed, metric)
             pairs.append((made, kept))
-            same += made == kept and _part(run, "weights") == _part(self.runs[seed], "weights")
+            same += made == kept and weights_of(run) == weights_of(self.runs[seed])
             if not nearly_equal(made, kept):
                 a, b = ("none" if value is None else f"{value:.6g}" for value in (made, kept))
                 other.append(f"seed {seed}: {a}, committed {b}")
@@ -96,8 +96,8 @@ class CellRuns:
 
     def _why(self) -> str:
         """Why runs made again may differ from the committed ones."""
-        made = {_part(run, "process").get("compiled", False) for run in self.repeats.values()}
-        kept = {_part(self.runs[seed], "process").get("compiled", False) for seed in self.repeats if seed in self.runs}
+        made = {is_compiled(run) for run in self.repeats.values()}
+        kept = {is_compiled(self.runs[seed]) for seed in self.repeats if seed in self.runs}
         if made != kept:
             return "machine code rounds otherwise: " + (NO_MACHINE_CODE if True in kept else "only these were made with it")
         return "another processor or version of a library rounds otherwise, and training makes small differences large"
@@ -201,8 +201,24 @@ NO_MACHINE_CODE = (
 )
 
 
-def _part(run: FoundRun, name: str) -> Any:
-    return run.record.get(name) or {} if run.record else {}
+def seconds_spent(cells: Iterable[CellRuns]) -> dict[tuple[tuple[str, ...], int], float]:
+    """Seconds of training by words and seed; a run may serve several cells."""
+    return {
+        (one.cell.words_of(seed), seed): run.record["speed"]["seconds"] or 0.0
+        for one in cells
+        for seed, run in one.runs.items()
+        if run.record
+    }
+
+
+def weights_of(run: FoundRun) -> str | None:
+    """The digest of its weights; None where it has none."""
+    return run.record["weights"] if run.record else None
+
+
+def is_compiled(run: FoundRun) -> bool:
+    """Whether the run was made with machine code."""
+    return bool(run.record and run.record.get("process", {}).get("compiled"))
 
 
 def _equivalence(pairs: Sequence[tuple[float | None, float | None]], margin: float | None, why: str) -> str:

@@ -14,7 +14,7 @@ from .evaluate import Results
 from .grid import RATES, SCALES, TIMES
 from .overview import OWN_CHOICE, judged_as
 from .units import in_percent, printed_text, to_unit
-from .verdict_table import cell_text, scale_text
+from .verdict_table import AT_LEAST, cell_text, scale_text
 
 MARKS = {  # of a verdict, and how it is explained
     "reproduced": ("✓", "reproduced"),
@@ -27,7 +27,6 @@ MARKS = {  # of a verdict, and how it is explained
     "the text does not settle it": ("~", "between readings of the source's text"),
     "open": ("?", "open"),
 }
-AT_LEAST = "≥: a run that did not solve the task counts as it was stopped"
 OURS = "°: under our choice of what the source does not say"
 NOT_JUDGED = "( ): reported for another setting, or of runs that are not described: not judged"
 AT_FLOOR = "at floor: no better than a guess that learns nothing"
@@ -126,7 +125,7 @@ def _ours(cell: CellResult, percent: bool, reported: Sequence[ReportedResult]) -
         for value in reported:
             if value.test and value.about.estimator == "mean":
                 return f"{solved}, mean {format_brief(value.test.ours)}"
-        means = [one for one in reported if one.about.estimator == "mean" and one.about.solved in (None, one.about.seeds)]
+        means = [one for one in reported if one.about.estimator == "mean" and one.about.all_may_have_solved]
         if 0 < len(times) < len(taken) and any(one.verdict.word != "not comparable" for one in means):
             return f"{solved}, mean ≥ {format_brief(fmean(taken))}"
         if len(times) == len(cell.runs.records):

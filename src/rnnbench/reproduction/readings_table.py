@@ -10,7 +10,7 @@ from ..analysis.table import Cell, Column, Table
 from .cell_results import mean_time
 from .declaration import CellSpec
 from .evaluate import Results
-from .matrix import AT_LEAST
+from .verdict_table import AT_LEAST
 
 READINGS = (
     Column("detail", ("detail",), left=True, words=True),

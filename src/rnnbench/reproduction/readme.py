@@ -15,6 +15,7 @@ from .cell_results import CellResult
 from .claim_table import CLAIMS_TITLE, claims_table, contrasts_table, declared_text
 from .evaluate import Results
 from .ladder_table import ladder_tables
+from .matching import is_compiled
 from .matrix import matrix_tables
 from .overview import contrasts_sentence, count_table, hours_sentence, overview_tables, values_sentence
 from .readings_table import readings_tables
@@ -70,7 +71,7 @@ def table_details(results: Results, markdown: Markdown) -> str:
         lines.append("")
     lines += ['### <a id="rows"></a>Rows: margins, commands and runs', ""]
     lines += ["`--again` makes in ./runs what is committed here, and holds it against that.", ""]
-    if any(record.get("process", {}).get("compiled") for runs in results.runs.cells.values() for record in runs.records):
+    if any(is_compiled(run) for cell in results.runs.cells.values() for run in cell.runs.values()):
         lines[-2] += (
             " The runs were made with machine code: the same digits take `pip install -c constraints.txt -e '.[compiled]'`."
         )

@@ -43,6 +43,7 @@ INTERVAL_NOTE = (
     "share. It is at 95 %, or where a row has several looks at 1 − the level of the look. Where some runs solve their task "
     "and others do not, the share solved stands first, then the median of those that did."
 )
+AT_LEAST = "≥: a run that did not solve the task counts as it was stopped"
 TIMES_NOTE = "median of all: of all runs, where a run that does not solve the task counts as longer than all that do."
 RANK_NOTE = (
     f"{RANKED} Where a row has several looks, each has its share of the 5 %. Ranks take scores to be about normal, "

@@ -205,6 +205,13 @@ def value_verdict(
 RESAMPLES = 10_000
 
 
+def resampled_means(values: Sequence[float], seeds: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Means of as many of `values` as there are, and of `seeds` of them, drawn with replacement."""
+    random, data = numpy.random.default_rng(0), numpy.array(values)
+    ours, theirs = (data[random.integers(0, len(data), (RESAMPLES, count))].mean(1) for count in (len(data), seeds))
+    return ours, theirs
+
+
 def compare_ratio(values: Sequence[float], reported: float, seeds: int, level: float = 1 - LEVEL) -> ValueTest:
     """Our mean over a printed mean of `seeds` runs, for times, of which a few are very long: by the bootstrap.
 
@@ -218,9 +225,7 @@ def compare_ratio(values: Sequence[float], reported: float, seeds: int, level: f
     check_finite([*values, reported])
     if min(*values, reported) <= 0:
         raise ValueError("a time that is not positive")
-    random, data = numpy.random.default_rng(0), numpy.array(values)
-    ours, theirs = (data[random.integers(0, len(data), (RESAMPLES, count))].mean(1) for count in (len(data), seeds))
-    mean = fmean(values)
+    (ours, theirs), mean = resampled_means(values, seeds), fmean(values)
     low, high = numpy.quantile(numpy.log(ours / reported) - numpy.log(theirs / mean), [level, 1 - level])
     least, most = numpy.quantile(theirs, [level / 2, 1 - level / 2])
     apart = Estimate(math.log(mean / reported), float(low), float(high), "logarithm of the ratio")
@@ -256,8 +261,7 @@ def bound_verdict(
     if len(times) < FEWEST_FOR_BOOTSTRAP:
         return None
     check_finite([*times, reported])
-    random, data = numpy.random.default_rng(0), numpy.array(times)
-    ours, theirs = (data[random.integers(0, len(data), (RESAMPLES, count))].mean(1) for count in (len(data), seeds or 1))
+    ours, theirs = resampled_means(times, seeds or 1)
     if numpy.quantile(ours, level) <= ratio * reported or numpy.quantile(theirs, level / 2) <= reported:
         return None
     lost = len(solved) - sum(solved)
@@ -279,18 +283,23 @@ def told_apart(stated: Times, others: Sequence[Times], level: float = 1 - LEVEL)
 FACTOR = 3  # between the longest and the shortest time that readings of a text give: beyond, the text does not settle it
 
 
-def span_verdict(
-    stated: Verdict, reported: float, ratio: float, means: Sequence[float], apart: int, there: int, planned: int
-) -> Verdict:
+def readings_text(apart: int, there: int, planned: int) -> str:
+    """How many readings are told apart from the setting as stated, of those that are run, of `planned` besides it."""
+    if not there:
+        return "its other readings are not run"
+    missing = f" ({planned - there} are not run)" if planned > there else ""
+    return f"of {amount(there, 'other reading')}{missing} {apart or 'none'} {'are' if apart > 1 else 'is'} told apart from it"
+
+
+def span_verdict(stated: Verdict, reported: float, ratio: float, means: Sequence[float], others: str) -> Verdict:
     """What the readings of a text say of a printed mean that its setting as stated, judged as `stated`, does not reproduce.
 
     `means`: first that of the setting as stated, then those of readings that are told apart from it and always solve the task.
-    `apart`: how many are told apart, of `there` other readings that are run, of `planned`. It is never `reproduced`.
+    `others` is what `readings_text` says of them. It is never `reproduced`.
     """
     low, high = min(means), max(means)
-    others = _others(apart, there, planned)
     if len(means) < 2:
-        return replace(stated, why=_joined(stated.why, others))
+        return _beside(stated, others)
     reached = sum(abs(math.log(mean / reported)) <= math.log(ratio) for mean in means)
     said = f"as stated: {stated.word}; {others}; with it, those of them that always solve the task span "
     said += f"[{low:,.0f}, {high:,.0f}], {reached} of {len(means)} within a factor of {ratio:g}"
@@ -301,27 +310,19 @@ def span_verdict(
     return Verdict(stated.word, f"outside of the text's span; {said}", stated.tone, stated.more_seeds)
 
 
-def share_span_verdict(stated: Verdict, like: int, apart: int, there: int, planned: int) -> Verdict:
+def share_span_verdict(stated: Verdict, like: int, others: str) -> Verdict:
     """The same where the share of runs that solve the task decided: the text does not settle it where a reading has theirs.
 
     `like`: readings told apart from the setting as stated whose share is not told apart from that of the source.
     """
-    others = _others(apart, there, planned)
     if not like:
-        return replace(stated, why=_joined(stated.why, others))
-    said = f"as stated: {_joined(stated.word, stated.why, ', ')}; {others}, and {like} of them not from theirs"
+        return _beside(stated, others)
+    said = f"as stated: {stated.word}, {stated.why}; {others}, and {like} of them not from theirs"
     return Verdict("the text does not settle it", said, "warn")
 
 
-def _others(apart: int, there: int, planned: int) -> str:
-    if not there:
-        return "its other readings are not run"
-    missing = f" ({planned - there} are not run)" if planned > there else ""
-    return f"of {amount(there, 'other reading')}{missing} {apart or 'none'} {'are' if apart > 1 else 'is'} told apart from it"
-
-
-def _joined(one: str, other: str, mark: str = "; ") -> str:
-    return mark.join(filter(None, [one, other]))
+def _beside(stated: Verdict, others: str) -> Verdict:
+    return replace(stated, why="; ".join(filter(None, [stated.why, others])))
 
 
 Judged = tuple[Verdict, ValueTest | None]
